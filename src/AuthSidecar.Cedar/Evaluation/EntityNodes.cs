@@ -1,0 +1,171 @@
+namespace AuthSidecar.Cedar;
+
+/// <summary><c>e in g</c>, where g is an entity or a set of entities.</summary>
+internal sealed class InNode(Expr source, Node member, Node group) : TruthNode(source)
+{
+    public override Truth EvaluateTruth(ref Frame frame) =>
+        member.TryEvaluate(ref frame, out EntityUid uid) ? EvaluateIn(ref frame, uid, group, Source) : Truth.Error;
+
+    public static Truth EvaluateIn(ref Frame frame, EntityUid uid, Node group, Expr source)
+    {
+        if (!group.TryEvaluate(ref frame, out Value value))
+        {
+            return Truth.Error;
+        }
+
+        if (value.TryGet(out EntityUid? single))
+        {
+            return frame.IsMember(uid, single) ? Truth.True : Truth.False;
+        }
+
+        return value.TryGet(out ValueSet? set)
+            ? EvaluateInAny(ref frame, uid, set, source)
+            : frame.FailTruth(Failure.WrongType(source, value, "entity or set of entities"));
+    }
+
+    private static Truth EvaluateInAny(ref Frame frame, EntityUid uid, ValueSet set, Expr source)
+    {
+        var truth = Truth.False;
+        foreach (var item in set.Items)
+        {
+            // No early exit: an element that is no entity is an error even behind a match.
+            if (!item.TryGet(out EntityUid? group))
+            {
+                return frame.FailTruth(Failure.WrongType(source, item, "entity"));
+            }
+
+            if (truth != Truth.True && frame.IsMember(uid, group))
+            {
+                truth = Truth.True;
+            }
+        }
+
+        return truth;
+    }
+}
+
+internal sealed class IsNode(IsExpr source, Node target, Node? group) : TruthNode(source)
+{
+    private readonly string _type = source.Type;
+
+    public override Truth EvaluateTruth(ref Frame frame)
+    {
+        if (!target.TryEvaluate(ref frame, out EntityUid uid))
+        {
+            return Truth.Error;
+        }
+
+        if (!string.Equals(uid.Type, _type, StringComparison.Ordinal))
+        {
+            return Truth.False;
+        }
+
+        return group is null ? Truth.True : InNode.EvaluateIn(ref frame, uid, group, Source);
+    }
+}
+
+internal sealed class AttributeNode(AttributeExpr source, Node target) : Node(source)
+{
+    private readonly string _name = source.Name;
+
+    public override Value Evaluate(ref Frame frame)
+    {
+        var value = target.Evaluate(ref frame);
+        if (value.TryGet(out EntityUid? uid))
+        {
+            return OfEntity(ref frame, uid);
+        }
+
+        if (value.TryGet(out ValueRecord? record))
+        {
+            return record.TryGet(_name, out var field)
+                ? field
+                : frame.Fail(new Failure(EvaluationErrorKind.RecordAttributeDoesNotExist, Source.Span, value, _name));
+        }
+
+        return FailType(ref frame, value, "entity or record");
+    }
+
+    private Value OfEntity(ref Frame frame, EntityUid uid)
+    {
+        if (!frame.Entities.TryGetEntity(uid, out var entity))
+        {
+            return frame.Fail(new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid)));
+        }
+
+        return entity.Attributes.TryGet(_name, out var attribute)
+            ? attribute
+            : frame.Fail(new Failure(EvaluationErrorKind.EntityAttributeDoesNotExist, Source.Span, Value.Of(uid), _name));
+    }
+}
+
+/// <summary><c>e has a</c> and <c>e has a.b.c</c>: false as soon as a step is missing, an error only where there is nothing to step from.</summary>
+internal sealed class HasNode(HasExpr source, Node target) : TruthNode(source)
+{
+    private readonly string[] _path = [.. source.Path];
+
+    public override Truth EvaluateTruth(ref Frame frame)
+    {
+        if (!target.TryEvaluate(ref frame, out Value value))
+        {
+            return Truth.Error;
+        }
+
+        foreach (var name in _path)
+        {
+            ValueRecord attributes;
+            if (value.TryGet(out EntityUid? uid))
+            {
+                if (!frame.Entities.TryGetEntity(uid, out var entity))
+                {
+                    return Truth.False;
+                }
+
+                attributes = entity.Attributes;
+            }
+            else if (value.TryGet(out ValueRecord? record))
+            {
+                attributes = record;
+            }
+            else
+            {
+                return frame.FailTruth(Failure.WrongType(Source, value, "entity or record"));
+            }
+
+            if (!attributes.TryGet(name, out value))
+            {
+                return Truth.False;
+            }
+        }
+
+        return Truth.True;
+    }
+}
+
+internal sealed class GetTagNode(Expr source, Node target, Node tag) : Node(source)
+{
+    public override Value Evaluate(ref Frame frame)
+    {
+        if (!target.TryEvaluate(ref frame, out EntityUid uid) || !tag.TryEvaluate(ref frame, out string name))
+        {
+            return default;
+        }
+
+        if (!frame.Entities.TryGetEntity(uid, out var entity))
+        {
+            return frame.Fail(new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid)));
+        }
+
+        return entity.Tags.TryGet(name, out var value)
+            ? value
+            : frame.Fail(new Failure(EvaluationErrorKind.EntityAttributeDoesNotExist, Source.Span, Value.Of(uid), name, Count: 1));
+    }
+}
+
+internal sealed class HasTagNode(Expr source, Node target, Node tag) : TruthNode(source)
+{
+    public override Truth EvaluateTruth(ref Frame frame) =>
+        target.TryEvaluate(ref frame, out EntityUid uid) && tag.TryEvaluate(ref frame, out string name)
+            ? Of(frame.Entities.TryGetEntity(uid, out var entity) && entity.Tags.TryGet(name, out _))
+            : Truth.Error;
+}

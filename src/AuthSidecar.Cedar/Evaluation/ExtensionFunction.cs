@@ -1,0 +1,104 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>The functions of the extension types. Their names are global: no namespace, no overloads.</summary>
+internal sealed class ExtensionFunction
+{
+    private readonly Func<Value, Value, Result> _body;
+
+    private ExtensionFunction(string name, bool isMethod, Func<Value, Value, Result> body, params ValueKind[] parameters)
+    {
+        (Name, IsMethod, Parameters, _body) = (name, isMethod, parameters, body);
+    }
+
+    public string Name { get; }
+
+    /// <summary>Whether it is called as <c>x.f(…)</c>; constructors are called as <c>f(…)</c>.</summary>
+    public bool IsMethod { get; }
+
+    /// <summary>The kinds of the parameters, one or two; for methods the first is what the method is called on.</summary>
+    public IReadOnlyList<ValueKind> Parameters { get; }
+
+    /// <summary>A value, or what went wrong.</summary>
+    public readonly record struct Result(Value Value, string? Failure)
+    {
+        public static implicit operator Result(Value value) => new(value, null);
+    }
+
+    /// <summary>Applies the function to arguments whose number and kinds were checked; one parameter leaves the second default.</summary>
+    public Result Apply(Value first, Value second) => _body(first, second);
+
+    public static bool TryFind(string name, [NotNullWhen(true)] out ExtensionFunction? function) => ByName.TryGetValue(name, out function);
+
+    private static readonly Dictionary<string, ExtensionFunction> ByName = new ExtensionFunction[]
+    {
+        Constructor("decimal", text => Decimal4.TryParse(text, out var value)
+            ? Value.Of(value)
+            : Fail($"`{text}` is not a decimal: digits, a point, and one to four digits, within 64 bits")),
+        Constructor("ip", text => IpRange.TryParse(text, out var value)
+            ? Value.Of(value!)
+            : Fail($"`{text}` is not an IP address or CIDR range")),
+        Constructor("datetime", text => Instant.TryParse(text, out var value)
+            ? Value.Of(value)
+            : Fail($"`{text}` is not a datetime such as `2026-01-31T23:59:59.999Z`")),
+        Constructor("duration", text => Duration.TryParse(text, out var value)
+            ? Value.Of(value)
+            : Fail($"`{text}` is not a duration such as `1d2h3m4s5ms`")),
+
+        DecimalTest("lessThan", (a, b) => a.Scaled < b.Scaled),
+        DecimalTest("lessThanOrEqual", (a, b) => a.Scaled <= b.Scaled),
+        DecimalTest("greaterThan", (a, b) => a.Scaled > b.Scaled),
+        DecimalTest("greaterThanOrEqual", (a, b) => a.Scaled >= b.Scaled),
+
+        IpTest("isIpv4", ip => ip.IsIpv4),
+        IpTest("isIpv6", ip => ip.IsIpv6),
+        IpTest("isLoopback", ip => ip.IsLoopback),
+        IpTest("isMulticast", ip => ip.IsMulticast),
+        new("isInRange", isMethod: true, (a, b) => Value.Of(IpOf(a).IsInRange(IpOf(b))), ValueKind.IpAddr, ValueKind.IpAddr),
+
+        new("offset", isMethod: true, (a, b) => InstantOf(a).TryOffset(DurationOf(b), out var moved)
+            ? Value.Of(moved)
+            : Fail("the datetime moved by that duration is out of range"), ValueKind.Datetime, ValueKind.Duration),
+        new("durationSince", isMethod: true, (a, b) => InstantOf(a).TryDurationSince(InstantOf(b), out var duration)
+            ? Value.Of(duration)
+            : Fail("the duration between the two datetimes is out of range"), ValueKind.Datetime, ValueKind.Datetime),
+        new("toDate", isMethod: true, (a, _) => InstantOf(a).TryToDate(out var midnight)
+            ? Value.Of(midnight)
+            : Fail("the midnight before that datetime is out of range"), ValueKind.Datetime),
+        new("toTime", isMethod: true, (a, _) => Value.Of(InstantOf(a).ToTime()), ValueKind.Datetime),
+
+        DurationIn("toMilliseconds", 1),
+        DurationIn("toSeconds", 1_000),
+        DurationIn("toMinutes", 60_000),
+        DurationIn("toHours", 3_600_000),
+        DurationIn("toDays", 86_400_000),
+    }.ToDictionary(f => f.Name, StringComparer.Ordinal);
+
+    private static ExtensionFunction Constructor(string name, Func<string, Result> parse) =>
+        new(name, isMethod: false, (text, _) => parse(StringOf(text)), ValueKind.String);
+
+    private static ExtensionFunction DecimalTest(string name, Func<Decimal4, Decimal4, bool> test) =>
+        new(name, isMethod: true, (a, b) => Value.Of(test(DecimalOf(a), DecimalOf(b))), ValueKind.Decimal, ValueKind.Decimal);
+
+    private static ExtensionFunction IpTest(string name, Func<IpRange, bool> test) =>
+        new(name, isMethod: true, (ip, _) => Value.Of(test(IpOf(ip))), ValueKind.IpAddr);
+
+    // Integer division truncates toward zero, as Cedar has it for durations.
+    private static ExtensionFunction DurationIn(string name, long ms) =>
+        new(name, isMethod: true, (duration, _) => Value.Of(DurationOf(duration).TotalMs / ms), ValueKind.Duration);
+
+    private static Result Fail(string failure) => new(default, failure);
+
+    private static string StringOf(Value value) => value.TryGet(out string? text) ? text : throw NotChecked(value);
+
+    private static IpRange IpOf(Value value) => value.TryGet(out IpRange? ip) ? ip : throw NotChecked(value);
+
+    private static Decimal4 DecimalOf(Value value) => value.TryGet(out Decimal4 number) ? number : throw NotChecked(value);
+
+    private static Instant InstantOf(Value value) => value.TryGet(out Instant instant) ? instant : throw NotChecked(value);
+
+    private static Duration DurationOf(Value value) => value.TryGet(out Duration duration) ? duration : throw NotChecked(value);
+
+    private static InvalidOperationException NotChecked(Value value) => new($"an argument of kind {value.Kind} was not checked");
+}

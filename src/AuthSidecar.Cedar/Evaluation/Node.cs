@@ -1,0 +1,179 @@
+namespace AuthSidecar.Cedar;
+
+/// <summary>The three outcomes of a condition. The default is an error, which satisfies nothing.</summary>
+internal enum Truth : byte
+{
+    Error = 0,
+    False,
+    True,
+}
+
+/// <summary>What an evaluation reads, and the failure it leaves behind.</summary>
+internal struct Frame(Request request, IEntitySource entities)
+{
+    public readonly EntityUid Principal = request.Principal;
+    public readonly EntityUid Action = request.Action;
+    public readonly EntityUid Resource = request.Resource;
+    public readonly ValueRecord Context = request.Context;
+    public readonly IEntitySource Entities = entities;
+
+    /// <summary>Set exactly when a node has returned no value.</summary>
+    public Failure Failure;
+
+    /// <summary>Notes the failure and returns no value, for the node to return in turn.</summary>
+    public Value Fail(in Failure failure)
+    {
+        Failure = failure;
+        return default;
+    }
+
+    public Truth FailTruth(in Failure failure)
+    {
+        Failure = failure;
+        return Truth.Error;
+    }
+
+    public readonly bool IsMember(EntityUid uid, EntityUid group) =>
+        uid.Equals(group) || (Entities.TryGetEntity(uid, out var entity) && entity.IsIn(group));
+}
+
+/// <summary>
+/// A compiled expression. Nodes are immutable and shared by all threads; evaluating allocates nothing but the sets and records that
+/// the expression itself builds. No value (<see cref="Value.IsNone"/>) means that the frame holds the failure.
+/// </summary>
+internal abstract class Node(Expr source)
+{
+    /// <summary>The expression this was compiled from; its span is where a failure happened.</summary>
+    protected Expr Source { get; } = source;
+
+    public abstract Value Evaluate(ref Frame frame);
+
+    /// <summary>The value as a condition: anything but a boolean is a failure.</summary>
+    public virtual Truth EvaluateTruth(ref Frame frame)
+    {
+        var value = Evaluate(ref frame);
+        if (value.IsTrue)
+        {
+            return Truth.True;
+        }
+
+        if (value.IsFalse)
+        {
+            return Truth.False;
+        }
+
+        return value.IsNone ? Truth.Error : frame.FailTruth(Failure.WrongType(Source, value, "bool"));
+    }
+
+    protected Value FailType(ref Frame frame, Value actual, string expected) =>
+        actual.IsNone ? default : frame.Fail(Failure.WrongType(Source, actual, expected));
+
+    /// <summary>Evaluates to a kind of value, or leaves the failure: the child's own, or that it is of another kind.</summary>
+    public bool TryEvaluate(ref Frame frame, out EntityUid uid)
+    {
+        var value = Evaluate(ref frame);
+        if (value.TryGet(out EntityUid? found))
+        {
+            uid = found;
+            return true;
+        }
+
+        uid = null!;
+        FailType(ref frame, value, "entity");
+        return false;
+    }
+
+    public bool TryEvaluate(ref Frame frame, out string text)
+    {
+        var value = Evaluate(ref frame);
+        if (value.TryGet(out string? found))
+        {
+            text = found;
+            return true;
+        }
+
+        text = null!;
+        FailType(ref frame, value, "string");
+        return false;
+    }
+
+    public bool TryEvaluate(ref Frame frame, out long number)
+    {
+        var value = Evaluate(ref frame);
+        if (value.TryGet(out number))
+        {
+            return true;
+        }
+
+        FailType(ref frame, value, "long");
+        return false;
+    }
+
+    public bool TryEvaluate(ref Frame frame, out ValueSet set)
+    {
+        var value = Evaluate(ref frame);
+        if (value.TryGet(out ValueSet? found))
+        {
+            set = found;
+            return true;
+        }
+
+        set = null!;
+        FailType(ref frame, value, "set");
+        return false;
+    }
+
+    public bool TryEvaluate(ref Frame frame, out Value value)
+    {
+        value = Evaluate(ref frame);
+        return !value.IsNone;
+    }
+}
+
+/// <summary>A node whose value is a boolean: it answers as a condition, without the detour over a value.</summary>
+internal abstract class TruthNode(Expr source) : Node(source)
+{
+    public abstract override Truth EvaluateTruth(ref Frame frame);
+
+    public sealed override Value Evaluate(ref Frame frame) => EvaluateTruth(ref frame) switch
+    {
+        Truth.True => Value.True,
+        Truth.False => Value.False,
+        _ => default,
+    };
+
+    protected static Truth Of(bool value) => value ? Truth.True : Truth.False;
+}
+
+internal sealed class ConstantNode(Expr source, Value value) : Node(source)
+{
+    public Value Value => value;
+
+    public override Value Evaluate(ref Frame frame) => value;
+}
+
+/// <summary>An expression known to fail, such as <c>ip("x")</c>; it fails when it is reached, and not before.</summary>
+internal sealed class FailingNode(Expr source, Failure failure) : Node(source)
+{
+    public override Value Evaluate(ref Frame frame) => frame.Fail(failure);
+}
+
+internal sealed class PrincipalNode(Expr source) : Node(source)
+{
+    public override Value Evaluate(ref Frame frame) => Value.Of(frame.Principal);
+}
+
+internal sealed class ActionNode(Expr source) : Node(source)
+{
+    public override Value Evaluate(ref Frame frame) => Value.Of(frame.Action);
+}
+
+internal sealed class ResourceNode(Expr source) : Node(source)
+{
+    public override Value Evaluate(ref Frame frame) => Value.Of(frame.Resource);
+}
+
+internal sealed class ContextNode(Expr source) : Node(source)
+{
+    public override Value Evaluate(ref Frame frame) => Value.Of(frame.Context);
+}

@@ -1,0 +1,101 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>A policy: static, or a template linked to the entities its slots stand for.</summary>
+/// <remarks>Immutable, compiled, and safe to share between threads.</remarks>
+public sealed class Policy
+{
+    private readonly CompiledScope _scope;
+    private readonly Template _body;
+
+    internal Policy(string id, Template body, CompiledScope scope, bool isLinked)
+    {
+        (Id, _body, _scope) = (id, body, scope);
+        TemplateId = isLinked ? body.Id : null;
+    }
+
+    /// <summary>The id, unique in its policy set.</summary>
+    public string Id { get; }
+
+    /// <summary>The template this is a link of, if it is one.</summary>
+    public string? TemplateId { get; }
+
+    /// <summary>What the policy does when it is satisfied.</summary>
+    public Effect Effect => _body.Syntax.Effect;
+
+    /// <summary>The annotations in the order they were written; one without a text has null.</summary>
+    public IReadOnlyList<KeyValuePair<string, string?>> Annotations => _body.Syntax.Annotations;
+
+    /// <summary>The text this was read from.</summary>
+    public SourceText Source => _body.Source;
+
+    /// <summary>Where in the text the policy stands, annotations included.</summary>
+    public SourceSpan Span => _body.Syntax.Span;
+
+    /// <summary>The line and column where the policy begins, both from 1.</summary>
+    public (int Line, int Column) Position => Source.PositionOf(Span.Start);
+
+    /// <summary>Finds an annotation; one without a text is the empty string.</summary>
+    public bool TryGetAnnotation(string key, [NotNullWhen(true)] out string? text)
+    {
+        foreach (var annotation in Annotations)
+        {
+            if (string.Equals(annotation.Key, key, StringComparison.Ordinal))
+            {
+                text = annotation.Value ?? "";
+                return true;
+            }
+        }
+
+        text = null;
+        return false;
+    }
+
+    internal IReadOnlyList<Condition> Conditions => _body.Syntax.Conditions;
+
+    internal bool MatchesScope(in Frame frame) => _scope.Matches(frame);
+
+    /// <summary>Scope first, which cannot fail; then the conditions in order.</summary>
+    internal Truth Evaluate(ref Frame frame) => _scope.Matches(frame) ? _body.EvaluateConditions(ref frame) : Truth.False;
+}
+
+/// <summary>A policy with slots, to be linked; or the body of a static policy, which is a template without slots.</summary>
+/// <remarks>Immutable: all links share its compiled conditions.</remarks>
+public sealed class Template
+{
+    private readonly (Node Condition, Truth Satisfied)[] _conditions;
+
+    internal Template(string id, PolicySyntax syntax, SourceText source)
+    {
+        (Id, Syntax, Source) = (id, syntax, source);
+        _conditions = [.. syntax.Conditions.Select(c => (Compiler.Compile(c.Body), c.IsUnless ? Truth.False : Truth.True))];
+    }
+
+    /// <summary>The id, unique in its policy set.</summary>
+    public string Id { get; }
+
+    /// <summary>Whether <c>?principal</c> has to be given.</summary>
+    public bool HasPrincipalSlot => Syntax.Principal.HasSlot;
+
+    /// <summary>Whether <c>?resource</c> has to be given.</summary>
+    public bool HasResourceSlot => Syntax.Resource.HasSlot;
+
+    internal PolicySyntax Syntax { get; }
+
+    internal SourceText Source { get; }
+
+    internal Truth EvaluateConditions(ref Frame frame)
+    {
+        foreach (var (condition, satisfied) in _conditions)
+        {
+            var truth = condition.EvaluateTruth(ref frame);
+            if (truth != satisfied)
+            {
+                return truth == Truth.Error ? Truth.Error : Truth.False;
+            }
+        }
+
+        return Truth.True;
+    }
+}

@@ -1,0 +1,104 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>Policies and templates, each with an id of its own.</summary>
+/// <remarks>Immutable and safe to share between threads. Made by <see cref="TryParse"/> or by a <see cref="PolicySetBuilder"/>.</remarks>
+public sealed class PolicySet
+{
+    internal PolicySet(ImmutableArray<Policy> policies, ImmutableArray<Template> templates)
+    {
+        (Policies, Templates) = (policies, templates);
+    }
+
+    /// <summary>The set without policies, which denies everything.</summary>
+    public static readonly PolicySet Empty = new([], []);
+
+    /// <summary>The static policies in the order they were added, then the links.</summary>
+    public ImmutableArray<Policy> Policies { get; }
+
+    /// <summary>The templates in the order they were added. By themselves they decide nothing.</summary>
+    public ImmutableArray<Template> Templates { get; }
+
+    /// <summary>Parses one text. The policies are called <c>policy0</c>, <c>policy1</c>, … by their place in it, templates counted too.</summary>
+    /// <returns>False with the first fault of every policy that has one.</returns>
+    public static bool TryParse(SourceText text, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
+    {
+        var builder = new PolicySetBuilder();
+        builder.Add(text, static (index, _) => string.Create(CultureInfo.InvariantCulture, $"policy{index}"));
+        return builder.TryBuild(out policies, out faults);
+    }
+}
+
+/// <summary>Collects policies from several texts, and links, into one policy set; and every fault on the way.</summary>
+public sealed class PolicySetBuilder
+{
+    private readonly List<Fault> _faults = [];
+    private readonly List<Policy> _policies = [];
+    private readonly List<Policy> _links = [];
+    private readonly Dictionary<string, Template> _templates = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _ids = new(StringComparer.Ordinal);
+
+    /// <summary>Adds the policies and templates of a text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="idOf">Names a policy, given its place in the text (from 0) and its annotations.</param>
+    public void Add(SourceText text, Func<int, IReadOnlyList<KeyValuePair<string, string?>>, string> idOf)
+    {
+        var parsed = Parser.ParsePolicies(text, _faults);
+        for (var i = 0; i < parsed.Count; i++)
+        {
+            var template = new Template(idOf(i, parsed[i].Annotations), parsed[i], text);
+            if (!_ids.Add(template.Id))
+            {
+                _faults.Add(Fault.At(text, parsed[i].Span.Start, $"the policy id `{template.Id}` is taken already", "give one of the two another `@id`"));
+            }
+            else if (parsed[i].IsTemplate)
+            {
+                _templates.Add(template.Id, template);
+            }
+            else
+            {
+                _policies.Add(new Policy(template.Id, template, new CompiledScope(parsed[i], null, null), isLinked: false));
+            }
+        }
+    }
+
+    /// <summary>Links a template, added before, to the entities its slots stand for: exactly those it has.</summary>
+    /// <param name="templateId">The template.</param>
+    /// <param name="id">The id of the policy that this makes.</param>
+    /// <param name="principal">What <c>?principal</c> stands for.</param>
+    /// <param name="resource">What <c>?resource</c> stands for.</param>
+    /// <param name="source">Where the link was asked for, to be named in a fault.</param>
+    public void Link(string templateId, string id, EntityUid? principal, EntityUid? resource, string source = "")
+    {
+        if (!_templates.TryGetValue(templateId, out var template))
+        {
+            Fail($"there is no template `{templateId}` to link as `{id}`");
+        }
+        else if (template.HasPrincipalSlot != principal is not null || template.HasResourceSlot != resource is not null)
+        {
+            Fail($"the link `{id}` does not give exactly the slots of the template `{templateId}`");
+        }
+        else if (!_ids.Add(id))
+        {
+            Fail($"the policy id `{id}` is taken already");
+        }
+        else
+        {
+            _links.Add(new Policy(id, template, new CompiledScope(template.Syntax, principal, resource), isLinked: true));
+        }
+
+        void Fail(string message) => _faults.Add(new Fault(source, 0, 0, message));
+    }
+
+    /// <summary>Makes the policy set.</summary>
+    /// <returns>False with every fault, when there was any.</returns>
+    public bool TryBuild([NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
+    {
+        faults = _faults;
+        policies = _faults.Count == 0 ? new PolicySet([.. _policies, .. _links], [.. _templates.Values]) : null;
+        return policies is not null;
+    }
+}

@@ -1,0 +1,231 @@
+namespace AuthSidecar.Cedar;
+
+/// <summary>
+/// The syntax tree of an expression, as written: <c>!=</c>, <c>&gt;</c> and <c>unless</c> are kept, for they have forms of their own
+/// in Cedar's JSON format and in whatever is printed for people.
+/// </summary>
+internal abstract class Expr(SourceSpan span)
+{
+    /// <summary>
+    /// How deep a tree may be. Parser, compiler and both evaluators recurse over it, and a stack overflow would end the process:
+    /// at some 200 bytes a frame, and a handful of frames a level, this stays far below the smallest thread stack in use (1.5 MiB).
+    /// </summary>
+    public const int MaxDepth = 512;
+
+    public SourceSpan Span { get; } = span;
+
+    /// <summary>One more than the deepest part.</summary>
+    public int Depth { get; protected init; } = 1;
+
+    protected static int Above(Expr a) => a.Depth + 1;
+
+    protected static int Above(Expr a, Expr b) => Math.Max(a.Depth, b.Depth) + 1;
+
+    protected static int Above(IEnumerable<Expr> parts) => parts.Select(p => p.Depth).DefaultIfEmpty(0).Max() + 1;
+}
+
+internal enum Variable : byte
+{
+    Principal = 1,
+    Action,
+    Resource,
+    Context,
+}
+
+internal enum UnaryOperator : byte
+{
+    Not = 1,
+    Negate,
+    IsEmpty,
+}
+
+internal enum BinaryOperator : byte
+{
+    Equal = 1,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    In,
+    Add,
+    Subtract,
+    Multiply,
+    Contains,
+    ContainsAll,
+    ContainsAny,
+    GetTag,
+    HasTag,
+}
+
+internal sealed class LiteralExpr(Value value, SourceSpan span) : Expr(span)
+{
+    public Value Value { get; } = value;
+}
+
+internal sealed class VariableExpr(Variable variable, SourceSpan span) : Expr(span)
+{
+    public Variable Variable { get; } = variable;
+}
+
+/// <summary><c>if … then … else …</c>.</summary>
+internal sealed class IfExpr : Expr
+{
+    public IfExpr(Expr condition, Expr then, Expr otherwise, SourceSpan span)
+        : base(span)
+    {
+        (Condition, Then, Otherwise) = (condition, then, otherwise);
+        Depth = Math.Max(Above(condition, then), Above(otherwise));
+    }
+
+    public Expr Condition { get; }
+
+    public Expr Then { get; }
+
+    public Expr Otherwise { get; }
+}
+
+/// <summary><c>a &amp;&amp; b &amp;&amp; …</c> or <c>a || b || …</c>: two operands or more, kept flat so that long chains are not deep.</summary>
+internal sealed class LogicExpr : Expr
+{
+    public LogicExpr(bool isAnd, IReadOnlyList<Expr> operands, SourceSpan span)
+        : base(span)
+    {
+        (IsAnd, Operands) = (isAnd, operands);
+        Depth = Above(operands);
+    }
+
+    public bool IsAnd { get; }
+
+    public IReadOnlyList<Expr> Operands { get; }
+}
+
+internal sealed class UnaryExpr : Expr
+{
+    public UnaryExpr(UnaryOperator op, Expr operand, SourceSpan span)
+        : base(span)
+    {
+        (Operator, Operand) = (op, operand);
+        Depth = Above(operand);
+    }
+
+    public UnaryOperator Operator { get; }
+
+    public Expr Operand { get; }
+}
+
+internal sealed class BinaryExpr : Expr
+{
+    public BinaryExpr(BinaryOperator op, Expr left, Expr right, SourceSpan span)
+        : base(span)
+    {
+        (Operator, Left, Right) = (op, left, right);
+        Depth = Above(left, right);
+    }
+
+    public BinaryOperator Operator { get; }
+
+    public Expr Left { get; }
+
+    public Expr Right { get; }
+}
+
+/// <summary><c>e.name</c> or <c>e["name"]</c>.</summary>
+internal sealed class AttributeExpr : Expr
+{
+    public AttributeExpr(Expr target, string name, SourceSpan span)
+        : base(span)
+    {
+        (Target, Name) = (target, name);
+        Depth = Above(target);
+    }
+
+    public Expr Target { get; }
+
+    public string Name { get; }
+}
+
+/// <summary><c>e has a.b.c</c>: every step of the path is there; a path of one is the plain <c>has</c>.</summary>
+internal sealed class HasExpr : Expr
+{
+    public HasExpr(Expr target, IReadOnlyList<string> path, SourceSpan span)
+        : base(span)
+    {
+        (Target, Path) = (target, path);
+        Depth = Above(target);
+    }
+
+    public Expr Target { get; }
+
+    public IReadOnlyList<string> Path { get; }
+}
+
+internal sealed class LikeExpr : Expr
+{
+    public LikeExpr(Expr target, Pattern pattern, SourceSpan span)
+        : base(span)
+    {
+        (Target, Pattern) = (target, pattern);
+        Depth = Above(target);
+    }
+
+    public Expr Target { get; }
+
+    public Pattern Pattern { get; }
+}
+
+/// <summary><c>e is T</c> or <c>e is T in g</c>.</summary>
+internal sealed class IsExpr : Expr
+{
+    public IsExpr(Expr target, string type, Expr? group, SourceSpan span)
+        : base(span)
+    {
+        (Target, Type, Group) = (target, type, group);
+        Depth = group is null ? Above(target) : Above(target, group);
+    }
+
+    public Expr Target { get; }
+
+    public string Type { get; }
+
+    public Expr? Group { get; }
+}
+
+internal sealed class SetExpr : Expr
+{
+    public SetExpr(IReadOnlyList<Expr> items, SourceSpan span)
+        : base(span)
+    {
+        Items = items;
+        Depth = Above(items);
+    }
+
+    public IReadOnlyList<Expr> Items { get; }
+}
+
+internal sealed class RecordExpr : Expr
+{
+    public RecordExpr(IReadOnlyList<KeyValuePair<string, Expr>> fields, SourceSpan span)
+        : base(span)
+    {
+        Fields = fields;
+        Depth = Above(fields.Select(f => f.Value));
+    }
+
+    public IReadOnlyList<KeyValuePair<string, Expr>> Fields { get; }
+}
+
+/// <summary>A call of an extension function, as <c>f(a)</c> or as the method <c>a.f(b)</c>, whose first argument is then <c>a</c>.</summary>
+internal sealed class CallExpr : Expr
+{
+    public CallExpr(ExtensionFunction function, IReadOnlyList<Expr> arguments, SourceSpan span)
+        : base(span)
+    {
+        (Function, Arguments) = (function, arguments);
+        Depth = Above(arguments);
+    }
+
+    public ExtensionFunction Function { get; }
+
+    public IReadOnlyList<Expr> Arguments { get; }
+}

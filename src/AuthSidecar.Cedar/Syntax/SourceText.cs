@@ -1,0 +1,112 @@
+using System.Globalization;
+using System.Text;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>A piece of a source text, in bytes of its UTF-8 form.</summary>
+/// <param name="Start">Where it begins.</param>
+/// <param name="Length">How long it is; zero marks a place.</param>
+public readonly record struct SourceSpan(int Start, int Length)
+{
+    internal int End => Start + Length;
+
+    internal SourceSpan To(SourceSpan last) => new(Start, last.End - Start);
+}
+
+/// <summary>A source text and the name it is known by, which turns byte offsets into lines and columns.</summary>
+/// <remarks>Immutable.</remarks>
+public sealed class SourceText
+{
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly byte[] _utf8;
+
+    /// <summary>Wraps a UTF-8 text, which the caller must not change afterwards.</summary>
+    /// <param name="name">What the text is called in faults: a file's name, say.</param>
+    /// <param name="utf8">The text. Invalid UTF-8 is reported as a fault when it is parsed.</param>
+    public SourceText(string name, byte[] utf8)
+    {
+        Name = name;
+        _utf8 = utf8;
+    }
+
+    /// <summary>What the text is called in faults.</summary>
+    public string Name { get; }
+
+    /// <summary>The text as UTF-8.</summary>
+    public ReadOnlySpan<byte> Utf8 => _utf8;
+
+    /// <summary>Wraps a string. A lone surrogate becomes an invalid byte, so that the parser reports it in its place.</summary>
+    public static SourceText Of(string text, string name = "")
+    {
+        try
+        {
+            return new SourceText(name, StrictUtf8.GetBytes(text));
+        }
+        catch (EncoderFallbackException)
+        {
+            return new SourceText(name, EncodeWithInvalidBytes(text));
+        }
+    }
+
+    private static byte[] EncodeWithInvalidBytes(string text)
+    {
+        var bytes = new List<byte>(text.Length);
+        Span<byte> encoded = stackalloc byte[4];
+        for (var i = 0; i < text.Length;)
+        {
+            if (Rune.TryGetRuneAt(text, i, out var rune))
+            {
+                bytes.AddRange(encoded[..rune.EncodeToUtf8(encoded)]);
+                i += rune.Utf16SequenceLength;
+            }
+            else
+            {
+                bytes.Add(0xff);
+                i++;
+            }
+        }
+
+        return [.. bytes];
+    }
+
+    /// <summary>The text of a span.</summary>
+    public string this[SourceSpan span] => Encoding.UTF8.GetString(_utf8, span.Start, span.Length);
+
+    /// <summary>Line and column of a byte offset, both from 1; columns count Unicode scalars.</summary>
+    public (int Line, int Column) PositionOf(int offset)
+    {
+        var before = _utf8.AsSpan(0, Math.Min(offset, _utf8.Length));
+        var line = before.Count((byte)'\n') + 1;
+        var column = 1;
+        foreach (var b in before[(before.LastIndexOf((byte)'\n') + 1)..])
+        {
+            // Continuation bytes belong to the scalar before them.
+            column += (b & 0xc0) == 0x80 ? 0 : 1;
+        }
+
+        return (line, column);
+    }
+}
+
+/// <summary>Something wrong in a text: what, where, and what would fix it.</summary>
+/// <param name="Source">The name of the text.</param>
+/// <param name="Line">The line, from 1; 0 where the fault is not at a place.</param>
+/// <param name="Column">The column in Unicode scalars, from 1.</param>
+/// <param name="Message">What is wrong: lower case, the text's own words in backticks.</param>
+/// <param name="Help">What would fix it, where that can be said.</param>
+public sealed record Fault(string Source, int Line, int Column, string Message, string? Help = null)
+{
+    internal static Fault At(SourceText source, int offset, string message, string? help = null)
+    {
+        var (line, column) = source.PositionOf(offset);
+        return new Fault(source.Name, line, column, message, help);
+    }
+
+    /// <summary><c>name:line:column: message; help</c>, as compilers write it; no position where the line is 0.</summary>
+    public override string ToString()
+    {
+        string?[] place = [Source.Length == 0 ? null : Source, Line == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"{Line}:{Column}")];
+        return string.Concat(place.Where(p => p is not null).Select(p => $"{p}:").Append(" ")).TrimStart() + Message + (Help is null ? "" : $"; {Help}");
+    }
+}

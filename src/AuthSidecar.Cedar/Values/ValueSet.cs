@@ -1,0 +1,121 @@
+using System.Collections;
+using System.Text;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>A set of values, of one kind or several.</summary>
+/// <remarks>Immutable. Small sets are searched in order; larger ones carry a hash table.</remarks>
+public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
+{
+    private const int HashedFrom = 8;
+
+    private readonly Value[] _items;
+    private readonly HashSet<Value>? _table;
+    private readonly int _hash;
+
+    private ValueSet(Value[] distinctItems, HashSet<Value>? table)
+    {
+        _items = distinctItems;
+        _table = table;
+        // A sum, so that the order of the elements does not matter.
+        foreach (var item in distinctItems)
+        {
+            _hash = unchecked(_hash + item.GetHashCode());
+        }
+    }
+
+    /// <summary>The empty set.</summary>
+    public static readonly ValueSet Empty = new([], null);
+
+    /// <summary>Makes a set; repeated elements are kept once, in the order of their first appearance.</summary>
+    public static ValueSet Create(ReadOnlySpan<Value> items)
+    {
+        if (items.IsEmpty)
+        {
+            return Empty;
+        }
+
+        if (items.Length >= HashedFrom)
+        {
+            var table = new HashSet<Value>(items.Length);
+            var distinct = new List<Value>(items.Length);
+            foreach (var item in items)
+            {
+                if (table.Add(item))
+                {
+                    distinct.Add(item);
+                }
+            }
+
+            return new ValueSet([.. distinct], distinct.Count >= HashedFrom ? table : null);
+        }
+
+        var kept = new Value[items.Length];
+        var count = 0;
+        foreach (var item in items)
+        {
+            if (!kept.AsSpan(0, count).Contains(item))
+            {
+                kept[count++] = item;
+            }
+        }
+
+        return new ValueSet(count == kept.Length ? kept : kept[..count], null);
+    }
+
+    /// <summary>How many distinct elements there are.</summary>
+    public int Count => _items.Length;
+
+    /// <summary>The distinct elements.</summary>
+    public ReadOnlySpan<Value> Items => _items;
+
+    /// <summary>Whether the value is an element.</summary>
+    public bool Contains(Value value) => _table?.Contains(value) ?? _items.AsSpan().Contains(value);
+
+    /// <summary>Whether every element of the other set is one of this.</summary>
+    public bool ContainsAll(ValueSet other)
+    {
+        foreach (var item in other._items)
+        {
+            if (!Contains(item))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether the two sets share an element.</summary>
+    public bool ContainsAny(ValueSet other)
+    {
+        var (small, large) = Count <= other.Count ? (this, other) : (other, this);
+        foreach (var item in small._items)
+        {
+            if (large.Contains(item))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public bool Equals(ValueSet? other) => ReferenceEquals(this, other)
+        || (other is not null && _hash == other._hash && Count == other.Count && ContainsAll(other));
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as ValueSet);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => _hash;
+
+    /// <inheritdoc/>
+    public IEnumerator<Value> GetEnumerator() => ((IEnumerable<Value>)_items).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+    /// <summary>The set as a Cedar expression.</summary>
+    public override string ToString() => new StringBuilder("[").AppendJoin(", ", _items).Append(']').ToString();
+}

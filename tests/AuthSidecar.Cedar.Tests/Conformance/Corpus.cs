@@ -1,0 +1,33 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+
+namespace AuthSidecar.Cedar.Tests.Conformance;
+
+/// <summary>
+/// The public Cedar conformance cases and tables of the reference's answers, in the folder named by the environment variable
+/// CEDAR_CORPUS (see CONTRIBUTING.md). They are not part of this repository.
+/// </summary>
+internal static class Corpus
+{
+    private static string? Folder => Environment.GetEnvironmentVariable("CEDAR_CORPUS") is { Length: > 0 } folder ? folder : null;
+
+    public static string PathOf(string relative)
+    {
+        Assert.SkipWhen(Folder is null, "CEDAR_CORPUS does not name a folder of conformance cases");
+        var path = Path.Combine(Folder!, relative);
+        Assert.SkipUnless(Path.Exists(path), $"CEDAR_CORPUS has no {relative}");
+        return path;
+    }
+
+    public static IEnumerable<JsonElement> Lines(string file) =>
+        File.ReadLines(PathOf(file)).Select(line => JsonElement.Parse(line));
+
+    /// <summary>Fails with the first few disagreements, and the number of all; and when there was nothing to agree on.</summary>
+    public static void AssertNone(IReadOnlyCollection<string> disagreements, int cases, [CallerArgumentExpression(nameof(disagreements))] string what = "")
+    {
+        Assert.True(cases > 0, "no case was read");
+        Assert.True(
+            disagreements.Count == 0,
+            $"{disagreements.Count} of {cases} {what}:\n{string.Join('\n', disagreements.Take(40))}");
+    }
+}
