@@ -33,6 +33,23 @@ internal static class Compiler
         _ => throw new InvalidOperationException($"no node for {expr.GetType().Name}"),
     };
 
+    /// <summary>The value of an expression that needs no request; none, and a fault, for any other.</summary>
+    public static Value EvaluateConstant(SourceText source, Expr expr, List<Fault> faults)
+    {
+        switch (Compile(expr))
+        {
+            case ConstantNode constant:
+                return constant.Value;
+            case FailingNode failing:
+                var error = failing.Failure.ToError();
+                faults.Add(Fault.At(source, error.Span.Start, error.Message));
+                return default;
+            default:
+                faults.Add(Fault.At(source, expr.Span.Start, "this is not a constant", "variables and entity memberships have values in a request only"));
+                return default;
+        }
+    }
+
     private static Node[] Compile(IEnumerable<Expr> exprs) => [.. exprs.Select(Compile)];
 
     private static Node Unary(UnaryExpr e, Node operand)

@@ -37,7 +37,7 @@ internal sealed class ExtensionFunction
             ? Value.Of(value)
             : Fail($"`{text}` is not a decimal: digits, a point, and one to four digits, within 64 bits")),
         Constructor("ip", text => IpRange.TryParse(text, out var value)
-            ? Value.Of(value!)
+            ? Value.Of(value)
             : Fail($"`{text}` is not an IP address or CIDR range")),
         Constructor("datetime", text => Instant.TryParse(text, out var value)
             ? Value.Of(value)

@@ -155,6 +155,8 @@ internal sealed class ConstantNode(Expr source, Value value) : Node(source)
 /// <summary>An expression known to fail, such as <c>ip("x")</c>; it fails when it is reached, and not before.</summary>
 internal sealed class FailingNode(Expr source, Failure failure) : Node(source)
 {
+    public Failure Failure => failure;
+
     public override Value Evaluate(ref Frame frame) => frame.Fail(failure);
 }
 

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using System.Net;
 using System.Text;
 
 namespace AuthSidecar.Cedar;
@@ -46,21 +46,24 @@ public sealed class IpRange : IEquatable<IpRange>
     /// <summary>Whether every address of this range is one of the other.</summary>
     public bool IsInRange(IpRange other) => IsIpv6 == other.IsIpv6 && First >= other.First && Last <= other.Last;
 
-    /// <summary>Makes a range of one address. An IPv4-mapped IPv6 address stays IPv6, as in Cedar.</summary>
-    public static IpRange Of(IPAddress address)
+    /// <summary>The IPv4 address that an IPv4-mapped IPv6 address (::ffff:0:0/96) stands for; any other range as it is.</summary>
+    public IpRange MapToIpv4() => IsIpv6 && Prefix == 128 && _address >> 32 == 0xffff
+        ? new IpRange(_address & uint.MaxValue, 32, isIpv6: false)
+        : this;
+
+    /// <summary>The address in network byte order: 4 or 16 bytes, without the prefix length.</summary>
+    public byte[] ToAddressBytes()
     {
-        Span<byte> bytes = stackalloc byte[16];
-        address.TryWriteBytes(bytes, out var written);
-        return written == 4
-            ? new IpRange(BinaryPrimitives.ReadUInt32BigEndian(bytes), 32, isIpv6: false)
-            : new IpRange(BinaryPrimitives.ReadUInt128BigEndian(bytes), 128, isIpv6: true);
+        var bytes = new byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, _address);
+        return IsIpv6 ? bytes : bytes[12..];
     }
 
     /// <summary>
     /// Reads an address, or an address and a prefix length: four decimal numbers without leading zeros, or IPv6 in hexadecimal groups
     /// with at most one <c>::</c>. No zone, no IPv4 inside IPv6, no leading zeros in the prefix length.
     /// </summary>
-    public static bool TryParse(string text, out IpRange? value)
+    public static bool TryParse(string text, [NotNullWhen(true)] out IpRange? value)
     {
         value = null;
         if (text.Length > LongestText)

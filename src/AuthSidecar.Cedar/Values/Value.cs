@@ -58,6 +58,17 @@ public readonly struct Value : IEquatable<Value>
     /// <summary>A <c>duration</c> in milliseconds.</summary>
     public static Value Of(Duration value) => new(ScalarKind.Duration, value.TotalMs);
 
+    /// <summary>Reads a constant Cedar expression, such as <c>[1, User::"alice", ip("10.0.0.1")]</c>.</summary>
+    /// <returns>False with a fault when the text is no expression, or one that needs a request.</returns>
+    public static bool TryParse(string text, out Value value, [NotNullWhen(false)] out Fault? fault)
+    {
+        var source = SourceText.Of(text);
+        var faults = new List<Fault>();
+        value = Parser.ParseExpression(source, faults) is { } expr ? Compiler.EvaluateConstant(source, expr, faults) : default;
+        fault = faults.FirstOrDefault();
+        return fault is null;
+    }
+
     /// <summary>What kind of value this is; <see cref="ValueKind.None"/> for the default.</summary>
     public ValueKind Kind => _reference switch
     {

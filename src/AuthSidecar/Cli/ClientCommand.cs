@@ -1,0 +1,102 @@
+using System.CommandLine;
+using AuthSidecar.Hosting;
+using Google.Protobuf;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace AuthSidecar.Cli;
+
+/// <summary>What every command has that asks a running sidecar: where it is, how long to wait, how to print.</summary>
+internal sealed class ClientCommand
+{
+    private const string AddressVariable = "AUTHSIDECAR_ADDRESS";
+
+    private readonly Option<string> _address = new("--address")
+    {
+        Description = $"Where the sidecar is: `unix:/path` or `http://127.0.0.1:port`. Default: ${AddressVariable}, else the default socket.",
+        DefaultValueFactory = _ => Environment.GetEnvironmentVariable(AddressVariable) is { Length: > 0 } address ? address : $"unix:{ServeOptions.DefaultSocket}",
+    };
+
+    private readonly Option<bool> _json = new("--json") { Description = "Print the answer as JSON." };
+
+    private readonly Option<int> _timeoutMs = new("--timeout-ms") { Description = "How long to wait for the answer.", DefaultValueFactory = _ => 5_000 };
+
+    /// <summary>Makes a command that sends one request and prints its answer.</summary>
+    /// <param name="name">The command's name.</param>
+    /// <param name="description">What it does.</param>
+    /// <param name="options">Its own options.</param>
+    /// <param name="call">Makes the call. A usage error in the options is a <see cref="UsageException"/>.</param>
+    /// <param name="print">Prints the answer for people, and gives the exit code.</param>
+    public static Command Create<TResponse>(
+        string name,
+        string description,
+        IEnumerable<Option> options,
+        Func<ParseResult, GrpcChannel, CallOptions, AsyncUnaryCall<TResponse>> call,
+        Func<TResponse, TextWriter, int> print)
+        where TResponse : IMessage
+    {
+        var shared = new ClientCommand();
+        var command = new Command(name, description);
+        foreach (var option in options)
+        {
+            command.Add(option);
+        }
+
+        command.Add(shared._address);
+        command.Add(shared._json);
+        command.Add(shared._timeoutMs);
+        command.SetAction((parsed, cancellation) => shared.RunAsync(parsed, call, print, cancellation));
+        return command;
+    }
+
+    private async Task<int> RunAsync<TResponse>(
+        ParseResult parsed,
+        Func<ParseResult, GrpcChannel, CallOptions, AsyncUnaryCall<TResponse>> call,
+        Func<TResponse, TextWriter, int> print,
+        CancellationToken cancellation)
+        where TResponse : IMessage
+    {
+        try
+        {
+            using var channel = SidecarClient.Connect(parsed.GetValue(_address)!);
+#pragma warning disable RS0030 // A deadline is a moment of the machine's clock.
+            var options = new CallOptions(deadline: DateTime.UtcNow.AddMilliseconds(parsed.GetValue(_timeoutMs)), cancellationToken: cancellation);
+#pragma warning restore RS0030
+            using var pending = call(parsed, channel, options);
+            var response = await pending;
+            if (!parsed.GetValue(_json))
+            {
+                return print(response, Console.Out);
+            }
+
+            Console.WriteLine(JsonFormatter.Default.Format(response));
+            return print(response, TextWriter.Null);
+        }
+        catch (RpcException e)
+        {
+            Console.Error.WriteLine($"authsidecar: {Describe(e, parsed.GetValue(_address)!)}");
+        }
+        catch (Exception e) when (e is UsageException or IOException or UriFormatException or ArgumentException or InvalidOperationException)
+        {
+            Console.Error.WriteLine($"authsidecar: {e.Message}");
+        }
+
+        return ExitCode.Error;
+    }
+
+    private static string Describe(RpcException e, string address)
+    {
+        var reason = e.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason;
+        if (reason is null && e.StatusCode == StatusCode.Unavailable)
+        {
+            return $"no sidecar answers at {address}";
+        }
+
+        var violations = e.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations.Select(v => $"\n  {v.Field}: {v.Description}");
+        return $"{e.StatusCode}{(reason is null ? "" : $" ({reason})")}: {e.Status.Detail}{string.Concat(violations ?? [])}";
+    }
+}
+
+/// <summary>An option that cannot be understood.</summary>
+internal sealed class UsageException(string message) : Exception(message);

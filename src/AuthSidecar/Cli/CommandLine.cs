@@ -1,0 +1,19 @@
+using System.CommandLine;
+using AuthSidecar.Cli.Quickstart;
+
+namespace AuthSidecar.Cli;
+
+/// <summary>The commands of <c>authsidecar</c>.</summary>
+internal static class CommandLine
+{
+    public static RootCommand Create() => new("The authorization sidecar, and a client for it.")
+    {
+        ServeCommand.Create(),
+        CallCommands.ValidateToken(),
+        CallCommands.Check(),
+        CallCommands.EvaluateRisk(),
+        CallCommands.VerifyMfa(),
+        CallCommands.Health(),
+        QuickstartCommand.Create(),
+    };
+}

@@ -1,0 +1,39 @@
+namespace AuthSidecar.Cli.Quickstart;
+
+/// <summary>What to ask the sample's sidecar, and what it answers.</summary>
+internal static class SampleCalls
+{
+    public static void Write(TextWriter output, string folder, string address)
+    {
+        var sample = new SampleApplication(folder);
+        var binary = Path.GetRelativePath(Environment.CurrentDirectory, Environment.ProcessPath!);
+        output.WriteLine();
+        output.WriteLine($"The sidecar answers on {address}. A token of alice's, good for twelve hours:");
+        output.WriteLine();
+        output.WriteLine(File.ReadAllText(sample.TokenFileOf("alice")).Trim());
+        output.WriteLine();
+        output.WriteLine("Each of these lines can be pasted into another terminal, in this folder:");
+        Line("Is her token good?", "valid", "validate-token --token-file {alice}");
+        Line("May she update her own document?", "allow", "check --token-file {alice} --action update --resource 'Document::\"plan\"'");
+        Line("May she update bob's?", "deny", "check --token-file {alice} --action update --resource 'Document::\"minutes\"'");
+        Line("May she delete what is confidential?", "step up", "check --token-file {alice} --action delete --resource 'Document::\"salaries\"'");
+        Line("May a suspended user read?", "deny", "check --token-file {mallory} --action read --resource 'Document::\"plan\"'");
+        Line("May a user of another tenant?", "deny", "check --token-file {eve} --action read --resource 'Document::\"plan\"'");
+        Line("How risky is an unknown device on a denied network?", "deny", "evaluate-risk --subject 'User::\"alice\"' --device stolen --peer 198.51.100.7");
+        Line("Is this code right? (Once: a code is good once, and there is a new one every 30 seconds.)", "verified", $"verify-mfa --subject 'User::\"alice\"' --factor {SampleApplication.TotpFactorId} --code \"$({binary} quickstart code {folder})\"");
+        output.WriteLine();
+        output.WriteLine($"Change a policy in {sample.Bundle}/policies, and ask again: it counts within a second.");
+
+        void Line(string question, string answer, string arguments)
+        {
+            foreach (var user in new[] { "alice", "mallory", "eve" })
+            {
+                arguments = arguments.Replace($"{{{user}}}", sample.TokenFileOf(user), StringComparison.Ordinal);
+            }
+
+            output.WriteLine();
+            output.WriteLine($"# {question} -> {answer}");
+            output.WriteLine($"{binary} {arguments} --address {address}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.CommandLine;
+using AuthSidecar.Hosting;
+
+namespace AuthSidecar.Cli;
+
+/// <summary><c>authsidecar serve</c>.</summary>
+internal static class ServeCommand
+{
+    public static Command Create()
+    {
+        var bundle = new Option<string>("--bundle") { Description = "The bundle folder.", Required = true };
+        var state = new Option<string>("--state") { Description = "The folder for what must survive a restart.", Required = true };
+        var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
+        var listen = new Option<string>("--listen") { Description = "The loopback address and port to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultListen };
+        var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
+        var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
+        log.AcceptOnlyFromAmong("json", "text");
+        var command = new Command("serve", "Answers the four calls from a bundle, and follows its changes.") { bundle, state, socket, listen, development, log };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var listenText = parsed.GetValue(listen)!;
+            var endPoint = ServeOptions.TryParseEndPoint(listenText);
+            if (endPoint is null && listenText != None)
+            {
+                return Fail([$"`{listenText}` is not an address and port such as `{ServeOptions.DefaultListen}`"]);
+            }
+
+            var socketPath = parsed.GetValue(socket)!;
+            return await ServeAsync(
+                new ServeOptions
+                {
+                    Bundle = parsed.GetValue(bundle)!,
+                    State = parsed.GetValue(state)!,
+                    Socket = socketPath == None ? null : socketPath,
+                    Listen = endPoint,
+                    IsDevelopment = parsed.GetValue(development),
+                    LogsAsText = parsed.GetValue(log) == "text",
+                },
+                cancellation);
+        });
+        return command;
+    }
+
+    private const string None = "none";
+
+    private static async Task<int> ServeAsync(ServeOptions options, CancellationToken cancellation)
+    {
+        var faults = options.Validate().ToList();
+        if (faults.Count > 0)
+        {
+            return Fail(faults);
+        }
+
+        try
+        {
+            await using var app = SidecarHost.Build(options);
+            await app.RunAsync(cancellation);
+            return ExitCode.Success;
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
+        {
+            // What an operator can mend: an address in use, a damaged file, missing permissions.
+            return Fail([e.Message]);
+        }
+    }
+
+    private static int Fail(IEnumerable<string> faults)
+    {
+        foreach (var fault in faults)
+        {
+            Console.Error.WriteLine($"authsidecar: {fault}");
+        }
+
+        return ExitCode.Error;
+    }
+}

@@ -1,0 +1,32 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.Policies;
+using AuthSidecar.Risk;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.Decisions;
+
+/// <summary>A request to decide, well-formed: whoever makes one has checked sizes and parsed names.</summary>
+internal sealed record CheckRequest
+{
+    /// <summary>The token that names the principal; null when the caller names it itself.</summary>
+    public TokenRequest? Token { get; init; }
+
+    /// <summary>The principal; null when the token names it.</summary>
+    public EntityUid? Principal { get; init; }
+
+    public required EntityUid Action { get; init; }
+
+    public required EntityUid Resource { get; init; }
+
+    /// <summary>The resource and other entities that the request brings along.</summary>
+    public IReadOnlyList<GivenEntity> Entities { get; init; } = [];
+
+    /// <summary>What the caller knows of the request; without the names that are ours.</summary>
+    public IReadOnlyList<KeyValuePair<string, Value>> Context { get; init; } = [];
+
+    public RiskSignals? RiskSignals { get; init; }
+
+    public Secret MfaProof { get; init; }
+
+    public bool Explain { get; init; }
+}

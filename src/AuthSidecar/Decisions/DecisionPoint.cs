@@ -1,0 +1,113 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.Mfa;
+using AuthSidecar.Policies;
+using AuthSidecar.Risk;
+using AuthSidecar.Snapshots;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.Decisions;
+
+/// <summary>The policy decision point: one request, one snapshot, one moment, one answer.</summary>
+/// <remarks>Synchronous from the first line to the last: no await, no I/O.</remarks>
+internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, ActivityTracker activity, ClaimStore claims)
+{
+    public CheckAnswer Check(CheckRequest request, Snapshot snapshot, DateTimeOffset now)
+    {
+        var token = TokenResult.Reject(TokenError.Missing);
+        if (request.Token is not null)
+        {
+            token = tokens.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
+        }
+
+        return Check(request, token, snapshot, now);
+    }
+
+    /// <summary>Decides when the token, if there is one, has been validated: once for all checks of a batch that share it.</summary>
+    public CheckAnswer Check(CheckRequest request, TokenResult token, Snapshot snapshot, DateTimeOffset now)
+    {
+        if (request.Token is not null && !token.IsValid)
+        {
+            return new CheckAnswer { Reason = Reason.TokenRejected, TokenError = token.Error, Detail = token.Detail };
+        }
+
+        var verified = request.Token is null ? null : token.Token;
+        var principal = verified is null ? new GivenEntity(request.Principal!, ValueRecord.Empty, []) : TokenPrincipal.Of(verified);
+        if (!snapshot.Policies.Value.HasAction(request.Action))
+        {
+            return new CheckAnswer { Reason = Reason.ActionUnknown, Detail = $"the schema has no action `{request.Action}`" };
+        }
+
+        if (!EntityOverlay.TryCreate(snapshot.Entities.Value, principal, request.Entities, out var entities, out var conflict))
+        {
+            return new CheckAnswer { Reason = Reason.EntityConflict, Detail = conflict };
+        }
+
+        var proof = ValidateProof(request.MfaProof, principal.Uid, verified?.SessionId, now);
+        var risk = request.RiskSignals is { } signals ? EvaluateRisk(principal.Uid, signals, request.Action, snapshot, now) : null;
+        var context = RequestContext.Create(request.Context, verified, proof.IsValid ? proof.Token : null, risk, now);
+        var cedarRequest = new Request(principal.Uid, request.Action, request.Resource, context);
+        var rules = snapshot.Policies.Value;
+        var response = Authorizer.IsAuthorized(rules.Policies, entities, cedarRequest);
+        return Judge(response, rules) with
+        {
+            MfaProofError = request.MfaProof.IsEmpty ? TokenError.None : proof.Error,
+            PolicyErrors = response.Errors,
+            Rules = rules,
+            Risk = risk,
+            Explanation = request.Explain ? [.. rules.Policies.Policies.Select(p => Authorizer.Explain(p, entities, cedarRequest))] : [],
+        };
+    }
+
+    public RiskAssessment EvaluateRisk(EntityUid subject, RiskSignals signals, EntityUid? action, Snapshot snapshot, DateTimeOffset now)
+    {
+        var settings = snapshot.Risk.Value;
+        var recent = new RecentActivity(activity.Count(subject), claims.FailuresOf(subject));
+        return RiskScorer.Score(RiskInput.Create(signals, settings.Profiles.GetValueOrDefault(subject), settings, recent, action, now));
+    }
+
+    private TokenResult ValidateProof(Secret proof, EntityUid principal, string? sessionId, DateTimeOffset now) =>
+        proof.IsEmpty ? TokenResult.Reject(TokenError.Missing) : proofs.Validate(proof, principal, sessionId, now);
+
+    /// <summary>What Cedar's answer means for the caller. Cedar knows allow and deny; we add what would turn a deny.</summary>
+    internal static CheckAnswer Judge(Response response, PolicyRules rules)
+    {
+        if (rules.IsStrict && HasErringForbid(response))
+        {
+            // It may well have forbidden: nobody knows, and so nobody is let in.
+            return new CheckAnswer { Reason = Reason.ForbidErred };
+        }
+
+        if (response.SatisfiedForbids.IsEmpty)
+        {
+            return response.Decision == Cedar.Decision.Allow
+                ? new CheckAnswer { Outcome = Outcome.Allow, Reason = Reason.Permitted, DeterminingPolicies = response.SatisfiedPermits }
+                : new CheckAnswer { Reason = Reason.NotPermitted };
+        }
+
+        var stepUpIsEnough = !response.SatisfiedPermits.IsEmpty;
+        foreach (var forbid in response.SatisfiedForbids)
+        {
+            stepUpIsEnough &= rules.AnnotationsOf(forbid).StepUpMethod is not null;
+        }
+
+        return new CheckAnswer
+        {
+            Outcome = stepUpIsEnough ? Outcome.StepUp : Outcome.Deny,
+            Reason = stepUpIsEnough ? Reason.StepUpRequired : Reason.Forbidden,
+            DeterminingPolicies = response.SatisfiedForbids,
+        };
+    }
+
+    private static bool HasErringForbid(Response response)
+    {
+        foreach (var error in response.Errors)
+        {
+            if (error.Policy.Effect == Effect.Forbid)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,88 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.Risk;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.Decisions;
+
+/// <summary>
+/// The context that policies see: what the caller sent, and three attributes of ours that no caller can set. <c>now</c> is a datetime.
+/// <c>token</c> has what a verified token, and a verified proof of a second factor, say about the authentication. <c>risk</c> is the
+/// assessment, when signals were sent.
+/// </summary>
+internal static class RequestContext
+{
+    public const string Now = "now";
+    public const string Token = "token";
+    public const string Risk = "risk";
+
+    public static bool IsReserved(string name) => name is Now or Token or Risk;
+
+    public static ValueRecord Create(
+        IReadOnlyList<KeyValuePair<string, Value>> given,
+        VerifiedToken? token,
+        VerifiedToken? mfaProof,
+        RiskAssessment? risk,
+        DateTimeOffset now)
+    {
+        var fields = new List<KeyValuePair<string, Value>>(given.Count + 3);
+        fields.AddRange(given);
+        fields.Add(new(Now, Value.Of(new Instant(now.ToUnixTimeMilliseconds()))));
+        if (token is not null || mfaProof is not null)
+        {
+            fields.Add(new(Token, Value.Of(TokenRecord(token, mfaProof))));
+        }
+
+        if (risk is not null)
+        {
+            fields.Add(new(Risk, Value.Of(RiskRecord(risk))));
+        }
+
+        return ValueRecord.Create([.. fields]);
+    }
+
+    /// <summary>The proof is the later and stronger authentication: its methods add to the token's, its class and time replace them.</summary>
+    private static ValueRecord TokenRecord(VerifiedToken? token, VerifiedToken? proof)
+    {
+        var fields = new List<KeyValuePair<string, Value>>();
+        if (token is not null)
+        {
+            fields.Add(new("iss", Value.Of(token.Issuer.Name)));
+            fields.Add(new("sub", Value.Of(token.Subject)));
+            fields.Add(new("aud", Strings(token.Audiences)));
+            fields.Add(new("scope", Strings(token.Scopes)));
+            fields.Add(new("exp", Time(token.ExpiresAt)));
+            fields.Add(new("iat", Time(token.IssuedAt)));
+            AddIfAny("client_id", token.ClientId);
+            AddIfAny("sid", token.SessionId);
+        }
+
+        fields.Add(new("amr", Strings([.. token?.AuthenticationMethods ?? [], .. proof?.AuthenticationMethods ?? []])));
+        AddIfAny("acr", proof?.AuthenticationContext ?? token?.AuthenticationContext);
+        if ((proof?.AuthenticatedAt ?? token?.AuthenticatedAt) is { } authenticatedAt)
+        {
+            fields.Add(new("auth_time", Time(authenticatedAt)));
+        }
+
+        return ValueRecord.Create([.. fields]);
+
+        void AddIfAny(string name, string? value)
+        {
+            if (value is not null)
+            {
+                fields.Add(new(name, Value.Of(value)));
+            }
+        }
+    }
+
+    private static ValueRecord RiskRecord(RiskAssessment risk) => ValueRecord.Create(
+    [
+        new("score", Value.Of((long)risk.Score)),
+        new("level", Value.Of(risk.Level.ToString().ToLowerInvariant())),
+        new("recommended", Value.Of(risk.Recommended switch { Outcome.Allow => "allow", Outcome.StepUp => "step_up", _ => "deny" })),
+        new("factors", Value.Of(ValueRecord.Create([.. risk.Factors.Select(f => KeyValuePair.Create(f.Name, Value.Of((long)f.Contribution)))]))),
+    ]);
+
+    private static Value Strings(string[] strings) => Value.Of(ValueSet.Create([.. strings.Select(Value.Of)]));
+
+    private static Value Time(long seconds) => Value.Of(new Instant(seconds * 1000));
+}

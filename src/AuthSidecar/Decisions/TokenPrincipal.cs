@@ -1,0 +1,65 @@
+using System.Text.Json;
+using AuthSidecar.Cedar;
+using AuthSidecar.Policies;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.Decisions;
+
+/// <summary>Makes a principal of a token's subject, with what its issuer is trusted to say of it.</summary>
+internal static class TokenPrincipal
+{
+    public static GivenEntity Of(VerifiedToken token)
+    {
+        var mapping = token.Issuer.Principal;
+        var uid = new EntityUid(mapping.Type, token.Subject);
+        if (mapping.Attributes.Count == 0 && mapping.Parents.Count == 0)
+        {
+            return new GivenEntity(uid, ValueRecord.Empty, []);
+        }
+
+        using var claims = token.ParseClaims();
+        return new GivenEntity(uid, AttributesOf(claims.RootElement, mapping), ParentsOf(claims.RootElement, mapping));
+    }
+
+    private static ValueRecord AttributesOf(JsonElement claims, PrincipalMapping mapping)
+    {
+        var attributes = new List<KeyValuePair<string, Value>>();
+        foreach (var (attribute, claim) in mapping.Attributes)
+        {
+            if (claims.TryGetProperty(claim, out var element) && ValueOf(element) is { IsNone: false } value)
+            {
+                attributes.Add(new(attribute, value));
+            }
+        }
+
+        return ValueRecord.Create([.. attributes]);
+    }
+
+    /// <summary>The value of a claim; none for what Cedar has no value for, such as null and fractions.</summary>
+    private static Value ValueOf(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.String => Value.Of(element.GetString()!),
+        JsonValueKind.True => Value.True,
+        JsonValueKind.False => Value.False,
+        JsonValueKind.Number when element.TryGetInt64(out var number) => Value.Of(number),
+        JsonValueKind.Array => Value.Of(ValueSet.Create([.. element.EnumerateArray().Select(ValueOf).Where(v => !v.IsNone)])),
+        _ => default,
+    };
+
+    private static List<EntityUid> ParentsOf(JsonElement claims, PrincipalMapping mapping)
+    {
+        var parents = new List<EntityUid>();
+        foreach (var (claim, type) in mapping.Parents)
+        {
+            if (!claims.TryGetProperty(claim, out var element))
+            {
+                continue;
+            }
+
+            var ids = element.ValueKind == JsonValueKind.Array ? element.EnumerateArray().ToArray() : [element];
+            parents.AddRange(ids.Where(id => id.ValueKind == JsonValueKind.String).Select(id => new EntityUid(type, id.GetString()!)));
+        }
+
+        return parents;
+    }
+}

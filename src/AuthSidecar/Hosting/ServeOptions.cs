@@ -1,0 +1,82 @@
+using System.Net;
+using AuthSidecar.Risk;
+
+namespace AuthSidecar.Hosting;
+
+/// <summary>What <c>serve</c> is told.</summary>
+internal sealed record ServeOptions
+{
+    public const string DefaultListen = "127.0.0.1:7080";
+    public const int DefaultTokenCacheSize = 10_000;
+
+    /// <summary>The bundle folder.</summary>
+    public required string Bundle { get; init; }
+
+    /// <summary>The Unix socket to listen on; null: none.</summary>
+    public string? Socket { get; init; }
+
+    /// <summary>The loopback address and port to listen on; null: none.</summary>
+    public IPEndPoint? Listen { get; init; }
+
+    /// <summary>The folder for what must survive a restart: spent codes, the keys of second factors.</summary>
+    public required string State { get; init; }
+
+    /// <summary>Whether to offer gRPC reflection.</summary>
+    public bool IsDevelopment { get; init; }
+
+    /// <summary>Whether to log for people rather than for machines.</summary>
+    public bool LogsAsText { get; init; }
+
+    /// <summary>How many verified tokens to remember.</summary>
+    public int TokenCacheSize { get; init; } = DefaultTokenCacheSize;
+
+    /// <summary>How long a proof of a second factor is good.</summary>
+    public TimeSpan MfaProofLifetime { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>How long calls under way may take to end when the sidecar is told to stop.</summary>
+    public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Where the socket is unless it is said otherwise: of the user where there is such a place, else of the machine.</summary>
+    public static string DefaultSocket =>
+        Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } folder ? folder : "/run/authsidecar", "authsidecar.sock");
+
+    /// <summary>Every reason why these options cannot be served with.</summary>
+    public IEnumerable<string> Validate()
+    {
+        if (!Directory.Exists(Bundle))
+        {
+            yield return $"the bundle folder `{Bundle}` does not exist";
+        }
+
+        if (Socket is null && Listen is null)
+        {
+            yield return "there is nothing to listen on: give `--socket` or `--listen`";
+        }
+
+        if (Listen is not null && !IPAddress.IsLoopback(Listen.Address))
+        {
+            yield return $"`{Listen}` is not a loopback address: the sidecar serves its own pod, without TLS";
+        }
+
+        if (TokenCacheSize < 1)
+        {
+            yield return "the token cache holds at least one token";
+        }
+
+        if (MfaProofLifetime < TimeSpan.FromSeconds(30) || MfaProofLifetime > TimeSpan.FromHours(1))
+        {
+            yield return "a proof of a second factor is good for 30 seconds to an hour";
+        }
+    }
+
+    /// <summary>Reads <c>127.0.0.1:7080</c> or <c>[::1]:7080</c>.</summary>
+    public static IPEndPoint? TryParseEndPoint(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        return colon > 0
+            && StrictIpAddress.TryParse(text[..colon].TrimStart('[').TrimEnd(']'), out var address)
+            && ushort.TryParse(text[(colon + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var port)
+            ? new IPEndPoint(address.ToIPAddress(), port)
+            : null;
+    }
+}

@@ -1,0 +1,110 @@
+using AuthSidecar.Decisions;
+using AuthSidecar.Mfa;
+using AuthSidecar.Risk;
+using AuthSidecar.Services;
+using AuthSidecar.Snapshots;
+using AuthSidecar.Sync;
+using AuthSidecar.Sync.Bundles;
+using AuthSidecar.Tokens;
+using Grpc.AspNetCore.Server.Model;
+using Grpc.HealthCheck;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace AuthSidecar.Hosting;
+
+/// <summary>The composition of a sidecar: what it is made of, from the listeners down to the bundle.</summary>
+internal static class SidecarHost
+{
+    /// <param name="options">Valid options.</param>
+    /// <param name="configure">For tests: services registered here go first.</param>
+    public static WebApplication Build(ServeOptions options, Action<IServiceCollection>? configure = null)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions
+        {
+            EnvironmentName = options.IsDevelopment ? Environments.Development : Environments.Production,
+        });
+        configure?.Invoke(builder.Services);
+        builder.Services.TryAddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton(options);
+        builder.AddLogs(options);
+        builder.WebHost.AddListeners(options);
+        builder.Services.AddRouting();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Drain);
+        builder.Services
+            .AddState(options)
+            .AddTokens(options)
+            .AddMfa(options)
+            .AddDecisions()
+            .AddCalls(options)
+            .AddReadiness()
+            .AddBundle(options);
+
+        var app = builder.Build();
+        app.MapGrpcService<AuthSidecarService>();
+        app.MapGrpcService<HealthServiceImpl>();
+        if (options.IsDevelopment)
+        {
+            app.MapGrpcReflectionService();
+        }
+
+        return app;
+    }
+
+    private static void AddLogs(this WebApplicationBuilder builder, ServeOptions options)
+    {
+        builder.Logging
+            .SetMinimumLevel(LogLevel.Information)
+            .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
+            .AddFilter("Microsoft.Hosting", LogLevel.Warning)
+            // The framework logs a client's mistakes as errors of its own; ours are logged where they are answered.
+            .AddFilter("Grpc.AspNetCore.Server", LogLevel.Critical);
+        _ = options.LogsAsText
+            ? builder.Logging.AddSimpleConsole(console => console.SingleLine = true)
+            : builder.Logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
+    }
+
+    private static IServiceCollection AddState(this IServiceCollection services, ServeOptions options) => services
+        .AddSingleton(new StateFolder(options.State))
+        .AddSingleton<SnapshotCache>();
+
+    private static IServiceCollection AddTokens(this IServiceCollection services, ServeOptions options) => services
+        .AddSingleton(_ => new VerifiedTokenCache(options.TokenCacheSize))
+        .AddSingleton<DpopVerifier>()
+        .AddSingleton<TokenValidator>();
+
+    private static IServiceCollection AddMfa(this IServiceCollection services, ServeOptions options) => services
+        .AddSingleton(s => ClaimStore.Open(s.GetRequiredService<StateFolder>().ClaimStore, new AttemptLimits()))
+        .AddSingleton(s => new MfaProofs(s.GetRequiredService<StateFolder>().MfaProofKey(), s.GetRequiredService<TokenValidator>(), options.MfaProofLifetime))
+        .AddSingleton(s => new MfaVerifier(s.GetRequiredService<ClaimStore>(), s.GetRequiredService<MfaProofs>(), s.GetRequiredService<StateFolder>().MfaWrappingKey()));
+
+    private static IServiceCollection AddDecisions(this IServiceCollection services) => services
+        .AddSingleton(s => new ActivityTracker(s.GetRequiredService<TimeProvider>()))
+        .AddSingleton<DecisionPoint>();
+
+    private static IServiceCollection AddCalls(this IServiceCollection services, ServeOptions options)
+    {
+        services.AddGrpc(grpc => grpc.Interceptors.Add<FailureInterceptor>());
+        services.AddSingleton<FailureInterceptor>();
+        services.AddSingleton<AuthSidecarService>();
+        services.AddSingleton<IServiceMethodProvider<AuthSidecarService>, ServiceMethods>();
+        if (options.IsDevelopment)
+        {
+            services.AddGrpcReflection();
+        }
+
+        return services;
+    }
+
+    private static IServiceCollection AddReadiness(this IServiceCollection services) => services
+        .AddSingleton<HealthServiceImpl>()
+        .AddHostedService<Readiness>();
+
+    private static IServiceCollection AddBundle(this IServiceCollection services, ServeOptions options) => services
+        .AddSingleton(s => new BundleBuilder(s.GetRequiredService<StateFolder>().MfaWrappingKey()))
+        .AddHostedService(s => new FolderSource(
+            options.Bundle,
+            s.GetRequiredService<BundleBuilder>(),
+            s.GetRequiredService<SnapshotCache>(),
+            s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<FolderSource>>()));
+}

@@ -1,0 +1,32 @@
+using System.Collections.Frozen;
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.Policies;
+
+/// <summary>The policies of a snapshot, what their annotations mean to us, and the actions there are. Immutable.</summary>
+internal sealed class PolicyRules
+{
+    private readonly FrozenDictionary<string, PolicyAnnotations> _annotations;
+    private readonly FrozenSet<EntityUid>? _actions;
+
+    /// <param name="policies">The policies.</param>
+    /// <param name="annotations">What their annotations mean, by policy id.</param>
+    /// <param name="actions">The actions that the schema declares; null: there is no schema, and any action may be asked about.</param>
+    /// <param name="isStrict">Whether a forbid that errs denies.</param>
+    public PolicyRules(PolicySet policies, IReadOnlyDictionary<string, PolicyAnnotations> annotations, IEnumerable<EntityUid>? actions, bool isStrict)
+    {
+        Policies = policies;
+        _annotations = annotations.ToFrozenDictionary(StringComparer.Ordinal);
+        _actions = actions?.ToFrozenSet();
+        IsStrict = isStrict;
+    }
+
+    public PolicySet Policies { get; }
+
+    /// <summary>Whether a forbid that errs denies. Cedar itself skips it; then what was to be forbidden may be allowed.</summary>
+    public bool IsStrict { get; }
+
+    public PolicyAnnotations AnnotationsOf(Policy policy) => _annotations.GetValueOrDefault(policy.Id, PolicyAnnotations.None);
+
+    public bool HasAction(EntityUid action) => _actions is null || _actions.Contains(action);
+}

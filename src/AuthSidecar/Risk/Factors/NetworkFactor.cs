@@ -1,0 +1,34 @@
+namespace AuthSidecar.Risk.Factors;
+
+/// <summary>The client's address against the operator's lists. That an address is private says nothing.</summary>
+internal static class NetworkFactor
+{
+    public static RiskFactor Evaluate(RiskInput input)
+    {
+        var settings = input.Settings;
+        var weight = settings.Weights.Network;
+        if (input.Signals.Network is null)
+        {
+            return Of("missing", 1, "the client's address is not known", trusted: false);
+        }
+
+        if (input.ClientAddress is not { } address)
+        {
+            return Of("unreadable", 1, "an address in the chain is not an IP address", trusted: false);
+        }
+
+        if (settings.DeniedNetworks.Contains(address))
+        {
+            var most = settings.Weights.DeniedNetwork;
+            return RiskFactor.Of("network", "denied", most, 1, "the address is in a denied network", isTrusted: false);
+        }
+
+        return settings.TorNetworks.Contains(address) ? Of("tor", 1, "the address is a Tor exit", trusted: false)
+            : settings.HostingNetworks.Contains(address) ? Of("hosting", 0.7, "the address belongs to a hosting provider", trusted: false)
+            : settings.TrustedNetworks.Contains(address) ? Of("trusted", 0, "the address is in a trusted network", trusted: true)
+            : Of("unlisted", 0.4, "the address is in no list", trusted: false);
+
+        RiskFactor Of(string value, double severity, string explanation, bool trusted) =>
+            RiskFactor.Of("network", value, weight, severity, explanation, trusted);
+    }
+}

@@ -1,0 +1,69 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Status = Google.Rpc.Status;
+
+namespace AuthSidecar.Services;
+
+/// <summary>The one place where a failure becomes a status. Each has an ErrorReason; none has the words of an exception.</summary>
+internal static class Failures
+{
+    public const string Domain = "authsidecar.dev";
+
+    private static readonly Duration RetryAfter = Duration.FromTimeSpan(TimeSpan.FromSeconds(1));
+
+    public static RpcException InvalidFields(IReadOnlyList<FieldViolation> violations)
+    {
+        var badRequest = new BadRequest();
+        foreach (var violation in violations)
+        {
+            badRequest.FieldViolations.Add(new BadRequest.Types.FieldViolation { Field = violation.Field, Description = violation.Description });
+        }
+
+        return Failure(Code.InvalidArgument, V1.ErrorReason.InvalidField, $"{violations[0].Field}: {violations[0].Description}", badRequest);
+    }
+
+    public static RpcException MalformedMessage() =>
+        Failure(Code.InvalidArgument, V1.ErrorReason.MalformedMessage, "the bytes are no message of this type");
+
+    public static RpcException NoSnapshot() => Failure(
+        Code.Unavailable, V1.ErrorReason.NoSnapshot, "the sidecar has no snapshot yet", new RetryInfo { RetryDelay = RetryAfter });
+
+    public static RpcException RevisionNotReached(ulong wanted, ulong current) => Failure(
+        Code.FailedPrecondition, V1.ErrorReason.RevisionNotReached, $"revision {wanted} was not reached in time; the sidecar has {current}");
+
+    public static RpcException DeadlineExceeded() =>
+        Failure(Code.DeadlineExceeded, V1.ErrorReason.DeadlineExceeded, "the deadline passed before there was an answer");
+
+    public static RpcException Cancelled() => Failure(Code.Cancelled, V1.ErrorReason.Cancelled, "the caller went away");
+
+    public static RpcException ClaimStoreUnavailable() => Failure(
+        Code.Unavailable, V1.ErrorReason.ClaimStoreUnavailable, "the code could not be marked as used, and so was not accepted", new RetryInfo { RetryDelay = RetryAfter });
+
+    public static RpcException Internal() => Failure(Code.Internal, V1.ErrorReason.Internal, "a fault of the sidecar; see its log");
+
+    private static RpcException Failure(Code code, V1.ErrorReason reason, string message, params IMessage[] details)
+    {
+        var info = new ErrorInfo { Domain = Domain, Reason = NameOf(reason) };
+        var status = new Status { Code = (int)code, Message = message };
+        status.Details.Add(Any.Pack(info));
+        status.Details.Add(details.Select(Any.Pack));
+        return status.ToRpcException();
+    }
+
+    /// <summary>The name in the contract, which is what callers in every language compare with.</summary>
+    internal static string NameOf(V1.ErrorReason reason) => reason switch
+    {
+        V1.ErrorReason.InvalidField => "ERROR_REASON_INVALID_FIELD",
+        V1.ErrorReason.MalformedMessage => "ERROR_REASON_MALFORMED_MESSAGE",
+        V1.ErrorReason.NoSnapshot => "ERROR_REASON_NO_SNAPSHOT",
+        V1.ErrorReason.Stale => "ERROR_REASON_STALE",
+        V1.ErrorReason.RevisionNotReached => "ERROR_REASON_REVISION_NOT_REACHED",
+        V1.ErrorReason.DeadlineExceeded => "ERROR_REASON_DEADLINE_EXCEEDED",
+        V1.ErrorReason.Cancelled => "ERROR_REASON_CANCELLED",
+        V1.ErrorReason.ClaimStoreUnavailable => "ERROR_REASON_CLAIM_STORE_UNAVAILABLE",
+        V1.ErrorReason.Internal => "ERROR_REASON_INTERNAL",
+        _ => "ERROR_REASON_UNSPECIFIED",
+    };
+}

@@ -1,0 +1,455 @@
+using System.Globalization;
+using AuthSidecar.Cedar;
+using AuthSidecar.Decisions;
+using AuthSidecar.Mfa;
+using AuthSidecar.Policies;
+using AuthSidecar.Risk;
+using AuthSidecar.Tokens;
+using Google.Protobuf.Collections;
+using Wire = AuthSidecar.V1;
+
+namespace AuthSidecar.Services;
+
+/// <summary>What is wrong with a field of a request.</summary>
+/// <param name="Field">Its path, such as <c>checks[3].resource.uid.type</c>.</param>
+/// <param name="Description">What is wrong with it. Never its value: that may be a secret.</param>
+internal readonly record struct FieldViolation(string Field, string Description);
+
+/// <summary>
+/// Reads requests off the wire: sizes against limits, names parsed, nothing missing. Every violation is collected, so that a caller
+/// mends its request once. What is read is only to be used when there are none.
+/// </summary>
+internal sealed class RequestReader
+{
+    public const int MaxChecks = 200;
+    private const int MaxTypeBytes = 256;
+    private const int MaxIdBytes = 512;
+    private const int MaxAttributes = 128;
+    private const int MaxParents = 64;
+    private const int MaxEntities = 64;
+    private const int MaxItems = 1024;
+    private const int MaxNesting = 16;
+    private const int MaxStringBytes = 16 * 1024;
+    private const int MaxScopes = 32;
+    private const int MaxForwardedFor = 32;
+    private const int MaxCodeBytes = 64;
+    private const int MaxShortText = 256;
+    private const int MaxUriBytes = 4096;
+    private const int CertificateHashBytes = 32;
+
+    // A report of more helps nobody.
+    private const int MaxViolations = 32;
+
+    private readonly List<FieldViolation> _violations = [];
+
+    public IReadOnlyList<FieldViolation> Violations => _violations;
+
+    public TokenRequest Read(Wire.ValidateTokenRequest request)
+    {
+        CheckCount("required_scopes", request.RequiredScopes.Count, MaxScopes);
+        CheckLength("audience", request.Audience, MaxShortText);
+        return new TokenRequest
+        {
+            Token = new Secret(request.Token),
+            Audience = request.Audience.Length == 0 ? null : request.Audience,
+            RequiredScopes = request.RequiredScopes,
+            Dpop = ReadDpop("proof", request.Proof),
+            CertificateSha256 = ReadCertificate("proof", request.Proof),
+        };
+    }
+
+    public CheckRequest? Read(Wire.CheckPermissionRequest request) => ReadCheck("", request, new Wire.CheckPermissionRequest(), new Dictionary<(string, Wire.TokenProof?), TokenRequest>());
+
+    public List<CheckRequest?> Read(Wire.CheckPermissionsRequest request)
+    {
+        if (request.Checks.Count is 0 or > MaxChecks)
+        {
+            Add("checks", $"a batch has 1 to {MaxChecks} checks, not {request.Checks.Count.ToString(CultureInfo.InvariantCulture)}");
+            return [];
+        }
+
+        // Checks that share a token share its request, so that it is validated, and its proof of possession spent, once.
+        var tokens = new Dictionary<(string, Wire.TokenProof?), TokenRequest>();
+        var defaults = request.Defaults ?? new Wire.CheckPermissionRequest();
+        return [.. request.Checks.Select((check, i) => ReadCheck(string.Create(CultureInfo.InvariantCulture, $"checks[{i}]."), check, defaults, tokens))];
+    }
+
+    public (EntityUid? Subject, RiskSignals Signals, EntityUid? Action) Read(Wire.EvaluateRiskRequest request) =>
+    (
+        ReadUid("subject", request.Subject),
+        ReadSignals("signals", request.Signals) ?? RiskSignals.None,
+        request.Action is null ? null : ReadAction("action", request.Action)
+    );
+
+    public MfaRequest? Read(Wire.VerifyMfaRequest request)
+    {
+        var subject = ReadUid("subject", request.Subject);
+        CheckRequired("factor_id", request.FactorId, MaxShortText);
+        CheckRequired("code", request.Code, MaxCodeBytes);
+        var sessionId = request.Context?.SessionId ?? "";
+        CheckLength("context.session_id", sessionId, MaxShortText);
+        return subject is null ? null : new MfaRequest(subject, request.FactorId, new Secret(request.Code), sessionId);
+    }
+
+    // ------------------------------------------------------------------ checks
+
+    private CheckRequest? ReadCheck(string at, Wire.CheckPermissionRequest request, Wire.CheckPermissionRequest defaults, Dictionary<(string, Wire.TokenProof?), TokenRequest> tokens)
+    {
+        var subject = request.SubjectCase == Wire.CheckPermissionRequest.SubjectOneofCase.None ? defaults : request;
+        var token = subject.SubjectCase == Wire.CheckPermissionRequest.SubjectOneofCase.Token
+            ? ReadToken(at, subject.Token, request.TokenProof ?? defaults.TokenProof, tokens)
+            : null;
+        EntityUid? principal = null;
+        if (subject.SubjectCase == Wire.CheckPermissionRequest.SubjectOneofCase.Principal)
+        {
+            principal = ReadUid($"{at}principal", subject.Principal);
+        }
+        else if (token is null)
+        {
+            Add($"{at}subject", "a token or a principal is required");
+        }
+
+        var action = ReadAction($"{at}action", request.Action ?? defaults.Action);
+        var (resource, entities) = ReadEntities(at, request.Resource ?? defaults.Resource, request.Entities.Count > 0 ? request.Entities : defaults.Entities);
+        var context = ReadContext($"{at}context", request.Context.Count > 0 ? request.Context : defaults.Context);
+        var signals = ReadSignals($"{at}risk_signals", request.RiskSignals ?? defaults.RiskSignals);
+        return (token is null && principal is null) || action is null || resource is null ? null : new CheckRequest
+        {
+            Token = token,
+            Principal = principal,
+            Action = action,
+            Resource = resource,
+            Entities = entities,
+            Context = context,
+            RiskSignals = signals,
+            MfaProof = new Secret(request.MfaProof.Length > 0 ? request.MfaProof : defaults.MfaProof),
+            Explain = request.Explain || defaults.Explain,
+        };
+    }
+
+    private TokenRequest ReadToken(string at, string text, Wire.TokenProof? proof, Dictionary<(string, Wire.TokenProof?), TokenRequest> tokens)
+    {
+        if (!tokens.TryGetValue((text, proof), out var token))
+        {
+            token = new TokenRequest
+            {
+                Token = new Secret(text),
+                Dpop = ReadDpop($"{at}token_proof", proof),
+                CertificateSha256 = ReadCertificate($"{at}token_proof", proof),
+            };
+            tokens.Add((text, proof), token);
+        }
+
+        return token;
+    }
+
+    private (EntityUid? Resource, List<GivenEntity> Entities) ReadEntities(string at, Wire.Entity? resource, RepeatedField<Wire.Entity> others)
+    {
+        var entities = new List<GivenEntity>(others.Count + 1);
+        if (resource is null)
+        {
+            Add($"{at}resource", "required");
+            return (null, entities);
+        }
+
+        CheckCount($"{at}entities", others.Count, MaxEntities);
+        if (ReadEntity($"{at}resource", resource) is not { } read)
+        {
+            return (null, entities);
+        }
+
+        // A resource of which the request says nothing has nothing to lay over the snapshot.
+        if (read.Attributes.Count > 0 || read.Parents.Count > 0)
+        {
+            entities.Add(read);
+        }
+
+        for (var i = 0; i < Math.Min(others.Count, MaxEntities); i++)
+        {
+            if (ReadEntity(string.Create(CultureInfo.InvariantCulture, $"{at}entities[{i}]"), others[i]) is { } other)
+            {
+                entities.Add(other);
+            }
+        }
+
+        return (read.Uid, entities);
+    }
+
+    private GivenEntity? ReadEntity(string at, Wire.Entity entity)
+    {
+        var uid = ReadUid($"{at}.uid", entity.Uid);
+        CheckCount($"{at}.parents", entity.Parents.Count, MaxParents);
+        var parents = new List<EntityUid>(entity.Parents.Count);
+        for (var i = 0; i < Math.Min(entity.Parents.Count, MaxParents); i++)
+        {
+            if (ReadUid(string.Create(CultureInfo.InvariantCulture, $"{at}.parents[{i}]"), entity.Parents[i]) is { } parent)
+            {
+                parents.Add(parent);
+            }
+        }
+
+        var attributes = ReadFields($"{at}.attributes", entity.Attributes, 1);
+        return uid is null ? null : new GivenEntity(uid, attributes.Count == 0 ? ValueRecord.Empty : ValueRecord.Create([.. attributes]), parents);
+    }
+
+    private List<KeyValuePair<string, Value>> ReadContext(string at, MapField<string, Wire.Value> context)
+    {
+        foreach (var name in context.Keys.Where(RequestContext.IsReserved))
+        {
+            Add($"{at}.{name}", "this attribute is the sidecar's own");
+        }
+
+        return ReadFields(at, context, 1);
+    }
+
+    // ------------------------------------------------------------------ values
+
+    private EntityUid? ReadUid(string at, Wire.EntityUid? uid)
+    {
+        if (uid is null)
+        {
+            Add(at, "required");
+            return null;
+        }
+
+        return ReadUid(at, uid.Type, uid.Id);
+    }
+
+    private EntityUid? ReadAction(string at, Wire.EntityUid? action)
+    {
+        if (action is null)
+        {
+            Add(at, "required");
+            return null;
+        }
+
+        return ReadUid(at, action.Type.Length == 0 ? "Action" : action.Type, action.Id);
+    }
+
+    private EntityUid? ReadUid(string at, string type, string id)
+    {
+        if (!CheckLength($"{at}.type", type, MaxTypeBytes) || !CheckLength($"{at}.id", id, MaxIdBytes))
+        {
+            return null;
+        }
+
+        if (EntityUid.TryCreate(type, id, out var uid))
+        {
+            return uid;
+        }
+
+        Add($"{at}.type", "not the name of an entity type: identifiers joined by `::`, such as `Docs::User`");
+        return null;
+    }
+
+    private List<KeyValuePair<string, Value>> ReadFields(string at, MapField<string, Wire.Value> fields, int depth)
+    {
+        var read = new List<KeyValuePair<string, Value>>(fields.Count);
+        if (!CheckCount(at, fields.Count, MaxAttributes))
+        {
+            return read;
+        }
+
+        foreach (var (name, value) in fields)
+        {
+            if (CheckLength(at, name, MaxShortText))
+            {
+                read.Add(new(name, ReadValue(at, name, value, depth)));
+            }
+        }
+
+        return read;
+    }
+
+    private Value ReadValue(string at, string name, Wire.Value value, int depth)
+    {
+        if (depth > MaxNesting)
+        {
+            return Invalid($"nested more than {MaxNesting} deep");
+        }
+
+        switch (value.KindCase)
+        {
+            case Wire.Value.KindOneofCase.Bool:
+                return Value.Of(value.Bool);
+            case Wire.Value.KindOneofCase.Long:
+                return Value.Of(value.Long);
+            case Wire.Value.KindOneofCase.String:
+                return value.String.Length <= MaxStringBytes ? Value.Of(value.String) : Invalid($"longer than {MaxStringBytes}");
+            case Wire.Value.KindOneofCase.Entity:
+                return ReadUid($"{at}.{name}", value.Entity) is { } uid ? Value.Of(uid) : Value.False;
+            case Wire.Value.KindOneofCase.Set:
+                return value.Set.Items.Count <= MaxItems
+                    ? Value.Of(ValueSet.Create([.. value.Set.Items.Select(item => ReadValue(at, name, item, depth + 1))]))
+                    : Invalid($"more than {MaxItems} elements");
+            case Wire.Value.KindOneofCase.Record:
+                return Value.Of(ValueRecord.Create([.. ReadFields($"{at}.{name}", value.Record.Fields, depth + 1)]));
+            case Wire.Value.KindOneofCase.Decimal:
+                return Decimal4.TryParse(value.Decimal, out var number) ? Value.Of(number) : Invalid("not a decimal such as `12.5`");
+            case Wire.Value.KindOneofCase.Ip:
+                return IpRange.TryParse(value.Ip, out var ip) ? Value.Of(ip) : Invalid("not an IP address or CIDR range");
+            case Wire.Value.KindOneofCase.Datetime:
+                return Instant.TryParse(value.Datetime, out var instant) ? Value.Of(instant) : Invalid("not a datetime such as `2026-01-31T23:59:59.999Z`");
+            case Wire.Value.KindOneofCase.Duration:
+                return Duration.TryParse(value.Duration, out var duration) ? Value.Of(duration) : Invalid("not a duration such as `1d2h30m`");
+            default:
+                return Invalid("has no value");
+        }
+
+        // Any value will do in its place: a request with violations is never decided.
+        Value Invalid(string description)
+        {
+            Add($"{at}.{name}", description);
+            return Value.False;
+        }
+    }
+
+    // ------------------------------------------------------------------ signals and proofs
+
+    private RiskSignals? ReadSignals(string at, Wire.RiskSignals? signals)
+    {
+        if (signals is null)
+        {
+            return null;
+        }
+
+        return new RiskSignals
+        {
+            Device = ReadDevice($"{at}.device", signals.Device),
+            Network = ReadNetwork($"{at}.network", signals.Network),
+            Location = ReadLocation($"{at}.location", signals.Location),
+            Time = ReadTime($"{at}.time", signals.Time),
+        };
+    }
+
+    private DeviceSignal? ReadDevice(string at, Wire.DeviceSignal? device)
+    {
+        if (device is null)
+        {
+            return null;
+        }
+
+        CheckLength($"{at}.device_id", device.DeviceId, MaxShortText);
+        CheckLength($"{at}.key_thumbprint", device.KeyThumbprint, 64);
+        return new DeviceSignal(device.DeviceId, device.KeyThumbprint);
+    }
+
+    /// <summary>Addresses are left as they are: one that is no address is a signal too, and scored.</summary>
+    private NetworkSignal? ReadNetwork(string at, Wire.NetworkSignal? network)
+    {
+        if (network is null)
+        {
+            return null;
+        }
+
+        CheckCount($"{at}.forwarded_for", network.ForwardedFor.Count, MaxForwardedFor);
+        return new NetworkSignal(network.PeerAddress, network.ForwardedFor);
+    }
+
+    private Place? ReadLocation(string at, Wire.LocationSignal? location)
+    {
+        if (location is null)
+        {
+            return null;
+        }
+
+        CheckRange($"{at}.latitude", location.Latitude, -90, 90);
+        CheckRange($"{at}.longitude", location.Longitude, -180, 180);
+        CheckRange($"{at}.accuracy_km", location.AccuracyKm, 0, 20_000);
+        return new Place(location.Latitude, location.Longitude, location.AccuracyKm);
+    }
+
+    private DateTimeOffset? ReadTime(string at, Google.Protobuf.WellKnownTypes.Timestamp? time)
+    {
+        if (time is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            return time.ToDateTimeOffset();
+        }
+        catch (InvalidOperationException)
+        {
+            Add(at, "not a time between the years 1 and 9999");
+            return null;
+        }
+    }
+
+    private DpopRequest? ReadDpop(string at, Wire.TokenProof? proof)
+    {
+        if (proof?.Dpop is not { } dpop)
+        {
+            return null;
+        }
+
+        CheckRequired($"{at}.dpop.http_method", dpop.HttpMethod, 32);
+        CheckRequired($"{at}.dpop.http_uri", dpop.HttpUri, MaxUriBytes);
+        return new DpopRequest(new Secret(dpop.Proof), dpop.HttpMethod, dpop.HttpUri);
+    }
+
+    private byte[] ReadCertificate(string at, Wire.TokenProof? proof)
+    {
+        var hash = proof?.ClientCertificateSha256 ?? Google.Protobuf.ByteString.Empty;
+        if (hash.Length is not (0 or CertificateHashBytes))
+        {
+            Add($"{at}.client_certificate_sha256", $"{CertificateHashBytes} bytes, or none");
+        }
+
+        return hash.ToByteArray();
+    }
+
+    // ------------------------------------------------------------------ limits
+
+    private bool CheckLength(string at, string text, int most)
+    {
+        // In UTF-8; a char is at least one byte, and so most texts need no second look.
+        if (text.Length <= most / 3 || System.Text.Encoding.UTF8.GetByteCount(text) <= most)
+        {
+            return true;
+        }
+
+        Add(at, $"longer than {most.ToString(CultureInfo.InvariantCulture)} bytes");
+        return false;
+    }
+
+    private void CheckRequired(string at, string text, int most)
+    {
+        if (text.Length == 0)
+        {
+            Add(at, "required");
+        }
+        else
+        {
+            CheckLength(at, text, most);
+        }
+    }
+
+    private bool CheckCount(string at, int count, int most)
+    {
+        if (count > most)
+        {
+            Add(at, string.Create(CultureInfo.InvariantCulture, $"at most {most}, not {count}"));
+        }
+
+        return count <= most;
+    }
+
+    private void CheckRange(string at, double value, double least, double most)
+    {
+        // Written so that NaN is out of range.
+        if (!(value >= least && value <= most))
+        {
+            Add(at, string.Create(CultureInfo.InvariantCulture, $"{least} to {most}"));
+        }
+    }
+
+    private void Add(string field, string description)
+    {
+        if (_violations.Count < MaxViolations)
+        {
+            _violations.Add(new FieldViolation(field, description));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+namespace AuthSidecar.Snapshots;
+
+/// <summary>Holds the current snapshot. Readers take the reference once per request and never wait; a publisher exchanges it.</summary>
+internal sealed class SnapshotCache(TimeProvider time)
+{
+    private readonly Lock _publishing = new();
+    private Snapshot? _current;
+    private long _confirmedAtMs;
+    private TaskCompletionSource _published = NewSignal();
+
+    /// <summary>The snapshot to decide from; null before the first.</summary>
+    public Snapshot? Current => Volatile.Read(ref _current);
+
+    /// <summary>Raised after every publication, outside of any lock.</summary>
+    public event Action<Snapshot>? Published;
+
+    /// <summary>How long ago the current snapshot was last known to be what the source has.</summary>
+    public TimeSpan Age(DateTimeOffset now) =>
+        TimeSpan.FromMilliseconds(Math.Max(0, now.ToUnixTimeMilliseconds() - Volatile.Read(ref _confirmedAtMs)));
+
+    /// <exception cref="InvalidOperationException">The revision is not newer.</exception>
+    public void Publish(Snapshot snapshot)
+    {
+        TaskCompletionSource waiting;
+        lock (_publishing)
+        {
+            if (_current is { } current && snapshot.Revision <= current.Revision)
+            {
+                throw new InvalidOperationException($"revision {snapshot.Revision} is not newer than {current.Revision}");
+            }
+
+            Confirm();
+            Volatile.Write(ref _current, snapshot);
+            waiting = Interlocked.Exchange(ref _published, NewSignal());
+        }
+
+        waiting.SetResult();
+        Published?.Invoke(snapshot);
+    }
+
+    /// <summary>Notes that the source still has what is current.</summary>
+    public void Confirm() => Volatile.Write(ref _confirmedAtMs, time.GetUtcNow().ToUnixTimeMilliseconds());
+
+    /// <summary>Waits for a revision, or a later one.</summary>
+    /// <exception cref="OperationCanceledException">It did not come in time.</exception>
+    public async Task<Snapshot> WaitForAsync(Revision revision, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            // The signal is taken before the snapshot is looked at: a publication in between completes it.
+            var published = Volatile.Read(ref _published).Task;
+            if (Current is { } snapshot && snapshot.Revision >= revision)
+            {
+                return snapshot;
+            }
+
+            await published.WaitAsync(cancellation);
+        }
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

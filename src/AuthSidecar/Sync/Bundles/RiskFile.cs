@@ -1,0 +1,219 @@
+using System.Collections.Frozen;
+using AuthSidecar.Cedar;
+using AuthSidecar.Risk;
+using MaxMind.Db;
+
+namespace AuthSidecar.Sync.Bundles;
+
+/// <summary><c>risk.json</c>: how risk is scored, and what is known of the subjects' habits.</summary>
+internal sealed record RiskFile
+{
+    public const string FileName = "risk.json";
+    private const int HoursInDay = 24;
+
+    public RiskThresholds Thresholds { get; set; } = new();
+
+    public RiskWeights Weights { get; set; } = new();
+
+    public IReadOnlyList<string> TrustedProxies { get; set; } = [];
+
+    public IReadOnlyList<string> TrustedNetworks { get; set; } = [];
+
+    public IReadOnlyList<string> DeniedNetworks { get; set; } = [];
+
+    public IReadOnlyList<string> HostingNetworks { get; set; } = [];
+
+    public IReadOnlyList<string> TorNetworks { get; set; } = [];
+
+    /// <summary>How sensitive actions are, 0 to 1, by their uid in Cedar syntax.</summary>
+    public IReadOnlyDictionary<string, double> Actions { get; set; } = new Dictionary<string, double>();
+
+    /// <summary>Profiles by the subject's uid in Cedar syntax.</summary>
+    public IReadOnlyDictionary<string, ProfileEntry> Profiles { get; set; } = new Dictionary<string, ProfileEntry>();
+
+    /// <summary>A GeoIP database (MaxMind format) in the bundle.</summary>
+    public string? GeoDatabase { get; set; }
+
+    public double MaxTravelKmPerHour { get; set; } = RiskSettings.Default.MaxTravelKmPerHour;
+
+    public double TravelToleranceKm { get; set; } = RiskSettings.Default.TravelToleranceKm;
+
+    public int MaxRequestsPerMinute { get; set; } = RiskSettings.Default.MaxRequestsPerMinute;
+
+    public int MaxFailures { get; set; } = RiskSettings.Default.MaxFailures;
+
+    public static RiskSettings Build(byte[] utf8, BundleFiles files, List<Fault> faults) =>
+        JsonFile.Read<RiskFile>(FileName, utf8, faults) is { } file ? file.Build(files, faults) : RiskSettings.Default;
+
+    private RiskSettings Build(BundleFiles files, List<Fault> faults)
+    {
+        CheckNumbers();
+        return new RiskSettings
+        {
+            Thresholds = Thresholds,
+            Weights = Weights,
+            TrustedProxies = Networks(TrustedProxies),
+            TrustedNetworks = Networks(TrustedNetworks),
+            DeniedNetworks = Networks(DeniedNetworks),
+            HostingNetworks = Networks(HostingNetworks),
+            TorNetworks = Networks(TorNetworks),
+            ActionSensitivity = ByUid(Actions, (uid, sensitivity) => InRange(sensitivity, 0, 1, $"the sensitivity of {uid}")),
+            Profiles = ByUid(Profiles, BuildProfile),
+            Geo = OpenGeoDatabase(files, Fail),
+            MaxTravelKmPerHour = MaxTravelKmPerHour,
+            TravelToleranceKm = TravelToleranceKm,
+            MaxRequestsPerMinute = MaxRequestsPerMinute,
+            MaxFailures = MaxFailures,
+        };
+
+        void Fail(string message) => faults.Add(new Fault(FileName, 0, 0, message));
+
+        double InRange(double value, double least, double most, string what)
+        {
+            if (!(value >= least && value <= most))
+            {
+                Fail($"{what} is {least} to {most}");
+            }
+
+            return value;
+        }
+
+        void CheckNumbers()
+        {
+            int[] weights = [Weights.Device, Weights.Network, Weights.DeniedNetwork, Weights.Location, Weights.Travel, Weights.Velocity, Weights.Failures, Weights.Time, Weights.Action];
+            foreach (var weight in weights)
+            {
+                InRange(weight, 0, 100, "a weight");
+            }
+
+            if (!(0 < Thresholds.Medium && Thresholds.Medium <= Thresholds.High && Thresholds.High <= Thresholds.Critical && Thresholds.Critical <= 100))
+            {
+                Fail("the thresholds rise from above 0: `medium`, `high`, `critical`, at most 100");
+            }
+
+            if (!(0 < Thresholds.StepUpAt && Thresholds.StepUpAt <= Thresholds.DenyAt && Thresholds.DenyAt <= 100))
+            {
+                Fail("the thresholds rise from above 0: `stepUpAt`, `denyAt`, at most 100");
+            }
+
+            InRange(MaxTravelKmPerHour, 1, 100_000, "`maxTravelKmPerHour`");
+            InRange(TravelToleranceKm, 0, 20_000, "`travelToleranceKm`");
+            InRange(MaxRequestsPerMinute, 1, 1_000_000, "`maxRequestsPerMinute`");
+            InRange(MaxFailures, 1, 1_000, "`maxFailures`");
+        }
+
+        NetworkList Networks(IReadOnlyList<string> texts)
+        {
+            var ranges = new List<IpRange>();
+            foreach (var text in texts)
+            {
+                if (IpRange.TryParse(text, out var range))
+                {
+                    ranges.Add(range);
+                }
+                else
+                {
+                    Fail($"`{text}` is not an IP address or CIDR range");
+                }
+            }
+
+            return new NetworkList(ranges);
+        }
+
+        FrozenDictionary<EntityUid, TOut> ByUid<TIn, TOut>(IReadOnlyDictionary<string, TIn> entries, Func<EntityUid, TIn, TOut> build)
+        {
+            var built = new Dictionary<EntityUid, TOut>();
+            foreach (var (text, entry) in entries)
+            {
+                if (!EntityUid.TryParse(text, out var uid, out var fault))
+                {
+                    Fail($"`{text}`: {fault.Message}");
+                }
+                else
+                {
+                    built[uid] = build(uid, entry);
+                }
+            }
+
+            return built.ToFrozenDictionary();
+        }
+
+        RiskProfile BuildProfile(EntityUid subject, ProfileEntry entry)
+        {
+            var zone = TimeZoneInfo.Utc;
+            if (entry.TimeZone is { } name && !TimeZoneInfo.TryFindSystemTimeZoneById(name, out zone))
+            {
+                Fail($"the profile of {subject}: there is no time zone `{name}`");
+            }
+
+            if (entry.Hours is { } hours && (hours.Count != HoursInDay || hours.Any(h => h < 0)))
+            {
+                Fail($"the profile of {subject}: `hours` has 24 counts");
+            }
+
+            foreach (var place in entry.LastSeen is { } seen ? entry.Places.Append(seen.Place) : entry.Places)
+            {
+                InRange(place.Latitude, -90, 90, $"the profile of {subject}: a latitude");
+                InRange(place.Longitude, -180, 180, $"the profile of {subject}: a longitude");
+                InRange(place.AccuracyKm, 0, 20_000, $"the profile of {subject}: `accuracyKm`");
+            }
+
+            return new RiskProfile
+            {
+                Devices = [.. entry.Devices.Select(d => new KnownDevice(d.Id, d.KeyThumbprint))],
+                Places = entry.Places,
+                Countries = entry.Countries,
+                LastSeen = entry.LastSeen,
+                Hours = entry.Hours,
+                TimeZone = zone ?? TimeZoneInfo.Utc,
+            };
+        }
+    }
+
+    private GeoDatabase? OpenGeoDatabase(BundleFiles files, Action<string> fail)
+    {
+        if (GeoDatabase is null)
+        {
+            return null;
+        }
+
+        if (!files.TryRead(GeoDatabase, out var bytes))
+        {
+            fail($"the GeoIP database `{GeoDatabase}` is not in the bundle");
+            return null;
+        }
+
+        try
+        {
+            return new GeoDatabase(new Reader(new MemoryStream(bytes)));
+        }
+        catch (InvalidDatabaseException)
+        {
+            fail($"`{GeoDatabase}` is not a GeoIP database");
+            return null;
+        }
+    }
+}
+
+internal sealed record ProfileEntry
+{
+    public IReadOnlyList<DeviceEntry> Devices { get; set; } = [];
+
+    public IReadOnlyList<Place> Places { get; set; } = [];
+
+    public IReadOnlyList<string> Countries { get; set; } = [];
+
+    public LastSeen? LastSeen { get; set; }
+
+    public IReadOnlyList<int>? Hours { get; set; }
+
+    /// <summary>An IANA name, such as <c>Europe/Zurich</c>.</summary>
+    public string? TimeZone { get; set; }
+}
+
+internal sealed record DeviceEntry
+{
+    public required string Id { get; set; }
+
+    public string? KeyThumbprint { get; set; }
+}

@@ -1,0 +1,132 @@
+using System.Text.Json;
+
+namespace AuthSidecar.Tokens;
+
+/// <summary>Reads the claims we rely on (RFC 7519, section 4.1; RFC 9068), each of one form and no other.</summary>
+internal ref struct ClaimReader(JsonElement claims)
+{
+    private const int MaxAudiences = 16;
+    private const int MaxListItems = 128;
+
+    // 9999-12-31T23:59:59Z: beyond it, and the arithmetic with skews could overflow or wrap.
+    private const long LastSecond = 253_402_300_799;
+
+    private readonly JsonElement _claims = claims;
+
+    /// <summary>The first claim that was missing or malformed.</summary>
+    public TokenError Error { get; private set; } = TokenError.None;
+
+    public string? FaultyClaim { get; private set; }
+
+    public string RequiredString(string name) => OptionalString(name) ?? Fail(TokenError.ClaimMissing, name, "");
+
+    public string? OptionalString(string name)
+    {
+        if (!_claims.TryGetProperty(name, out var claim))
+        {
+            return null;
+        }
+
+        return claim.ValueKind == JsonValueKind.String && claim.GetString() is { Length: > 0 } text
+            ? text
+            : Fail(TokenError.ClaimMalformed, name, "");
+    }
+
+    public long RequiredTime(string name) => OptionalTime(name) ?? Fail(TokenError.ClaimMissing, name, 0L);
+
+    /// <summary>NumericDate (RFC 7519, section 2): here a whole number, not a string, no exponent, no fraction.</summary>
+    public long? OptionalTime(string name)
+    {
+        if (!_claims.TryGetProperty(name, out var claim))
+        {
+            return null;
+        }
+
+        return claim.ValueKind == JsonValueKind.Number && claim.TryGetInt64(out var seconds) && seconds is >= 0 and <= LastSecond
+            ? seconds
+            : Fail(TokenError.ClaimMalformed, name, 0L);
+    }
+
+    /// <summary><c>aud</c>: a string, or an array of strings.</summary>
+    public string[] RequiredAudiences()
+    {
+        if (!_claims.TryGetProperty("aud", out var claim))
+        {
+            return Fail<string[]>(TokenError.ClaimMissing, "aud", []);
+        }
+
+        return claim.ValueKind == JsonValueKind.String ? [RequiredString("aud")] : Strings("aud", claim, MaxAudiences);
+    }
+
+    public string[] OptionalStrings(string name) =>
+        _claims.TryGetProperty(name, out var claim) ? Strings(name, claim, MaxListItems) : [];
+
+    /// <summary><c>scope</c>: words with single spaces between them (RFC 8693, section 4.2); some issuers send an array, as <c>scp</c> too.</summary>
+    public string[] OptionalScopes()
+    {
+        var name = _claims.TryGetProperty("scope", out _) ? "scope" : "scp";
+        return !_claims.TryGetProperty(name, out var claim) ? []
+            : claim.ValueKind == JsonValueKind.Array ? Strings(name, claim, MaxListItems)
+            : claim.ValueKind == JsonValueKind.String ? claim.GetString()!.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            : Fail<string[]>(TokenError.ClaimMalformed, name, []);
+    }
+
+    /// <summary><c>cnf</c> (RFC 7800). A confirmation that we do not know leaves the token bound, and so not acceptable.</summary>
+    public (bool IsBound, string? KeyThumbprint, string? CertificateThumbprint) OptionalConfirmation()
+    {
+        if (!_claims.TryGetProperty("cnf", out var cnf))
+        {
+            return default;
+        }
+
+        if (cnf.ValueKind != JsonValueKind.Object)
+        {
+            return Fail<(bool, string?, string?)>(TokenError.ClaimMalformed, "cnf", (true, null, null));
+        }
+
+        return (true, Thumbprint(cnf, "jkt"), Thumbprint(cnf, "x5t#S256"));
+    }
+
+    private string? Thumbprint(JsonElement cnf, string name)
+    {
+        if (!cnf.TryGetProperty(name, out var member))
+        {
+            return null;
+        }
+
+        return member.ValueKind == JsonValueKind.String && CompactJws.TryDecode(member.GetString(), out var bytes) && bytes.Length == 32
+            ? member.GetString()
+            : Fail(TokenError.ClaimMalformed, "cnf", "");
+    }
+
+    private string[] Strings(string name, JsonElement claim, int most)
+    {
+        if (claim.ValueKind != JsonValueKind.Array || claim.GetArrayLength() > most)
+        {
+            return Fail<string[]>(TokenError.ClaimMalformed, name, []);
+        }
+
+        var strings = new List<string>();
+        foreach (var item in claim.EnumerateArray())
+        {
+            if (item.ValueKind != JsonValueKind.String)
+            {
+                return Fail<string[]>(TokenError.ClaimMalformed, name, []);
+            }
+
+            strings.Add(item.GetString()!);
+        }
+
+        return [.. strings];
+    }
+
+    private T Fail<T>(TokenError error, string name, T standIn)
+    {
+        if (Error == TokenError.None)
+        {
+            (Error, FaultyClaim) = (error, name);
+        }
+
+        return standIn;
+    }
+}

@@ -1,0 +1,219 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Text;
+using System.Text.Json;
+
+namespace AuthSidecar.Tokens;
+
+/// <summary>
+/// A JWS in compact serialization (RFC 7515, section 7.1), taken apart strictly: one text for one token, or none. It says nothing yet of
+/// whether the signature is right.
+/// </summary>
+internal sealed class CompactJws : IDisposable
+{
+    public const int MaxBytes = 8 * 1024;
+    public const int MaxHeaderBytes = 1024;
+    private const int MaxKeyIdBytes = 128;
+    private const int MaxJsonDepth = 8;
+
+    private static readonly SearchValues<char> Base64UrlAlphabet =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+
+    // Duplicate members are where parsers disagree, and an attacker chooses between two readings: RFC 7515, section 4, lets us refuse them.
+    private static readonly JsonDocumentOptions StrictJson = new()
+    {
+        AllowDuplicateProperties = false,
+        AllowTrailingCommas = false,
+        CommentHandling = JsonCommentHandling.Disallow,
+        MaxDepth = MaxJsonDepth,
+    };
+
+    private readonly JsonDocument _header;
+    private readonly JsonDocument _payload;
+
+    private CompactJws(JsonDocument header, JsonDocument payload, byte[] payloadBytes, byte[] signingInput, byte[] signature)
+    {
+        (_header, _payload, PayloadUtf8, SigningInput, Signature) = (header, payload, payloadBytes, signingInput, signature);
+    }
+
+    public JsonElement Header => _header.RootElement;
+
+    public JsonElement Payload => _payload.RootElement;
+
+    public byte[] PayloadUtf8 { get; }
+
+    /// <summary>What the signature is over: the first two parts and the dot between them, as they came.</summary>
+    public byte[] SigningInput { get; }
+
+    public byte[] Signature { get; }
+
+    public string Algorithm => Header.GetProperty("alg").GetString()!;
+
+    public string? Type => Header.TryGetProperty("typ", out var typ) ? typ.GetString() : null;
+
+    public string? KeyId => Header.TryGetProperty("kid", out var kid) ? kid.GetString() : null;
+
+    public static TokenError TryRead(string text, out CompactJws? jws)
+    {
+        jws = null;
+        if (text.Length == 0)
+        {
+            return TokenError.Missing;
+        }
+
+        // Length in chars is length in bytes here: anything beyond ASCII is refused by the alphabet.
+        if (text.Length > MaxBytes)
+        {
+            return TokenError.TooLarge;
+        }
+
+        var firstDot = text.IndexOf('.', StringComparison.Ordinal);
+        var secondDot = text.IndexOf('.', firstDot + 1);
+        if (firstDot < 0 || secondDot < 0)
+        {
+            return TokenError.Malformed;
+        }
+
+        // Four dots would be a JWE; the alphabet of the third part refuses it with all else.
+        if (Base64Url.GetMaxDecodedLength(firstDot) > MaxHeaderBytes)
+        {
+            return TokenError.TooLarge;
+        }
+
+        if (!TryDecode(text.AsSpan(0, firstDot), out var headerBytes)
+            || !TryDecode(text.AsSpan(firstDot + 1, secondDot - firstDot - 1), out var payloadBytes)
+            || !TryDecode(text.AsSpan(secondDot + 1), out var signature))
+        {
+            return TokenError.Malformed;
+        }
+
+        if (TryParseObject(headerBytes) is not { } header)
+        {
+            return TokenError.Malformed;
+        }
+
+        if (CheckHeader(header.RootElement) is var headerError and not TokenError.None)
+        {
+            header.Dispose();
+            return headerError;
+        }
+
+        if (TryParseObject(payloadBytes) is not { } payload)
+        {
+            header.Dispose();
+            return TokenError.Malformed;
+        }
+
+        jws = new CompactJws(header, payload, payloadBytes, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
+        return TokenError.None;
+    }
+
+    /// <summary>Canonical base64url alone: no padding, no white space, no bits left over. So that no second text means the same token.</summary>
+    internal static bool TryDecode(ReadOnlySpan<char> text, out byte[] bytes)
+    {
+        bytes = [];
+        if (text.IsEmpty || text.ContainsAnyExcept(Base64UrlAlphabet) || text.Length % 4 == 1)
+        {
+            return false;
+        }
+
+        var buffer = new byte[Base64Url.GetMaxDecodedLength(text.Length)];
+        if (!Base64Url.TryDecodeFromChars(text, buffer, out var written))
+        {
+            return false;
+        }
+
+        bytes = written == buffer.Length ? buffer : buffer[..written];
+        // The decoder tolerates some forms on purpose; encoding again tolerates none.
+        Span<char> again = text.Length <= 512 ? stackalloc char[text.Length] : new char[text.Length];
+        return Base64Url.TryEncodeToChars(bytes, again, out var length) && text.SequenceEqual(again[..length]);
+    }
+
+    private static JsonDocument? TryParseObject(byte[] utf8)
+    {
+        try
+        {
+            var document = JsonDocument.Parse(utf8, StrictJson);
+            if (document.RootElement.ValueKind == JsonValueKind.Object && HasValidStrings(document.RootElement))
+            {
+                return document;
+            }
+
+            document.Dispose();
+        }
+        catch (JsonException)
+        {
+            // Not JSON, nested too deep, or a member twice: all the same to the caller.
+        }
+
+        return null;
+    }
+
+    /// <summary>An escaped lone surrogate passes the parser and fails whoever reads the string: found here, once.</summary>
+    private static bool HasValidStrings(JsonElement element)
+    {
+        try
+        {
+            switch (element.ValueKind)
+            {
+                case JsonValueKind.String:
+                    return element.GetString() is not null;
+                case JsonValueKind.Array:
+                    foreach (var item in element.EnumerateArray())
+                    {
+                        if (!HasValidStrings(item))
+                        {
+                            return false;
+                        }
+                    }
+
+                    return true;
+                case JsonValueKind.Object:
+                    foreach (var member in element.EnumerateObject())
+                    {
+                        if (member.Name.Length == 0 || !HasValidStrings(member.Value))
+                        {
+                            return false;
+                        }
+                    }
+
+                    return true;
+                default:
+                    return true;
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    private static TokenError CheckHeader(JsonElement header)
+    {
+        foreach (var member in header.EnumerateObject())
+        {
+            switch (member.Name)
+            {
+                case "crit" or "b64" or "zip" or "enc":
+                // A token that brings its own key asks to be trusted by it.
+                case "jku" or "x5u" or "x5c":
+                    return TokenError.UnsupportedHeader;
+                case "alg" or "typ" when member.Value.ValueKind != JsonValueKind.String:
+                    return TokenError.Malformed;
+                case "kid" when member.Value.ValueKind != JsonValueKind.String || !IsKeyId(member.Value.GetString()!):
+                    return TokenError.Malformed;
+            }
+        }
+
+        return header.TryGetProperty("alg", out _) ? TokenError.None : TokenError.Malformed;
+    }
+
+    /// <summary>Printable ASCII of sensible length, because key ids end up in logs.</summary>
+    internal static bool IsKeyId(string kid) => kid.Length is > 0 and <= MaxKeyIdBytes && !kid.AsSpan().ContainsAnyExceptInRange(' ', '~');
+
+    public void Dispose()
+    {
+        _header.Dispose();
+        _payload.Dispose();
+    }
+}

@@ -1,0 +1,53 @@
+using System.Collections.Frozen;
+
+namespace AuthSidecar.Tokens;
+
+/// <summary>An issuer that we trust: its keys, and what its tokens must be like. Immutable.</summary>
+internal sealed record Issuer
+{
+    public static readonly TimeSpan DefaultClockSkew = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan MaxClockSkew = TimeSpan.FromSeconds(60);
+
+    /// <summary><c>iss</c>, to the letter.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Its keys by key id. Never looked up across issuers: a key speaks for its own issuer alone.</summary>
+    public required FrozenDictionary<string, VerificationKey> Keys { get; init; }
+
+    /// <summary>The audiences that are us; a token must name at least one.</summary>
+    public required FrozenSet<string> Audiences { get; init; }
+
+    /// <summary>The values of <c>typ</c> that its access tokens may have; lower case, without <c>application/</c>.</summary>
+    public FrozenSet<string> Types { get; init; } = FrozenSet.Create(StringComparer.Ordinal, "at+jwt");
+
+    /// <summary>How far its clock and ours may be apart.</summary>
+    public TimeSpan ClockSkew { get; init; } = DefaultClockSkew;
+
+    /// <summary>How its subjects become principals.</summary>
+    public PrincipalMapping Principal { get; init; } = new();
+}
+
+/// <summary>How a token's subject becomes a Cedar principal.</summary>
+internal sealed record PrincipalMapping
+{
+    /// <summary>The entity type of the principal, whose id is <c>sub</c>.</summary>
+    public string Type { get; init; } = "User";
+
+    /// <summary>Attributes of a principal, by the claim each is taken from. They never override what the snapshot knows.</summary>
+    public IReadOnlyDictionary<string, string> Attributes { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Types of parent, by the claim (a string or an array of strings) that lists their ids. Only for principals that the snapshot does not know.</summary>
+    public IReadOnlyDictionary<string, string> Parents { get; init; } = new Dictionary<string, string>();
+}
+
+/// <summary>The issuers of one snapshot. Verified tokens are remembered for this very object: another one is another key epoch.</summary>
+internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
+{
+    private readonly FrozenDictionary<string, Issuer> _byName = issuers.ToFrozenDictionary(i => i.Name, StringComparer.Ordinal);
+
+    public static readonly IssuerSet Empty = new([]);
+
+    public Issuer? Find(string name) => _byName.GetValueOrDefault(name);
+
+    public int Count => _byName.Count;
+}

@@ -1,0 +1,216 @@
+using System.Buffers.Text;
+
+namespace AuthSidecar.Tokens;
+
+/// <summary>A token and what is asked of it.</summary>
+internal sealed record TokenRequest
+{
+    public required Secret Token { get; init; }
+
+    /// <summary>An audience that the token must name; null: any that its issuer is configured with.</summary>
+    public string? Audience { get; init; }
+
+    public IReadOnlyList<string> RequiredScopes { get; init; } = [];
+
+    public DpopRequest? Dpop { get; init; }
+
+    /// <summary>SHA-256 of the client's certificate; empty: none was seen.</summary>
+    public byte[] CertificateSha256 { get; init; } = [];
+}
+
+/// <summary>Decides whether a token is genuine, meant for us, unexpired, unrevoked, and in the right hands.</summary>
+/// <remarks>
+/// Facts that cannot change (the signature is right, the claims are these) are remembered for as long as the issuer's configuration is
+/// the same object. Everything that can change is checked at every call, also behind the cache.
+/// </remarks>
+internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop)
+{
+    public TokenResult Validate(TokenRequest request, IssuerSet issuers, Revocations revocations, DateTimeOffset now)
+    {
+        var text = request.Token.Reveal();
+        if (!cache.TryGet(text, issuers, out var token))
+        {
+            var verified = Verify(text, issuers);
+            if (!verified.IsValid)
+            {
+                return verified;
+            }
+
+            token = verified.Token;
+            if (now.ToUnixTimeSeconds() < token.ExpiresAt)
+            {
+                cache.Add(text, token);
+            }
+        }
+
+        var error = CheckTimes(token, now, out var detail);
+        if (error == TokenError.None)
+        {
+            error = CheckAudience(token, request.Audience) ?? CheckScopes(token, request.RequiredScopes, ref detail)
+                ?? (revocations.Contains(token) ? TokenError.Revoked : TokenError.None);
+        }
+
+        // The proof last: verifying it spends it.
+        if (error == TokenError.None)
+        {
+            error = CheckPossession(token, request, text, now);
+        }
+
+        return error == TokenError.None ? TokenResult.Accept(token) : TokenResult.Reject(error, detail);
+    }
+
+    /// <summary>What is true of the token for ever, or until its issuer is configured anew.</summary>
+    internal static TokenResult Verify(string text, IssuerSet issuers)
+    {
+        var malformed = CompactJws.TryRead(text, out var read);
+        if (malformed != TokenError.None)
+        {
+            return TokenResult.Reject(malformed);
+        }
+
+        using var jws = read!;
+        if (jws.Header.TryGetProperty("jwk", out _))
+        {
+            return TokenResult.Reject(TokenError.UnsupportedHeader, "jwk");
+        }
+
+        // The issuer is not to be believed yet, but it may say which keys to try: only its own.
+        var claims = new ClaimReader(jws.Payload);
+        var issuerName = claims.RequiredString("iss");
+        if (claims.Error != TokenError.None)
+        {
+            return TokenResult.Reject(claims.Error, claims.FaultyClaim);
+        }
+
+        if (issuers.Find(issuerName) is not { } issuer)
+        {
+            return TokenResult.Reject(TokenError.IssuerUnknown);
+        }
+
+        if (!issuer.Types.Contains(NormalizedType(jws.Type)))
+        {
+            return TokenResult.Reject(TokenError.TypeNotAllowed);
+        }
+
+        if (jws.KeyId is not { } keyId || !issuer.Keys.TryGetValue(keyId, out var key))
+        {
+            return TokenResult.Reject(TokenError.KeyUnknown);
+        }
+
+        if (!string.Equals(jws.Algorithm, key.Algorithm, StringComparison.Ordinal))
+        {
+            return TokenResult.Reject(TokenError.AlgorithmNotAllowed);
+        }
+
+        return key.Verify(jws) ? ReadClaims(ref claims, issuer, jws) : TokenResult.Reject(TokenError.SignatureInvalid);
+    }
+
+    /// <summary>RFC 9068, section 4: <c>application/</c> may be left out; media types do not mind case.</summary>
+    private static string NormalizedType(string? typ)
+    {
+        const string Prefix = "application/";
+        var lower = (typ ?? "").ToLowerInvariant();
+        return lower.StartsWith(Prefix, StringComparison.Ordinal) ? lower[Prefix.Length..] : lower;
+    }
+
+    private static TokenResult ReadClaims(ref ClaimReader claims, Issuer issuer, CompactJws jws)
+    {
+        var (isBound, keyThumbprint, certificateThumbprint) = claims.OptionalConfirmation();
+        var token = new VerifiedToken
+        {
+            Issuer = issuer,
+            Subject = claims.RequiredString("sub"),
+            Audiences = claims.RequiredAudiences(),
+            ExpiresAt = claims.RequiredTime("exp"),
+            IssuedAt = claims.RequiredTime("iat"),
+            NotBefore = claims.OptionalTime("nbf"),
+            TokenId = claims.OptionalString("jti"),
+            SessionId = claims.OptionalString("sid"),
+            ClientId = claims.OptionalString("client_id"),
+            Scopes = claims.OptionalScopes(),
+            AuthenticationContext = claims.OptionalString("acr"),
+            AuthenticationMethods = claims.OptionalStrings("amr"),
+            AuthenticatedAt = claims.OptionalTime("auth_time"),
+            IsBound = isBound,
+            KeyThumbprint = keyThumbprint,
+            CertificateThumbprint = certificateThumbprint,
+            ClaimsUtf8 = jws.PayloadUtf8,
+        };
+        return claims.Error == TokenError.None ? TokenResult.Accept(token) : TokenResult.Reject(claims.Error, claims.FaultyClaim);
+    }
+
+    private static TokenError CheckTimes(VerifiedToken token, DateTimeOffset now, out string? detail)
+    {
+        var skewSeconds = (long)token.Issuer.ClockSkew.TotalSeconds;
+        var nowSeconds = now.ToUnixTimeSeconds();
+        detail = null;
+        if (nowSeconds >= token.ExpiresAt + skewSeconds)
+        {
+            return TokenError.Expired;
+        }
+
+        detail = token.NotBefore > nowSeconds + skewSeconds ? "nbf" : token.IssuedAt > nowSeconds + skewSeconds ? "iat" : null;
+        return detail is null ? TokenError.None : TokenError.NotYetValid;
+    }
+
+    private static TokenError? CheckAudience(VerifiedToken token, string? required)
+    {
+        foreach (var audience in token.Audiences)
+        {
+            if (token.Issuer.Audiences.Contains(audience) && (required is null || string.Equals(audience, required, StringComparison.Ordinal)))
+            {
+                return null;
+            }
+        }
+
+        return TokenError.AudienceMismatch;
+    }
+
+    private static TokenError? CheckScopes(VerifiedToken token, IReadOnlyList<string> required, ref string? detail)
+    {
+        foreach (var scope in required)
+        {
+            if (!token.Scopes.Contains(scope, StringComparer.Ordinal))
+            {
+                detail = scope;
+                return TokenError.ScopeMissing;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A bound token is worth nothing without the proof of its binding; and every confirmation it names must be proved.</summary>
+    private TokenError CheckPossession(VerifiedToken token, TokenRequest request, string text, DateTimeOffset now)
+    {
+        if (!token.IsBound)
+        {
+            return TokenError.None;
+        }
+
+        if (token.KeyThumbprint is null && token.CertificateThumbprint is null)
+        {
+            return TokenError.ProofMissing;
+        }
+
+        if (token.CertificateThumbprint is { } expected)
+        {
+            if (request.CertificateSha256.Length == 0)
+            {
+                return TokenError.ProofMissing;
+            }
+
+            if (!string.Equals(Base64Url.EncodeToString(request.CertificateSha256), expected, StringComparison.Ordinal))
+            {
+                return TokenError.ProofInvalid;
+            }
+        }
+
+        if (token.KeyThumbprint is { } thumbprint)
+        {
+            return request.Dpop is { } proof ? dpop.Verify(proof, text, thumbprint, token.Issuer.ClockSkew, now) : TokenError.ProofMissing;
+        }
+
+        return TokenError.None;
+    }
+}
