@@ -7,17 +7,17 @@ namespace AuthSidecar.Policies;
 internal sealed class PolicyRules
 {
     private readonly FrozenDictionary<string, PolicyAnnotations> _annotations;
-    private readonly FrozenSet<EntityUid>? _actions;
+    private readonly Schema? _schema;
 
     /// <param name="policies">The policies.</param>
     /// <param name="annotations">What their annotations mean, by policy id.</param>
-    /// <param name="actions">The actions that the schema declares; null: there is no schema, and any action may be asked about.</param>
+    /// <param name="schema">The schema; null: there is none, and any action may be asked about.</param>
     /// <param name="isStrict">Whether a forbid that errs denies.</param>
-    public PolicyRules(PolicySet policies, IReadOnlyDictionary<string, PolicyAnnotations> annotations, IEnumerable<EntityUid>? actions, bool isStrict)
+    public PolicyRules(PolicySet policies, IReadOnlyDictionary<string, PolicyAnnotations> annotations, Schema? schema, bool isStrict)
     {
         Policies = policies;
         _annotations = annotations.ToFrozenDictionary(StringComparer.Ordinal);
-        _actions = actions?.ToFrozenSet();
+        _schema = schema;
         IsStrict = isStrict;
     }
 
@@ -28,5 +28,5 @@ internal sealed class PolicyRules
 
     public PolicyAnnotations AnnotationsOf(Policy policy) => _annotations.GetValueOrDefault(policy.Id, PolicyAnnotations.None);
 
-    public bool HasAction(EntityUid action) => _actions is null || _actions.Contains(action);
+    public bool HasAction(EntityUid action) => _schema is null || _schema.Actions.ContainsKey(action);
 }

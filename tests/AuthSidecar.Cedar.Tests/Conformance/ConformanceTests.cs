@@ -26,6 +26,26 @@ public sealed class ConformanceTests
     }
 
     [Fact]
+    public void ParseSchema_TextsOfTheTable_AcceptedAsByTheReference()
+    {
+        var cases = 0;
+        var disagreements = new List<string>();
+        foreach (var row in Corpus.Lines("schema.jsonl"))
+        {
+            cases++;
+            var text = row.GetProperty("text").GetString()!;
+            var accepted = Schema.TryParse(SourceText.Of(text), out _, out var faults);
+            if (accepted != row.GetProperty("accept").GetBoolean())
+            {
+                var message = row.TryGetProperty("message", out var m) ? m.GetString() : null;
+                disagreements.Add($"{JsonSerializer.Serialize(text)}: reference: {message ?? "accepts"}; here: {(accepted ? "accepted" : faults[0])}");
+            }
+        }
+
+        Corpus.AssertNone(disagreements, cases);
+    }
+
+    [Fact]
     public void Evaluate_ExpressionsOfTheTable_SameResultFromTheReferenceTheCompiledFormAndTheTreeWalker()
     {
         var world = JsonElement.Parse(File.ReadAllText(Corpus.PathOf("expr-world.json")));

@@ -13,11 +13,11 @@ namespace AuthSidecar.Sync.Bundles;
 internal sealed class BundleBuilder(byte[] mfaWrappingKey)
 {
     private const int LayoutVersion = 1;
-    private const string Entities = "entities.json";
-    private const string Schema = "schema.cedarschema";
+    private const string EntitiesFile = "entities.json";
+    private const string SchemaFile = "schema.cedarschema";
 
     private static readonly string[] KnownContents =
-        [PolicyFiles.Folder, PolicyFiles.Links, Schema, Entities, RevocationsFile.FileName, FactorsFile.FileName, RiskFile.FileName];
+        [PolicyFiles.Folder, PolicyFiles.Links, SchemaFile, EntitiesFile, RevocationsFile.FileName, FactorsFile.FileName, RiskFile.FileName];
 
     private readonly Dictionary<Type, (string Digest, object Resource)> _last = [];
 
@@ -36,14 +36,13 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
         }
 
         var built = new Dictionary<Type, (string Digest, object Resource)>();
-        var schemaBytes = files.TryRead(Schema, out var schema) ? schema : null;
-        string[] policyPaths = [BundleManifest.FileName, Schema, PolicyFiles.Links, .. files.Paths.Where(PolicyFiles.IsPolicyFile)];
+        string[] policyPaths = [BundleManifest.FileName, SchemaFile, PolicyFiles.Links, .. files.Paths.Where(PolicyFiles.IsPolicyFile)];
         string[] issuerPaths = [BundleManifest.FileName, .. manifest.Issuers.Select(i => i.Jwks)];
         var snapshot = new Snapshot
         {
             Revision = revision,
-            Policies = Take(policyPaths, () => PolicyFiles.Build(manifest, files, ActionsOf(schemaBytes, faults), faults)),
-            Entities = Take([Entities], () => BuildEntities(files, faults)),
+            Policies = Take(policyPaths, () => PolicyFiles.Build(manifest, files, ReadSchema(files, faults), faults)),
+            Entities = Take([EntitiesFile], () => BuildEntities(files, faults)),
             Issuers = Take(issuerPaths, () => BuildIssuers(manifest, files, faults)),
             Revocations = Take([RevocationsFile.FileName], () => files.TryRead(RevocationsFile.FileName, out var bytes) ? RevocationsFile.Build(bytes, faults) : Revocations.None),
             Factors = Take([FactorsFile.FileName], () => files.TryRead(FactorsFile.FileName, out var bytes) ? FactorsFile.Build(bytes, mfaWrappingKey, faults) : FactorSet.Empty),
@@ -111,12 +110,12 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
 
     private static EntityStore? BuildEntities(BundleFiles files, List<Fault> faults)
     {
-        if (!files.TryRead(Entities, out var bytes))
+        if (!files.TryRead(EntitiesFile, out var bytes))
         {
             return EntityStore.Empty;
         }
 
-        EntityStore.TryParse(new SourceText(Entities, bytes), out var store, out var entityFaults);
+        EntityStore.TryParse(new SourceText(EntitiesFile, bytes), out var store, out var entityFaults);
         faults.AddRange(entityFaults);
         return store;
     }
@@ -135,9 +134,16 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
         return new IssuerSet(issuers.Values);
     }
 
-    private static IEnumerable<EntityUid>? ActionsOf(byte[]? schema, List<Fault> faults)
+    /// <summary>The bundle's schema; null without one, and beside a fault.</summary>
+    private static Schema? ReadSchema(BundleFiles files, List<Fault> faults)
     {
-        _ = (schema, faults);
-        return null;
+        if (!files.TryRead(SchemaFile, out var bytes))
+        {
+            return null;
+        }
+
+        Cedar.Schema.TryParse(new SourceText(SchemaFile, bytes), out var schema, out var schemaFaults);
+        faults.AddRange(schemaFaults);
+        return schema;
     }
 }

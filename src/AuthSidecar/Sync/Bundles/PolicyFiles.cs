@@ -15,7 +15,7 @@ internal static class PolicyFiles
     public static bool IsPolicyFile(string path) =>
         path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal);
 
-    public static PolicyRules? Build(BundleManifest manifest, BundleFiles files, IEnumerable<EntityUid>? actions, List<Fault> faults)
+    public static PolicyRules? Build(BundleManifest manifest, BundleFiles files, Schema? schema, List<Fault> faults)
     {
         var builder = new PolicySetBuilder();
         foreach (var pack in manifest.Packs)
@@ -41,7 +41,7 @@ internal static class PolicyFiles
         }
 
         var annotations = policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal);
-        return new PolicyRules(policies, annotations, actions, manifest.StrictForbid);
+        return new PolicyRules(policies, annotations, schema, manifest.StrictForbid);
     }
 
     /// <summary><c>@id("…")</c>; else the name of the file and the policy's place in it, from 0.</summary>

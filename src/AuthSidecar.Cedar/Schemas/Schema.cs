@@ -1,0 +1,47 @@
+using System.Collections.Frozen;
+using System.Diagnostics.CodeAnalysis;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>A schema: which entity types and actions there are, what they look like, and what applies to what.</summary>
+/// <remarks>Immutable and safe to share between threads.</remarks>
+public sealed class Schema
+{
+    internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions)
+    {
+        (EntityTypes, Actions) = (entityTypes, actions);
+    }
+
+    /// <summary>The entity types by their full names.</summary>
+    public FrozenDictionary<string, SchemaEntityType> EntityTypes { get; }
+
+    /// <summary>The actions by their uids, groups of actions included.</summary>
+    public FrozenDictionary<EntityUid, SchemaAction> Actions { get; }
+
+    /// <summary>Reads a schema in Cedar syntax.</summary>
+    /// <returns>False with every fault that could be found, each at its place.</returns>
+    public static bool TryParse(SourceText text, [NotNullWhen(true)] out Schema? schema, out IReadOnlyList<Fault> faults)
+    {
+        var found = new List<Fault>();
+        faults = found;
+        var namespaces = SchemaParser.Parse(text, found);
+        schema = found.Count == 0 ? new SchemaResolver(text, found).Resolve(namespaces) : null;
+        return schema is not null;
+    }
+}
+
+/// <summary>An entity type.</summary>
+/// <param name="Name">The full name.</param>
+/// <param name="MemberOf">The types whose entities may be parents of its entities.</param>
+/// <param name="Attributes">The attributes.</param>
+/// <param name="Tags">The type of the tags; null where there are none.</param>
+/// <param name="EnumIds">The ids of an enumerated type, which are all there are; null for other types.</param>
+public sealed record SchemaEntityType(string Name, FrozenSet<string> MemberOf, SchemaType.Record Attributes, SchemaType? Tags, FrozenSet<string>? EnumIds);
+
+/// <summary>An action, or a group of them.</summary>
+/// <param name="Uid">The uid.</param>
+/// <param name="MemberOf">The groups it is a direct member of.</param>
+/// <param name="Principals">The types of principal it applies to; none for a group that is only a group.</param>
+/// <param name="Resources">The types of resource it applies to.</param>
+/// <param name="Context">The type of its context.</param>
+public sealed record SchemaAction(EntityUid Uid, FrozenSet<EntityUid> MemberOf, FrozenSet<string> Principals, FrozenSet<string> Resources, SchemaType.Record Context);

@@ -1,0 +1,277 @@
+using System.Collections.Frozen;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>Resolves the names of a schema: every type that is named exists, and no definition is circular.</summary>
+internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
+{
+    // Types name types that name types: as deep as whoever wrote them likes, and the stack is not.
+    private const int MaxDepth = 512;
+
+    private readonly Dictionary<string, EntitySyntax> _entities = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (CommonTypeSyntax Syntax, string Namespace)> _commonTypes = new(StringComparer.Ordinal);
+    private readonly Dictionary<EntityUid, (ActionSyntax Syntax, string Namespace)> _actions = [];
+    private readonly Dictionary<string, SchemaType?> _resolvedCommonTypes = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _resolving = new(StringComparer.Ordinal);
+    private int _depth;
+
+    public Schema? Resolve(List<NamespaceSyntax> namespaces)
+    {
+        Declare(namespaces);
+        ForbidShadowing();
+        var entityTypes = new Dictionary<string, SchemaEntityType>(StringComparer.Ordinal);
+        var actions = new Dictionary<EntityUid, SchemaAction>();
+        foreach (var ns in namespaces)
+        {
+            foreach (var type in ns.CommonTypes)
+            {
+                ResolveCommonType(Qualify(ns.Name, type.Name), type.Span);
+            }
+
+            foreach (var entity in ns.Entities)
+            {
+                var name = Qualify(ns.Name, entity.Name);
+                entityTypes[name] = ResolveEntity(name, entity, ns.Name);
+            }
+
+            foreach (var action in ns.Actions)
+            {
+                var uid = ActionUid(ns.Name, action.Id);
+                actions[uid] = ResolveAction(uid, action, ns.Name);
+            }
+        }
+
+        if (faults.Count == 0)
+        {
+            ForbidActionCycles(actions);
+        }
+
+        return faults.Count == 0
+            ? new Schema(entityTypes.ToFrozenDictionary(StringComparer.Ordinal), actions.ToFrozenDictionary())
+            : null;
+    }
+
+    private void Declare(List<NamespaceSyntax> namespaces)
+    {
+        var names = new HashSet<string>(StringComparer.Ordinal) { "" };
+        foreach (var ns in namespaces.Skip(1).Where(ns => !names.Add(ns.Name)))
+        {
+            Fail(ns.Span, $"the namespace `{ns.Name}` is declared twice", "put its declarations together");
+        }
+
+        foreach (var ns in namespaces)
+        {
+            foreach (var entity in ns.Entities)
+            {
+                if (entity.Name == "Action")
+                {
+                    Fail(entity.Span, "`Action` is the type of actions, and cannot be declared as an entity type");
+                }
+
+                if (!_entities.TryAdd(Qualify(ns.Name, entity.Name), entity))
+                {
+                    Fail(entity.Span, $"the entity type `{entity.Name}` is declared twice", "keep one");
+                }
+            }
+
+            foreach (var type in ns.CommonTypes)
+            {
+                if (!_commonTypes.TryAdd(Qualify(ns.Name, type.Name), (type, ns.Name)))
+                {
+                    Fail(type.Span, $"the type `{type.Name}` is declared twice", "keep one");
+                }
+            }
+
+            foreach (var action in ns.Actions)
+            {
+                if (!_actions.TryAdd(ActionUid(ns.Name, action.Id), (action, ns.Name)))
+                {
+                    Fail(action.Span, $"the action `{action.Id}` is declared twice", "keep one");
+                }
+            }
+        }
+    }
+
+    /// <summary>A name of the empty namespace may not be declared again in another: else it would be out of reach there (Cedar's RFC 70).</summary>
+    private void ForbidShadowing()
+    {
+        foreach (var (name, span) in _entities.Select(e => (e.Key, e.Value.Span)).Concat(_commonTypes.Select(t => (t.Key, t.Value.Syntax.Span))))
+        {
+            var last = name[(name.LastIndexOf(':') + 1)..];
+            if (last.Length < name.Length && (_entities.ContainsKey(last) || _commonTypes.ContainsKey(last)))
+            {
+                Fail(span, $"`{name}` shadows `{last}` of the empty namespace", "rename one of them");
+            }
+        }
+
+        foreach (var (uid, (syntax, ns)) in _actions)
+        {
+            if (ns.Length > 0 && _actions.ContainsKey(ActionUid("", uid.Id)))
+            {
+                Fail(syntax.Span, $"`{uid}` shadows `{ActionUid("", uid.Id)}` of the empty namespace", "rename one of them");
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ entity types and actions
+
+    private SchemaEntityType ResolveEntity(string name, EntitySyntax entity, string ns) => new(
+        name,
+        ResolveEntityNames(entity.MemberOf, ns),
+        entity.Shape is null ? SchemaType.Record.Empty : (SchemaType.Record)ResolveType(entity.Shape, ns),
+        entity.Tags is null ? null : ResolveType(entity.Tags, ns),
+        entity.EnumIds?.ToFrozenSet(StringComparer.Ordinal));
+
+    private SchemaAction ResolveAction(EntityUid uid, ActionSyntax action, string ns) => new(
+        uid,
+        action.MemberOf.Select(parent => ResolveActionParent(parent, ns)).ToFrozenSet(),
+        ResolveEntityNames(action.AppliesTo?.Principals ?? [], ns),
+        ResolveEntityNames(action.AppliesTo?.Resources ?? [], ns),
+        action.AppliesTo?.Context is { } context ? ResolveContext(context, ns) : SchemaType.Record.Empty);
+
+    private SchemaType.Record ResolveContext(TypeSyntax context, string ns)
+    {
+        var before = faults.Count;
+        if (ResolveType(context, ns) is SchemaType.Record record)
+        {
+            return record;
+        }
+
+        if (faults.Count == before)
+        {
+            Fail(context.Span, "a context is a record", "name a `type` that is one");
+        }
+
+        return SchemaType.Record.Empty;
+    }
+
+    private FrozenSet<string> ResolveEntityNames(IReadOnlyList<NameSyntax> names, string ns)
+    {
+        var resolved = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var name in names)
+        {
+            if (Candidates(name.Path, ns).FirstOrDefault(_entities.ContainsKey) is { } found)
+            {
+                resolved.Add(found);
+            }
+            else
+            {
+                Fail(name.Span, $"there is no entity type `{name.Path}`");
+            }
+        }
+
+        return resolved.ToFrozenSet(StringComparer.Ordinal);
+    }
+
+    private EntityUid ResolveActionParent(ActionParentSyntax parent, string ns)
+    {
+        EntityUid[] candidates = parent.Type is null
+            ? [ActionUid(ns, parent.Id)]
+            : [.. Candidates(parent.Type, ns).Select(type => EntityUid.OfCheckedType(type, parent.Id))];
+        var found = Array.Find(candidates, _actions.ContainsKey);
+        if (found is null)
+        {
+            Fail(parent.Span, $"there is no action `{candidates[0]}`");
+        }
+
+        return found ?? candidates[0];
+    }
+
+    /// <summary>Finds a group that is a member of itself: whatever cannot be put behind all its parents is part of a cycle, or hangs on one.</summary>
+    private void ForbidActionCycles(Dictionary<EntityUid, SchemaAction> actions)
+    {
+        var placed = new HashSet<EntityUid>();
+        var rest = actions.Values.ToList();
+        while (rest.RemoveAll(action => action.MemberOf.All(placed.Contains) && placed.Add(action.Uid)) > 0)
+        {
+        }
+
+        foreach (var action in rest)
+        {
+            Fail(_actions[action.Uid].Syntax.Span, $"the action `{action.Uid}` is a member of itself, or of an action that is", "take a parent away");
+        }
+    }
+
+    // ------------------------------------------------------------------ types
+
+    private SchemaType ResolveType(TypeSyntax type, string ns)
+    {
+        if (_depth == MaxDepth)
+        {
+            Fail(type.Span, $"the type is nested more than {MaxDepth} deep, through the types it names");
+            return SchemaType.Bool;
+        }
+
+        _depth++;
+        SchemaType resolved = type switch
+        {
+            TypeSyntax.Set set => new SchemaType.Set(ResolveType(set.Element, ns)),
+            TypeSyntax.Record record => new SchemaType.Record(record.Attributes.ToFrozenDictionary(
+                a => a.Name, a => new SchemaAttribute(ResolveType(a.Type, ns), a.IsRequired), StringComparer.Ordinal)),
+            TypeSyntax.Named named => ResolveName(named, ns),
+            _ => throw new InvalidOperationException($"no type for {type.GetType().Name}"),
+        };
+        _depth--;
+        return resolved;
+    }
+
+    /// <summary>A common type before an entity type before a built-in one, and the nearest namespace first.</summary>
+    private SchemaType ResolveName(TypeSyntax.Named name, string ns)
+    {
+        if (name.Path.StartsWith(BuiltInTypes.Namespace, StringComparison.Ordinal))
+        {
+            return BuiltInTypes.Find(name.Path[BuiltInTypes.Namespace.Length..]) ?? Unknown(name);
+        }
+
+        foreach (var candidate in Candidates(name.Path, ns))
+        {
+            if (_commonTypes.ContainsKey(candidate))
+            {
+                return ResolveCommonType(candidate, name.Span) ?? SchemaType.Bool;
+            }
+
+            if (_entities.ContainsKey(candidate))
+            {
+                return new SchemaType.Entity(candidate);
+            }
+        }
+
+        return BuiltInTypes.Find(name.Path) ?? Unknown(name);
+    }
+
+    private SchemaType Unknown(TypeSyntax.Named name)
+    {
+        Fail(name.Span, $"there is no type `{name.Path}`");
+        return SchemaType.Bool;
+    }
+
+    /// <summary>Null beside a fault.</summary>
+    private SchemaType? ResolveCommonType(string name, SourceSpan usedAt)
+    {
+        if (_resolvedCommonTypes.TryGetValue(name, out var resolved))
+        {
+            return resolved;
+        }
+
+        if (!_resolving.Add(name))
+        {
+            Fail(usedAt, $"the type `{name}` is part of its own definition");
+            return _resolvedCommonTypes[name] = null;
+        }
+
+        var (syntax, ns) = _commonTypes[name];
+        resolved = ResolveType(syntax.Type, ns);
+        _resolving.Remove(name);
+        return _resolvedCommonTypes[name] = resolved;
+    }
+
+    /// <summary>What a name may stand for: one with a namespace stands for itself, one without is looked for at home first.</summary>
+    private static IEnumerable<string> Candidates(string path, string ns) =>
+        ns.Length == 0 || path.Contains(':') ? [path] : [$"{ns}::{path}", path];
+
+    private static string Qualify(string ns, string name) => ns.Length == 0 ? name : $"{ns}::{name}";
+
+    private static EntityUid ActionUid(string ns, string id) => EntityUid.OfCheckedType(Qualify(ns, "Action"), id);
+
+    private void Fail(SourceSpan span, string message, string? help = null) => faults.Add(Fault.At(source, span.Start, message, help));
+}

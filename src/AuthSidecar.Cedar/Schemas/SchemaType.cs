@@ -1,0 +1,64 @@
+using System.Collections.Frozen;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>The type of an attribute, a tag or a context, with all names resolved.</summary>
+public abstract record SchemaType
+{
+    private SchemaType()
+    {
+    }
+
+    /// <summary><c>Bool</c>.</summary>
+    public static readonly SchemaType Bool = new Primitive(ValueKind.Bool);
+
+    /// <summary><c>Long</c>.</summary>
+    public static readonly SchemaType Long = new Primitive(ValueKind.Long);
+
+    /// <summary><c>String</c>.</summary>
+    public static readonly SchemaType String = new Primitive(ValueKind.String);
+
+    /// <summary>A type without parts: <c>Bool</c>, <c>Long</c>, <c>String</c> and the extension types.</summary>
+    /// <param name="Kind">The kind of its values.</param>
+    public sealed record Primitive(ValueKind Kind) : SchemaType;
+
+    /// <summary>A set of elements of one type.</summary>
+    /// <param name="Element">The type of the elements.</param>
+    public sealed record Set(SchemaType Element) : SchemaType;
+
+    /// <summary>A record.</summary>
+    /// <param name="Attributes">Its attributes by name.</param>
+    public sealed record Record(FrozenDictionary<string, SchemaAttribute> Attributes) : SchemaType
+    {
+        /// <summary>The record without attributes.</summary>
+        public static readonly Record Empty = new(FrozenDictionary<string, SchemaAttribute>.Empty);
+    }
+
+    /// <summary>A reference to an entity of one type.</summary>
+    /// <param name="Type">The entity type's full name.</param>
+    public sealed record Entity(string Type) : SchemaType;
+}
+
+/// <summary>An attribute of a record.</summary>
+/// <param name="Type">Its type.</param>
+/// <param name="IsRequired">Whether it is always there.</param>
+public sealed record SchemaAttribute(SchemaType Type, bool IsRequired);
+
+/// <summary>The types that every schema has, which any namespace may name, and <c>__cedar::</c> always does.</summary>
+internal static class BuiltInTypes
+{
+    public const string Namespace = "__cedar::";
+
+    private static readonly FrozenDictionary<string, SchemaType> ByName = new Dictionary<string, SchemaType>
+    {
+        ["Bool"] = SchemaType.Bool,
+        ["Long"] = SchemaType.Long,
+        ["String"] = SchemaType.String,
+        ["decimal"] = new SchemaType.Primitive(ValueKind.Decimal),
+        ["ipaddr"] = new SchemaType.Primitive(ValueKind.IpAddr),
+        ["datetime"] = new SchemaType.Primitive(ValueKind.Datetime),
+        ["duration"] = new SchemaType.Primitive(ValueKind.Duration),
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    public static SchemaType? Find(string name) => ByName.GetValueOrDefault(name);
+}

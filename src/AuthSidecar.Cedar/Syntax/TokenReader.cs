@@ -1,0 +1,234 @@
+using System.Text;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>Reads tokens one ahead, and what every grammar of the language shares: names, paths, strings, expectations and their faults.</summary>
+internal ref struct TokenReader
+{
+    private readonly SourceText _source;
+    private Lexer _lexer;
+    private Token _token;
+    private int _previousEnd;
+
+    public TokenReader(SourceText source)
+    {
+        _source = source;
+        _lexer = new Lexer(source.Utf8);
+        Advance();
+    }
+
+    public readonly SourceText Source => _source;
+
+    /// <summary>The token that is to be read next.</summary>
+    public readonly Token Current => _token;
+
+    public EntityUid ParseEntityUid()
+    {
+        if (_token.Kind != TokenKind.Identifier)
+        {
+            throw Unexpected("an entity such as `User::\"alice\"`");
+        }
+
+        ParsePathOrEntity(out var entity);
+        return entity ?? throw Unexpected("`::` and the entity's id in quotes");
+    }
+
+    public string ParsePath(string expected)
+    {
+        if (_token.Kind != TokenKind.Identifier)
+        {
+            throw Unexpected(expected);
+        }
+
+        var path = ParsePathOrEntity(out var entity);
+        return entity is null ? path : throw FailAt(_previousEnd, $"expected {expected}, found the entity `{entity}`");
+    }
+
+    /// <summary>Words joined by <c>::</c>; when a string follows the last <c>::</c>, it was an entity.</summary>
+    public string ParsePathOrEntity(out EntityUid? entity)
+    {
+        entity = null;
+        var path = ExpectName("a name");
+        while (_token.Kind == TokenKind.PathSeparator)
+        {
+            Advance();
+            if (_token.Kind == TokenKind.String)
+            {
+                entity = EntityUid.OfCheckedType(path, ParseString("the entity's id"));
+                return path;
+            }
+
+            path = $"{path}::{ExpectName("a name, or the entity's id in quotes")}";
+        }
+
+        return path;
+    }
+
+    /// <summary>An identifier that is not reserved.</summary>
+    public string ExpectName(string expected)
+    {
+        var token = _token;
+        var word = ExpectWord(expected);
+        if (Identifier.IsReserved(word))
+        {
+            throw Fail(token, $"the word `{word}` is reserved", $"expected {expected}; as a string it may name an attribute: `[\"{word}\"]`, `has \"{word}\"`");
+        }
+
+        return word != "__cedar" ? word : throw Fail(token, "the word `__cedar` is reserved");
+    }
+
+    public string ExpectWord(string expected)
+    {
+        if (_token.Kind != TokenKind.Identifier)
+        {
+            throw Unexpected(expected);
+        }
+
+        var word = TextOf(_token);
+        Advance();
+        return word;
+    }
+
+    public string ParseString(string expected)
+    {
+        if (_token.Kind != TokenKind.String)
+        {
+            throw Unexpected(expected);
+        }
+
+        var pieces = DecodeString(isPattern: false);
+        return pieces[0];
+    }
+
+    public Pattern ParsePattern() => _token.Kind == TokenKind.String
+        ? new Pattern(DecodeString(isPattern: true))
+        : throw Unexpected("a pattern in quotes");
+
+    /// <summary>Decodes the string token; in a pattern, <c>*</c> cuts it into pieces and <c>\*</c> is a star.</summary>
+    private List<string> DecodeString(bool isPattern)
+    {
+        var token = _token;
+        var inside = _source.Utf8.Slice(token.Start + 1, token.Length - 2);
+        var pieces = new List<string>(1);
+        var piece = new StringBuilder();
+        while (!inside.IsEmpty)
+        {
+            var stop = isPattern ? inside.IndexOfAny((byte)'\\', (byte)'*') : inside.IndexOf((byte)'\\');
+            AppendPlain(piece, stop < 0 ? inside : inside[..stop], token);
+            if (stop < 0)
+            {
+                break;
+            }
+
+            var isWildcard = inside[stop] == '*';
+            inside = inside[(stop + 1)..];
+            if (isWildcard)
+            {
+                pieces.Add(piece.ToString());
+                piece.Clear();
+            }
+            else if (isPattern && inside.StartsWith("*"u8))
+            {
+                piece.Append('*');
+                inside = inside[1..];
+            }
+            else
+            {
+                var escapeStart = token.Start + token.Length - 2 - inside.Length;
+                if (!StringLiteral.TryDecodeEscape(ref inside, out var rune))
+                {
+                    throw FailAt(escapeStart, "this is no escape", "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
+                }
+
+                piece.Append(rune);
+            }
+        }
+
+        pieces.Add(piece.ToString());
+        Advance();
+        return pieces;
+    }
+
+    private readonly void AppendPlain(StringBuilder piece, ReadOnlySpan<byte> utf8, Token token)
+    {
+        if (!System.Text.Unicode.Utf8.IsValid(utf8))
+        {
+            throw Fail(token, "this string is not valid UTF-8");
+        }
+
+        piece.Append(Encoding.UTF8.GetString(utf8));
+    }
+
+    // ------------------------------------------------------------------ tokens and faults
+
+    public void Advance()
+    {
+        _previousEnd = _token.Start + _token.Length;
+        _token = _lexer.Next();
+    }
+
+    public void Expect(TokenKind kind, string expected)
+    {
+        if (_token.Kind != kind)
+        {
+            throw Unexpected(expected);
+        }
+
+        Advance();
+    }
+
+    public void ExpectKeyword(ReadOnlySpan<byte> keyword, string expected)
+    {
+        if (!IsWord(keyword))
+        {
+            throw Unexpected(expected);
+        }
+
+        Advance();
+    }
+
+    public readonly bool IsWord(ReadOnlySpan<byte> word) =>
+        _token.Kind == TokenKind.Identifier && _source.Utf8.Slice(_token.Start, _token.Length).SequenceEqual(word);
+
+    public readonly SourceSpan SpanFrom(int start) => new(start, _previousEnd - start);
+
+    public readonly string TextOf(Token token) => _source[token.Span];
+
+    public readonly SyntaxException Fail(Token token, string message, string? help = null) => new(Fault.At(_source, token.Start, message, help));
+
+    public readonly SyntaxException Unexpected(string expected, string? help = null) => Fail(
+        _token,
+        _token.Kind switch
+        {
+            TokenKind.End => $"expected {expected}, but the text ends",
+            TokenKind.InvalidUtf8 => "this is not valid UTF-8",
+            TokenKind.UnterminatedString => "this string has no end",
+            _ => $"expected {expected}, found `{TextOf(_token)}`",
+        },
+        help);
+
+    public void SkipBehindSemicolon()
+    {
+        while (_token.Kind is not (TokenKind.Semicolon or TokenKind.End))
+        {
+            Advance();
+        }
+
+        if (_token.Kind == TokenKind.Semicolon)
+        {
+            Advance();
+        }
+    }
+
+    /// <summary>A failure at a span that is not a token's.</summary>
+    public readonly SyntaxException FailAt(int offset, string message, string? help = null) => new(Fault.At(_source, offset, message, help));
+}
+
+/// <summary>
+/// Carries a fault from the depth of a descent to the loop over the declarations. It never leaves the parsers: faults are values for everyone
+/// else, but threading one through every level of a recursive descent would bury the grammar.
+/// </summary>
+internal sealed class SyntaxException(Fault fault) : Exception
+{
+    public Fault Fault { get; } = fault;
+}
