@@ -47,6 +47,7 @@ internal sealed class ClaimStore : IDisposable
     private readonly string _path;
     private SafeFileHandle _file;
     private long _length;
+    private long _compactAboveBytes = CompactAboveBytes;
 
     private ClaimStore(string path, SafeFileHandle file, AttemptLimits limits)
     {
@@ -183,7 +184,7 @@ internal sealed class ClaimStore : IDisposable
             _states[state.Key] = state;
         }
 
-        if (_length > CompactAboveBytes)
+        if (_length > _compactAboveBytes)
         {
             Compact();
         }
@@ -242,17 +243,31 @@ internal sealed class ClaimStore : IDisposable
         }
     }
 
-    /// <summary>Writes the current state beside the journal, and puts it in its place in one step.</summary>
+    /// <summary>
+    /// Writes the current state beside the journal, and puts it in its place in one step. Where that fails the journal stays as it is, whole
+    /// if long, and the next attempt is made when it has doubled.
+    /// </summary>
     private void Compact()
     {
         var temporary = _path + ".new";
-        File.Delete(temporary);
-        var old = _file;
-        _file = OpenExclusively(temporary);
-        _length = 0;
-        Append(Encoding.UTF8.GetBytes(string.Concat(_states.Values.Select(s => JsonSerializer.Serialize(s, ClaimJson.Default.CounterState) + "\n"))));
-        File.Move(temporary, _path, overwrite: true);
-        old.Dispose();
+        SafeFileHandle? compacted = null;
+        try
+        {
+            File.Delete(temporary);
+            compacted = OpenExclusively(temporary);
+            var bytes = Encoding.UTF8.GetBytes(string.Concat(_states.Values.Select(s => JsonSerializer.Serialize(s, ClaimJson.Default.CounterState) + "\n")));
+            RandomAccess.Write(compacted, bytes, 0);
+            RandomAccess.FlushToDisk(compacted);
+            File.Move(temporary, _path, overwrite: true);
+            _file.Dispose();
+            (_file, _length) = (compacted, bytes.Length);
+            _compactAboveBytes = Math.Max(CompactAboveBytes, 2 * _length);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            compacted?.Dispose();
+            _compactAboveBytes = 2 * _length;
+        }
     }
 
     private static SafeFileHandle OpenExclusively(string path) =>

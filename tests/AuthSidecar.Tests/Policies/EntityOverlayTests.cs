@@ -1,0 +1,139 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.Policies;
+
+namespace AuthSidecar.Tests.Policies;
+
+public sealed class EntityOverlayTests
+{
+    private static readonly EntityUid Alice = new("User", "alice");
+    private static readonly EntityUid Stranger = new("User", "stranger");
+    private static readonly EntityUid Plan = new("Document", "plan");
+    private static readonly EntityUid Note = new("Document", "note");
+    private static readonly EntityUid Folder = new("Folder", "shared");
+    private static readonly EntityUid Root = new("Folder", "root");
+    private static readonly EntityUid Admin = new("Role", "admin");
+    private static readonly EntityUid User = new("Role", "user");
+
+    // Role::"user" is named as a parent without being an entity: nothing may be slipped in above it.
+    private static readonly EntityStore Store = Parse("""
+        [{"uid": {"type": "User", "id": "alice"}, "attrs": {"tenant": "acme"}, "parents": [{"type": "Role", "id": "user"}]},
+         {"uid": {"type": "Document", "id": "plan"}, "attrs": {"tenant": "acme"}, "parents": [{"type": "Folder", "id": "shared"}]},
+         {"uid": {"type": "Folder", "id": "shared"}, "attrs": {}, "parents": [{"type": "Folder", "id": "root"}]}]
+        """);
+
+    [Fact]
+    public void TryCreate_NothingGiven_IsTheStoreItself() => Assert.Same(Store, Lay([]));
+
+    [Fact]
+    public void TryCreate_UnknownEntity_HasWhatTheRequestSaysAndWhatIsAboveItsParents()
+    {
+        var entities = Lay([Given(Note, "acme", Folder)]);
+        Assert.True(entities.TryGetEntity(Note, out var note));
+        Assert.True(note.Attributes.TryGet("tenant", out _));
+        Assert.True(note.IsIn(Folder));
+        Assert.True(note.IsIn(Root));
+    }
+
+    [Fact]
+    public void TryCreate_ChainOfUnknownEntitiesInAnyOrder_IsClosed()
+    {
+        EntityUid a = new("Folder", "a"), b = new("Folder", "b");
+        foreach (var given in new[] { new[] { Given(Note, null, a), Given(a, null, b), Given(b, null, Folder) }, [Given(b, null, Folder), Given(a, null, b), Given(Note, null, a)] })
+        {
+            Assert.True(Lay(given).TryGetEntity(Note, out var note));
+            Assert.True(note.IsIn(Root));
+        }
+    }
+
+    [Fact]
+    public void TryCreate_KnownEntityWithMoreAttributes_HasBothKinds()
+    {
+        var given = new GivenEntity(Plan, ValueRecord.Create([new("tenant", Value.Of("acme")), new("size", Value.Of(3))]), [Folder]);
+        Assert.True(Lay([given]).TryGetEntity(Plan, out var plan));
+        Assert.Equal(2, plan.Attributes.Count);
+        Assert.True(plan.IsIn(Root));
+    }
+
+    [Fact]
+    public void TryCreate_KnownEntityWithAnotherValue_Conflict() =>
+        Assert.Equal("the attribute `tenant` of `Document::\"plan\"` is not what the snapshot has", Conflict([Given(Plan, "globex")]));
+
+    [Fact]
+    public void TryCreate_KnownEntityWithAnotherParent_Conflict() =>
+        Assert.Equal("`Document::\"plan\"` is not a member of `Folder::\"root\"` in the snapshot", Conflict([Given(Plan, null, Root)]));
+
+    [Fact]
+    public void TryCreate_RequestDescribesItsPrincipal_Conflict()
+    {
+        Assert.Equal("the request describes its own principal `User::\"alice\"`", Conflict([Given(Alice, "acme")]));
+        Assert.Equal("the request describes its own principal `User::\"stranger\"`", Conflict([Given(Stranger, null, Admin)], Stranger));
+    }
+
+    [Theory]
+    [InlineData("Action")]
+    [InlineData("Docs::Action")]
+    public void TryCreate_RequestDescribesAnAction_Conflict(string type) =>
+        Assert.NotNull(Conflict([Given(new EntityUid(type, "delete"), null, new EntityUid(type, "harmless"))]));
+
+    [Fact]
+    public void TryCreate_EntityGivenTwice_Conflict() => Assert.NotNull(Conflict([Given(Note, "acme"), Given(Note, "acme")]));
+
+    [Fact]
+    public void TryCreate_EntitiesInACycle_Conflict()
+    {
+        EntityUid a = new("Folder", "a"), b = new("Folder", "b");
+        Assert.NotNull(Conflict([Given(a, null, a)]));
+        Assert.NotNull(Conflict([Given(a, null, b), Given(b, null, a)]));
+        Assert.NotNull(Conflict([Given(Note, null, a), Given(a, null, b), Given(b, null, a)]));
+    }
+
+    [Fact]
+    public void TryCreate_GroupSlippedInAboveAKnownPrincipal_ChangesNothing()
+    {
+        var entities = Lay([Given(User, null, Admin)]);
+        Assert.True(entities.TryGetEntity(Alice, out var alice));
+        Assert.True(alice.IsIn(User));
+        Assert.False(alice.IsIn(Admin));
+    }
+
+    [Fact]
+    public void TryCreate_GroupSlippedInAboveAPrincipalOfAToken_ChangesNothing()
+    {
+        var principal = new GivenEntity(Stranger, ValueRecord.Empty, [User]);
+        Assert.True(EntityOverlay.TryCreate(Store, principal, [Given(User, null, Admin)], out var entities, out _));
+        Assert.True(entities.TryGetEntity(Stranger, out var stranger));
+        Assert.True(stranger.IsIn(User));
+        Assert.False(stranger.IsIn(Admin));
+    }
+
+    [Fact]
+    public void TryCreate_TokenOfAKnownPrincipal_AddsAttributesButNeverRolesOrOtherValues()
+    {
+        var principal = new GivenEntity(Alice, ValueRecord.Create([new("tenant", Value.Of("globex")), new("email", Value.Of("a@example.com"))]), [Admin]);
+        Assert.True(EntityOverlay.TryCreate(Store, principal, [], out var entities, out _));
+        Assert.True(entities.TryGetEntity(Alice, out var alice));
+        Assert.True(alice.Attributes.TryGet("tenant", out var tenant));
+        Assert.Equal(Value.Of("acme"), tenant);
+        Assert.True(alice.Attributes.TryGet("email", out _));
+        Assert.False(alice.IsIn(Admin));
+    }
+
+    private static GivenEntity Given(EntityUid uid, string? tenant, params EntityUid[] parents) =>
+        new(uid, tenant is null ? ValueRecord.Empty : ValueRecord.Create([new("tenant", Value.Of(tenant))]), parents);
+
+    private static IEntitySource Lay(IReadOnlyList<GivenEntity> given)
+    {
+        Assert.True(EntityOverlay.TryCreate(Store, new GivenEntity(Alice, ValueRecord.Empty, []), given, out var entities, out var conflict), conflict);
+        return entities;
+    }
+
+    private static string? Conflict(IReadOnlyList<GivenEntity> given, EntityUid? principal = null)
+    {
+        Assert.False(EntityOverlay.TryCreate(Store, new GivenEntity(principal ?? Alice, ValueRecord.Empty, []), given, out var entities, out var conflict));
+        Assert.Null(entities);
+        return conflict;
+    }
+
+    private static EntityStore Parse(string json) =>
+        EntityStore.TryParse(SourceText.Of(json), out var store, out var faults) ? store : throw new InvalidOperationException(faults[0].ToString());
+}
