@@ -34,7 +34,7 @@ internal static class ServeCommand
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,
                     IsDevelopment = parsed.GetValue(development),
-                    LogsAsText = parsed.GetValue(log) == "text",
+                    Log = parsed.GetValue(log) == "text" ? LogFormat.Text : LogFormat.Json,
                 },
                 cancellation);
         });

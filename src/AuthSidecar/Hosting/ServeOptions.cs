@@ -24,8 +24,8 @@ internal sealed record ServeOptions
     /// <summary>Whether to offer gRPC reflection.</summary>
     public bool IsDevelopment { get; init; }
 
-    /// <summary>Whether to log for people rather than for machines.</summary>
-    public bool LogsAsText { get; init; }
+    /// <summary>How to log to the console.</summary>
+    public LogFormat Log { get; init; }
 
     /// <summary>How many verified tokens to remember.</summary>
     public int TokenCacheSize { get; init; } = DefaultTokenCacheSize;
@@ -79,4 +79,16 @@ internal sealed record ServeOptions
             ? new IPEndPoint(address.ToIPAddress(), port)
             : null;
     }
+}
+
+internal enum LogFormat
+{
+    /// <summary>For machines: one JSON object a line.</summary>
+    Json = 0,
+
+    /// <summary>For people.</summary>
+    Text,
+
+    /// <summary>Not at all.</summary>
+    None,
 }

@@ -7,7 +7,9 @@ using AuthSidecar.Sync;
 using AuthSidecar.Sync.Bundles;
 using AuthSidecar.Tokens;
 using Grpc.AspNetCore.Server.Model;
+using Grpc.Health.V1;
 using Grpc.HealthCheck;
+using Grpc.Reflection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace AuthSidecar.Hosting;
@@ -44,7 +46,7 @@ internal static class SidecarHost
         app.MapGrpcService<HealthServiceImpl>();
         if (options.IsDevelopment)
         {
-            app.MapGrpcReflectionService();
+            app.MapGrpcService<ReflectionServiceImpl>();
         }
 
         return app;
@@ -58,9 +60,12 @@ internal static class SidecarHost
             .AddFilter("Microsoft.Hosting", LogLevel.Warning)
             // The framework logs a client's mistakes as errors of its own; ours are logged where they are answered.
             .AddFilter("Grpc.AspNetCore.Server", LogLevel.Critical);
-        _ = options.LogsAsText
-            ? builder.Logging.AddSimpleConsole(console => console.SingleLine = true)
-            : builder.Logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
+        switch (options.Log)
+        {
+            case LogFormat.Json: builder.Logging.AddJsonConsole(console => console.UseUtcTimestamp = true); break;
+            case LogFormat.Text: builder.Logging.AddSimpleConsole(console => console.SingleLine = true); break;
+            case LogFormat.None: break;
+        }
     }
 
     private static IServiceCollection AddState(this IServiceCollection services, ServeOptions options) => services
@@ -89,7 +94,7 @@ internal static class SidecarHost
         services.AddSingleton<IServiceMethodProvider<AuthSidecarService>, ServiceMethods>();
         if (options.IsDevelopment)
         {
-            services.AddGrpcReflection();
+            services.AddSingleton(new ReflectionServiceImpl(V1.AuthSidecarService.Descriptor, Health.Descriptor));
         }
 
         return services;

@@ -104,13 +104,28 @@ internal sealed class VerificationKey
 
         try
         {
+            ImportForItsChecks(jwk);
             return new VerificationKey(jwk, algorithm, signatureBytes);
         }
-        catch (Exception e) when (e is CryptographicException or InvalidOperationException or NotSupportedException or ArgumentException)
+        catch (Exception e) when (e is CryptographicException or InvalidOperationException or NotSupportedException or ArgumentException or FormatException)
         {
             // A point off its curve, a modulus that is none: the platform's words may quote the key, so they are not passed on.
             fault = "the platform refuses this key";
             return null;
+        }
+    }
+
+    /// <summary>A key that the platform refuses, such as a point off its curve, is to be found out when it is read and not when it is used.</summary>
+    private static void ImportForItsChecks(JsonWebKey jwk)
+    {
+        if (jwk.Kty == "EC")
+        {
+            var curve = jwk.Crv switch { "P-256" => ECCurve.NamedCurves.nistP256, "P-384" => ECCurve.NamedCurves.nistP384, _ => ECCurve.NamedCurves.nistP521 };
+            using var ec = ECDsa.Create(new ECParameters { Curve = curve, Q = new ECPoint { X = Base64UrlEncoder.DecodeBytes(jwk.X), Y = Base64UrlEncoder.DecodeBytes(jwk.Y) } });
+        }
+        else
+        {
+            using var rsa = RSA.Create(new RSAParameters { Modulus = Base64UrlEncoder.DecodeBytes(jwk.N), Exponent = Base64UrlEncoder.DecodeBytes(jwk.E) });
         }
     }
 
@@ -134,7 +149,7 @@ internal sealed class VerificationKey
         return jwk.Kty switch
         {
             "RSA" => FaultOfRsa(jwk),
-            "EC" => null,
+            "EC" => CompactJws.TryDecode(jwk.X, out _) && CompactJws.TryDecode(jwk.Y, out _) ? null : "`x` and `y` are required, as canonical base64url",
             _ => $"keys of type `{jwk.Kty}` are not supported",
         };
     }

@@ -23,7 +23,7 @@ internal sealed class TestSidecar : IAsyncDisposable
         Directory.CreateDirectory(state);
         File.WriteAllText(Path.Combine(state, "mfa-wrapping.key"), Convert.ToBase64String(TestBundle.WrappingKey));
         _app = SidecarHost.Build(
-            new ServeOptions { Bundle = bundle, State = state, Socket = _folder["s.sock"], Drain = TimeSpan.FromSeconds(5), IsDevelopment = isDevelopment },
+            new ServeOptions { Bundle = bundle, State = state, Socket = _folder["s.sock"], Drain = TimeSpan.FromSeconds(5), Log = LogFormat.None, IsDevelopment = isDevelopment },
             services =>
             {
                 services.AddSingleton<ILoggerProvider>(new CollectingLoggerProvider(Logs));
@@ -65,6 +65,7 @@ internal sealed class TestSidecar : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Channel.Dispose();
+        await _app.StopAsync();
         await _app.DisposeAsync();
         _folder.Dispose();
     }

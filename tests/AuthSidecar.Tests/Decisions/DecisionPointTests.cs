@@ -1,0 +1,205 @@
+using System.Security.Cryptography;
+using AuthSidecar.Cedar;
+using AuthSidecar.Decisions;
+using AuthSidecar.Mfa;
+using AuthSidecar.Policies;
+using AuthSidecar.Risk;
+using AuthSidecar.Snapshots;
+using AuthSidecar.Tests.Testing;
+using AuthSidecar.Tokens;
+using CsCheck;
+
+namespace AuthSidecar.Tests.Decisions;
+
+public sealed class DecisionPointTests : IDisposable
+{
+    private static readonly DateTimeOffset Now = DateTimeOffset.FromUnixTimeSeconds(1_800_000_000);
+    private static readonly EntityUid Alice = new("User", "alice");
+
+    private readonly TestIssuer _issuer = new();
+    private readonly TestBundle _bundle;
+    private readonly TemporaryFolder _folder = new();
+    private readonly TokenValidator _tokens = new(new VerifiedTokenCache(100), new DpopVerifier());
+    private readonly MfaProofs _proofs;
+    private readonly ClaimStore _claims;
+    private readonly DecisionPoint _decisions;
+
+    public DecisionPointTests()
+    {
+        _bundle = new TestBundle(_issuer);
+        _proofs = new MfaProofs(ECDsa.Create(ECCurve.NamedCurves.nistP256), _tokens, TimeSpan.FromMinutes(15));
+        _claims = ClaimStore.Open(_folder["claims"], new AttemptLimits());
+        _decisions = new DecisionPoint(_tokens, _proofs, new ActivityTracker(TimeProvider.System), _claims);
+    }
+
+    [Fact]
+    public void Default_OfAnythingAboutAuthorization_Denies()
+    {
+        Assert.Equal(Outcome.Deny, default);
+        Assert.Equal(Outcome.Deny, new CheckAnswer().Outcome);
+        Assert.Equal(Cedar.Decision.Deny, default);
+        Assert.Equal(Effect.Forbid, default);
+        Assert.False(default(TokenResult).IsValid);
+        Assert.False(default(MfaResult).IsVerified);
+        Assert.Equal(V1.Decision.Unspecified, default);
+        Assert.Equal(V1.Decision.Unspecified, new V1.CheckPermissionResponse().Decision);
+        Assert.False(new V1.ValidateTokenResponse().Valid);
+        Assert.False(new V1.VerifyMfaResponse().Verified);
+    }
+
+    [Fact]
+    public void Check_ForbidThatErrs_DeniesUnlessToldToSkipIt()
+    {
+        _bundle.Write("policies/erring.cedar", "@id(\"erring\") forbid (principal, action, resource) when { resource.nothing == 1 };");
+        var strict = Check(_bundle.Build(), Read("plan"));
+        Assert.Equal((Outcome.Deny, Reason.ForbidErred), (strict.Outcome, strict.Reason));
+        Assert.Equal("erring", Assert.Single(strict.PolicyErrors).Policy.Id);
+
+        _bundle.WriteManifest(["policies", "schema.cedarschema", "entities.json"], _issuer, """, "strictForbid": false""");
+        var lenient = Check(_bundle.Build(), Read("plan"));
+        Assert.Equal(Outcome.Allow, lenient.Outcome);
+        Assert.Equal("erring", Assert.Single(lenient.PolicyErrors).Policy.Id);
+    }
+
+    [Fact]
+    public void Check_PermitThatErrs_IsSkippedAndReported()
+    {
+        _bundle.Write("policies/erring.cedar", "@id(\"erring\") permit (principal, action, resource) when { resource.nothing == 1 };");
+        var answer = Check(_bundle.Build(), Read("plan"));
+        Assert.Equal(Outcome.Allow, answer.Outcome);
+        Assert.Equal("the entity `Document::\"plan\"` has no attribute `nothing`", Assert.Single(answer.PolicyErrors).ToError().Message);
+    }
+
+    [Fact]
+    public void Check_SeveralStepUps_AskedForOnlyWhereAllWouldBeLifted()
+    {
+        _bundle.Write("policies/more.cedar", """
+            @id("hw") @step_up("hardware_key") forbid (principal, action == Action::"delete", resource);
+            @id("never") forbid (principal, action == Action::"delete", resource == Document::"plan");
+            """);
+        var snapshot = _bundle.Build();
+        var stepUp = Check(snapshot, Read("salaries") with { Action = new EntityUid("Action", "delete") });
+        Assert.Equal(Outcome.StepUp, stepUp.Outcome);
+        Assert.Equal(["confidential", "hw"], stepUp.DeterminingPolicies.Select(p => p.Id));
+        Assert.Equal(Outcome.Deny, Check(snapshot, Read("plan") with { Action = new EntityUid("Action", "delete") }).Outcome);
+    }
+
+    [Fact]
+    public void Check_ContextOfAToken_HasItsAuthentication()
+    {
+        _bundle.Write("policies/ctx.cedar", """
+            @id("ctx")
+            forbid (principal, action, resource)
+            unless {
+                context.token.iss == "https://issuer.test" && context.token.sub == "alice" &&
+                context.token.aud == ["documents"] && context.token.scope.contains("read") &&
+                context.token.acr == "silver" && context.token.amr == ["pwd"] &&
+                context.token.exp == datetime("2027-01-15T08:15:00Z") &&
+                context.token.auth_time == datetime("2027-01-15T07:50:00Z") &&
+                context.now == datetime("2027-01-15T08:00:00Z") && !(context has risk)
+            };
+            """);
+        var token = _issuer.Issue(Now, claims: c =>
+        {
+            c["scope"] = "read write";
+            c["acr"] = "silver";
+            c["amr"] = new[] { "pwd" };
+            c["auth_time"] = Now.ToUnixTimeSeconds() - 600;
+        });
+        Assert.Equal(Outcome.Allow, Check(_bundle.Build(), Read("plan") with { Principal = null, Token = new TokenRequest { Token = token } }).Outcome);
+    }
+
+    [Fact]
+    public void Check_ProofBesideAToken_AddsToItsMethods()
+    {
+        _bundle.Write("policies/ctx.cedar", """
+            forbid (principal, action, resource)
+            unless { context.token.amr == ["pwd", "otp", "mfa"] && context.token.acr == "mfa" && context.token.auth_time == context.now };
+            """);
+        var token = _issuer.Issue(Now, claims: c => { c["amr"] = new[] { "pwd" }; c["acr"] = "silver"; c["auth_time"] = Now.ToUnixTimeSeconds() - 600; });
+        var request = Read("plan") with { Principal = null, Token = new TokenRequest { Token = token }, MfaProof = _proofs.Issue(Alice, "", Now).Proof };
+        Assert.Equal(Outcome.Allow, Check(_bundle.Build(), request).Outcome);
+    }
+
+    [Fact]
+    public void Check_RiskSignals_AreInTheContext()
+    {
+        _bundle.Write("policies/ctx.cedar", """forbid (principal, action, resource) unless { context.risk.score > 0 && context.risk.factors.device == 25 };""");
+        var answer = Check(_bundle.Build(), Read("plan") with { RiskSignals = RiskSignals.None });
+        Assert.Equal(Outcome.Allow, answer.Outcome);
+        Assert.NotNull(answer.Risk);
+    }
+
+    /// <summary>
+    /// Whatever goes wrong, and wherever, is never an ALLOW. The request below is allowed as it stands; every fault that is thrown in must
+    /// change that, be it into a denial or an exception.
+    /// </summary>
+    [Fact]
+    public void Check_AnyFaultAnywhere_NeverAllows()
+    {
+        var snapshot = _bundle.Build();
+        var token = _issuer.Issue(Now).Reveal();
+        var good = Read("plan") with { Principal = null, Token = new TokenRequest { Token = new Secret(token) } };
+        Assert.Equal(Outcome.Allow, Check(snapshot, good).Outcome);
+
+        var faults = new Func<int, (CheckRequest, Snapshot, DateTimeOffset)>[]
+        {
+            n => (good with { Token = new TokenRequest { Token = new Secret(Spoil(token, n)) } }, snapshot, Now),
+            n => (good with { Token = new TokenRequest { Token = new Secret(token[..(n % token.Length)]) } }, snapshot, Now),
+            n => (good with { Token = new TokenRequest { Token = new Secret(token), Audience = $"x{n}" } }, snapshot, Now),
+            n => (good with { Token = new TokenRequest { Token = new Secret(token), RequiredScopes = [$"x{n}"] } }, snapshot, Now),
+            n => (good, snapshot, Now.AddMinutes(16 + n)),
+            n => (good, snapshot, Now.AddSeconds(-6 - n)),
+            n => (good with { Action = new EntityUid("Action", $"x{n}") }, snapshot, Now),
+            n => (good with { Resource = new EntityUid("Document", $"x{n}") }, snapshot, Now),
+            n => (good with { Entities = [new GivenEntity(new EntityUid("Document", "plan"), ValueRecord.Create([new("tenant", Value.Of($"x{n}"))]), [])] }, snapshot, Now),
+            n => (good with { Entities = [new GivenEntity(Alice, ValueRecord.Create([new($"x{n}", Value.True)]), [])] }, snapshot, Now),
+            _ => (good, snapshot with { Issuers = new Revisioned<IssuerSet>(IssuerSet.Empty, default) }, Now),
+            _ => (good, snapshot with { Entities = new Revisioned<EntityStore>(EntityStore.Empty, default) }, Now),
+            _ => (good, snapshot with { Policies = new Revisioned<PolicyRules>(new PolicyRules(PolicySet.Empty, new Dictionary<string, PolicyAnnotations>(), null, true), default) }, Now),
+            n => (good, snapshot with { Revocations = new Revisioned<Revocations>(new Revocations([], [], [new(new Revocations.Key(TestIssuer.Name, "alice"), Now.ToUnixTimeSeconds() + 1 + n)]), default) }, Now),
+            n => (good with { Context = [new("now", Value.Of(n))] }, snapshot, Now),
+            _ => (good with { Entities = null! }, snapshot, Now),
+            _ => (good with { Context = null! }, snapshot, Now),
+            _ => (good with { Resource = null! }, snapshot, Now),
+            _ => (good with { Token = null, Principal = null }, snapshot, Now),
+            _ => (good, null!, Now),
+        };
+        Gen.Select(Gen.Int[0, faults.Length - 1], Gen.Int[0, 10_000]).Sample((fault, n) =>
+        {
+            var (request, data, now) = faults[fault](n);
+            try
+            {
+                Assert.NotEqual(Outcome.Allow, _decisions.Check(request, data, now).Outcome);
+            }
+            catch (Exception e) when (e is not Xunit.Sdk.XunitException)
+            {
+                // The interceptor turns it into INTERNAL.
+            }
+        });
+    }
+
+    private static string Spoil(string token, int n)
+    {
+        var i = n % token.Length;
+        return string.Concat(token.AsSpan(0, i), token[i] == 'A' ? "B" : "A", token.AsSpan(i + 1));
+    }
+
+    private CheckAnswer Check(Snapshot snapshot, CheckRequest request) => _decisions.Check(request, snapshot, Now);
+
+    private static CheckRequest Read(string document) => new()
+    {
+        Principal = Alice,
+        Action = new EntityUid("Action", "read"),
+        Resource = new EntityUid("Document", document),
+    };
+
+    public void Dispose()
+    {
+        _claims.Dispose();
+        _proofs.Dispose();
+        _folder.Dispose();
+        _bundle.Dispose();
+        _issuer.Dispose();
+    }
+}

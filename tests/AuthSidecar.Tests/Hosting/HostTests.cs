@@ -1,0 +1,169 @@
+using AuthSidecar.Cli;
+using AuthSidecar.Hosting;
+using AuthSidecar.Snapshots;
+using AuthSidecar.Tests.Testing;
+using AuthSidecar.V1;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Reflection.V1Alpha;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace AuthSidecar.Tests.Hosting;
+
+public sealed class HostTests : IDisposable
+{
+    private readonly TestBundle _bundle = new();
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Calls_BeforeTheFirstSnapshot_UnavailableAndNotServing()
+    {
+        _bundle.Write("policies/broken.cedar", "permit");
+        await using var sidecar = await TestSidecar.StartAsync(_bundle);
+        Func<Task>[] calls =
+        [
+            () => sidecar.Client.ValidateTokenAsync(new ValidateTokenRequest { Token = "a.b.c" }, cancellationToken: Cancellation).ResponseAsync,
+            () => sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation).ResponseAsync,
+            () => sidecar.Client.CheckPermissionsAsync(new CheckPermissionsRequest { Checks = { Read } }, cancellationToken: Cancellation).ResponseAsync,
+            () => sidecar.Client.EvaluateRiskAsync(new EvaluateRiskRequest { Subject = Read.Principal }, cancellationToken: Cancellation).ResponseAsync,
+            () => sidecar.Client.VerifyMfaAsync(new VerifyMfaRequest { Subject = Read.Principal, FactorId = "f", Code = "c" }, cancellationToken: Cancellation).ResponseAsync,
+        ];
+        foreach (var call in calls)
+        {
+            var e = await Assert.ThrowsAsync<RpcException>(call);
+            Assert.Equal(StatusCode.Unavailable, e.StatusCode);
+            Assert.Equal("ERROR_REASON_NO_SNAPSHOT", e.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason);
+            Assert.NotNull(e.GetRpcStatus()!.GetDetail<RetryInfo>());
+        }
+
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, await HealthOf(sidecar));
+        _bundle.Delete("policies/broken.cedar");
+        await sidecar.WaitForRevisionAfterAsync(0);
+        Assert.Equal(V1.Decision.Allow, (await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, await HealthOf(sidecar));
+    }
+
+    [Fact]
+    public async Task Socket_WhileServing_IsForOwnerAndGroupAndGoneAfterwards()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder);
+        var app = SidecarHost.Build(options);
+        await app.StartAsync(Cancellation);
+        Assert.Equal(
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite,
+            File.GetUnixFileMode(options.Socket!));
+        await app.StopAsync(Cancellation);
+        await app.DisposeAsync();
+        Assert.False(File.Exists(options.Socket));
+    }
+
+    [Fact]
+    public async Task Start_SocketThatAnotherSidecarListensOn_RefusedAndTheOtherGoesOn()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder);
+        await using var first = SidecarHost.Build(options);
+        await first.StartAsync(Cancellation);
+        await using var second = SidecarHost.Build(options with { State = folder["state2"] });
+        var e = await Assert.ThrowsAsync<IOException>(() => second.StartAsync(Cancellation));
+        Assert.Contains("another process is listening", e.Message, StringComparison.Ordinal);
+        using var channel = SidecarClient.Connect($"unix:{options.Socket}");
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await new Health.HealthClient(channel).CheckAsync(new HealthCheckRequest(), cancellationToken: Cancellation)).Status);
+    }
+
+    [Fact]
+    public async Task Start_SocketLeftBehindByAKilledSidecar_IsTakenOver()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder);
+        using (var dead = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, 0))
+        {
+            dead.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(options.Socket!));
+        }
+
+        // Closing a bound socket removes its file; a killed process does not get to.
+        if (!File.Exists(options.Socket))
+        {
+            await File.WriteAllTextAsync(options.Socket!, "", Cancellation);
+        }
+
+        await using var app = SidecarHost.Build(options);
+        await app.StartAsync(Cancellation);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Reflection_OutsideDevelopment_IsOff(bool isDevelopment)
+    {
+        await using var sidecar = await TestSidecar.StartAsync(_bundle, isDevelopment: isDevelopment);
+        using var call = new ServerReflection.ServerReflectionClient(sidecar.Channel).ServerReflectionInfo(cancellationToken: Cancellation);
+        if (isDevelopment)
+        {
+            await call.RequestStream.WriteAsync(new ServerReflectionRequest { ListServices = "" }, Cancellation);
+            Assert.True(await call.ResponseStream.MoveNext(Cancellation));
+            Assert.Contains(call.ResponseStream.Current.ListServicesResponse.Service, s => s.Name == "authsidecar.v1.AuthSidecarService");
+        }
+        else
+        {
+            var e = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation));
+            Assert.Equal(StatusCode.Unimplemented, e.StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task Stop_WhileACallIsUnderWay_AnswersIt()
+    {
+        await using var sidecar = await TestSidecar.StartAsync(_bundle);
+        await sidecar.WaitForRevisionAfterAsync(0);
+        var cache = sidecar.Services.GetRequiredService<SnapshotCache>();
+        var next = cache.Current! with { Revision = new Revision(cache.Current.Revision.Number + 1_000_000_000) };
+        var waiting = Read;
+        waiting.AtLeastRevision = next.Revision.Number;
+        var call = sidecar.Client.CheckPermissionAsync(waiting, cancellationToken: Cancellation).ResponseAsync;
+        await Task.Delay(200, Cancellation);
+        var stopping = sidecar.StopAsync();
+        await Task.Delay(200, Cancellation);
+        Assert.False(call.IsCompleted);
+        cache.Publish(next);
+        Assert.Equal(V1.Decision.Allow, (await call).Decision);
+        await stopping;
+    }
+
+    [Theory]
+    [InlineData("0.0.0.0:7080")]
+    [InlineData("10.0.0.1:7080")]
+    public void Validate_AddressThatIsNotLoopback_Refused(string address)
+    {
+        using var folder = new TemporaryFolder();
+        var faults = (Options(folder) with { Listen = ServeOptions.TryParseEndPoint(address) }).Validate();
+        Assert.Contains(faults, f => f.Contains("not a loopback address", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1:7080", true)]
+    [InlineData("[::1]:7080", true)]
+    [InlineData("127.1:7080", false)]
+    [InlineData("localhost:7080", false)]
+    [InlineData("127.0.0.1", false)]
+    [InlineData("127.0.0.1:65536", false)]
+    public void TryParseEndPoint_Text_ReadStrictly(string text, bool isEndPoint) => Assert.Equal(isEndPoint, ServeOptions.TryParseEndPoint(text) is not null);
+
+    private static CheckPermissionRequest Read => new()
+    {
+        Principal = new EntityUid { Type = "User", Id = "alice" },
+        Action = new EntityUid { Id = "read" },
+        Resource = new Entity { Uid = new EntityUid { Type = "Document", Id = "plan" } },
+    };
+
+    private ServeOptions Options(TemporaryFolder folder) =>
+        new() { Bundle = _bundle.Path, State = folder["state"], Socket = folder["s.sock"], Log = LogFormat.None };
+
+    private static async Task<HealthCheckResponse.Types.ServingStatus> HealthOf(TestSidecar sidecar) =>
+        (await new Health.HealthClient(sidecar.Channel).CheckAsync(new HealthCheckRequest(), cancellationToken: Cancellation)).Status;
+
+    public void Dispose() => _bundle.Dispose();
+}

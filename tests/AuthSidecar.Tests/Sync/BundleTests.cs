@@ -1,0 +1,225 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.Snapshots;
+using AuthSidecar.Sync.Bundles;
+using AuthSidecar.Tests.Testing;
+
+namespace AuthSidecar.Tests.Sync;
+
+/// <summary>What a bundle may be, and what is said of those that are not: every fault, each with its place.</summary>
+public sealed class BundleTests : IDisposable
+{
+    private readonly TestIssuer _issuer = new();
+    private readonly TestBundle _bundle;
+
+    public BundleTests() => _bundle = new TestBundle(_issuer);
+
+    [Fact]
+    public void Build_GoodBundle_HasItAll()
+    {
+        var snapshot = _bundle.Build();
+        Assert.Equal(9 + 2, snapshot.Policies.Value.Policies.Policies.Length);
+        Assert.Equal(11, snapshot.Entities.Value.Count);
+        Assert.Equal(1, snapshot.Issuers.Value.Count);
+    }
+
+    [Fact]
+    public void Build_NothingAtAll_SaysWhatABundleIs()
+    {
+        _bundle.Delete("bundle.json");
+        AssertFaults("bundle.json: the bundle has no manifest; a bundle is a folder with a `bundle.json`: see docs/bundle.md");
+    }
+
+    [Theory]
+    [InlineData("entities.json", "bundle.json: `contents` lists `entities.json`, which is not in the bundle; put it there, or take it off the list")]
+    [InlineData("schema.cedarschema", "bundle.json: `contents` lists `schema.cedarschema`, which is not in the bundle; put it there, or take it off the list")]
+    [InlineData("policies/extra.cedar", "bundle.json: `contents` lists `policies`, which is not in the bundle; put it there, or take it off the list")]
+    [InlineData("keys.jwks.json", "bundle.json: issuer `https://issuer.test`: the key set `keys.jwks.json` is not in the bundle")]
+    public void Build_FileMissing_Refused(string name, string fault)
+    {
+        _bundle.Delete(name);
+        AssertFaults(fault);
+    }
+
+    [Fact]
+    public void Build_FileThatIsNotListed_Refused()
+    {
+        _bundle.Write("revocations.json", "{}");
+        AssertFaults("bundle.json: `revocations.json` is in the bundle, but `contents` does not list it; list it, or remove it");
+    }
+
+    [Fact]
+    public void Build_TwoPoliciesOfOneId_RefusedWithThePlaceOfTheSecond()
+    {
+        _bundle.Write("policies/more.cedar", "// more\n@id(\"risky\")\npermit (principal, action, resource);");
+        AssertFaults("policies/more.cedar:2:1: the policy id `risky` is taken already; give one of the two another `@id`");
+    }
+
+    [Fact]
+    public void Build_SeveralBrokenFiles_EveryFaultWithFileLineAndColumn()
+    {
+        _bundle.Write("policies/a.cedar", "permit (principal, action, resource) when { 1 < };\npermit (principal, action, resource);\nforbid (principal, resource, action);");
+        _bundle.Write("policies/b.cedar", "permit (principal == User::alice, action, resource);");
+        _bundle.Write("entities.json", "[\n  {\"uid\": {\"type\": \"User\", \"id\": \"x\"}, \"attrs\": {\"a\": 1.5}, \"parents\": []}\n]");
+        _bundle.Write("schema.cedarschema", "entity User in [Group];");
+        AssertFaults(
+            "schema.cedarschema:1:17: there is no entity type `Group`",
+            "policies/a.cedar:1:49: expected an expression, found `}`",
+            "policies/a.cedar:3:20: expected `action`, found `resource`; the scope names `principal`, `action` and `resource`, in this order",
+            "policies/b.cedar:1:33: expected `::` and the entity's id in quotes, found `,`",
+            "entities.json:2:55: a number is a whole number of 64 bits; for fractions use `{\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}`");
+    }
+
+    [Fact]
+    public void Build_CycleAmongEntities_Refused()
+    {
+        _bundle.Write("entities.json", """
+            [{"uid": {"type": "Role", "id": "a"}, "attrs": {}, "parents": [{"type": "Role", "id": "b"}]},
+             {"uid": {"type": "Role", "id": "b"}, "attrs": {}, "parents": [{"type": "Role", "id": "a"}]}]
+            """);
+        Assert.Null(_bundle.TryBuild(out var faults));
+        Assert.Contains("is a member of itself", faults.Single().Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{", "bundle.json:1:2: ")]
+    [InlineData("""{"version": 1}""", "bundle.json:1:15: ")]
+    [InlineData("""{"version": 1, "contents": [], "contents": []}""", "bundle.json:1:")]
+    [InlineData("""{"version": 1, "contents": [], "isuers": []}""", "bundle.json:1:")]
+    [InlineData("""{"version": 2, "contents": []}""", "bundle.json: the version of the layout is 2, and this sidecar reads 1")]
+    [InlineData("null", "bundle.json:1:1: expected an object, found null")]
+    public void Build_BrokenManifest_Refused(string manifest, string fault)
+    {
+        _bundle.Write("bundle.json", manifest);
+        Assert.Null(_bundle.TryBuild(out var faults));
+        Assert.StartsWith(fault, faults[0].ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": []", "`audiences` names nobody: a token for anyone would do")]
+    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"types\": []", "`types` names no type: a token of any kind would do")]
+    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"clockSkewSeconds\": 61", "`clockSkewSeconds` is 0 to 60")]
+    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"principal\": {\"type\": \"a b\"}", "`a b` is not an entity type name")]
+    public void Build_IssuerThatWouldAcceptTooMuch_Refused(string replace, string by, string fault)
+    {
+        var path = Path.Combine(_bundle.Path, "bundle.json");
+        File.WriteAllText(path, File.ReadAllText(path).Replace(replace, by, StringComparison.Ordinal));
+        AssertFaults($"bundle.json: issuer `https://issuer.test`: {fault}");
+    }
+
+    [Theory]
+    [InlineData("""{"keys": [{"kty": "oct", "kid": "k", "k": "AAAA"}]}""", "key 0: symmetric keys are not accepted: whoever can verify could also sign")]
+    [InlineData("""{"keys": [{"kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB"}]}""", "key 0: an RSA key has 2048 to 8192 bits")]
+    [InlineData("""{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}""", "key 0: keys of type `OKP` are not supported")]
+    [InlineData("""{"keys": []}""", "the key set has no key for verifying signatures")]
+    [InlineData("""{"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}]}""", "key 0: the platform refuses this key")]
+    public void Build_UnfitKeySet_Refused(string keySet, string fault)
+    {
+        _bundle.Write("keys.jwks.json", keySet);
+        AssertFaults($"keys.jwks.json: {fault}");
+    }
+
+    [Theory]
+    [InlineData("@step_up(\"mfa\") permit (principal, action, resource);", "policies/x.cedar:1:1: `@step_up` on a permit has no meaning; annotate the forbid that a step-up would lift")]
+    [InlineData("@step_up forbid (principal, action, resource);", "policies/x.cedar:1:1: `@step_up` does not name a method; write `@step_up(\"mfa\")`")]
+    [InlineData("\n @step_up(\"mfa\") @step_up_max_age_s(\"-1\") forbid (principal, action, resource);", "policies/x.cedar:2:2: `@step_up_max_age_s` is not a number of seconds above 0; write `@step_up_max_age_s(\"300\")`")]
+    public void Build_AnnotationThatCanOnlyBeAMistake_Refused(string policy, string fault)
+    {
+        _bundle.Write("policies/x.cedar", policy);
+        AssertFaults(fault);
+    }
+
+    [Fact]
+    public void Build_TemplatesAndLinks_BecomePolicies()
+    {
+        _bundle.Write("policies/t.cedar", "@id(\"share\") permit (principal == ?principal, action == Action::\"read\", resource in ?resource);");
+        _bundle.Add(_issuer, "links.json", """[{"template": "share", "id": "share-1", "principal": "User::\"bob\"", "resource": "Document::\"plan\""}]""");
+        var policy = _bundle.Build().Policies.Value.Policies.Policies.Single(p => p.TemplateId == "share");
+        Assert.Equal("share-1", policy.Id);
+    }
+
+    [Theory]
+    [InlineData("""[{"template": "none", "id": "l"}]""", "links.json: there is no template `none` to link as `l`")]
+    [InlineData("""[{"template": "share", "id": "l", "principal": "User::\"bob\""}]""", "links.json: the link `l` does not give exactly the slots of the template `share`")]
+    [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json: the policy id `risky` is taken already")]
+    [InlineData("""[{"template": "share", "id": "l", "principal": "bob", "resource": "A::\"b\""}]""", "links.json: link `l`: `bob`: expected `::` and the entity's id in quotes, but the text ends")]
+    public void Build_LinkThatDoesNotFit_Refused(string links, string fault)
+    {
+        _bundle.Write("policies/t.cedar", "@id(\"share\") permit (principal == ?principal, action, resource in ?resource);");
+        _bundle.Add(_issuer, "links.json", links);
+        AssertFaults(fault);
+    }
+
+    [Theory]
+    [InlineData("""{"trustedNetworks": ["10.0.0.1/33"]}""", "risk.json: `10.0.0.1/33` is not an IP address or CIDR range")]
+    [InlineData("""{"weights": {"device": 101}}""", "risk.json: a weight is 0 to 100")]
+    [InlineData("""{"thresholds": {"medium": 60}}""", "risk.json: the thresholds rise from above 0: `medium`, `high`, `critical`, at most 100")]
+    [InlineData("""{"profiles": {"User::\"a\"": {"timeZone": "Mars/Olympus"}}}""", "risk.json: the profile of User::\"a\": there is no time zone `Mars/Olympus`")]
+    [InlineData("""{"profiles": {"User::\"a\"": {"hours": [1, 2]}}}""", "risk.json: the profile of User::\"a\": `hours` has 24 counts")]
+    [InlineData("""{"actions": {"delete": 1}}""", "risk.json: `delete`: expected `::` and the entity's id in quotes, but the text ends")]
+    [InlineData("""{"geoDatabase": "geo.mmdb"}""", "risk.json: the GeoIP database `geo.mmdb` is not in the bundle")]
+    public void Build_UnfitRiskSettings_Refused(string risk, string fault)
+    {
+        _bundle.Add(_issuer, "risk.json", risk);
+        AssertFaults(fault);
+    }
+
+    [Fact]
+    public void Build_GeoDatabaseThatIsNone_Refused()
+    {
+        _bundle.Write("geo.mmdb", "this is no database");
+        _bundle.Add(_issuer, "risk.json", """{"geoDatabase": "geo.mmdb"}""");
+        AssertFaults("risk.json: `geo.mmdb` is not a GeoIP database");
+    }
+
+    [Theory]
+    [InlineData("""{"subject": "User::\"a\"", "id": "t"}""", "exactly one of `totpSecret` and `backupCodeSha256` is required")]
+    [InlineData("""{"subject": "User::\"a\"", "id": "t", "totpSecret": "AAAA"}""", "the secret cannot be unwrapped with this sidecar's key")]
+    [InlineData("""{"subject": "User::\"a\"", "id": "t", "backupCodeSha256": ["AAAA"]}""", "a hash is not 32 bytes long")]
+    [InlineData("""{"subject": "a", "id": "t", "backupCodeSha256": ["AAAA"]}""", "expected `::` and the entity's id in quotes, but the text ends")]
+    public void Build_UnfitFactor_Refused(string factor, string fault)
+    {
+        _bundle.Add(_issuer, "factors.json", $$"""{"factors": [{{factor}}]}""");
+        Assert.Null(_bundle.TryBuild(out var faults));
+        Assert.EndsWith(fault, faults.Single().Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Build_AgainAfterAChange_TakesOverWhatDidNotChange()
+    {
+        var builder = new BundleBuilder(TestBundle.WrappingKey);
+        var first = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(1), [])!;
+        _bundle.Write("policies/more.cedar", "permit (principal, action, resource);");
+        var second = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(2), [])!;
+        // The same object is the same key epoch: verified tokens stay verified.
+        Assert.Same(first.Issuers.Value, second.Issuers.Value);
+        Assert.Same(first.Entities, second.Entities);
+        Assert.Equal((1UL, 2UL), (second.Issuers.Revision.Number, second.Policies.Revision.Number));
+    }
+
+    [Fact]
+    public void Build_AgainAfterABrokenOne_IsNotMixedWithIt()
+    {
+        var builder = new BundleBuilder(TestBundle.WrappingKey);
+        var first = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(1), [])!;
+        var entities = File.ReadAllText(Path.Combine(_bundle.Path, "entities.json"));
+        _bundle.Write("entities.json", "[]");
+        _bundle.Write("policies/broken.cedar", "permit");
+        Assert.Null(builder.Build(BundleFiles.Load(_bundle.Path), new Revision(2), []));
+        _bundle.Write("entities.json", entities);
+        _bundle.Delete("policies/broken.cedar");
+        var third = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(3), [])!;
+        Assert.Same(first.Entities, third.Entities);
+    }
+
+    private void AssertFaults(params string[] expected)
+    {
+        Assert.Null(_bundle.TryBuild(out var faults));
+        Assert.Equal(expected, faults.Select((Fault f) => f.ToString()));
+    }
+
+    public void Dispose()
+    {
+        _bundle.Dispose();
+        _issuer.Dispose();
+    }
+}
