@@ -42,6 +42,8 @@ internal static class SidecarHost
             .AddBundle(options);
 
         var app = builder.Build();
+        // What cannot be made, such as a store that another process has, is to be found out now and not by the first call.
+        app.Services.GetRequiredService<AuthSidecarService>();
         app.MapGrpcService<AuthSidecarService>();
         app.MapGrpcService<HealthServiceImpl>();
         if (options.IsDevelopment)

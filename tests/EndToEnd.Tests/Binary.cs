@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+
+namespace EndToEnd.Tests;
+
+/// <summary>The sidecar's binary, run as its users run it.</summary>
+internal static class Binary
+{
+    /// <summary>The root of the repository.</summary>
+    public static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", ".."));
+
+    /// <summary>The binary, of the same configuration as these tests.</summary>
+    public static string Sidecar { get; } = Path.Combine(Root, "artifacts", "bin", "AuthSidecar", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "authsidecar");
+
+    public static async Task<Finished> RunAsync(params string[] arguments)
+    {
+        using var process = Start(Sidecar, arguments);
+        return await FinishAsync(process);
+    }
+
+    /// <summary>Runs a line as a shell does.</summary>
+    public static async Task<Finished> ShellAsync(string line)
+    {
+        using var process = Start("bash", ["-c", line]);
+        return await FinishAsync(process);
+    }
+
+    public static Process Start(string file, IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo(file, arguments) { WorkingDirectory = Root, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        return process;
+    }
+
+    private static async Task<Finished> FinishAsync(Process process)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        patience.CancelAfter(TimeSpan.FromMinutes(1));
+        try
+        {
+            var output = process.StandardOutput.ReadToEndAsync(patience.Token);
+            var error = process.StandardError.ReadToEndAsync(patience.Token);
+            await process.WaitForExitAsync(patience.Token);
+            return new Finished(process.ExitCode, await output, await error);
+        }
+        finally
+        {
+            // One that does not end by itself must not outlive its test.
+            process.Kill(entireProcessTree: true);
+        }
+    }
+
+    private static string ThisFile([CallerFilePath] string path = "") => path;
+
+    public sealed record Finished(int ExitCode, string Output, string Error);
+}
