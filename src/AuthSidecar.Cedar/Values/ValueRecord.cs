@@ -9,20 +9,11 @@ namespace AuthSidecar.Cedar;
 public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<KeyValuePair<string, Value>>
 {
     private readonly KeyValuePair<string, Value>[] _fields;
-    private readonly int _hash;
 
-    private ValueRecord(KeyValuePair<string, Value>[] sortedFields)
-    {
-        _fields = sortedFields;
-        var hash = new HashCode();
-        foreach (var field in sortedFields)
-        {
-            hash.Add(field.Key);
-            hash.Add(field.Value);
-        }
+    // Made when it is asked for: most records are never put into a set. Zero: not yet; to make it twice does no harm.
+    private int _hash;
 
-        _hash = hash.ToHashCode();
-    }
+    private ValueRecord(KeyValuePair<string, Value>[] sortedFields) => _fields = sortedFields;
 
     /// <summary>The record without attributes.</summary>
     public static readonly ValueRecord Empty = new([]);
@@ -92,7 +83,7 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
             return true;
         }
 
-        if (other is null || _hash != other._hash || Count != other.Count)
+        if (other is null || Count != other.Count)
         {
             return false;
         }
@@ -112,7 +103,22 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     public override bool Equals(object? obj) => Equals(obj as ValueRecord);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => _hash;
+    public override int GetHashCode()
+    {
+        if (_hash == 0)
+        {
+            var hash = new HashCode();
+            foreach (ref readonly var field in _fields.AsSpan())
+            {
+                hash.Add(field.Key);
+                hash.Add(field.Value);
+            }
+
+            _hash = hash.ToHashCode();
+        }
+
+        return _hash;
+    }
 
     /// <inheritdoc/>
     public IEnumerator<KeyValuePair<string, Value>> GetEnumerator() => ((IEnumerable<KeyValuePair<string, Value>>)_fields).GetEnumerator();

@@ -11,18 +11,11 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
 
     private readonly Value[] _items;
     private readonly HashSet<Value>? _table;
-    private readonly int _hash;
 
-    private ValueSet(Value[] distinctItems, HashSet<Value>? table)
-    {
-        _items = distinctItems;
-        _table = table;
-        // A sum, so that the order of the elements does not matter.
-        foreach (var item in distinctItems)
-        {
-            _hash = unchecked(_hash + item.GetHashCode());
-        }
-    }
+    // Made when it is asked for. Zero: not yet; to make it twice does no harm.
+    private int _hash;
+
+    private ValueSet(Value[] distinctItems, HashSet<Value>? table) => (_items, _table) = (distinctItems, table);
 
     /// <summary>The empty set.</summary>
     public static readonly ValueSet Empty = new([], null);
@@ -103,13 +96,28 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
 
     /// <inheritdoc/>
     public bool Equals(ValueSet? other) => ReferenceEquals(this, other)
-        || (other is not null && _hash == other._hash && Count == other.Count && ContainsAll(other));
+        || (other is not null && Count == other.Count && ContainsAll(other));
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as ValueSet);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => _hash;
+    public override int GetHashCode()
+    {
+        if (_hash == 0)
+        {
+            // A sum, so that the order of the elements does not matter.
+            var hash = 0;
+            foreach (var item in _items)
+            {
+                hash = unchecked(hash + item.GetHashCode());
+            }
+
+            _hash = hash;
+        }
+
+        return _hash;
+    }
 
     /// <inheritdoc/>
     public IEnumerator<Value> GetEnumerator() => ((IEnumerable<Value>)_items).GetEnumerator();

@@ -31,7 +31,7 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
         }
 
         var verified = request.Token is null ? null : token.Token;
-        var principal = verified is null ? new GivenEntity(request.Principal!, ValueRecord.Empty, []) : TokenPrincipal.Of(verified);
+        var principal = verified is null ? new GivenEntity(request.Principal!, ValueRecord.Empty, []) : TokenFacts.Of(verified).Principal;
         if (!snapshot.Policies.Value.HasAction(request.Action))
         {
             return new CheckAnswer { Reason = Reason.ActionUnknown, Detail = $"the schema has no action `{request.Action}`" };

@@ -29,7 +29,7 @@ internal static class RequestContext
         fields.Add(new(Now, Value.Of(new Instant(now.ToUnixTimeMilliseconds()))));
         if (token is not null || mfaProof is not null)
         {
-            fields.Add(new(Token, Value.Of(TokenRecord(token, mfaProof))));
+            fields.Add(new(Token, Value.Of(token is not null && mfaProof is null ? TokenFacts.Of(token).Context : TokenRecord(token, mfaProof))));
         }
 
         if (risk is not null)
@@ -41,7 +41,7 @@ internal static class RequestContext
     }
 
     /// <summary>The proof is the later and stronger authentication: its methods add to the token's, its class and time replace them.</summary>
-    private static ValueRecord TokenRecord(VerifiedToken? token, VerifiedToken? proof)
+    internal static ValueRecord TokenRecord(VerifiedToken? token, VerifiedToken? proof)
     {
         var fields = new List<KeyValuePair<string, Value>>();
         if (token is not null)

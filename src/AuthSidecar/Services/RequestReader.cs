@@ -40,6 +40,8 @@ internal sealed class RequestReader
     // A report of more helps nobody.
     private const int MaxViolations = 32;
 
+    private static readonly Wire.CheckPermissionRequest NoDefaults = new();
+
     private readonly List<FieldViolation> _violations = [];
 
     public IReadOnlyList<FieldViolation> Violations => _violations;
@@ -58,7 +60,7 @@ internal sealed class RequestReader
         };
     }
 
-    public CheckRequest? Read(Wire.CheckPermissionRequest request) => ReadCheck("", request, new Wire.CheckPermissionRequest(), new Dictionary<(string, Wire.TokenProof?), TokenRequest>());
+    public CheckRequest? Read(Wire.CheckPermissionRequest request) => ReadCheck("", request, NoDefaults, tokens: null);
 
     public List<CheckRequest?> Read(Wire.CheckPermissionsRequest request)
     {
@@ -70,7 +72,7 @@ internal sealed class RequestReader
 
         // Checks that share a token share its request, so that it is validated, and its proof of possession spent, once.
         var tokens = new Dictionary<(string, Wire.TokenProof?), TokenRequest>();
-        var defaults = request.Defaults ?? new Wire.CheckPermissionRequest();
+        var defaults = request.Defaults ?? NoDefaults;
         return [.. request.Checks.Select((check, i) => ReadCheck(string.Create(CultureInfo.InvariantCulture, $"checks[{i}]."), check, defaults, tokens))];
     }
 
@@ -93,7 +95,7 @@ internal sealed class RequestReader
 
     // ------------------------------------------------------------------ checks
 
-    private CheckRequest? ReadCheck(string at, Wire.CheckPermissionRequest request, Wire.CheckPermissionRequest defaults, Dictionary<(string, Wire.TokenProof?), TokenRequest> tokens)
+    private CheckRequest? ReadCheck(string at, Wire.CheckPermissionRequest request, Wire.CheckPermissionRequest defaults, Dictionary<(string, Wire.TokenProof?), TokenRequest>? tokens)
     {
         var subject = request.SubjectCase == Wire.CheckPermissionRequest.SubjectOneofCase.None ? defaults : request;
         var token = subject.SubjectCase == Wire.CheckPermissionRequest.SubjectOneofCase.Token
@@ -127,19 +129,24 @@ internal sealed class RequestReader
         };
     }
 
-    private TokenRequest ReadToken(string at, string text, Wire.TokenProof? proof, Dictionary<(string, Wire.TokenProof?), TokenRequest> tokens)
+    /// <param name="at">Where the check stands in its batch.</param>
+    /// <param name="text">The token.</param>
+    /// <param name="proof">What came along with it.</param>
+    /// <param name="tokens">The tokens of the batch that were read already; null: there is no batch.</param>
+    private TokenRequest ReadToken(string at, string text, Wire.TokenProof? proof, Dictionary<(string, Wire.TokenProof?), TokenRequest>? tokens)
     {
-        if (!tokens.TryGetValue((text, proof), out var token))
+        if (tokens is not null && tokens.TryGetValue((text, proof), out var known))
         {
-            token = new TokenRequest
-            {
-                Token = new Secret(text),
-                Dpop = ReadDpop($"{at}token_proof", proof),
-                CertificateSha256 = ReadCertificate($"{at}token_proof", proof),
-            };
-            tokens.Add((text, proof), token);
+            return known;
         }
 
+        var token = new TokenRequest
+        {
+            Token = new Secret(text),
+            Dpop = ReadDpop($"{at}token_proof", proof),
+            CertificateSha256 = ReadCertificate($"{at}token_proof", proof),
+        };
+        tokens?.Add((text, proof), token);
         return token;
     }
 

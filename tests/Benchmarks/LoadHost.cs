@@ -1,0 +1,118 @@
+using System.Buffers.Binary;
+using System.Net;
+using AuthSidecar.Cli;
+using AuthSidecar.Cli.Quickstart;
+using AuthSidecar.Hosting;
+using AuthSidecar.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.AspNetCore.Server.Model;
+using Grpc.Core;
+
+namespace Benchmarks;
+
+/// <summary>
+/// A whole sidecar on one TCP port, with a call that does nothing beside the four that do: same server, same host, same interceptor,
+/// same marshalling, so that what is left between the two is our work.
+/// </summary>
+internal static class LoadHost
+{
+    public static async Task<int> RunAsync(string folder, int port)
+    {
+        var sample = new SampleApplication(folder);
+        sample.Create();
+        var app = SidecarHost.Build(
+            new ServeOptions { Bundle = sample.Bundle, State = sample.State, Listen = new IPEndPoint(IPAddress.Loopback, port), Log = LogFormat.None },
+            services => services.AddSingleton<IServiceMethodProvider<EmptyService>, EmptyMethods>().AddSingleton<EmptyService>());
+        app.MapGrpcService<EmptyService>();
+        await app.StartAsync();
+        await WriteBodiesAsync(folder, port, sample);
+        await app.WaitForShutdownAsync();
+        return 0;
+    }
+
+    /// <summary>Writes each request as a file that h2load can send, once a real client has seen it answered as it should be.</summary>
+    private static async Task WriteBodiesAsync(string folder, int port, SampleApplication sample)
+    {
+        using var channel = SidecarClient.Connect($"http://127.0.0.1:{port}");
+        var client = new AuthSidecarService.AuthSidecarServiceClient(channel);
+        var byPrincipal = Check(r => r.Principal = new EntityUid { Type = "User", Id = "alice" });
+        var byToken = Check(r => r.Token = File.ReadAllText(sample.TokenFileOf("alice")).Trim());
+        foreach (var (name, request) in new[] { ("principal", byPrincipal), ("token", byToken) })
+        {
+            CheckPermissionResponse response;
+            do
+            {
+                response = await client.CheckPermissionAsync(request, new CallOptions().WithWaitForReady());
+            }
+            while (response.Decision == Decision.Unspecified);
+
+            if (response.Decision != Decision.Allow)
+            {
+                throw new InvalidOperationException($"expected ALLOW, got {response}");
+            }
+
+            Write($"check-{name}", request);
+        }
+
+        var validate = new ValidateTokenRequest { Token = byToken.Token };
+        if (!(await client.ValidateTokenAsync(validate)).Valid)
+        {
+            throw new InvalidOperationException("expected a valid token");
+        }
+
+        Write("validate-token", validate);
+        Write("empty", new Empty());
+        await File.WriteAllTextAsync(Path.Combine(folder, "ready"), "");
+
+        void Write(string name, IMessage message)
+        {
+            // The gRPC frame: not compressed, length, message.
+            var frame = new byte[5 + message.CalculateSize()];
+            BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(1), message.CalculateSize());
+            message.WriteTo(frame.AsSpan(5));
+            File.WriteAllBytes(Path.Combine(folder, $"{name}.grpc"), frame);
+        }
+    }
+
+    /// <summary>May alice update a document of hers, which the caller describes?</summary>
+    private static CheckPermissionRequest Check(Action<CheckPermissionRequest> subject)
+    {
+        var request = new CheckPermissionRequest
+        {
+            Action = new EntityUid { Id = "update" },
+            Resource = new Entity
+            {
+                Uid = new EntityUid { Type = "Document", Id = "draft" },
+                Attributes =
+                {
+                    ["tenant"] = new AuthSidecar.V1.Value { String = "acme" },
+                    ["owner"] = new AuthSidecar.V1.Value { Entity = new EntityUid { Type = "User", Id = "alice" } },
+                },
+            },
+        };
+        subject(request);
+        return request;
+    }
+
+    private sealed class EmptyService;
+
+    private sealed class EmptyMethods : IServiceMethodProvider<EmptyService>
+    {
+        private static readonly Task<Empty> Answer = Task.FromResult(new Empty());
+
+        public void OnServiceMethodDiscovery(ServiceMethodProviderContext<EmptyService> context)
+        {
+            var marshaller = Marshallers.Create(
+                (Empty message, SerializationContext c) =>
+                {
+                    c.SetPayloadLength(message.CalculateSize());
+                    message.WriteTo(c.GetBufferWriter());
+                    c.Complete();
+                },
+                c => Empty.Parser.ParseFrom(c.PayloadAsReadOnlySequence()));
+            var method = new Method<Empty, Empty>(MethodType.Unary, "benchmarks.Empty", "Call", marshaller, marshaller);
+            context.AddUnaryMethod(method, [], (_, _, _) => Answer);
+        }
+    }
+}
