@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -33,25 +35,33 @@ internal readonly record struct Attempt(bool IsLocked, int AttemptsLeft, DateTim
 /// before it counts.
 /// </summary>
 /// <remarks>
-/// One process at a time owns the file. A line is the whole state of one counter; the last line wins. A torn last line is what a crash
-/// leaves of a change that nobody was told about, and is dropped; damage anywhere else stops the sidecar from starting, for a lost line
-/// might be a code that could then be used again.
+/// One process at a time owns the file, by a lock on another that is never replaced. A line is the whole state of one counter; the last
+/// line wins. Each line begins with a digest of itself and of the line before. A torn last line is what a crash leaves of a change that
+/// nobody was told about, and is dropped; damage anywhere else, a line lost included, stops the sidecar from starting: it might be a code
+/// that could then be used again.
 /// </remarks>
 internal sealed class ClaimStore : IDisposable
 {
     private const long CompactAboveBytes = 4 * 1024 * 1024;
     private const string AccountWide = "";
+    private const int DigestBytes = 8;
+    private const int MaxLocks = 30;
+
+    // 9999-12-31: no clock goes further.
+    private const long LatestMs = 253_402_300_799_999;
 
     private readonly Lock _lock = new();
     private readonly ConcurrentDictionary<FactorKey, CounterState> _states = new();
     private readonly string _path;
+    private readonly SafeFileHandle _ownership;
     private SafeFileHandle _file;
     private long _length;
+    private byte[] _lastDigest = [];
     private long _compactAboveBytes = CompactAboveBytes;
 
-    private ClaimStore(string path, SafeFileHandle file, AttemptLimits limits)
+    private ClaimStore(string path, SafeFileHandle ownership, SafeFileHandle file, AttemptLimits limits)
     {
-        (_path, _file, Limits) = (path, file, limits);
+        (_path, _ownership, _file, Limits) = (path, ownership, file, limits);
     }
 
     public AttemptLimits Limits { get; }
@@ -61,7 +71,7 @@ internal sealed class ClaimStore : IDisposable
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static ClaimStore Open(string path, AttemptLimits limits)
     {
-        var store = new ClaimStore(path, OpenExclusively(path), limits);
+        var store = new ClaimStore(path, OpenFile(path + ".lock", FileShare.None), OpenFile(path, FileShare.Read), limits);
         try
         {
             store.Load();
@@ -157,7 +167,7 @@ internal sealed class ClaimStore : IDisposable
         }
 
         var lasts = TimeSpan.FromMinutes(Math.Min(Limits.FirstLock.TotalMinutes * Math.Pow(2, state.Locks), Limits.LongestLock.TotalMinutes));
-        return state with { Locks = Math.Min(state.Locks + 1, 30), LockedUntilMs = (now + lasts).ToUnixTimeMilliseconds() };
+        return state with { Locks = Math.Min(state.Locks + 1, MaxLocks), LockedUntilMs = (now + lasts).ToUnixTimeMilliseconds() };
     }
 
     private void CommitSuccess(FactorKey factor, CounterState own)
@@ -172,13 +182,14 @@ internal sealed class ClaimStore : IDisposable
     private void Commit(ReadOnlySpan<CounterState> states)
     {
         var lines = new MemoryStream();
+        var digest = _lastDigest;
         foreach (var state in states)
         {
-            lines.Write(JsonSerializer.SerializeToUtf8Bytes(state, ClaimJson.Default.CounterState));
-            lines.WriteByte((byte)'\n');
+            digest = WriteLine(lines, state, digest);
         }
 
         Append(lines.GetBuffer().AsSpan(0, (int)lines.Length));
+        _lastDigest = digest;
         foreach (var state in states)
         {
             _states[state.Key] = state;
@@ -208,39 +219,23 @@ internal sealed class ClaimStore : IDisposable
 
     private void Load()
     {
-        var bytes = new byte[RandomAccess.GetLength(_file)];
-        var read = RandomAccess.Read(_file, bytes, 0);
-        var text = bytes.AsSpan(0, read);
-        var whole = text.LastIndexOf((byte)'\n') + 1;
+        var text = ReadWhole(_file);
+        var whole = text.AsSpan().LastIndexOf((byte)'\n') + 1;
         var number = 0;
-        foreach (var range in text[..whole].Split((byte)'\n'))
+        for (var rest = text.AsSpan(0, whole); !rest.IsEmpty; number++)
         {
-            var line = text[..whole][range];
-            number++;
-            if (line.IsEmpty)
+            var end = rest.IndexOf((byte)'\n');
+            if (!TryReadLine(rest[..end], ref _lastDigest, out var state))
             {
-                continue;
+                throw new InvalidDataException($"`{_path}` is damaged in line {number + 1}: restore it, or remove it and have every factor enrolled anew");
             }
 
-            var state = TryReadLine(line)
-                ?? throw new InvalidDataException($"`{_path}` is damaged in line {number}: restore it, or remove it and have every factor enrolled anew");
             _states[state.Key] = state;
+            rest = rest[(end + 1)..];
         }
 
         _length = whole;
         RandomAccess.SetLength(_file, whole);
-    }
-
-    private static CounterState? TryReadLine(ReadOnlySpan<byte> line)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize(line, ClaimJson.Default.CounterState) is { } state && EntityType.IsValid(state.Type) ? state : null;
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
     }
 
     /// <summary>
@@ -253,27 +248,119 @@ internal sealed class ClaimStore : IDisposable
         SafeFileHandle? compacted = null;
         try
         {
+            var lines = new MemoryStream();
+            byte[] digest = [];
+            foreach (var state in _states.Values)
+            {
+                digest = WriteLine(lines, state, digest);
+            }
+
             File.Delete(temporary);
-            compacted = OpenExclusively(temporary);
-            var bytes = Encoding.UTF8.GetBytes(string.Concat(_states.Values.Select(s => JsonSerializer.Serialize(s, ClaimJson.Default.CounterState) + "\n")));
-            RandomAccess.Write(compacted, bytes, 0);
+            compacted = OpenFile(temporary, FileShare.Read);
+            RandomAccess.Write(compacted, lines.GetBuffer().AsSpan(0, (int)lines.Length), 0);
             RandomAccess.FlushToDisk(compacted);
             File.Move(temporary, _path, overwrite: true);
             _file.Dispose();
-            (_file, _length) = (compacted, bytes.Length);
+            (_file, _length, _lastDigest) = (compacted, lines.Length, digest);
             _compactAboveBytes = Math.Max(CompactAboveBytes, 2 * _length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             compacted?.Dispose();
+            DeleteIfPossible(temporary);
             _compactAboveBytes = 2 * _length;
         }
     }
 
-    private static SafeFileHandle OpenExclusively(string path) =>
-        File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, FileOptions.None);
+    // ------------------------------------------------------------------ lines and files
 
-    public void Dispose() => _file.Dispose();
+    /// <summary>A digest of the line before and of this one, and the state. Returns the digest, for the next line.</summary>
+    private static byte[] WriteLine(MemoryStream lines, CounterState state, byte[] previousDigest)
+    {
+        var json = JsonSerializer.SerializeToUtf8Bytes(state, ClaimJson.Default.CounterState);
+        var digest = DigestOf(previousDigest, json);
+        lines.Write(Encoding.ASCII.GetBytes(Convert.ToHexString(digest)));
+        lines.WriteByte((byte)' ');
+        lines.Write(json);
+        lines.WriteByte((byte)'\n');
+        return digest;
+    }
+
+    private static bool TryReadLine(ReadOnlySpan<byte> line, ref byte[] digest, [NotNullWhen(true)] out CounterState? state)
+    {
+        const int HexDigits = 2 * DigestBytes;
+        state = null;
+        if (line.Length <= HexDigits + 1)
+        {
+            return false;
+        }
+
+        var json = line[(HexDigits + 1)..];
+        digest = DigestOf(digest, json);
+        if (!line[..HexDigits].SequenceEqual(Encoding.ASCII.GetBytes(Convert.ToHexString(digest))))
+        {
+            return false;
+        }
+
+        try
+        {
+            state = JsonSerializer.Deserialize(json, ClaimJson.Default.CounterState);
+            return state is { Failures: >= 0, Locks: >= 0 and <= MaxLocks, LockedUntilMs: >= 0 and <= LatestMs, LastStep: >= 0 } && EntityType.IsValid(state.Type);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static byte[] DigestOf(ReadOnlySpan<byte> previous, ReadOnlySpan<byte> json) => SHA256.HashData([.. previous, .. json])[..DigestBytes];
+
+    private static byte[] ReadWhole(SafeFileHandle file)
+    {
+        var bytes = new byte[RandomAccess.GetLength(file)];
+        for (var read = 0; read < bytes.Length;)
+        {
+            var count = RandomAccess.Read(file, bytes.AsSpan(read), read);
+            read += count > 0 ? count : throw new EndOfStreamException();
+        }
+
+        return bytes;
+    }
+
+    private static SafeFileHandle OpenFile(string path, FileShare share)
+    {
+        if (!File.Exists(path))
+        {
+            // Nobody else's business; the handle itself cannot be opened with permissions.
+            using var created = new FileStream(path, new FileStreamOptions
+            {
+                Mode = FileMode.OpenOrCreate,
+                Access = FileAccess.ReadWrite,
+                Share = FileShare.ReadWrite,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            });
+        }
+
+        return File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, share);
+    }
+
+    private static void DeleteIfPossible(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The disk is in trouble already, and the journal is whole.
+        }
+    }
+
+    public void Dispose()
+    {
+        _file.Dispose();
+        _ownership.Dispose();
+    }
 }
 
 /// <summary>The state of one counter: of a factor, or of an account where the factor is empty.</summary>

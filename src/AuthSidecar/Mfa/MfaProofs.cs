@@ -34,7 +34,11 @@ internal sealed class MfaProofs : IDisposable
         (_key, _validator, _lifetime) = (key, validator, lifetime);
         var securityKey = new ECDsaSecurityKey(key);
         securityKey.KeyId = Base64UrlEncoder.Encode(securityKey.ComputeJwkThumbprint());
-        _credentials = new SigningCredentials(securityKey, SecurityAlgorithms.EcdsaSha256);
+        _credentials = new SigningCredentials(securityKey, SecurityAlgorithms.EcdsaSha256)
+        {
+            // The default factory shares its signers through a cache of the process, and would outlive the key.
+            CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false },
+        };
         var verificationKey = VerificationKey.OfPublicKey(key, securityKey.KeyId);
         _issuer = new IssuerSet(
         [

@@ -236,6 +236,7 @@ internal static class AnswerWriter
         TokenError.ProofMissing => Wire.TokenRejection.ProofMissing,
         TokenError.ProofInvalid => Wire.TokenRejection.ProofInvalid,
         TokenError.ProofReplayed => Wire.TokenRejection.ProofReplayed,
+        TokenError.ProofLimit => Wire.TokenRejection.ProofLimit,
         TokenError.SubjectMismatch => Wire.TokenRejection.SubjectMismatch,
         _ => Wire.TokenRejection.Unspecified,
     };

@@ -86,6 +86,11 @@ internal sealed class RequestReader
     public MfaRequest? Read(Wire.VerifyMfaRequest request)
     {
         var subject = ReadUid("subject", request.Subject);
+        if (subject?.Id.Length == 0)
+        {
+            Add("subject.id", "required");
+        }
+
         CheckRequired("factor_id", request.FactorId, MaxShortText);
         CheckRequired("code", request.Code, MaxCodeBytes);
         var sessionId = request.Context?.SessionId ?? "";

@@ -72,7 +72,7 @@ internal ref struct ClaimReader(JsonElement claims)
     }
 
     /// <summary><c>cnf</c> (RFC 7800). A confirmation that we do not know leaves the token bound, and so not acceptable.</summary>
-    public (bool IsBound, string? KeyThumbprint, string? CertificateThumbprint) OptionalConfirmation()
+    public (bool IsBound, bool HasUnknown, string? KeyThumbprint, string? CertificateThumbprint) OptionalConfirmation()
     {
         if (!_claims.TryGetProperty("cnf", out var cnf))
         {
@@ -81,10 +81,11 @@ internal ref struct ClaimReader(JsonElement claims)
 
         if (cnf.ValueKind != JsonValueKind.Object)
         {
-            return Fail<(bool, string?, string?)>(TokenError.ClaimMalformed, "cnf", (true, null, null));
+            return Fail(TokenError.ClaimMalformed, "cnf", (true, true, (string?)null, (string?)null));
         }
 
-        return (true, Thumbprint(cnf, "jkt"), Thumbprint(cnf, "x5t#S256"));
+        var hasUnknown = cnf.EnumerateObject().Any(c => c.Name is not ("jkt" or "x5t#S256"));
+        return (true, hasUnknown, Thumbprint(cnf, "jkt"), Thumbprint(cnf, "x5t#S256"));
     }
 
     private string? Thumbprint(JsonElement cnf, string name)

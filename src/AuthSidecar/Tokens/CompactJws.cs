@@ -25,7 +25,8 @@ internal sealed class CompactJws : IDisposable
         AllowDuplicateProperties = false,
         AllowTrailingCommas = false,
         CommentHandling = JsonCommentHandling.Disallow,
-        MaxDepth = MaxJsonDepth,
+        // Deeper than we accept, so that too deep can be told from malformed; and no text that fits into a token is deeper.
+        MaxDepth = MaxBytes,
     };
 
     private readonly JsonDocument _header;
@@ -87,24 +88,24 @@ internal sealed class CompactJws : IDisposable
             return TokenError.Malformed;
         }
 
-        if (TryParseObject(headerBytes) is not { } header)
+        if (TryParseObject(headerBytes, out var header) is var headerError and not TokenError.None)
         {
-            return TokenError.Malformed;
-        }
-
-        if (CheckHeader(header.RootElement) is var headerError and not TokenError.None)
-        {
-            header.Dispose();
             return headerError;
         }
 
-        if (TryParseObject(payloadBytes) is not { } payload)
+        if (CheckHeader(header!.RootElement) is var shapeError and not TokenError.None)
         {
             header.Dispose();
-            return TokenError.Malformed;
+            return shapeError;
         }
 
-        jws = new CompactJws(header, payload, payloadBytes, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
+        if (TryParseObject(payloadBytes, out var payload) is var payloadError and not TokenError.None)
+        {
+            header.Dispose();
+            return payloadError;
+        }
+
+        jws = new CompactJws(header, payload!, payloadBytes, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
         return TokenError.None;
     }
 
@@ -129,62 +130,73 @@ internal sealed class CompactJws : IDisposable
         return Base64Url.TryEncodeToChars(bytes, again, out var length) && text.SequenceEqual(again[..length]);
     }
 
-    private static JsonDocument? TryParseObject(byte[] utf8)
+    private static TokenError TryParseObject(byte[] utf8, out JsonDocument? document)
     {
+        document = null;
+        JsonDocument? parsed = null;
         try
         {
-            var document = JsonDocument.Parse(utf8, StrictJson);
-            if (document.RootElement.ValueKind == JsonValueKind.Object && HasValidStrings(document.RootElement))
+            parsed = JsonDocument.Parse(utf8, StrictJson);
+            var error = parsed.RootElement.ValueKind == JsonValueKind.Object ? Check(parsed.RootElement, 1) : TokenError.Malformed;
+            if (error == TokenError.None)
             {
-                return document;
+                (document, parsed) = (parsed, null);
             }
 
-            document.Dispose();
+            return error;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Not JSON, nested too deep, or a member twice: all the same to the caller.
+            // Not JSON, a member twice, or (the second kind) an escaped lone surrogate in a name or string.
+            return TokenError.Malformed;
         }
-
-        return null;
+        finally
+        {
+            parsed?.Dispose();
+        }
     }
 
-    /// <summary>An escaped lone surrogate passes the parser and fails whoever reads the string: found here, once.</summary>
-    private static bool HasValidStrings(JsonElement element)
+    /// <summary>What the parser lets pass and a reader stumbles over: depth, strings that are not Unicode, numbers that are not finite (RFC 7493).</summary>
+    private static TokenError Check(JsonElement element, int depth)
     {
-        try
+        if (depth > MaxJsonDepth && element.ValueKind is (JsonValueKind.Array or JsonValueKind.Object))
         {
-            switch (element.ValueKind)
-            {
-                case JsonValueKind.String:
-                    return element.GetString() is not null;
-                case JsonValueKind.Array:
-                    foreach (var item in element.EnumerateArray())
-                    {
-                        if (!HasValidStrings(item))
-                        {
-                            return false;
-                        }
-                    }
-
-                    return true;
-                case JsonValueKind.Object:
-                    foreach (var member in element.EnumerateObject())
-                    {
-                        if (member.Name.Length == 0 || !HasValidStrings(member.Value))
-                        {
-                            return false;
-                        }
-                    }
-
-                    return true;
-                default:
-                    return true;
-            }
+            return TokenError.TooLarge;
         }
-        catch (InvalidOperationException)
+
+        switch (element.ValueKind)
         {
-            return false;
+            case JsonValueKind.String:
+                return element.GetString() is null ? TokenError.Malformed : TokenError.None;
+            case JsonValueKind.Number:
+                return element.TryGetDouble(out var number) && double.IsFinite(number) ? TokenError.None : TokenError.Malformed;
+            case JsonValueKind.Array:
+                foreach (var item in element.EnumerateArray())
+                {
+                    if (Check(item, depth + 1) is var error and not TokenError.None)
+                    {
+                        return error;
+                    }
+                }
+
+                return TokenError.None;
+            case JsonValueKind.Object:
+                foreach (var member in element.EnumerateObject())
+                {
+                    if (member.Name.Length == 0)
+                    {
+                        return TokenError.Malformed;
+                    }
+
+                    if (Check(member.Value, depth + 1) is var error and not TokenError.None)
+                    {
+                        return error;
+                    }
+                }
+
+                return TokenError.None;
+            default:
+                return TokenError.None;
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -11,11 +10,10 @@ internal sealed record DpopRequest(Secret Proof, string HttpMethod, string HttpU
 /// <summary>Verifies that the sender of a token holds the key it is bound to (RFC 9449, section 4.3). A proof is good once.</summary>
 internal sealed class DpopVerifier
 {
+    /// <summary>How old a proof may be. How far ahead of us it may be is a matter of clocks alone.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(60);
-    private const int MaxRememberedProofs = 100_000;
 
-    private readonly ConcurrentDictionary<string, long> _usedUntil = new(StringComparer.Ordinal);
-    private readonly Lock _purging = new();
+    private readonly UsedProofs _used = new();
 
     public TokenError Verify(DpopRequest request, string accessToken, string keyThumbprint, TimeSpan clockSkew, DateTimeOffset now)
     {
@@ -25,66 +23,63 @@ internal sealed class DpopVerifier
         }
 
         using var proof = read!;
-        // Here, and only here, the key is taken from the token: it is the token's thumbprint that says whether it is the right one.
-        if (!string.Equals(proof.Type, "dpop+jwt", StringComparison.Ordinal)
-            || !proof.Header.TryGetProperty("jwk", out var jwk)
-            || VerificationKey.TryRead(jwk, out _) is not { } key
-            || !string.Equals(key.Thumbprint, keyThumbprint, StringComparison.Ordinal)
-            || !string.Equals(key.Algorithm, proof.Algorithm, StringComparison.Ordinal)
-            || !key.Verify(proof))
-        {
-            return TokenError.ProofInvalid;
-        }
-
+        var nowSeconds = now.ToUnixTimeSeconds();
+        var skewSeconds = (long)clockSkew.TotalSeconds;
         var claims = new ClaimReader(proof.Payload);
         var id = claims.RequiredString("jti");
         var method = claims.RequiredString("htm");
         var uri = claims.RequiredString("htu");
         var issuedAt = claims.RequiredTime("iat");
         var tokenHash = claims.RequiredString("ath");
+        var expiresAt = claims.OptionalTime("exp");
+        var notBefore = claims.OptionalTime("nbf");
+        var goodUntil = issuedAt + (long)Lifetime.TotalSeconds + skewSeconds;
+
+        // What costs nothing comes before what costs a signature.
         if (claims.Error != TokenError.None
+            || !string.Equals(proof.Type, "dpop+jwt", StringComparison.Ordinal)
             || !string.Equals(method, request.HttpMethod, StringComparison.Ordinal)
             || !IsSameTarget(uri, request.HttpUri)
             || !string.Equals(tokenHash, Sha256Base64Url(accessToken), StringComparison.Ordinal)
-            || Math.Abs(now.ToUnixTimeSeconds() - issuedAt) > (Lifetime + clockSkew).TotalSeconds)
+            || issuedAt > nowSeconds + skewSeconds
+            || goodUntil < nowSeconds
+            || expiresAt + skewSeconds <= nowSeconds
+            || notBefore > nowSeconds + skewSeconds
+            || !IsSignedWith(keyThumbprint, proof))
         {
             return TokenError.ProofInvalid;
         }
 
-        return TryUse($"{keyThumbprint}.{Sha256Base64Url(id)}", issuedAt, clockSkew, now) ? TokenError.None : TokenError.ProofReplayed;
+        return _used.TryAdd(keyThumbprint, Sha256Base64Url(id), goodUntil, nowSeconds);
     }
 
-    /// <summary>Section 4.3, step 9: without query and fragment, after normalization (RFC 3986, section 6.2.2 and 6.2.3).</summary>
+    /// <summary>Here, and only here, the key is taken from the token itself: it is the thumbprint that says whether it is the right one.</summary>
+    private static bool IsSignedWith(string keyThumbprint, CompactJws proof)
+    {
+        if (!proof.Header.TryGetProperty("jwk", out var jwk))
+        {
+            return false;
+        }
+
+        using var key = VerificationKey.TryRead(jwk, proof.Algorithm, out _);
+        return key is not null
+            && string.Equals(key.Thumbprint, keyThumbprint, StringComparison.Ordinal)
+            && string.Equals(key.Algorithm, proof.Algorithm, StringComparison.Ordinal)
+            && key.Verify(proof);
+    }
+
+    /// <summary>Section 4.3, step 9: without query and fragment, after normalization (RFC 3986, sections 6.2.2 and 6.2.3).</summary>
     private static bool IsSameTarget(string a, string b) =>
-        Uri.TryCreate(a, UriKind.Absolute, out var x)
-        && Uri.TryCreate(b, UriKind.Absolute, out var y)
+        TryParseTarget(a, out var x) && TryParseTarget(b, out var y)
         && string.Equals(x.GetLeftPart(UriPartial.Path), y.GetLeftPart(UriPartial.Path), StringComparison.Ordinal);
 
+    private static bool TryParseTarget(string text, out Uri uri)
+    {
+        uri = null!;
+        return !text.AsSpan().ContainsAnyExceptInRange('!', '~')
+            && Uri.TryCreate(text, UriKind.Absolute, out uri!)
+            && (uri.Scheme == Uri.UriSchemeHttps || uri.Scheme == Uri.UriSchemeHttp);
+    }
+
     private static string Sha256Base64Url(string text) => Base64Url.EncodeToString(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
-
-    private bool TryUse(string proof, long issuedAt, TimeSpan clockSkew, DateTimeOffset now)
-    {
-        var until = issuedAt + (long)(Lifetime + clockSkew).TotalSeconds;
-        if (_usedUntil.Count >= MaxRememberedProofs)
-        {
-            Purge(now.ToUnixTimeSeconds());
-        }
-
-        // Still full: it cannot be told whether this proof was used, so it is not accepted.
-        return _usedUntil.Count < MaxRememberedProofs && _usedUntil.TryAdd(proof, until);
-    }
-
-    private void Purge(long nowSeconds)
-    {
-        lock (_purging)
-        {
-            foreach (var (proof, until) in _usedUntil)
-            {
-                if (until < nowSeconds)
-                {
-                    _usedUntil.TryRemove(proof, out _);
-                }
-            }
-        }
-    }
 }

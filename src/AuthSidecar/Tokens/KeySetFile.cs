@@ -36,6 +36,10 @@ internal static class KeySetFile
                 Fail("the key set has no key for verifying signatures");
             }
         }
+        catch (InvalidOperationException)
+        {
+            Fail("a name or string is not valid Unicode");
+        }
         catch (JsonException e)
         {
             faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "this is not JSON, or has a member twice"));
@@ -45,7 +49,7 @@ internal static class KeySetFile
 
         void AddKey(int index, JsonElement jwk)
         {
-            var key = VerificationKey.TryRead(jwk, out var fault);
+            var key = VerificationKey.TryRead(jwk, algorithm: null, out var fault);
             if (fault is not null)
             {
                 Fail($"key {index}: {fault}");

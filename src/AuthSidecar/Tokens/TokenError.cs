@@ -24,6 +24,7 @@ internal enum TokenError
     ProofMissing,
     ProofInvalid,
     ProofReplayed,
+    ProofLimit,
     SubjectMismatch,
 }
 

@@ -28,6 +28,11 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
     public TokenResult Validate(TokenRequest request, IssuerSet issuers, Revocations revocations, DateTimeOffset now)
     {
         var text = request.Token.Reveal();
+        if (text.Length > CompactJws.MaxBytes)
+        {
+            return TokenResult.Reject(TokenError.TooLarge);
+        }
+
         if (!cache.TryGet(text, issuers, out var token))
         {
             var verified = Verify(text, issuers);
@@ -115,7 +120,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
 
     private static TokenResult ReadClaims(ref ClaimReader claims, Issuer issuer, CompactJws jws)
     {
-        var (isBound, keyThumbprint, certificateThumbprint) = claims.OptionalConfirmation();
+        var (isBound, hasUnknown, keyThumbprint, certificateThumbprint) = claims.OptionalConfirmation();
         var token = new VerifiedToken
         {
             Issuer = issuer,
@@ -132,6 +137,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
             AuthenticationMethods = claims.OptionalStrings("amr"),
             AuthenticatedAt = claims.OptionalTime("auth_time"),
             IsBound = isBound,
+            HasUnknownConfirmation = hasUnknown,
             KeyThumbprint = keyThumbprint,
             CertificateThumbprint = certificateThumbprint,
             ClaimsUtf8 = jws.PayloadUtf8,
@@ -183,12 +189,18 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
     /// <summary>A bound token is worth nothing without the proof of its binding; and every confirmation it names must be proved.</summary>
     private TokenError CheckPossession(VerifiedToken token, TokenRequest request, string text, DateTimeOffset now)
     {
+        // A proof beside a token that is not bound to its key proves nothing (RFC 9449, section 4.3, step 12): somebody has mixed something up.
+        if (request.Dpop is not null && token.KeyThumbprint is null)
+        {
+            return TokenError.ProofInvalid;
+        }
+
         if (!token.IsBound)
         {
             return TokenError.None;
         }
 
-        if (token.KeyThumbprint is null && token.CertificateThumbprint is null)
+        if (token.HasUnknownConfirmation || (token.KeyThumbprint is null && token.CertificateThumbprint is null))
         {
             return TokenError.ProofMissing;
         }

@@ -5,10 +5,12 @@ using Microsoft.IdentityModel.Tokens;
 namespace AuthSidecar.Tokens;
 
 /// <summary>A public key and the one algorithm it is for. Immutable; safe to share between threads.</summary>
-internal sealed class VerificationKey
+internal sealed class VerificationKey : IDisposable
 {
     private const int SmallestRsaBits = 2048;
     private const int LargestRsaBits = 8192;
+
+    private static readonly string[] PrivateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
     // Our own, without its cache: a provider lives as long as its key, and the key as long as its snapshot.
     private static readonly CryptoProviderFactory Providers = new() { CacheSignatureProviders = false };
@@ -16,15 +18,16 @@ internal sealed class VerificationKey
     private readonly SignatureProvider _provider;
     private readonly int? _signatureBytes;
 
-    private VerificationKey(JsonWebKey jwk, string algorithm, int? signatureBytes)
+    private VerificationKey(string keyId, JsonWebKey checkedKey, string algorithm)
     {
-        KeyId = jwk.Kid ?? "";
+        KeyId = keyId;
         Algorithm = algorithm;
-        Thumbprint = Base64UrlEncoder.Encode(jwk.ComputeJwkThumbprint());
-        _signatureBytes = signatureBytes;
-        _provider = Providers.CreateForVerifying(jwk, algorithm);
+        Thumbprint = Base64UrlEncoder.Encode(checkedKey.ComputeJwkThumbprint());
+        _signatureBytes = algorithm switch { "ES256" => 64, "ES384" => 96, "ES512" => 132, _ => null };
+        _provider = Providers.CreateForVerifying(checkedKey, algorithm);
     }
 
+    /// <summary><c>kid</c>; empty when the key has none.</summary>
     public string KeyId { get; }
 
     /// <summary>The JWS algorithm (RFC 7518, section 3.1) this key is bound to.</summary>
@@ -48,138 +51,173 @@ internal sealed class VerificationKey
     public static VerificationKey OfPublicKey(ECDsa key, string keyId)
     {
         var point = key.ExportParameters(includePrivateParameters: false).Q;
-        var jwk = new JsonWebKey
-        {
-            Kty = "EC",
-            Crv = "P-256",
-            Alg = "ES256",
-            Kid = keyId,
-            X = Base64UrlEncoder.Encode(point.X),
-            Y = Base64UrlEncoder.Encode(point.Y),
-        };
-        return new VerificationKey(jwk, "ES256", 64);
+        return new VerificationKey(
+            keyId,
+            new JsonWebKey { Kty = "EC", Crv = "P-256", X = Base64UrlEncoder.Encode(point.X), Y = Base64UrlEncoder.Encode(point.Y) },
+            "ES256");
     }
 
     /// <summary>Reads a public JWK (RFC 7517).</summary>
+    /// <remarks>
+    /// Member by member, each checked. The library that verifies is given a key made of these and of nothing else: a JWK may say more
+    /// (<c>x5c</c>, or <c>N</c> beside <c>n</c>), and what is checked must be what is used.
+    /// </remarks>
     /// <param name="json">The key.</param>
+    /// <param name="algorithm">The algorithm of a key that names none; null: RS256 for RSA, and the curve's for EC.</param>
     /// <param name="fault">What is wrong with it.</param>
     /// <returns>Null with a fault; null without one for a key that is not for verifying signatures, and is to be passed over.</returns>
-    public static VerificationKey? TryRead(JsonElement json, out string? fault)
+    public static VerificationKey? TryRead(JsonElement json, string? algorithm, out string? fault)
     {
-        fault = null;
         if (json.ValueKind != JsonValueKind.Object)
         {
             fault = "a key is an object";
             return null;
         }
 
-        JsonWebKey jwk;
+        // Before anything else: a secret that lies about is a fault even in a key that would be passed over.
+        fault = FaultOfSecrets(json);
+        if (fault is not null || IsForSomethingElse(json, out fault) || fault is not null)
+        {
+            return null;
+        }
+
+        var keyId = TextOf(json, "kid") ?? "";
+        var type = TextOf(json, "kty");
+        var curve = TextOf(json, "crv");
+        JsonWebKey? key = type switch
+        {
+            "RSA" => ReadRsa(json, out fault),
+            "EC" => ReadEc(json, curve, out fault),
+            _ => null,
+        };
+        if (key is null)
+        {
+            fault ??= $"keys of type `{type}` are not supported";
+            return null;
+        }
+
+        var named = json.TryGetProperty("alg", out _) ? TextOf(json, "alg") ?? "" : algorithm;
+        if (AlgorithmOf(type!, curve, named) is not { } bound)
+        {
+            fault = $"`alg` {named} does not fit a key of type {type}{(curve is null ? "" : $" on {curve}")}";
+            return null;
+        }
+
         try
         {
-            jwk = new JsonWebKey(json.GetRawText());
+            ImportForItsChecks(key);
+            return new VerificationKey(keyId, key, bound);
         }
-        catch (ArgumentException)
+        catch (Exception e) when (e is CryptographicException or InvalidOperationException or NotSupportedException or ArgumentException)
         {
-            fault = "this is no JWK";
-            return null;
-        }
-
-        if (jwk.Use is "enc" || (jwk.KeyOps.Count > 0 && !jwk.KeyOps.Contains("verify")))
-        {
-            return null;
-        }
-
-        fault = FaultOf(jwk);
-        if (fault is not null)
-        {
-            return null;
-        }
-
-        var (algorithm, signatureBytes) = AlgorithmOf(jwk);
-        if (algorithm is null)
-        {
-            fault = $"`alg` {jwk.Alg ?? "(none)"} does not fit a key of type {jwk.Kty}{(jwk.Crv is null ? "" : $" on {jwk.Crv}")}";
-            return null;
-        }
-
-        try
-        {
-            ImportForItsChecks(jwk);
-            return new VerificationKey(jwk, algorithm, signatureBytes);
-        }
-        catch (Exception e) when (e is CryptographicException or InvalidOperationException or NotSupportedException or ArgumentException or FormatException)
-        {
-            // A point off its curve, a modulus that is none: the platform's words may quote the key, so they are not passed on.
+            // The platform's words may quote the key, so they are not passed on.
             fault = "the platform refuses this key";
             return null;
         }
     }
 
-    /// <summary>A key that the platform refuses, such as a point off its curve, is to be found out when it is read and not when it is used.</summary>
-    private static void ImportForItsChecks(JsonWebKey jwk)
+    private static string? FaultOfSecrets(JsonElement json)
     {
-        if (jwk.Kty == "EC")
-        {
-            var curve = jwk.Crv switch { "P-256" => ECCurve.NamedCurves.nistP256, "P-384" => ECCurve.NamedCurves.nistP384, _ => ECCurve.NamedCurves.nistP521 };
-            using var ec = ECDsa.Create(new ECParameters { Curve = curve, Q = new ECPoint { X = Base64UrlEncoder.DecodeBytes(jwk.X), Y = Base64UrlEncoder.DecodeBytes(jwk.Y) } });
-        }
-        else
-        {
-            using var rsa = RSA.Create(new RSAParameters { Modulus = Base64UrlEncoder.DecodeBytes(jwk.N), Exponent = Base64UrlEncoder.DecodeBytes(jwk.E) });
-        }
-    }
-
-    private static string? FaultOf(JsonWebKey jwk)
-    {
-        if (jwk.Kty is "oct")
+        if (TextOf(json, "kty") is "oct")
         {
             return "symmetric keys are not accepted: whoever can verify could also sign";
         }
 
-        if (jwk.D is not null || jwk.P is not null || jwk.Q is not null || jwk.DP is not null || jwk.DQ is not null || jwk.QI is not null)
-        {
-            return "this is a private key: a key set holds public keys only";
-        }
-
-        if (jwk.Use is not (null or "" or "sig"))
-        {
-            return $"`use` is `{jwk.Use}`, not `sig`";
-        }
-
-        return jwk.Kty switch
-        {
-            "RSA" => FaultOfRsa(jwk),
-            "EC" => CompactJws.TryDecode(jwk.X, out _) && CompactJws.TryDecode(jwk.Y, out _) ? null : "`x` and `y` are required, as canonical base64url",
-            _ => $"keys of type `{jwk.Kty}` are not supported",
-        };
+        return Array.Exists(PrivateMembers, name => json.TryGetProperty(name, out _))
+            ? "this is a private key: a key set holds public keys only"
+            : null;
     }
 
-    private static string? FaultOfRsa(JsonWebKey jwk)
+    /// <summary><c>use</c> and <c>key_ops</c> (RFC 7517, sections 4.2 and 4.3).</summary>
+    private static bool IsForSomethingElse(JsonElement json, out string? fault)
     {
-        if (!CompactJws.TryDecode(jwk.N, out var modulus) || !CompactJws.TryDecode(jwk.E, out var exponent))
+        fault = null;
+        if (json.TryGetProperty("use", out _) && TextOf(json, "use") is var use and not "sig")
         {
-            return "`n` and `e` are required, as canonical base64url";
+            fault = use is "enc" ? null : $"`use` is `{use}`, not `sig`";
+            return true;
+        }
+
+        if (!json.TryGetProperty("key_ops", out var operations))
+        {
+            return false;
+        }
+
+        if (operations.ValueKind != JsonValueKind.Array)
+        {
+            fault = "`key_ops` is not an array";
+            return true;
+        }
+
+        return !operations.EnumerateArray().Any(o => o.ValueKind == JsonValueKind.String && o.ValueEquals("verify"));
+    }
+
+    private static JsonWebKey? ReadRsa(JsonElement json, out string? fault)
+    {
+        var (n, e) = (TextOf(json, "n"), TextOf(json, "e"));
+        if (!CompactJws.TryDecode(n, out var modulus) || !CompactJws.TryDecode(e, out var exponent))
+        {
+            fault = "`n` and `e` are required, as canonical base64url";
+            return null;
         }
 
         // A modulus of n bits has its highest bit set: a leading zero would make a shorter key look long enough.
-        if (modulus[0] < 0x80 || modulus.Length * 8 is < SmallestRsaBits or > LargestRsaBits)
+        if (modulus[0] < 0x80 || modulus.Length * 8 is < SmallestRsaBits or > LargestRsaBits || modulus[^1] % 2 == 0)
         {
-            return $"an RSA key has {SmallestRsaBits} to {LargestRsaBits} bits";
+            fault = $"an RSA modulus is odd, and has {SmallestRsaBits} to {LargestRsaBits} bits";
+            return null;
         }
 
         // RFC 8017 allows 3; two decades of broken padding checks forbid it (SP 800-56B asks for 65537 at least).
-        var e = exponent.Length <= 4 ? exponent.Aggregate(0L, (sum, b) => (sum << 8) | b) : long.MaxValue;
-        return e is >= 65537 and < long.MaxValue && e % 2 == 1 ? null : "an RSA exponent is odd, at least 65537, and at most 32 bits";
+        var value = exponent.Length <= 4 && exponent[0] != 0 ? exponent.Aggregate(0L, (sum, b) => (sum << 8) | b) : 0;
+        fault = value >= 65537 && value % 2 == 1 ? null : "an RSA exponent is odd, at least 65537, and at most 32 bits";
+        return fault is null ? new JsonWebKey { Kty = "RSA", N = n, E = e } : null;
+    }
+
+    private static JsonWebKey? ReadEc(JsonElement json, string? curve, out string? fault)
+    {
+        var (x, y) = (TextOf(json, "x"), TextOf(json, "y"));
+        var bytes = curve switch { "P-256" => 32, "P-384" => 48, "P-521" => 66, _ => 0 };
+        if (bytes == 0)
+        {
+            fault = $"the curve `{curve}` is not supported";
+            return null;
+        }
+
+        // RFC 7518, section 6.2.1.2: as long as the field, neither shorter nor longer.
+        fault = CompactJws.TryDecode(x, out var xBytes) && CompactJws.TryDecode(y, out var yBytes) && xBytes.Length == bytes && yBytes.Length == bytes
+            ? null
+            : $"`x` and `y` are required, as canonical base64url of {bytes} bytes";
+        return fault is null ? new JsonWebKey { Kty = "EC", Crv = curve, X = x, Y = y } : null;
+    }
+
+    /// <summary>A key that the platform refuses, such as a point off its curve, is to be found out when it is read and not when it is used.</summary>
+    private static void ImportForItsChecks(JsonWebKey key)
+    {
+        if (key.Kty == "EC")
+        {
+            var curve = key.Crv switch { "P-256" => ECCurve.NamedCurves.nistP256, "P-384" => ECCurve.NamedCurves.nistP384, _ => ECCurve.NamedCurves.nistP521 };
+            using var ec = ECDsa.Create(new ECParameters { Curve = curve, Q = new ECPoint { X = Base64UrlEncoder.DecodeBytes(key.X), Y = Base64UrlEncoder.DecodeBytes(key.Y) } });
+        }
+        else
+        {
+            using var rsa = RSA.Create(new RSAParameters { Modulus = Base64UrlEncoder.DecodeBytes(key.N), Exponent = Base64UrlEncoder.DecodeBytes(key.E) });
+        }
     }
 
     /// <summary>The algorithm is the key's, never the token's (RFC 8725, section 3.1).</summary>
-    private static (string? Algorithm, int? SignatureBytes) AlgorithmOf(JsonWebKey jwk) => (jwk.Kty, jwk.Crv, jwk.Alg) switch
+    private static string? AlgorithmOf(string type, string? curve, string? named) => (type, curve, named) switch
     {
-        ("RSA", _, null or "" or "RS256") => ("RS256", null),
-        ("RSA", _, "RS384" or "RS512" or "PS256" or "PS384" or "PS512") => (jwk.Alg, null),
-        ("EC", "P-256", null or "" or "ES256") => ("ES256", 64),
-        ("EC", "P-384", null or "" or "ES384") => ("ES384", 96),
-        ("EC", "P-521", null or "" or "ES512") => ("ES512", 132),
-        _ => (null, null),
+        ("RSA", _, null) => "RS256",
+        ("RSA", _, "RS256" or "RS384" or "RS512" or "PS256" or "PS384" or "PS512") => named,
+        ("EC", "P-256", null or "ES256") => "ES256",
+        ("EC", "P-384", null or "ES384") => "ES384",
+        ("EC", "P-521", null or "ES512") => "ES512",
+        _ => null,
     };
+
+    private static string? TextOf(JsonElement json, string name) =>
+        json.TryGetProperty(name, out var member) && member.ValueKind == JsonValueKind.String ? member.GetString() : null;
+
+    public void Dispose() => _provider.Dispose();
 }

@@ -35,8 +35,11 @@ internal sealed class VerifiedToken
 
     public long? AuthenticatedAt { get; init; }
 
-    /// <summary>Whether there is a <c>cnf</c> claim: then one of the two confirmations below must be proved.</summary>
+    /// <summary>Whether there is a <c>cnf</c> claim: then every confirmation in it must be proved.</summary>
     public bool IsBound { get; init; }
+
+    /// <summary>Whether <c>cnf</c> has a confirmation that we cannot verify; then the token cannot be accepted.</summary>
+    public bool HasUnknownConfirmation { get; init; }
 
     /// <summary><c>cnf.jkt</c>.</summary>
     public string? KeyThumbprint { get; init; }

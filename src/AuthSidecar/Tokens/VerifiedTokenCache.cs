@@ -32,7 +32,8 @@ internal sealed class VerifiedTokenCache : IDisposable
         using var entry = _cache.CreateEntry(text);
         entry.Value = token;
         entry.Size = 1;
-        entry.AbsoluteExpiration = DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt) + token.Issuer.ClockSkew;
+        // Only to make room: whether the token has expired is asked at every use. The skew is left out, since some tokens expire at the end of time.
+        entry.AbsoluteExpiration = DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt);
     }
 
     public void Dispose() => _cache.Dispose();

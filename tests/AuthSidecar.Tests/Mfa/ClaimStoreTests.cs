@@ -42,7 +42,27 @@ public sealed class ClaimStoreTests : IDisposable
     }
 
     [Fact]
-    public void Open_DamagedInTheMiddle_RefusedWithTheLine()
+    public void Open_AnyOneByteChanged_RefusedWithTheLine()
+    {
+        using (var store = Open())
+        {
+            store.TryClaim(Factor, 1);
+            store.TryClaim(Factor, 2);
+        }
+
+        var whole = System.IO.File.ReadAllBytes(File);
+        for (var i = 0; i < whole.Length - 1; i++)
+        {
+            var damaged = whole.ToArray();
+            damaged[i] = damaged[i] == (byte)'1' ? (byte)'2' : (byte)'1';
+            System.IO.File.WriteAllBytes(File, damaged);
+            var e = Assert.Throws<InvalidDataException>(Open);
+            Assert.Matches("damaged in line [1-4]:", e.Message);
+        }
+    }
+
+    [Fact]
+    public void Open_LineLostInTheMiddle_Refused()
     {
         using (var store = Open())
         {
@@ -51,10 +71,15 @@ public sealed class ClaimStoreTests : IDisposable
         }
 
         var lines = System.IO.File.ReadAllLines(File);
-        lines[1] = lines[1].Replace('"', '\'');
-        System.IO.File.WriteAllLines(File, lines);
-        var e = Assert.Throws<InvalidDataException>(Open);
-        Assert.Contains("line 2", e.Message, StringComparison.Ordinal);
+        System.IO.File.WriteAllText(File, string.Concat(lines.Where((_, i) => i != 1).Select(l => l + "\n")));
+        Assert.Contains("line 2", Assert.Throws<InvalidDataException>(Open).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Open_NewFile_IsItsOwnersAlone()
+    {
+        using var store = Open();
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(File));
     }
 
     [Fact]

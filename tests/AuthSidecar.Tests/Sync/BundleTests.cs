@@ -108,7 +108,7 @@ public sealed class BundleTests : IDisposable
 
     [Theory]
     [InlineData("""{"keys": [{"kty": "oct", "kid": "k", "k": "AAAA"}]}""", "key 0: symmetric keys are not accepted: whoever can verify could also sign")]
-    [InlineData("""{"keys": [{"kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB"}]}""", "key 0: an RSA key has 2048 to 8192 bits")]
+    [InlineData("""{"keys": [{"kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB"}]}""", "key 0: an RSA modulus is odd, and has 2048 to 8192 bits")]
     [InlineData("""{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}""", "key 0: keys of type `OKP` are not supported")]
     [InlineData("""{"keys": []}""", "the key set has no key for verifying signatures")]
     [InlineData("""{"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}]}""", "key 0: the platform refuses this key")]

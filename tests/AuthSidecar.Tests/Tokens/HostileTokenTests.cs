@@ -1,0 +1,650 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using AuthSidecar.Cedar;
+using AuthSidecar.Tokens;
+using static AuthSidecar.Tests.Tokens.TokenForge;
+
+namespace AuthSidecar.Tests.Tokens;
+
+/// <summary>Access tokens and key sets as an attacker, or a careless issuer, makes them. None is accepted, and each is refused for its reason.</summary>
+public sealed class HostileTokenTests : IDisposable
+{
+    private const string IssuerName = "https://issuer.test";
+    private const string OtherIssuerName = "https://other.test";
+    private const string Audience = "documents";
+
+    private static readonly string LongestKeyId = new('k', 128);
+    private static readonly RSA RsaKey = RSA.Create(2048);
+    private static readonly ECDsa EcKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private static readonly RSA OtherIssuersKey = RSA.Create(2048);
+    private static readonly RSA AttackersKey = RSA.Create(2048);
+    private static readonly RSA SmallKey = RSA.Create(1024);
+
+    // The cache goes by the machine's clock: in a past of ours it would forget every token at once, and nothing here would meet it.
+    private static readonly DateTimeOffset Now = new(2100, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly long Seconds = Now.ToUnixTimeSeconds();
+
+    private static readonly Member[] GoodHeader = [("alg", "\"RS256\""), ("kid", "\"rsa\""), ("typ", "\"at+jwt\"")];
+
+    private static readonly Member[] GoodClaims =
+    [
+        ("iss", Quoted(IssuerName)), ("aud", Quoted(Audience)), ("sub", "\"alice\""), ("exp", Number(Seconds + 600)), ("iat", Number(Seconds - 60)),
+        ("jti", "\"token-1\""), ("sid", "\"session-1\""),
+    ];
+
+    private static readonly string Good = Sign(Header(), Claims(), Rs256(RsaKey));
+    private static readonly string[] GoodParts = Good.Split('.');
+
+    private static readonly Dictionary<string, (TokenError Expected, string Token)> Table = new()
+    {
+        // ---- the text
+        ["nothing"] = (TokenError.Missing, ""),
+        ["over 8 KiB"] = (TokenError.TooLarge, OfLength(8 * 1024 + 1)),
+        ["over 8 KiB, and nothing but letters"] = (TokenError.TooLarge, new string('A', 1024 * 1024)),
+        ["header of 1 KiB and a byte"] = (TokenError.TooLarge, Sign(HeaderOfBytes(1025), Claims(), Rs256(RsaKey))),
+        ["white space alone"] = (TokenError.Malformed, " "),
+        ["one part"] = (TokenError.Malformed, GoodParts[0]),
+        ["two parts"] = (TokenError.Malformed, $"{GoodParts[0]}.{GoodParts[1]}"),
+        ["four parts"] = (TokenError.Malformed, $"{Good}.AAAA"),
+        ["five parts, as a JWE"] = (TokenError.Malformed, $"{GoodParts[0]}.AAAA.AAAA.{GoodParts[1]}.{GoodParts[2]}"),
+        ["a dot after it"] = (TokenError.Malformed, Good + "."),
+        ["a dot before it"] = (TokenError.Malformed, "." + Good),
+        ["dots alone"] = (TokenError.Malformed, ".."),
+        ["empty header"] = (TokenError.Malformed, $".{GoodParts[1]}.{GoodParts[2]}"),
+        ["empty payload, as when detached"] = (TokenError.Malformed, $"{GoodParts[0]}..{GoodParts[2]}"),
+        ["empty signature"] = (TokenError.Malformed, $"{GoodParts[0]}.{GoodParts[1]}."),
+        ["JSON serialization"] = (TokenError.Malformed, $$"""{"protected":"{{GoodParts[0]}}","payload":"{{GoodParts[1]}}","signature":"{{GoodParts[2]}}"}"""),
+        ["scheme before it"] = (TokenError.Malformed, "Bearer " + Good),
+        ["= after it"] = (TokenError.Malformed, Good + "="),
+        ["== after it"] = (TokenError.Malformed, Good + "=="),
+        ["padded header"] = (TokenError.Malformed, SignParts(Padded(Header()), GoodParts[1], Rs256(RsaKey))),
+        ["padded payload"] = (TokenError.Malformed, SignParts(GoodParts[0], Padded(Claims()), Rs256(RsaKey))),
+        ["space before it"] = (TokenError.Malformed, " " + Good),
+        ["space after it"] = (TokenError.Malformed, Good + " "),
+        ["newline after it"] = (TokenError.Malformed, Good + "\n"),
+        ["newline within"] = (TokenError.Malformed, SignParts(GoodParts[0], GoodParts[1].Insert(76, "\r\n"), Rs256(RsaKey))),
+        ["tab within"] = (TokenError.Malformed, SignParts(GoodParts[0].Insert(4, "\t"), GoodParts[1], Rs256(RsaKey))),
+        ["NUL after it"] = (TokenError.Malformed, Good + "\0"),
+        ["byte order mark before it"] = (TokenError.Malformed, "\uFEFF" + Good),
+        ["letter that looks like another"] = (TokenError.Malformed, GoodParts[0].Replace('c', '\u0441') + $".{GoodParts[1]}.{GoodParts[2]}"),
+        ["digit of another script"] = (TokenError.Malformed, Good + "\uFF11"),
+        ["+ of the other alphabet"] = (TokenError.Malformed, SignParts(GoodParts[0], OtherAlphabet(Claims(("x", "\"~~~~~~\""))), Rs256(RsaKey))),
+        ["/ of the other alphabet"] = (TokenError.Malformed, SignParts(GoodParts[0], OtherAlphabet(Claims(("x", "\"??????\""))), Rs256(RsaKey))),
+        ["bits left over in the header"] = (TokenError.Malformed, SignParts(WithBitsLeftOver(Encode(Uneven(Header()))), GoodParts[1], Rs256(RsaKey))),
+        ["bits left over in the payload"] = (TokenError.Malformed, SignParts(GoodParts[0], WithBitsLeftOver(Encode(Uneven(Claims()))), Rs256(RsaKey))),
+        ["bits left over in the signature"] = (TokenError.Malformed, WithBitsLeftOver(GoodParts, 2)),
+        ["part of a length that nothing has"] = (TokenError.Malformed, $"{GoodParts[0]}.{GoodParts[1]}.AAAAA"),
+
+        // ---- the JSON
+        ["alg twice"] = (TokenError.Malformed, WithHeader("""{"alg":"none","alg":"RS256","kid":"rsa","typ":"at+jwt"}""")),
+        ["alg twice, once escaped"] = (TokenError.Malformed, WithHeader("""{"\u0061lg":"none","alg":"RS256","kid":"rsa","typ":"at+jwt"}""")),
+        ["kid twice"] = (TokenError.Malformed, WithHeader("""{"alg":"RS256","kid":"rsa","kid":"rsa","typ":"at+jwt"}""")),
+        ["unknown member twice in the header"] = (TokenError.Malformed, WithHeader("""{"alg":"RS256","kid":"rsa","typ":"at+jwt","x":1,"x":1}""")),
+        ["sub twice"] = (TokenError.Malformed, WithPayload(Claims().TrimEnd('}') + ""","sub":"root"}""")),
+        ["sub twice, once escaped"] = (TokenError.Malformed, WithPayload(Claims().TrimEnd('}') + ""","s\u0075b":"root"}""")),
+        ["member twice within a claim"] = (TokenError.Malformed, WithClaims(("x", """{"a":1,"a":2}"""))),
+        ["member twice within a claim, once escaped"] = (TokenError.Malformed, WithClaims(("x", """[{"a":1,"\u0061":2}]"""))),
+        ["lone high surrogate in a claim"] = (TokenError.Malformed, WithClaims(("sub", """ "\ud800" """))),
+        ["lone low surrogate in a claim"] = (TokenError.Malformed, WithClaims(("x", """["\udc00"]"""))),
+        ["surrogates the wrong way round"] = (TokenError.Malformed, WithClaims(("x", """ "\udc00\ud800" """))),
+        ["lone surrogate in the name of a claim"] = (TokenError.Malformed, WithClaims(("""\ud800""", "1"))),
+        ["lone surrogate in a name within a claim"] = (TokenError.Malformed, WithClaims(("x", """{"\udfff":1,"a":2}"""))),
+        ["lone surrogate in the header"] = (TokenError.Malformed, WithHeader(Header(("x", """ "\ud800" """)))),
+        ["lone surrogate in the name of a header"] = (TokenError.Malformed, WithHeader(Header(("""\ud800""", "1")))),
+        ["lone surrogate in the kid"] = (TokenError.Malformed, WithHeader(Header(("kid", """ "\ud800" """)))),
+        ["byte that is not UTF-8"] = (TokenError.Malformed, WithPayload(Replaced(Claims(("x", "\"#\"")), 0xFF))),
+        ["overlong UTF-8"] = (TokenError.Malformed, WithPayload(Replaced(Claims(("x", "\"#\"")), 0xC1, 0xA1))),
+        ["surrogate in UTF-8"] = (TokenError.Malformed, WithPayload(Replaced(Claims(("x", "\"#\"")), 0xED, 0xA0, 0x80))),
+        ["name that is not UTF-8"] = (TokenError.Malformed, WithPayload(Replaced(Claims(("#", "1")), 0xFE))),
+        ["escaped name that is not UTF-8"] = (TokenError.Malformed, WithPayload(Replaced(Claims(("""\u0061#""", "1")), 0xFE))),
+        ["byte order mark before the payload"] = (TokenError.Malformed, WithPayload("\uFEFF" + Claims())),
+        ["byte order mark before the header"] = (TokenError.Malformed, WithHeader("\uFEFF" + Header())),
+        ["payload in UTF-16"] = (TokenError.Malformed, WithPayload(Encoding.Unicode.GetBytes(Claims()))),
+        ["payload is an array"] = (TokenError.Malformed, WithPayload($"[{Claims()}]")),
+        ["payload is a string"] = (TokenError.Malformed, WithPayload("\"alice\"")),
+        ["payload is null"] = (TokenError.Malformed, WithPayload("null")),
+        ["payload is a number"] = (TokenError.Malformed, WithPayload("1")),
+        ["payload is no JSON"] = (TokenError.Malformed, WithPayload("alice")),
+        ["payload is white space"] = (TokenError.Malformed, WithPayload("   ")),
+        ["payload ends early"] = (TokenError.Malformed, WithPayload(Claims()[..^1])),
+        ["something after the payload"] = (TokenError.Malformed, WithPayload(Claims() + "x")),
+        ["two payloads"] = (TokenError.Malformed, WithPayload(Claims() + Claims())),
+        ["NUL after the payload"] = (TokenError.Malformed, WithPayload(Claims() + "\0")),
+        ["comma too many"] = (TokenError.Malformed, WithPayload(Claims()[..^1] + ",}")),
+        ["comment"] = (TokenError.Malformed, WithPayload("/**/" + Claims())),
+        ["apostrophes for quotation marks"] = (TokenError.Malformed, WithPayload(Claims().Replace('"', '\''))),
+        ["control character in a string"] = (TokenError.Malformed, WithClaims(("x", "\"\n\""))),
+        ["number with a leading zero"] = (TokenError.Malformed, WithClaims(("iat", "01"))),
+        ["number that is none"] = (TokenError.Malformed, WithClaims(("exp", "NaN"))),
+        ["header is an array"] = (TokenError.Malformed, WithHeader($"[{Header()}]")),
+        ["header is null"] = (TokenError.Malformed, WithHeader("null")),
+        ["header is no JSON"] = (TokenError.Malformed, WithHeader("RS256")),
+        ["something after the header"] = (TokenError.Malformed, WithHeader(Header() + "{}")),
+        ["claim nested too deep"] = (TokenError.TooLarge, WithClaims(("x", "[[[[[[[[1]]]]]]]]"))),
+        ["header nested too deep"] = (TokenError.TooLarge, WithHeader(Header(("x", """{"a":{"a":{"a":{"a":{"a":{"a":{"a":{}}}}}}}}""")))),
+
+        // ---- the header
+        ["crit of something registered"] = (TokenError.UnsupportedHeader, WithHeader(Header(("crit", """["exp"]"""), ("exp", "1")))),
+        ["crit of something unknown"] = (TokenError.UnsupportedHeader, WithHeader(Header(("crit", """["x"]"""), ("x", "1")))),
+        ["empty crit"] = (TokenError.UnsupportedHeader, WithHeader(Header(("crit", "[]")))),
+        ["crit that is no array"] = (TokenError.UnsupportedHeader, WithHeader(Header(("crit", "null")))),
+        ["crit, escaped"] = (TokenError.UnsupportedHeader, WithHeader(Header(("""\u0063rit""", """["x"]""")))),
+        ["unencoded payload"] = (TokenError.UnsupportedHeader, WithHeader(Header(("crit", """["b64"]"""), ("b64", "false")))),
+        ["b64 without crit"] = (TokenError.UnsupportedHeader, WithHeader(Header(("b64", "false")))),
+        ["b64 that says nothing new"] = (TokenError.UnsupportedHeader, WithHeader(Header(("b64", "true")))),
+        ["zip"] = (TokenError.UnsupportedHeader, WithHeader(Header(("zip", "\"DEF\"")))),
+        ["enc"] = (TokenError.UnsupportedHeader, WithHeader(Header(("enc", "\"A128GCM\"")))),
+        ["jwk of its own"] = (TokenError.UnsupportedHeader, Sign(Header(("jwk", Jwk(AttackersKey))), Claims(), Rs256(AttackersKey))),
+        ["jwk beside the right signature"] = (TokenError.UnsupportedHeader, WithHeader(Header(("jwk", Jwk(RsaKey))))),
+        ["jku"] = (TokenError.UnsupportedHeader, Sign(Header(("jku", "\"https://attacker.test/jwks\"")), Claims(), Rs256(AttackersKey))),
+        ["x5u"] = (TokenError.UnsupportedHeader, Sign(Header(("x5u", "\"https://attacker.test/cert\"")), Claims(), Rs256(AttackersKey))),
+        ["x5c"] = (TokenError.UnsupportedHeader, Sign(Header(("x5c", """["AAAA"]""")), Claims(), Rs256(AttackersKey))),
+        ["no kid"] = (TokenError.KeyUnknown, WithHeader(Header(("kid", null)))),
+        ["unknown kid"] = (TokenError.KeyUnknown, WithHeader(Header(("kid", "\"rsb\"")))),
+        ["kid in other case"] = (TokenError.KeyUnknown, WithHeader(Header(("kid", "\"RSA\"")))),
+        ["kid with a space"] = (TokenError.KeyUnknown, WithHeader(Header(("kid", "\"rsa \"")))),
+        ["kid that is a path"] = (TokenError.KeyUnknown, WithHeader(Header(("kid", "\"../../../dev/null\"")))),
+        ["another issuer's kid and key"] = (TokenError.KeyUnknown, Sign(Header(("kid", "\"other\"")), Claims(), Rs256(OtherIssuersKey))),
+        ["another issuer's name, our kid and key"] = (TokenError.KeyUnknown, WithClaims(("iss", Quoted(OtherIssuerName)))),
+        ["kid in other case of the member"] = (TokenError.KeyUnknown, WithHeader(Header(("kid", null), ("Kid", "\"rsa\"")))),
+        ["empty kid"] = (TokenError.Malformed, WithHeader(Header(("kid", "\"\"")))),
+        ["kid too long"] = (TokenError.Malformed, WithHeader(Header(("kid", Quoted(LongestKeyId + "-"))))),
+        ["kid with a line break"] = (TokenError.Malformed, WithHeader(Header(("kid", """ "rsa\nlevel=error" """)))),
+        ["kid beyond ASCII"] = (TokenError.Malformed, WithHeader(Header(("kid", """ "rs\u0430" """)))),
+        ["kid is a number"] = (TokenError.Malformed, WithHeader(Header(("kid", "1")))),
+        ["kid is null"] = (TokenError.Malformed, WithHeader(Header(("kid", "null")))),
+        ["kid is an array"] = (TokenError.Malformed, WithHeader(Header(("kid", """["rsa"]""")))),
+        ["no typ"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", null)))),
+        ["empty typ"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\"\"")))),
+        ["typ JWT"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\"JWT\"")))),
+        ["typ of a DPoP proof"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\"dpop+jwt\"")))),
+        ["typ of a logout token"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\"logout+jwt\"")))),
+        ["typ of a proof of a second factor"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\"mfa+jwt\"")))),
+        ["typ with a parameter"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\"at+jwt; v=1\"")))),
+        ["typ with a space"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\" at+jwt\"")))),
+        ["typ with its prefix twice"] = (TokenError.TypeNotAllowed, WithHeader(Header(("typ", "\"application/application/at+jwt\"")))),
+        ["typ is a number"] = (TokenError.Malformed, WithHeader(Header(("typ", "1")))),
+        ["typ is null"] = (TokenError.Malformed, WithHeader(Header(("typ", "null")))),
+
+        // ---- the algorithm
+        ["alg none and no signature"] = (TokenError.Malformed, Sign(Header(("alg", "\"none\"")), Claims(), _ => [])),
+        ["alg none and some signature"] = (TokenError.AlgorithmNotAllowed, Sign(Header(("alg", "\"none\"")), Claims(), _ => [0])),
+        ["alg None and the right signature"] = (TokenError.AlgorithmNotAllowed, WithHeader(Header(("alg", "\"None\"")))),
+        ["HS256 with the public key in PEM"] = (TokenError.AlgorithmNotAllowed, Hs256With(Encoding.ASCII.GetBytes(RsaKey.ExportSubjectPublicKeyInfoPem()))),
+        ["HS256 with the public key in DER"] = (TokenError.AlgorithmNotAllowed, Hs256With(RsaKey.ExportSubjectPublicKeyInfo())),
+        ["HS256 with the modulus"] = (TokenError.AlgorithmNotAllowed, Hs256With(RsaKey.ExportParameters(includePrivateParameters: false).Modulus!)),
+        ["HS256 with the public JWK"] = (TokenError.AlgorithmNotAllowed, Hs256With(Encoding.ASCII.GetBytes(Jwk(RsaKey)))),
+        ["RS512 of a key for RS256"] = (TokenError.AlgorithmNotAllowed, Sign(Header(("alg", "\"RS512\"")), Claims(), Rs512(RsaKey))),
+        ["PS256 of a key for RS256"] = (TokenError.AlgorithmNotAllowed, Sign(Header(("alg", "\"PS256\"")), Claims(), Ps256(RsaKey))),
+        ["ES256 and the kid of an RSA key"] = (TokenError.AlgorithmNotAllowed, Sign(Header(("alg", "\"ES256\"")), Claims(), Es256(EcKey))),
+        ["RS256 and the kid of an EC key"] = (TokenError.AlgorithmNotAllowed, WithHeader(Header(("kid", "\"ec\"")))),
+        ["alg in lower case"] = (TokenError.AlgorithmNotAllowed, WithHeader(Header(("alg", "\"rs256\"")))),
+        ["alg with a space"] = (TokenError.AlgorithmNotAllowed, WithHeader(Header(("alg", "\"RS256 \"")))),
+        ["empty alg"] = (TokenError.AlgorithmNotAllowed, WithHeader(Header(("alg", "\"\"")))),
+        ["no alg"] = (TokenError.Malformed, WithHeader(Header(("alg", null)))),
+        ["alg is null"] = (TokenError.Malformed, WithHeader(Header(("alg", "null")))),
+        ["alg is an array"] = (TokenError.Malformed, WithHeader(Header(("alg", """["RS256"]""")))),
+
+        // ---- the signature
+        ["attacker's signature"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), Rs256(AttackersKey))),
+        ["signature of another token"] = (TokenError.SignatureInvalid, $"{GoodParts[0]}.{Encode(Claims(("sub", "\"root\"")))}.{GoodParts[2]}"),
+        ["signature under another header"] = (TokenError.SignatureInvalid, $"{Encode(Header(("x", "1")))}.{GoodParts[1]}.{GoodParts[2]}"),
+        ["payload written otherwise"] = (TokenError.SignatureInvalid, $"{GoodParts[0]}.{Encode(" " + Claims())}.{GoodParts[2]}"),
+        ["signature with PSS under RS256"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), Ps256(RsaKey))),
+        ["signature with SHA-512 under RS256"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), Rs512(RsaKey))),
+        ["RSA signature cut short"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), input => Rs256(RsaKey)(input)[..^1])),
+        ["RSA signature with a zero before it"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), input => [0, .. Rs256(RsaKey)(input)])),
+        ["RSA signature with a zero after it"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), input => [.. Rs256(RsaKey)(input), 0])),
+        ["RSA signature of zeros"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), _ => new byte[256])),
+        ["RSA signature of one"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), _ => [.. new byte[255], 1])),
+        ["RSA signature of 0xFF"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), _ => [.. Enumerable.Repeat((byte)0xFF, 256)])),
+        ["signature of a byte"] = (TokenError.SignatureInvalid, Sign(Header(), Claims(), _ => [1])),
+        ["ECDSA signature in DER"] = (TokenError.SignatureInvalid, WithEcdsa(input => EcKey.SignData(input, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence))),
+        ["ECDSA signature of zeros"] = (TokenError.SignatureInvalid, WithEcdsa(_ => new byte[64])),
+        ["ECDSA signature with r zero"] = (TokenError.SignatureInvalid, WithEcdsa(input => [.. new byte[32], .. Es256(EcKey)(input)[32..]])),
+        ["ECDSA signature with s zero"] = (TokenError.SignatureInvalid, WithEcdsa(input => [.. Es256(EcKey)(input)[..32], .. new byte[32]])),
+        ["ECDSA signature of 0xFF"] = (TokenError.SignatureInvalid, WithEcdsa(_ => [.. Enumerable.Repeat((byte)0xFF, 64)])),
+        ["ECDSA signature with r and s exchanged"] = (TokenError.SignatureInvalid, WithEcdsa(input => [.. Es256(EcKey)(input)[32..], .. Es256(EcKey)(input)[..32]])),
+        ["ECDSA signature cut short"] = (TokenError.SignatureInvalid, WithEcdsa(input => Es256(EcKey)(input)[..63])),
+        ["ECDSA signature with a byte more"] = (TokenError.SignatureInvalid, WithEcdsa(input => [.. Es256(EcKey)(input), 0])),
+        ["ECDSA signature with numbers of 33 bytes"] = (TokenError.SignatureInvalid, WithEcdsa(input => [0, .. Es256(EcKey)(input)[..32], 0, .. Es256(EcKey)(input)[32..]])),
+
+        // ---- the claims
+        ["no iss"] = (TokenError.ClaimMissing, WithClaims(("iss", null))),
+        ["no aud"] = (TokenError.ClaimMissing, WithClaims(("aud", null))),
+        ["no sub"] = (TokenError.ClaimMissing, WithClaims(("sub", null))),
+        ["no exp"] = (TokenError.ClaimMissing, WithClaims(("exp", null))),
+        ["no iat"] = (TokenError.ClaimMissing, WithClaims(("iat", null))),
+        ["no claims"] = (TokenError.ClaimMissing, WithPayload("{}")),
+        ["sub in other case of the member"] = (TokenError.ClaimMissing, WithClaims(("sub", null), ("Sub", "\"alice\""))),
+        ["unknown iss"] = (TokenError.IssuerUnknown, WithClaims(("iss", "\"https://attacker.test\""))),
+        ["iss with a slash more"] = (TokenError.IssuerUnknown, WithClaims(("iss", Quoted(IssuerName + "/")))),
+        ["iss in other case"] = (TokenError.IssuerUnknown, WithClaims(("iss", "\"HTTPS://issuer.test\""))),
+        ["iss is a number"] = (TokenError.ClaimMalformed, WithClaims(("iss", "1"))),
+        ["iss is an array"] = (TokenError.ClaimMalformed, WithClaims(("iss", $"[\"{IssuerName}\"]"))),
+        ["sub is empty"] = (TokenError.ClaimMalformed, WithClaims(("sub", "\"\""))),
+        ["sub is a number"] = (TokenError.ClaimMalformed, WithClaims(("sub", "1"))),
+        ["sub is null"] = (TokenError.ClaimMalformed, WithClaims(("sub", "null"))),
+        ["sub is an array"] = (TokenError.ClaimMalformed, WithClaims(("sub", """["alice"]"""))),
+        ["aud of others"] = (TokenError.AudienceMismatch, WithClaims(("aud", "\"mail\""))),
+        ["aud in other case"] = (TokenError.AudienceMismatch, WithClaims(("aud", "\"Documents\""))),
+        ["aud that begins like ours"] = (TokenError.AudienceMismatch, WithClaims(("aud", "\"documents.attacker.test\""))),
+        ["aud is an array of others"] = (TokenError.AudienceMismatch, WithClaims(("aud", """["mail","calendar"]"""))),
+        ["aud is an empty array"] = (TokenError.AudienceMismatch, WithClaims(("aud", "[]"))),
+        ["aud is a number"] = (TokenError.ClaimMalformed, WithClaims(("aud", "1"))),
+        ["aud is null"] = (TokenError.ClaimMalformed, WithClaims(("aud", "null"))),
+        ["aud is empty"] = (TokenError.ClaimMalformed, WithClaims(("aud", "\"\""))),
+        ["aud is an object"] = (TokenError.ClaimMalformed, WithClaims(("aud", """{"documents":true}"""))),
+        ["aud with a number beside ours"] = (TokenError.ClaimMalformed, WithClaims(("aud", """["documents",1]"""))),
+        ["aud with an array around ours"] = (TokenError.ClaimMalformed, WithClaims(("aud", """[["documents"]]"""))),
+        ["aud of too many"] = (TokenError.ClaimMalformed, WithClaims(("aud", $"[{string.Join(',', Enumerable.Repeat("\"documents\"", 17))}]"))),
+        ["exp is a string"] = (TokenError.ClaimMalformed, WithClaims(("exp", Quoted(Number(Seconds + 600))))),
+        ["exp with a fraction"] = (TokenError.ClaimMalformed, WithClaims(("exp", Number(Seconds + 600) + ".5"))),
+        ["exp with a fraction of nothing"] = (TokenError.ClaimMalformed, WithClaims(("exp", Number(Seconds + 600) + ".0"))),
+        ["exp with an exponent"] = (TokenError.ClaimMalformed, WithClaims(("exp", "41e8"))),
+        ["exp with an exponent, huge"] = (TokenError.ClaimMalformed, WithClaims(("exp", "1e18"))),
+        ["exp with an exponent beyond any number"] = (TokenError.Malformed, WithClaims(("exp", "1e999"))),
+        ["exp of 10^18"] = (TokenError.ClaimMalformed, WithClaims(("exp", "1000000000000000000"))),
+        ["exp beyond 64 bits"] = (TokenError.ClaimMalformed, WithClaims(("exp", "18446744073709551616"))),
+        ["exp in the year 10000"] = (TokenError.ClaimMalformed, WithClaims(("exp", "253402300800"))),
+        ["exp in milliseconds"] = (TokenError.ClaimMalformed, WithClaims(("exp", Number((Seconds + 600) * 1000)))),
+        ["exp before 1970"] = (TokenError.ClaimMalformed, WithClaims(("exp", "-1"))),
+        ["exp is null"] = (TokenError.ClaimMalformed, WithClaims(("exp", "null"))),
+        ["exp is true"] = (TokenError.ClaimMalformed, WithClaims(("exp", "true"))),
+        ["exp is an array"] = (TokenError.ClaimMalformed, WithClaims(("exp", $"[{Number(Seconds + 600)}]"))),
+        ["iat is a string"] = (TokenError.ClaimMalformed, WithClaims(("iat", Quoted(Number(Seconds))))),
+        ["iat with a fraction"] = (TokenError.ClaimMalformed, WithClaims(("iat", "1.5"))),
+        ["iat with an exponent"] = (TokenError.ClaimMalformed, WithClaims(("iat", "1e9"))),
+        ["iat before 1970"] = (TokenError.ClaimMalformed, WithClaims(("iat", "-1"))),
+        ["iat far beyond"] = (TokenError.ClaimMalformed, WithClaims(("iat", "9223372036854775807"))),
+        ["nbf is a string"] = (TokenError.ClaimMalformed, WithClaims(("nbf", "\"1\""))),
+        ["nbf before 1970"] = (TokenError.ClaimMalformed, WithClaims(("nbf", "-1"))),
+        ["jti is a number"] = (TokenError.ClaimMalformed, WithClaims(("jti", "1"))),
+        ["sid is null"] = (TokenError.ClaimMalformed, WithClaims(("sid", "null"))),
+        ["scope is a number"] = (TokenError.ClaimMalformed, WithClaims(("scope", "1"))),
+        ["expired long ago"] = (TokenError.Expired, WithClaims(("exp", "0"), ("iat", "0"))),
+        ["expired by the skew"] = (TokenError.Expired, WithClaims(("exp", Number(Seconds - 5)))),
+        ["expired by the skew and a second"] = (TokenError.Expired, WithClaims(("exp", Number(Seconds - 6)))),
+        ["not valid before the skew is over"] = (TokenError.NotYetValid, WithClaims(("nbf", Number(Seconds + 6)))),
+        ["issued in the future"] = (TokenError.NotYetValid, WithClaims(("iat", Number(Seconds + 6)))),
+        ["revoked"] = (TokenError.Revoked, WithClaims(("jti", "\"revoked\""))),
+        ["of a revoked session"] = (TokenError.Revoked, WithClaims(("sid", "\"revoked\""))),
+        ["of a revoked subject"] = (TokenError.Revoked, WithClaims(("sub", "\"revoked\""))),
+
+        // ---- the binding
+        ["bound to a key, without proof"] = (TokenError.ProofMissing, WithClaims(("cnf", $$"""{"jkt":"{{Thumbprint(EcKey)}}"}"""))),
+        ["bound to a certificate, without proof"] = (TokenError.ProofMissing, WithClaims(("cnf", $$"""{"x5t#S256":"{{Hash("certificate")}}"}"""))),
+        ["bound to both, without proof"] = (TokenError.ProofMissing, WithClaims(("cnf", $$"""{"jkt":"{{Thumbprint(EcKey)}}","x5t#S256":"{{Hash("certificate")}}"}"""))),
+        ["bound to nothing"] = (TokenError.ProofMissing, WithClaims(("cnf", "{}"))),
+        ["bound by a key within"] = (TokenError.ProofMissing, WithClaims(("cnf", $$"""{"jwk":{{Jwk(EcKey)}}}"""))),
+        ["bound in an unknown way"] = (TokenError.ProofMissing, WithClaims(("cnf", """{"x":"y"}"""))),
+        ["bound in other case of the member"] = (TokenError.ProofMissing, WithClaims(("cnf", $$"""{"JKT":"{{Thumbprint(EcKey)}}"}"""))),
+        ["cnf is null"] = (TokenError.ClaimMalformed, WithClaims(("cnf", "null"))),
+        ["cnf is a string"] = (TokenError.ClaimMalformed, WithClaims(("cnf", Quoted(Thumbprint(EcKey))))),
+        ["cnf is an array"] = (TokenError.ClaimMalformed, WithClaims(("cnf", "[]"))),
+        ["jkt is null"] = (TokenError.ClaimMalformed, WithClaims(("cnf", """{"jkt":null}"""))),
+        ["jkt is too short"] = (TokenError.ClaimMalformed, WithClaims(("cnf", $$"""{"jkt":"{{Encode(new byte[31])}}"}"""))),
+        ["jkt is padded"] = (TokenError.ClaimMalformed, WithClaims(("cnf", $$"""{"jkt":"{{Encode(new byte[32])}}="}"""))),
+        ["jkt with bits left over"] = (TokenError.ClaimMalformed, WithClaims(("cnf", $$"""{"jkt":"{{WithBitsLeftOver(Encode(new byte[32]))}}"}"""))),
+        ["x5t#S256 in hexadecimal"] = (TokenError.ClaimMalformed, WithClaims(("cnf", $$"""{"x5t#S256":"{{new string('0', 64)}}"}"""))),
+    };
+
+    private static readonly Dictionary<string, string> Edges = new()
+    {
+        ["as usual"] = Good,
+        ["signed with ECDSA"] = WithEcdsa(Es256(EcKey)),
+        ["token of 8 KiB"] = OfLength(8 * 1024 - 1),
+        ["header of 1 KiB"] = Sign(HeaderOfBytes(1024), Claims(), Rs256(RsaKey)),
+        ["longest kid"] = WithHeader(Header(("kid", Quoted(LongestKeyId)))),
+        ["typ in full"] = WithHeader(Header(("typ", "\"application/at+jwt\""))),
+        ["typ in other case"] = WithHeader(Header(("typ", "\"AT+JWT\""))),
+        ["typ escaped"] = WithHeader(Header(("typ", """ "at\u002bjwt" """))),
+        ["nested as deep as may be"] = WithClaims(("x", "[[[[[[[1]]]]]]]")),
+        ["pair of surrogates"] = WithClaims(("x", """ "\ud83d\ude00" """)),
+        ["aud among others"] = WithClaims(("aud", """["mail","documents"]""")),
+        ["as many aud as may be"] = WithClaims(("aud", $"[{string.Join(',', Enumerable.Repeat("\"documents\"", 16))}]")),
+        ["expired by less than the skew"] = WithClaims(("exp", Number(Seconds - 4))),
+        ["valid for ever"] = WithClaims(("exp", "253402300799")),
+        ["valid for almost ever"] = WithClaims(("exp", "253402300795")),
+        ["valid from within the skew"] = WithClaims(("nbf", Number(Seconds + 5))),
+        ["issued within the skew"] = WithClaims(("iat", Number(Seconds + 5))),
+        ["no jti and no sid"] = WithClaims(("jti", null), ("sid", null)),
+        ["session revoked before it was issued"] = WithClaims(("sid", "\"revoked\""), ("iat", Number(Seconds - 10))),
+        ["subject revoked before it was issued"] = WithClaims(("sub", "\"revoked\""), ("iat", Number(Seconds - 10))),
+        ["jti that another issuer revoked"] = WithClaims(("jti", "\"revoked-elsewhere\"")),
+    };
+
+    private static readonly Dictionary<string, string> BadKeySets = new()
+    {
+        ["no JSON"] = "keys",
+        ["array"] = "[]",
+        ["null"] = "null",
+        ["no keys"] = "{}",
+        ["keys in other case of the member"] = $$"""{"Keys":[{{Jwk(RsaKey, ("kid", "\"k\""))}}]}""",
+        ["keys is an object"] = """{"keys":{}}""",
+        ["no key"] = """{"keys":[]}""",
+        ["key is null"] = """{"keys":[null]}""",
+        ["key is a string"] = """{"keys":["k"]}""",
+        ["too many keys"] = $$"""{"keys":[{{string.Join(',', Enumerable.Range(0, 65).Select(i => Jwk(EcKey, ("kid", $"\"{i}\""))))}}]}""",
+        ["keys twice"] = $$"""{"keys":[{{Jwk(RsaKey, ("kid", "\"k\""))}}],"keys":[{{Jwk(AttackersKey, ("kid", "\"k\""))}}]}""",
+        ["n twice"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")).TrimEnd('}') + ""","n":"AQAB"}"""),
+        ["lone surrogate in a name"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("""\ud800""", "1"))),
+        ["lone surrogate in the kid"] = KeySet(Jwk(RsaKey, ("kid", """ "\ud800" """))),
+        ["kid twice"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")), Jwk(EcKey, ("kid", "\"k\""))),
+        ["no kid"] = KeySet(Jwk(RsaKey)),
+        ["empty kid"] = KeySet(Jwk(RsaKey, ("kid", "\"\""))),
+        ["kid is a number"] = KeySet(Jwk(RsaKey, ("kid", "1"))),
+        ["kid too long"] = KeySet(Jwk(RsaKey, ("kid", Quoted(LongestKeyId + "-")))),
+        ["kid with a line break"] = KeySet(Jwk(RsaKey, ("kid", """ "a\nb" """))),
+        ["kid in other case of the member"] = KeySet(Jwk(RsaKey, ("KID", "\"k\""))),
+        ["n in other case of the member"] = KeySet(Jwk(AttackersKey, ("kid", "\"k\""), ("n", null), ("N", Quoted(Encode(RsaKey.ExportParameters(includePrivateParameters: false).Modulus!))))),
+        ["symmetric key"] = KeySet("""{"kty":"oct","kid":"k","k":"c2VjcmV0LWNhbmFyeQ"}"""),
+        ["symmetric key beside a good one"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")), """{"kty":"oct","kid":"s","k":"c2VjcmV0LWNhbmFyeQ"}"""),
+        ["symmetric key for encryption beside a good one"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")), """{"kty":"oct","kid":"s","use":"enc","k":"c2VjcmV0LWNhbmFyeQ"}"""),
+        ["private RSA key"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("d", "\"c2VjcmV0LWNhbmFyeQ\""))),
+        ["private EC key"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("d", "\"c2VjcmV0LWNhbmFyeQ\""))),
+        ["prime of an RSA key"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("p", "\"c2VjcmV0LWNhbmFyeQ\""))),
+        ["private key for encryption beside a good one"] = KeySet(Jwk(EcKey, ("kid", "\"k\"")), Jwk(RsaKey, ("kid", "\"e\""), ("use", "\"enc\""), ("d", "\"c2VjcmV0LWNhbmFyeQ\""))),
+        ["private key for signing beside a good one"] = KeySet(Jwk(EcKey, ("kid", "\"k\"")), Jwk(RsaKey, ("kid", "\"e\""), ("key_ops", """["sign"]"""), ("d", "\"c2VjcmV0LWNhbmFyeQ\""))),
+        ["RSA of 1024 bits"] = KeySet(Jwk(SmallKey, ("kid", "\"k\""))),
+        ["RSA of 1024 bits with zeros before them"] = KeySet(WithRsa(n: [.. new byte[128], .. SmallKey.ExportParameters(includePrivateParameters: false).Modulus!])),
+        ["n with a zero before it"] = KeySet(WithRsa(n: [0, .. RsaKey.ExportParameters(includePrivateParameters: false).Modulus!])),
+        ["even n"] = KeySet(WithRsa(n: [.. RsaKey.ExportParameters(includePrivateParameters: false).Modulus![..^1], 2])),
+        ["n padded"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("n", Quoted(Encode(RsaKey.ExportParameters(includePrivateParameters: false).Modulus!) + "==")))),
+        ["n with bits left over"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("n", Quoted(WithBitsLeftOver(Encode(RsaKey.ExportParameters(includePrivateParameters: false).Modulus!)))))),
+        ["n of the other alphabet"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("n", Quoted("/" + Encode(RsaKey.ExportParameters(includePrivateParameters: false).Modulus!)[1..])))),
+        ["n beyond 8192 bits"] = KeySet(WithRsa(n: [.. Enumerable.Repeat((byte)0xFF, 1025)])),
+        ["no n"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("n", null))),
+        ["no e"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("e", null))),
+        ["exponent 1"] = KeySet(WithRsa(e: [1])),
+        ["exponent 3"] = KeySet(WithRsa(e: [3])),
+        ["exponent 17"] = KeySet(WithRsa(e: [17])),
+        ["even exponent"] = KeySet(WithRsa(e: [1, 0, 2])),
+        ["exponent zero"] = KeySet(WithRsa(e: [0, 0, 0])),
+        ["exponent with a zero before it"] = KeySet(WithRsa(e: [0, 1, 0, 1])),
+        ["exponent beyond 32 bits"] = KeySet(WithRsa(e: [1, 0, 0, 0, 1])),
+        ["RSA for an EC algorithm"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("alg", "\"ES256\""))),
+        ["RSA for HMAC"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("alg", "\"HS256\""))),
+        ["alg none"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("alg", "\"none\""))),
+        ["alg is a number"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("alg", "256"))),
+        ["unknown use"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("use", "\"sign\""))),
+        ["no kty"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("kty", null))),
+        ["kty in other case"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("kty", "\"rsa\""))),
+        ["unsupported kty"] = KeySet("""{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"""),
+        ["no curve"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("crv", null))),
+        ["unsupported curve"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("crv", "\"secp256k1\""))),
+        ["coordinates of another curve"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("crv", "\"P-384\""))),
+        ["point off its curve"] = KeySet(WithEc(x: new byte[32], y: new byte[32])),
+        ["coordinates exchanged"] = KeySet(WithEc(x: EcKey.ExportParameters(includePrivateParameters: false).Q.Y!, y: EcKey.ExportParameters(includePrivateParameters: false).Q.X!)),
+        ["coordinates with zeros before them"] = KeySet(WithEc(x: [0, .. EcKey.ExportParameters(includePrivateParameters: false).Q.X!], y: [0, .. EcKey.ExportParameters(includePrivateParameters: false).Q.Y!])),
+        ["no y"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("y", null))),
+        ["empty x"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("x", "\"\""))),
+        ["x padded"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("x", Quoted(Encode(EcKey.ExportParameters(includePrivateParameters: false).Q.X!) + "=")))),
+        ["x with bits left over"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("x", Quoted(WithBitsLeftOver(Encode(EcKey.ExportParameters(includePrivateParameters: false).Q.X!)))))),
+        ["x is no base64url"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("x", "\"!!!\""))),
+    };
+
+    private readonly VerifiedTokenCache _cache = new(1000);
+    private readonly TokenValidator _validator;
+    private readonly IssuerSet _issuers = new([IssuerOf(IssuerName, KeySet(
+        Jwk(RsaKey, ("kid", "\"rsa\"")), Jwk(RsaKey, ("kid", Quoted(LongestKeyId))), Jwk(EcKey, ("kid", "\"ec\"")))), OtherIssuer()]);
+
+    private readonly Revocations _revocations = new(
+        [new(IssuerName, "revoked"), new(OtherIssuerName, "revoked-elsewhere")],
+        [KeyValuePair.Create(new Revocations.Key(IssuerName, "revoked"), Seconds - 10)],
+        [KeyValuePair.Create(new Revocations.Key(IssuerName, "revoked"), Seconds - 10)]);
+
+    public HostileTokenTests() => _validator = new TokenValidator(_cache, new DpopVerifier());
+
+    public static TheoryData<string> Shapes => new(Table.Keys);
+
+    public static TheoryData<string> GoodShapes => new(Edges.Keys);
+
+    public static TheoryData<string> KeySetShapes => new(BadKeySets.Keys);
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Validate_HostileToken_RefusedForItsReason(string shape)
+    {
+        var (expected, token) = Table[shape];
+        Assert.Equal(expected, Validate(token).Error);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Validate_HostileTokenAfterAGoodOne_RefusedForItsReason(string shape)
+    {
+        var (expected, token) = Table[shape];
+        RememberGood();
+        Assert.Equal(expected, Validate(token).Error);
+        // And it is not remembered as anything better.
+        Assert.Equal(expected, Validate(token).Error);
+        Assert.True(Validate(Good).IsValid);
+    }
+
+    [Theory]
+    [MemberData(nameof(GoodShapes))]
+    public void Validate_TokenAtTheEdgeOfTheRules_AcceptedAlsoWhenRemembered(string shape)
+    {
+        Assert.Equal(TokenError.None, Validate(Edges[shape]).Error);
+        Assert.Equal(TokenError.None, Validate(Edges[shape]).Error);
+    }
+
+    [Fact]
+    public void Validate_GoodTokenWithAnyOneCharacterChanged_Refused()
+    {
+        RememberGood();
+        for (var i = 0; i < Good.Length; i++)
+        {
+            foreach (var c in "AQgw-_.= ")
+            {
+                var changed = string.Concat(Good.AsSpan(0, i), c.ToString(), Good.AsSpan(i + 1));
+                Assert.True(changed == Good || !Validate(changed).IsValid, changed);
+            }
+        }
+    }
+
+    [Fact]
+    public void Validate_GoodTokenCutShortAnywhere_Refused()
+    {
+        RememberGood();
+        for (var i = 0; i < Good.Length; i++)
+        {
+            Assert.False(Validate(Good[..i]).IsValid);
+            Assert.False(Validate(Good[(i + 1)..]).IsValid);
+        }
+    }
+
+    [Fact]
+    public void Validate_RememberedTokenOfAKeySinceWithdrawn_Refused()
+    {
+        RememberGood();
+        var issuers = new IssuerSet([IssuerOf(IssuerName, KeySet(Jwk(EcKey, ("kid", "\"ec\""))))]);
+        Assert.Equal(TokenError.KeyUnknown, Validate(Good, issuers: issuers).Error);
+    }
+
+    [Fact]
+    public void Validate_RememberedTokenOfAKeySinceReplaced_Refused()
+    {
+        RememberGood();
+        var issuers = new IssuerSet([IssuerOf(IssuerName, KeySet(Jwk(AttackersKey, ("kid", "\"rsa\""))))]);
+        Assert.Equal(TokenError.SignatureInvalid, Validate(Good, issuers: issuers).Error);
+    }
+
+    [Fact]
+    public void Validate_RememberedTokenOfAnIssuerSinceRemoved_Refused()
+    {
+        RememberGood();
+        Assert.Equal(TokenError.IssuerUnknown, Validate(Good, issuers: new IssuerSet([OtherIssuer()])).Error);
+    }
+
+    [Fact]
+    public void Validate_RememberedTokenSinceRevoked_Refused()
+    {
+        RememberGood();
+        var revocations = new Revocations([new(IssuerName, "token-1")], [], []);
+        Assert.Equal(TokenError.Revoked, Validate(Good, revocations: revocations).Error);
+    }
+
+    [Fact]
+    public void Validate_RememberedTokenSinceExpired_Refused()
+    {
+        RememberGood();
+        Assert.Equal(TokenError.Expired, Validate(Good, now: Now.AddSeconds(605)).Error);
+    }
+
+    [Fact]
+    public void Validate_RememberedTokenAskedForMore_Refused()
+    {
+        RememberGood();
+        Assert.Equal(TokenError.AudienceMismatch, _validator.Validate(new TokenRequest { Token = new Secret(Good), Audience = "mail" }, _issuers, _revocations, Now).Error);
+        Assert.Equal(TokenError.ScopeMissing, _validator.Validate(new TokenRequest { Token = new Secret(Good), RequiredScopes = ["write"] }, _issuers, _revocations, Now).Error);
+    }
+
+    [Fact]
+    public void Validate_BoundTokenRememberedWithItsCertificate_RefusedWithoutAndWithAnother()
+    {
+        var certificate = SHA256.HashData("certificate"u8);
+        var token = WithClaims(("cnf", $$"""{"x5t#S256":"{{Hash("certificate")}}"}"""));
+        Assert.Equal(TokenError.None, ValidateWith(certificate).Error);
+        Assert.Equal(TokenError.ProofMissing, ValidateWith([]).Error);
+        Assert.Equal(TokenError.ProofInvalid, ValidateWith(SHA256.HashData("another"u8)).Error);
+        Assert.Equal(TokenError.ProofInvalid, ValidateWith(certificate[..31]).Error);
+
+        TokenResult ValidateWith(byte[] sha256) =>
+            _validator.Validate(new TokenRequest { Token = new Secret(token), CertificateSha256 = sha256 }, _issuers, _revocations, Now);
+    }
+
+    [Fact]
+    public void Result_ThatNobodyHasSet_IsNoToken()
+    {
+        Assert.False(default(TokenResult).IsValid);
+        Assert.Throws<InvalidOperationException>(() => default(TokenResult).Token);
+    }
+
+    [Theory]
+    [MemberData(nameof(KeySetShapes))]
+    public void Read_HostileKeySet_RefusedWithoutAWordOfItsSecrets(string shape)
+    {
+        var faults = new List<Fault>();
+        KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(BadKeySets[shape]), faults);
+        Assert.NotEmpty(faults);
+        Assert.DoesNotContain(faults, f => f.ToString()!.Contains("c2VjcmV0LWNhbmFyeQ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Validate_TokenOfACertificateThatIsNotOfItsKey_Refused()
+    {
+        // RFC 7517, section 4.7: a certificate repeats the key. One that brings another must not be the one that counts.
+        var keySet = KeySet(Jwk(RsaKey, ("kid", "\"rsa\""), ("x5c", $"[\"{CertificateOf(SmallKey)}\"]")));
+        var keys = KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), []);
+        var issuer = new Issuer { Name = IssuerName, Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience), Keys = keys };
+        Assert.False(Validate(Sign(Header(), Claims(), Rs256(SmallKey)), issuers: new IssuerSet([issuer])).IsValid);
+    }
+
+    [Fact]
+    public void Read_PublicKeyForEncryption_PassedOver()
+    {
+        var faults = new List<Fault>();
+        var keys = KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(KeySet(Jwk(EcKey, ("kid", "\"k\"")), Jwk(RsaKey, ("kid", "\"e\""), ("use", "\"enc\"")))), faults);
+        Assert.Empty(faults);
+        Assert.Equal("k", Assert.Single(keys).Key);
+    }
+
+    private TokenResult Validate(string token, IssuerSet? issuers = null, Revocations? revocations = null, DateTimeOffset? now = null) =>
+        _validator.Validate(new TokenRequest { Token = new Secret(token) }, issuers ?? _issuers, revocations ?? _revocations, now ?? Now);
+
+    private void RememberGood()
+    {
+        Assert.True(Validate(Good).IsValid);
+        Assert.True(_cache.TryGet(Good, _issuers, out _));
+    }
+
+    // ------------------------------------------------------------------ tokens
+
+    private static string Header(params ReadOnlySpan<Member> changes) => TokenForge.Object(GoodHeader, changes);
+
+    private static string Claims(params ReadOnlySpan<Member> changes) => TokenForge.Object(GoodClaims, changes);
+
+    private static string WithHeader(string header) => Sign(header, Claims(), Rs256(RsaKey));
+
+    private static string WithPayload(string payload) => Sign(Header(), payload, Rs256(RsaKey));
+
+    private static string WithPayload(byte[] payload) => Sign(Header(), payload, Rs256(RsaKey));
+
+    private static string WithClaims(params ReadOnlySpan<Member> changes) => WithPayload(Claims(changes));
+
+    private static string WithEcdsa(Func<byte[], byte[]> sign) => Sign(Header(("alg", "\"ES256\""), ("kid", "\"ec\"")), Claims(), sign);
+
+    private static string Hs256With(byte[] secret) => Sign(Header(("alg", "\"HS256\"")), Claims(), Hs256(secret));
+
+    private static string HeaderOfBytes(int bytes) => Header(("x", Quoted(new string('x', bytes - Header(("x", "\"\"")).Length))));
+
+    /// <summary>A token of this length, or the next that a token can have.</summary>
+    private static string OfLength(int length)
+    {
+        var filling = (length - Good.Length) * 3 / 4 - 16;
+        string token;
+        do
+        {
+            token = WithClaims(("x", Quoted(new string('x', filling++))));
+        }
+        while (token.Length < length);
+
+        return token;
+    }
+
+    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>White space before the object, so that its last character has bits to spare.</summary>
+    private static string Uneven(string json) => json.Length % 3 == 0 ? " " + json : json;
+
+    private static string Padded(string json) => Convert.ToBase64String(Encoding.UTF8.GetBytes(Uneven(json))).Replace('+', '-').Replace('/', '_');
+
+    private static string OtherAlphabet(string json) => Convert.ToBase64String(Encoding.UTF8.GetBytes(json)).TrimEnd('=');
+
+    private static string WithBitsLeftOver(string[] parts, int part) => string.Join('.', parts.Select((text, i) => i == part ? TokenForge.WithBitsLeftOver(text) : text));
+
+    private static string WithBitsLeftOver(string text) => TokenForge.WithBitsLeftOver(text);
+
+    /// <summary>The bytes of a text with some in the place of its <c>#</c>.</summary>
+    private static byte[] Replaced(string json, params byte[] bytes)
+    {
+        var at = json.IndexOf('#', StringComparison.Ordinal);
+        return [.. Encoding.UTF8.GetBytes(json[..at]), .. bytes, .. Encoding.UTF8.GetBytes(json[(at + 1)..])];
+    }
+
+    // ------------------------------------------------------------------ keys
+
+    private static string KeySet(params string[] keys) => $$"""{"keys":[{{string.Join(',', keys)}}]}""";
+
+    private static string WithRsa(byte[]? n = null, byte[]? e = null)
+    {
+        var key = RsaKey.ExportParameters(includePrivateParameters: false);
+        return Jwk(RsaKey, ("kid", "\"k\""), ("n", Quoted(Encode(n ?? key.Modulus!))), ("e", Quoted(Encode(e ?? key.Exponent!))));
+    }
+
+    private static string WithEc(byte[] x, byte[] y) => Jwk(EcKey, ("kid", "\"k\""), ("x", Quoted(Encode(x))), ("y", Quoted(Encode(y))));
+
+    private static string CertificateOf(RSA key)
+    {
+        var request = new CertificateRequest("CN=k", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        using var certificate = request.CreateSelfSigned(Now.AddYears(-1), Now.AddYears(1));
+        return Convert.ToBase64String(certificate.RawData);
+    }
+
+    private static Issuer OtherIssuer() => IssuerOf(OtherIssuerName, KeySet(Jwk(OtherIssuersKey, ("kid", "\"other\""))));
+
+    private static Issuer IssuerOf(string name, string keySet)
+    {
+        var faults = new List<Fault>();
+        var keys = KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), faults);
+        Assert.Empty(faults);
+        return new Issuer { Name = name, Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience), Keys = keys };
+    }
+
+    public void Dispose() => _cache.Dispose();
+}
