@@ -290,7 +290,7 @@ internal sealed class ClaimStore : IDisposable
     {
         const int HexDigits = 2 * DigestBytes;
         state = null;
-        if (line.Length <= HexDigits + 1)
+        if (line.Length <= HexDigits + 1 || line[HexDigits] != (byte)' ')
         {
             return false;
         }
