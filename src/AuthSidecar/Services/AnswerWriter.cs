@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
 using AuthSidecar.Risk;
@@ -12,6 +13,9 @@ namespace AuthSidecar.Services;
 /// <summary>Writes answers onto the wire. Every switch names what it knows; anything else becomes unspecified, which denies.</summary>
 internal static class AnswerWriter
 {
+    // A policy looks the same in every answer. What is in here is only ever serialized.
+    private static readonly ConditionalWeakTable<Cedar.Policy, Wire.DeterminingPolicy> DeterminingPolicies = [];
+
     public static Wire.ValidateTokenResponse Write(TokenResult result, Wire.Freshness freshness)
     {
         if (!result.IsValid)
@@ -41,7 +45,7 @@ internal static class AnswerWriter
         var response = new Wire.CheckPermissionResponse
         {
             Decision = Write(answer.Outcome),
-            DecisionId = Guid.CreateVersion7(now).ToString(),
+            DecisionId = DecisionId.Create(now),
             Reason = Write(answer.Reason),
             Detail = answer.Detail ?? "",
             TokenRejection = Write(answer.TokenError),
@@ -50,13 +54,7 @@ internal static class AnswerWriter
         };
         foreach (var policy in answer.DeterminingPolicies)
         {
-            var determining = new Wire.DeterminingPolicy { PolicyId = policy.Id, Effect = Write(policy.Effect) };
-            foreach (var (key, text) in policy.Annotations)
-            {
-                determining.Annotations.Add(key, text ?? "");
-            }
-
-            response.DeterminingPolicies.Add(determining);
+            response.DeterminingPolicies.Add(DeterminingPolicies.GetValue(policy, WriteDetermining));
             foreach (var (name, value) in answer.Rules!.AnnotationsOf(policy).Obligations)
             {
                 response.Obligations.Add(new Wire.Obligation { Name = name, Value = value, PolicyId = policy.Id });
@@ -109,6 +107,17 @@ internal static class AnswerWriter
 
     public static Wire.ResourceFreshness WriteFreshness(Revision revision, TimeSpan age) =>
         new() { Revision = revision.Number, AgeMs = (ulong)age.TotalMilliseconds };
+
+    private static Wire.DeterminingPolicy WriteDetermining(Cedar.Policy policy)
+    {
+        var determining = new Wire.DeterminingPolicy { PolicyId = policy.Id, Effect = Write(policy.Effect) };
+        foreach (var (key, text) in policy.Annotations)
+        {
+            determining.Annotations.Add(key, text ?? "");
+        }
+
+        return determining;
+    }
 
     private static Wire.StepUp WriteStepUp(CheckAnswer answer)
     {
