@@ -18,8 +18,7 @@ internal sealed partial class AuthSidecarService(
 {
     public async Task<Wire.ValidateTokenResponse> ValidateToken(Wire.ValidateTokenRequest request, ServerCallContext context)
     {
-        var reader = new RequestReader();
-        var read = Checked(reader, reader.Read(request));
+        var read = RequestReader.Read(request);
         var snapshot = await SnapshotFor(request.AtLeastRevision, context);
         var now = time.GetUtcNow();
         var result = tokens.Validate(read, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
@@ -28,8 +27,7 @@ internal sealed partial class AuthSidecarService(
 
     public Task<Wire.CheckPermissionResponse> CheckPermission(Wire.CheckPermissionRequest request, ServerCallContext context)
     {
-        var reader = new RequestReader();
-        var read = Checked(reader, reader.Read(request));
+        var read = RequestReader.Read(request);
         // The common case has its snapshot at hand, and then nothing of the call is asynchronous.
         return request.AtLeastRevision == 0
             ? Task.FromResult(Check(read, Current))
@@ -41,9 +39,7 @@ internal sealed partial class AuthSidecarService(
 
     public async Task<Wire.CheckPermissionsResponse> CheckPermissions(Wire.CheckPermissionsRequest request, ServerCallContext context)
     {
-        var reader = new RequestReader();
-        var checks = reader.Read(request);
-        ThrowIfInvalid(reader);
+        var checks = RequestReader.Read(request);
         var snapshot = await SnapshotFor(request.AtLeastRevision, context);
         var now = time.GetUtcNow();
         var validated = new Dictionary<TokenRequest, TokenResult>(ReferenceEqualityComparer.Instance);
@@ -52,7 +48,7 @@ internal sealed partial class AuthSidecarService(
         {
             // A batch can be long enough for its caller to lose patience.
             context.CancellationToken.ThrowIfCancellationRequested();
-            response.Results.Add(Write(decisions.Check(check!, ValidateOnce(check!.Token), snapshot, now), check, snapshot, now));
+            response.Results.Add(Write(decisions.Check(check, ValidateOnce(check.Token), snapshot, now), check, snapshot, now));
         }
 
         return response;
@@ -76,20 +72,17 @@ internal sealed partial class AuthSidecarService(
 
     public Task<Wire.EvaluateRiskResponse> EvaluateRisk(Wire.EvaluateRiskRequest request, ServerCallContext context)
     {
-        var reader = new RequestReader();
-        var (subject, signals, action) = reader.Read(request);
-        ThrowIfInvalid(reader);
+        var (subject, signals, action) = RequestReader.Read(request);
         var snapshot = Current;
         var now = time.GetUtcNow();
-        var assessment = decisions.EvaluateRisk(subject!, signals, action, snapshot, now);
+        var assessment = decisions.EvaluateRisk(subject, signals, action, snapshot, now);
         var freshness = new Wire.Freshness { Risk = AnswerWriter.WriteFreshness(snapshot.Risk.Revision, snapshots.Age(now)) };
         return Task.FromResult(AnswerWriter.Write(assessment, freshness));
     }
 
     public Task<Wire.VerifyMfaResponse> VerifyMfa(Wire.VerifyMfaRequest request, ServerCallContext context)
     {
-        var reader = new RequestReader();
-        var read = Checked(reader, reader.Read(request));
+        var read = RequestReader.Read(request);
         var snapshot = Current;
         var now = time.GetUtcNow();
         try
@@ -152,21 +145,6 @@ internal sealed partial class AuthSidecarService(
                 Revocations = AnswerWriter.WriteFreshness(snapshot.Revocations.Revision, age),
             }
             : new Wire.Freshness();
-    }
-
-    private static T Checked<T>(RequestReader reader, T? read)
-        where T : class
-    {
-        ThrowIfInvalid(reader);
-        return read!;
-    }
-
-    private static void ThrowIfInvalid(RequestReader reader)
-    {
-        if (reader.Violations.Count > 0)
-        {
-            throw Failures.InvalidFields(reader.Violations);
-        }
     }
 
     private static partial class Log

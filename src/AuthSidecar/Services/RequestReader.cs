@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using AuthSidecar.Cedar;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
@@ -6,6 +7,7 @@ using AuthSidecar.Policies;
 using AuthSidecar.Risk;
 using AuthSidecar.Tokens;
 using Google.Protobuf.Collections;
+using Grpc.Core;
 using Wire = AuthSidecar.V1;
 
 namespace AuthSidecar.Services;
@@ -17,8 +19,12 @@ internal readonly record struct FieldViolation(string Field, string Description)
 
 /// <summary>
 /// Reads requests off the wire: sizes against limits, names parsed, nothing missing. Every violation is collected, so that a caller
-/// mends its request once. What is read is only to be used when there are none.
+/// mends its request once.
 /// </summary>
+/// <remarks>
+/// A request is read without a word about where one is in it, for most are well-formed. One that is not is read once more, and that time
+/// every path is written out.
+/// </remarks>
 internal sealed class RequestReader
 {
     public const int MaxChecks = 200;
@@ -42,11 +48,38 @@ internal sealed class RequestReader
 
     private static readonly Wire.CheckPermissionRequest NoDefaults = new();
 
-    private readonly List<FieldViolation> _violations = [];
+    private readonly List<FieldViolation>? _violations;
+    private bool _hasFailed;
 
-    public IReadOnlyList<FieldViolation> Violations => _violations;
+    private RequestReader(bool describes) => _violations = describes ? [] : null;
 
-    public TokenRequest Read(Wire.ValidateTokenRequest request)
+    /// <exception cref="RpcException">The request is malformed; here and below.</exception>
+    public static TokenRequest Read(Wire.ValidateTokenRequest request) => Read(request, static (reader, r) => reader.ReadValidation(r));
+
+    public static CheckRequest Read(Wire.CheckPermissionRequest request) => Read(request, static (reader, r) => reader.ReadCheck("", r, NoDefaults, tokens: null));
+
+    public static List<CheckRequest> Read(Wire.CheckPermissionsRequest request) => Read(request, static (reader, r) => reader.ReadBatch(r));
+
+    public static RiskRequest Read(Wire.EvaluateRiskRequest request) => Read(request, static (reader, r) => reader.ReadRisk(r));
+
+    public static MfaRequest Read(Wire.VerifyMfaRequest request) => Read(request, static (reader, r) => reader.ReadMfa(r));
+
+    private static T Read<TMessage, T>(TMessage message, Func<RequestReader, TMessage, T?> read)
+        where T : class
+    {
+        var reader = new RequestReader(describes: false);
+        var result = read(reader, message);
+        if (!reader._hasFailed)
+        {
+            return result!;
+        }
+
+        var describing = new RequestReader(describes: true);
+        read(describing, message);
+        throw Failures.InvalidFields(describing._violations!);
+    }
+
+    private TokenRequest ReadValidation(Wire.ValidateTokenRequest request)
     {
         CheckCount("required_scopes", request.RequiredScopes.Count, MaxScopes);
         CheckLength("audience", request.Audience, MaxShortText);
@@ -60,30 +93,38 @@ internal sealed class RequestReader
         };
     }
 
-    public CheckRequest? Read(Wire.CheckPermissionRequest request) => ReadCheck("", request, NoDefaults, tokens: null);
-
-    public List<CheckRequest?> Read(Wire.CheckPermissionsRequest request)
+    private List<CheckRequest>? ReadBatch(Wire.CheckPermissionsRequest request)
     {
         if (request.Checks.Count is 0 or > MaxChecks)
         {
             Add("checks", $"a batch has 1 to {MaxChecks} checks, not {request.Checks.Count.ToString(CultureInfo.InvariantCulture)}");
-            return [];
+            return null;
         }
 
         // Checks that share a token share its request, so that it is validated, and its proof of possession spent, once.
         var tokens = new Dictionary<(string, Wire.TokenProof?), TokenRequest>();
         var defaults = request.Defaults ?? NoDefaults;
-        return [.. request.Checks.Select((check, i) => ReadCheck(string.Create(CultureInfo.InvariantCulture, $"checks[{i}]."), check, defaults, tokens))];
+        var checks = new List<CheckRequest>(request.Checks.Count);
+        for (var i = 0; i < request.Checks.Count; i++)
+        {
+            if (ReadCheck(At($"checks[{i}]."), request.Checks[i], defaults, tokens) is { } check)
+            {
+                checks.Add(check);
+            }
+        }
+
+        return checks;
     }
 
-    public (EntityUid? Subject, RiskSignals Signals, EntityUid? Action) Read(Wire.EvaluateRiskRequest request) =>
-    (
-        ReadUid("subject", request.Subject),
-        ReadSignals("signals", request.Signals) ?? RiskSignals.None,
-        request.Action is null ? null : ReadAction("action", request.Action)
-    );
+    private RiskRequest? ReadRisk(Wire.EvaluateRiskRequest request)
+    {
+        var subject = ReadUid("subject", request.Subject);
+        var signals = ReadSignals("signals", request.Signals) ?? RiskSignals.None;
+        var action = request.Action is null ? null : ReadAction("action", request.Action);
+        return subject is null ? null : new RiskRequest(subject, signals, action);
+    }
 
-    public MfaRequest? Read(Wire.VerifyMfaRequest request)
+    private MfaRequest? ReadMfa(Wire.VerifyMfaRequest request)
     {
         var subject = ReadUid("subject", request.Subject);
         if (subject?.Id.Length == 0)
@@ -109,17 +150,17 @@ internal sealed class RequestReader
         EntityUid? principal = null;
         if (subject.SubjectCase == Wire.CheckPermissionRequest.SubjectOneofCase.Principal)
         {
-            principal = ReadUid($"{at}principal", subject.Principal);
+            principal = ReadUid(At($"{at}principal"), subject.Principal);
         }
         else if (token is null)
         {
-            Add($"{at}subject", "a token or a principal is required");
+            Add(At($"{at}subject"), "a token or a principal is required");
         }
 
-        var action = ReadAction($"{at}action", request.Action ?? defaults.Action);
+        var action = ReadAction(At($"{at}action"), request.Action ?? defaults.Action);
         var (resource, entities) = ReadEntities(at, request.Resource ?? defaults.Resource, request.Entities.Count > 0 ? request.Entities : defaults.Entities);
-        var context = ReadContext($"{at}context", request.Context.Count > 0 ? request.Context : defaults.Context);
-        var signals = ReadSignals($"{at}risk_signals", request.RiskSignals ?? defaults.RiskSignals);
+        var context = ReadContext(At($"{at}context"), request.Context.Count > 0 ? request.Context : defaults.Context);
+        var signals = ReadSignals(At($"{at}risk_signals"), request.RiskSignals ?? defaults.RiskSignals);
         return (token is null && principal is null) || action is null || resource is null ? null : new CheckRequest
         {
             Token = token,
@@ -148,8 +189,8 @@ internal sealed class RequestReader
         var token = new TokenRequest
         {
             Token = new Secret(text),
-            Dpop = ReadDpop($"{at}token_proof", proof),
-            CertificateSha256 = ReadCertificate($"{at}token_proof", proof),
+            Dpop = ReadDpop(At($"{at}token_proof"), proof),
+            CertificateSha256 = ReadCertificate(At($"{at}token_proof"), proof),
         };
         tokens?.Add((text, proof), token);
         return token;
@@ -160,12 +201,12 @@ internal sealed class RequestReader
         var entities = new List<GivenEntity>(others.Count + 1);
         if (resource is null)
         {
-            Add($"{at}resource", "required");
+            Add(At($"{at}resource"), "required");
             return (null, entities);
         }
 
-        CheckCount($"{at}entities", others.Count, MaxEntities);
-        if (ReadEntity($"{at}resource", resource) is not { } read)
+        CheckCount(At($"{at}entities"), others.Count, MaxEntities);
+        if (ReadEntity(At($"{at}resource"), resource) is not { } read)
         {
             return (null, entities);
         }
@@ -178,7 +219,7 @@ internal sealed class RequestReader
 
         for (var i = 0; i < Math.Min(others.Count, MaxEntities); i++)
         {
-            if (ReadEntity(string.Create(CultureInfo.InvariantCulture, $"{at}entities[{i}]"), others[i]) is { } other)
+            if (ReadEntity(At($"{at}entities[{i}]"), others[i]) is { } other)
             {
                 entities.Add(other);
             }
@@ -189,26 +230,29 @@ internal sealed class RequestReader
 
     private GivenEntity? ReadEntity(string at, Wire.Entity entity)
     {
-        var uid = ReadUid($"{at}.uid", entity.Uid);
-        CheckCount($"{at}.parents", entity.Parents.Count, MaxParents);
+        var uid = ReadUid(At($"{at}.uid"), entity.Uid);
+        CheckCount(At($"{at}.parents"), entity.Parents.Count, MaxParents);
         var parents = new List<EntityUid>(entity.Parents.Count);
         for (var i = 0; i < Math.Min(entity.Parents.Count, MaxParents); i++)
         {
-            if (ReadUid(string.Create(CultureInfo.InvariantCulture, $"{at}.parents[{i}]"), entity.Parents[i]) is { } parent)
+            if (ReadUid(At($"{at}.parents[{i}]"), entity.Parents[i]) is { } parent)
             {
                 parents.Add(parent);
             }
         }
 
-        var attributes = ReadFields($"{at}.attributes", entity.Attributes, 1);
+        var attributes = ReadFields(At($"{at}.attributes"), entity.Attributes, 1);
         return uid is null ? null : new GivenEntity(uid, attributes.Count == 0 ? ValueRecord.Empty : ValueRecord.Create([.. attributes]), parents);
     }
 
     private List<KeyValuePair<string, Value>> ReadContext(string at, MapField<string, Wire.Value> context)
     {
-        foreach (var name in context.Keys.Where(RequestContext.IsReserved))
+        foreach (var (name, _) in context)
         {
-            Add($"{at}.{name}", "this attribute is the sidecar's own");
+            if (RequestContext.IsReserved(name))
+            {
+                Add(At($"{at}.{name}"), "this attribute is the sidecar's own");
+            }
         }
 
         return ReadFields(at, context, 1);
@@ -240,7 +284,7 @@ internal sealed class RequestReader
 
     private EntityUid? ReadUid(string at, string type, string id)
     {
-        if (!CheckLength($"{at}.type", type, MaxTypeBytes) || !CheckLength($"{at}.id", id, MaxIdBytes))
+        if (!CheckLength(At($"{at}.type"), type, MaxTypeBytes) || !CheckLength(At($"{at}.id"), id, MaxIdBytes))
         {
             return null;
         }
@@ -250,7 +294,7 @@ internal sealed class RequestReader
             return uid;
         }
 
-        Add($"{at}.type", "not the name of an entity type: identifiers joined by `::`, such as `Docs::User`");
+        Add(At($"{at}.type"), "not the name of an entity type: identifiers joined by `::`, such as `Docs::User`");
         return null;
     }
 
@@ -289,13 +333,13 @@ internal sealed class RequestReader
             case Wire.Value.KindOneofCase.String:
                 return value.String.Length <= MaxStringBytes ? Value.Of(value.String) : Invalid($"longer than {MaxStringBytes}");
             case Wire.Value.KindOneofCase.Entity:
-                return ReadUid($"{at}.{name}", value.Entity) is { } uid ? Value.Of(uid) : Value.False;
+                return ReadUid(At($"{at}.{name}"), value.Entity) is { } uid ? Value.Of(uid) : Value.False;
             case Wire.Value.KindOneofCase.Set:
                 return value.Set.Items.Count <= MaxItems
                     ? Value.Of(ValueSet.Create([.. value.Set.Items.Select(item => ReadValue(at, name, item, depth + 1))]))
                     : Invalid($"more than {MaxItems} elements");
             case Wire.Value.KindOneofCase.Record:
-                return Value.Of(ValueRecord.Create([.. ReadFields($"{at}.{name}", value.Record.Fields, depth + 1)]));
+                return Value.Of(ValueRecord.Create([.. ReadFields(At($"{at}.{name}"), value.Record.Fields, depth + 1)]));
             case Wire.Value.KindOneofCase.Decimal:
                 return Decimal4.TryParse(value.Decimal, out var number) ? Value.Of(number) : Invalid("not a decimal such as `12.5`");
             case Wire.Value.KindOneofCase.Ip:
@@ -311,7 +355,7 @@ internal sealed class RequestReader
         // Any value will do in its place: a request with violations is never decided.
         Value Invalid(string description)
         {
-            Add($"{at}.{name}", description);
+            Add(At($"{at}.{name}"), description);
             return Value.False;
         }
     }
@@ -327,10 +371,10 @@ internal sealed class RequestReader
 
         return new RiskSignals
         {
-            Device = ReadDevice($"{at}.device", signals.Device),
-            Network = ReadNetwork($"{at}.network", signals.Network),
-            Location = ReadLocation($"{at}.location", signals.Location),
-            Time = ReadTime($"{at}.time", signals.Time),
+            Device = ReadDevice(At($"{at}.device"), signals.Device),
+            Network = ReadNetwork(At($"{at}.network"), signals.Network),
+            Location = ReadLocation(At($"{at}.location"), signals.Location),
+            Time = ReadTime(At($"{at}.time"), signals.Time),
         };
     }
 
@@ -341,8 +385,8 @@ internal sealed class RequestReader
             return null;
         }
 
-        CheckLength($"{at}.device_id", device.DeviceId, MaxShortText);
-        CheckLength($"{at}.key_thumbprint", device.KeyThumbprint, 64);
+        CheckLength(At($"{at}.device_id"), device.DeviceId, MaxShortText);
+        CheckLength(At($"{at}.key_thumbprint"), device.KeyThumbprint, 64);
         return new DeviceSignal(device.DeviceId, device.KeyThumbprint);
     }
 
@@ -354,7 +398,7 @@ internal sealed class RequestReader
             return null;
         }
 
-        CheckCount($"{at}.forwarded_for", network.ForwardedFor.Count, MaxForwardedFor);
+        CheckCount(At($"{at}.forwarded_for"), network.ForwardedFor.Count, MaxForwardedFor);
         return new NetworkSignal(network.PeerAddress, network.ForwardedFor);
     }
 
@@ -365,9 +409,9 @@ internal sealed class RequestReader
             return null;
         }
 
-        CheckRange($"{at}.latitude", location.Latitude, -90, 90);
-        CheckRange($"{at}.longitude", location.Longitude, -180, 180);
-        CheckRange($"{at}.accuracy_km", location.AccuracyKm, 0, 20_000);
+        CheckRange(At($"{at}.latitude"), location.Latitude, -90, 90);
+        CheckRange(At($"{at}.longitude"), location.Longitude, -180, 180);
+        CheckRange(At($"{at}.accuracy_km"), location.AccuracyKm, 0, 20_000);
         return new Place(location.Latitude, location.Longitude, location.AccuracyKm);
     }
 
@@ -396,8 +440,8 @@ internal sealed class RequestReader
             return null;
         }
 
-        CheckRequired($"{at}.dpop.http_method", dpop.HttpMethod, 32);
-        CheckRequired($"{at}.dpop.http_uri", dpop.HttpUri, MaxUriBytes);
+        CheckRequired(At($"{at}.dpop.http_method"), dpop.HttpMethod, 32);
+        CheckRequired(At($"{at}.dpop.http_uri"), dpop.HttpUri, MaxUriBytes);
         return new DpopRequest(new Secret(dpop.Proof), dpop.HttpMethod, dpop.HttpUri);
     }
 
@@ -406,7 +450,7 @@ internal sealed class RequestReader
         var hash = proof?.ClientCertificateSha256 ?? Google.Protobuf.ByteString.Empty;
         if (hash.Length is not (0 or CertificateHashBytes))
         {
-            Add($"{at}.client_certificate_sha256", $"{CertificateHashBytes} bytes, or none");
+            Add(At($"{at}.client_certificate_sha256"), $"{CertificateHashBytes} bytes, or none");
         }
 
         return hash.ToByteArray();
@@ -459,9 +503,37 @@ internal sealed class RequestReader
 
     private void Add(string field, string description)
     {
-        if (_violations.Count < MaxViolations)
+        _hasFailed = true;
+        if (_violations?.Count < MaxViolations)
         {
             _violations.Add(new FieldViolation(field, description));
         }
     }
+
+    /// <summary>Where in the request one is; written out only for a request that is known to be malformed.</summary>
+    private string At([InterpolatedStringHandlerArgument("")] ref PathHandler path) => path.ToPath();
+
+    [InterpolatedStringHandler]
+    private ref struct PathHandler
+    {
+        private DefaultInterpolatedStringHandler _text;
+        private readonly bool _isWritten;
+
+        public PathHandler(int literalLength, int formattedCount, RequestReader reader, out bool isWritten)
+        {
+            _isWritten = isWritten = reader._violations is not null;
+            _text = isWritten ? new DefaultInterpolatedStringHandler(literalLength, formattedCount, CultureInfo.InvariantCulture) : default;
+        }
+
+        public void AppendLiteral(string literal) => _text.AppendLiteral(literal);
+
+        public void AppendFormatted(string value) => _text.AppendFormatted(value);
+
+        public void AppendFormatted(int value) => _text.AppendFormatted(value);
+
+        public string ToPath() => _isWritten ? _text.ToStringAndClear() : "";
+    }
 }
+
+/// <summary>A request to score an access.</summary>
+internal sealed record RiskRequest(EntityUid Subject, RiskSignals Signals, EntityUid? Action);
