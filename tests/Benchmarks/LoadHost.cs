@@ -28,7 +28,6 @@ internal static class LoadHost
         await app.StartAsync();
         await WriteBodiesAsync(folder, port, sample);
         await app.WaitForShutdownAsync();
-        Console.Error.WriteLine($"gc {GC.CollectionCount(0)} {GC.CollectionCount(1)} {GC.CollectionCount(2)} pause {GC.GetTotalPauseDuration().TotalMilliseconds} alloc {GC.GetTotalAllocatedBytes() / 1e6}");
         return 0;
     }
 
