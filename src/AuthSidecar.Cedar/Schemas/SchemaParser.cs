@@ -144,9 +144,8 @@ internal ref struct SchemaParser
         }
 
         _tokens.Expect(TokenKind.Semicolon, "`in`, `=`, `tags`, or `;` to end the declaration");
-        into.Entities.AddRange(Each(names, _tokens.SpanFrom(start)));
-
-        IEnumerable<EntitySyntax> Each(List<string> all, SourceSpan span) => all.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, span));
+        var span = _tokens.SpanFrom(start);
+        into.Entities.AddRange(names.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, span)));
     }
 
     private List<string> ParseEnumIds()

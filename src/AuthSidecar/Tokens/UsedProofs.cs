@@ -7,18 +7,27 @@ namespace AuthSidecar.Tokens;
 internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
 {
     private readonly ConcurrentDictionary<string, KeyProofs> _keys = new(StringComparer.Ordinal);
+    private readonly int _perKey = perKey;
+    private readonly int _inAll = inAll;
     private int _count;
     private long _purgedAt;
 
     /// <returns>None; or that it was used before; or that it cannot be remembered.</returns>
     public TokenError TryAdd(string key, string proof, long untilSeconds, long nowSeconds)
     {
-        if (Volatile.Read(ref _count) >= inAll)
+        if (Volatile.Read(ref _count) >= _inAll)
         {
             PurgeOnceASecond(nowSeconds);
         }
 
-        return _keys.GetOrAdd(key, static _ => new KeyProofs()).TryAdd(this, proof, untilSeconds, nowSeconds);
+        while (true)
+        {
+            // One that was dropped in between remembers nothing any more: ask for its successor.
+            if (_keys.GetOrAdd(key, static _ => new KeyProofs()).TryAdd(this, proof, untilSeconds, nowSeconds) is { } result)
+            {
+                return result;
+            }
+        }
     }
 
     private void PurgeOnceASecond(long nowSeconds)
@@ -28,9 +37,12 @@ internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
             return;
         }
 
-        foreach (var proofs in _keys.Values)
+        foreach (var (key, proofs) in _keys)
         {
-            proofs.Purge(this, nowSeconds);
+            if (proofs.PurgeAndDropIfEmpty(this, nowSeconds))
+            {
+                _keys.TryRemove(KeyValuePair.Create(key, proofs));
+            }
         }
     }
 
@@ -38,45 +50,50 @@ internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
     {
         private readonly Dictionary<string, long> _until = new(StringComparer.Ordinal);
         private long _purgedAt;
+        private bool _isDropped;
 
-        public TokenError TryAdd(UsedProofs all, string proof, long untilSeconds, long nowSeconds)
+        /// <returns>Null when this was dropped.</returns>
+        public TokenError? TryAdd(UsedProofs all, string proof, long untilSeconds, long nowSeconds)
         {
             lock (_until)
             {
+                if (_isDropped)
+                {
+                    return null;
+                }
+
                 if (_until.TryGetValue(proof, out var until) && until >= nowSeconds)
                 {
                     return TokenError.ProofReplayed;
                 }
 
-                if (_until.Count >= all.PerKey && _purgedAt != nowSeconds)
+                if (_until.Count >= all._perKey && _purgedAt != nowSeconds)
                 {
                     _purgedAt = nowSeconds;
                     Purge_NeedsLock(all, nowSeconds);
                 }
 
-                if (_until.Count >= all.PerKey || Volatile.Read(ref all._count) >= all.InAll)
+                if (_until.Count >= all._perKey || Volatile.Read(ref all._count) >= all._inAll)
                 {
                     return TokenError.ProofLimit;
                 }
 
-                if (_until.TryAdd(proof, untilSeconds))
+                if (!_until.ContainsKey(proof))
                 {
                     Interlocked.Increment(ref all._count);
                 }
-                else
-                {
-                    _until[proof] = untilSeconds;
-                }
 
+                _until[proof] = untilSeconds;
                 return TokenError.None;
             }
         }
 
-        public void Purge(UsedProofs all, long nowSeconds)
+        public bool PurgeAndDropIfEmpty(UsedProofs all, long nowSeconds)
         {
             lock (_until)
             {
                 Purge_NeedsLock(all, nowSeconds);
+                return _isDropped = _until.Count == 0;
             }
         }
 
@@ -92,8 +109,4 @@ internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
             }
         }
     }
-
-    private int PerKey => perKey;
-
-    private int InAll => inAll;
 }
