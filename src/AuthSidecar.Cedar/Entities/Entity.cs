@@ -27,6 +27,9 @@ public sealed class Entity
     /// <summary>The parents, their parents, and so on.</summary>
     public IReadOnlyCollection<EntityUid> Ancestors => _ancestors;
 
+    /// <summary>What a policy set's index remembers of this entity; it says nothing that could not be computed again.</summary>
+    internal EntityMasks? Masks { get; set; }
+
     /// <summary>Cedar's <c>in</c>: whether this is the other, or a member of it.</summary>
     public bool IsIn(EntityUid other) => Uid.Equals(other) || _ancestors.Contains(other);
 
@@ -36,6 +39,11 @@ public sealed class Entity
     /// </summary>
     public static Entity CreateOver(IEntitySource below, EntityUid uid, ValueRecord attributes, ValueRecord tags, ReadOnlySpan<EntityUid> parents)
     {
+        if (parents.IsEmpty)
+        {
+            return new Entity(uid, attributes, tags, [], UidSet.Empty);
+        }
+
         var ancestors = new HashSet<EntityUid>();
         foreach (var parent in parents)
         {

@@ -88,7 +88,7 @@ internal sealed class AttributeNode(AttributeExpr source, Node target) : Node(so
 
     private Value OfEntity(ref Frame frame, EntityUid uid)
     {
-        if (!frame.Entities.TryGetEntity(uid, out var entity))
+        if (!frame.TryGetEntity(uid, out var entity))
         {
             return frame.Fail(new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid)));
         }
@@ -116,7 +116,7 @@ internal sealed class HasNode(HasExpr source, Node target) : TruthNode(source)
             ValueRecord attributes;
             if (value.TryGet(out EntityUid? uid))
             {
-                if (!frame.Entities.TryGetEntity(uid, out var entity))
+                if (!frame.TryGetEntity(uid, out var entity))
                 {
                     return Truth.False;
                 }
@@ -151,7 +151,7 @@ internal sealed class GetTagNode(Expr source, Node target, Node tag) : Node(sour
             return default;
         }
 
-        if (!frame.Entities.TryGetEntity(uid, out var entity))
+        if (!frame.TryGetEntity(uid, out var entity))
         {
             return frame.Fail(new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid)));
         }
@@ -166,6 +166,6 @@ internal sealed class HasTagNode(Expr source, Node target, Node tag) : TruthNode
 {
     public override Truth EvaluateTruth(ref Frame frame) =>
         target.TryEvaluate(ref frame, out EntityUid uid) && tag.TryEvaluate(ref frame, out string name)
-            ? Of(frame.Entities.TryGetEntity(uid, out var entity) && entity.Tags.TryGet(name, out _))
+            ? Of(frame.TryGetEntity(uid, out var entity) && entity.Tags.TryGet(name, out _))
             : Truth.Error;
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace AuthSidecar.Cedar;
 
 /// <summary>The three outcomes of a condition. The default is an error, which satisfies nothing.</summary>
@@ -9,13 +11,27 @@ internal enum Truth : byte
 }
 
 /// <summary>What an evaluation reads, and the failure it leaves behind.</summary>
-internal struct Frame(Request request, IEntitySource entities)
+internal struct Frame
 {
-    public readonly EntityUid Principal = request.Principal;
-    public readonly EntityUid Action = request.Action;
-    public readonly EntityUid Resource = request.Resource;
-    public readonly ValueRecord Context = request.Context;
-    public readonly IEntitySource Entities = entities;
+    public readonly EntityUid Principal;
+    public readonly EntityUid Action;
+    public readonly EntityUid Resource;
+    public readonly ValueRecord Context;
+    private readonly IEntitySource _entities;
+
+    // Most of what policies ask is about these: they are looked up once.
+    public readonly Entity? PrincipalEntity;
+    public readonly Entity? ActionEntity;
+    public readonly Entity? ResourceEntity;
+
+    public Frame(Request request, IEntitySource entities)
+    {
+        (Principal, Action, Resource, Context) = (request.Principal, request.Action, request.Resource, request.Context);
+        _entities = entities;
+        entities.TryGetEntity(Principal, out PrincipalEntity);
+        entities.TryGetEntity(Action, out ActionEntity);
+        entities.TryGetEntity(Resource, out ResourceEntity);
+    }
 
     /// <summary>Set exactly when a node has returned no value.</summary>
     public Failure Failure;
@@ -33,8 +49,29 @@ internal struct Frame(Request request, IEntitySource entities)
         return Truth.Error;
     }
 
-    public readonly bool IsMember(EntityUid uid, EntityUid group) =>
-        uid.Equals(group) || (Entities.TryGetEntity(uid, out var entity) && entity.IsIn(group));
+    public readonly bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity)
+    {
+        if (ReferenceEquals(uid, Principal))
+        {
+            entity = PrincipalEntity;
+        }
+        else if (ReferenceEquals(uid, Resource))
+        {
+            entity = ResourceEntity;
+        }
+        else if (ReferenceEquals(uid, Action))
+        {
+            entity = ActionEntity;
+        }
+        else
+        {
+            return _entities.TryGetEntity(uid, out entity);
+        }
+
+        return entity is not null;
+    }
+
+    public readonly bool IsMember(EntityUid uid, EntityUid group) => uid.Equals(group) || (TryGetEntity(uid, out var entity) && entity.IsIn(group));
 }
 
 /// <summary>

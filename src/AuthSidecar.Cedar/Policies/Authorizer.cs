@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Numerics;
 
 namespace AuthSidecar.Cedar;
 
@@ -13,33 +14,40 @@ public static class Authorizer
     public static Response IsAuthorized(PolicySet policies, IEntitySource entities, Request request)
     {
         var frame = new Frame(request, entities);
-        ImmutableArray<Policy>.Builder? permits = null;
-        ImmutableArray<Policy>.Builder? forbids = null;
-        ImmutableArray<PolicyError>.Builder? errors = null;
-        foreach (var policy in policies.Policies)
+        ImmutableArray<Policy> permits = [], forbids = [];
+        ImmutableArray<PolicyError> errors = [];
+        var principal = policies.Scopes.OfPrincipal(frame.Principal, frame.PrincipalEntity);
+        var action = policies.Scopes.OfAction(frame.Action, frame.ActionEntity);
+        var resource = policies.Scopes.OfResource(frame.Resource, frame.ResourceEntity);
+        for (var word = 0; word < principal.Length; word++)
         {
-            switch (policy.Evaluate(ref frame))
+            for (var candidates = principal[word] & action[word] & resource[word]; candidates != 0; candidates &= candidates - 1)
             {
-                case Truth.True when policy.Effect == Effect.Permit:
-                    (permits ??= ImmutableArray.CreateBuilder<Policy>()).Add(policy);
-                    break;
-                case Truth.True:
-                    (forbids ??= ImmutableArray.CreateBuilder<Policy>()).Add(policy);
-                    break;
-                case Truth.Error:
-                    (errors ??= ImmutableArray.CreateBuilder<PolicyError>()).Add(new PolicyError(policy, frame.Failure));
-                    break;
+                var policy = policies.Policies[(word * 64) + BitOperations.TrailingZeroCount(candidates)];
+                switch (policy.EvaluateConditions(ref frame))
+                {
+                    // Few policies are satisfied at once, and mostly one: copying arrays of that size is cheaper than any collector.
+                    case Truth.True when policy.Effect == Effect.Permit:
+                        permits = permits.Add(policy);
+                        break;
+                    case Truth.True:
+                        forbids = forbids.Add(policy);
+                        break;
+                    case Truth.Error:
+                        errors = errors.Add(new PolicyError(policy, frame.Failure));
+                        break;
+                }
             }
         }
 
-        return new Response(permits?.ToImmutable() ?? [], forbids?.ToImmutable() ?? [], errors?.ToImmutable() ?? []);
+        return new Response(permits, forbids, errors);
     }
 
     /// <summary>Tells of one policy how it came out for a request, condition by condition.</summary>
     /// <remarks>For people: it walks the syntax tree, far slower than a decision.</remarks>
     public static PolicyTrace Explain(Policy policy, IEntitySource entities, Request request)
     {
-        if (!policy.MatchesScope(new Frame(request, entities)))
+        if (!policy.Scope.Matches(new Frame(request, entities)))
         {
             return new PolicyTrace(policy, PolicyOutcome.ScopeDoesNotMatch, null, null);
         }

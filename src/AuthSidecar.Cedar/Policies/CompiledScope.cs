@@ -3,42 +3,50 @@ namespace AuthSidecar.Cedar;
 /// <summary>A policy's scope with its slots filled in.</summary>
 internal sealed class CompiledScope(PolicySyntax policy, EntityUid? principalSlot, EntityUid? resourceSlot)
 {
-    private readonly Test _principal = new(policy.Principal, principalSlot);
-    private readonly Test _action = new(policy.Action, null);
-    private readonly Test _resource = new(policy.Resource, resourceSlot);
+    public ScopeTest Principal { get; } = new(policy.Principal, principalSlot);
 
+    public ScopeTest Action { get; } = new(policy.Action, null);
+
+    public ScopeTest Resource { get; } = new(policy.Resource, resourceSlot);
+
+    /// <summary>Tests the scope as it is written. Decisions ask the <see cref="ScopeIndex"/>, which knows the answer beforehand.</summary>
     public bool Matches(in Frame frame) =>
-        _principal.Holds(frame.Principal, frame) && _action.Holds(frame.Action, frame) && _resource.Holds(frame.Resource, frame);
+        Principal.Holds(frame.Principal, frame) && Action.Holds(frame.Action, frame) && Resource.Holds(frame.Resource, frame);
+}
 
-    private readonly struct Test(ScopeConstraint constraint, EntityUid? slot)
+/// <summary>What a scope asks of the principal, the action or the resource.</summary>
+internal sealed class ScopeTest(ScopeConstraint constraint, EntityUid? slot)
+{
+    public ScopeOperator Operator { get; } = constraint.Operator;
+
+    /// <summary>The type of <c>is</c>.</summary>
+    public string? Type { get; } = constraint.Type;
+
+    /// <summary>The entity compared with, or the several of <c>action in [..]</c>.</summary>
+    public EntityUid[] Entities { get; } = slot is null ? [.. constraint.Entities ?? []] : [slot];
+
+    public bool Holds(EntityUid uid, in Frame frame) => Operator switch
     {
-        private readonly ScopeOperator _operator = constraint.Operator;
-        private readonly string? _type = constraint.Type;
-        private readonly EntityUid[] _entities = slot is null ? [.. constraint.Entities ?? []] : [slot];
+        ScopeOperator.Any => true,
+        ScopeOperator.Equal => uid.Equals(Entities[0]),
+        ScopeOperator.Is => IsOfType(uid),
+        ScopeOperator.In or ScopeOperator.InAny => IsInAny(uid, frame),
+        ScopeOperator.IsIn => IsOfType(uid) && IsInAny(uid, frame),
+        _ => false,
+    };
 
-        public bool Holds(EntityUid uid, in Frame frame) => _operator switch
+    private bool IsOfType(EntityUid uid) => string.Equals(uid.Type, Type, StringComparison.Ordinal);
+
+    private bool IsInAny(EntityUid uid, in Frame frame)
+    {
+        foreach (var group in Entities)
         {
-            ScopeOperator.Any => true,
-            ScopeOperator.Equal => uid.Equals(_entities[0]),
-            ScopeOperator.Is => IsOfType(uid),
-            ScopeOperator.In or ScopeOperator.InAny => IsInAny(uid, frame),
-            ScopeOperator.IsIn => IsOfType(uid) && IsInAny(uid, frame),
-            _ => false,
-        };
-
-        private bool IsOfType(EntityUid uid) => string.Equals(uid.Type, _type, StringComparison.Ordinal);
-
-        private bool IsInAny(EntityUid uid, in Frame frame)
-        {
-            foreach (var group in _entities)
+            if (frame.IsMember(uid, group))
             {
-                if (frame.IsMember(uid, group))
-                {
-                    return true;
-                }
+                return true;
             }
-
-            return false;
         }
+
+        return false;
     }
 }

@@ -6,12 +6,11 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Immutable, compiled, and safe to share between threads.</remarks>
 public sealed class Policy
 {
-    private readonly CompiledScope _scope;
     private readonly Template _body;
 
     internal Policy(string id, Template body, CompiledScope scope, bool isLinked)
     {
-        (Id, _body, _scope) = (id, body, scope);
+        (Id, _body, Scope) = (id, body, scope);
         TemplateId = isLinked ? body.Id : null;
     }
 
@@ -54,10 +53,10 @@ public sealed class Policy
 
     internal IReadOnlyList<Condition> Conditions => _body.Syntax.Conditions;
 
-    internal bool MatchesScope(in Frame frame) => _scope.Matches(frame);
+    internal CompiledScope Scope { get; }
 
-    /// <summary>Scope first, which cannot fail; then the conditions in order.</summary>
-    internal Truth Evaluate(ref Frame frame) => _scope.Matches(frame) ? _body.EvaluateConditions(ref frame) : Truth.False;
+    /// <summary>Evaluates the conditions in order, for a request that the scope fits.</summary>
+    internal Truth EvaluateConditions(ref Frame frame) => _body.EvaluateConditions(ref frame);
 }
 
 /// <summary>A policy with slots, to be linked; or the body of a static policy, which is a template without slots.</summary>

@@ -11,6 +11,7 @@ public sealed class PolicySet
     internal PolicySet(ImmutableArray<Policy> policies, ImmutableArray<Template> templates)
     {
         (Policies, Templates) = (policies, templates);
+        Scopes = new ScopeIndex([.. policies.Select(p => p.Scope)]);
     }
 
     /// <summary>The set without policies, which denies everything.</summary>
@@ -21,6 +22,8 @@ public sealed class PolicySet
 
     /// <summary>The templates in the order they were added. By themselves they decide nothing.</summary>
     public ImmutableArray<Template> Templates { get; }
+
+    internal ScopeIndex Scopes { get; }
 
     /// <summary>Parses one text. The policies are called <c>policy0</c>, <c>policy1</c>, … by their place in it, templates counted too.</summary>
     /// <returns>False with the first fault of every policy that has one.</returns>

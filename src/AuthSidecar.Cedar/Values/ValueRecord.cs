@@ -13,7 +13,7 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     // Made when it is asked for: most records are never put into a set. Zero: not yet; to make it twice does no harm.
     private int _hash;
 
-    private ValueRecord(KeyValuePair<string, Value>[] sortedFields) => _fields = sortedFields;
+    internal ValueRecord(KeyValuePair<string, Value>[] sortedFields) => _fields = sortedFields;
 
     /// <summary>The record without attributes.</summary>
     public static readonly ValueRecord Empty = new([]);
@@ -30,26 +30,19 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
         [NotNullWhen(true)] out ValueRecord? record,
         [NotNullWhen(false)] out string? duplicate)
     {
-        record = null;
         duplicate = null;
-        if (fields.IsEmpty)
+        var builder = new ValueRecordBuilder(fields.Length);
+        foreach (ref readonly var field in fields)
         {
-            record = Empty;
-            return true;
-        }
-
-        var sorted = fields.ToArray();
-        Array.Sort(sorted, static (a, b) => string.CompareOrdinal(a.Key, b.Key));
-        for (var i = 1; i < sorted.Length; i++)
-        {
-            if (string.Equals(sorted[i].Key, sorted[i - 1].Key, StringComparison.Ordinal))
+            if (!builder.TryAdd(field.Key, field.Value))
             {
-                duplicate = sorted[i].Key;
+                record = null;
+                duplicate = field.Key;
                 return false;
             }
         }
 
-        record = new ValueRecord(sorted);
+        record = builder.ToRecord();
         return true;
     }
 
@@ -128,4 +121,63 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     /// <summary>The record as a Cedar expression.</summary>
     public override string ToString() =>
         new StringBuilder("{").AppendJoin(", ", _fields.Select(f => $"{StringLiteral.Quote(f.Key)}: {f.Value}")).Append('}').ToString();
+}
+
+/// <summary>Collects the attributes of a record, without copying them once more in the end.</summary>
+/// <remarks>Not safe to share between threads, nor to copy.</remarks>
+/// <param name="capacity">How many attributes there will be; more are taken too.</param>
+public ref struct ValueRecordBuilder(int capacity)
+{
+    private KeyValuePair<string, Value>[] _fields = capacity == 0 ? [] : new KeyValuePair<string, Value>[capacity];
+    private int _count;
+
+    /// <summary>Adds an attribute.</summary>
+    /// <exception cref="ArgumentException">The name is there already.</exception>
+    public void Add(string name, Value value)
+    {
+        if (!TryAdd(name, value))
+        {
+            throw new ArgumentException($"the attribute `{name}` occurs twice", nameof(name));
+        }
+    }
+
+    /// <summary>Adds an attribute in its place by ordinal order: they are few, and often in order already.</summary>
+    /// <returns>False when the name is there already; then nothing is added.</returns>
+    public bool TryAdd(string name, Value value)
+    {
+        var at = _count;
+        if (_count > 0 && string.CompareOrdinal(_fields[_count - 1].Key, name) >= 0)
+        {
+            at = _fields.AsSpan(0, _count).BinarySearch(new ByName(name));
+            if (at >= 0)
+            {
+                return false;
+            }
+
+            at = ~at;
+        }
+
+        if (_count == _fields.Length)
+        {
+            Array.Resize(ref _fields, Math.Max(4, _count * 2));
+        }
+
+        _fields.AsSpan(at, _count - at).CopyTo(_fields.AsSpan(at + 1));
+        _fields[at] = new(name, value);
+        _count++;
+        return true;
+    }
+
+    /// <summary>Makes the record. The builder is empty afterwards.</summary>
+    public ValueRecord ToRecord()
+    {
+        var fields = _count == _fields.Length ? _fields : _fields[.._count];
+        (_fields, _count) = ([], 0);
+        return fields.Length == 0 ? ValueRecord.Empty : new ValueRecord(fields);
+    }
+
+    private readonly struct ByName(string name) : IComparable<KeyValuePair<string, Value>>
+    {
+        public int CompareTo(KeyValuePair<string, Value> other) => string.CompareOrdinal(name, other.Key);
+    }
 }
