@@ -1,7 +1,6 @@
 using System.Collections.Frozen;
 using AuthSidecar.Cedar;
 using AuthSidecar.Risk;
-using MaxMind.Db;
 
 namespace AuthSidecar.Sync.Bundles;
 
@@ -185,9 +184,9 @@ internal sealed record RiskFile
 
         try
         {
-            return new GeoDatabase(new Reader(new MemoryStream(bytes)));
+            return Risk.GeoDatabase.Open(bytes);
         }
-        catch (InvalidDatabaseException)
+        catch (InvalidDataException)
         {
             fail($"`{GeoDatabase}` is not a GeoIP database");
             return null;
