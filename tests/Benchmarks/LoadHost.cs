@@ -36,9 +36,7 @@ internal static class LoadHost
     {
         using var channel = SidecarClient.Connect($"http://127.0.0.1:{port}");
         var client = new AuthSidecarService.AuthSidecarServiceClient(channel);
-        var byPrincipal = Check(r => r.Principal = new EntityUid { Type = "User", Id = "alice" });
-        var byToken = Check(r => r.Token = File.ReadAllText(sample.TokenFileOf("alice")).Trim());
-        foreach (var (name, request) in new[] { ("principal", byPrincipal), ("token", byToken) })
+        foreach (var (name, request) in new[] { ("principal", SampleRequests.CheckPrincipal()), ("token", SampleRequests.CheckToken(sample)) })
         {
             CheckPermissionResponse response;
             do
@@ -55,7 +53,7 @@ internal static class LoadHost
             Write($"check-{name}", request);
         }
 
-        var validate = new ValidateTokenRequest { Token = byToken.Token };
+        var validate = SampleRequests.ValidateToken(sample);
         if (!(await client.ValidateTokenAsync(validate)).Valid)
         {
             throw new InvalidOperationException("expected a valid token");
@@ -73,26 +71,6 @@ internal static class LoadHost
             message.WriteTo(frame.AsSpan(5));
             File.WriteAllBytes(Path.Combine(folder, $"{name}.grpc"), frame);
         }
-    }
-
-    /// <summary>May alice update a document of hers, which the caller describes?</summary>
-    private static CheckPermissionRequest Check(Action<CheckPermissionRequest> subject)
-    {
-        var request = new CheckPermissionRequest
-        {
-            Action = new EntityUid { Id = "update" },
-            Resource = new Entity
-            {
-                Uid = new EntityUid { Type = "Document", Id = "draft" },
-                Attributes =
-                {
-                    ["tenant"] = new AuthSidecar.V1.Value { String = "acme" },
-                    ["owner"] = new AuthSidecar.V1.Value { Entity = new EntityUid { Type = "User", Id = "alice" } },
-                },
-            },
-        };
-        subject(request);
-        return request;
     }
 
     private sealed class EmptyService;

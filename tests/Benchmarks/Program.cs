@@ -4,7 +4,8 @@ return args switch
 {
     // The host of load.sh: a whole sidecar with the sample's bundle, and an empty call beside the real ones.
     ["host", var folder, var port] => await LoadHost.RunAsync(folder, int.Parse(port, System.Globalization.CultureInfo.InvariantCulture)),
-    // Where the time of a check goes; in a folder that load.sh has written its requests to.
-    ["parts", var folder] => await Parts.RunAsync(folder),
+    // Where the time of a check goes.
+    ["parts", var folder] => await Parts.RunAsync(folder, ""),
+    ["parts", var folder, var filter] => await Parts.RunAsync(folder, filter),
     _ => 2,
 };

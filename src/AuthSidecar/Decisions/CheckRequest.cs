@@ -1,6 +1,7 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
+using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Decisions;
@@ -19,14 +20,17 @@ internal sealed record CheckRequest
     public required EntityUid Resource { get; init; }
 
     /// <summary>The resource and other entities that the request brings along.</summary>
-    public IReadOnlyList<GivenEntity> Entities { get; init; } = [];
+    public GivenEntity[] Entities { get; init; } = [];
 
     /// <summary>What the caller knows of the request; without the names that are ours.</summary>
-    public IReadOnlyList<KeyValuePair<string, Value>> Context { get; init; } = [];
+    public ValueRecord Context { get; init; } = ValueRecord.Empty;
 
     public RiskSignals? RiskSignals { get; init; }
 
     public Secret MfaProof { get; init; }
 
     public bool Explain { get; init; }
+
+    /// <summary>To be answered from this revision or a later one; the default: from whichever there is.</summary>
+    public Revision AtLeast { get; init; }
 }

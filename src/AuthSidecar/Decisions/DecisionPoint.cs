@@ -48,8 +48,12 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
         var cedarRequest = new Request(principal.Uid, request.Action, request.Resource, context);
         var rules = snapshot.Policies.Value;
         var response = Authorizer.IsAuthorized(rules.Policies, entities, cedarRequest);
-        return Judge(response, rules) with
+        var (outcome, reason) = Judge(response, rules);
+        return new CheckAnswer
         {
+            Outcome = outcome,
+            Reason = reason,
+            DeterminingPolicies = reason is Reason.ForbidErred ? [] : response.Reasons,
             MfaProofError = request.MfaProof.IsEmpty ? TokenError.None : proof.Error,
             PolicyErrors = response.Errors,
             Rules = rules,
@@ -69,19 +73,17 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
         proof.IsEmpty ? TokenResult.Reject(TokenError.Missing) : proofs.Validate(proof, principal, sessionId, now);
 
     /// <summary>What Cedar's answer means for the caller. Cedar knows allow and deny; we add what would turn a deny.</summary>
-    internal static CheckAnswer Judge(Response response, PolicyRules rules)
+    internal static (Outcome Outcome, Reason Reason) Judge(Response response, PolicyRules rules)
     {
         if (rules.IsStrict && HasErringForbid(response))
         {
             // It may well have forbidden: nobody knows, and so nobody is let in.
-            return new CheckAnswer { Reason = Reason.ForbidErred };
+            return (Outcome.Deny, Reason.ForbidErred);
         }
 
         if (response.SatisfiedForbids.IsEmpty)
         {
-            return response.Decision == Cedar.Decision.Allow
-                ? new CheckAnswer { Outcome = Outcome.Allow, Reason = Reason.Permitted, DeterminingPolicies = response.SatisfiedPermits }
-                : new CheckAnswer { Reason = Reason.NotPermitted };
+            return response.Decision == Cedar.Decision.Allow ? (Outcome.Allow, Reason.Permitted) : (Outcome.Deny, Reason.NotPermitted);
         }
 
         var stepUpIsEnough = !response.SatisfiedPermits.IsEmpty;
@@ -90,12 +92,7 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
             stepUpIsEnough &= rules.AnnotationsOf(forbid).StepUpMethod is not null;
         }
 
-        return new CheckAnswer
-        {
-            Outcome = stepUpIsEnough ? Outcome.StepUp : Outcome.Deny,
-            Reason = stepUpIsEnough ? Reason.StepUpRequired : Reason.Forbidden,
-            DeterminingPolicies = response.SatisfiedForbids,
-        };
+        return stepUpIsEnough ? (Outcome.StepUp, Reason.StepUpRequired) : (Outcome.Deny, Reason.Forbidden);
     }
 
     private static bool HasErringForbid(Response response)

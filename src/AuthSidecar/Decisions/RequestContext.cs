@@ -18,26 +18,31 @@ internal static class RequestContext
     public static bool IsReserved(string name) => name is Now or Token or Risk;
 
     public static ValueRecord Create(
-        IReadOnlyList<KeyValuePair<string, Value>> given,
+        ValueRecord given,
         VerifiedToken? token,
         VerifiedToken? mfaProof,
         RiskAssessment? risk,
         DateTimeOffset now)
     {
-        var fields = new List<KeyValuePair<string, Value>>(given.Count + 3);
-        fields.AddRange(given);
-        fields.Add(new(Now, Value.Of(new Instant(now.ToUnixTimeMilliseconds()))));
-        if (token is not null || mfaProof is not null)
+        var hasToken = token is not null || mfaProof is not null;
+        var fields = new ValueRecordBuilder(given.Count + 1 + (hasToken ? 1 : 0) + (risk is null ? 0 : 1));
+        foreach (ref readonly var field in given.Fields)
         {
-            fields.Add(new(Token, Value.Of(token is not null && mfaProof is null ? TokenFacts.Of(token).Context : TokenRecord(token, mfaProof))));
+            fields.Add(field.Key, field.Value);
+        }
+
+        fields.Add(Now, Value.Of(new Instant(now.ToUnixTimeMilliseconds())));
+        if (hasToken)
+        {
+            fields.Add(Token, Value.Of(token is not null && mfaProof is null ? TokenFacts.Of(token).Context : TokenRecord(token, mfaProof)));
         }
 
         if (risk is not null)
         {
-            fields.Add(new(Risk, Value.Of(RiskRecord(risk))));
+            fields.Add(Risk, Value.Of(RiskRecord(risk)));
         }
 
-        return ValueRecord.Create([.. fields]);
+        return fields.ToRecord();
     }
 
     /// <summary>The proof is the later and stronger authentication: its methods add to the token's, its class and time replace them.</summary>

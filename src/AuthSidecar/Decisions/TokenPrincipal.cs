@@ -46,7 +46,7 @@ internal static class TokenPrincipal
         _ => default,
     };
 
-    private static List<EntityUid> ParentsOf(JsonElement claims, PrincipalMapping mapping)
+    private static EntityUid[] ParentsOf(JsonElement claims, PrincipalMapping mapping)
     {
         var parents = new List<EntityUid>();
         foreach (var (claim, type) in mapping.Parents)
@@ -60,6 +60,6 @@ internal static class TokenPrincipal
             parents.AddRange(ids.Where(id => id.ValueKind == JsonValueKind.String).Select(id => new EntityUid(type, id.GetString()!)));
         }
 
-        return parents;
+        return [.. parents];
     }
 }

@@ -4,7 +4,10 @@ using AuthSidecar.Cedar;
 namespace AuthSidecar.Policies;
 
 /// <summary>An entity that a request or a token brings along.</summary>
-internal sealed record GivenEntity(EntityUid Uid, ValueRecord Attributes, IReadOnlyList<EntityUid> Parents);
+internal sealed record GivenEntity(EntityUid Uid, ValueRecord Attributes, EntityUid[] Parents)
+{
+    public bool SaysNothing => Attributes.Count == 0 && Parents.Length == 0;
+}
 
 /// <summary>The entities of one request laid over those of the snapshot.</summary>
 /// <remarks>
@@ -22,10 +25,14 @@ internal sealed record GivenEntity(EntityUid Uid, ValueRecord Attributes, IReadO
 /// </remarks>
 internal sealed class EntityOverlay : IEntitySource
 {
-    private readonly EntityStore _store;
-    private readonly List<Entity> _laidOver = [];
+    /// <summary>The most entities that a request may bring along.</summary>
+    public const int MaxGiven = 65;
 
-    private EntityOverlay(EntityStore store) => _store = store;
+    private readonly EntityStore _store;
+    private readonly Entity[] _laidOver;
+    private int _count;
+
+    private EntityOverlay(EntityStore store, int capacity) => (_store, _laidOver) = (store, new Entity[capacity]);
 
     /// <summary>Lays the entities over, or tells the contradiction.</summary>
     /// <param name="store">The snapshot's entities.</param>
@@ -36,26 +43,33 @@ internal sealed class EntityOverlay : IEntitySource
     public static bool TryCreate(
         EntityStore store,
         GivenEntity principal,
-        IReadOnlyList<GivenEntity> given,
+        GivenEntity[] given,
         [NotNullWhen(true)] out IEntitySource? entities,
         [NotNullWhen(false)] out string? conflict)
     {
-        var overlay = new EntityOverlay(store);
+        conflict = null;
+        entities = store;
+        if (given.Length == 0 && principal.SaysNothing)
+        {
+            return true;
+        }
+
+        var overlay = new EntityOverlay(store, given.Length + 1);
         conflict = overlay.AddAll(given, principal.Uid);
-        entities = null;
         if (conflict is not null)
         {
+            entities = null;
             return false;
         }
 
         overlay.AddPrincipal(principal);
-        entities = overlay._laidOver.Count == 0 ? store : overlay;
+        entities = overlay._count == 0 ? store : overlay;
         return true;
     }
 
     public bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity)
     {
-        foreach (var candidate in _laidOver)
+        foreach (var candidate in _laidOver.AsSpan(0, _count))
         {
             if (candidate.Uid.Equals(uid))
             {
@@ -67,13 +81,13 @@ internal sealed class EntityOverlay : IEntitySource
         return _store.TryGetEntity(uid, out entity);
     }
 
-    private string? AddAll(IReadOnlyList<GivenEntity> given, EntityUid principal)
+    private string? AddAll(GivenEntity[] given, EntityUid principal)
     {
-        for (var i = 0; i < given.Count; i++)
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(given.Length, MaxGiven);
+        for (var i = 0; i < given.Length; i++)
         {
             var uid = given[i].Uid;
-            var saysNothing = given[i].Attributes.Count == 0 && given[i].Parents.Count == 0;
-            if (uid.Equals(principal) && !saysNothing)
+            if (uid.Equals(principal) && !given[i].SaysNothing)
             {
                 return $"the request describes its own principal `{uid}`";
             }
@@ -92,10 +106,10 @@ internal sealed class EntityOverlay : IEntitySource
             }
         }
 
-        var done = new bool[given.Count];
-        for (var i = 0; i < given.Count; i++)
+        Span<bool> done = stackalloc bool[MaxGiven];
+        for (var i = 0; i < given.Length; i++)
         {
-            if (Add(given, i, done, given.Count) is { } conflict)
+            if (Add(given, i, done, given.Length) is { } conflict)
             {
                 return conflict;
             }
@@ -105,7 +119,7 @@ internal sealed class EntityOverlay : IEntitySource
     }
 
     /// <summary>Adds an entity after those of its parents that are given too. <paramref name="depthLeft"/> runs out in a cycle, and only there.</summary>
-    private string? Add(IReadOnlyList<GivenEntity> given, int index, bool[] done, int depthLeft)
+    private string? Add(GivenEntity[] given, int index, Span<bool> done, int depthLeft)
     {
         if (done[index])
         {
@@ -126,7 +140,7 @@ internal sealed class EntityOverlay : IEntitySource
 
         foreach (var parent in entity.Parents)
         {
-            for (var i = 0; i < given.Count; i++)
+            for (var i = 0; i < given.Length; i++)
             {
                 if (given[i].Uid.Equals(parent) && (i == index ? $"the request makes `{parent}` a member of itself" : Add(given, i, done, depthLeft - 1)) is { } conflict)
                 {
@@ -136,7 +150,7 @@ internal sealed class EntityOverlay : IEntitySource
         }
 
         done[index] = true;
-        _laidOver.Add(Entity.CreateOver(this, entity.Uid, entity.Attributes, ValueRecord.Empty, [.. entity.Parents]));
+        LayOver(Entity.CreateOver(this, entity.Uid, entity.Attributes, ValueRecord.Empty, entity.Parents));
         return null;
     }
 
@@ -165,7 +179,7 @@ internal sealed class EntityOverlay : IEntitySource
 
         if (added > 0)
         {
-            _laidOver.Add(WithMissingAttributes(known, given.Attributes));
+            LayOver(WithMissingAttributes(known, given.Attributes));
         }
 
         return null;
@@ -175,10 +189,10 @@ internal sealed class EntityOverlay : IEntitySource
     {
         if (!_store.TryGetEntity(principal.Uid, out var known))
         {
-            if (principal.Attributes.Count > 0 || principal.Parents.Count > 0)
+            if (!principal.SaysNothing)
             {
                 // Over the store, not over the request: the groups of a principal are none of the request's business.
-                _laidOver.Add(Entity.CreateOver(_store, principal.Uid, principal.Attributes, ValueRecord.Empty, [.. principal.Parents]));
+                LayOver(Entity.CreateOver(_store, principal.Uid, principal.Attributes, ValueRecord.Empty, principal.Parents));
             }
 
             return;
@@ -188,11 +202,13 @@ internal sealed class EntityOverlay : IEntitySource
         {
             if (!known.Attributes.TryGet(name, out _))
             {
-                _laidOver.Add(WithMissingAttributes(known, principal.Attributes));
+                LayOver(WithMissingAttributes(known, principal.Attributes));
                 return;
             }
         }
     }
+
+    private void LayOver(Entity entity) => _laidOver[_count++] = entity;
 
     private Entity WithMissingAttributes(Entity known, ValueRecord given)
     {

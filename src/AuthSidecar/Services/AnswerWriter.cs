@@ -5,25 +5,55 @@ using AuthSidecar.Mfa;
 using AuthSidecar.Risk;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Wire = AuthSidecar.V1;
 
 namespace AuthSidecar.Services;
 
+/// <summary>How old each type of resource is that an answer rests on. Those with a revision of 0 are left out.</summary>
+internal readonly record struct AnswerFreshness(
+    TimeSpan Age,
+    Revision Policies = default,
+    Revision Entities = default,
+    Revision Keys = default,
+    Revision Revocations = default,
+    Revision Factors = default,
+    Revision Risk = default);
+
+/// <summary>The message of an answer, written.</summary>
+internal sealed record Answer(byte[] Bytes);
+
 /// <summary>Writes answers onto the wire. Every switch names what it knows; anything else becomes unspecified, which denies.</summary>
+/// <remarks>
+/// What every answer has is written as bytes; what is rare, such as a risk assessment, as the same fields of a generated message: to a
+/// reader it makes no difference where in a message a field stands, nor who wrote it.
+/// </remarks>
 internal static class AnswerWriter
 {
-    // A policy looks the same in every answer. What is in here is only ever serialized.
-    private static readonly ConditionalWeakTable<Cedar.Policy, Wire.DeterminingPolicy> DeterminingPolicies = [];
+    // What looks the same in every answer is written once.
+    private static readonly ConditionalWeakTable<Cedar.Policy, byte[]> DeterminingPolicies = [];
+    private static readonly ConditionalWeakTable<VerifiedToken, byte[]> ValidTokens = [];
 
-    public static Wire.ValidateTokenResponse Write(TokenResult result, Wire.Freshness freshness)
+    public static Answer Write(TokenResult result, in AnswerFreshness freshness)
     {
-        if (!result.IsValid)
+        var writer = new MessageWriter();
+        if (result.IsValid)
         {
-            return new Wire.ValidateTokenResponse { Reason = Write(result.Error), Detail = result.Detail ?? "", Freshness = freshness };
+            writer.Fields(ValidTokens.GetValue(result.Token, WriteValid));
+        }
+        else
+        {
+            writer.Varint(2, (ulong)Write(result.Error));
+            writer.Text(3, result.Detail ?? "");
         }
 
-        var token = result.Token;
+        WriteFreshness(ref writer, 12, freshness);
+        return new Answer(writer.ToArray());
+    }
+
+    private static byte[] WriteValid(VerifiedToken token)
+    {
         var response = new Wire.ValidateTokenResponse
         {
             Valid = true,
@@ -34,46 +64,66 @@ internal static class AnswerWriter
             Kind = Wire.TokenKind.Access,
             ExpiresAt = new Timestamp { Seconds = token.ExpiresAt },
             TokenId = token.TokenId ?? "",
-            Freshness = freshness,
         };
         response.Scopes.Add(token.Scopes);
-        return response;
+        return response.ToByteArray();
     }
 
-    public static Wire.CheckPermissionResponse Write(CheckAnswer answer, Wire.Freshness freshness, DateTimeOffset now)
+    public static Answer Write(CheckAnswer answer, Guid decisionId, in AnswerFreshness freshness)
     {
-        var response = new Wire.CheckPermissionResponse
-        {
-            Decision = Write(answer.Outcome),
-            DecisionId = DecisionId.Create(now),
-            Reason = Write(answer.Reason),
-            Detail = answer.Detail ?? "",
-            TokenRejection = Write(answer.TokenError),
-            MfaProofRejection = Write(answer.MfaProofError),
-            Freshness = freshness,
-        };
+        var writer = new MessageWriter();
+        WriteCheck(ref writer, answer, decisionId, freshness);
+        return new Answer(writer.ToArray());
+    }
+
+    /// <summary>Adds an answer to those of a batch.</summary>
+    public static void WriteResult(ref MessageWriter batch, CheckAnswer answer, Guid decisionId, in AnswerFreshness freshness)
+    {
+        var result = batch.Begin(1);
+        WriteCheck(ref batch, answer, decisionId, freshness);
+        batch.End(result);
+    }
+
+    private static void WriteCheck(ref MessageWriter writer, CheckAnswer answer, Guid decisionId, in AnswerFreshness freshness)
+    {
+        Span<byte> id = stackalloc byte[36];
+        decisionId.TryFormat(id, out _);
+        writer.Varint(1, (ulong)Write(answer.Outcome));
+        writer.Bytes(2, id);
+        writer.Varint(3, (ulong)Write(answer.Reason));
+        writer.Text(4, answer.Detail ?? "");
+        writer.Varint(9, (ulong)Write(answer.TokenError));
+        writer.Varint(10, (ulong)Write(answer.MfaProofError));
         foreach (var policy in answer.DeterminingPolicies)
         {
-            response.DeterminingPolicies.Add(DeterminingPolicies.GetValue(policy, WriteDetermining));
+            writer.Bytes(5, DeterminingPolicies.GetValue(policy, WriteDetermining));
             foreach (var (name, value) in answer.Rules!.AnnotationsOf(policy).Obligations)
             {
-                response.Obligations.Add(new Wire.Obligation { Name = name, Value = value, PolicyId = policy.Id });
+                var obligation = writer.Begin(7);
+                writer.Text(1, name);
+                writer.Text(2, value);
+                writer.Text(3, policy.Id);
+                writer.End(obligation);
             }
         }
 
+        WriteFreshness(ref writer, 12, freshness);
+        if (answer.Outcome == Outcome.StepUp || !answer.PolicyErrors.IsEmpty || answer.Risk is not null || !answer.Explanation.IsEmpty)
+        {
+            writer.Fields(WriteRare(answer));
+        }
+    }
+
+    private static Wire.CheckPermissionResponse WriteRare(CheckAnswer answer)
+    {
+        var response = new Wire.CheckPermissionResponse
+        {
+            StepUp = answer.Outcome == Outcome.StepUp ? WriteStepUp(answer) : null,
+            Risk = answer.Risk is { } risk ? Write(risk) : null,
+        };
         foreach (var error in answer.PolicyErrors)
         {
             response.PolicyErrors.Add(Write(error));
-        }
-
-        if (answer.Outcome == Outcome.StepUp)
-        {
-            response.StepUp = WriteStepUp(answer);
-        }
-
-        if (answer.Risk is { } risk)
-        {
-            response.Risk = Write(risk);
         }
 
         foreach (var trace in answer.Explanation)
@@ -84,31 +134,62 @@ internal static class AnswerWriter
         return response;
     }
 
-    public static Wire.EvaluateRiskResponse Write(RiskAssessment assessment, Wire.Freshness freshness) =>
-        new() { Assessment = Write(assessment), Freshness = freshness };
-
-    public static Wire.VerifyMfaResponse Write(in MfaResult result, Wire.Freshness freshness) => new()
+    public static Answer Write(RiskAssessment assessment, in AnswerFreshness freshness)
     {
-        Verified = result.IsVerified,
-        Reason = result.Error switch
+        var writer = new MessageWriter();
+        writer.Fields(new Wire.EvaluateRiskResponse { Assessment = Write(assessment) });
+        WriteFreshness(ref writer, 2, freshness);
+        return new Answer(writer.ToArray());
+    }
+
+    public static Answer Write(in MfaResult result, in AnswerFreshness freshness)
+    {
+        var writer = new MessageWriter();
+        writer.Fields(new Wire.VerifyMfaResponse
         {
-            MfaError.FactorUnknown => Wire.MfaRejection.FactorUnknown,
-            MfaError.CodeWrong => Wire.MfaRejection.CodeWrong,
-            MfaError.CodeUsed => Wire.MfaRejection.CodeUsed,
-            MfaError.Locked => Wire.MfaRejection.Locked,
-            _ => Wire.MfaRejection.Unspecified,
-        },
-        AttemptsLeft = (uint)result.AttemptsLeft,
-        LockedUntil = result.LockedUntil is { } until && !result.IsVerified ? Timestamp.FromDateTimeOffset(until) : null,
-        Proof = result.Proof.Reveal(),
-        ProofExpiresAt = result.IsVerified ? Timestamp.FromDateTimeOffset(result.ProofExpiresAt) : null,
-        Freshness = freshness,
-    };
+            Verified = result.IsVerified,
+            Reason = result.Error switch
+            {
+                MfaError.FactorUnknown => Wire.MfaRejection.FactorUnknown,
+                MfaError.CodeWrong => Wire.MfaRejection.CodeWrong,
+                MfaError.CodeUsed => Wire.MfaRejection.CodeUsed,
+                MfaError.Locked => Wire.MfaRejection.Locked,
+                _ => Wire.MfaRejection.Unspecified,
+            },
+            AttemptsLeft = (uint)result.AttemptsLeft,
+            LockedUntil = result.LockedUntil is { } until && !result.IsVerified ? Timestamp.FromDateTimeOffset(until) : null,
+            Proof = result.Proof.Reveal(),
+            ProofExpiresAt = result.IsVerified ? Timestamp.FromDateTimeOffset(result.ProofExpiresAt) : null,
+        });
+        WriteFreshness(ref writer, 7, freshness);
+        return new Answer(writer.ToArray());
+    }
 
-    public static Wire.ResourceFreshness WriteFreshness(Revision revision, TimeSpan age) =>
-        new() { Revision = revision.Number, AgeMs = (ulong)age.TotalMilliseconds };
+    private static void WriteFreshness(ref MessageWriter writer, int field, in AnswerFreshness freshness)
+    {
+        var ageMs = (ulong)freshness.Age.TotalMilliseconds;
+        var start = writer.Begin(field);
+        WriteResource(ref writer, 1, freshness.Policies, ageMs);
+        WriteResource(ref writer, 2, freshness.Entities, ageMs);
+        WriteResource(ref writer, 3, freshness.Keys, ageMs);
+        WriteResource(ref writer, 4, freshness.Revocations, ageMs);
+        WriteResource(ref writer, 5, freshness.Factors, ageMs);
+        WriteResource(ref writer, 6, freshness.Risk, ageMs);
+        writer.End(start);
+    }
 
-    private static Wire.DeterminingPolicy WriteDetermining(Cedar.Policy policy)
+    private static void WriteResource(ref MessageWriter writer, int field, Revision revision, ulong ageMs)
+    {
+        if (revision.Number > 0)
+        {
+            var start = writer.Begin(field);
+            writer.Varint(1, revision.Number);
+            writer.Varint(2, ageMs);
+            writer.End(start);
+        }
+    }
+
+    private static byte[] WriteDetermining(Cedar.Policy policy)
     {
         var determining = new Wire.DeterminingPolicy { PolicyId = policy.Id, Effect = Write(policy.Effect) };
         foreach (var (key, text) in policy.Annotations)
@@ -116,7 +197,7 @@ internal static class AnswerWriter
             determining.Annotations.Add(key, text ?? "");
         }
 
-        return determining;
+        return determining.ToByteArray();
     }
 
     private static Wire.StepUp WriteStepUp(CheckAnswer answer)

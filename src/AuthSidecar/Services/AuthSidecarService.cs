@@ -3,7 +3,6 @@ using AuthSidecar.Mfa;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 using Grpc.Core;
-using Wire = AuthSidecar.V1;
 
 namespace AuthSidecar.Services;
 
@@ -16,42 +15,89 @@ internal sealed partial class AuthSidecarService(
     TimeProvider time,
     ILogger<AuthSidecarService> logger)
 {
-    public async Task<Wire.ValidateTokenResponse> ValidateToken(Wire.ValidateTokenRequest request, ServerCallContext context)
+    // The common case has its snapshot at hand, and then nothing of a call is asynchronous.
+
+    public Task<Answer> ValidateToken(ValidationRequest request, ServerCallContext context) => request.AtLeast == default
+        ? Task.FromResult(Validate(request, Current, context))
+        : AwaitSnapshot(request, request.AtLeast, context, Validate);
+
+    public Task<Answer> CheckPermission(CheckRequest request, ServerCallContext context) => request.AtLeast == default
+        ? Task.FromResult(Check(request, Current, context))
+        : AwaitSnapshot(request, request.AtLeast, context, Check);
+
+    public Task<Answer> CheckPermissions(CheckBatch request, ServerCallContext context) => request.AtLeast == default
+        ? Task.FromResult(Check(request, Current, context))
+        : AwaitSnapshot(request, request.AtLeast, context, Check);
+
+    public Task<Answer> EvaluateRisk(RiskRequest request)
     {
-        var read = RequestReader.Read(request);
-        var snapshot = await SnapshotFor(request.AtLeastRevision, context);
+        var snapshot = Current;
         var now = time.GetUtcNow();
-        var result = tokens.Validate(read, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
-        return AnswerWriter.Write(result, Freshness(snapshot, now, ofToken: true));
+        var assessment = decisions.EvaluateRisk(request.Subject, request.Signals, request.Action, snapshot, now);
+        return Task.FromResult(AnswerWriter.Write(assessment, new AnswerFreshness(snapshots.Age(now), Risk: snapshot.Risk.Revision)));
     }
 
-    public Task<Wire.CheckPermissionResponse> CheckPermission(Wire.CheckPermissionRequest request, ServerCallContext context)
+    public Task<Answer> VerifyMfa(MfaRequest request)
     {
-        var read = RequestReader.Read(request);
-        // The common case has its snapshot at hand, and then nothing of the call is asynchronous.
-        return request.AtLeastRevision == 0
-            ? Task.FromResult(Check(read, Current))
-            : AwaitSnapshot(read, request.AtLeastRevision, context);
-
-        async Task<Wire.CheckPermissionResponse> AwaitSnapshot(CheckRequest check, ulong revision, ServerCallContext call) =>
-            Check(check, await SnapshotFor(revision, call));
+        var snapshot = Current;
+        var now = time.GetUtcNow();
+        try
+        {
+            var result = mfa.Verify(request, snapshot.Factors.Value, now);
+            return Task.FromResult(AnswerWriter.Write(result, new AnswerFreshness(snapshots.Age(now), Factors: snapshot.Factors.Revision)));
+        }
+        catch (IOException e)
+        {
+            Log.ClaimFailed(logger, e);
+            throw Failures.ClaimStoreUnavailable();
+        }
     }
 
-    public async Task<Wire.CheckPermissionsResponse> CheckPermissions(Wire.CheckPermissionsRequest request, ServerCallContext context)
+    private Snapshot Current => snapshots.Current ?? throw Failures.NoSnapshot();
+
+    private async Task<Answer> AwaitSnapshot<T>(T request, Revision atLeast, ServerCallContext context, Func<T, Snapshot, ServerCallContext, Answer> answer)
     {
-        var checks = RequestReader.Read(request);
-        var snapshot = await SnapshotFor(request.AtLeastRevision, context);
+        Snapshot snapshot;
+        try
+        {
+            snapshot = await snapshots.WaitForAsync(atLeast, context.CancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            throw Failures.RevisionNotReached(atLeast, snapshots.Current?.Revision ?? default);
+        }
+
+        return answer(request, snapshot, context);
+    }
+
+    private Answer Validate(ValidationRequest request, Snapshot snapshot, ServerCallContext context)
+    {
+        var now = time.GetUtcNow();
+        var result = tokens.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
+        return AnswerWriter.Write(result, new AnswerFreshness(snapshots.Age(now), Keys: snapshot.Issuers.Revision, Revocations: snapshot.Revocations.Revision));
+    }
+
+    private Answer Check(CheckRequest request, Snapshot snapshot, ServerCallContext context)
+    {
+        var now = time.GetUtcNow();
+        var answer = decisions.Check(request, snapshot, now);
+        return AnswerWriter.Write(answer, Decided(answer, snapshot, now), FreshnessOf(request, snapshot, now));
+    }
+
+    private Answer Check(CheckBatch request, Snapshot snapshot, ServerCallContext context)
+    {
         var now = time.GetUtcNow();
         var validated = new Dictionary<TokenRequest, TokenResult>(ReferenceEqualityComparer.Instance);
-        var response = new Wire.CheckPermissionsResponse();
-        foreach (var check in checks)
+        var batch = new MessageWriter();
+        foreach (var check in request.Checks)
         {
             // A batch can be long enough for its caller to lose patience.
             context.CancellationToken.ThrowIfCancellationRequested();
-            response.Results.Add(Write(decisions.Check(check, ValidateOnce(check.Token), snapshot, now), check, snapshot, now));
+            var answer = decisions.Check(check, ValidateOnce(check.Token), snapshot, now);
+            AnswerWriter.WriteResult(ref batch, answer, Decided(answer, snapshot, now), FreshnessOf(check, snapshot, now));
         }
 
-        return response;
+        return new Answer(batch.ToArray());
 
         TokenResult ValidateOnce(TokenRequest? token)
         {
@@ -70,87 +116,25 @@ internal sealed partial class AuthSidecarService(
         }
     }
 
-    public Task<Wire.EvaluateRiskResponse> EvaluateRisk(Wire.EvaluateRiskRequest request, ServerCallContext context)
+    private Guid Decided(CheckAnswer answer, Snapshot snapshot, DateTimeOffset now)
     {
-        var (subject, signals, action) = RequestReader.Read(request);
-        var snapshot = Current;
-        var now = time.GetUtcNow();
-        var assessment = decisions.EvaluateRisk(subject, signals, action, snapshot, now);
-        var freshness = new Wire.Freshness { Risk = AnswerWriter.WriteFreshness(snapshot.Risk.Revision, snapshots.Age(now)) };
-        return Task.FromResult(AnswerWriter.Write(assessment, freshness));
+        var id = DecisionId.Create(now);
+        Log.Decided(logger, id, answer.Outcome, answer.Reason, snapshot.Revision);
+        return id;
     }
 
-    public Task<Wire.VerifyMfaResponse> VerifyMfa(Wire.VerifyMfaRequest request, ServerCallContext context)
-    {
-        var read = RequestReader.Read(request);
-        var snapshot = Current;
-        var now = time.GetUtcNow();
-        try
-        {
-            var result = mfa.Verify(read, snapshot.Factors.Value, now);
-            var freshness = new Wire.Freshness { Factors = AnswerWriter.WriteFreshness(snapshot.Factors.Revision, snapshots.Age(now)) };
-            return Task.FromResult(AnswerWriter.Write(result, freshness));
-        }
-        catch (IOException e)
-        {
-            Log.ClaimFailed(logger, e);
-            throw Failures.ClaimStoreUnavailable();
-        }
-    }
-
-    private Snapshot Current => snapshots.Current ?? throw Failures.NoSnapshot();
-
-    private async ValueTask<Snapshot> SnapshotFor(ulong atLeast, ServerCallContext context)
-    {
-        if (atLeast == 0 || snapshots.Current is { } current && current.Revision.Number >= atLeast)
-        {
-            return Current;
-        }
-
-        try
-        {
-            return await snapshots.WaitForAsync(new Revision(atLeast), context.CancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            throw Failures.RevisionNotReached(atLeast, snapshots.Current?.Revision.Number ?? 0);
-        }
-    }
-
-    private Wire.CheckPermissionResponse Check(CheckRequest request, Snapshot snapshot)
-    {
-        var now = time.GetUtcNow();
-        return Write(decisions.Check(request, snapshot, now), request, snapshot, now);
-    }
-
-    private Wire.CheckPermissionResponse Write(CheckAnswer answer, CheckRequest request, Snapshot snapshot, DateTimeOffset now)
-    {
-        var freshness = Freshness(snapshot, now, request.Token is not null);
-        var age = snapshots.Age(now);
-        freshness.Policies = AnswerWriter.WriteFreshness(snapshot.Policies.Revision, age);
-        freshness.Entities = AnswerWriter.WriteFreshness(snapshot.Entities.Revision, age);
-        freshness.Risk = request.RiskSignals is null ? null : AnswerWriter.WriteFreshness(snapshot.Risk.Revision, age);
-        var response = AnswerWriter.Write(answer, freshness, now);
-        Log.Decided(logger, response.DecisionId, response.Decision, response.Reason, snapshot.Revision);
-        return response;
-    }
-
-    private Wire.Freshness Freshness(Snapshot snapshot, DateTimeOffset now, bool ofToken)
-    {
-        var age = snapshots.Age(now);
-        return ofToken
-            ? new Wire.Freshness
-            {
-                Keys = AnswerWriter.WriteFreshness(snapshot.Issuers.Revision, age),
-                Revocations = AnswerWriter.WriteFreshness(snapshot.Revocations.Revision, age),
-            }
-            : new Wire.Freshness();
-    }
+    private AnswerFreshness FreshnessOf(CheckRequest request, Snapshot snapshot, DateTimeOffset now) => new(
+        snapshots.Age(now),
+        Policies: snapshot.Policies.Revision,
+        Entities: snapshot.Entities.Revision,
+        Keys: request.Token is null ? default : snapshot.Issuers.Revision,
+        Revocations: request.Token is null ? default : snapshot.Revocations.Revision,
+        Risk: request.RiskSignals is null ? default : snapshot.Risk.Revision);
 
     private static partial class Log
     {
         [LoggerMessage(20, LogLevel.Debug, "decision {DecisionId}: {Decision}, {Reason}, at revision {Revision}", EventName = "Decided")]
-        public static partial void Decided(ILogger logger, string decisionId, Wire.Decision decision, Wire.DecisionReason reason, Revision revision);
+        public static partial void Decided(ILogger logger, Guid decisionId, Outcome decision, Reason reason, Revision revision);
 
         [LoggerMessage(21, LogLevel.Error, "the claim store failed; no second factor is accepted until it works again", EventName = "ClaimFailed")]
         public static partial void ClaimFailed(ILogger logger, Exception exception);

@@ -18,7 +18,7 @@ internal static class DecisionId
     [ThreadStatic]
     private static int _next;
 
-    public static string Create(DateTimeOffset now)
+    public static Guid Create(DateTimeOffset now)
     {
         var page = _page ??= new byte[PageBytes];
         if (_next == 0)
@@ -32,6 +32,6 @@ internal static class DecisionId
         _next = (_next + RandomBytes) % PageBytes;
         id[6] = (byte)(0x70 | (id[6] & 0x0f));
         id[8] = (byte)(0x80 | (id[8] & 0x3f));
-        return new Guid(id, bigEndian: true).ToString();
+        return new Guid(id, bigEndian: true);
     }
 }

@@ -1,3 +1,4 @@
+using AuthSidecar.Snapshots;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
@@ -30,7 +31,7 @@ internal static class Failures
     public static RpcException NoSnapshot() => Failure(
         Code.Unavailable, V1.ErrorReason.NoSnapshot, "the sidecar has no snapshot yet", new RetryInfo { RetryDelay = RetryAfter });
 
-    public static RpcException RevisionNotReached(ulong wanted, ulong current) => Failure(
+    public static RpcException RevisionNotReached(Revision wanted, Revision current) => Failure(
         Code.FailedPrecondition, V1.ErrorReason.RevisionNotReached, $"revision {wanted} was not reached in time; the sidecar has {current}");
 
     public static RpcException DeadlineExceeded() =>

@@ -121,13 +121,13 @@ public sealed class EntityOverlayTests
     private static GivenEntity Given(EntityUid uid, string? tenant, params EntityUid[] parents) =>
         new(uid, tenant is null ? ValueRecord.Empty : ValueRecord.Create([new("tenant", Value.Of(tenant))]), parents);
 
-    private static IEntitySource Lay(IReadOnlyList<GivenEntity> given)
+    private static IEntitySource Lay(GivenEntity[] given)
     {
         Assert.True(EntityOverlay.TryCreate(Store, new GivenEntity(Alice, ValueRecord.Empty, []), given, out var entities, out var conflict), conflict);
         return entities;
     }
 
-    private static string? Conflict(IReadOnlyList<GivenEntity> given, EntityUid? principal = null)
+    private static string? Conflict(GivenEntity[] given, EntityUid? principal = null)
     {
         Assert.False(EntityOverlay.TryCreate(Store, new GivenEntity(principal ?? Alice, ValueRecord.Empty, []), given, out var entities, out var conflict));
         Assert.Null(entities);

@@ -1,0 +1,262 @@
+using System.Globalization;
+using System.Text;
+using AuthSidecar.Cedar;
+using AuthSidecar.Decisions;
+using AuthSidecar.Policies;
+using AuthSidecar.Snapshots;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.Services;
+
+/// <summary>Several checks, to be answered from this revision or a later one.</summary>
+internal sealed record CheckBatch(IReadOnlyList<CheckRequest> Checks, Revision AtLeast);
+
+/// <summary>
+/// Reads CheckPermission and CheckPermissions: straight from the wire into the domain, since objects of the generated message would cost more
+/// than the decision. What is rare in a check, risk signals and proofs of possession, is left to the generated readers.
+/// </summary>
+internal readonly struct CheckReader(FieldChecks checks)
+{
+    public const int MaxChecks = 200;
+
+    // The resource is one more.
+    private const int MaxEntities = EntityOverlay.MaxGiven - 1;
+
+    private readonly ValueReader _values = new(checks);
+
+    public CheckRequest? Read(ReadOnlySpan<byte> message)
+    {
+        CheckParts defaults = default;
+        ReadParts("", message, out var parts);
+        return ReadCheck("", parts, defaults, tokens: null);
+    }
+
+    public CheckBatch? ReadBatch(ReadOnlySpan<byte> message)
+    {
+        var count = 0;
+        var atLeastRevision = 0ul;
+        Part defaultsPart = default;
+        var reader = new MessageReader(message);
+        while (reader.Next())
+        {
+            switch (reader.Tag)
+            {
+                case 1 << 3 | MessageReader.Bytes: count++; goto default;
+                case 2 << 3 | MessageReader.Bytes: _values.Take(ref defaultsPart, "defaults", reader.ReadBytes()); break;
+                case 3 << 3 | MessageReader.Varint: atLeastRevision = reader.ReadVarint(); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        if (count is 0 or > MaxChecks)
+        {
+            checks.Add("checks", $"a batch has 1 to {MaxChecks} checks, not {count.ToString(CultureInfo.InvariantCulture)}");
+            return null;
+        }
+
+        ReadParts("defaults.", defaultsPart.Bytes, out var defaults);
+        return new CheckBatch(ReadChecks(message, count, defaults), new(atLeastRevision));
+    }
+
+    private List<CheckRequest> ReadChecks(ReadOnlySpan<byte> message, int count, scoped in CheckParts defaults)
+    {
+        var tokens = new BatchTokens();
+        var read = new List<CheckRequest>(count);
+        var index = 0;
+        var reader = new MessageReader(message);
+        while (reader.Next())
+        {
+            if (reader.Tag != (1 << 3 | MessageReader.Bytes))
+            {
+                reader.Skip();
+                continue;
+            }
+
+            var at = checks.At(checks.AtIndex("checks", index++), ".");
+            ReadParts(at, reader.ReadBytes(), out var parts);
+            if (ReadCheck(at, parts, defaults, tokens) is { } check)
+            {
+                read.Add(check);
+            }
+        }
+
+        return read;
+    }
+
+    /// <summary>Where the fields of a check lie in its message.</summary>
+    private ref struct CheckParts
+    {
+        public ReadOnlySpan<byte> Message;
+        public Part Token;
+        public Part Principal;
+        public Part TokenProof;
+        public Part Action;
+        public Part Resource;
+        public Part RiskSignals;
+        public Part MfaProof;
+        public int ContextCount;
+        public int EntityCount;
+        public bool Explain;
+        public ulong AtLeastRevision;
+    }
+
+    private void ReadParts(string at, ReadOnlySpan<byte> message, out CheckParts parts)
+    {
+        parts = new CheckParts { Message = message };
+        var reader = new MessageReader(message);
+        while (reader.Next())
+        {
+            switch (reader.Tag)
+            {
+                case 1 << 3 | MessageReader.Bytes: _values.Take(ref parts.Token, checks.At(at, "token"), reader.ReadBytes()); break;
+                case 2 << 3 | MessageReader.Bytes: _values.Take(ref parts.Principal, checks.At(at, "principal"), reader.ReadBytes()); break;
+                case 3 << 3 | MessageReader.Bytes: _values.Take(ref parts.TokenProof, checks.At(at, "token_proof"), reader.ReadBytes()); break;
+                case 4 << 3 | MessageReader.Bytes: _values.Take(ref parts.Action, checks.At(at, "action"), reader.ReadBytes()); break;
+                case 5 << 3 | MessageReader.Bytes: _values.Take(ref parts.Resource, checks.At(at, "resource"), reader.ReadBytes()); break;
+                case 6 << 3 | MessageReader.Bytes: parts.ContextCount++; goto default;
+                case 7 << 3 | MessageReader.Bytes: parts.EntityCount++; goto default;
+                case 8 << 3 | MessageReader.Bytes: _values.Take(ref parts.RiskSignals, checks.At(at, "risk_signals"), reader.ReadBytes()); break;
+                case 9 << 3 | MessageReader.Bytes: _values.Take(ref parts.MfaProof, checks.At(at, "mfa_proof"), reader.ReadBytes()); break;
+                case 10 << 3 | MessageReader.Varint: parts.Explain = reader.ReadVarint() != 0; break;
+                case 11 << 3 | MessageReader.Varint: parts.AtLeastRevision = reader.ReadVarint(); break;
+                default: reader.Skip(); break;
+            }
+        }
+    }
+
+    /// <param name="at">Where the check stands in its batch.</param>
+    /// <param name="own">What the check says itself.</param>
+    /// <param name="defaults">What counts where it says nothing.</param>
+    /// <param name="tokens">The tokens of the batch that were read already; null: there is no batch.</param>
+    private CheckRequest? ReadCheck(string at, scoped in CheckParts own, scoped in CheckParts defaults, BatchTokens? tokens)
+    {
+        ref readonly var subject = ref own.Token.IsPresent || own.Principal.IsPresent ? ref own : ref defaults;
+        var (token, principal) = ReadSubject(at, subject.Token, subject.Principal, own.TokenProof.Or(defaults.TokenProof), tokens);
+        var action = _values.ReadAction(checks.At(at, "action"), own.Action.Or(defaults.Action));
+        var (resource, entities) = ReadEntities(at, own.Resource.Or(defaults.Resource), in own.EntityCount > 0 ? ref own : ref defaults);
+        var context = ReadContext(checks.At(at, "context"), in own.ContextCount > 0 ? ref own : ref defaults);
+        var signals = own.RiskSignals.Or(defaults.RiskSignals);
+        return (token is null && principal is null) || action is null || resource is null ? null : new CheckRequest
+        {
+            Token = token,
+            Principal = principal,
+            Action = action,
+            Resource = resource,
+            Entities = entities,
+            Context = context,
+            RiskSignals = signals.IsPresent ? new SignalReader(checks).ReadSignals(checks.At(at, "risk_signals"), RequestReader.Parse(V1.RiskSignals.Parser, signals.Bytes)) : null,
+            MfaProof = new Secret(MessageReader.Decode((own.MfaProof.Bytes.IsEmpty ? defaults.MfaProof : own.MfaProof).Bytes)),
+            Explain = own.Explain || defaults.Explain,
+            AtLeast = new(own.AtLeastRevision),
+        };
+    }
+
+    private (TokenRequest? Token, EntityUid? Principal) ReadSubject(string at, Part token, Part principal, Part proof, BatchTokens? tokens)
+    {
+        switch (token.IsPresent, principal.IsPresent)
+        {
+            case (true, true):
+                checks.Add(checks.At(at, "subject"), "a token or a principal, not both");
+                return default;
+            case (true, false):
+                return (tokens?.Find(token.Bytes, proof.Bytes) ?? ReadToken(at, token, proof, tokens), null);
+            case (false, true):
+                // A proof without a token proves nothing; that is no reason not to look whether it is well-formed.
+                ReadProof(at, proof);
+                return (null, _values.ReadUid(checks.At(at, "principal"), principal));
+            default:
+                checks.Add(checks.At(at, "subject"), "a token or a principal is required");
+                return default;
+        }
+    }
+
+    private TokenRequest ReadToken(string at, Part token, Part proof, BatchTokens? tokens)
+    {
+        var (dpop, certificate) = ReadProof(at, proof);
+        var request = new TokenRequest { Token = new Secret(MessageReader.Decode(token.Bytes)), Dpop = dpop, CertificateSha256 = certificate };
+        tokens?.Add(request, proof.Bytes);
+        return request;
+    }
+
+    private (DpopRequest? Dpop, byte[] CertificateSha256) ReadProof(string at, Part proof) => proof.IsPresent
+        ? new SignalReader(checks).ReadProof(checks.At(at, "token_proof"), RequestReader.Parse(V1.TokenProof.Parser, proof.Bytes))
+        : (null, []);
+
+    private (EntityUid? Resource, GivenEntity[] Entities) ReadEntities(string at, Part resource, scoped in CheckParts others)
+    {
+        var count = others.EntityCount;
+        if (!checks.Count(checks.At(at, "entities"), count, MaxEntities))
+        {
+            count = 0;
+        }
+
+        if (!resource.IsPresent)
+        {
+            checks.Add(checks.At(at, "resource"), "required");
+            return default;
+        }
+
+        if (_values.ReadEntity(checks.At(at, "resource"), resource.Bytes) is not { } read)
+        {
+            return default;
+        }
+
+        // A resource of which the request says nothing has nothing to lay over the snapshot.
+        GivenEntity[] entities = read.SaysNothing ? [] : [read];
+        return (read.Uid, count == 0 ? entities : [.. entities, .. ReadOthers(at, others.Message)]);
+    }
+
+    private List<GivenEntity> ReadOthers(string at, ReadOnlySpan<byte> message)
+    {
+        var entities = new List<GivenEntity>();
+        var index = 0;
+        var reader = new MessageReader(message);
+        while (reader.Next())
+        {
+            if (reader.Tag != (7 << 3 | MessageReader.Bytes))
+            {
+                reader.Skip();
+            }
+            else if (_values.ReadEntity(checks.AtIndex(checks.At(at, "entities"), index++), reader.ReadBytes()) is { } other)
+            {
+                entities.Add(other);
+            }
+        }
+
+        return entities;
+    }
+
+    private ValueRecord ReadContext(string at, scoped in CheckParts parts)
+    {
+        var context = _values.ReadFields(at, parts.Message, fieldNumber: 6, parts.ContextCount, depth: 1);
+        foreach (ref readonly var field in context.Fields)
+        {
+            if (RequestContext.IsReserved(field.Key))
+            {
+                checks.Add(checks.At(at, ".", field.Key), "this attribute is the sidecar's own");
+            }
+        }
+
+        return context;
+    }
+
+    /// <summary>Checks of a batch that share a token share its request, so that it is validated, and its proof of possession spent, once.</summary>
+    private sealed class BatchTokens
+    {
+        private readonly Dictionary<(string Token, string Proof), TokenRequest> _tokens = [];
+        private TokenRequest? _last;
+        private byte[] _lastProof = [];
+
+        /// <summary>Mostly it is the token of the check before.</summary>
+        public TokenRequest? Find(ReadOnlySpan<byte> token, ReadOnlySpan<byte> proof) =>
+            _last is not null && proof.SequenceEqual(_lastProof) && Ascii.Equals(token, _last.Token.Reveal())
+                ? _last
+                : _tokens.GetValueOrDefault((MessageReader.Decode(token), Convert.ToHexString(proof)));
+
+        public void Add(TokenRequest request, ReadOnlySpan<byte> proof)
+        {
+            _tokens.Add((request.Token.Reveal(), Convert.ToHexString(proof)), request);
+            (_last, _lastProof) = (request, proof.ToArray());
+        }
+    }
+}
