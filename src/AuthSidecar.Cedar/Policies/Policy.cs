@@ -14,6 +14,8 @@ public sealed class Policy
         TemplateId = isLinked ? body.Id : null;
     }
 
+    internal PolicySyntax Syntax => _body.Syntax;
+
     /// <summary>The id, unique in its policy set.</summary>
     public string Id { get; }
 
@@ -53,6 +55,9 @@ public sealed class Policy
 
     internal IReadOnlyList<Condition> Conditions => _body.Syntax.Conditions;
 
+    /// <summary>The policy in Cedar syntax, on a line; of a link, its template.</summary>
+    public override string ToString() => PolicyPrinter.Print(Syntax);
+
     internal CompiledScope Scope { get; }
 
     /// <summary>Evaluates the conditions in order, for a request that the scope fits.</summary>
@@ -79,6 +84,9 @@ public sealed class Template
 
     /// <summary>Whether <c>?resource</c> has to be given.</summary>
     public bool HasResourceSlot => Syntax.Resource.HasSlot;
+
+    /// <summary>The template in Cedar syntax, on a line.</summary>
+    public override string ToString() => PolicyPrinter.Print(Syntax);
 
     internal PolicySyntax Syntax { get; }
 

@@ -25,6 +25,18 @@ public sealed class PolicySet
 
     internal ScopeIndex Scopes { get; }
 
+    /// <summary>Reads a policy set in Cedar's JSON format: <c>staticPolicies</c>, <c>templates</c>, <c>templateLinks</c>.</summary>
+    /// <returns>False with the faults, each at its place.</returns>
+    public static bool TryParseJson(SourceText json, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
+    {
+        var builder = new PolicySetBuilder();
+        builder.AddJson(json);
+        return builder.TryBuild(out policies, out faults);
+    }
+
+    /// <summary>The set in Cedar's JSON format.</summary>
+    public string ToJson() => PolicySetJson.Write(this);
+
     /// <summary>Parses one text. The policies are called <c>policy0</c>, <c>policy1</c>, … by their place in it, templates counted too.</summary>
     /// <returns>False with the first fault of every policy that has one.</returns>
     public static bool TryParse(SourceText text, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
@@ -52,19 +64,27 @@ public sealed class PolicySetBuilder
         var parsed = Parser.ParsePolicies(text, _faults);
         for (var i = 0; i < parsed.Count; i++)
         {
-            var template = new Template(idOf(i, parsed[i].Annotations), parsed[i], text);
-            if (!_ids.Add(template.Id))
-            {
-                _faults.Add(Fault.At(text, parsed[i].Span.Start, $"the policy id `{template.Id}` is taken already", "give one of the two another `@id`"));
-            }
-            else if (parsed[i].IsTemplate)
-            {
-                _templates.Add(template.Id, template);
-            }
-            else
-            {
-                _policies.Add(new Policy(template.Id, template, new CompiledScope(parsed[i], null, null), isLinked: false));
-            }
+            Add(idOf(i, parsed[i].Annotations), parsed[i], text);
+        }
+    }
+
+    /// <summary>Adds the policies, templates and links of a text in Cedar's JSON format of policy sets, which names them itself.</summary>
+    public void AddJson(SourceText json) => PolicySetJson.Read(json, this, _faults);
+
+    internal void Add(string id, PolicySyntax policy, SourceText text)
+    {
+        var template = new Template(id, policy, text);
+        if (!_ids.Add(id))
+        {
+            _faults.Add(Fault.At(text, policy.Span.Start, $"the policy id `{id}` is taken already", "give one of the two another `@id`"));
+        }
+        else if (policy.IsTemplate)
+        {
+            _templates.Add(id, template);
+        }
+        else
+        {
+            _policies.Add(new Policy(id, template, new CompiledScope(policy, null, null), isLinked: false));
         }
     }
 

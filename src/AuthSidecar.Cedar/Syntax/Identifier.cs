@@ -30,5 +30,5 @@ internal static class Identifier
     public static bool IsWord(ReadOnlySpan<char> word) => !word.IsEmpty && !char.IsAsciiDigit(word[0]) && !word.ContainsAnyExcept(WordChars);
 
     /// <summary>Whether the word may be a part of a type's or function's name.</summary>
-    public static bool IsPathComponent(ReadOnlySpan<char> word) => IsWord(word) && !IsReserved(word) && !word.SequenceEqual("__cedar");
+    public static bool IsName(ReadOnlySpan<char> word) => IsWord(word) && !IsReserved(word) && !word.SequenceEqual("__cedar");
 }

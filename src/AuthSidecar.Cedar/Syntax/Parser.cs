@@ -222,8 +222,7 @@ internal ref struct Parser
     {
         var start = Current;
         var uid = _tokens.ParseEntityUid();
-        var lastComponent = uid.Type.AsSpan(uid.Type.LastIndexOf(':') + 1);
-        return lastComponent is "Action"
+        return EntityType.IsAction(uid.Type)
             ? uid
             : throw _tokens.Fail(start, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`");
     }

@@ -66,7 +66,7 @@ internal sealed class Pattern : IEquatable<Pattern>
                 }
                 else
                 {
-                    StringLiteral.AppendEscaped(literal, rune);
+                    StringLiteral.AppendEscaped(literal, rune, escapesMarks: true);
                 }
             }
         }

@@ -10,27 +10,31 @@ internal static class StringLiteral
     public static string Quote(string text)
     {
         var literal = new StringBuilder(text.Length + 2).Append('"');
+        var isFirst = true;
         foreach (var rune in text.EnumerateRunes())
         {
-            AppendEscaped(literal, rune);
+            // A combining mark at the beginning would combine with the quote.
+            AppendEscaped(literal, rune, escapesMarks: isFirst);
+            isFirst = false;
         }
 
         return literal.Append('"').ToString();
     }
 
     /// <summary>Appends one scalar, escaped where it would not survive in a literal or could not be seen.</summary>
-    public static void AppendEscaped(StringBuilder literal, Rune rune)
+    public static void AppendEscaped(StringBuilder literal, Rune rune, bool escapesMarks)
     {
         switch (rune.Value)
         {
             case '"': literal.Append("\\\""); break;
+            case '\'': literal.Append("\\'"); break;
             case '\\': literal.Append("\\\\"); break;
             case '\n': literal.Append("\\n"); break;
             case '\r': literal.Append("\\r"); break;
             case '\t': literal.Append("\\t"); break;
             case 0: literal.Append("\\0"); break;
             default:
-                if (Rune.IsControl(rune) || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator)
+                if (!IsVisible(rune) || (escapesMarks && Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.EnclosingMark))
                 {
                     literal.Append(CultureInfo.InvariantCulture, $"\\u{{{rune.Value:x}}}");
                 }
@@ -42,6 +46,10 @@ internal static class StringLiteral
                 break;
         }
     }
+
+    private static bool IsVisible(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (
+        UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned
+        or UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
 
     /// <summary>
     /// Decodes one escape. <paramref name="rest"/> begins behind the backslash and is moved behind the escape.

@@ -69,6 +69,13 @@ public sealed class EntityUid : IEquatable<EntityUid>
 /// <summary>Names of entity types: identifiers joined by <c>::</c>.</summary>
 public static class EntityType
 {
+    /// <summary>Whether entities of this type are actions: its last component is <c>Action</c>.</summary>
+    public static bool IsAction(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return string.Equals(name, "Action", StringComparison.Ordinal) || name.EndsWith("::Action", StringComparison.Ordinal);
+    }
+
     /// <summary>Whether the text is a normalized type name: no white space, no reserved word, no component <c>__cedar</c>.</summary>
     public static bool IsValid(string name)
     {
@@ -77,7 +84,7 @@ public static class EntityType
         while (true)
         {
             var end = rest.IndexOf("::", StringComparison.Ordinal);
-            if (!Identifier.IsPathComponent(end < 0 ? rest : rest[..end]))
+            if (!Identifier.IsName(end < 0 ? rest : rest[..end]))
             {
                 return false;
             }

@@ -92,7 +92,7 @@ internal sealed class EntityOverlay : IEntitySource
                 return $"the request describes its own principal `{uid}`";
             }
 
-            if (IsAction(uid))
+            if (EntityType.IsAction(uid.Type))
             {
                 return $"the request describes the action `{uid}`";
             }
@@ -223,7 +223,4 @@ internal sealed class EntityOverlay : IEntitySource
 
         return Entity.CreateOver(_store, known.Uid, ValueRecord.Create([.. attributes]), known.Tags, known.Parents);
     }
-
-    private static bool IsAction(EntityUid uid) =>
-        string.Equals(uid.Type, "Action", StringComparison.Ordinal) || uid.Type.EndsWith("::Action", StringComparison.Ordinal);
 }

@@ -19,8 +19,11 @@ internal static class Corpus
         return path;
     }
 
+    /// <summary>Parses JSON that may be nested as deep as expressions are.</summary>
+    public static JsonElement Json(string text) => JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = PolicyJsonReader.MaxDepth });
+
     public static IEnumerable<JsonElement> Lines(string file) =>
-        File.ReadLines(PathOf(file)).Select(line => JsonElement.Parse(line));
+        File.ReadLines(PathOf(file)).Select(line => Json(line));
 
     /// <summary>Fails with the first few disagreements, and the number of all; and when there was nothing to agree on.</summary>
     public static void AssertNone(IReadOnlyCollection<string> disagreements, int cases, [CallerArgumentExpression(nameof(disagreements))] string what = "")

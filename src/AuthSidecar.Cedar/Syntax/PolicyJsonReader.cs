@@ -1,0 +1,531 @@
+using System.Text;
+using System.Text.Json;
+
+namespace AuthSidecar.Cedar;
+
+/// <summary>Reads Cedar's JSON policy format into syntax trees, as the parser of texts makes them.</summary>
+internal static class PolicyJsonReader
+{
+    /// <summary>How deep the JSON may be nested: a level of an expression takes up to three of it.</summary>
+    public const int MaxDepth = 3 * Expr.MaxDepth;
+
+    public static PolicySyntax ReadPolicy(ref JsonCursor json)
+    {
+        var start = json.Offset;
+        Effect? effect = null;
+        ScopeConstraint? principal = null, action = null, resource = null;
+        List<Condition>? conditions = null;
+        List<KeyValuePair<string, string?>>? annotations = null;
+        json.EnterObject("a policy: an object with `effect`, `principal`, `action`, `resource` and `conditions`");
+        while (json.ReadName() is { } name)
+        {
+            switch (name)
+            {
+                case "effect": json.Once(effect, name); effect = ReadEffect(ref json); break;
+                case "principal": json.Once(principal, name); principal = ReadScope(ref json, "?principal"); break;
+                case "action": json.Once(action, name); action = ReadActionScope(ref json); break;
+                case "resource": json.Once(resource, name); resource = ReadScope(ref json, "?resource"); break;
+                case "conditions": json.Once(conditions, name); conditions = ReadConditions(ref json); break;
+                case "annotations": json.Once(annotations, name); annotations = ReadAnnotations(ref json); break;
+                default: throw UnknownMember(json, name);
+            }
+        }
+
+        return new PolicySyntax(
+            effect ?? throw Missing(json, start, "effect"),
+            annotations ?? [],
+            principal ?? throw Missing(json, start, "principal"),
+            action ?? throw Missing(json, start, "action"),
+            resource ?? throw Missing(json, start, "resource"),
+            conditions ?? throw Missing(json, start, "conditions"),
+            json.SpanFrom(start));
+    }
+
+    private static Effect ReadEffect(ref JsonCursor json)
+    {
+        var offset = json.Offset;
+        return json.ReadString() switch
+        {
+            "permit" => Effect.Permit,
+            "forbid" => Effect.Forbid,
+            var other => throw json.FailAt(offset, $"`{other}` is no effect", "the effects are `permit` and `forbid`"),
+        };
+    }
+
+    /// <summary>In the order of their names, which is the order that the format has.</summary>
+    private static List<KeyValuePair<string, string?>> ReadAnnotations(ref JsonCursor json)
+    {
+        var annotations = new SortedDictionary<string, string?>(StringComparer.Ordinal);
+        json.EnterObject("an object of annotations");
+        while (json.ReadName() is { } key)
+        {
+            if (!Identifier.IsWord(key))
+            {
+                throw json.Fail($"`{key}` cannot name an annotation", "use letters, digits and underscores");
+            }
+
+            if (!annotations.TryAdd(key, json.ReadStringOrNull()))
+            {
+                throw json.Fail($"the annotation `{key}` occurs twice");
+            }
+        }
+
+        return [.. annotations];
+    }
+
+    // ------------------------------------------------------------------ scope
+
+    private static ScopeConstraint ReadScope(ref JsonCursor json, string slot)
+    {
+        var start = json.Offset;
+        var parts = ReadScopeParts(ref json, slot, isAction: false);
+        switch (parts.Operator)
+        {
+            case "All" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
+                return ScopeConstraint.Any;
+            case "==" or "in" when parts is { EntityType: null, In: null } && parts.HasSlot != parts.Entities is not null:
+                return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities, parts.HasSlot);
+            case "is" when parts is { EntityType: { } type, Entities: null, HasSlot: false }:
+                return parts.In is { } group
+                    ? new ScopeConstraint(ScopeOperator.IsIn, type, group.Entities, group.HasSlot)
+                    : new ScopeConstraint(ScopeOperator.Is, type);
+            default:
+                throw json.FailAt(start, "this is no scope constraint", "`op` is `All`; `==` or `in` with `entity` or `slot`; or `is` with `entity_type` and perhaps `in`");
+        }
+    }
+
+    private static ScopeConstraint ReadActionScope(ref JsonCursor json)
+    {
+        var start = json.Offset;
+        var parts = ReadScopeParts(ref json, slot: null, isAction: true);
+        return (parts.Operator, parts.Entities) switch
+        {
+            ("All", null) => ScopeConstraint.Any,
+            ("==", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.Equal, Entities: [action]),
+            ("in", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.In, Entities: [action]),
+            ("in", { } actions) => new ScopeConstraint(ScopeOperator.InAny, Entities: actions),
+            _ => throw json.FailAt(start, "this is no action constraint", "`op` is `All`; `==` with `entity`; or `in` with `entity` or `entities`"),
+        };
+    }
+
+    private sealed record ScopeParts(string? Operator, string? EntityType, List<EntityUid>? Entities, bool IsList, bool HasSlot, ScopeParts? In);
+
+    private static ScopeParts ReadScopeParts(ref JsonCursor json, string? slot, bool isAction, bool isInner = false)
+    {
+        string? op = null, type = null;
+        List<EntityUid>? entities = null;
+        ScopeParts? group = null;
+        bool isList = false, hasSlot = false;
+        json.EnterObject("an object with `op`");
+        while (json.ReadName() is { } name)
+        {
+            switch (name)
+            {
+                case "op" when !isInner: json.Once(op, name); op = json.ReadString(); break;
+                case "entity_type" when !isAction && !isInner: json.Once(type, name); type = ReadTypeName(ref json); break;
+                case "entity": json.Once(entities, name); entities = [ReadScopeEntity(ref json, isAction)]; break;
+                case "entities" when isAction:
+                    json.Once(entities, name);
+                    (entities, isList) = ([], true);
+                    json.EnterArray("an array of actions");
+                    while (json.HasElement())
+                    {
+                        entities.Add(ReadScopeEntity(ref json, isAction));
+                    }
+
+                    break;
+                case "slot" when slot is not null:
+                    var offset = json.Offset;
+                    hasSlot = !hasSlot && json.ReadString() == slot ? true : throw json.FailAt(offset, $"the slot here is `{slot}`");
+                    break;
+                case "in" when !isAction && !isInner: json.Once(group, name); group = ReadScopeParts(ref json, slot, isAction, isInner: true); break;
+                default: throw UnknownMember(json, name);
+            }
+        }
+
+        return isInner && hasSlot == entities is not null
+            ? throw json.Fail("`in` has an `entity` or a `slot`")
+            : new ScopeParts(op, type, entities, isList, hasSlot, group);
+    }
+
+    private static EntityUid ReadScopeEntity(ref JsonCursor json, bool isAction)
+    {
+        var offset = json.Offset;
+        var uid = json.ReadUid();
+        return !isAction || EntityType.IsAction(uid.Type)
+            ? uid
+            : throw json.FailAt(offset, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`");
+    }
+
+    private static string ReadTypeName(ref JsonCursor json)
+    {
+        var offset = json.Offset;
+        var type = json.ReadString("the name of an entity type");
+        return EntityType.IsValid(type) ? type : throw json.FailAt(offset, $"`{type}` is not an entity type name");
+    }
+
+    // ------------------------------------------------------------------ conditions
+
+    private static List<Condition> ReadConditions(ref JsonCursor json)
+    {
+        var conditions = new List<Condition>();
+        json.EnterArray("an array of conditions");
+        while (json.HasElement())
+        {
+            conditions.Add(ReadCondition(ref json));
+        }
+
+        return conditions;
+    }
+
+    private static Condition ReadCondition(ref JsonCursor json)
+    {
+        var start = json.Offset;
+        string? kind = null;
+        Expr? body = null;
+        json.EnterObject("a condition: an object with `kind` and `body`");
+        while (json.ReadName() is { } name)
+        {
+            switch (name)
+            {
+                case "kind": json.Once(kind, name); kind = json.ReadString(); break;
+                case "body": json.Once(body, name); body = ReadExpr(ref json, 1); break;
+                default: throw UnknownMember(json, name);
+            }
+        }
+
+        return kind is "when" or "unless"
+            ? new Condition(kind == "unless", body ?? throw Missing(json, start, "body"), json.SpanFrom(start))
+            : throw json.FailAt(start, "a condition's `kind` is `when` or `unless`");
+    }
+
+    // ------------------------------------------------------------------ expressions
+
+    private static Expr ReadExpr(ref JsonCursor json, int depth)
+    {
+        var start = json.Offset;
+        if (depth > 2 * Expr.MaxDepth)
+        {
+            throw json.Fail("the expression is nested too deep", "split it over several conditions or policies");
+        }
+
+        json.EnterObject("an expression: an object of one member");
+        var name = json.ReadName() ?? throw json.FailAt(start, "this expression says nothing");
+        var expr = ReadNode(ref json, name, start, depth + 1);
+        if (json.ReadName() is { } second)
+        {
+            throw json.FailAt(start, $"an expression has one member, not `{name}` and `{second}`");
+        }
+
+        return expr.Depth <= Expr.MaxDepth ? expr : throw json.FailAt(start, "the expression is nested too deep", "split it over several conditions or policies");
+    }
+
+    private static Expr ReadNode(ref JsonCursor json, string name, int start, int depth)
+    {
+        switch (name)
+        {
+            case "Value":
+                return ReadLiteral(ref json);
+            case "Var":
+                var variable = json.ReadString();
+                return new VariableExpr(VariableOf(variable) ?? throw json.FailAt(start, $"`{variable}` is not a variable"), json.SpanFrom(start));
+            case "!" or "neg" or "isEmpty":
+                var operand = ReadParts(ref json, depth, "arg")["arg"];
+                return new UnaryExpr(name switch { "!" => UnaryOperator.Not, "neg" => UnaryOperator.Negate, _ => UnaryOperator.IsEmpty }, operand, json.SpanFrom(start));
+            case "&&" or "||":
+                var sides = ReadParts(ref json, depth, "left", "right");
+                return Chain(name == "&&", sides["left"], sides["right"], json.SpanFrom(start));
+            case "if-then-else":
+                var parts = ReadParts(ref json, depth, "if", "then", "else");
+                return new IfExpr(parts["if"], parts["then"], parts["else"], json.SpanFrom(start));
+            case ".":
+                var (target, attribute, _) = ReadAccess(ref json, depth, allowsPath: false);
+                return new AttributeExpr(target, attribute[0], json.SpanFrom(start));
+            case "has":
+                var (owner, path, _) = ReadAccess(ref json, depth, allowsPath: true);
+                return new HasExpr(owner, path, json.SpanFrom(start));
+            case "like":
+                var (text, _, pattern) = ReadAccess(ref json, depth, allowsPath: false, isLike: true);
+                return new LikeExpr(text, pattern!, json.SpanFrom(start));
+            case "is":
+                return ReadIs(ref json, start, depth);
+            case "Set":
+                return new SetExpr(ReadList(ref json, depth), json.SpanFrom(start));
+            case "Record":
+                return ReadRecord(ref json, start, depth);
+            case "Slot" or "Unknown":
+                throw json.FailAt(start, $"`{name}` cannot stand in a condition");
+            default:
+                return ReadOperation(ref json, name, start, depth);
+        }
+    }
+
+    private static Expr ReadOperation(ref JsonCursor json, string name, int start, int depth)
+    {
+        if (BinaryOf(name) is { } op)
+        {
+            var sides = ReadParts(ref json, depth, "left", "right");
+            return new BinaryExpr(op, sides["left"], sides["right"], json.SpanFrom(start));
+        }
+
+        if (!ExtensionFunction.TryFind(name, out var function))
+        {
+            throw json.FailAt(start, $"`{name}` is no operator and no function");
+        }
+
+        return new CallExpr(function, ReadList(ref json, depth), json.SpanFrom(start));
+    }
+
+    private static Expr Chain(bool isAnd, Expr left, Expr right, SourceSpan span) =>
+        new LogicExpr(isAnd, left is LogicExpr chain && chain.IsAnd == isAnd ? [.. chain.Operands, right] : [left, right], span);
+
+    /// <summary>An object whose members are expressions: exactly these.</summary>
+    private static Dictionary<string, Expr> ReadParts(ref JsonCursor json, int depth, params string[] names)
+    {
+        var start = json.Offset;
+        var parts = new Dictionary<string, Expr>(StringComparer.Ordinal);
+        json.EnterObject($"an object with {string.Join(" and ", names.Select(n => $"`{n}`"))}");
+        while (json.ReadName() is { } name)
+        {
+            if (!names.Contains(name, StringComparer.Ordinal))
+            {
+                throw UnknownMember(json, name);
+            }
+
+            json.Once(parts.GetValueOrDefault(name), name);
+            parts.Add(name, ReadExpr(ref json, depth));
+        }
+
+        return parts.Count == names.Length ? parts : throw Missing(json, start, names.First(n => !parts.ContainsKey(n)));
+    }
+
+    /// <summary><c>left</c> beside <c>attr</c> or <c>pattern</c>.</summary>
+    private static (Expr Left, List<string> Path, Pattern? Pattern) ReadAccess(ref JsonCursor json, int depth, bool allowsPath, bool isLike = false)
+    {
+        var start = json.Offset;
+        Expr? left = null;
+        List<string>? path = null;
+        Pattern? pattern = null;
+        json.EnterObject(isLike ? "an object with `left` and `pattern`" : "an object with `left` and `attr`");
+        while (json.ReadName() is { } name)
+        {
+            switch (name)
+            {
+                case "left": json.Once(left, name); left = ReadExpr(ref json, depth); break;
+                case "attr" when !isLike: json.Once(path, name); path = ReadPath(ref json, allowsPath); break;
+                case "pattern" when isLike: json.Once(pattern, name); pattern = ReadPattern(ref json); break;
+                default: throw UnknownMember(json, name);
+            }
+        }
+
+        if (isLike ? pattern is null : path is null)
+        {
+            throw Missing(json, start, isLike ? "pattern" : "attr");
+        }
+
+        return (left ?? throw Missing(json, start, "left"), path ?? [], pattern);
+    }
+
+    private static List<string> ReadPath(ref JsonCursor json, bool allowsPath)
+    {
+        var start = json.Offset;
+        if (!allowsPath || json.Token != JsonTokenType.StartArray)
+        {
+            return [json.ReadString("the name of an attribute")];
+        }
+
+        var path = new List<string>();
+        json.EnterArray("a path");
+        while (json.HasElement())
+        {
+            path.Add(json.ReadString("the name of an attribute"));
+        }
+
+        return path.Count > 0 ? path : throw json.FailAt(start, "the path is empty");
+    }
+
+    private static Pattern ReadPattern(ref JsonCursor json)
+    {
+        var pieces = new List<string>();
+        var piece = new StringBuilder();
+        json.EnterArray("an array of `\"Wildcard\"` and `{\"Literal\": …}`");
+        while (json.HasElement())
+        {
+            var start = json.Offset;
+            if (json.Token == JsonTokenType.String)
+            {
+                if (json.ReadString() != "Wildcard")
+                {
+                    throw json.FailAt(start, "expected `\"Wildcard\"` or `{\"Literal\": …}`");
+                }
+
+                pieces.Add(piece.ToString());
+                piece.Clear();
+                continue;
+            }
+
+            json.EnterObject("`\"Wildcard\"` or `{\"Literal\": …}`");
+            piece.Append(json.ReadName() == "Literal" ? json.ReadString() : throw json.FailAt(start, "expected `{\"Literal\": …}`"));
+            if (json.ReadName() is not null)
+            {
+                throw json.FailAt(start, "expected `{\"Literal\": …}`");
+            }
+        }
+
+        pieces.Add(piece.ToString());
+        return new Pattern(pieces);
+    }
+
+    private static IsExpr ReadIs(ref JsonCursor json, int start, int depth)
+    {
+        Expr? left = null, group = null;
+        string? type = null;
+        json.EnterObject("an object with `left` and `entity_type`");
+        while (json.ReadName() is { } name)
+        {
+            switch (name)
+            {
+                case "left": json.Once(left, name); left = ReadExpr(ref json, depth); break;
+                case "entity_type": json.Once(type, name); type = ReadTypeName(ref json); break;
+                case "in": json.Once(group, name); group = ReadExpr(ref json, depth); break;
+                default: throw UnknownMember(json, name);
+            }
+        }
+
+        return new IsExpr(left ?? throw Missing(json, start, "left"), type ?? throw Missing(json, start, "entity_type"), group, json.SpanFrom(start));
+    }
+
+    private static List<Expr> ReadList(ref JsonCursor json, int depth)
+    {
+        var items = new List<Expr>();
+        json.EnterArray("an array of expressions");
+        while (json.HasElement())
+        {
+            items.Add(ReadExpr(ref json, depth));
+        }
+
+        return items;
+    }
+
+    private static RecordExpr ReadRecord(ref JsonCursor json, int start, int depth)
+    {
+        var fields = new SortedDictionary<string, Expr>(StringComparer.Ordinal);
+        json.EnterObject("an object of expressions");
+        while (json.ReadName() is { } name)
+        {
+            if (!fields.TryAdd(name, ReadExpr(ref json, depth)))
+            {
+                throw json.FailAt(start, $"the attribute `{name}` occurs twice in this record");
+            }
+        }
+
+        return new RecordExpr([.. fields], json.SpanFrom(start));
+    }
+
+    /// <summary>A constant as entities have them; what the grammar has no literal for becomes the expression that makes it.</summary>
+    private static Expr ReadLiteral(ref JsonCursor json, int depth = 1)
+    {
+        var start = json.Offset;
+        switch (json.Token)
+        {
+            case JsonTokenType.True or JsonTokenType.False: return new LiteralExpr(Value.Of(json.ReadBool()), json.SpanFrom(start));
+            case JsonTokenType.String: return new LiteralExpr(Value.Of(json.ReadString()), json.SpanFrom(start));
+            case JsonTokenType.Number: return new LiteralExpr(Value.Of(json.ReadLong()), json.SpanFrom(start));
+            case JsonTokenType.StartArray:
+                var items = new List<Expr>();
+                json.EnterArray("an array");
+                while (json.HasElement())
+                {
+                    items.Add(ReadLiteral(ref json, Deeper(json, depth)));
+                }
+
+                return new SetExpr(items, json.SpanFrom(start));
+            case JsonTokenType.StartObject: return ReadLiteralObject(ref json, start, Deeper(json, depth));
+            default: throw json.Fail("a value cannot be null");
+        }
+    }
+
+    private static int Deeper(in JsonCursor json, int depth) => depth < Expr.MaxDepth ? depth + 1 : throw json.Fail("the value is nested too deep");
+
+    private static Expr ReadLiteralObject(ref JsonCursor json, int start, int depth)
+    {
+        json.EnterObject("an object");
+        var fields = new SortedDictionary<string, Expr>(StringComparer.Ordinal);
+        while (json.ReadName() is { } name)
+        {
+            if (name is "__entity" or "__extn" or "__expr")
+            {
+                Expr value = name switch
+                {
+                    "__entity" => new LiteralExpr(Value.Of(json.ReadUid()), json.SpanFrom(start)),
+                    "__extn" => ReadExtension(ref json, start, depth),
+                    _ => throw json.FailAt(start, "`__expr` is not supported any more", "use `__entity` or `__extn`"),
+                };
+                return fields.Count == 0 && json.ReadName() is null ? value : throw json.FailAt(start, $"`{name}` stands alone in its object");
+            }
+
+            if (!fields.TryAdd(name, ReadLiteral(ref json, depth)))
+            {
+                throw json.FailAt(start, $"the attribute `{name}` occurs twice in this record");
+            }
+        }
+
+        return new RecordExpr([.. fields], json.SpanFrom(start));
+    }
+
+    private static CallExpr ReadExtension(ref JsonCursor json, int start, int depth)
+    {
+        string? function = null;
+        List<Expr>? arguments = null;
+        json.EnterObject("`{\"fn\": …, \"arg\": …}`");
+        while (json.ReadName() is { } name)
+        {
+            switch (name)
+            {
+                case "fn": json.Once(function, name); function = json.ReadString(); break;
+                case "arg": json.Once(arguments, name); arguments = [ReadLiteral(ref json, depth)]; break;
+                case "args":
+                    json.Once(arguments, name);
+                    arguments = [];
+                    json.EnterArray("an array of arguments");
+                    while (json.HasElement())
+                    {
+                        arguments.Add(ReadLiteral(ref json, depth));
+                    }
+
+                    break;
+                default: throw UnknownMember(json, name);
+            }
+        }
+
+        return function is not null && arguments is not null && ExtensionFunction.TryFind(function, out var found)
+            ? new CallExpr(found, arguments, json.SpanFrom(start))
+            : throw json.FailAt(start, "an extension value has a known `fn` and an `arg` or `args`");
+    }
+
+    private static Variable? VariableOf(string name) => name switch
+    {
+        "principal" => Variable.Principal,
+        "action" => Variable.Action,
+        "resource" => Variable.Resource,
+        "context" => Variable.Context,
+        _ => null,
+    };
+
+    private static BinaryOperator? BinaryOf(string name)
+    {
+        foreach (var op in Enum.GetValues<BinaryOperator>())
+        {
+            if (string.Equals(PolicyPrinter.SymbolOf(op) ?? PolicyPrinter.MethodOf(op), name, StringComparison.Ordinal))
+            {
+                return op;
+            }
+        }
+
+        return null;
+    }
+
+    private static SyntaxException UnknownMember(in JsonCursor json, string name) => json.Fail($"`{name}` is not known here");
+
+    private static SyntaxException Missing(in JsonCursor json, int start, string name) => json.FailAt(start, $"`{name}` is missing");
+}
