@@ -25,7 +25,10 @@ public sealed class PolicySet
 
     internal ScopeIndex Scopes { get; }
 
-    /// <summary>Reads a policy set in Cedar's JSON format: <c>staticPolicies</c>, <c>templates</c>, <c>templateLinks</c>.</summary>
+    /// <summary>
+    /// Reads a policy set in Cedar's JSON format: <c>staticPolicies</c>, <c>templates</c>, <c>templateLinks</c>. A policy in it may also be a
+    /// string in Cedar syntax.
+    /// </summary>
     /// <returns>False with the faults, each at its place.</returns>
     public static bool TryParseJson(SourceText json, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
     {

@@ -14,7 +14,7 @@ internal static class PolicySetJson
     {
         // Links come last, wherever they stand: they need their templates.
         var links = new List<(string TemplateId, string Id, EntityUid? Principal, EntityUid? Resource)>();
-        JsonCursor.Read(source, PolicyJsonReader.MaxDepth, faults, (ref JsonCursor json) => ReadSet(ref json, into, links));
+        JsonCursor.Read(source, PolicyJsonReader.MaxDepth, faults, (ref JsonCursor json) => ReadSet(ref json, into, links, faults));
         foreach (var (templateId, id, principal, resource) in links)
         {
             into.Link(templateId, id, principal, resource, source.Name);
@@ -93,7 +93,7 @@ internal static class PolicySetJson
         }
     }
 
-    private static PolicySetBuilder ReadSet(ref JsonCursor json, PolicySetBuilder into, List<(string TemplateId, string Id, EntityUid? Principal, EntityUid? Resource)> links)
+    private static PolicySetBuilder ReadSet(ref JsonCursor json, PolicySetBuilder into, List<(string TemplateId, string Id, EntityUid? Principal, EntityUid? Resource)> links, List<Fault> faults)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         json.EnterObject("a policy set: an object with `staticPolicies`, `templates` and `templateLinks`");
@@ -102,7 +102,7 @@ internal static class PolicySetJson
             json.Once(seen.Add(name) ? null : name, name);
             switch (name)
             {
-                case "staticPolicies" or "templates": ReadPolicies(ref json, into, areTemplates: name == "templates"); break;
+                case "staticPolicies" or "templates": ReadPolicies(ref json, into, areTemplates: name == "templates", faults); break;
                 case "templateLinks": ReadLinks(ref json, links); break;
                 default: throw json.Fail($"`{name}` is not known here");
             }
@@ -111,20 +111,46 @@ internal static class PolicySetJson
         return into;
     }
 
-    private static void ReadPolicies(ref JsonCursor json, PolicySetBuilder into, bool areTemplates)
+    private static void ReadPolicies(ref JsonCursor json, PolicySetBuilder into, bool areTemplates, List<Fault> faults)
     {
         json.EnterObject("an object of policies by their ids");
         while (json.ReadName() is { } id)
         {
             var start = json.Offset;
-            var policy = PolicyJsonReader.ReadPolicy(ref json);
-            if (policy.IsTemplate != areTemplates)
+            if (ReadPolicy(ref json, id, faults, out var source) is not { } policy)
             {
-                throw json.FailAt(start, policy.IsTemplate ? $"the policy `{id}` has a slot" : $"the template `{id}` has no slot", policy.IsTemplate ? "put it among the `templates`" : "put it among the `staticPolicies`");
+                continue;
             }
 
-            into.Add(id, policy, json.Source);
+            if (policy.IsTemplate != areTemplates)
+            {
+                throw json.FailAt(
+                    start,
+                    policy.IsTemplate ? $"the policy `{id}` has a slot" : $"the template `{id}` has no slot",
+                    policy.IsTemplate ? "put it among the `templates`" : "put it among the `staticPolicies`");
+            }
+
+            into.Add(id, policy, source);
         }
+    }
+
+    /// <summary>A policy in the JSON format, or a string that holds one in Cedar syntax.</summary>
+    /// <returns>Null beside a fault in such a string.</returns>
+    private static PolicySyntax? ReadPolicy(ref JsonCursor json, string id, List<Fault> faults, out SourceText source)
+    {
+        source = json.Source;
+        if (json.Token != JsonTokenType.String)
+        {
+            return PolicyJsonReader.ReadPolicy(ref json);
+        }
+
+        var start = json.Offset;
+        source = SourceText.Of(json.ReadString(), id);
+        var before = faults.Count;
+        var parsed = Parser.ParsePolicies(source, faults);
+        return faults.Count > before ? null
+            : parsed is [var policy] ? policy
+            : throw json.FailAt(start, $"`{id}` holds {parsed.Count} policies", "give each an id of its own");
     }
 
     private static void ReadLinks(ref JsonCursor json, List<(string TemplateId, string Id, EntityUid? Principal, EntityUid? Resource)> links)

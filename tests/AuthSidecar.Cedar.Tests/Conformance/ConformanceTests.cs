@@ -165,16 +165,8 @@ public sealed class ConformanceTests
             foreach (var expected in test.GetProperty("requests").EnumerateArray())
             {
                 cases++;
-                var request = RequestOf(expected);
-                var response = Authorizer.IsAuthorized(policies, entities, request);
-                var got = Describe(
-                    response.Decision == Decision.Allow ? "allow" : "deny",
-                    response.Reasons.Select(p => p.Id),
-                    response.Errors.Select(e => e.Policy.Id));
-                var want = Describe(
-                    expected.GetProperty("decision").GetString()!,
-                    expected.GetProperty("reason").EnumerateArray().Select(e => e.GetString()!),
-                    expected.GetProperty("errors").EnumerateArray().Select(e => e.GetString()!));
+                var got = Describe(Authorizer.IsAuthorized(policies, entities, RequestOf(expected)));
+                var want = Describe(expected);
                 if (got != want)
                 {
                     disagreements.Add($"{Path.GetFileName(file)}: reference {want}, here {got}");
@@ -184,6 +176,46 @@ public sealed class ConformanceTests
 
         Corpus.AssertNone(disagreements, cases);
     }
+
+    [Fact]
+    public void Authorize_SetsOfTheTable_SameDecisionsReasonsAndErrors()
+    {
+        var cases = 0;
+        var disagreements = new List<string>();
+        foreach (var row in Corpus.Lines("multi.jsonl"))
+        {
+            var read = PolicySet.TryParseJson(SourceText.Of(row.GetProperty("policies").GetRawText()), out var policies, out var faults);
+            Assert.True(read, $"{faults.FirstOrDefault()}");
+            Assert.True(PolicySet.TryParseJson(SourceText.Of(policies!.ToJson()), out var again, out faults), $"{faults.FirstOrDefault()}");
+            var entities = Store(row.GetProperty("entities"));
+            foreach (var expected in row.GetProperty("requests").EnumerateArray())
+            {
+                cases++;
+                var request = RequestOf(expected);
+                var want = Describe(expected);
+                foreach (var set in new[] { policies, again })
+                {
+                    var got = Describe(Authorizer.IsAuthorized(set, entities, request));
+                    if (got != want)
+                    {
+                        disagreements.Add($"{row.GetProperty("variant")}: reference {want}, here {got}");
+                    }
+                }
+            }
+        }
+
+        Corpus.AssertNone(disagreements, cases);
+    }
+
+    private static string Describe(JsonElement expected) => Describe(
+        expected.GetProperty("decision").GetString()!,
+        expected.GetProperty("reason").EnumerateArray().Select(e => e.GetString()!),
+        expected.GetProperty("errors").EnumerateArray().Select(e => e.GetString()!));
+
+    private static string Describe(Response response) => Describe(
+        response.Decision == Decision.Allow ? "allow" : "deny",
+        response.Reasons.Select(p => p.Id),
+        response.Errors.Select(e => e.Policy.Id));
 
     private static string Describe(string decision, IEnumerable<string> reasons, IEnumerable<string> errors) =>
         $"{decision} because of [{string.Join(',', reasons.Order(StringComparer.Ordinal))}] erring [{string.Join(',', errors.Order(StringComparer.Ordinal))}]";
