@@ -2,56 +2,90 @@ using System.Text.Json;
 
 namespace AuthSidecar.Cedar;
 
-/// <summary>Reads Cedar's JSON format of entities and values.</summary>
+/// <summary>
+/// Reads Cedar's JSON format of entities and values. With a schema, the type that is expected tells what an object or a string stands for:
+/// whether the value is of that type is another question, which <see cref="Conformance"/> answers.
+/// </summary>
 internal static class EntityJson
 {
     // Attributes nest; whoever compares or prints them recurses. The depth of a sensible record is a handful.
     private const int MaxDepth = 64;
 
-    public static List<EntityDeclaration> Read(SourceText source, List<Fault> faults) =>
-        JsonCursor.Read(source, MaxDepth, faults, static (ref JsonCursor json) => ReadEntities(ref json)) ?? [];
+    public static List<EntityDeclaration> Read(SourceText source, Schema? schema, List<Fault> faults) =>
+        JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadEntities(ref json, schema)) ?? [];
 
     /// <summary>Reads one record of values, such as a request's context.</summary>
-    public static ValueRecord? ReadRecord(SourceText source, List<Fault> faults) =>
-        JsonCursor.Read(source, MaxDepth, faults, static (ref JsonCursor json) => ReadRecord(ref json, "a record"));
+    /// <param name="source">The record.</param>
+    /// <param name="type">The type it is to be of; null: any will do.</param>
+    /// <param name="faults">Gets the first fault.</param>
+    public static ValueRecord? ReadRecord(SourceText source, SchemaType.Record? type, List<Fault> faults) =>
+        JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadRecord(ref json, "a record", AttributesOf(type)));
 
-    private static List<EntityDeclaration> ReadEntities(ref JsonCursor json)
+    private static List<EntityDeclaration> ReadEntities(ref JsonCursor json, Schema? schema)
     {
         var entities = new List<EntityDeclaration>();
         json.EnterArray("an array of entities");
         while (json.HasElement())
         {
-            entities.Add(ReadEntity(ref json));
+            entities.Add(ReadEntity(ref json, schema));
         }
 
         return entities;
     }
 
-    private static EntityDeclaration ReadEntity(ref JsonCursor json)
+    /// <summary>What a record's attributes are expected to be, by name; null where nothing is.</summary>
+    private delegate SchemaType? Expectation(string name);
+
+    private static Expectation? AttributesOf(SchemaType.Record? type) =>
+        type is null ? null : name => type.Attributes.TryGetValue(name, out var attribute) ? attribute.Type : null;
+
+    private static EntityDeclaration ReadEntity(ref JsonCursor json, Schema? schema)
     {
         var offset = json.Offset;
         EntityUid? uid = null;
-        ValueRecord? attributes = null;
-        ValueRecord? tags = null;
         List<EntityUid>? parents = null;
+        // What is expected of attributes and tags hangs on the entity's type, which may come behind them: they are read in the end.
+        JsonCursor attributesAt = json, tagsAt = json;
+        bool hasAttributes = false, hasTags = false;
         json.EnterObject("an entity: an object with `uid`, `attrs` and `parents`");
         while (json.ReadName() is { } name)
         {
             switch (name)
             {
                 case "uid": json.Once(uid, name); uid = json.ReadUid(); break;
-                case "attrs": json.Once(attributes, name); attributes = ReadRecord(ref json, "an object of attributes"); break;
-                case "tags": json.Once(tags, name); tags = ReadRecord(ref json, "an object of tags"); break;
                 case "parents": json.Once(parents, name); parents = ReadParents(ref json); break;
+                case "attrs":
+                    json.Once(hasAttributes ? name : null, name);
+                    attributesAt = json;
+                    hasAttributes = true;
+                    json.SkipValue();
+                    break;
+                case "tags":
+                    json.Once(hasTags ? name : null, name);
+                    tagsAt = json;
+                    hasTags = true;
+                    json.SkipValue();
+                    break;
                 default: json.SkipValue(); break;
             }
         }
 
+        if (uid is null || parents is null || !hasAttributes)
+        {
+            throw json.FailAt(offset, $"this entity has no `{(uid is null ? "uid" : hasAttributes ? "parents" : "attrs")}`");
+        }
+
+        if (EntityType.IsAction(uid.Type) && parents.Find(p => !EntityType.IsAction(p.Type)) is { } parent)
+        {
+            throw json.FailAt(offset, $"the action `{uid}` has the parent `{parent}`, which is no action");
+        }
+
+        var type = schema?.EntityTypes.GetValueOrDefault(uid.Type);
         return new EntityDeclaration(
-            uid ?? throw json.FailAt(offset, "this entity has no `uid`"),
-            attributes ?? throw json.FailAt(offset, "this entity has no `attrs`"),
-            tags ?? ValueRecord.Empty,
-            [.. (parents ?? throw json.FailAt(offset, "this entity has no `parents`")).Distinct()],
+            uid,
+            ReadRecord(ref attributesAt, "an object of attributes", AttributesOf(type?.Attributes)),
+            hasTags ? ReadRecord(ref tagsAt, "an object of tags", type?.Tags is { } tags ? _ => tags : null) : ValueRecord.Empty,
+            [.. parents.Distinct()],
             offset);
     }
 
@@ -67,89 +101,155 @@ internal static class EntityJson
         return parents;
     }
 
-    private static ValueRecord ReadRecord(ref JsonCursor json, string expected)
+    private static ValueRecord ReadRecord(ref JsonCursor json, string expected, Expectation? attributes)
     {
         json.EnterObject(expected);
         var fields = new List<KeyValuePair<string, Value>>();
         while (json.ReadName() is { } name)
         {
-            fields.Add(new(name, ReadValue(ref json)));
+            fields.Add(new(name, ReadValue(ref json, attributes?.Invoke(name))));
         }
 
         return RecordOf(fields, json, json.Offset);
     }
 
-    private static Value ReadValue(ref JsonCursor json)
+    private static Value ReadValue(ref JsonCursor json, SchemaType? type)
     {
         switch (json.Token)
         {
             case JsonTokenType.True or JsonTokenType.False: return Value.Of(json.ReadBool());
-            case JsonTokenType.String: return Value.Of(json.ReadString());
+            case JsonTokenType.String: return ReadText(ref json, type);
             case JsonTokenType.Number: return Value.Of(json.ReadLong());
-            case JsonTokenType.StartArray: return Value.Of(ValueSet.Create([.. ReadValues(ref json)]));
-            case JsonTokenType.StartObject: return ReadObject(ref json);
+            case JsonTokenType.StartArray: return Value.Of(ValueSet.Create([.. ReadValues(ref json, (type as SchemaType.Set)?.Element)]));
+            case JsonTokenType.StartObject: return ReadObject(ref json, type);
             default: throw json.Fail("a value cannot be null", "leave the attribute out");
         }
     }
 
-    private static List<Value> ReadValues(ref JsonCursor json)
+    /// <summary>A string; where an extension value is expected, what that is made of.</summary>
+    private static Value ReadText(ref JsonCursor json, SchemaType? type)
+    {
+        var offset = json.Offset;
+        var text = Value.Of(json.ReadString());
+        return type is SchemaType.Primitive primitive && ExtensionFunction.ConstructorOf(primitive.Kind) is { } constructor
+            ? Apply(constructor, [text], json, offset)
+            : text;
+    }
+
+    private static List<Value> ReadValues(ref JsonCursor json, SchemaType? type)
     {
         var values = new List<Value>();
         json.EnterArray("an array");
         while (json.HasElement())
         {
-            values.Add(ReadValue(ref json));
+            values.Add(ReadValue(ref json, type));
         }
 
         return values;
     }
 
-    /// <summary>A record, or one of the escapes for what JSON has no notation for.</summary>
-    private static Value ReadObject(ref JsonCursor json)
+    /// <summary>A record, or one of the escapes for what JSON has no notation for; the escape itself may be left out where it is expected.</summary>
+    private static Value ReadObject(ref JsonCursor json, SchemaType? type)
     {
-        var offset = json.Offset;
-        json.EnterObject("an object");
-        var fields = new List<KeyValuePair<string, Value>>();
-        while (json.ReadName() is { } name)
+        if (EscapeAt(json) is { } escape)
         {
-            if (name is "__entity" or "__extn" or "__expr")
-            {
-                var value = name switch
-                {
-                    "__entity" => Value.Of(json.ReadUid()),
-                    "__extn" => ReadExtension(ref json),
-                    _ => throw json.FailAt(offset, "`__expr` is not supported any more", "use `__entity` or `__extn`"),
-                };
-                return fields.Count == 0 && json.ReadName() is null
-                    ? value
-                    : throw json.FailAt(offset, $"`{name}` stands alone in its object");
-            }
-
-            fields.Add(new(name, ReadValue(ref json)));
+            return ReadEscape(ref json, escape, type);
         }
 
-        return Value.Of(RecordOf(fields, json, offset));
+        return type switch
+        {
+            SchemaType.Entity => Value.Of(json.ReadUid()),
+            SchemaType.Primitive primitive when ExtensionFunction.ConstructorOf(primitive.Kind) is not null => ReadExtension(ref json, type),
+            _ => Value.Of(ReadRecord(ref json, "an object", AttributesOf(type as SchemaType.Record))),
+        };
+    }
+
+    private static Value ReadEscape(ref JsonCursor json, string escape, SchemaType? type)
+    {
+        var offset = json.Offset;
+        json.EnterObject("an escape");
+        json.ReadName();
+        var value = escape switch
+        {
+            "__entity" => Value.Of(json.ReadUid()),
+            "__extn" => ReadExtension(ref json, type),
+            _ => throw json.FailAt(offset, "`__expr` is not supported any more", "use `__entity` or `__extn`"),
+        };
+        json.ReadName();
+        return value;
+    }
+
+    /// <summary>
+    /// The escape that the object at the cursor is, of which a copy is looked at. As the reference has it, an object that only resembles an
+    /// escape is a record; a schema then tells that none was meant to be there.
+    /// </summary>
+    private static string? EscapeAt(JsonCursor json)
+    {
+        json.EnterObject("an object");
+        var name = json.ReadName();
+        var isWhole = name switch
+        {
+            "__entity" => HasMembers(ref json, "type", "id"),
+            "__extn" => HasMembers(ref json, "fn", "arg") || HasMembers(ref json, "fn", "args"),
+            "__expr" => json.Token == JsonTokenType.String,
+            _ => false,
+        };
+        if (!isWhole)
+        {
+            return null;
+        }
+
+        json.SkipValue();
+        return json.ReadName() is null ? name : null;
+    }
+
+    /// <summary>Whether the value at the cursor, which stays where it is, is an object of a string and another member.</summary>
+    private static bool HasMembers(ref JsonCursor json, string first, string second)
+    {
+        var at = json;
+        if (at.Token != JsonTokenType.StartObject)
+        {
+            return false;
+        }
+
+        at.EnterObject("an object");
+        bool hasFirst = false, hasSecond = false;
+        while (at.ReadName() is { } name)
+        {
+            hasFirst |= name == first && at.Token == JsonTokenType.String;
+            hasSecond |= name == second && (second != "id" || at.Token == JsonTokenType.String) && (second != "args" || at.Token == JsonTokenType.StartArray);
+            at.SkipValue();
+        }
+
+        return hasFirst && hasSecond;
     }
 
     /// <summary><c>{"fn", "arg"}</c>, or <c>{"fn", "args": […]}</c> for functions of two arguments.</summary>
-    private static Value ReadExtension(ref JsonCursor json)
+    private static Value ReadExtension(ref JsonCursor json, SchemaType? type)
     {
         var offset = json.Offset;
         string? function = null;
-        List<Value>? arguments = null;
+        // What the arguments are expected to be hangs on the function, which may come behind them.
+        var argumentsAt = json;
+        bool hasArguments = false, areMany = false;
         json.EnterObject("`{\"fn\": …, \"arg\": …}`");
         while (json.ReadName() is { } name)
         {
             switch (name)
             {
                 case "fn": json.Once(function, name); function = json.ReadString(); break;
-                case "arg": json.Once(arguments, name); arguments = [ReadValue(ref json)]; break;
-                case "args": json.Once(arguments, name); arguments = ReadValues(ref json); break;
+                case "arg" or "args":
+                    json.Once(hasArguments ? name : null, name);
+                    argumentsAt = json;
+                    hasArguments = true;
+                    areMany = name == "args";
+                    json.SkipValue();
+                    break;
                 default: json.SkipValue(); break;
             }
         }
 
-        if (function is null || arguments is null)
+        if (function is null || !hasArguments)
         {
             throw json.FailAt(offset, "an extension value has a `fn` and an `arg` or `args`");
         }
@@ -159,12 +259,31 @@ internal static class EntityJson
             throw json.FailAt(offset, $"`{function}` is not a function");
         }
 
-        if (!arguments.Select(a => a.Kind).SequenceEqual(found.Parameters))
+        // Where an extension value is expected, its arguments are too; elsewhere everything is what it looks like.
+        var parameters = type is null ? [] : found.Parameters.Select(p => (SchemaType)new SchemaType.Primitive(p)).ToArray();
+        return Apply(found, areMany ? ReadArguments(ref argumentsAt, parameters) : [ReadValue(ref argumentsAt, parameters.FirstOrDefault())], json, offset);
+    }
+
+    private static List<Value> ReadArguments(ref JsonCursor json, SchemaType[] parameters)
+    {
+        var values = new List<Value>();
+        json.EnterArray("an array of arguments");
+        while (json.HasElement())
         {
-            throw json.FailAt(offset, $"`{found.Name}` takes {string.Join(" and ", found.Parameters.Select(p => p.Name()))}");
+            values.Add(ReadValue(ref json, parameters.ElementAtOrDefault(values.Count)));
         }
 
-        var (value, failure) = found.Apply(arguments[0], arguments.Count > 1 ? arguments[1] : default);
+        return values;
+    }
+
+    private static Value Apply(ExtensionFunction function, List<Value> arguments, in JsonCursor json, int offset)
+    {
+        if (!arguments.Select(a => a.Kind).SequenceEqual(function.Parameters))
+        {
+            throw json.FailAt(offset, $"`{function.Name}` takes {string.Join(" and ", function.Parameters.Select(p => p.Name()))}");
+        }
+
+        var (value, failure) = function.Apply(arguments[0], arguments.Count > 1 ? arguments[1] : default);
         return failure is null ? value : throw json.FailAt(offset, failure);
     }
 

@@ -27,21 +27,33 @@ public sealed class EntityStore : IEntitySource
     /// the same both times; a hierarchy with a cycle is refused.
     /// </summary>
     /// <returns>False with the faults, each at its place.</returns>
-    public static bool TryParse(SourceText json, [NotNullWhen(true)] out EntityStore? store, out IReadOnlyList<Fault> faults)
+    public static bool TryParse(SourceText json, [NotNullWhen(true)] out EntityStore? store, out IReadOnlyList<Fault> faults) =>
+        TryParse(json, schema: null, out store, out faults);
+
+    /// <summary>
+    /// Reads entities that conform to a schema. What the schema says need not be said again: an entity reference may be written
+    /// <c>{"type", "id"}</c> and an extension value as a string. The actions are the schema's; those that are given too must be the same.
+    /// </summary>
+    /// <param name="json">The entities.</param>
+    /// <param name="schema">The schema; null: any entity will do.</param>
+    /// <param name="store">The entities.</param>
+    /// <param name="faults">What is wrong, each at its place.</param>
+    /// <returns>False when there are faults.</returns>
+    public static bool TryParse(SourceText json, Schema? schema, [NotNullWhen(true)] out EntityStore? store, out IReadOnlyList<Fault> faults)
     {
         var found = new List<Fault>();
         faults = found;
         store = null;
-        var declarations = EntityJson.Read(json, found);
+        var declarations = EntityJson.Read(json, schema, found);
         if (found.Count == 0)
         {
-            store = Build(json, declarations, found);
+            store = Build(json, declarations, schema, found);
         }
 
         return store is not null;
     }
 
-    private static EntityStore? Build(SourceText source, List<EntityDeclaration> declarations, List<Fault> faults)
+    private static EntityStore? Build(SourceText source, List<EntityDeclaration> declarations, Schema? schema, List<Fault> faults)
     {
         var byUid = new Dictionary<EntityUid, EntityDeclaration>(declarations.Count);
         foreach (var declaration in declarations)
@@ -52,6 +64,11 @@ public sealed class EntityStore : IEntitySource
             }
         }
 
+        foreach (var action in schema?.Actions.Values ?? [])
+        {
+            byUid.TryAdd(action.Uid, new EntityDeclaration(action.Uid, ValueRecord.Empty, ValueRecord.Empty, [.. action.MemberOf], Offset: 0));
+        }
+
         var entities = new Dictionary<EntityUid, Entity>(byUid.Count);
         foreach (var declaration in byUid.Values)
         {
@@ -59,6 +76,18 @@ public sealed class EntityStore : IEntitySource
             {
                 faults.Add(Fault.At(source, cycle.Offset, $"the entity `{cycle.Uid}` is a member of itself, directly or through its parents", "take one of these parents away"));
                 return null;
+            }
+        }
+
+        if (schema is not null)
+        {
+            var conformance = new Conformance(schema);
+            foreach (var entity in entities.Values)
+            {
+                if (conformance.Check(entity) is { } mismatch)
+                {
+                    faults.Add(Fault.At(source, byUid[entity.Uid].Offset, $"`{entity.Uid}` does not conform to the schema: {mismatch}"));
+                }
             }
         }
 

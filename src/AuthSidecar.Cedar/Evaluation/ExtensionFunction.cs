@@ -31,6 +31,16 @@ internal sealed class ExtensionFunction
 
     public static bool TryFind(string name, [NotNullWhen(true)] out ExtensionFunction? function) => ByName.TryGetValue(name, out function);
 
+    /// <summary>The function that makes values of an extension type out of strings; null for a kind that is none.</summary>
+    public static ExtensionFunction? ConstructorOf(ValueKind kind) => kind switch
+    {
+        ValueKind.Decimal => ByName["decimal"],
+        ValueKind.IpAddr => ByName["ip"],
+        ValueKind.Datetime => ByName["datetime"],
+        ValueKind.Duration => ByName["duration"],
+        _ => null,
+    };
+
     private static readonly Dictionary<string, ExtensionFunction> ByName = new ExtensionFunction[]
     {
         Constructor("decimal", text => Decimal4.TryParse(text, out var value)

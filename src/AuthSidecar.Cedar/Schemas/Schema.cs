@@ -10,6 +10,8 @@ public sealed class Schema
     internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions)
     {
         (EntityTypes, Actions) = (entityTypes, actions);
+        AncestorTypes = Closure(entityTypes.Keys, t => entityTypes.TryGetValue(t, out var type) ? type.MemberOf : []);
+        ActionAncestors = Closure(actions.Keys, a => actions.TryGetValue(a, out var action) ? action.MemberOf : []);
     }
 
     /// <summary>The entity types by their full names.</summary>
@@ -17,6 +19,35 @@ public sealed class Schema
 
     /// <summary>The actions by their uids, groups of actions included.</summary>
     public FrozenDictionary<EntityUid, SchemaAction> Actions { get; }
+
+    /// <summary>For each entity type, the types its entities may be members of, through however many others.</summary>
+    internal FrozenDictionary<string, FrozenSet<string>> AncestorTypes { get; }
+
+    /// <summary>For each action, all groups it is in.</summary>
+    internal FrozenDictionary<EntityUid, FrozenSet<EntityUid>> ActionAncestors { get; }
+
+    /// <summary>Whether a request is one that the schema knows: its action, what that applies to, and the context's type.</summary>
+    /// <returns>What is wrong with it; null when nothing is.</returns>
+    public string? Check(Request request) => new Conformance(this).Check(request);
+
+    private static FrozenDictionary<T, FrozenSet<T>> Closure<T>(IEnumerable<T> all, Func<T, IEnumerable<T>> parentsOf)
+        where T : class => all.ToFrozenDictionary(t => t, t =>
+        {
+            var above = new HashSet<T>();
+            var rest = new Stack<T>(parentsOf(t));
+            while (rest.TryPop(out var next))
+            {
+                if (above.Add(next))
+                {
+                    foreach (var parent in parentsOf(next))
+                    {
+                        rest.Push(parent);
+                    }
+                }
+            }
+
+            return above.ToFrozenSet();
+        });
 
     /// <summary>Reads a schema in Cedar syntax.</summary>
     /// <returns>False with every fault that could be found, each at its place.</returns>

@@ -109,6 +109,30 @@ public sealed class ConformanceTests
     }
 
     [Fact]
+    public void ParseEntities_RowsOfTheTable_AcceptedAsByTheReference()
+    {
+        Assert.True(Schema.TryParse(SourceText.Of(File.ReadAllText(Corpus.PathOf("entities.cedarschema"))), out var schema, out _));
+        var cases = 0;
+        var disagreements = new List<string>();
+        foreach (var row in Corpus.Lines("entities.jsonl"))
+        {
+            cases++;
+            var text = SourceText.Of(row.GetProperty("entities").GetRawText());
+            foreach (var (under, expected) in new[] { (null, "noSchema"), (schema, "withSchema") })
+            {
+                var accepted = EntityStore.TryParse(text, under, out _, out var faults);
+                if (accepted != row.GetProperty(expected).GetBoolean())
+                {
+                    var message = row.TryGetProperty(expected + "Message", out var m) ? m.GetString() : null;
+                    disagreements.Add($"{row.GetProperty("entities")} {expected}: reference: {message ?? "accepts"}; here: {(accepted ? "accepted" : faults[0])}");
+                }
+            }
+        }
+
+        Corpus.AssertNone(disagreements, cases);
+    }
+
+    [Fact]
     public void Evaluate_ExpressionsOfTheTable_SameResultFromTheReferenceTheCompiledFormAndTheTreeWalker()
     {
         var world = Corpus.Json(File.ReadAllText(Corpus.PathOf("expr-world.json")));
@@ -156,20 +180,25 @@ public sealed class ConformanceTests
     {
         var cases = 0;
         var disagreements = new List<string>();
-        foreach (var file in Directory.EnumerateFiles(Corpus.PathOf("corpus-tests"), "*.json")
-            .Where(f => !f.EndsWith(".entities.json", StringComparison.Ordinal)))
+        foreach (var test in Corpus.Tests())
         {
-            var test = Corpus.Json(File.ReadAllText(file));
             var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
-            var entities = StoreFromFile(test.GetProperty("entities").GetString()!);
+            var schema = ParseSchema(test.GetProperty("schema").GetString()!);
+            var entities = StoreFromFile(test.GetProperty("entities").GetString()!, schema);
             foreach (var expected in test.GetProperty("requests").EnumerateArray())
             {
                 cases++;
-                var got = Describe(Authorizer.IsAuthorized(policies, entities, RequestOf(expected)));
+                var request = RequestOf(expected, schema);
+                var got = Describe(Authorizer.IsAuthorized(policies, entities, request));
                 var want = Describe(expected);
                 if (got != want)
                 {
-                    disagreements.Add($"{Path.GetFileName(file)}: reference {want}, here {got}");
+                    disagreements.Add($"{test.GetProperty("policies")}: reference {want}, here {got}");
+                }
+
+                if ((!expected.TryGetProperty("validateRequest", out var v) || v.GetBoolean()) && schema.Check(request) is { } mismatch)
+                {
+                    disagreements.Add($"{test.GetProperty("policies")}: the reference takes the request {expected}; here: {mismatch}");
                 }
             }
         }
@@ -225,18 +254,23 @@ public sealed class ConformanceTests
             ? policies
             : throw new InvalidDataException(string.Join('\n', faults));
 
-    private static EntityStore Store(JsonElement json) => Store(SourceText.Of(json.GetRawText()));
+    private static Schema ParseSchema(string relative) =>
+        Schema.TryParse(new SourceText(relative, File.ReadAllBytes(Corpus.PathOf(relative))), out var schema, out var faults)
+            ? schema
+            : throw new InvalidDataException(string.Join('\n', faults));
 
-    private static EntityStore StoreFromFile(string relative) => Store(new SourceText(relative, File.ReadAllBytes(Corpus.PathOf(relative))));
+    private static EntityStore Store(JsonElement json) => Store(SourceText.Of(json.GetRawText()), schema: null);
 
-    private static EntityStore Store(SourceText text) =>
-        EntityStore.TryParse(text, out var store, out var faults) ? store : throw new InvalidDataException(string.Join('\n', faults));
+    private static EntityStore StoreFromFile(string relative, Schema schema) => Store(new SourceText(relative, File.ReadAllBytes(Corpus.PathOf(relative))), schema);
 
-    private static Request RequestOf(JsonElement json) => new(
+    private static EntityStore Store(SourceText text, Schema? schema) =>
+        EntityStore.TryParse(text, schema, out var store, out var faults) ? store : throw new InvalidDataException(string.Join('\n', faults));
+
+    private static Request RequestOf(JsonElement json, Schema? schema = null) => new(
         Uid(json.GetProperty("principal")),
         Uid(json.GetProperty("action")),
         Uid(json.GetProperty("resource")),
-        EntityJson.ReadRecord(SourceText.Of(json.GetProperty("context").GetRawText()), []) ?? throw new InvalidDataException("context"));
+        EntityJson.ReadRecord(SourceText.Of(json.GetProperty("context").GetRawText()), schema?.Actions.GetValueOrDefault(Uid(json.GetProperty("action")))?.Context, []) ?? throw new InvalidDataException("context"));
 
     private static EntityUid Uid(JsonElement json) => json.ValueKind == JsonValueKind.String
         ? EntityUid.TryParse(json.GetString()!, out var uid, out var fault) ? uid : throw new InvalidDataException(fault.ToString())

@@ -25,6 +25,13 @@ internal static class Corpus
     public static IEnumerable<JsonElement> Lines(string file) =>
         File.ReadLines(PathOf(file)).Select(line => Json(line));
 
+    /// <summary>The generated tests, and those written by hand.</summary>
+    public static IEnumerable<JsonElement> Tests() =>
+        new[] { "corpus-tests", "tests" }
+            .SelectMany(folder => Directory.EnumerateFiles(PathOf(folder), "*.json", SearchOption.AllDirectories))
+            .Where(f => !f.EndsWith(".entities.json", StringComparison.Ordinal))
+            .Select(f => Json(File.ReadAllText(f)));
+
     /// <summary>Fails with the first few disagreements, and the number of all; and when there was nothing to agree on.</summary>
     public static void AssertNone(IReadOnlyCollection<string> disagreements, int cases, [CallerArgumentExpression(nameof(disagreements))] string what = "")
     {
