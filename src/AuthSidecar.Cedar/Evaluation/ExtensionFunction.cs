@@ -7,9 +7,9 @@ internal sealed class ExtensionFunction
 {
     private readonly Func<Value, Value, Result> _body;
 
-    private ExtensionFunction(string name, bool isMethod, Func<Value, Value, Result> body, params ValueKind[] parameters)
+    private ExtensionFunction(string name, bool isMethod, ValueKind resultKind, Func<Value, Value, Result> body, params ValueKind[] parameters)
     {
-        (Name, IsMethod, Parameters, _body) = (name, isMethod, parameters, body);
+        (Name, IsMethod, ResultKind, Parameters, _body) = (name, isMethod, resultKind, parameters, body);
     }
 
     public string Name { get; }
@@ -19,6 +19,9 @@ internal sealed class ExtensionFunction
 
     /// <summary>The kinds of the parameters, one or two; for methods the first is what the method is called on.</summary>
     public IReadOnlyList<ValueKind> Parameters { get; }
+
+    /// <summary>The kind of the result.</summary>
+    public ValueKind ResultKind { get; }
 
     /// <summary>A value, or what went wrong.</summary>
     public readonly record struct Result(Value Value, string? Failure)
@@ -43,16 +46,16 @@ internal sealed class ExtensionFunction
 
     private static readonly Dictionary<string, ExtensionFunction> ByName = new ExtensionFunction[]
     {
-        Constructor("decimal", text => Decimal4.TryParse(text, out var value)
+        Constructor("decimal", ValueKind.Decimal, text => Decimal4.TryParse(text, out var value)
             ? Value.Of(value)
             : Fail($"`{text}` is not a decimal: digits, a point, and one to four digits, within 64 bits")),
-        Constructor("ip", text => IpRange.TryParse(text, out var value)
+        Constructor("ip", ValueKind.IpAddr, text => IpRange.TryParse(text, out var value)
             ? Value.Of(value)
             : Fail($"`{text}` is not an IP address or CIDR range")),
-        Constructor("datetime", text => Instant.TryParse(text, out var value)
+        Constructor("datetime", ValueKind.Datetime, text => Instant.TryParse(text, out var value)
             ? Value.Of(value)
             : Fail($"`{text}` is not a datetime such as `2026-01-31T23:59:59.999Z`")),
-        Constructor("duration", text => Duration.TryParse(text, out var value)
+        Constructor("duration", ValueKind.Duration, text => Duration.TryParse(text, out var value)
             ? Value.Of(value)
             : Fail($"`{text}` is not a duration such as `1d2h3m4s5ms`")),
 
@@ -65,18 +68,18 @@ internal sealed class ExtensionFunction
         IpTest("isIpv6", ip => ip.IsIpv6),
         IpTest("isLoopback", ip => ip.IsLoopback),
         IpTest("isMulticast", ip => ip.IsMulticast),
-        new("isInRange", isMethod: true, (a, b) => Value.Of(IpOf(a).IsInRange(IpOf(b))), ValueKind.IpAddr, ValueKind.IpAddr),
+        new("isInRange", isMethod: true, ValueKind.Bool, (a, b) => Value.Of(IpOf(a).IsInRange(IpOf(b))), ValueKind.IpAddr, ValueKind.IpAddr),
 
-        new("offset", isMethod: true, (a, b) => InstantOf(a).TryOffset(DurationOf(b), out var moved)
+        new("offset", isMethod: true, ValueKind.Datetime, (a, b) => InstantOf(a).TryOffset(DurationOf(b), out var moved)
             ? Value.Of(moved)
             : Fail("the datetime moved by that duration is out of range"), ValueKind.Datetime, ValueKind.Duration),
-        new("durationSince", isMethod: true, (a, b) => InstantOf(a).TryDurationSince(InstantOf(b), out var duration)
+        new("durationSince", isMethod: true, ValueKind.Duration, (a, b) => InstantOf(a).TryDurationSince(InstantOf(b), out var duration)
             ? Value.Of(duration)
             : Fail("the duration between the two datetimes is out of range"), ValueKind.Datetime, ValueKind.Datetime),
-        new("toDate", isMethod: true, (a, _) => InstantOf(a).TryToDate(out var midnight)
+        new("toDate", isMethod: true, ValueKind.Datetime, (a, _) => InstantOf(a).TryToDate(out var midnight)
             ? Value.Of(midnight)
             : Fail("the midnight before that datetime is out of range"), ValueKind.Datetime),
-        new("toTime", isMethod: true, (a, _) => Value.Of(InstantOf(a).ToTime()), ValueKind.Datetime),
+        new("toTime", isMethod: true, ValueKind.Duration, (a, _) => Value.Of(InstantOf(a).ToTime()), ValueKind.Datetime),
 
         DurationIn("toMilliseconds", 1),
         DurationIn("toSeconds", 1_000),
@@ -85,18 +88,18 @@ internal sealed class ExtensionFunction
         DurationIn("toDays", 86_400_000),
     }.ToDictionary(f => f.Name, StringComparer.Ordinal);
 
-    private static ExtensionFunction Constructor(string name, Func<string, Result> parse) =>
-        new(name, isMethod: false, (text, _) => parse(StringOf(text)), ValueKind.String);
+    private static ExtensionFunction Constructor(string name, ValueKind kind, Func<string, Result> parse) =>
+        new(name, isMethod: false, kind, (text, _) => parse(StringOf(text)), ValueKind.String);
 
     private static ExtensionFunction DecimalTest(string name, Func<Decimal4, Decimal4, bool> test) =>
-        new(name, isMethod: true, (a, b) => Value.Of(test(DecimalOf(a), DecimalOf(b))), ValueKind.Decimal, ValueKind.Decimal);
+        new(name, isMethod: true, ValueKind.Bool, (a, b) => Value.Of(test(DecimalOf(a), DecimalOf(b))), ValueKind.Decimal, ValueKind.Decimal);
 
     private static ExtensionFunction IpTest(string name, Func<IpRange, bool> test) =>
-        new(name, isMethod: true, (ip, _) => Value.Of(test(IpOf(ip))), ValueKind.IpAddr);
+        new(name, isMethod: true, ValueKind.Bool, (ip, _) => Value.Of(test(IpOf(ip))), ValueKind.IpAddr);
 
     // Integer division truncates toward zero, as Cedar has it for durations.
     private static ExtensionFunction DurationIn(string name, long ms) =>
-        new(name, isMethod: true, (duration, _) => Value.Of(DurationOf(duration).TotalMs / ms), ValueKind.Duration);
+        new(name, isMethod: true, ValueKind.Long, (duration, _) => Value.Of(DurationOf(duration).TotalMs / ms), ValueKind.Duration);
 
     private static Result Fail(string failure) => new(default, failure);
 

@@ -14,6 +14,8 @@ public sealed class Policy
         TemplateId = isLinked ? body.Id : null;
     }
 
+    internal Template Body => _body;
+
     internal PolicySyntax Syntax => _body.Syntax;
 
     /// <summary>The id, unique in its policy set.</summary>

@@ -17,6 +17,27 @@ internal abstract class Expr(SourceSpan span)
     /// <summary>One more than the deepest part.</summary>
     public int Depth { get; protected init; } = 1;
 
+    /// <summary>The expressions that this one is made of, in order.</summary>
+    public IEnumerable<Expr> Parts() => this switch
+    {
+        IfExpr e => [e.Condition, e.Then, e.Otherwise],
+        LogicExpr e => e.Operands,
+        UnaryExpr e => [e.Operand],
+        BinaryExpr e => [e.Left, e.Right],
+        AttributeExpr e => [e.Target],
+        HasExpr e => [e.Target],
+        LikeExpr e => [e.Target],
+        IsExpr { Group: { } group } e => [e.Target, group],
+        IsExpr e => [e.Target],
+        SetExpr e => e.Items,
+        RecordExpr e => e.Fields.Select(f => f.Value),
+        CallExpr e => e.Arguments,
+        _ => [],
+    };
+
+    /// <summary>The expression and all it is made of, however deep.</summary>
+    public IEnumerable<Expr> SelfAndParts() => Parts().SelectMany(p => p.SelfAndParts()).Prepend(this);
+
     protected static int Above(Expr a) => a.Depth + 1;
 
     protected static int Above(Expr a, Expr b) => Math.Max(a.Depth, b.Depth) + 1;
@@ -64,6 +85,15 @@ internal sealed class LiteralExpr(Value value, SourceSpan span) : Expr(span)
 }
 
 internal sealed class VariableExpr(Variable variable, SourceSpan span) : Expr(span)
+{
+    public Variable Variable { get; } = variable;
+}
+
+/// <summary>
+/// <c>?principal</c> or <c>?resource</c>. No condition has one: it stands in the scope, which is written as an expression where the whole of a
+/// policy is looked at as one.
+/// </summary>
+internal sealed class SlotExpr(Variable variable, SourceSpan span) : Expr(span)
 {
     public Variable Variable { get; } = variable;
 }

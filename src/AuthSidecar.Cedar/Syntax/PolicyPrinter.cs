@@ -83,6 +83,9 @@ internal readonly struct PolicyPrinter(StringBuilder text)
             case VariableExpr e:
                 text.Append(NameOf(e.Variable));
                 break;
+            case SlotExpr e:
+                text.Append('?').Append(NameOf(e.Variable));
+                break;
             case IfExpr e:
                 Append("if ", e.Condition);
                 Append(" then ", e.Then);
@@ -246,7 +249,7 @@ internal readonly struct PolicyPrinter(StringBuilder text)
 
     private void AppendOperand(Expr expr)
     {
-        var isOne = expr is LiteralExpr or VariableExpr or AttributeExpr or SetExpr or RecordExpr or CallExpr
+        var isOne = expr is LiteralExpr or VariableExpr or SlotExpr or AttributeExpr or SetExpr or RecordExpr or CallExpr
             or UnaryExpr { Operator: UnaryOperator.IsEmpty } || (expr is BinaryExpr binary && SymbolOf(binary.Operator) is null);
         text.Append(isOne ? "" : "(");
         Append(expr);

@@ -236,6 +236,33 @@ public sealed class ConformanceTests
         Corpus.AssertNone(disagreements, cases);
     }
 
+    [Theory]
+    [InlineData(ValidationMode.Strict, "strictErrorKinds")]
+    [InlineData(ValidationMode.Permissive, "permissiveErrorKinds")]
+    public void Validate_CorpusTests_SameErrorsAsTheReference(ValidationMode mode, string member)
+    {
+        var cases = 0;
+        var disagreements = new List<string>();
+        foreach (var row in Corpus.Lines("validation-verdicts.jsonl"))
+        {
+            cases++;
+            var test = Corpus.Json(File.ReadAllText(Corpus.PathOf($"corpus-tests/{row.GetProperty("case")}.json")));
+            var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
+            var result = new Validator(ParseSchema(test.GetProperty("schema").GetString()!), mode).Validate(policies);
+            var expected = Kinds(row.GetProperty(member).EnumerateArray().Select(k => k.GetString()!));
+            var expectsImpossible = row.GetProperty("warningKinds").EnumerateArray().Any(k => k.GetString() == "ImpossiblePolicy");
+            var isImpossible = result.Warnings.Any(w => w.Kind == ValidationKind.ImpossiblePolicy);
+            if (expected != Kinds(result.Errors.Select(e => e.Kind.ToString())) || (mode == ValidationMode.Strict && expectsImpossible != isImpossible))
+            {
+                disagreements.Add($"{row.GetProperty("case")}: reference {expected} {expectsImpossible}, here {isImpossible}:\n    {string.Join("\n    ", result.Errors.Select(e => $"{e.Kind}: {e.Fault}"))}");
+            }
+        }
+
+        Corpus.AssertNone(disagreements, cases);
+    }
+
+    private static string Kinds(IEnumerable<string> kinds) => string.Join(' ', kinds.CountBy(k => k).OrderBy(k => k.Key, StringComparer.Ordinal).Select(k => $"{k.Key}:{k.Value}"));
+
     private static string Describe(JsonElement expected) => Describe(
         expected.GetProperty("decision").GetString()!,
         expected.GetProperty("reason").EnumerateArray().Select(e => e.GetString()!),

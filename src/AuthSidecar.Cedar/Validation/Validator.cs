@@ -1,0 +1,229 @@
+namespace AuthSidecar.Cedar;
+
+/// <summary>Checks policies against a schema: a policy that passes does not err when it is evaluated on what conforms to the schema.</summary>
+/// <param name="schema">The schema.</param>
+/// <param name="mode">How much is asked for.</param>
+public sealed class Validator(Schema schema, ValidationMode mode = ValidationMode.Strict)
+{
+    /// <summary>Checks every policy, template and link of a set.</summary>
+    public ValidationResult Validate(PolicySet policies)
+    {
+        ArgumentNullException.ThrowIfNull(policies);
+        var errors = new List<ValidationFinding>();
+        var warnings = new List<ValidationFinding>();
+        foreach (var template in policies.Policies.Where(p => p.TemplateId is null).Select(p => p.Body).Concat(policies.Templates))
+        {
+            Validate(template, errors, warnings);
+        }
+
+        foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
+        {
+            ValidateLink(link, errors);
+        }
+
+        return new ValidationResult(errors, warnings);
+    }
+
+    private void Validate(Template policy, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    {
+        var faults = new List<TypeFault>();
+        CheckNames(policy.Syntax, faults);
+        if (!HasApplicableAction(policy.Syntax.Action, policy.Syntax.Principal, policy.Syntax.Resource))
+        {
+            faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, policy.Syntax.Span, "no action of the scope applies to a principal and a resource of the scope", null));
+        }
+
+        var typeFaults = new HashSet<TypeFault>();
+        if (!CheckTypes(policy.Syntax, typeFaults))
+        {
+            warnings.Add(Finding(policy, new TypeFault(ValidationKind.ImpossiblePolicy, policy.Syntax.Span, "the policy is never satisfied", null)));
+        }
+
+        errors.AddRange(faults.Concat(typeFaults).Select(f => Finding(policy, f)));
+    }
+
+    private static ValidationFinding Finding(Template policy, TypeFault fault) =>
+        new(fault.Kind, policy.Id, Fault.At(policy.Source, fault.Span.Start, fault.Message, fault.Help));
+
+    // ------------------------------------------------------------------ types
+
+    /// <summary>Checks the policy in every environment.</summary>
+    /// <returns>Whether there is one in which it may be satisfied, or in which nobody can tell.</returns>
+    private bool CheckTypes(PolicySyntax policy, HashSet<TypeFault> faults)
+    {
+        var condition = ConditionOf(policy);
+        var isPossible = false;
+        foreach (var environment in EnvironmentsOf(policy))
+        {
+            isPossible |= new TypeChecker(schema, environment, mode == ValidationMode.Strict, faults).Check(condition);
+        }
+
+        return isPossible;
+    }
+
+    /// <summary>Each action with each type of principal and resource it applies to, and each type that the slots may stand for.</summary>
+    private IEnumerable<RequestEnvironment> EnvironmentsOf(PolicySyntax policy) =>
+        from action in schema.Actions.Values
+        from principal in action.Principals
+        from resource in action.Resources
+        from principalSlot in SlotTypes(policy.Principal, principal)
+        from resourceSlot in SlotTypes(policy.Resource, resource)
+        select new RequestEnvironment(action, principal, resource, principalSlot, resourceSlot);
+
+    private IEnumerable<string?> SlotTypes(ScopeConstraint constraint, string type)
+    {
+        if (!constraint.HasSlot)
+        {
+            return [null];
+        }
+
+        return constraint.Operator != ScopeOperator.Equal && schema.AncestorTypes.TryGetValue(type, out var above) ? above.Append(type) : [type];
+    }
+
+    /// <summary>The whole of a policy as one expression: scope and conditions.</summary>
+    internal static Expr ConditionOf(PolicySyntax policy)
+    {
+        var span = policy.Span;
+        var parts = new List<Expr> { ConditionOf(Variable.Principal, policy.Principal, span), ConditionOf(Variable.Action, policy.Action, span), ConditionOf(Variable.Resource, policy.Resource, span) };
+        Expr? conditions = null;
+        foreach (var condition in policy.Conditions)
+        {
+            var body = condition.IsUnless ? new UnaryExpr(UnaryOperator.Not, condition.Body, condition.Span) : condition.Body;
+            conditions = conditions is null ? body : new LogicExpr(isAnd: true, [conditions, body], span);
+        }
+
+        parts.Add(conditions ?? new LiteralExpr(Value.True, span));
+        return new LogicExpr(isAnd: true, parts, span);
+    }
+
+    private static Expr ConditionOf(Variable variable, ScopeConstraint constraint, SourceSpan span)
+    {
+        var of = new VariableExpr(variable, span);
+        Expr entity = constraint.HasSlot ? new SlotExpr(variable, span)
+            : constraint.Operator == ScopeOperator.InAny ? new SetExpr([.. constraint.Entities!.Select(e => new LiteralExpr(Value.Of(e), span))], span)
+            : constraint.Entities is { Count: > 0 } entities ? new LiteralExpr(Value.Of(entities[0]), span)
+            : of;
+        return constraint.Operator switch
+        {
+            ScopeOperator.Equal => new BinaryExpr(BinaryOperator.Equal, of, entity, span),
+            ScopeOperator.In or ScopeOperator.InAny => new BinaryExpr(BinaryOperator.In, of, entity, span),
+            ScopeOperator.Is => new IsExpr(of, constraint.Type!, null, span),
+            ScopeOperator.IsIn => new IsExpr(of, constraint.Type!, entity, span),
+            _ => new LiteralExpr(Value.True, span),
+        };
+    }
+
+    // ------------------------------------------------------------------ names
+
+    private void CheckNames(PolicySyntax policy, List<TypeFault> faults)
+    {
+        foreach (var constraint in new[] { policy.Principal, policy.Action, policy.Resource })
+        {
+            if (constraint.Type is { } type)
+            {
+                CheckType(type, policy.Span, faults);
+            }
+
+            foreach (var uid in constraint.Entities ?? [])
+            {
+                CheckUid(uid, policy.Span, faults);
+            }
+        }
+
+        foreach (var condition in policy.Conditions)
+        {
+            foreach (var expr in condition.Body.SelfAndParts())
+            {
+                if (expr is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid))
+                {
+                    CheckUid(uid, expr.Span, faults);
+                }
+                else if (expr is IsExpr test)
+                {
+                    CheckType(test.Type, expr.Span, faults);
+                }
+            }
+        }
+    }
+
+    private void CheckUid(EntityUid uid, SourceSpan span, List<TypeFault> faults)
+    {
+        if (EntityType.IsAction(uid.Type))
+        {
+            if (!schema.Actions.ContainsKey(uid))
+            {
+                faults.Add(new TypeFault(ValidationKind.UnrecognizedActionId, span, $"the schema has no action `{uid}`", null));
+            }
+
+            return;
+        }
+
+        CheckType(uid.Type, span, faults);
+        if (schema.EntityTypes.TryGetValue(uid.Type, out var type) && type.EnumIds?.Contains(uid.Id) == false)
+        {
+            faults.Add(new TypeFault(ValidationKind.InvalidEnumEntity, span, $"`{uid}` is not one of the entities that `{uid.Type}` has", null));
+        }
+    }
+
+    private void CheckType(string type, SourceSpan span, List<TypeFault> faults)
+    {
+        if (!schema.EntityTypes.ContainsKey(type) && !(EntityType.IsAction(type) && schema.Actions.Keys.Any(a => string.Equals(a.Type, type, StringComparison.Ordinal))))
+        {
+            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"the schema has no entity type `{type}`", null));
+        }
+    }
+
+    // ------------------------------------------------------------------ application of actions
+
+    private bool HasApplicableAction(ScopeConstraint action, ScopeConstraint principal, ScopeConstraint resource, EntityUid? principalSlot = null, EntityUid? resourceSlot = null) =>
+        schema.Actions.Values.Any(a => Fits(a, action)
+            && a.Principals.Any(t => MayFit(t, principal, principalSlot))
+            && a.Resources.Any(t => MayFit(t, resource, resourceSlot)));
+
+    private bool Fits(SchemaAction action, ScopeConstraint constraint) => constraint.Operator switch
+    {
+        ScopeOperator.Equal => action.Uid.Equals(constraint.Entity),
+        ScopeOperator.In or ScopeOperator.InAny => constraint.Entities!.Any(e => e.Equals(action.Uid) || schema.ActionAncestors[action.Uid].Contains(e)),
+        _ => true,
+    };
+
+    /// <summary>Whether an entity of the type may fit the scope.</summary>
+    private bool MayFit(string type, ScopeConstraint constraint, EntityUid? slot)
+    {
+        var entity = constraint.HasSlot ? slot : constraint.Entities?[0];
+        return constraint.Operator switch
+        {
+            ScopeOperator.Equal => entity is null || string.Equals(entity.Type, type, StringComparison.Ordinal),
+            ScopeOperator.In => entity is null || MayBeIn(type, entity.Type),
+            ScopeOperator.Is => string.Equals(constraint.Type, type, StringComparison.Ordinal),
+            ScopeOperator.IsIn => string.Equals(constraint.Type, type, StringComparison.Ordinal) && (entity is null || MayBeIn(type, entity.Type)),
+            _ => true,
+        };
+    }
+
+    private bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal)
+        || (schema.AncestorTypes.TryGetValue(type, out var above) && above.Contains(group));
+
+    // ------------------------------------------------------------------ links
+
+    /// <summary>The entities of a link: its template is checked by itself.</summary>
+    private void ValidateLink(Policy link, List<ValidationFinding> errors)
+    {
+        var faults = new List<TypeFault>();
+        var principal = SlotOf(link.Syntax.Principal, link.Scope.Principal);
+        var resource = SlotOf(link.Syntax.Resource, link.Scope.Resource);
+        foreach (var uid in new[] { principal, resource }.Where(u => u is not null))
+        {
+            CheckUid(uid!, link.Span, faults);
+        }
+
+        if (!HasApplicableAction(link.Syntax.Action, link.Syntax.Principal, link.Syntax.Resource, principal, resource))
+        {
+            faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, link.Span, "no action of the scope applies to the entities of the link", null));
+        }
+
+        errors.AddRange(faults.Select(f => Finding(link.Body, f) with { PolicyId = link.Id }));
+    }
+
+    private static EntityUid? SlotOf(ScopeConstraint constraint, ScopeTest filled) => constraint.HasSlot ? filled.Entities[0] : null;
+}
