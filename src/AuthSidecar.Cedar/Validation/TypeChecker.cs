@@ -38,6 +38,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
     private readonly Dictionary<Expr, string> _texts = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<Expr, CheckedType> _types = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<HasExpr, List<Expr>> _steps = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Checks a condition.</summary>
     /// <returns>False when it is never true, whatever else is wrong with it.</returns>
@@ -45,6 +46,11 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
     /// <summary>The type that an expression was given; null where it was not reached, or not well-typed.</summary>
     public CheckedType? TypeOf(Expr expr) => _types.GetValueOrDefault(expr);
+
+    /// <summary>What <c>a has b.c</c> asks one after the other: <c>a</c> for <c>b</c>, <c>a.b</c> for <c>c</c>; as far as it was reached.</summary>
+    public IReadOnlyList<Expr> StepsOf(HasExpr expr) => _steps.GetValueOrDefault(expr) ?? [];
+
+    public bool IsActionOfRequest(EntityUid uid) => environment.Action.Uid.Equals(uid);
 
     private Answer Check(Expr expr, Capabilities known)
     {
@@ -438,9 +444,11 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     {
         // A path is a chain: each step is tested before the next is taken.
         Expr target = e.Target;
+        var steps = _steps[e] = [];
         var all = Answer.Well(CheckedType.True);
         foreach (var name in e.Path)
         {
+            steps.Add(target);
             var step = CheckHasStep(target, name, known.Union(all.Known));
             var areWell = all.IsWell && step.IsWell;
             var type = step.Type == CheckedType.False || all.Type == CheckedType.False ? CheckedType.False

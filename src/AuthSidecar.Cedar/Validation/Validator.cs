@@ -1,9 +1,12 @@
+using System.Globalization;
+
 namespace AuthSidecar.Cedar;
 
 /// <summary>Checks policies against a schema: a policy that passes does not err when it is evaluated on what conforms to the schema.</summary>
 /// <param name="schema">The schema.</param>
 /// <param name="mode">How much is asked for.</param>
-public sealed class Validator(Schema schema, ValidationMode mode = ValidationMode.Strict)
+/// <param name="level">How many entities in a row a policy may look into; null: however many.</param>
+public sealed class Validator(Schema schema, ValidationMode mode = ValidationMode.Strict, int? level = null)
 {
     /// <summary>Checks every policy, template and link of a set.</summary>
     public ValidationResult Validate(PolicySet policies)
@@ -55,7 +58,18 @@ public sealed class Validator(Schema schema, ValidationMode mode = ValidationMod
         var isPossible = false;
         foreach (var environment in EnvironmentsOf(policy))
         {
-            isPossible |= new TypeChecker(schema, environment, mode == ValidationMode.Strict, faults).Check(condition);
+            var checker = new TypeChecker(schema, environment, mode == ValidationMode.Strict, faults);
+            isPossible |= checker.Check(condition);
+            if (level is { } most && new LevelChecker(checker).LevelOf(condition) is var needed && needed > most)
+            {
+                faults.Add(new TypeFault(
+                    ValidationKind.EntityDerefLevelViolation,
+                    policy.Span,
+                    needed >= LevelChecker.Unbounded
+                        ? "an entity that the policy names is looked into"
+                        : string.Create(CultureInfo.InvariantCulture, $"the policy looks into {needed} entities in a row, {most} are allowed"),
+                    null));
+            }
         }
 
         return isPossible;

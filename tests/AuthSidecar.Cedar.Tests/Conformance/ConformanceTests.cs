@@ -261,6 +261,28 @@ public sealed class ConformanceTests
         Corpus.AssertNone(disagreements, cases);
     }
 
+    [Fact]
+    public void ValidateLevels_CorpusTests_SameAsTheReference()
+    {
+        var cases = 0;
+        var disagreements = new List<string>();
+        foreach (var row in Corpus.Lines("validation-verdicts.jsonl"))
+        {
+            cases++;
+            var test = Corpus.Json(File.ReadAllText(Corpus.PathOf($"corpus-tests/{row.GetProperty("case")}.json")));
+            var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
+            var schema = ParseSchema(test.GetProperty("schema").GetString()!);
+            var expected = string.Join(' ', row.GetProperty("levelsPass").EnumerateArray().Select(p => p.GetBoolean()));
+            var passes = string.Join(' ', Enumerable.Range(0, 5).Select(level => new Validator(schema, ValidationMode.Strict, level).Validate(policies).IsValid));
+            if (passes != expected)
+            {
+                disagreements.Add($"{row.GetProperty("case")}: reference {expected}, here {passes}");
+            }
+        }
+
+        Corpus.AssertNone(disagreements, cases);
+    }
+
     private static string Kinds(IEnumerable<string> kinds) => string.Join(' ', kinds.CountBy(k => k).OrderBy(k => k.Key, StringComparer.Ordinal).Select(k => $"{k.Key}:{k.Value}"));
 
     private static string Describe(JsonElement expected) => Describe(

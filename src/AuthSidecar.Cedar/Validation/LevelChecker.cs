@@ -1,0 +1,87 @@
+namespace AuthSidecar.Cedar;
+
+/// <summary>
+/// Counts how many entities in a row an expression looks into (Cedar's RFC 76): <c>principal</c> by itself is 0, <c>principal.boss</c> 1,
+/// <c>principal.boss.name</c> 2. Whoever fetches entities for a request has to fetch that deep and no deeper.
+/// </summary>
+/// <param name="types">The checker that has given the expression types.</param>
+internal sealed class LevelChecker(TypeChecker types)
+{
+    /// <summary>The level of what can never be allowed: an entity that is named in the policy is looked into, which no request leads to.</summary>
+    public const int Unbounded = int.MaxValue / 2;
+
+    /// <summary>The level that an expression needs.</summary>
+    public int LevelOf(Expr expr)
+    {
+        // What has no type is never reached.
+        if (types.TypeOf(expr) is null)
+        {
+            return 0;
+        }
+
+        return expr switch
+        {
+            BinaryExpr { Operator: BinaryOperator.In or BinaryOperator.GetTag or BinaryOperator.HasTag } e => Math.Max(LevelInto(e.Left), LevelOf(e.Right)),
+            AttributeExpr e => types.TypeOf(e.Target) is CheckedType.Entity ? LevelInto(e.Target) : LevelOf(e.Target),
+            HasExpr e => types.StepsOf(e).Select(target => types.TypeOf(target) is CheckedType.Entity ? LevelInto(target) : LevelOf(target)).DefaultIfEmpty(0).Max(),
+            IsExpr { Group: { } group } e when types.TypeOf(group) is not null => Math.Max(LevelInto(e.Target), LevelOf(group)),
+            _ => expr.Parts().Select(LevelOf).DefaultIfEmpty(0).Max(),
+        };
+    }
+
+    /// <summary>The level needed to look into the entity that an expression stands for.</summary>
+    private int LevelInto(Expr target)
+    {
+        var beside = 0;
+        return Math.Max(1 + Depth(target, [], ref beside), beside);
+    }
+
+    /// <summary>How many entities have to be looked into to come to this one.</summary>
+    /// <param name="expr">What stands for it.</param>
+    /// <param name="path">The attributes that are taken of it, the nearest first.</param>
+    /// <param name="beside">Rises to the level of what is evaluated on the way, such as the condition of an <c>if</c>.</param>
+    private int Depth(Expr expr, IEnumerable<string> path, ref int beside)
+    {
+        switch (expr)
+        {
+            case VariableExpr or SlotExpr:
+                return 0;
+            case LiteralExpr literal when literal.Value.TryGet(out EntityUid? uid) && types.IsActionOfRequest(uid):
+                return 0;
+            case IfExpr e:
+                beside = Math.Max(beside, LevelOf(e.Condition));
+                var depth = 0;
+                foreach (var branch in new[] { e.Then, e.Otherwise })
+                {
+                    if (types.TypeOf(branch) is not null)
+                    {
+                        depth = Math.Max(depth, Depth(branch, path, ref beside));
+                    }
+                }
+
+                return depth;
+            case AttributeExpr e:
+                return types.TypeOf(e.Target) is CheckedType.Entity ? 1 + Depth(e.Target, [], ref beside) : Depth(e.Target, path.Prepend(e.Name), ref beside);
+            case BinaryExpr { Operator: BinaryOperator.GetTag } e:
+                beside = Math.Max(beside, LevelOf(e.Right));
+                return 1 + Depth(e.Left, [], ref beside);
+            case RecordExpr e when path.FirstOrDefault() is { } name:
+                var found = Unbounded;
+                foreach (var (field, value) in e.Fields)
+                {
+                    if (string.Equals(field, name, StringComparison.Ordinal))
+                    {
+                        found = Depth(value, path.Skip(1), ref beside);
+                    }
+                    else
+                    {
+                        beside = Math.Max(beside, LevelOf(value));
+                    }
+                }
+
+                return found;
+            default:
+                return Unbounded;
+        }
+    }
+}
