@@ -74,6 +74,17 @@ public sealed class PolicySetBuilder
     /// <summary>Adds the policies, templates and links of a text in Cedar's JSON format of policy sets, which names them itself.</summary>
     public void AddJson(SourceText json) => PolicySetJson.Read(json, this, _faults);
 
+    /// <summary>Adds one policy or template in Cedar's JSON format.</summary>
+    /// <param name="id">Its id.</param>
+    /// <param name="json">The policy.</param>
+    public void AddJsonPolicy(string id, SourceText json)
+    {
+        if (JsonCursor.Read(json, PolicyJsonReader.MaxDepth, _faults, (ref JsonCursor cursor) => PolicyJsonReader.ReadPolicy(ref cursor)) is { } policy)
+        {
+            Add(id, policy, json);
+        }
+    }
+
     internal void Add(string id, PolicySyntax policy, SourceText text)
     {
         var template = new Template(id, policy, text);

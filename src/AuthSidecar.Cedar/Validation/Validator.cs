@@ -4,10 +4,11 @@ namespace AuthSidecar.Cedar;
 
 /// <summary>Checks policies against a schema: a policy that passes does not err when it is evaluated on what conforms to the schema.</summary>
 /// <param name="schema">The schema.</param>
-/// <param name="mode">How much is asked for.</param>
-/// <param name="level">How many entities in a row a policy may look into; null: however many.</param>
-public sealed class Validator(Schema schema, ValidationMode mode = ValidationMode.Strict, int? level = null)
+/// <param name="options">How to validate; null: strictly.</param>
+public sealed class Validator(Schema schema, ValidationOptions? options = null)
 {
+    private readonly ValidationOptions _options = options ?? new ValidationOptions();
+
     /// <summary>Checks every policy, template and link of a set.</summary>
     public ValidationResult Validate(PolicySet policies)
     {
@@ -21,7 +22,7 @@ public sealed class Validator(Schema schema, ValidationMode mode = ValidationMod
 
         foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
         {
-            ValidateLink(link, errors);
+            ValidateLink(link, errors, warnings);
         }
 
         return new ValidationResult(errors, warnings);
@@ -42,7 +43,16 @@ public sealed class Validator(Schema schema, ValidationMode mode = ValidationMod
             warnings.Add(Finding(policy, new TypeFault(ValidationKind.ImpossiblePolicy, policy.Syntax.Span, "the policy is never satisfied", null)));
         }
 
-        errors.AddRange(faults.Concat(typeFaults).Select(f => Finding(policy, f)));
+        Report(faults.Concat(typeFaults).Select(f => Finding(policy, f)), errors, warnings);
+    }
+
+    private void Report(IEnumerable<ValidationFinding> findings, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    {
+        foreach (var finding in findings)
+        {
+            var isWarning = finding.Kind == ValidationKind.InvalidActionApplication && _options.Release != CedarRelease.V4_12;
+            (isWarning ? warnings : errors).Add(finding);
+        }
     }
 
     private static ValidationFinding Finding(Template policy, TypeFault fault) =>
@@ -58,9 +68,9 @@ public sealed class Validator(Schema schema, ValidationMode mode = ValidationMod
         var isPossible = false;
         foreach (var environment in EnvironmentsOf(policy))
         {
-            var checker = new TypeChecker(schema, environment, mode == ValidationMode.Strict, faults);
+            var checker = new TypeChecker(schema, environment, _options.Mode == ValidationMode.Strict, faults);
             isPossible |= checker.Check(condition);
-            if (level is { } most && new LevelChecker(checker).LevelOf(condition) is var needed && needed > most)
+            if (_options.Level is { } most && new LevelChecker(checker).LevelOf(condition) is var needed && needed > most)
             {
                 faults.Add(new TypeFault(
                     ValidationKind.EntityDerefLevelViolation,
@@ -221,7 +231,7 @@ public sealed class Validator(Schema schema, ValidationMode mode = ValidationMod
     // ------------------------------------------------------------------ links
 
     /// <summary>The entities of a link: its template is checked by itself.</summary>
-    private void ValidateLink(Policy link, List<ValidationFinding> errors)
+    private void ValidateLink(Policy link, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         var principal = SlotOf(link.Syntax.Principal, link.Scope.Principal);
@@ -236,7 +246,7 @@ public sealed class Validator(Schema schema, ValidationMode mode = ValidationMod
             faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, link.Span, "no action of the scope applies to the entities of the link", null));
         }
 
-        errors.AddRange(faults.Select(f => Finding(link.Body, f) with { PolicyId = link.Id }));
+        Report(faults.Select(f => Finding(link.Body, f) with { PolicyId = link.Id }), errors, warnings);
     }
 
     private static EntityUid? SlotOf(ScopeConstraint constraint, ScopeTest filled) => constraint.HasSlot ? filled.Entities[0] : null;

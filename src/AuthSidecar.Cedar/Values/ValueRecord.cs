@@ -25,6 +25,20 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
             ? record
             : throw new ArgumentException($"the attribute `{duplicate}` occurs twice", nameof(fields));
 
+    /// <summary>Reads a record of values in Cedar's JSON format, such as a request's context.</summary>
+    /// <param name="json">The record.</param>
+    /// <param name="type">The type that it is to be of, which then need not be repeated in escapes; null: any will do.</param>
+    /// <param name="record">The record. Whether it conforms to the type is for <see cref="Schema.Check"/> to say.</param>
+    /// <param name="faults">What is wrong, at its place.</param>
+    /// <returns>False when there is a fault.</returns>
+    public static bool TryParse(SourceText json, SchemaType.Record? type, [NotNullWhen(true)] out ValueRecord? record, out IReadOnlyList<Fault> faults)
+    {
+        var found = new List<Fault>();
+        faults = found;
+        record = EntityJson.ReadRecord(json, type, found);
+        return record is not null;
+    }
+
     internal static bool TryCreate(
         ReadOnlySpan<KeyValuePair<string, Value>> fields,
         [NotNullWhen(true)] out ValueRecord? record,

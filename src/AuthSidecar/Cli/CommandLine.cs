@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Cli.Policies;
 using AuthSidecar.Cli.Quickstart;
 
 namespace AuthSidecar.Cli;
@@ -14,6 +15,7 @@ internal static class CommandLine
         CallCommands.EvaluateRisk(),
         CallCommands.VerifyMfa(),
         CallCommands.Health(),
+        PolicyCommand.Create(),
         QuickstartCommand.Create(),
     };
 }

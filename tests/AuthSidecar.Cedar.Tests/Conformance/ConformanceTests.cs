@@ -248,7 +248,7 @@ public sealed class ConformanceTests
             cases++;
             var test = Corpus.Json(File.ReadAllText(Corpus.PathOf($"corpus-tests/{row.GetProperty("case")}.json")));
             var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
-            var result = new Validator(ParseSchema(test.GetProperty("schema").GetString()!), mode).Validate(policies);
+            var result = new Validator(ParseSchema(test.GetProperty("schema").GetString()!), new ValidationOptions { Mode = mode, Release = CedarRelease.V4_12 }).Validate(policies);
             var expected = Kinds(row.GetProperty(member).EnumerateArray().Select(k => k.GetString()!));
             var expectsImpossible = row.GetProperty("warningKinds").EnumerateArray().Any(k => k.GetString() == "ImpossiblePolicy");
             var isImpossible = result.Warnings.Any(w => w.Kind == ValidationKind.ImpossiblePolicy);
@@ -273,7 +273,7 @@ public sealed class ConformanceTests
             var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
             var schema = ParseSchema(test.GetProperty("schema").GetString()!);
             var expected = string.Join(' ', row.GetProperty("levelsPass").EnumerateArray().Select(p => p.GetBoolean()));
-            var passes = string.Join(' ', Enumerable.Range(0, 5).Select(level => new Validator(schema, ValidationMode.Strict, level).Validate(policies).IsValid));
+            var passes = string.Join(' ', Enumerable.Range(0, 5).Select(level => new Validator(schema, new ValidationOptions { Level = level, Release = CedarRelease.V4_12 }).Validate(policies).IsValid));
             if (passes != expected)
             {
                 disagreements.Add($"{row.GetProperty("case")}: reference {expected}, here {passes}");

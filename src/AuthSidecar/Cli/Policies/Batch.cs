@@ -1,0 +1,140 @@
+using System.Buffers;
+using System.CommandLine;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.Cli.Policies;
+
+/// <summary>Answers questions in JSON, one a line, in their order: for scripts, and for whoever has a corpus of their own.</summary>
+internal static class Batch
+{
+    // Policies in JSON are nested as deep as their expressions.
+    private const int MaxDepth = 2_000;
+
+    private static readonly JsonWriterOptions Written = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = MaxDepth };
+
+    /// <summary>Writes the members of an answer.</summary>
+    /// <exception cref="UsageException">The question has no answer, for the reason in the message.</exception>
+    public delegate void Answer(JsonElement question, Utf8JsonWriter answer);
+
+    public static Command Command(string name, string description, Answer answer)
+    {
+        var batch = new Option<string>("--batch") { Description = "The file with the questions, a JSON object a line; `-` for standard input.", Required = true };
+        var command = new Command(name, description) { batch };
+        command.SetAction(parsed =>
+        {
+            try
+            {
+                using var questions = parsed.GetValue(batch) is var file and not "-" ? File.OpenText(file!) : new StreamReader(Console.OpenStandardInput());
+                using var answers = new BufferedStream(Console.OpenStandardOutput(), 64 * 1024);
+                Run(questions, answers, answer);
+                return ExitCode.Success;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine($"authsidecar: {e.Message}");
+                return ExitCode.Error;
+            }
+        });
+        return command;
+    }
+
+    /// <summary>Answers every line. A question that cannot be answered is answered by <c>{"error"}</c>, and the next one is asked.</summary>
+    public static void Run(TextReader questions, Stream answers, Answer answer)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        while (questions.ReadLine() is { } line)
+        {
+            if (string.IsNullOrWhiteSpace(line))
+            {
+                continue;
+            }
+
+            buffer.ResetWrittenCount();
+            try
+            {
+                Write(buffer, json => answer(Parse(line), json));
+            }
+            catch (UsageException e)
+            {
+                buffer.ResetWrittenCount();
+                Write(buffer, json => json.WriteString("error", e.Message));
+            }
+
+            answers.Write(buffer.WrittenSpan);
+            answers.WriteByte((byte)'\n');
+        }
+    }
+
+    private static void Write(ArrayBufferWriter<byte> buffer, Action<Utf8JsonWriter> members)
+    {
+        using var json = new Utf8JsonWriter(buffer, Written);
+        json.WriteStartObject();
+        members(json);
+        json.WriteEndObject();
+    }
+
+    private static JsonElement Parse(string line)
+    {
+        try
+        {
+            var question = JsonElement.Parse(line, new JsonDocumentOptions { MaxDepth = MaxDepth });
+            return question.ValueKind == JsonValueKind.Object ? question : throw new UsageException("a question is a JSON object");
+        }
+        catch (JsonException e)
+        {
+            throw new UsageException($"the line is not JSON: {e.Message}");
+        }
+    }
+
+    // ------------------------------------------------------------------ members of questions
+
+    public static bool Has(JsonElement question, string name) => question.TryGetProperty(name, out var member) && member.ValueKind != JsonValueKind.Null;
+
+    public static JsonElement Get(JsonElement question, string name) =>
+        Has(question, name) ? question.GetProperty(name) : throw new UsageException($"`{name}` is missing");
+
+    public static string GetText(JsonElement question, string name) =>
+        Get(question, name) is { ValueKind: JsonValueKind.String } text ? text.GetString()! : throw new UsageException($"`{name}` is not a string");
+
+    public static SourceText Raw(JsonElement element, string name) => new(name, Encoding.UTF8.GetBytes(element.GetRawText()));
+
+    /// <summary>Policies as text or as a policy set in JSON.</summary>
+    public static PolicySet GetPolicies(JsonElement question)
+    {
+        var member = Get(question, "policies");
+        var parsed = member.ValueKind == JsonValueKind.String
+            ? PolicySet.TryParse(SourceText.Of(member.GetString()!, "policies"), out var policies, out var faults)
+            : PolicySet.TryParseJson(Raw(member, "policies"), out policies, out faults);
+        return parsed ? policies! : throw Refused(faults);
+    }
+
+    /// <summary>The schema; null when the question has none.</summary>
+    public static Schema? GetSchema(JsonElement question)
+    {
+        if (!Has(question, "schema"))
+        {
+            return null;
+        }
+
+        return Schema.TryParse(SourceText.Of(GetText(question, "schema"), "schema"), out var schema, out var faults) ? schema : throw Refused(faults);
+    }
+
+    public static EntityStore GetEntities(JsonElement question, Schema? schema) =>
+        EntityStore.TryParse(Raw(Get(question, "entities"), "entities"), schema, out var entities, out var faults) ? entities : throw Refused(faults);
+
+    public static UsageException Refused(IReadOnlyList<Fault> faults) => new(string.Join('\n', faults));
+
+    public static void WriteStrings(Utf8JsonWriter answer, string name, IEnumerable<string> items)
+    {
+        answer.WriteStartArray(name);
+        foreach (var item in items)
+        {
+            answer.WriteStringValue(item);
+        }
+
+        answer.WriteEndArray();
+    }
+}

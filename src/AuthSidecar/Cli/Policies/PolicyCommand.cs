@@ -1,0 +1,14 @@
+using System.CommandLine;
+
+namespace AuthSidecar.Cli.Policies;
+
+/// <summary><c>authsidecar policy</c>: works on policies, without a sidecar.</summary>
+internal static class PolicyCommand
+{
+    public static Command Create() => new("policy", "Works on policies, schemas and entities.")
+    {
+        Batch.Command("parse", "Reads policies, schemas and entities, and tells whether they are well-formed.", ParseBatch.Answer),
+        Batch.Command("validate", "Checks policies against a schema.", ValidateBatch.Answer),
+        Batch.Command("authorize", "Decides requests.", AuthorizeBatch.Answer),
+    };
+}

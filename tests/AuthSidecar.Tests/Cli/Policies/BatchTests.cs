@@ -1,0 +1,91 @@
+using System.Text;
+using AuthSidecar.Cli.Policies;
+
+namespace AuthSidecar.Tests.Cli.Policies;
+
+public sealed class BatchTests
+{
+    private const string Schema = "entity U = { n?: Long }; entity D; action read appliesTo { principal: [U], resource: [D], context: { at: ipaddr } };";
+
+    [Theory]
+    [InlineData("""{"policies": "permit(principal, action, resource);", "entities": [], "request": {"principal": "U::\"a\"", "action": "Action::\"read\"", "resource": "D::\"d\"", "context": {}}}""",
+        """{"decision":"allow","reasons":["policy0"],"errors":[]}""")]
+    [InlineData("""{"policies": {"templates": {"t": "forbid(principal == ?principal, action, resource);"}, "templateLinks": [{"templateId": "t", "newId": "l", "values": {"?principal": {"type": "U", "id": "a"}}}]}, "entities": [], "request": {"principal": {"type": "U", "id": "a"}, "action": "Action::\"read\"", "resource": "D::\"d\""}}""",
+        """{"decision":"deny","reasons":["l"],"errors":[]}""")]
+    [InlineData("""{"policies": "permit(principal, action, resource) when { principal.n == 1 };", "entities": [], "request": {"principal": "U::\"a\"", "action": "Action::\"read\"", "resource": "D::\"d\"", "context": {}}}""",
+        """{"decision":"deny","reasons":[],"errors":["policy0"]}""")]
+    [InlineData("""{"policies": "permit(principal, action, resource);", "entities": []}""", """{"error":"`request` is missing"}""")]
+    [InlineData("""{"policies": "permit", "entities": [], "request": {}}""", """{"error":"policies:1:7: expected `(` and the scope, but the text ends"}""")]
+    [InlineData("""not json""", null)]
+    [InlineData("""[1]""", """{"error":"a question is a JSON object"}""")]
+    public void Authorize_Question_Answered(string question, string? answer) => AssertAnswers(AuthorizeBatch.Answer, question, answer);
+
+    [Fact]
+    public void Authorize_UnderASchema_ContextIsReadByItAndRequestsHaveToConform()
+    {
+        var policies = "permit(principal, action, resource) when { context.at.isInRange(ip(\\\"10.0.0.0/8\\\")) };";
+        var question = $$$"""{"policies": "{{{policies}}}", "schema": "{{{Schema}}}", "entities": [], "request": {"principal": "U::\"a\"", "action": "Action::\"read\"", "resource": "D::\"d\"", "context": {"at": "10.1.2.3"} } }""";
+        AssertAnswers(AuthorizeBatch.Answer, question, """{"decision":"allow","reasons":["policy0"],"errors":[]}""");
+        AssertAnswers(
+            AuthorizeBatch.Answer,
+            question.Replace("D::", "U::", StringComparison.Ordinal),
+            """{"error":"the request does not conform to the schema: `Action::\"read\"` does not apply to a resource of type `U`"}""");
+    }
+
+    [Theory]
+    [InlineData("""{"policies": "permit(principal, action, resource);"}""",
+        """{"accepted":true,"json":{"staticPolicies":{"policy0":{"effect":"permit","principal":{"op":"All"},"action":{"op":"All"},"resource":{"op":"All"},"conditions":[]}},"templates":{},"templateLinks":[]}}""")]
+    [InlineData("""{"policies": "permit(principal, action);"}""", """{"accepted":false,"message":"policies:1:25: expected `,` and then `resource`, found `)`"}""")]
+    [InlineData("""{"policy": {"effect": "permit", "principal": {"op": "All"}, "action": {"op": "All"}, "resource": {"op": "All"}, "conditions": [{"kind": "when", "body": {"Value": -1}}]}}""",
+        """{"accepted":true,"text":"permit(principal, action, resource) when { (-1) };"}""")]
+    [InlineData("""{"policy": {"effect": "allow"}}""", """{"accepted":false,"message":"policy:1:12: `allow` is no effect; the effects are `permit` and `forbid`"}""")]
+    [InlineData("""{"schema": "entity U;"}""", """{"accepted":true}""")]
+    [InlineData("""{"schema": "entity U in V;"}""", """{"accepted":false,"message":"schema:1:13: there is no entity type `V`"}""")]
+    [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {}, "parents": []}], "schema": "entity U;"}""", """{"accepted":true}""")]
+    [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {"x": 1}, "parents": []}], "schema": "entity U;"}""",
+        """{"accepted":false,"message":"entities:1:2: `U::\"a\"` does not conform to the schema: there is no attribute `x`"}""")]
+    [InlineData("""{}""", """{"accepted":false,"message":"a question has `policies`, `policy`, `schema` or `entities`"}""")]
+    public void Parse_Question_Answered(string question, string answer) => AssertAnswers(ParseBatch.Answer, question, answer);
+
+    [Theory]
+    [InlineData("permit(principal, action, resource) when { principal.n == 1 };", "\"mode\": \"strict\"", """{"valid":false,"errors":["UnsafeOptionalAttributeAccess"],"warnings":[]}""")]
+    [InlineData("permit(principal, action, resource) when { principal has n && principal.n == 1 };", "\"level\": 1", """{"valid":true,"errors":[],"warnings":[]}""")]
+    [InlineData("permit(principal, action, resource) when { principal has n && principal.n == 1 };", "\"level\": 0", """{"valid":false,"errors":["EntityDerefLevelViolation"],"warnings":[]}""")]
+    [InlineData("permit(principal is D, action, resource);", "\"compat\": \"4.12\"", """{"valid":false,"errors":["InvalidActionApplication"],"warnings":["ImpossiblePolicy"]}""")]
+    [InlineData("permit(principal is D, action, resource);", "\"compat\": \"4.13\"", """{"valid":true,"errors":[],"warnings":["ImpossiblePolicy","InvalidActionApplication"]}""")]
+    [InlineData("permit(principal, action, resource);", "\"compat\": \"5\"", """{"error":"`compat` is `4.12` or `4.13`, not `5`"}""")]
+    [InlineData("permit(principal, action, resource);", "\"level\": -1", """{"error":"`level` is a number, 0 or more"}""")]
+    public void Validate_Question_Answered(string policies, string option, string answer) =>
+        AssertAnswers(ValidateBatch.Answer, $$"""{"policies": "{{policies}}", "schema": "{{Schema}}", {{option}}}""", answer);
+
+    [Fact]
+    public void Run_SeveralLines_OneAnswerEachInTheirOrder()
+    {
+        var answers = Run(ParseBatch.Answer, "{\"schema\": \"entity U;\"}\n\nnonsense\n{\"schema\": \"entity\"}\n{\"schema\": \"\"}");
+        Assert.Equal(4, answers.Length);
+        Assert.StartsWith("""{"accepted":true}""", answers[0], StringComparison.Ordinal);
+        Assert.StartsWith("""{"error":"the line is not JSON""", answers[1], StringComparison.Ordinal);
+        Assert.StartsWith("""{"accepted":false""", answers[2], StringComparison.Ordinal);
+        Assert.Equal("""{"accepted":true}""", answers[3]);
+    }
+
+    private static void AssertAnswers(Batch.Answer verb, string question, string? answer)
+    {
+        var given = Assert.Single(Run(verb, question));
+        if (answer is null)
+        {
+            Assert.StartsWith("{\"error\":", given, StringComparison.Ordinal);
+        }
+        else
+        {
+            Assert.Equal(answer, given);
+        }
+    }
+
+    private static string[] Run(Batch.Answer verb, string questions)
+    {
+        using var answers = new MemoryStream();
+        Batch.Run(new StringReader(questions), answers, verb);
+        return Encoding.UTF8.GetString(answers.ToArray()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+}
