@@ -7,8 +7,11 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Immutable and safe to share between threads.</remarks>
 public sealed class Schema
 {
-    internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions)
+    private readonly IReadOnlyList<NamespaceSyntax> _syntax;
+
+    internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions, IReadOnlyList<NamespaceSyntax> syntax)
     {
+        _syntax = syntax;
         (EntityTypes, Actions) = (entityTypes, actions);
         AncestorTypes = Closure(entityTypes.Keys, t => entityTypes.TryGetValue(t, out var type) ? type.MemberOf : []);
         ActionAncestors = Closure(actions.Keys, a => actions.TryGetValue(a, out var action) ? action.MemberOf : []);
@@ -55,10 +58,28 @@ public sealed class Schema
     {
         var found = new List<Fault>();
         faults = found;
-        var namespaces = SchemaParser.Parse(text, found);
-        schema = found.Count == 0 ? new SchemaResolver(text, found).Resolve(namespaces) : null;
+        schema = Resolve(text, SchemaParser.Parse(text, found), found);
         return schema is not null;
     }
+
+    /// <summary>Reads a schema in Cedar's JSON format.</summary>
+    /// <returns>False with the faults, each at its place.</returns>
+    public static bool TryParseJson(SourceText json, [NotNullWhen(true)] out Schema? schema, out IReadOnlyList<Fault> faults)
+    {
+        var found = new List<Fault>();
+        faults = found;
+        schema = Resolve(json, SchemaJsonReader.Read(json, found), found);
+        return schema is not null;
+    }
+
+    /// <summary>The schema in Cedar's JSON format, names as they were written.</summary>
+    public string ToJson() => SchemaJsonWriter.Write(_syntax);
+
+    /// <summary>The schema in Cedar syntax, names as they were written.</summary>
+    public override string ToString() => SchemaPrinter.Print(_syntax);
+
+    private static Schema? Resolve(SourceText source, List<NamespaceSyntax> namespaces, List<Fault> faults) =>
+        faults.Count == 0 ? new SchemaResolver(source, faults).Resolve(namespaces) : null;
 }
 
 /// <summary>An entity type.</summary>

@@ -4,9 +4,9 @@ namespace AuthSidecar.Cedar;
 internal ref struct SchemaParser
 {
     // Types nest; so do the parser and the resolver.
-    private const int MaxTypeNesting = 64;
+    public const int MaxTypeNesting = 64;
 
-    private static readonly string[] ReservedTypeNames = ["Bool", "Boolean", "Entity", "Extension", "Long", "Record", "Set", "String"];
+    public static readonly string[] ReservedTypeNames = ["Bool", "Boolean", "Entity", "Extension", "Long", "Record", "Set", "String"];
 
     private TokenReader _tokens;
     private int _nesting;
@@ -25,14 +25,14 @@ internal ref struct SchemaParser
         {
             try
             {
-                parser.ParseAnnotations();
+                var annotations = parser.ParseAnnotations();
                 if (parser._tokens.IsWord("namespace"u8))
                 {
-                    namespaces.Add(parser.ParseNamespace(faults));
+                    namespaces.Add(parser.ParseNamespace(annotations, faults));
                 }
                 else
                 {
-                    parser.ParseDeclaration(unnamed);
+                    parser.ParseDeclaration(annotations, unnamed);
                 }
             }
             catch (SyntaxException e)
@@ -45,18 +45,17 @@ internal ref struct SchemaParser
         return namespaces;
     }
 
-    private NamespaceSyntax ParseNamespace(List<Fault> faults)
+    private NamespaceSyntax ParseNamespace(List<KeyValuePair<string, string?>> annotations, List<Fault> faults)
     {
         var start = Current.Start;
         _tokens.Advance();
-        var parsed = new NamespaceSyntax(_tokens.ParsePath("the name of the namespace"), _tokens.SpanFrom(start));
+        var parsed = new NamespaceSyntax(_tokens.ParsePath("the name of the namespace"), _tokens.SpanFrom(start)) { Annotations = annotations };
         _tokens.Expect(TokenKind.OpenBrace, "`{` and declarations");
         while (Current.Kind is not (TokenKind.CloseBrace or TokenKind.End))
         {
             try
             {
-                ParseAnnotations();
-                ParseDeclaration(parsed);
+                ParseDeclaration(ParseAnnotations(), parsed);
             }
             catch (SyntaxException e)
             {
@@ -69,41 +68,46 @@ internal ref struct SchemaParser
         return parsed;
     }
 
-    private void ParseAnnotations()
+    private List<KeyValuePair<string, string?>> ParseAnnotations()
     {
-        var keys = new HashSet<string>(StringComparer.Ordinal);
+        var annotations = new List<KeyValuePair<string, string?>>();
         while (Current.Kind == TokenKind.At)
         {
             _tokens.Advance();
             var keyToken = Current;
             var key = _tokens.ExpectWord("the name of an annotation");
+            string? text = null;
             if (Current.Kind == TokenKind.OpenParen)
             {
                 _tokens.Advance();
-                _tokens.ParseString("the text of the annotation");
+                text = _tokens.ParseString("the text of the annotation");
                 _tokens.Expect(TokenKind.CloseParen, "`)` behind the annotation");
             }
 
-            if (!keys.Add(key))
+            if (annotations.Exists(a => string.Equals(a.Key, key, StringComparison.Ordinal)))
             {
                 throw _tokens.Fail(keyToken, $"the annotation `@{key}` occurs twice", "keep one");
             }
+
+            annotations.Add(new(key, text));
         }
+
+        return annotations;
     }
 
-    private void ParseDeclaration(NamespaceSyntax into)
+    private void ParseDeclaration(List<KeyValuePair<string, string?>> annotations, NamespaceSyntax into)
     {
         if (_tokens.IsWord("entity"u8))
         {
-            ParseEntities(into);
+            ParseEntities(annotations, into);
         }
         else if (_tokens.IsWord("action"u8))
         {
-            ParseActions(into);
+            ParseActions(annotations, into);
         }
         else if (_tokens.IsWord("type"u8))
         {
-            ParseCommonType(into);
+            ParseCommonType(annotations, into);
         }
         else
         {
@@ -113,7 +117,7 @@ internal ref struct SchemaParser
 
     // ------------------------------------------------------------------ entities
 
-    private void ParseEntities(NamespaceSyntax into)
+    private void ParseEntities(List<KeyValuePair<string, string?>> annotations, NamespaceSyntax into)
     {
         var start = Current.Start;
         _tokens.Advance();
@@ -145,7 +149,7 @@ internal ref struct SchemaParser
 
         _tokens.Expect(TokenKind.Semicolon, "`in`, `=`, `tags`, or `;` to end the declaration");
         var span = _tokens.SpanFrom(start);
-        into.Entities.AddRange(names.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, span)));
+        into.Entities.AddRange(names.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, annotations, span)));
     }
 
     private List<string> ParseEnumIds()
@@ -217,7 +221,7 @@ internal ref struct SchemaParser
 
     // ------------------------------------------------------------------ actions
 
-    private void ParseActions(NamespaceSyntax into)
+    private void ParseActions(List<KeyValuePair<string, string?>> annotations, NamespaceSyntax into)
     {
         var start = Current.Start;
         _tokens.Advance();
@@ -245,7 +249,7 @@ internal ref struct SchemaParser
 
         _tokens.Expect(TokenKind.Semicolon, "`in`, `appliesTo`, or `;` to end the declaration");
         var span = _tokens.SpanFrom(start);
-        into.Actions.AddRange(ids.Select(id => new ActionSyntax(id, memberOf, appliesTo, span)));
+        into.Actions.AddRange(ids.Select(id => new ActionSyntax(id, memberOf, appliesTo, annotations, span)));
     }
 
     private List<ActionParentSyntax> ParseActionParents()
@@ -353,7 +357,7 @@ internal ref struct SchemaParser
 
     // ------------------------------------------------------------------ types
 
-    private void ParseCommonType(NamespaceSyntax into)
+    private void ParseCommonType(List<KeyValuePair<string, string?>> annotations, NamespaceSyntax into)
     {
         var start = Current.Start;
         _tokens.Advance();
@@ -367,7 +371,7 @@ internal ref struct SchemaParser
         _tokens.Expect(TokenKind.Assign, "`=` and a type");
         var type = ParseType();
         _tokens.Expect(TokenKind.Semicolon, "`;` to end the declaration");
-        into.CommonTypes.Add(new CommonTypeSyntax(name, type, _tokens.SpanFrom(start)));
+        into.CommonTypes.Add(new CommonTypeSyntax(name, type, annotations, _tokens.SpanFrom(start)));
     }
 
     private TypeSyntax ParseType()
@@ -441,7 +445,7 @@ internal ref struct SchemaParser
 
     private AttributeSyntax ParseAttribute(List<AttributeSyntax> before)
     {
-        ParseAnnotations();
+        var annotations = ParseAnnotations();
         var nameToken = Current;
         var name = ParseName("the name of an attribute");
         var isRequired = Current.Kind != TokenKind.Question;
@@ -454,7 +458,7 @@ internal ref struct SchemaParser
         var type = ParseType();
         return before.Exists(a => string.Equals(a.Name, name, StringComparison.Ordinal))
             ? throw _tokens.Fail(nameToken, $"the attribute `{name}` is declared twice", "keep one")
-            : new AttributeSyntax(name, type, isRequired);
+            : new AttributeSyntax(name, type, isRequired, annotations);
     }
 
     private string ParseName(string expected) =>

@@ -47,7 +47,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         }
 
         return faults.Count == 0
-            ? new Schema(entityTypes.ToFrozenDictionary(StringComparer.Ordinal), actions.ToFrozenDictionary())
+            ? new Schema(entityTypes.ToFrozenDictionary(StringComparer.Ordinal), actions.ToFrozenDictionary(), namespaces)
             : null;
     }
 
@@ -118,7 +118,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     private SchemaEntityType ResolveEntity(string name, EntitySyntax entity, string ns) => new(
         name,
         ResolveEntityNames(entity.MemberOf, ns),
-        entity.Shape is null ? SchemaType.Record.Empty : (SchemaType.Record)ResolveType(entity.Shape, ns),
+        entity.Shape is null ? SchemaType.Record.Empty : ResolveRecord(entity.Shape, ns, "a shape is a record"),
         entity.Tags is null ? null : ResolveType(entity.Tags, ns),
         entity.EnumIds?.ToFrozenSet(StringComparer.Ordinal));
 
@@ -127,19 +127,19 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         action.MemberOf.Select(parent => ResolveActionParent(parent, ns)).ToFrozenSet(),
         ResolveEntityNames(action.AppliesTo?.Principals ?? [], ns),
         ResolveEntityNames(action.AppliesTo?.Resources ?? [], ns),
-        action.AppliesTo?.Context is { } context ? ResolveContext(context, ns) : SchemaType.Record.Empty);
+        action.AppliesTo?.Context is { } context ? ResolveRecord(context, ns, "a context is a record") : SchemaType.Record.Empty);
 
-    private SchemaType.Record ResolveContext(TypeSyntax context, string ns)
+    private SchemaType.Record ResolveRecord(TypeSyntax type, string ns, string rule)
     {
         var before = faults.Count;
-        if (ResolveType(context, ns) is SchemaType.Record record)
+        if (ResolveType(type, ns) is SchemaType.Record record)
         {
             return record;
         }
 
         if (faults.Count == before)
         {
-            Fail(context.Span, "a context is a record", "name a `type` that is one");
+            Fail(type.Span, rule, "name a `type` that is one");
         }
 
         return SchemaType.Record.Empty;
@@ -223,20 +223,25 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             return BuiltInTypes.Find(name.Path[BuiltInTypes.Namespace.Length..]) ?? Unknown(name);
         }
 
+        if (name.Kind == NameKind.BuiltIn)
+        {
+            return BuiltInTypes.Find(name.Path) ?? Unknown(name);
+        }
+
         foreach (var candidate in Candidates(name.Path, ns))
         {
-            if (_commonTypes.ContainsKey(candidate))
+            if (name.Kind != NameKind.Entity && _commonTypes.ContainsKey(candidate))
             {
                 return ResolveCommonType(candidate, name.Span) ?? SchemaType.Bool;
             }
 
-            if (_entities.ContainsKey(candidate))
+            if (name.Kind != NameKind.Common && _entities.ContainsKey(candidate))
             {
                 return new SchemaType.Entity(candidate);
             }
         }
 
-        return BuiltInTypes.Find(name.Path) ?? Unknown(name);
+        return (name.Kind == NameKind.Entity ? null : BuiltInTypes.Find(name.Path)) ?? Unknown(name);
     }
 
     private SchemaType Unknown(TypeSyntax.Named name)

@@ -122,15 +122,18 @@ internal ref struct JsonCursor
     }
 
     /// <summary>A string, or null.</summary>
-    public string? ReadStringOrNull()
+    public string? ReadStringOrNull() => SkipNull() ? null : ReadString("a string or null");
+
+    /// <summary>Goes over a null, if one stands next.</summary>
+    public bool SkipNull()
     {
         if (_reader.TokenType != JsonTokenType.Null)
         {
-            return ReadString("a string or null");
+            return false;
         }
 
         Next();
-        return null;
+        return true;
     }
 
     public bool ReadBool()

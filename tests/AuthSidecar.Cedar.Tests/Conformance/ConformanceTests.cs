@@ -109,6 +109,34 @@ public sealed class ConformanceTests
     }
 
     [Fact]
+    public void SchemaJson_SchemasOfTheCorpus_WrittenReadAndPrintedAsByTheReference()
+    {
+        var cases = 0;
+        var disagreements = new List<string>();
+        foreach (var file in Directory.EnumerateFiles(Corpus.PathOf("json-schemas")))
+        {
+            cases++;
+            var json = File.ReadAllText(file);
+            var schema = ParseSchema($"corpus-tests/{Path.GetFileNameWithoutExtension(file)}");
+            var written = schema.ToJson();
+            if (!JsonComparer.Instance.Equals(Corpus.Json(written), Corpus.Json(json)))
+            {
+                disagreements.Add($"{Path.GetFileName(file)}: reference {json}, here {written}");
+            }
+
+            // Through JSON and through text, it stays the same.
+            var isRead = Schema.TryParseJson(SourceText.Of(json), out var read, out var faults);
+            var again = isRead && Schema.TryParse(SourceText.Of(read!.ToString()), out var printed, out faults) ? printed.ToJson() : $"{faults[0]}";
+            if (again != written)
+            {
+                disagreements.Add($"{Path.GetFileName(file)}: through JSON and text: {again}, before {written}");
+            }
+        }
+
+        Corpus.AssertNone(disagreements, cases);
+    }
+
+    [Fact]
     public void ParseEntities_RowsOfTheTable_AcceptedAsByTheReference()
     {
         Assert.True(Schema.TryParse(SourceText.Of(File.ReadAllText(Corpus.PathOf("entities.cedarschema"))), out var schema, out _));

@@ -111,7 +111,7 @@ internal static class Batch
         return parsed ? policies! : throw Refused(faults);
     }
 
-    /// <summary>The schema; null when the question has none.</summary>
+    /// <summary>The schema, as text or in JSON; null when the question has none.</summary>
     public static Schema? GetSchema(JsonElement question)
     {
         if (!Has(question, "schema"))
@@ -119,7 +119,11 @@ internal static class Batch
             return null;
         }
 
-        return Schema.TryParse(SourceText.Of(GetText(question, "schema"), "schema"), out var schema, out var faults) ? schema : throw Refused(faults);
+        var member = Get(question, "schema");
+        var parsed = member.ValueKind == JsonValueKind.String
+            ? Schema.TryParse(SourceText.Of(member.GetString()!, "schema"), out var schema, out var faults)
+            : Schema.TryParseJson(Raw(member, "schema"), out schema, out faults);
+        return parsed ? schema : throw Refused(faults);
     }
 
     public static EntityStore GetEntities(JsonElement question, Schema? schema) =>

@@ -4,8 +4,8 @@ using AuthSidecar.Cedar;
 namespace AuthSidecar.Cli.Policies;
 
 /// <summary>
-/// <c>policy parse --batch</c>: <c>{"policies"}</c> is answered by <c>{"accepted", "json", "message"?}</c>, <c>{"policy"}</c> in JSON by
-/// <c>{"accepted", "text"}</c>, and <c>{"schema"}</c> and <c>{"entities", "schema"?}</c> by <c>{"accepted", "message"?}</c>.
+/// <c>policy parse --batch</c>: <c>{"policies"}</c> and <c>{"schema"}</c> are answered by <c>{"accepted", "json", "message"?}</c>, <c>{"policy"}</c> in
+/// JSON by <c>{"accepted", "text"}</c>, and <c>{"entities", "schema"?}</c> by <c>{"accepted", "message"?}</c>.
 /// </summary>
 internal static class ParseBatch
 {
@@ -30,12 +30,7 @@ internal static class ParseBatch
     {
         if (Batch.Has(question, "policies"))
         {
-            var json = Batch.GetPolicies(question).ToJson();
-            return answer =>
-            {
-                answer.WritePropertyName("json");
-                answer.WriteRawValue(json, skipInputValidation: true);
-            };
+            return Json(Batch.GetPolicies(question).ToJson());
         }
 
         if (Batch.Has(question, "policy"))
@@ -44,17 +39,21 @@ internal static class ParseBatch
             return answer => answer.WriteString("text", text);
         }
 
+        var schema = Batch.GetSchema(question);
         if (Batch.Has(question, "entities"))
         {
-            Batch.GetEntities(question, Batch.GetSchema(question));
-        }
-        else if (Batch.GetSchema(question) is null)
-        {
-            throw new UsageException("a question has `policies`, `policy`, `schema` or `entities`");
+            Batch.GetEntities(question, schema);
+            return _ => { };
         }
 
-        return _ => { };
+        return Json(schema?.ToJson() ?? throw new UsageException("a question has `policies`, `policy`, `schema` or `entities`"));
     }
+
+    private static Action<Utf8JsonWriter> Json(string json) => answer =>
+    {
+        answer.WritePropertyName("json");
+        answer.WriteRawValue(json, skipInputValidation: true);
+    };
 
     private static string ReadPolicy(JsonElement policy)
     {

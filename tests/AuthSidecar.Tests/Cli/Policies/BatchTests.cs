@@ -39,7 +39,8 @@ public sealed class BatchTests
     [InlineData("""{"policy": {"effect": "permit", "principal": {"op": "All"}, "action": {"op": "All"}, "resource": {"op": "All"}, "conditions": [{"kind": "when", "body": {"Value": -1}}]}}""",
         """{"accepted":true,"text":"permit(principal, action, resource) when { (-1) };"}""")]
     [InlineData("""{"policy": {"effect": "allow"}}""", """{"accepted":false,"message":"policy:1:12: `allow` is no effect; the effects are `permit` and `forbid`"}""")]
-    [InlineData("""{"schema": "entity U;"}""", """{"accepted":true}""")]
+    [InlineData("""{"schema": "entity U;"}""", """{"accepted":true,"json":{"":{"entityTypes":{"U":{}},"actions":{}}}}""")]
+    [InlineData("""{"schema": {"": {"entityTypes": {"U": {}}, "actions": {}}}}""", """{"accepted":true,"json":{"":{"entityTypes":{"U":{}},"actions":{}}}}""")]
     [InlineData("""{"schema": "entity U in V;"}""", """{"accepted":false,"message":"schema:1:13: there is no entity type `V`"}""")]
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {}, "parents": []}], "schema": "entity U;"}""", """{"accepted":true}""")]
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {"x": 1}, "parents": []}], "schema": "entity U;"}""",
@@ -63,10 +64,10 @@ public sealed class BatchTests
     {
         var answers = Run(ParseBatch.Answer, "{\"schema\": \"entity U;\"}\n\nnonsense\n{\"schema\": \"entity\"}\n{\"schema\": \"\"}");
         Assert.Equal(4, answers.Length);
-        Assert.StartsWith("""{"accepted":true}""", answers[0], StringComparison.Ordinal);
+        Assert.StartsWith("""{"accepted":true""", answers[0], StringComparison.Ordinal);
         Assert.StartsWith("""{"error":"the line is not JSON""", answers[1], StringComparison.Ordinal);
         Assert.StartsWith("""{"accepted":false""", answers[2], StringComparison.Ordinal);
-        Assert.Equal("""{"accepted":true}""", answers[3]);
+        Assert.Equal("""{"accepted":true,"json":{}}""", answers[3]);
     }
 
     private static void AssertAnswers(Batch.Answer verb, string question, string? answer)
