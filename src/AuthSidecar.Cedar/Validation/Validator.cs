@@ -44,6 +44,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         }
 
         Report(faults.Concat(typeFaults).Select(f => Finding(policy, f)), errors, warnings);
+        warnings.AddRange(TextChecks.Check(ConditionOf(policy.Syntax)).Select(f => Finding(policy, f)));
     }
 
     private void Report(IEnumerable<ValidationFinding> findings, List<ValidationFinding> errors, List<ValidationFinding> warnings)
