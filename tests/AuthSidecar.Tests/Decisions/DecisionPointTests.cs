@@ -50,12 +50,13 @@ public sealed class DecisionPointTests : IDisposable
     [Fact]
     public void Check_ForbidThatErrs_DeniesUnlessToldToSkipIt()
     {
+        _bundle.DropSchema(_issuer);
         _bundle.Write("policies/erring.cedar", "@id(\"erring\") forbid (principal, action, resource) when { resource.nothing == 1 };");
         var strict = Check(_bundle.Build(), Read("plan"));
         Assert.Equal((Outcome.Deny, Reason.ForbidErred), (strict.Outcome, strict.Reason));
         Assert.Equal("erring", Assert.Single(strict.PolicyErrors).Policy.Id);
 
-        _bundle.WriteManifest(["policies", "schema.cedarschema", "entities.json"], _issuer, """, "strictForbid": false""");
+        _bundle.WriteManifest(["policies", "entities.json"], _issuer, """, "strictForbid": false""");
         var lenient = Check(_bundle.Build(), Read("plan"));
         Assert.Equal(Outcome.Allow, lenient.Outcome);
         Assert.Equal("erring", Assert.Single(lenient.PolicyErrors).Policy.Id);
@@ -64,6 +65,7 @@ public sealed class DecisionPointTests : IDisposable
     [Fact]
     public void Check_PermitThatErrs_IsSkippedAndReported()
     {
+        _bundle.DropSchema(_issuer);
         _bundle.Write("policies/erring.cedar", "@id(\"erring\") permit (principal, action, resource) when { resource.nothing == 1 };");
         var answer = Check(_bundle.Build(), Read("plan"));
         Assert.Equal(Outcome.Allow, answer.Outcome);
@@ -87,6 +89,7 @@ public sealed class DecisionPointTests : IDisposable
     [Fact]
     public void Check_ContextOfAToken_HasItsAuthentication()
     {
+        _bundle.DropSchema(_issuer);
         _bundle.Write("policies/ctx.cedar", """
             @id("ctx")
             forbid (principal, action, resource)
@@ -112,6 +115,7 @@ public sealed class DecisionPointTests : IDisposable
     [Fact]
     public void Check_ProofBesideAToken_AddsToItsMethods()
     {
+        _bundle.DropSchema(_issuer);
         _bundle.Write("policies/ctx.cedar", """
             forbid (principal, action, resource)
             unless { context.token.amr == ["pwd", "otp", "mfa"] && context.token.acr == "mfa" && context.token.auth_time == context.now };
@@ -124,6 +128,7 @@ public sealed class DecisionPointTests : IDisposable
     [Fact]
     public void Check_RiskSignals_AreInTheContext()
     {
+        _bundle.DropSchema(_issuer);
         _bundle.Write("policies/ctx.cedar", """forbid (principal, action, resource) unless { context.risk.score > 0 && context.risk.factors.device == 25 };""");
         var answer = Check(_bundle.Build(), Read("plan") with { RiskSignals = RiskSignals.None });
         Assert.Equal(Outcome.Allow, answer.Outcome);

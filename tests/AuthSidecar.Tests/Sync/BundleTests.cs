@@ -18,8 +18,26 @@ public sealed class BundleTests : IDisposable
     {
         var snapshot = _bundle.Build();
         Assert.Equal(9 + 2, snapshot.Policies.Value.Policies.Policies.Length);
-        Assert.Equal(11, snapshot.Entities.Value.Count);
+        // Its actions are among them.
+        Assert.Equal(11 + 9, snapshot.Entities.Value.Count);
         Assert.Equal(1, snapshot.Issuers.Value.Count);
+    }
+
+    [Fact]
+    public void Build_PolicyThatDoesNotValidate_RefusedWithEveryFaultOnceAndItsPlace()
+    {
+        _bundle.Write("policies/wrong.cedar", "forbid (principal, action, resource)\nwhen { resource.colour == 1 || principal.tenant > 3 };\npermit (principal is Dokument, action, resource);");
+        AssertFaults(
+            "policies/wrong.cedar:2:8: the attribute `colour` of `Document` is not there",
+            "policies/wrong.cedar:2:32: expected long or datetime or duration, got string",
+            "policies/wrong.cedar:3:1: the schema has no entity type `Dokument`");
+    }
+
+    [Fact]
+    public void Build_EntityThatDoesNotConform_RefusedWithItsPlace()
+    {
+        _bundle.Write("entities.json", """[{"uid": {"type": "User", "id": "alice"}, "attrs": {"tenant": 1}, "parents": []}]""");
+        AssertFaults("entities.json:1:2: `User::\"alice\"` does not conform to the schema: attribute `tenant`: expected string, got long");
     }
 
     [Fact]

@@ -63,6 +63,13 @@ internal sealed class TestBundle : IDisposable
         Write("bundle.json", $$"""{"version": 1, "contents": [{{string.Join(", ", contents.Select(c => $"\"{c}\""))}}], "packs": ["rbac"], "issuers": [{{issuers}}]{{more}}}""");
     }
 
+    /// <summary>Takes the schema away, and with it what holds policies against it.</summary>
+    public void DropSchema(TestIssuer? issuer)
+    {
+        Delete("schema.cedarschema");
+        WriteManifest(Contents.Where(c => c != "schema.cedarschema"), issuer);
+    }
+
     /// <summary>Adds a file to the contents.</summary>
     public void Add(TestIssuer? issuer, string name, string content)
     {

@@ -37,12 +37,13 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
 
         var built = new Dictionary<Type, (string Digest, object Resource)>();
         string[] policyPaths = [BundleManifest.FileName, SchemaFile, PolicyFiles.Links, .. files.Paths.Where(PolicyFiles.IsPolicyFile)];
+        var schema = ReadSchema(files, faults);
         string[] issuerPaths = [BundleManifest.FileName, .. manifest.Issuers.Select(i => i.Jwks)];
         var snapshot = new Snapshot
         {
             Revision = revision,
-            Policies = Take(policyPaths, () => PolicyFiles.Build(manifest, files, ReadSchema(files, faults), faults)),
-            Entities = Take([EntitiesFile], () => BuildEntities(files, faults)),
+            Policies = Take(policyPaths, () => PolicyFiles.Build(manifest, files, schema, faults)),
+            Entities = Take([EntitiesFile, SchemaFile], () => BuildEntities(files, schema, faults)),
             Issuers = Take(issuerPaths, () => BuildIssuers(manifest, files, faults)),
             Revocations = Take([RevocationsFile.FileName], () => files.TryRead(RevocationsFile.FileName, out var bytes) ? RevocationsFile.Build(bytes, faults) : Revocations.None),
             Factors = Take([FactorsFile.FileName], () => files.TryRead(FactorsFile.FileName, out var bytes) ? FactorsFile.Build(bytes, mfaWrappingKey, faults) : FactorSet.Empty),
@@ -108,14 +109,11 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
         void Fail(string message, string? help = null) => faults.Add(new Fault(BundleManifest.FileName, 0, 0, message, help));
     }
 
-    private static EntityStore? BuildEntities(BundleFiles files, List<Fault> faults)
+    /// <summary>The bundle's entities, and the actions of its schema.</summary>
+    private static EntityStore? BuildEntities(BundleFiles files, Schema? schema, List<Fault> faults)
     {
-        if (!files.TryRead(EntitiesFile, out var bytes))
-        {
-            return EntityStore.Empty;
-        }
-
-        EntityStore.TryParse(new SourceText(EntitiesFile, bytes), out var store, out var entityFaults);
+        var text = files.TryRead(EntitiesFile, out var bytes) ? new SourceText(EntitiesFile, bytes) : SourceText.Of("[]", EntitiesFile);
+        EntityStore.TryParse(text, schema, out var store, out var entityFaults);
         faults.AddRange(entityFaults);
         return store;
     }

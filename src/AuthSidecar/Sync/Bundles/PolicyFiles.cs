@@ -40,6 +40,12 @@ internal static class PolicyFiles
             return null;
         }
 
+        if (schema is not null)
+        {
+            // The same mistake is one for every action it is made for; it is mended once.
+            faults.AddRange(new Validator(schema).Validate(policies).Errors.Select(e => e.Fault).DistinctBy(f => (f.Source, f.Line, f.Column)));
+        }
+
         var annotations = policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal);
         return new PolicyRules(policies, annotations, schema, manifest.StrictForbid);
     }
