@@ -98,6 +98,19 @@ internal sealed class SlotExpr(Variable variable, SourceSpan span) : Expr(span)
     public Variable Variable { get; } = variable;
 }
 
+/// <summary>An expression that is known to err whenever it is reached; what partial evaluation makes of it.</summary>
+internal sealed class ErrorExpr : Expr
+{
+    public ErrorExpr(Expr erring)
+        : base(erring.Span)
+    {
+        Erring = erring;
+        Depth = erring.Depth;
+    }
+
+    public Expr Erring { get; }
+}
+
 /// <summary><c>if … then … else …</c>.</summary>
 internal sealed class IfExpr : Expr
 {

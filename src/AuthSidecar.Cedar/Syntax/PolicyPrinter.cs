@@ -86,6 +86,9 @@ internal readonly struct PolicyPrinter(StringBuilder text)
             case SlotExpr e:
                 text.Append('?').Append(NameOf(e.Variable));
                 break;
+            case ErrorExpr e:
+                Append(e.Erring);
+                break;
             case IfExpr e:
                 Append("if ", e.Condition);
                 Append(" then ", e.Then);

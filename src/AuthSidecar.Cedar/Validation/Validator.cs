@@ -106,10 +106,17 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     }
 
     /// <summary>The whole of a policy as one expression: scope and conditions.</summary>
-    internal static Expr ConditionOf(PolicySyntax policy)
+    /// <param name="policy">The policy.</param>
+    /// <param name="scope">What its slots stand for; null: they stand for themselves.</param>
+    internal static Expr ConditionOf(PolicySyntax policy, CompiledScope? scope = null)
     {
         var span = policy.Span;
-        var parts = new List<Expr> { ConditionOf(Variable.Principal, policy.Principal, span), ConditionOf(Variable.Action, policy.Action, span), ConditionOf(Variable.Resource, policy.Resource, span) };
+        var parts = new List<Expr>
+        {
+            ConditionOf(Variable.Principal, policy.Principal, scope?.Principal, span),
+            ConditionOf(Variable.Action, policy.Action, scope?.Action, span),
+            ConditionOf(Variable.Resource, policy.Resource, scope?.Resource, span),
+        };
         Expr? conditions = null;
         foreach (var condition in policy.Conditions)
         {
@@ -121,10 +128,10 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         return new LogicExpr(isAnd: true, parts, span);
     }
 
-    private static Expr ConditionOf(Variable variable, ScopeConstraint constraint, SourceSpan span)
+    private static Expr ConditionOf(Variable variable, ScopeConstraint constraint, ScopeTest? filled, SourceSpan span)
     {
         var of = new VariableExpr(variable, span);
-        Expr entity = constraint.HasSlot ? new SlotExpr(variable, span)
+        Expr entity = constraint.HasSlot ? filled is null ? new SlotExpr(variable, span) : new LiteralExpr(Value.Of(filled.Entities[0]), span)
             : constraint.Operator == ScopeOperator.InAny ? new SetExpr([.. constraint.Entities!.Select(e => new LiteralExpr(Value.Of(e), span))], span)
             : constraint.Entities is { Count: > 0 } entities ? new LiteralExpr(Value.Of(entities[0]), span)
             : of;

@@ -311,6 +311,51 @@ public sealed class ConformanceTests
         Corpus.AssertNone(disagreements, cases);
     }
 
+    [Fact]
+    public void AuthorizePartially_RowsOfTheTable_SameDecisionsAndClassesAsTheReferenceAndResidualsThatMeanTheSame()
+    {
+        var cases = 0;
+        var disagreements = new List<string>();
+        foreach (var rows in Corpus.Lines("partial.jsonl").GroupBy(r => r.GetProperty("case").GetString()))
+        {
+            var test = Corpus.Json(File.ReadAllText(Corpus.PathOf($"corpus-tests/{rows.Key}.json")));
+            var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
+            var schema = ParseSchema(test.GetProperty("schema").GetString()!);
+            var entities = StoreFromFile(test.GetProperty("entities").GetString()!, schema);
+            foreach (var row in rows)
+            {
+                cases++;
+                var request = RequestOf(test.GetProperty("requests")[row.GetProperty("request").GetInt32()], schema);
+                var unknown = row.GetProperty("unknown").EnumerateArray().Select(u => u.GetString()!).ToHashSet();
+                var partial = new PartialRequest(
+                    new PartialUid(request.Principal.Type, unknown.Contains("principal") ? null : request.Principal.Id),
+                    request.Action,
+                    new PartialUid(request.Resource.Type, unknown.Contains("resource") ? null : request.Resource.Id),
+                    unknown.Contains("context") ? null : request.Context);
+                Assert.True(new PartialAuthorizer(schema).TryAuthorize(policies, unknown.Contains("entities") ? null : entities, partial, out var response, out var mismatch), mismatch);
+                var expected = $"{row.GetProperty("decision").GetString() ?? "open"} {string.Join(' ', row.GetProperty("policies").EnumerateObject().Select(p => $"{p.Name}={p.Value.GetProperty("class").GetString()}"))}";
+                var got = $"{response.Decision?.ToString().ToLowerInvariant() ?? "open"} {string.Join(' ', response.Policies.Select(p => $"{p.Policy.Id}={p.Class.ToString().ToLowerInvariant()}"))}";
+                if (got != expected)
+                {
+                    disagreements.Add($"{rows.Key} without {string.Join(',', unknown)}: reference {expected}, here {got}: {string.Join("; ", response.Policies.Where(p => p.Class == PartialClass.Residual).Select(p => p.Residual))}");
+                }
+
+                foreach (var policy in response.Policies.Where(p => p.Class == PartialClass.Residual))
+                {
+                    var left = PolicySet.TryParse(SourceText.Of($"permit(principal, action, resource) when {{ {policy.Residual} }};"), out var set, out var faults) ? set : throw new InvalidDataException($"{policy.Residual}: {faults[0]}");
+                    var before = Authorizer.IsAuthorized(policies, entities, request);
+                    var isSatisfied = before.SatisfiedPermits.Concat(before.SatisfiedForbids).Contains(policy.Policy);
+                    if (isSatisfied != (Authorizer.IsAuthorized(left, entities, request).Decision == Decision.Allow))
+                    {
+                        disagreements.Add($"{rows.Key} without {string.Join(',', unknown)}: the residual is another: {policy.Residual}");
+                    }
+                }
+            }
+        }
+
+        Corpus.AssertNone(disagreements, cases);
+    }
+
     private static string Kinds(IEnumerable<string> kinds) => string.Join(' ', kinds.CountBy(k => k).OrderBy(k => k.Key, StringComparer.Ordinal).Select(k => $"{k.Key}:{k.Value}"));
 
     private static string Describe(JsonElement expected) => Describe(

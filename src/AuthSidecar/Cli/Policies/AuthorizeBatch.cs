@@ -28,26 +28,8 @@ internal static class AuthorizeBatch
 
     private static Request GetRequest(JsonElement request, Schema? schema)
     {
-        var action = GetUid(request, "action");
-        var context = ValueRecord.Empty;
-        if (Batch.Has(request, "context"))
-        {
-            var type = schema?.Actions.GetValueOrDefault(action)?.Context;
-            context = ValueRecord.TryParse(Batch.Raw(Batch.Get(request, "context"), "context"), type, out var read, out var faults) ? read : throw Batch.Refused(faults);
-        }
-
-        return new Request(GetUid(request, "principal"), action, GetUid(request, "resource"), context);
-    }
-
-    /// <summary><c>"T::\"id\""</c>, or <c>{"type", "id"}</c>.</summary>
-    private static EntityUid GetUid(JsonElement request, string name)
-    {
-        var member = Batch.Get(request, name);
-        if (member.ValueKind == JsonValueKind.Object)
-        {
-            return EntityUid.TryCreate(Batch.GetText(member, "type"), Batch.GetText(member, "id"), out var made) ? made : throw new UsageException($"`{name}` has no valid type");
-        }
-
-        return EntityUid.TryParse(Batch.GetText(request, name), out var uid, out var fault) ? uid : throw new UsageException($"`{name}`: {fault}");
+        var action = Batch.GetUid(request, "action");
+        var context = Batch.Has(request, "context") ? Batch.GetContext(request, schema?.Actions.GetValueOrDefault(action)) : ValueRecord.Empty;
+        return new Request(Batch.GetUid(request, "principal"), action, Batch.GetUid(request, "resource"), context);
     }
 }

@@ -129,6 +129,22 @@ internal static class Batch
     public static EntityStore GetEntities(JsonElement question, Schema? schema) =>
         EntityStore.TryParse(Raw(Get(question, "entities"), "entities"), schema, out var entities, out var faults) ? entities : throw Refused(faults);
 
+    /// <summary><c>"T::\"id\""</c>, or <c>{"type", "id"}</c>.</summary>
+    public static EntityUid GetUid(JsonElement request, string name)
+    {
+        var member = Get(request, name);
+        if (member.ValueKind == JsonValueKind.Object)
+        {
+            return EntityUid.TryCreate(GetText(member, "type"), GetText(member, "id"), out var made) ? made : throw new UsageException($"`{name}` has no valid type");
+        }
+
+        return EntityUid.TryParse(GetText(request, name), out var uid, out var fault) ? uid : throw new UsageException($"`{name}`: {fault}");
+    }
+
+    /// <summary>The context, read by what the action says of it.</summary>
+    public static ValueRecord GetContext(JsonElement request, SchemaAction? action) =>
+        ValueRecord.TryParse(Raw(Get(request, "context"), "context"), action?.Context, out var context, out var faults) ? context : throw Refused(faults);
+
     public static UsageException Refused(IReadOnlyList<Fault> faults) => new(string.Join('\n', faults));
 
     public static void WriteStrings(Utf8JsonWriter answer, string name, IEnumerable<string> items)

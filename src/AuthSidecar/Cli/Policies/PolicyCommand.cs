@@ -10,5 +10,6 @@ internal static class PolicyCommand
         Batch.Command("parse", "Reads policies, schemas and entities, and tells whether they are well-formed.", ParseBatch.Answer),
         Batch.Command("validate", "Checks policies against a schema.", ValidateBatch.Answer),
         Batch.Command("authorize", "Decides requests.", AuthorizeBatch.Answer),
+        Batch.Command("partial", "Decides requests of which not all is known, as far as that goes.", PartialBatch.Answer),
     };
 }

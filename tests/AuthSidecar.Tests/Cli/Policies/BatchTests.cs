@@ -59,6 +59,23 @@ public sealed class BatchTests
     public void Validate_Question_Answered(string policies, string option, string answer) =>
         AssertAnswers(ValidateBatch.Answer, $$"""{"policies": "{{policies}}", "schema": "{{Schema}}", {{option}}}""", answer);
 
+    [Theory]
+    [InlineData("permit(principal, action, resource);", "null", "{}", """{"decision":"allow","policies":{"policy0":"true"}}""")]
+    [InlineData("permit(principal is U, action, resource);", "null", "{}", """{"decision":"allow","policies":{"policy0":"true"}}""")]
+    [InlineData("permit(principal == U::\\\"a\\\", action, resource);", "null", "{}", """{"decision":null,"policies":{"policy0":"residual"}}""")]
+    [InlineData("permit(principal == U::\\\"a\\\", action, resource);", "{\"type\": \"U\"}", "{}", """{"decision":null,"policies":{"policy0":"residual"}}""")]
+    [InlineData("permit(principal == U::\\\"a\\\", action, resource);", "\"U::\\\"b\\\"\"", "{}", """{"decision":"deny","policies":{"policy0":"false"}}""")]
+    [InlineData("permit(principal, action, resource) when { context.at.isLoopback() };", "null", "null", """{"decision":null,"policies":{"policy0":"residual"}}""")]
+    [InlineData("permit(principal, action, resource) when { context.at.isLoopback() };", "null", "{\"at\": \"127.0.0.1\"}", """{"decision":"allow","policies":{"policy0":"true"}}""")]
+    [InlineData("forbid(principal, action, resource) when { 9223372036854775807 + 1 == 0 };", "null", "null", """{"decision":"deny","policies":{"policy0":"error"}}""")]
+    [InlineData("permit(principal, action, resource);", "{\"type\": \"D\"}", "null", """{"error":"the request does not conform to the schema: `Action::\"read\"` does not apply to a principal of type `D`"}""")]
+    public void Partial_Question_Answered(string policies, string principal, string context, string answer)
+    {
+        var complete = context == "{}" ? """{"at": "10.0.0.1"}""" : context;
+        var request = $$"""{"principal": {{principal}}, "action": "Action::\"read\"", "resource": null, "context": {{complete}}}""";
+        AssertAnswers(PartialBatch.Answer, $$"""{"policies": "{{policies}}", "schema": "{{Schema}}", "entities": null, "request": {{request}} }""", answer);
+    }
+
     [Fact]
     public void Run_SeveralLines_OneAnswerEachInTheirOrder()
     {

@@ -1,0 +1,243 @@
+namespace AuthSidecar.Cedar;
+
+/// <summary>
+/// Evaluates an expression as far as what is known goes: to a literal, to an error, or to what is left of it. That policies are well-typed
+/// lets more be folded: <c>true &amp;&amp; e</c> is <c>e</c>, which is known to be a boolean.
+/// </summary>
+internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntitySource? entities, PartialRequest request)
+{
+    // Types of what is left, which the checker knows of the whole expressions only.
+    private readonly Dictionary<Expr, CheckedType?> _types = new(ReferenceEqualityComparer.Instance);
+
+    private static readonly EntityUid Unknown = EntityUid.OfCheckedType("Unknown", "");
+
+    public Expr Evaluate(Expr expr)
+    {
+        var result = Step(expr);
+        if (!ReferenceEquals(result, expr) && result is not LiteralExpr)
+        {
+            _types.TryAdd(result, types.TypeOf(expr));
+        }
+
+        return result;
+    }
+
+    private Expr Step(Expr expr) => expr switch
+    {
+        LiteralExpr => expr,
+        VariableExpr e => Variable(e),
+        IfExpr e => If(e),
+        LogicExpr e => Logic(e),
+        UnaryExpr e => Apply([e.Operand], o => new UnaryExpr(e.Operator, o[0], e.Span)),
+        BinaryExpr { Operator: BinaryOperator.GetTag or BinaryOperator.HasTag or BinaryOperator.In } e => OfEntity(e, [e.Left, e.Right], o => new BinaryExpr(e.Operator, o[0], o[1], e.Span)),
+        BinaryExpr e => Apply([e.Left, e.Right], o => new BinaryExpr(e.Operator, o[0], o[1], e.Span)),
+        AttributeExpr e => Attribute(e),
+        HasExpr e => Has(e),
+        LikeExpr e => Apply([e.Target], o => new LikeExpr(o[0], e.Pattern, e.Span)),
+        IsExpr e => Is(e),
+        SetExpr e => Apply(e.Items, o => new SetExpr(o, e.Span)),
+        RecordExpr e => Apply([.. e.Fields.Select(f => f.Value)], o => new RecordExpr([.. e.Fields.Select((f, i) => KeyValuePair.Create(f.Key, o[i]))], e.Span)),
+        CallExpr e => Apply(e.Arguments, o => new CallExpr(e.Function, o, e.Span)),
+        _ => throw new InvalidOperationException($"no partial evaluation for {expr.GetType().Name}"),
+    };
+
+    private Expr Variable(VariableExpr e)
+    {
+        Value? known = e.Variable switch
+        {
+            Cedar.Variable.Principal => request.Principal.Known is { } principal ? Value.Of(principal) : null,
+            Cedar.Variable.Action => Value.Of(request.Action),
+            Cedar.Variable.Resource => request.Resource.Known is { } resource ? Value.Of(resource) : null,
+            _ => request.Context is { } context ? Value.Of(context) : null,
+        };
+        return known is { } value ? new LiteralExpr(value, e.Span) : e;
+    }
+
+    private Expr If(IfExpr e)
+    {
+        var condition = Evaluate(e.Condition);
+        return condition switch
+        {
+            LiteralExpr literal => Evaluate(literal.Value.IsTrue ? e.Then : e.Otherwise),
+            ErrorExpr => condition,
+            // A branch that is never taken has no type.
+            _ when types.TypeOf(e.Condition) == CheckedType.True => new IfExpr(condition, Evaluate(e.Then), Evaluate(e.Then), e.Span),
+            _ when types.TypeOf(e.Condition) == CheckedType.False => new IfExpr(condition, Evaluate(e.Otherwise), Evaluate(e.Otherwise), e.Span),
+            _ => new IfExpr(condition, Evaluate(e.Then), Evaluate(e.Otherwise), e.Span),
+        };
+    }
+
+    private Expr Logic(LogicExpr e)
+    {
+        var result = Evaluate(e.Operands[0]);
+        for (var i = 1; i < e.Operands.Count; i++)
+        {
+            // What stands behind an operand that decides by its type alone is never reached, and has no type.
+            var decides = e.IsAnd ? CheckedType.False : CheckedType.True;
+            if (result is ErrorExpr || IsLiteral(result, !e.IsAnd) || types.TypeOf(e.Operands[i - 1]) == decides)
+            {
+                return result;
+            }
+
+            var right = Evaluate(e.Operands[i]);
+            result = IsLiteral(result, e.IsAnd) ? right
+                : IsLiteral(right, e.IsAnd) ? result
+                : IsLiteral(right, !e.IsAnd) && !MayErr(result) ? right
+                : new LogicExpr(e.IsAnd, [result, right], e.Span);
+        }
+
+        return result;
+    }
+
+    private static bool IsLiteral(Expr expr, bool truth) => expr is LiteralExpr literal && (truth ? literal.Value.IsTrue : literal.Value.IsFalse);
+
+    /// <summary>An operation whose operands are all evaluated: done when they are known, an error when one is.</summary>
+    private static Expr Fold(Expr built, IReadOnlyList<Expr> operands, IEntitySource? entities)
+    {
+        if (operands.FirstOrDefault(o => o is ErrorExpr) is { } error)
+        {
+            return error;
+        }
+
+        if (!operands.All(o => o is LiteralExpr))
+        {
+            return built;
+        }
+
+        var walker = new TreeWalker(new Request(Unknown, Unknown, Unknown, ValueRecord.Empty), entities ?? EntityStore.Empty);
+        return walker.TryEvaluate(built, out var value, out _) ? new LiteralExpr(value, built.Span) : new ErrorExpr(built);
+    }
+
+    private Expr Apply(IReadOnlyList<Expr> parts, Func<List<Expr>, Expr> build)
+    {
+        var operands = parts.Select(Evaluate).ToList();
+        return Fold(build(operands), operands, entities: null);
+    }
+
+    // ------------------------------------------------------------------ entities
+
+    /// <summary>An operation that looks into the entity on its left, which may be unknown.</summary>
+    private Expr OfEntity(BinaryExpr e, IReadOnlyList<Expr> parts, Func<List<Expr>, Expr> build)
+    {
+        var operands = parts.Select(Evaluate).ToList();
+        var built = build(operands);
+        if (operands[0] is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid) && operands[1] is LiteralExpr right && !IsKnown(uid)
+            && !(e.Operator == BinaryOperator.In && IsItself(uid, right.Value)))
+        {
+            return built;
+        }
+
+        return Fold(built, operands, new Known(this));
+    }
+
+    /// <summary>Whether an entity is known; actions are, since they are the schema's.</summary>
+    private bool IsKnown(EntityUid uid) => EntityType.IsAction(uid.Type) || (entities is not null && entities.TryGetEntity(uid, out _));
+
+    private static bool IsItself(EntityUid uid, Value group) =>
+        group.TryGet(out EntityUid? single) ? single.Equals(uid) : group.TryGet(out ValueSet? set) && set.Contains(Value.Of(uid));
+
+    private Expr Attribute(AttributeExpr e)
+    {
+        var target = Evaluate(e.Target);
+        var built = new AttributeExpr(target, e.Name, e.Span);
+        switch (target)
+        {
+            case ErrorExpr:
+                return target;
+            case LiteralExpr literal when !literal.Value.TryGet(out EntityUid? uid) || IsKnown(uid):
+                return Fold(built, [target], new Known(this));
+            default:
+                return built;
+        }
+    }
+
+    private Expr Has(HasExpr e)
+    {
+        Expr target = e.Target;
+        Expr? all = null;
+        foreach (var name in e.Path)
+        {
+            var step = HasStep(new HasExpr(target, [name], e.Span));
+            all = all is null || IsLiteral(all, truth: true) ? step : IsLiteral(step, truth: true) ? all : new LogicExpr(isAnd: true, [all, step], e.Span);
+            if (step is ErrorExpr || IsLiteral(step, truth: false))
+            {
+                return all is LogicExpr { Operands: [var before, _] } && !MayErr(before) ? step : all;
+            }
+
+            target = new AttributeExpr(target, name, e.Span);
+        }
+
+        return all!;
+    }
+
+    private Expr HasStep(HasExpr e)
+    {
+        var target = Evaluate(e.Target);
+        var built = new HasExpr(target, e.Path, e.Span);
+        return target switch
+        {
+            ErrorExpr => target,
+            LiteralExpr literal when !literal.Value.TryGet(out EntityUid? uid) || IsKnown(uid) => Fold(built, [target], new Known(this)),
+            _ => built,
+        };
+    }
+
+    private Expr Is(IsExpr e)
+    {
+        var target = Evaluate(e.Target);
+        if (target is ErrorExpr)
+        {
+            return target;
+        }
+
+        bool? isOfType = TypeOf(target, e.Target) is CheckedType.Entity { Types: [var type] } ? string.Equals(type, e.Type, StringComparison.Ordinal) : null;
+        if (isOfType == false && !MayErr(target))
+        {
+            return new LiteralExpr(Value.False, e.Span);
+        }
+
+        if (isOfType == true && !MayErr(target))
+        {
+            return e.Group is null ? new LiteralExpr(Value.True, e.Span) : Evaluate(new BinaryExpr(BinaryOperator.In, e.Target, e.Group, e.Span));
+        }
+
+        var group = e.Group is null ? null : Evaluate(e.Group);
+        return group is ErrorExpr && isOfType == true ? group : new IsExpr(target, e.Type, group, e.Span);
+    }
+
+    private CheckedType? TypeOf(Expr residual, Expr original) => residual is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid)
+        ? CheckedType.OfEntity(uid.Type)
+        : types.TypeOf(original) ?? _types.GetValueOrDefault(residual);
+
+    // ------------------------------------------------------------------ errors
+
+    /// <summary>Whether what is left of a well-typed expression can err.</summary>
+    private bool MayErr(Expr expr) => expr switch
+    {
+        ErrorExpr or CallExpr or AttributeExpr or UnaryExpr { Operator: UnaryOperator.Negate } => true,
+        BinaryExpr { Operator: BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply or BinaryOperator.GetTag } => true,
+        _ => expr.Parts().Any(MayErr),
+    };
+
+    /// <summary>The entities that are known, and the actions.</summary>
+    private sealed class Known(PartialEvaluator evaluator) : IEntitySource
+    {
+        public bool TryGetEntity(EntityUid uid, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Entity? entity)
+        {
+            if (evaluator.ActionEntity(uid) is { } action)
+            {
+                entity = action;
+                return true;
+            }
+
+            entity = null;
+            return evaluator.Entities?.TryGetEntity(uid, out entity) ?? false;
+        }
+    }
+
+    private IEntitySource? Entities => entities;
+
+    private Entity? ActionEntity(EntityUid uid) => schema.ActionAncestors.TryGetValue(uid, out var above)
+        ? Entity.CreateOver(EntityStore.Empty, uid, ValueRecord.Empty, ValueRecord.Empty, [.. above])
+        : null;
+}
