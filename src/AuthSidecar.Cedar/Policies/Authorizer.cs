@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Numerics;
 
 namespace AuthSidecar.Cedar;
@@ -14,8 +13,7 @@ public static class Authorizer
     public static Response IsAuthorized(PolicySet policies, IEntitySource entities, Request request)
     {
         var frame = new Frame(request, entities);
-        ImmutableArray<Policy> permits = [], forbids = [];
-        ImmutableArray<PolicyError> errors = [];
+        PolicyNumbers permits = default, forbids = default, errors = default;
         var principal = policies.Scopes.OfPrincipal(frame.Principal, frame.PrincipalEntity);
         var action = policies.Scopes.OfAction(frame.Action, frame.ActionEntity);
         var resource = policies.Scopes.OfResource(frame.Resource, frame.ResourceEntity);
@@ -23,24 +21,24 @@ public static class Authorizer
         {
             for (var candidates = principal[word] & action[word] & resource[word]; candidates != 0; candidates &= candidates - 1)
             {
-                var policy = policies.Policies[(word * 64) + BitOperations.TrailingZeroCount(candidates)];
+                var number = (word * 64) + BitOperations.TrailingZeroCount(candidates);
+                var policy = policies.Policies[number];
                 switch (policy.EvaluateConditions(ref frame))
                 {
-                    // Few policies are satisfied at once, and mostly one: copying arrays of that size is cheaper than any collector.
                     case Truth.True when policy.Effect == Effect.Permit:
-                        permits = permits.Add(policy);
+                        permits.Add(number);
                         break;
                     case Truth.True:
-                        forbids = forbids.Add(policy);
+                        forbids.Add(number);
                         break;
                     case Truth.Error:
-                        errors = errors.Add(new PolicyError(policy, frame.Failure));
+                        errors.Add(number);
                         break;
                 }
             }
         }
 
-        return new Response(permits, forbids, errors);
+        return new Response(policies, entities, request, permits, forbids, errors);
     }
 
     /// <summary>Tells of one policy how it came out for a request, condition by condition.</summary>

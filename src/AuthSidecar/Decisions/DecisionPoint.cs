@@ -81,12 +81,12 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
             return (Outcome.Deny, Reason.ForbidErred);
         }
 
-        if (response.SatisfiedForbids.IsEmpty)
+        if (!response.HasSatisfiedForbid)
         {
             return response.Decision == Cedar.Decision.Allow ? (Outcome.Allow, Reason.Permitted) : (Outcome.Deny, Reason.NotPermitted);
         }
 
-        var stepUpIsEnough = !response.SatisfiedPermits.IsEmpty;
+        var stepUpIsEnough = response.HasSatisfiedPermit;
         foreach (var forbid in response.SatisfiedForbids)
         {
             stepUpIsEnough &= rules.AnnotationsOf(forbid).StepUpMethod is not null;

@@ -21,6 +21,51 @@ public sealed class AuthorizerTests
     }
 
     [Fact]
+    public void Response_Default_Denies()
+    {
+        Assert.Equal(Decision.Deny, default(Response).Decision);
+        Assert.Empty(default(Response).Reasons);
+        Assert.Empty(default(Response).Errors);
+    }
+
+    [Fact]
+    public void IsAuthorized_ManySatisfiedAndErring_AllAreTold()
+    {
+        var response = Decide(string.Concat(Enumerable.Range(0, 100).Select(i => i % 3 == 0 ? "permit(principal, action, resource);" : i % 3 == 1 ? "forbid(principal, action, resource);" : "permit(principal, action, resource) when { 1 };")));
+        Assert.Equal(Enumerable.Range(0, 100).Where(i => i % 3 == 0).Select(i => $"policy{i}"), response.SatisfiedPermits.Select(p => p.Id));
+        Assert.Equal(Enumerable.Range(0, 100).Where(i => i % 3 == 1).Select(i => $"policy{i}"), response.SatisfiedForbids.Select(p => p.Id));
+        Assert.Equal(Enumerable.Range(0, 100).Where(i => i % 3 == 2).Select(i => $"policy{i}"), response.Errors.Select(e => e.Policy.Id));
+    }
+
+    [Fact]
+    public void IsAuthorized_OnceWarm_AllocatesNothing()
+    {
+        Assert.True(PolicySet.TryParse(
+            SourceText.Of("""
+                permit(principal in Group::"b", action in [Action::"read", Action::"write"], resource is Document) when { resource.owner == principal && principal.level > 2 };
+                permit(principal, action, resource) when { context has ip && context.ip.isInRange(ip("10.0.0.0/8")) };
+                forbid(principal, action, resource) when { principal.hasTag("color") && principal.getTag("color") like "gr*" };
+                forbid(principal, action, resource) when { principal.missing == 1 };
+                permit(principal, action, resource) when { [1, 2, 3].contains(principal.level) && ["read"].containsAny(["read"]) };
+                """),
+            out var policies,
+            out _));
+        var request = Request();
+        for (var i = 0; i < 100; i++)
+        {
+            Assert.Equal(Decision.Allow, Authorizer.IsAuthorized(policies, Entities, request).Decision);
+        }
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1_000; i++)
+        {
+            Authorizer.IsAuthorized(policies, Entities, request);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
     public void IsAuthorized_PermitAndForbid_ForbidDeterminesAndThePermitIsKnown()
     {
         var response = Decide("permit(principal, action, resource); forbid(principal, action, resource) when { principal.level == 3 };");
