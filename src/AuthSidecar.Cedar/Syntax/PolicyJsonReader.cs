@@ -204,7 +204,7 @@ internal static class PolicyJsonReader
     private static Expr ReadExpr(ref JsonCursor json, int depth)
     {
         var start = json.Offset;
-        if (depth > 2 * Expr.MaxDepth)
+        if (depth > Expr.MaxDepth)
         {
             throw json.Fail("the expression is nested too deep", "split it over several conditions or policies");
         }

@@ -272,8 +272,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             return Answer.Ill(CheckedType.AnyBool);
         }
 
-        bool? known_ = (LiteralOf(e.Left), LiteralOf(e.Right)) is ({ } a, { } b) ? a == b : AreDisjoint(left.Type, right.Type) ? false : null;
-        return Answer.Well(new CheckedType.Bool(e.Operator == BinaryOperator.NotEqual ? !known_ : known_)).After(left.IsWell && right.IsWell);
+        bool? outcome = (LiteralOf(e.Left), LiteralOf(e.Right)) is ({ } a, { } b) ? a == b : AreDisjoint(left.Type, right.Type) ? false : null;
+        return Answer.Well(new CheckedType.Bool(e.Operator == BinaryOperator.NotEqual ? !outcome : outcome)).After(left.IsWell && right.IsWell);
     }
 
     /// <summary>The value of a literal, and of the action, which an environment knows.</summary>
@@ -416,18 +416,14 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer CheckAttribute(AttributeExpr e, Capabilities known)
     {
         var target = Expect(e.Target, known, CheckedType.AnyEntity, CheckedType.AnyRecord);
-        if (target.Type is null)
+        if (target.Type is not (CheckedType.Entity or CheckedType.Record))
         {
             return Answer.Ill();
         }
 
         if (AttributeOf(target.Type, e.Name) is not { } attribute)
         {
-            if (target.Type is CheckedType.Entity or CheckedType.Record)
-            {
-                Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not there");
-            }
-
+            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not there");
             return Answer.Ill();
         }
 

@@ -16,7 +16,7 @@ public sealed class OracleTests
         "U::\"a\"", "U::\"b\"", "U::\"ghost\"", "G::\"g\"", "G::\"h\"", "[]", "{}", "context.n", "context.missing", "principal.n", "principal.e", "principal.r",
         "ip(\"10.0.0.1\")", "ip(\"10.0.0.0/8\")", "ip(\"x\")", "ip()", "decimal(\"1.5\")", "datetime(\"2024-02-29\")", "duration(\"-1h\")");
 
-    private static readonly Gen<string> Expression = Gen.Recursive<string>((depth, inner) => depth > 5 ? Leaf : Gen.Frequency(
+    internal static readonly Gen<string> Expression = Gen.Recursive<string>((depth, inner) => depth > 5 ? Leaf : Gen.Frequency(
         (3, Leaf),
         (2, Gen.Select(inner, Gen.OneOfConst("&&", "||"), inner, (a, op, b) => $"({a}) {op} ({b})")),
         (1, Gen.Select(inner, inner, inner, (a, b, c) => $"({a}) && ({b}) && ({c})")),

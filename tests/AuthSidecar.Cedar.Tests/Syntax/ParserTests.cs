@@ -110,7 +110,7 @@ public sealed class ParserTests
         {
             var text = $"permit(principal, action, resource) when {{ {string.Concat(Enumerable.Repeat(open, depth))}{inner}{string.Concat(Enumerable.Repeat(close, depth))} }};";
             Assert.False(PolicySet.TryParse(SourceText.Of(text), out _, out var faults));
-            Assert.Contains("nested more than 512 deep", faults[0].Message, StringComparison.Ordinal);
+            Assert.Contains($"nested more than {Expr.MaxDepth} deep", faults[0].Message, StringComparison.Ordinal);
         }
     }
 
