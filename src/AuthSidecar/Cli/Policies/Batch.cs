@@ -19,26 +19,36 @@ internal static class Batch
     /// <exception cref="UsageException">The question has no answer, for the reason in the message.</exception>
     public delegate void Answer(JsonElement question, Utf8JsonWriter answer);
 
-    public static Command Command(string name, string description, Answer answer)
+    /// <summary>A command that answers batches.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="description">What it does.</param>
+    /// <param name="answer">Answers a question.</param>
+    /// <param name="otherwise">What the command does without a batch, and its exit code; null: it does nothing else.</param>
+    public static Command Command(string name, string description, Answer answer, Func<ParseResult, int>? otherwise = null)
     {
-        var batch = new Option<string>("--batch") { Description = "The file with the questions, a JSON object a line; `-` for standard input.", Required = true };
+        var batch = new Option<string>("--batch") { Description = "The file with the questions, a JSON object a line; `-` for standard input.", Required = otherwise is null };
         var command = new Command(name, description) { batch };
         command.SetAction(parsed =>
         {
             try
             {
-                using var questions = parsed.GetValue(batch) is var file and not "-" ? File.OpenText(file!) : new StreamReader(Console.OpenStandardInput());
-                using var answers = new BufferedStream(Console.OpenStandardOutput(), 64 * 1024);
-                Run(questions, answers, answer);
-                return ExitCode.Success;
+                return parsed.GetValue(batch) is { } file ? Run(file, answer) : otherwise!(parsed);
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException)
             {
-                Console.Error.WriteLine($"authsidecar: {e.Message}");
+                Console.Error.WriteLine(e.Message);
                 return ExitCode.Error;
             }
         });
         return command;
+    }
+
+    private static int Run(string file, Answer answer)
+    {
+        using var questions = file == "-" ? new StreamReader(Console.OpenStandardInput()) : File.OpenText(file);
+        using var answers = new BufferedStream(Console.OpenStandardOutput(), 64 * 1024);
+        Run(questions, answers, answer);
+        return ExitCode.Success;
     }
 
     /// <summary>Answers every line. A question that cannot be answered is answered by <c>{"error"}</c>, and the next one is asked.</summary>
@@ -105,10 +115,9 @@ internal static class Batch
     public static PolicySet GetPolicies(JsonElement question)
     {
         var member = Get(question, "policies");
-        var parsed = member.ValueKind == JsonValueKind.String
-            ? PolicySet.TryParse(SourceText.Of(member.GetString()!, "policies"), out var policies, out var faults)
-            : PolicySet.TryParseJson(Raw(member, "policies"), out policies, out faults);
-        return parsed ? policies! : throw Refused(faults);
+        return member.ValueKind == JsonValueKind.String
+            ? Sources.ParsePolicies(SourceText.Of(member.GetString()!, "policies"), isJson: false)
+            : Sources.ParsePolicies(Raw(member, "policies"), isJson: true);
     }
 
     /// <summary>The schema, as text or in JSON; null when the question has none.</summary>
@@ -120,14 +129,13 @@ internal static class Batch
         }
 
         var member = Get(question, "schema");
-        var parsed = member.ValueKind == JsonValueKind.String
-            ? Schema.TryParse(SourceText.Of(member.GetString()!, "schema"), out var schema, out var faults)
-            : Schema.TryParseJson(Raw(member, "schema"), out schema, out faults);
-        return parsed ? schema : throw Refused(faults);
+        return member.ValueKind == JsonValueKind.String
+            ? Sources.ParseSchema(SourceText.Of(member.GetString()!, "schema"), isJson: false)
+            : Sources.ParseSchema(Raw(member, "schema"), isJson: true);
     }
 
     public static EntityStore GetEntities(JsonElement question, Schema? schema) =>
-        EntityStore.TryParse(Raw(Get(question, "entities"), "entities"), schema, out var entities, out var faults) ? entities : throw Refused(faults);
+        EntityStore.TryParse(Raw(Get(question, "entities"), "entities"), schema, out var entities, out var faults) ? entities : throw Sources.Refused(faults);
 
     /// <summary><c>"T::\"id\""</c>, or <c>{"type", "id"}</c>.</summary>
     public static EntityUid GetUid(JsonElement request, string name)
@@ -143,9 +151,7 @@ internal static class Batch
 
     /// <summary>The context, read by what the action says of it.</summary>
     public static ValueRecord GetContext(JsonElement request, SchemaAction? action) =>
-        ValueRecord.TryParse(Raw(Get(request, "context"), "context"), action?.Context, out var context, out var faults) ? context : throw Refused(faults);
-
-    public static UsageException Refused(IReadOnlyList<Fault> faults) => new(string.Join('\n', faults));
+        ValueRecord.TryParse(Raw(Get(request, "context"), "context"), action?.Context, out var context, out var faults) ? context : throw Sources.Refused(faults);
 
     public static void WriteStrings(Utf8JsonWriter answer, string name, IEnumerable<string> items)
     {

@@ -61,6 +61,6 @@ internal static class ParseBatch
         builder.AddJsonPolicy("policy0", Batch.Raw(policy, "policy"));
         return builder.TryBuild(out var policies, out var faults)
             ? policies.Policies.FirstOrDefault()?.ToString() ?? policies.Templates[0].ToString()
-            : throw Batch.Refused(faults);
+            : throw Sources.Refused(faults);
     }
 }

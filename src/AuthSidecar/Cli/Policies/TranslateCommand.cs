@@ -1,0 +1,57 @@
+using System.CommandLine;
+
+namespace AuthSidecar.Cli.Policies;
+
+/// <summary><c>policy translate</c>: policies and schemas between Cedar syntax and Cedar's JSON formats. What a file is in, its first character tells.</summary>
+internal static class TranslateCommand
+{
+    public static Command Create()
+    {
+        var policies = new Option<string>("--policies") { Description = "A file of policies, in Cedar syntax or a policy set in JSON." };
+        var schema = new Option<string>("--schema") { Description = "A file with a schema, in Cedar syntax or in JSON." };
+        var command = new Command("translate", "Turns policies or a schema in Cedar syntax into JSON, and those in JSON into Cedar syntax.") { policies, schema };
+        command.SetAction(parsed =>
+        {
+            try
+            {
+                Console.Out.WriteLine((parsed.GetValue(policies), parsed.GetValue(schema)) switch
+                {
+                    ({ } file, null) => TranslatePolicies(file),
+                    (null, { } file) => TranslateSchema(file),
+                    _ => throw new UsageException("give either --policies or --schema"),
+                });
+                return ExitCode.Success;
+            }
+            catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine(e.Message);
+                return ExitCode.Error;
+            }
+        });
+        return command;
+    }
+
+    private static string TranslatePolicies(string file)
+    {
+        var source = Sources.Read(file);
+        var isJson = Sources.IsJson(source);
+        var policies = Sources.ParsePolicies(source, isJson);
+        if (!isJson)
+        {
+            return policies.ToJson();
+        }
+
+        // Cedar syntax has no links: they stay what only JSON can say.
+        return policies.Policies.All(p => p.TemplateId is null)
+            ? string.Join('\n', policies.Policies.Select(p => p.ToString()).Concat(policies.Templates.Select(t => t.ToString())))
+            : throw new UsageException($"{file}: the policy set has links, for which Cedar has no syntax");
+    }
+
+    private static string TranslateSchema(string file)
+    {
+        var source = Sources.Read(file);
+        var isJson = Sources.IsJson(source);
+        var schema = Sources.ParseSchema(source, isJson);
+        return isJson ? schema.ToString().TrimEnd() : schema.ToJson();
+    }
+}
