@@ -29,7 +29,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntity
         IfExpr e => If(e),
         LogicExpr e => Logic(e),
         UnaryExpr e => Apply([e.Operand], o => new UnaryExpr(e.Operator, o[0], e.Span)),
-        BinaryExpr { Operator: BinaryOperator.GetTag or BinaryOperator.HasTag or BinaryOperator.In } e => OfEntity(e, [e.Left, e.Right], o => new BinaryExpr(e.Operator, o[0], o[1], e.Span)),
+        BinaryExpr { Operator: BinaryOperator.GetTag or BinaryOperator.HasTag or BinaryOperator.In } e => OfEntity(e.Operator, Evaluate(e.Left), Evaluate(e.Right), e.Span),
         BinaryExpr e => Apply([e.Left, e.Right], o => new BinaryExpr(e.Operator, o[0], o[1], e.Span)),
         AttributeExpr e => Attribute(e),
         HasExpr e => Has(e),
@@ -60,9 +60,9 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntity
         {
             LiteralExpr literal => Evaluate(literal.Value.IsTrue ? e.Then : e.Otherwise),
             ErrorExpr => condition,
-            // A branch that is never taken has no type.
-            _ when types.TypeOf(e.Condition) == CheckedType.True => new IfExpr(condition, Evaluate(e.Then), Evaluate(e.Then), e.Span),
-            _ when types.TypeOf(e.Condition) == CheckedType.False => new IfExpr(condition, Evaluate(e.Otherwise), Evaluate(e.Otherwise), e.Span),
+            // A branch that is never taken has no type, and nothing has to stand there.
+            _ when types.TypeOf(e.Condition) == CheckedType.True => new IfExpr(condition, Evaluate(e.Then), new LiteralExpr(Value.False, e.Span), e.Span),
+            _ when types.TypeOf(e.Condition) == CheckedType.False => new IfExpr(condition, new LiteralExpr(Value.False, e.Span), Evaluate(e.Otherwise), e.Span),
             _ => new IfExpr(condition, Evaluate(e.Then), Evaluate(e.Otherwise), e.Span),
         };
     }
@@ -116,18 +116,13 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntity
 
     // ------------------------------------------------------------------ entities
 
-    /// <summary>An operation that looks into the entity on its left, which may be unknown.</summary>
-    private Expr OfEntity(BinaryExpr e, IReadOnlyList<Expr> parts, Func<List<Expr>, Expr> build)
+    /// <summary>An operation on evaluated operands that looks into the entity on its left, which may be unknown.</summary>
+    private Expr OfEntity(BinaryOperator @operator, Expr left, Expr right, SourceSpan span)
     {
-        var operands = parts.Select(Evaluate).ToList();
-        var built = build(operands);
-        if (operands[0] is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid) && operands[1] is LiteralExpr right && !IsKnown(uid)
-            && !(e.Operator == BinaryOperator.In && IsItself(uid, right.Value)))
-        {
-            return built;
-        }
-
-        return Fold(built, operands, new Known(this));
+        var built = new BinaryExpr(@operator, left, right, span);
+        var isOpen = left is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid) && right is LiteralExpr group && !IsKnown(uid)
+            && !(@operator == BinaryOperator.In && IsItself(uid, group.Value));
+        return isOpen ? built : Fold(built, [left, right], new Known(this));
     }
 
     /// <summary>Whether an entity is known; actions are, since they are the schema's.</summary>
@@ -198,7 +193,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntity
 
         if (isOfType == true && !MayErr(target))
         {
-            return e.Group is null ? new LiteralExpr(Value.True, e.Span) : Evaluate(new BinaryExpr(BinaryOperator.In, e.Target, e.Group, e.Span));
+            return e.Group is null ? new LiteralExpr(Value.True, e.Span) : OfEntity(BinaryOperator.In, target, Evaluate(e.Group), e.Span);
         }
 
         var group = e.Group is null ? null : Evaluate(e.Group);

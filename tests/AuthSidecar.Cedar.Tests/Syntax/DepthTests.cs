@@ -16,6 +16,8 @@ public sealed class DepthTests
         { "[", "]", 250 },
         { "{a: ", "}", 250 },
         { "if true then ", " else true", 250 },
+        // Decided by its type, but left standing while the principal is unknown.
+        { "if principal has n then ", " else false", 250 },
         { "(true && ", ")", 120 },
         { "(false || ", ")", 120 },
         { "true == (", ")", 120 },

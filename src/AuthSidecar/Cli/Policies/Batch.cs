@@ -134,6 +134,8 @@ internal static class Batch
             : Sources.ParseSchema(Raw(member, "schema"), isJson: true);
     }
 
+    public static Schema GetRequiredSchema(JsonElement question) => GetSchema(question) ?? throw new UsageException("`schema` is missing");
+
     public static EntityStore GetEntities(JsonElement question, Schema? schema) =>
         EntityStore.TryParse(Raw(Get(question, "entities"), "entities"), schema, out var entities, out var faults) ? entities : throw Sources.Refused(faults);
 

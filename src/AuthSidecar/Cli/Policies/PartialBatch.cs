@@ -13,7 +13,7 @@ internal static class PartialBatch
     public static void Answer(JsonElement question, Utf8JsonWriter answer)
     {
         var policies = Batch.GetPolicies(question);
-        var schema = Batch.GetSchema(question) ?? throw new UsageException("`schema` is missing");
+        var schema = Batch.GetRequiredSchema(question);
         var entities = Batch.Has(question, "entities") ? Batch.GetEntities(question, schema) : null;
         var responses = GetRequests(Batch.Get(question, "request"), schema).Select(request =>
             new PartialAuthorizer(schema).TryAuthorize(policies, entities, request, out var response, out var mismatch)

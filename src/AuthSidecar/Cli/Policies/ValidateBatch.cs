@@ -12,7 +12,7 @@ internal static class ValidateBatch
     public static void Answer(JsonElement question, Utf8JsonWriter answer)
     {
         var policies = Batch.GetPolicies(question);
-        var schema = Batch.GetSchema(question) ?? throw new UsageException("`schema` is missing");
+        var schema = Batch.GetRequiredSchema(question);
         var result = new Validator(schema, GetOptions(question)).Validate(policies);
         answer.WriteBoolean("valid", result.IsValid);
         Batch.WriteStrings(answer, "errors", result.Errors.Select(e => e.Kind.ToString()));
