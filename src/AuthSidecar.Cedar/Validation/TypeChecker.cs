@@ -246,7 +246,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
                 var right = Expect(e.Right, known, CheckedType.Long);
                 return Answer.Well(CheckedType.Long).After(left.IsWell && right.IsWell);
             case BinaryOperator.In:
-                return CheckIn(e, known, e.Left, e.Right);
+                return CheckIn(known, e.Left, Expect(e.Left, known, CheckedType.AnyEntity), e.Right);
             case BinaryOperator.Contains:
                 return CheckContains(e, known);
             case BinaryOperator.ContainsAll or BinaryOperator.ContainsAny:
@@ -296,9 +296,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         return Answer.Well(CheckedType.AnyBool).After(left.IsWell && right.IsWell);
     }
 
-    private Answer CheckIn(Expr e, Capabilities known, Expr member, Expr group)
+    private Answer CheckIn(Capabilities known, Expr member, Answer left, Expr group)
     {
-        var left = Expect(member, known, CheckedType.AnyEntity);
         var right = Expect(group, known, new CheckedType.Set(CheckedType.AnyEntity), CheckedType.AnyEntity);
         return left.Type is CheckedType.Entity type && right.Type is CheckedType.Entity or CheckedType.Set
             ? Answer.Well(TypeOfIn(member, type, group, right.Type is CheckedType.Set set ? set.Element : right.Type)).After(left.IsWell && right.IsWell)
@@ -541,7 +540,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             return isOf;
         }
 
-        var isIn = CheckIn(e, known, e.Target, e.Group);
+        var isIn = CheckIn(known, e.Target, target, e.Group);
         return (isIn.Type == CheckedType.False || type == CheckedType.True ? isIn : Answer.Well(CheckedType.AnyBool)).After(isOf.IsWell && isIn.IsWell);
     }
 

@@ -18,6 +18,7 @@ public sealed class DepthTests
         { "if true then ", " else true", 250 },
         // Decided by its type, but left standing while the principal is unknown.
         { "if principal has n then ", " else false", 250 },
+        { "(if ", " then principal else resource) is U in U::\"g\"", 60 },
         { "(true && ", ")", 120 },
         { "(false || ", ")", 120 },
         { "true == (", ")", 120 },
