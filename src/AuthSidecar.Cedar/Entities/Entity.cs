@@ -1,15 +1,24 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>An entity: its uid, its attributes and tags, its parents, and all it is a member of through them.</summary>
-/// <remarks>Immutable.</remarks>
+/// <summary>An entity: its uid, its attributes and tags, and its parents. What these are members of in turn is the source's to say.</summary>
+/// <remarks>Immutable, and safe to share between threads and between stores.</remarks>
 public sealed class Entity
 {
     private readonly EntityUid[] _parents;
-    private readonly UidSet _ancestors;
 
-    internal Entity(EntityUid uid, ValueRecord attributes, ValueRecord tags, EntityUid[] parents, UidSet ancestors)
+    /// <summary>Makes an entity.</summary>
+    /// <param name="uid">The uid.</param>
+    /// <param name="attributes">The attributes.</param>
+    /// <param name="tags">The tags.</param>
+    /// <param name="parents">What it is a direct member of; repeated ones count once.</param>
+    public Entity(EntityUid uid, ValueRecord attributes, ValueRecord tags, params ReadOnlySpan<EntityUid> parents)
+        : this(uid, attributes, tags, Distinct(parents))
     {
-        (Uid, Attributes, Tags, _parents, _ancestors) = (uid, attributes, tags, parents, ancestors);
+    }
+
+    private Entity(EntityUid uid, ValueRecord attributes, ValueRecord tags, EntityUid[] parents)
+    {
+        (Uid, Attributes, Tags, _parents) = (uid, attributes, tags, parents);
     }
 
     /// <summary>The uid.</summary>
@@ -24,36 +33,47 @@ public sealed class Entity
     /// <summary>The direct parents, which need not exist as entities.</summary>
     public ReadOnlySpan<EntityUid> Parents => _parents;
 
-    /// <summary>The parents, their parents, and so on.</summary>
-    public IReadOnlyCollection<EntityUid> Ancestors => _ancestors;
-
-    /// <summary>What a policy set's index remembers of this entity; it says nothing that could not be computed again.</summary>
-    internal EntityMasks? Masks { get; set; }
-
-    /// <summary>Cedar's <c>in</c>: whether this is the other, or a member of it.</summary>
-    public bool IsIn(EntityUid other) => Uid.Equals(other) || _ancestors.Contains(other);
+    internal EntityMemo? Memo { get; set; }
 
     /// <summary>
-    /// Makes an entity that is not part of a store, on top of one: it is a member of its parents and of whatever the store says
-    /// these are members of.
+    /// Makes an entity that is not part of a store, on top of one: it is a member of its parents and of whatever the source says these are
+    /// members of.
     /// </summary>
-    public static Entity CreateOver(IEntitySource below, EntityUid uid, ValueRecord attributes, ValueRecord tags, ReadOnlySpan<EntityUid> parents)
+    public static Entity CreateOver(EntitySource below, EntityUid uid, ValueRecord attributes, ValueRecord tags, ReadOnlySpan<EntityUid> parents)
     {
-        if (parents.IsEmpty)
+        ArgumentNullException.ThrowIfNull(below);
+        var entity = new Entity(uid, attributes, tags, parents) { Memo = EntityMemo.Nothing };
+        if (!parents.IsEmpty)
         {
-            return new Entity(uid, attributes, tags, [], UidSet.Empty);
+            var ancestors = new HashSet<EntityUid>();
+            foreach (var parent in parents)
+            {
+                ancestors.Add(parent);
+                ancestors.UnionWith(below.AncestorsOf(parent));
+            }
+
+            entity.Memo = new EntityMemo(EntityMemo.Always, UidSet.Of(ancestors));
         }
 
-        var ancestors = new HashSet<EntityUid>();
-        foreach (var parent in parents)
+        return entity;
+    }
+
+    internal bool SaysTheSameAs(Entity other) => Attributes.Equals(other.Attributes) && Tags.Equals(other.Tags) && HasSameParentsAs(other);
+
+    internal bool HasSameParentsAs(Entity other) =>
+        _parents.AsSpan().SequenceEqual(other._parents) || (_parents.Length == other._parents.Length && _parents.ToHashSet().SetEquals(other._parents));
+
+    private static EntityUid[] Distinct(ReadOnlySpan<EntityUid> parents)
+    {
+        // Mostly a few, and rarely one of them twice.
+        for (var i = 1; i < parents.Length && i < 8; i++)
         {
-            ancestors.Add(parent);
-            if (below.TryGetEntity(parent, out var known))
+            if (parents[..i].Contains(parents[i]))
             {
-                ancestors.UnionWith(known.Ancestors);
+                return [.. parents.ToArray().Distinct()];
             }
         }
 
-        return new Entity(uid, attributes, tags, parents.ToArray(), UidSet.Of(ancestors));
+        return parents.Length <= 8 ? parents.ToArray() : [.. parents.ToArray().Distinct()];
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace AuthSidecar.Cedar;
@@ -11,7 +12,7 @@ internal static class EntityJson
     // Attributes nest; whoever compares or prints them recurses. The depth of a sensible record is a handful.
     private const int MaxDepth = 64;
 
-    public static List<EntityDeclaration> Read(SourceText source, Schema? schema, List<Fault> faults) =>
+    public static List<GivenEntity> Read(SourceText source, Schema? schema, List<Fault> faults) =>
         JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadEntities(ref json, schema)) ?? [];
 
     /// <summary>Reads one record of values, such as a request's context.</summary>
@@ -21,9 +22,9 @@ internal static class EntityJson
     public static ValueRecord? ReadRecord(SourceText source, SchemaType.Record? type, List<Fault> faults) =>
         JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadRecord(ref json, "a record", AttributesOf(type)));
 
-    private static List<EntityDeclaration> ReadEntities(ref JsonCursor json, Schema? schema)
+    private static List<GivenEntity> ReadEntities(ref JsonCursor json, Schema? schema)
     {
-        var entities = new List<EntityDeclaration>();
+        var entities = new List<GivenEntity>();
         json.EnterArray("an array of entities");
         while (json.HasElement())
         {
@@ -39,7 +40,7 @@ internal static class EntityJson
     private static Expectation? AttributesOf(SchemaType.Record? type) =>
         type is null ? null : name => type.Attributes.TryGetValue(name, out var attribute) ? attribute.Type : null;
 
-    private static EntityDeclaration ReadEntity(ref JsonCursor json, Schema? schema)
+    private static GivenEntity ReadEntity(ref JsonCursor json, Schema? schema)
     {
         var offset = json.Offset;
         EntityUid? uid = null;
@@ -81,12 +82,9 @@ internal static class EntityJson
         }
 
         var type = schema?.EntityTypes.GetValueOrDefault(uid.Type);
-        return new EntityDeclaration(
-            uid,
-            ReadRecord(ref attributesAt, "an object of attributes", AttributesOf(type?.Attributes)),
-            hasTags ? ReadRecord(ref tagsAt, "an object of tags", type?.Tags is { } tags ? _ => tags : null) : ValueRecord.Empty,
-            [.. parents.Distinct()],
-            offset);
+        var attributes = ReadRecord(ref attributesAt, "an object of attributes", AttributesOf(type?.Attributes));
+        var tagged = hasTags ? ReadRecord(ref tagsAt, "an object of tags", type?.Tags is { } tags ? _ => tags : null) : ValueRecord.Empty;
+        return new GivenEntity(new Entity(uid, attributes, tagged, CollectionsMarshal.AsSpan(parents)), offset);
     }
 
     private static List<EntityUid> ReadParents(ref JsonCursor json)

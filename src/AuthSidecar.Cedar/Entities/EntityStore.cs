@@ -2,25 +2,45 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace AuthSidecar.Cedar;
 
-/// <summary>A set of entities whose hierarchy is closed: membership is one lookup, however deep it runs.</summary>
-/// <remarks>Immutable and safe to share between threads.</remarks>
-public sealed class EntityStore : IEntitySource
+/// <summary>A set of entities whose hierarchy has no cycle: membership is one lookup, however deep it runs.</summary>
+/// <remarks>Immutable and safe to share between threads. An update makes a new store, which shares with the old one all that did not change.</remarks>
+public sealed class EntityStore : EntitySource
 {
-    private readonly Dictionary<EntityUid, Entity> _entities;
-
-    private EntityStore(Dictionary<EntityUid, Entity> entities) => _entities = entities;
+    internal EntityStore(SharedUidMap<Entity> entities, SharedUidMap<EntityUid> groups, object hierarchy)
+        : base(hierarchy)
+    {
+        (Map, Groups) = (entities, groups);
+    }
 
     /// <summary>The store without entities.</summary>
-    public static readonly EntityStore Empty = new([]);
+    public static readonly EntityStore Empty = new(SharedUidMap<Entity>.Empty, SharedUidMap<EntityUid>.Empty, new object());
 
     /// <summary>How many entities there are.</summary>
-    public int Count => _entities.Count;
+    public int Count => Map.Count;
 
     /// <summary>The entities, in no particular order.</summary>
-    public IEnumerable<Entity> Entities => _entities.Values;
+    public IEnumerable<Entity> Entities => Map.Values;
+
+    internal SharedUidMap<Entity> Map { get; }
+
+    /// <summary>Whatever is a parent, or was one before an update: what a change of its own parents is felt below of.</summary>
+    internal SharedUidMap<EntityUid> Groups { get; }
 
     /// <inheritdoc/>
-    public bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity) => _entities.TryGetValue(uid, out entity);
+    public override bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity) => Map.TryGet(uid, out entity);
+
+    /// <summary>
+    /// Makes a uid of two strings that come from outside. That of an entity of the store is the store's own: nothing is allocated, and
+    /// whatever is decided about it is decided a little faster.
+    /// </summary>
+    /// <returns>False when the type is not a Cedar name.</returns>
+    public bool TryGetUid(string type, string id, [NotNullWhen(true)] out EntityUid? uid)
+    {
+        ArgumentNullException.ThrowIfNull(type);
+        ArgumentNullException.ThrowIfNull(id);
+        uid = Map.Find(type, id);
+        return uid is not null || EntityUid.TryCreate(type, id, out uid);
+    }
 
     /// <summary>
     /// Reads Cedar's JSON format: an array of <c>{"uid", "attrs", "parents", "tags"?}</c>. An entity may occur twice only if it says
@@ -39,127 +59,39 @@ public sealed class EntityStore : IEntitySource
     /// <param name="store">The entities.</param>
     /// <param name="faults">What is wrong, each at its place.</param>
     /// <returns>False when there are faults.</returns>
-    public static bool TryParse(SourceText json, Schema? schema, [NotNullWhen(true)] out EntityStore? store, out IReadOnlyList<Fault> faults)
+    public static bool TryParse(SourceText json, Schema? schema, [NotNullWhen(true)] out EntityStore? store, out IReadOnlyList<Fault> faults) =>
+        Empty.TryUpdate(json, [], schema, out store, out faults);
+
+    /// <summary>Makes a store with some entities added or replaced, which are read as <see cref="TryParse(SourceText, Schema?, out EntityStore?, out IReadOnlyList{Fault})"/> reads them, and others removed.</summary>
+    /// <remarks>Takes time for what changes and what is above it, not for what is there.</remarks>
+    /// <param name="json">The entities to add or replace.</param>
+    /// <param name="removed">The entities to remove; those that are not there are passed over. One that is also given stays, as given.</param>
+    /// <param name="schema">The schema that this store was read with.</param>
+    /// <param name="updated">The new store.</param>
+    /// <param name="faults">What is wrong, each at its place.</param>
+    /// <returns>False when there are faults.</returns>
+    public bool TryUpdate(SourceText json, IEnumerable<EntityUid> removed, Schema? schema, [NotNullWhen(true)] out EntityStore? updated, out IReadOnlyList<Fault> faults)
     {
         var found = new List<Fault>();
         faults = found;
-        store = null;
-        var declarations = EntityJson.Read(json, schema, found);
-        if (found.Count == 0)
-        {
-            store = Build(json, declarations, schema, found);
-        }
-
-        return store is not null;
+        var given = EntityJson.Read(json, schema, found);
+        updated = found.Count == 0 ? EntityStoreUpdate.Apply(this, given, removed, schema, json, found) : null;
+        return updated is not null;
     }
 
-    private static EntityStore? Build(SourceText source, List<EntityDeclaration> declarations, Schema? schema, List<Fault> faults)
+    /// <summary>Makes a store with some entities added or replaced, and others removed.</summary>
+    /// <remarks>Takes time for what changes and what is above it, not for what is there.</remarks>
+    /// <param name="given">The entities to add or replace.</param>
+    /// <param name="removed">The entities to remove; those that are not there are passed over. One that is also given stays, as given.</param>
+    /// <param name="schema">The schema that this store was read with.</param>
+    /// <param name="updated">The new store.</param>
+    /// <param name="faults">What is wrong.</param>
+    /// <returns>False when there are faults.</returns>
+    public bool TryUpdate(IEnumerable<Entity> given, IEnumerable<EntityUid> removed, Schema? schema, [NotNullWhen(true)] out EntityStore? updated, out IReadOnlyList<Fault> faults)
     {
-        var byUid = new Dictionary<EntityUid, EntityDeclaration>(declarations.Count);
-        foreach (var declaration in declarations)
-        {
-            if (!byUid.TryAdd(declaration.Uid, declaration) && !byUid[declaration.Uid].SaysTheSameAs(declaration))
-            {
-                faults.Add(Fault.At(source, declaration.Offset, $"the entity `{declaration.Uid}` is given twice, differently", "keep one"));
-            }
-        }
-
-        foreach (var action in schema?.Actions.Values ?? [])
-        {
-            byUid.TryAdd(action.Uid, new EntityDeclaration(action.Uid, ValueRecord.Empty, ValueRecord.Empty, [.. action.MemberOf], Offset: 0));
-        }
-
-        var entities = new Dictionary<EntityUid, Entity>(byUid.Count);
-        foreach (var declaration in byUid.Values)
-        {
-            if (!TryAddWithAncestors(declaration, byUid, entities, out var cycle))
-            {
-                faults.Add(Fault.At(source, cycle.Offset, $"the entity `{cycle.Uid}` is a member of itself, directly or through its parents", "take one of these parents away"));
-                return null;
-            }
-        }
-
-        if (schema is not null)
-        {
-            var conformance = new Conformance(schema);
-            foreach (var entity in entities.Values)
-            {
-                if (conformance.Check(entity) is { } mismatch)
-                {
-                    faults.Add(Fault.At(source, byUid[entity.Uid].Offset, $"`{entity.Uid}` does not conform to the schema: {mismatch}"));
-                }
-            }
-        }
-
-        return faults.Count == 0 ? new EntityStore(entities) : null;
+        var found = new List<Fault>();
+        faults = found;
+        updated = EntityStoreUpdate.Apply(this, [.. given.Select(e => new GivenEntity(e, Offset: 0))], removed, schema, source: null, found);
+        return updated is not null;
     }
-
-    /// <summary>Adds an entity after everything above it: depth first, on a stack of our own, since chains may be of any length.</summary>
-    private static bool TryAddWithAncestors(
-        EntityDeclaration start,
-        Dictionary<EntityUid, EntityDeclaration> declarations,
-        Dictionary<EntityUid, Entity> done,
-        [NotNullWhen(false)] out EntityDeclaration? cycle)
-    {
-        cycle = null;
-        var path = new Stack<(EntityDeclaration Declaration, int NextParent)>();
-        var onPath = new HashSet<EntityUid>();
-        path.Push((start, 0));
-        onPath.Add(start.Uid);
-        while (path.TryPop(out var top))
-        {
-            var (declaration, next) = top;
-            if (done.ContainsKey(declaration.Uid))
-            {
-                onPath.Remove(declaration.Uid);
-                continue;
-            }
-
-            if (next == declaration.Parents.Length)
-            {
-                done.Add(declaration.Uid, new Entity(declaration.Uid, declaration.Attributes, declaration.Tags, declaration.Parents, AncestorsOf(declaration, done)));
-                onPath.Remove(declaration.Uid);
-                continue;
-            }
-
-            path.Push((declaration, next + 1));
-            var parent = declaration.Parents[next];
-            if (!declarations.TryGetValue(parent, out var parentDeclaration) || done.ContainsKey(parent))
-            {
-                continue;
-            }
-
-            if (!onPath.Add(parent))
-            {
-                cycle = parentDeclaration;
-                return false;
-            }
-
-            path.Push((parentDeclaration, 0));
-        }
-
-        return true;
-    }
-
-    private static UidSet AncestorsOf(EntityDeclaration declaration, Dictionary<EntityUid, Entity> done)
-    {
-        var ancestors = new HashSet<EntityUid>();
-        foreach (var parent in declaration.Parents)
-        {
-            ancestors.Add(parent);
-            if (done.TryGetValue(parent, out var entity))
-            {
-                ancestors.UnionWith(entity.Ancestors);
-            }
-        }
-
-        return UidSet.Of(ancestors);
-    }
-}
-
-/// <summary>An entity as it was given, before the hierarchy is closed.</summary>
-internal sealed record EntityDeclaration(EntityUid Uid, ValueRecord Attributes, ValueRecord Tags, EntityUid[] Parents, int Offset)
-{
-    public bool SaysTheSameAs(EntityDeclaration other) =>
-        Attributes.Equals(other.Attributes) && Tags.Equals(other.Tags) && Parents.ToHashSet().SetEquals(other.Parents);
 }

@@ -2,39 +2,59 @@ using System.Collections;
 
 namespace AuthSidecar.Cedar;
 
-/// <summary>An immutable set of uids: an array while it is small, a hash table beyond.</summary>
+/// <summary>An immutable set of uids: a list while it is small, an open hash table beyond.</summary>
 internal sealed class UidSet : IReadOnlyCollection<EntityUid>
 {
-    private const int HashedFrom = 8;
+    private const int HashedFrom = 5;
 
-    private readonly EntityUid[] _items;
-    private readonly HashSet<EntityUid>? _table;
+    // A list is full; a table has gaps, and a power of two of slots.
+    private readonly EntityUid?[] _slots;
 
-    private UidSet(EntityUid[] items, HashSet<EntityUid>? table)
+    private UidSet(EntityUid?[] slots, int count) => (_slots, Count) = (slots, count);
+
+    public static readonly UidSet Empty = new([], 0);
+
+    public static UidSet Of(HashSet<EntityUid> items)
     {
-        _items = items;
-        _table = table;
+        if (items.Count < HashedFrom)
+        {
+            return items.Count == 0 ? Empty : new UidSet([.. items], items.Count);
+        }
+
+        var slots = new EntityUid?[System.Numerics.BitOperations.RoundUpToPowerOf2((uint)items.Count * 3 / 2)];
+        foreach (var item in items)
+        {
+            var at = item.GetHashCode() & (slots.Length - 1);
+            while (slots[at] is not null)
+            {
+                at = (at + 1) & (slots.Length - 1);
+            }
+
+            slots[at] = item;
+        }
+
+        return new UidSet(slots, items.Count);
     }
 
-    public static readonly UidSet Empty = new([], null);
-
-    public static UidSet Of(HashSet<EntityUid> items) => items.Count switch
-    {
-        0 => Empty,
-        < HashedFrom => new UidSet([.. items], null),
-        _ => new UidSet([.. items], items),
-    };
-
-    public int Count => _items.Length;
+    public int Count { get; }
 
     public bool Contains(EntityUid uid)
     {
-        if (_table is not null)
+        var slots = _slots;
+        if (slots.Length == Count)
         {
-            return _table.Contains(uid);
+            foreach (var item in slots)
+            {
+                if (item!.Equals(uid))
+                {
+                    return true;
+                }
+            }
+
+            return false;
         }
 
-        foreach (var item in _items)
+        for (var at = uid.GetHashCode() & (slots.Length - 1); slots[at] is { } item; at = (at + 1) & (slots.Length - 1))
         {
             if (item.Equals(uid))
             {
@@ -45,7 +65,16 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
         return false;
     }
 
-    public IEnumerator<EntityUid> GetEnumerator() => ((IEnumerable<EntityUid>)_items).GetEnumerator();
+    public IEnumerator<EntityUid> GetEnumerator()
+    {
+        foreach (var item in _slots)
+        {
+            if (item is not null)
+            {
+                yield return item;
+            }
+        }
+    }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }

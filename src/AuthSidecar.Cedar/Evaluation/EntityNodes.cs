@@ -25,8 +25,9 @@ internal sealed class InNode(Expr source, Node member, Node group) : TruthNode(s
 
     private static Truth EvaluateInAny(ref Frame frame, EntityUid uid, ValueSet set, Expr source)
     {
+        var ancestors = frame.AncestorsOf(uid);
         var truth = Truth.False;
-        foreach (var item in set.Items)
+        foreach (ref readonly var item in set.Items)
         {
             // No early exit: an element that is no entity is an error even behind a match.
             if (!item.TryGet(out EntityUid? group))
@@ -34,7 +35,7 @@ internal sealed class InNode(Expr source, Node member, Node group) : TruthNode(s
                 return frame.FailTruth(Failure.WrongType(source, item, "entity"));
             }
 
-            if (truth != Truth.True && frame.IsMember(uid, group))
+            if (truth != Truth.True && (uid.Equals(group) || ancestors.Contains(group)))
             {
                 truth = Truth.True;
             }
@@ -66,7 +67,8 @@ internal sealed class IsNode(IsExpr source, Node target, Node? group) : TruthNod
 
 internal sealed class AttributeNode(AttributeExpr source, Node target) : Node(source)
 {
-    private readonly string _name = source.Name;
+    // Always the same text, but not the same string: see ValueRecord.TryGet.
+    private string _name = source.Name;
 
     public override Value Evaluate(ref Frame frame)
     {
@@ -78,7 +80,7 @@ internal sealed class AttributeNode(AttributeExpr source, Node target) : Node(so
 
         if (value.TryGet(out ValueRecord? record))
         {
-            return record.TryGet(_name, out var field)
+            return record.TryGet(ref _name, out var field)
                 ? field
                 : frame.Fail(new Failure(EvaluationErrorKind.RecordAttributeDoesNotExist, Source.Span, value, _name));
         }
@@ -93,7 +95,7 @@ internal sealed class AttributeNode(AttributeExpr source, Node target) : Node(so
             return frame.Fail(new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid)));
         }
 
-        return entity.Attributes.TryGet(_name, out var attribute)
+        return entity.Attributes.TryGet(ref _name, out var attribute)
             ? attribute
             : frame.Fail(new Failure(EvaluationErrorKind.EntityAttributeDoesNotExist, Source.Span, Value.Of(uid), _name));
     }
@@ -111,7 +113,7 @@ internal sealed class HasNode(HasExpr source, Node target) : TruthNode(source)
             return Truth.Error;
         }
 
-        foreach (var name in _path)
+        foreach (ref var name in _path.AsSpan())
         {
             ValueRecord attributes;
             if (value.TryGet(out EntityUid? uid))
@@ -132,7 +134,7 @@ internal sealed class HasNode(HasExpr source, Node target) : TruthNode(source)
                 return frame.FailTruth(Failure.WrongType(Source, value, "entity or record"));
             }
 
-            if (!attributes.TryGet(name, out value))
+            if (!attributes.TryGet(ref name, out value))
             {
                 return Truth.False;
             }

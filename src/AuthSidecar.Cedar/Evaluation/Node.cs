@@ -11,26 +11,46 @@ internal enum Truth : byte
 }
 
 /// <summary>What an evaluation reads, and the failure it leaves behind.</summary>
-internal struct Frame
+internal ref struct Frame
 {
     public readonly EntityUid Principal;
     public readonly EntityUid Action;
     public readonly EntityUid Resource;
     public readonly ValueRecord Context;
-    private readonly IEntitySource _entities;
+    private readonly EntitySource _entities;
 
     // Most of what policies ask is about these: they are looked up once.
     public readonly Entity? PrincipalEntity;
     public readonly Entity? ActionEntity;
     public readonly Entity? ResourceEntity;
 
-    public Frame(Request request, IEntitySource entities)
+    public Frame(in Request request, EntitySource entities)
     {
         (Principal, Action, Resource, Context) = (request.Principal, request.Action, request.Resource, request.Context);
         _entities = entities;
         entities.TryGetEntity(Principal, out PrincipalEntity);
         entities.TryGetEntity(Action, out ActionEntity);
         entities.TryGetEntity(Resource, out ResourceEntity);
+    }
+
+    /// <summary>A frame over the same entities as another: what the two share is not looked up again.</summary>
+    public Frame(in Request request, scoped in Frame last)
+    {
+        (Principal, Action, Resource, Context) = (request.Principal, request.Action, request.Resource, request.Context);
+        _entities = last._entities;
+        PrincipalEntity = last.PrincipalEntity;
+        ActionEntity = last.ActionEntity;
+        if (!ReferenceEquals(Principal, last.Principal))
+        {
+            _entities.TryGetEntity(Principal, out PrincipalEntity);
+        }
+
+        if (!ReferenceEquals(Action, last.Action))
+        {
+            _entities.TryGetEntity(Action, out ActionEntity);
+        }
+
+        _entities.TryGetEntity(Resource, out ResourceEntity);
     }
 
     /// <summary>Set exactly when a node has returned no value.</summary>
@@ -71,7 +91,11 @@ internal struct Frame
         return entity is not null;
     }
 
-    public readonly bool IsMember(EntityUid uid, EntityUid group) => uid.Equals(group) || (TryGetEntity(uid, out var entity) && entity.IsIn(group));
+    /// <summary>What an entity is a member of; nothing when there is no such entity.</summary>
+    public readonly UidSet AncestorsOf(EntityUid uid) => TryGetEntity(uid, out var entity) ? _entities.AncestorsOf(entity) : UidSet.Empty;
+
+    public readonly bool IsMember(EntityUid uid, EntityUid group) =>
+        uid.Equals(group) || (TryGetEntity(uid, out var entity) && _entities.AncestorsOf(entity).Contains(group));
 }
 
 /// <summary>

@@ -4,7 +4,7 @@ namespace AuthSidecar.Cedar;
 /// Cedar's semantics written down as plainly as they can be: an expression, its syntax tree, its value. Not used for decisions,
 /// which run on the compiled form; this is what tests hold the compiled form against, and what explanations are made with.
 /// </summary>
-internal sealed class TreeWalker(Request request, IEntitySource entities)
+internal sealed class TreeWalker(Request request, EntitySource entities)
 {
     public bool TryEvaluate(Expr expr, out Value value, out Failure failure)
     {
@@ -111,7 +111,7 @@ internal sealed class TreeWalker(Request request, IEntitySource entities)
     }
 
     private bool IsMember(EntityUid uid, EntityUid group) =>
-        uid.Equals(group) || (entities.TryGetEntity(uid, out var entity) && entity.IsIn(group));
+        entities.IsIn(uid, group);
 
     private Value Attribute(Expr target, Value value, string name, SourceSpan span)
     {

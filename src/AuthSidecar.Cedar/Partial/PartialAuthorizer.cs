@@ -17,7 +17,7 @@ public sealed class PartialAuthorizer(Schema schema)
     /// <returns>False when the request does not conform to the schema.</returns>
     public bool TryAuthorize(
         PolicySet policies,
-        IEntitySource? entities,
+        EntitySource? entities,
         PartialRequest request,
         [NotNullWhen(true)] out PartialResponse? response,
         [NotNullWhen(false)] out string? mismatch)
@@ -55,7 +55,7 @@ public sealed class PartialAuthorizer(Schema schema)
         return request.Context is { } context && new Conformance(schema).CheckValue(Value.Of(context), action.Context) is { } fault ? $"the context: {fault}" : null;
     }
 
-    private PartialPolicy Evaluate(Policy policy, IEntitySource? entities, PartialRequest request)
+    private PartialPolicy Evaluate(Policy policy, EntitySource? entities, PartialRequest request)
     {
         var condition = Validator.ConditionOf(policy.Syntax, policy.Scope);
         var environment = new RequestEnvironment(schema.Actions[request.Action], request.Principal.Type, request.Resource.Type, null, null);

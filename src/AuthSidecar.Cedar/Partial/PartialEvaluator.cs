@@ -4,7 +4,7 @@ namespace AuthSidecar.Cedar;
 /// Evaluates an expression as far as what is known goes: to a literal, to an error, or to what is left of it. That policies are well-typed
 /// lets more be folded: <c>true &amp;&amp; e</c> is <c>e</c>, which is known to be a boolean.
 /// </summary>
-internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntitySource? entities, PartialRequest request)
+internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntitySource? entities, PartialRequest request)
 {
     // Types of what is left, which the checker knows of the whole expressions only.
     private readonly Dictionary<Expr, CheckedType?> _types = new(ReferenceEqualityComparer.Instance);
@@ -92,7 +92,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntity
     private static bool IsLiteral(Expr expr, bool truth) => expr is LiteralExpr literal && (truth ? literal.Value.IsTrue : literal.Value.IsFalse);
 
     /// <summary>An operation whose operands are all evaluated: done when they are known, an error when one is.</summary>
-    private static Expr Fold(Expr built, IReadOnlyList<Expr> operands, IEntitySource? entities)
+    private static Expr Fold(Expr built, IReadOnlyList<Expr> operands, EntitySource? entities)
     {
         if (operands.FirstOrDefault(o => o is ErrorExpr) is { } error)
         {
@@ -215,9 +215,9 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntity
     };
 
     /// <summary>The entities that are known, and the actions.</summary>
-    private sealed class Known(PartialEvaluator evaluator) : IEntitySource
+    private sealed class Known(PartialEvaluator evaluator) : EntitySource
     {
-        public bool TryGetEntity(EntityUid uid, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Entity? entity)
+        public override bool TryGetEntity(EntityUid uid, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Entity? entity)
         {
             if (evaluator.ActionEntity(uid) is { } action)
             {
@@ -230,7 +230,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, IEntity
         }
     }
 
-    private IEntitySource? Entities => entities;
+    private EntitySource? Entities => entities;
 
     private Entity? ActionEntity(EntityUid uid) => schema.ActionAncestors.TryGetValue(uid, out var above)
         ? Entity.CreateOver(EntityStore.Empty, uid, ValueRecord.Empty, ValueRecord.Empty, [.. above])

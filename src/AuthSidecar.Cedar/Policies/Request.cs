@@ -5,4 +5,4 @@ namespace AuthSidecar.Cedar;
 /// <param name="Action">What they want to do.</param>
 /// <param name="Resource">On what.</param>
 /// <param name="Context">What else is known of the request.</param>
-public sealed record Request(EntityUid Principal, EntityUid Action, EntityUid Resource, ValueRecord Context);
+public readonly record struct Request(EntityUid Principal, EntityUid Action, EntityUid Resource, ValueRecord Context);

@@ -21,38 +21,36 @@ public enum Decision
 public readonly struct Response
 {
     private readonly PolicySet? _policies;
-    private readonly IEntitySource? _entities;
-    private readonly Request? _request;
-    private readonly PolicyNumbers _permits;
-    private readonly PolicyNumbers _forbids;
-    private readonly PolicyNumbers _errors;
+    private readonly EntitySource? _entities;
+    private readonly Request _request;
+    private readonly PolicyOutcomes _outcomes;
 
-    internal Response(PolicySet policies, IEntitySource entities, Request request, in PolicyNumbers permits, in PolicyNumbers forbids, in PolicyNumbers errors)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal Response(PolicySet policies, EntitySource entities, in Request request, in PolicyOutcomes outcomes)
     {
-        (_policies, _entities, _request) = (policies, entities, request);
-        (_permits, _forbids, _errors) = (permits, forbids, errors);
+        (_policies, _entities, _request, _outcomes) = (policies, entities, request, outcomes);
     }
 
     /// <summary>The decision.</summary>
     public Decision Decision => HasSatisfiedForbid || !HasSatisfiedPermit ? Decision.Deny : Decision.Allow;
 
     /// <summary>Whether a permit is satisfied, whatever the decision.</summary>
-    public bool HasSatisfiedPermit => _permits.Count > 0;
+    public bool HasSatisfiedPermit => _outcomes.CountOf(OutcomeKind.Permit) > 0;
 
     /// <summary>Whether a forbid is satisfied.</summary>
-    public bool HasSatisfiedForbid => _forbids.Count > 0;
+    public bool HasSatisfiedForbid => _outcomes.CountOf(OutcomeKind.Forbid) > 0;
 
     /// <summary>Whether a policy erred.</summary>
-    public bool HasErrors => _errors.Count > 0;
+    public bool HasErrors => _outcomes.CountOf(OutcomeKind.Error) > 0;
 
     /// <summary>The determining policies: the satisfied forbids if there are any, else the satisfied permits.</summary>
     public ImmutableArray<Policy> Reasons => HasSatisfiedForbid ? SatisfiedForbids : SatisfiedPermits;
 
     /// <summary>The permits that are satisfied, whatever the decision.</summary>
-    public ImmutableArray<Policy> SatisfiedPermits => ToPolicies(_permits);
+    public ImmutableArray<Policy> SatisfiedPermits => PoliciesOf(OutcomeKind.Permit);
 
     /// <summary>The forbids that are satisfied.</summary>
-    public ImmutableArray<Policy> SatisfiedForbids => ToPolicies(_forbids);
+    public ImmutableArray<Policy> SatisfiedForbids => PoliciesOf(OutcomeKind.Forbid);
 
     /// <summary>The policies that erred and were skipped. They are evaluated once more, to tell why.</summary>
     public ImmutableArray<PolicyError> Errors
@@ -64,10 +62,10 @@ public readonly struct Response
                 return [];
             }
 
-            var errors = ImmutableArray.CreateBuilder<PolicyError>(_errors.Count);
-            foreach (var policy in ToPolicies(_errors))
+            var errors = ImmutableArray.CreateBuilder<PolicyError>(_outcomes.CountOf(OutcomeKind.Error));
+            foreach (var policy in PoliciesOf(OutcomeKind.Error))
             {
-                var frame = new Frame(_request!, _entities!);
+                var frame = new Frame(_request, _entities!);
                 policy.EvaluateConditions(ref frame);
                 errors.Add(new PolicyError(policy, frame.Failure));
             }
@@ -76,40 +74,64 @@ public readonly struct Response
         }
     }
 
-    private ImmutableArray<Policy> ToPolicies(in PolicyNumbers numbers)
+    private ImmutableArray<Policy> PoliciesOf(OutcomeKind kind)
     {
-        if (numbers.Count == 0)
+        if (_outcomes.CountOf(kind) == 0)
         {
             return [];
         }
 
-        var policies = ImmutableArray.CreateBuilder<Policy>(numbers.Count);
-        for (var i = 0; i < numbers.Count; i++)
+        var policies = ImmutableArray.CreateBuilder<Policy>(_outcomes.CountOf(kind));
+        for (var i = 0; i < _outcomes.Count; i++)
         {
-            policies.Add(_policies!.Policies[numbers[i]]);
+            var (number, found) = _outcomes[i];
+            if (found == kind)
+            {
+                policies.Add(_policies!.Policies[number]);
+            }
         }
 
         return policies.MoveToImmutable();
     }
 }
 
-/// <summary>The numbers of some policies: a few in place, more in an array.</summary>
-internal struct PolicyNumbers
+/// <summary>What a policy, which is not without effect, does to a request.</summary>
+internal enum OutcomeKind
 {
-    private const int InPlace = 4;
+    Permit = 0,
+    Forbid,
+    Error,
+}
 
+/// <summary>The policies that are satisfied or erred, by their numbers: a few in place, more in an array.</summary>
+internal struct PolicyOutcomes
+{
+    private const int InPlace = 6;
+
+    // Number and kind in one.
     private Few _few;
     private int[]? _more;
+    private Counts _counts;
 
     public int Count { get; private set; }
 
-    public readonly int this[int index] => index < InPlace ? _few[index] : _more![index - InPlace];
+    public readonly int CountOf(OutcomeKind kind) => _counts[(int)kind];
 
-    public void Add(int number)
+    public readonly (int Number, OutcomeKind Kind) this[int index]
     {
+        get
+        {
+            var outcome = index < InPlace ? _few[index] : _more![index - InPlace];
+            return (outcome >> 2, (OutcomeKind)(outcome & 3));
+        }
+    }
+
+    public void Add(int number, OutcomeKind kind)
+    {
+        var outcome = (number << 2) | (int)kind;
         if (Count < InPlace)
         {
-            _few[Count] = number;
+            _few[Count] = outcome;
         }
         else
         {
@@ -118,14 +140,21 @@ internal struct PolicyNumbers
                 Array.Resize(ref _more, Math.Max(12, (Count - InPlace) * 2));
             }
 
-            _more[Count - InPlace] = number;
+            _more[Count - InPlace] = outcome;
         }
 
         Count++;
+        _counts[(int)kind]++;
     }
 
     [InlineArray(InPlace)]
     private struct Few
+    {
+        private int _first;
+    }
+
+    [InlineArray(3)]
+    private struct Counts
     {
         private int _first;
     }

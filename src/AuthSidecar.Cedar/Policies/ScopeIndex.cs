@@ -1,50 +1,78 @@
-using System.Collections.Frozen;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>
-/// The scopes of a policy set, turned around: for an entity, the policies whose scope it fits, as a bit for each policy. The policies that
-/// may apply to a request are the common bits of its principal, action and resource; a policy that cannot apply costs nothing.
+/// The scopes of a policy set, turned around: for an entity, the policies whose scope it fits. The policies that may apply to a request are
+/// those that its principal, action and resource have in common; a policy that cannot apply costs nothing.
 /// </summary>
 /// <remarks>Exact, because a scope test cannot fail. Immutable but for what it remembers, and safe to share between threads.</remarks>
-internal sealed class ScopeIndex(IReadOnlyList<CompiledScope> scopes)
+internal sealed class ScopeIndex
 {
-    private readonly Position _principal = new(scopes, s => s.Principal, masks => ref masks.Principal);
-    private readonly Position _action = new(scopes, s => s.Action, masks => ref masks.Action);
-    private readonly Position _resource = new(scopes, s => s.Resource, masks => ref masks.Resource);
+    private readonly Position _principal;
+    private readonly Position _action;
+    private readonly Position _resource;
 
-    /// <summary>The policies whose scope fits this principal: bit <c>i % 64</c> of word <c>i / 64</c> for policy <c>i</c>.</summary>
-    public ulong[] OfPrincipal(EntityUid uid, Entity? entity) => _principal.MaskOf(uid, entity, this);
+    // Stands for this index in what entities remember.
+    private readonly object _token = new();
 
-    public ulong[] OfAction(EntityUid uid, Entity? entity) => _action.MaskOf(uid, entity, this);
+    public ScopeIndex(IReadOnlyList<CompiledScope> scopes)
+    {
+        var masks = new MaskTable();
+        _principal = new Position(scopes, s => s.Principal, masks);
+        _action = new Position(scopes, s => s.Action, masks);
+        _resource = new Position(scopes, s => s.Resource, masks);
+    }
 
-    public ulong[] OfResource(EntityUid uid, Entity? entity) => _resource.MaskOf(uid, entity, this);
+    /// <summary>The policies whose scope fits this principal.</summary>
+    public PolicyMask OfPrincipal(EntityUid uid, Entity? entity, EntitySource entities) => RememberedBy(entity, entities) is { } masks
+        ? masks.Principal ??= _principal.MaskOf(uid, entities.MemoOf(entity!).Ancestors)
+        : _principal.MaskOf(uid);
 
-    private delegate ref ulong[]? SlotOf(EntityMasks masks);
+    public PolicyMask OfAction(EntityUid uid, Entity? entity, EntitySource entities) => RememberedBy(entity, entities) is { } masks
+        ? masks.Action ??= _action.MaskOf(uid, entities.MemoOf(entity!).Ancestors)
+        : _action.MaskOf(uid);
+
+    public PolicyMask OfResource(EntityUid uid, Entity? entity, EntitySource entities) => RememberedBy(entity, entities) is { } masks
+        ? masks.Resource ??= _resource.MaskOf(uid, entities.MemoOf(entity!).Ancestors)
+        : _resource.MaskOf(uid);
+
+    /// <summary>Null for what nothing is remembered of, and which is a member of nothing: it has only its name and type to go by.</summary>
+    private ScopeMasks? RememberedBy(Entity? entity, EntitySource entities)
+    {
+        if (entity is null || entities.MemoOf(entity) is var memo && ReferenceEquals(memo, EntityMemo.Nothing))
+        {
+            return null;
+        }
+
+        return memo.Masks is { } masks && ReferenceEquals(masks.Policies, _token) ? masks : memo.Masks = new ScopeMasks(_token);
+    }
 
     /// <summary>What the scopes say at one of their three places.</summary>
     private sealed class Position
     {
-        private readonly SlotOf _slotOf;
+        private readonly MaskTable _masks;
 
         // The policies that name no entity here; those of them that name a type are sorted out by type.
         private readonly ulong[] _unnamed;
-        private readonly FrozenDictionary<EntityUid, Mention> _mentions;
-        private readonly FrozenDictionary<string, TypeMask> _types;
-        private readonly TypeMask _otherType;
+        private readonly UidMap<Mention> _mentions = new();
+        private readonly Dictionary<string, OfType> _types = new(StringComparer.Ordinal);
+        private readonly OfType _otherType;
 
-        public Position(IReadOnlyList<CompiledScope> scopes, Func<CompiledScope, ScopeTest> testOf, SlotOf slotOf)
+        public Position(IReadOnlyList<CompiledScope> scopes, Func<CompiledScope, ScopeTest> testOf, MaskTable masks)
         {
-            _slotOf = slotOf;
+            _masks = masks;
             _unnamed = new ulong[(scopes.Count + 63) / 64];
-            var mentions = new Dictionary<EntityUid, Mention>();
             var typed = new Dictionary<string, List<int>>(StringComparer.Ordinal);
             for (var i = 0; i < scopes.Count; i++)
             {
                 var test = testOf(scopes[i]);
                 if (test.Type is not null)
                 {
-                    GetOrAdd(typed, test.Type).Add(i);
+                    if (!typed.TryGetValue(test.Type, out var ofType))
+                    {
+                        typed.Add(test.Type, ofType = []);
+                    }
+
+                    ofType.Add(i);
                 }
 
                 if (test.Operator is ScopeOperator.Any or ScopeOperator.Is)
@@ -54,102 +82,86 @@ internal sealed class ScopeIndex(IReadOnlyList<CompiledScope> scopes)
 
                 foreach (var uid in test.Entities)
                 {
-                    var mention = GetOrAdd(mentions, uid);
+                    if (!_mentions.TryGet(uid, out var mention))
+                    {
+                        _mentions.Set(uid, mention = new Mention());
+                    }
+
                     (test.Operator == ScopeOperator.Equal ? mention.Equal : mention.Members).Add(i);
                 }
             }
 
-            _mentions = mentions.ToFrozenDictionary();
-            _otherType = new TypeMask(WithoutTyped(typed, except: null), _unnamed);
-            _types = typed.Keys.ToFrozenDictionary(t => t, t => new TypeMask(WithoutTyped(typed, except: t), _unnamed), StringComparer.Ordinal);
+            _otherType = CreateOfType(typed, null);
+            foreach (var type in typed.Keys)
+            {
+                _types.Add(type, CreateOfType(typed, type));
+            }
         }
 
-        public ulong[] MaskOf(EntityUid uid, Entity? entity, ScopeIndex owner)
+        /// <summary>The mask of something that is a member of nothing.</summary>
+        public PolicyMask MaskOf(EntityUid uid) =>
+            _mentions.TryGet(uid, out var mention) ? mention.Mask ??= MaskOf(uid, UidSet.Empty) : TypeOf(uid).Unnamed;
+
+        public PolicyMask MaskOf(EntityUid uid, UidSet ancestors)
         {
-            // Whatever is a member of nothing has only its own name and type to go by.
-            if (entity is null || entity.Ancestors.Count == 0)
+            ulong[]? bits = null;
+            if (_mentions.TryGet(uid, out var own))
             {
-                return _mentions.TryGetValue(uid, out var mention) ? mention.Mask ??= Compute(uid, null) : TypeOf(uid).Unnamed;
+                Set(bits ??= [.. _unnamed], own.Equal);
+                Set(bits, own.Members);
             }
 
-            if (entity.Masks is not { } masks || !ReferenceEquals(masks.Owner, owner))
+            foreach (var ancestor in ancestors)
             {
-                // Two threads that meet here compute the same.
-                entity.Masks = masks = new EntityMasks(owner);
-            }
-
-            ref var slot = ref _slotOf(masks);
-            return slot ??= Compute(uid, entity);
-        }
-
-        private TypeMask TypeOf(EntityUid uid) => _types.GetValueOrDefault(uid.Type, _otherType);
-
-        private ulong[] Compute(EntityUid uid, Entity? entity)
-        {
-            var mask = (ulong[])_unnamed.Clone();
-            if (_mentions.TryGetValue(uid, out var own))
-            {
-                Set(mask, own.Equal);
-                Set(mask, own.Members);
-            }
-
-            foreach (var ancestor in entity?.Ancestors ?? [])
-            {
-                if (_mentions.TryGetValue(ancestor, out var group))
+                if (_mentions.TryGet(ancestor, out var group))
                 {
-                    Set(mask, group.Members);
+                    Set(bits ??= [.. _unnamed], group.Members);
                 }
             }
 
-            var fitting = TypeOf(uid).Fitting;
-            for (var i = 0; i < mask.Length; i++)
+            var type = TypeOf(uid);
+            if (bits is null)
             {
-                mask[i] &= fitting[i];
+                return type.Unnamed;
             }
 
-            return mask;
+            for (var i = 0; i < bits.Length; i++)
+            {
+                bits[i] &= type.Fitting[i];
+            }
+
+            return _masks.Share(new PolicyMask(bits));
         }
 
-        /// <summary>All policies but those that ask for another type.</summary>
-        private ulong[] WithoutTyped(Dictionary<string, List<int>> typed, string? except)
+        private OfType TypeOf(EntityUid uid) => _types.Count > 0 && _types.TryGetValue(uid.Type, out var type) ? type : _otherType;
+
+        private OfType CreateOfType(Dictionary<string, List<int>> typed, string? type)
         {
-            var mask = new ulong[_unnamed.Length];
-            Array.Fill(mask, ulong.MaxValue);
-            foreach (var (type, policies) in typed)
+            var fitting = new ulong[_unnamed.Length];
+            Array.Fill(fitting, ulong.MaxValue);
+            foreach (var (other, policies) in typed)
             {
-                if (!string.Equals(type, except, StringComparison.Ordinal))
+                if (!string.Equals(other, type, StringComparison.Ordinal))
                 {
                     foreach (var policy in policies)
                     {
-                        mask[policy / 64] &= ~(1ul << (policy % 64));
+                        fitting[policy / 64] &= ~(1ul << (policy % 64));
                     }
                 }
             }
 
-            return mask;
+            return new OfType(fitting, _masks.Share(new PolicyMask([.. _unnamed.Zip(fitting, (a, b) => a & b)])));
         }
 
-        private static void Set(ulong[] mask, List<int> policies)
+        private static void Set(ulong[] bits, List<int> policies)
         {
             foreach (var policy in policies)
             {
-                Set(mask, policy);
+                Set(bits, policy);
             }
         }
 
-        private static void Set(ulong[] mask, int policy) => mask[policy / 64] |= 1ul << (policy % 64);
-
-        private static TValue GetOrAdd<TKey, TValue>(Dictionary<TKey, TValue> dictionary, TKey key)
-            where TKey : notnull
-            where TValue : new()
-        {
-            if (!dictionary.TryGetValue(key, out var value))
-            {
-                dictionary.Add(key, value = new TValue());
-            }
-
-            return value;
-        }
+        private static void Set(ulong[] bits, int policy) => bits[policy / 64] |= 1ul << (policy % 64);
     }
 
     /// <summary>The policies that name an entity.</summary>
@@ -161,25 +173,39 @@ internal sealed class ScopeIndex(IReadOnlyList<CompiledScope> scopes)
         /// <summary>By <c>in</c>: they fit its members too.</summary>
         public List<int> Members { get; } = [];
 
-        /// <summary>Made when it is first asked for.</summary>
-        public ulong[]? Mask { get; set; }
+        /// <summary>Of the entity itself while it is a member of nothing; made when it is first asked for.</summary>
+        public PolicyMask? Mask { get; set; }
     }
 
-    private sealed class TypeMask(ulong[] fitting, ulong[] unnamed)
+    /// <param name="Fitting">The policies that fit entities of this type, as far as the type goes.</param>
+    /// <param name="Unnamed">The policies that fit an entity of this type that no policy names.</param>
+    private sealed record OfType(ulong[] Fitting, PolicyMask Unnamed);
+
+    /// <summary>Masks by their content: many entities fit the same policies.</summary>
+    private sealed class MaskTable
     {
-        /// <summary>The policies that fit entities of this type, as far as the type goes.</summary>
-        public ulong[] Fitting { get; } = fitting;
+        // Where every entity is a case of its own, sharing finds nothing; then it need not remember them either.
+        private const int MaxShared = 65_536;
 
-        /// <summary>The policies that fit an entity of this type that no policy names.</summary>
-        public ulong[] Unnamed { get; } = [.. unnamed.Zip(fitting, (a, b) => a & b)];
+        private readonly HashSet<PolicyMask> _masks = [];
+        private readonly Lock _lock = new();
+
+        public PolicyMask Share(PolicyMask mask)
+        {
+            lock (_lock)
+            {
+                if (_masks.TryGetValue(mask, out var shared))
+                {
+                    return shared;
+                }
+
+                if (_masks.Count < MaxShared)
+                {
+                    _masks.Add(mask);
+                }
+
+                return mask;
+            }
+        }
     }
-}
-
-/// <summary>What an index remembers of an entity, with the entity.</summary>
-internal sealed class EntityMasks(ScopeIndex owner)
-{
-    public readonly ScopeIndex Owner = owner;
-    public ulong[]? Principal;
-    public ulong[]? Action;
-    public ulong[]? Resource;
 }

@@ -19,11 +19,11 @@ internal sealed class Conformance(Schema schema)
         return CheckUid(entity.Uid)
             ?? CheckRecord(entity.Attributes, type.Attributes)
             ?? CheckTags(entity, type)
-            ?? CheckAncestors(entity, type);
+            ?? CheckParents(entity, type);
     }
 
     /// <summary>What about a request does not conform; null when everything does.</summary>
-    public string? Check(Request request)
+    public string? Check(in Request request)
     {
         if (!schema.Actions.TryGetValue(request.Action, out var action))
         {
@@ -118,16 +118,17 @@ internal sealed class Conformance(Schema schema)
         return null;
     }
 
-    private string? CheckAncestors(Entity entity, SchemaEntityType type)
+    /// <summary>The parents alone: whatever is above them conforms as well, or is refused itself.</summary>
+    private string? CheckParents(Entity entity, SchemaEntityType type)
     {
-        foreach (var ancestor in entity.Ancestors)
+        foreach (var parent in entity.Parents)
         {
-            if (!schema.AncestorTypes[type.Name].Contains(ancestor.Type))
+            if (!schema.AncestorTypes[type.Name].Contains(parent.Type))
             {
-                return $"it cannot be a member of `{ancestor}`";
+                return $"it cannot be a member of `{parent}`";
             }
 
-            if (CheckUid(ancestor) is { } mismatch)
+            if (CheckUid(parent) is { } mismatch)
             {
                 return mismatch;
             }
@@ -144,7 +145,15 @@ internal sealed class Conformance(Schema schema)
             return $"the schema has no action `{entity.Uid}`";
         }
 
-        return entity.Attributes.Count == 0 && entity.Tags.Count == 0 && ancestors.SetEquals(entity.Ancestors) ? null : "the action is not what the schema has";
+        // Through parents that are the schema's as well; those are checked by themselves.
+        var given = new HashSet<EntityUid>();
+        foreach (var parent in entity.Parents)
+        {
+            given.Add(parent);
+            given.UnionWith(schema.ActionAncestors.GetValueOrDefault(parent) ?? []);
+        }
+
+        return entity.Attributes.Count == 0 && entity.Tags.Count == 0 && ancestors.SetEquals(given) ? null : "the action is not what the schema has";
     }
 
     private string? CheckApplies(IEnumerable<string> types, EntityUid uid, SchemaAction action, string role) => types.Contains(uid.Type, StringComparer.Ordinal)

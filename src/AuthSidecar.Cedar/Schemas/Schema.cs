@@ -31,7 +31,7 @@ public sealed class Schema
 
     /// <summary>Whether a request is one that the schema knows: its action, what that applies to, and the context's type.</summary>
     /// <returns>What is wrong with it; null when nothing is.</returns>
-    public string? Check(Request request) => new Conformance(this).Check(request);
+    public string? Check(in Request request) => new Conformance(this).Check(request);
 
     private static FrozenDictionary<T, FrozenSet<T>> Closure<T>(IEnumerable<T> all, Func<T, IEnumerable<T>> parentsOf)
         where T : class => all.ToFrozenDictionary(t => t, t =>

@@ -5,7 +5,11 @@ namespace AuthSidecar.Cedar;
 /// <summary>Walks over a JSON text token by token, straight from UTF-8, and knows where it is when something is wrong.</summary>
 internal ref struct JsonCursor
 {
+    // A longer name is not worth sharing.
+    private const int MaxSharedName = 128;
+
     private readonly SourceText _source;
+    private readonly NameTable _names = new();
     private Utf8JsonReader _reader;
 
     private JsonCursor(SourceText source, int maxDepth)
@@ -90,7 +94,7 @@ internal ref struct JsonCursor
             return null;
         }
 
-        var name = TextOfToken();
+        var name = SharedTextOfToken();
         Next();
         return name;
     }
@@ -117,6 +121,19 @@ internal ref struct JsonCursor
         }
 
         var text = TextOfToken();
+        Next();
+        return text;
+    }
+
+    /// <summary>A string that is likely to occur again.</summary>
+    private string ReadSharedString()
+    {
+        if (_reader.TokenType != JsonTokenType.String)
+        {
+            throw Fail("expected a string");
+        }
+
+        var text = SharedTextOfToken();
         Next();
         return text;
     }
@@ -171,7 +188,7 @@ internal ref struct JsonCursor
         {
             switch (name)
             {
-                case "type": Once(type, name); type = ReadString(); break;
+                case "type": Once(type, name); type = ReadSharedString(); break;
                 case "id": Once(id, name); id = ReadString(); break;
                 case "__entity": Once(escaped, name); escaped = ReadUid(); break;
                 default: SkipValue(); break;
@@ -188,7 +205,7 @@ internal ref struct JsonCursor
             throw FailAt(offset, "an entity uid has a `type` and an `id`");
         }
 
-        return EntityUid.TryCreate(type, id, out var uid) ? uid : throw FailAt(offset, $"`{type}` is not an entity type name");
+        return EntityUid.TryCreate(type, id, out var uid) ? _names.Share(uid) : throw FailAt(offset, $"`{type}` is not an entity type name");
     }
 
     /// <summary>Refuses a member that was there before.</summary>
@@ -212,6 +229,24 @@ internal ref struct JsonCursor
         }
 
         Next();
+    }
+
+    private readonly string SharedTextOfToken()
+    {
+        if (_reader.ValueSpan.Length > MaxSharedName)
+        {
+            return TextOfToken();
+        }
+
+        Span<char> text = stackalloc char[MaxSharedName];
+        try
+        {
+            return _names.Share(text[.._reader.CopyString(text)]);
+        }
+        catch (InvalidOperationException)
+        {
+            throw Fail("this string is not valid Unicode");
+        }
     }
 
     private readonly string TextOfToken()

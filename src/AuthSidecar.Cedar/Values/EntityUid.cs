@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 
 namespace AuthSidecar.Cedar;
 
@@ -27,7 +28,7 @@ public sealed class EntityUid : IEquatable<EntityUid>
         ArgumentNullException.ThrowIfNull(id);
         Type = type;
         Id = id;
-        _hash = HashCode.Combine(type, id);
+        _hash = NameHash.Of(type, id);
     }
 
     /// <summary>The type's full name.</summary>
@@ -53,8 +54,11 @@ public sealed class EntityUid : IEquatable<EntityUid>
         Parser.TryParseEntityUid(text, out uid, out fault);
 
     /// <inheritdoc/>
-    public bool Equals(EntityUid? other) => ReferenceEquals(this, other)
-        || (other is not null && _hash == other._hash && string.Equals(Id, other.Id, StringComparison.Ordinal) && string.Equals(Type, other.Type, StringComparison.Ordinal));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Equals(EntityUid? other) => ReferenceEquals(this, other) || (other is not null && _hash == other._hash && IsNamed(other.Type, other.Id));
+
+    /// <summary>Whether these are the type and the id.</summary>
+    internal bool IsNamed(string type, string id) => string.Equals(Id, id, StringComparison.Ordinal) && string.Equals(Type, type, StringComparison.Ordinal);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as EntityUid);

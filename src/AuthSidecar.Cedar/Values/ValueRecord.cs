@@ -82,6 +82,36 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
         return false;
     }
 
+    /// <summary>
+    /// Finds an attribute for somebody who will ask many records for it: the name is replaced by the record's own, which is the same text. The
+    /// records of a store share their names, so that next time a look at the reference is enough.
+    /// </summary>
+    internal bool TryGet(ref string name, out Value value)
+    {
+        var known = name;
+        foreach (ref readonly var field in _fields.AsSpan())
+        {
+            if (ReferenceEquals(field.Key, known))
+            {
+                value = field.Value;
+                return true;
+            }
+        }
+
+        foreach (ref readonly var field in _fields.AsSpan())
+        {
+            if (string.Equals(field.Key, known, StringComparison.Ordinal))
+            {
+                name = field.Key;
+                value = field.Value;
+                return true;
+            }
+        }
+
+        value = default;
+        return false;
+    }
+
     /// <inheritdoc/>
     public bool Equals(ValueRecord? other)
     {

@@ -23,7 +23,7 @@ internal sealed record GivenEntity(EntityUid Uid, ValueRecord Attributes, Entity
 /// <item>What is above an entity of the snapshot is fixed there: a request cannot slip a group in between.</item>
 /// </list>
 /// </remarks>
-internal sealed class EntityOverlay : IEntitySource
+internal sealed class EntityOverlay : EntitySource
 {
     /// <summary>The most entities that a request may bring along.</summary>
     public const int MaxGiven = 65;
@@ -32,7 +32,12 @@ internal sealed class EntityOverlay : IEntitySource
     private readonly Entity[] _laidOver;
     private int _count;
 
-    private EntityOverlay(EntityStore store, int capacity) => (_store, _laidOver) = (store, new Entity[capacity]);
+    private EntityOverlay(EntityStore store, int capacity)
+        : base(store)
+    {
+        (_store, _laidOver) = (store, new Entity[capacity]);
+    }
+
 
     /// <summary>Lays the entities over, or tells the contradiction.</summary>
     /// <param name="store">The snapshot's entities.</param>
@@ -44,7 +49,7 @@ internal sealed class EntityOverlay : IEntitySource
         EntityStore store,
         GivenEntity principal,
         GivenEntity[] given,
-        [NotNullWhen(true)] out IEntitySource? entities,
+        [NotNullWhen(true)] out EntitySource? entities,
         [NotNullWhen(false)] out string? conflict)
     {
         conflict = null;
@@ -67,7 +72,7 @@ internal sealed class EntityOverlay : IEntitySource
         return true;
     }
 
-    public bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity)
+    public override bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity)
     {
         foreach (var candidate in _laidOver.AsSpan(0, _count))
         {

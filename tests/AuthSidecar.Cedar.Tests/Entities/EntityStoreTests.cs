@@ -1,3 +1,5 @@
+using CsCheck;
+
 namespace AuthSidecar.Cedar.Tests.Entities;
 
 public sealed class EntityStoreTests
@@ -7,7 +9,7 @@ public sealed class EntityStoreTests
     {
         var store = Parse($"[{Entity("a", "b", "c")}, {Entity("b", "d")}, {Entity("c", "d")}]");
         Assert.True(store.TryGetEntity(new EntityUid("T", "a"), out var a));
-        Assert.Equal(["b", "c", "d"], a.Ancestors.Select(u => u.Id).Order(StringComparer.Ordinal));
+        Assert.Equal(["b", "c", "d"], store.AncestorsOf(a.Uid).Select(u => u.Id).Order(StringComparer.Ordinal));
         Assert.False(store.TryGetEntity(new EntityUid("T", "d"), out _));
     }
 
@@ -17,7 +19,7 @@ public sealed class EntityStoreTests
         var chain = Enumerable.Range(0, 3_000).Select(i => Entity($"{i}", $"{i + 1}"));
         var store = Parse($"[{string.Join(",", chain)}]");
         Assert.True(store.TryGetEntity(new EntityUid("T", "0"), out var first));
-        Assert.True(first.IsIn(new EntityUid("T", "3000")));
+        Assert.True(store.IsIn(first.Uid, new EntityUid("T", "3000")));
     }
 
     [Theory]
@@ -73,6 +75,116 @@ public sealed class EntityStoreTests
     [Fact]
     public void TryParse_NestedTooDeep_Refused() =>
         Assert.NotNull(Fault("""[{"uid": {"type": "T", "id": "x"}, "parents": [], "attrs": {"a": """ + new string('[', 100_000) + new string(']', 100_000) + "}}]"));
+
+    /// <summary>Any hierarchy changed in any way is the one that would have been read as a whole; and the old store answers as before.</summary>
+    [Fact]
+    public void TryUpdate_AnyChanges_AnswersAsAStoreReadAsAWhole()
+    {
+        const int Size = 12;
+        // Parents lie further down the list, which keeps the hierarchy free of cycles. Null: no entity.
+        var one = Gen.Frequency((1, Gen.Const((int[]?)null)), (3, Gen.Int[0, Size - 1].Array[0, 3].Select(p => (int[]?)p)));
+        Gen.Select(one.Array[Size], Gen.Select(Gen.Int[0, Size - 1], one).Array[0, 4].Array[1, 3]).Sample(
+            (start, rounds) =>
+            {
+                var world = start.ToArray();
+                var store = Parse(Json(world, Enumerable.Range(0, Size)));
+                foreach (var changes in rounds)
+                {
+                    var (oldStore, oldWorld) = (store, world.ToArray());
+                    AssertSame(oldStore, oldWorld);
+                    foreach (var (i, parents) in changes)
+                    {
+                        world[i] = parents;
+                    }
+
+                    var changed = changes.Select(c => c.Item1).Distinct().ToList();
+                    Assert.True(store.TryUpdate(SourceText.Of(Json(world, changed)), changed.Where(i => world[i] is null).Select(Uid), null, out store, out _));
+                    AssertSame(store, world);
+                    AssertSame(oldStore, oldWorld);
+                }
+            },
+            iter: 3_000);
+
+        static EntityUid Uid(int i) => new("T", $"{i}");
+
+        static IEnumerable<int> ParentsOf(int[]?[] world, int i) => (world[i] ?? []).Where(p => p > i);
+
+        static string Json(int[]?[] world, IEnumerable<int> which) =>
+            $"[{string.Join(",", which.Where(i => world[i] is not null).Select(i => Entity($"{i}", [.. ParentsOf(world, i).Select(p => $"{p}")])))}]";
+
+        static void AssertSame(EntityStore store, int[]?[] world)
+        {
+            Assert.Equal(world.Count(w => w is not null), store.Count);
+            for (var i = Size - 1; i >= 0; i--)
+            {
+                var above = new HashSet<int>();
+                var left = new Queue<int>([i]);
+                while (left.TryDequeue(out var next))
+                {
+                    foreach (var parent in ParentsOf(world, next).Where(above.Add))
+                    {
+                        left.Enqueue(parent);
+                    }
+                }
+
+                Assert.Equal(world[i] is not null, store.TryGetEntity(Uid(i), out _));
+                Assert.Equal(above.Select(Uid).ToHashSet(), store.AncestorsOf(Uid(i)).ToHashSet());
+            }
+        }
+    }
+
+    [Fact]
+    public void TryUpdate_WhatDidNotChange_IsShared()
+    {
+        var store = Parse($"[{string.Join(",", Enumerable.Range(0, 5_000).Select(i => Entity($"{i}", "group")))}]");
+        Assert.True(store.TryUpdate(SourceText.Of($"[{Entity("1", "other")}]"), [new EntityUid("T", "2")], null, out var updated, out _));
+        Assert.Equal(4_999, updated.Count);
+        for (var i = 3; i < 5_000; i++)
+        {
+            var uid = new EntityUid("T", $"{i}");
+            Assert.True(store.TryGetEntity(uid, out var before) && updated.TryGetEntity(uid, out var after) && ReferenceEquals(before, after));
+        }
+    }
+
+    [Fact]
+    public void TryUpdate_CycleThroughWhatWasThere_RefusedAndTheStoreStays()
+    {
+        var store = Parse($"[{Entity("a", "b")}, {Entity("b", "c")}]");
+        Assert.False(store.TryUpdate(SourceText.Of($"[{Entity("c", "a")}]"), [], null, out var updated, out var faults));
+        Assert.Null(updated);
+        Assert.Contains("is a member of itself", Assert.Single(faults).Message, StringComparison.Ordinal);
+        Assert.False(store.TryUpdate([new Entity(new EntityUid("T", "c"), ValueRecord.Empty, ValueRecord.Empty, new EntityUid("T", "c"))], [], null, out _, out faults));
+        Assert.Equal("the entity `T::\"c\"` is a member of itself, directly or through its parents; take one of these parents away", Assert.Single(faults).ToString());
+        Assert.Equal(2, store.Count);
+    }
+
+    [Fact]
+    public void TryUpdate_WithASchema_ChecksWhatIsGivenAndKeepsTheActions()
+    {
+        Assert.True(Schema.TryParse(SourceText.Of("entity G; entity U in [G] = { n: Long }; action read appliesTo { principal: U, resource: U };"), out var schema, out _));
+        Assert.True(EntityStore.TryParse(SourceText.Of("[]"), schema, out var store, out _));
+        var read = new EntityUid("Action", "read");
+        Assert.False(store.TryUpdate(SourceText.Of("""[{"uid": {"type": "U", "id": "x"}, "attrs": {}, "parents": []}]"""), [], schema, out _, out var faults));
+        Assert.Equal("1:2: `U::\"x\"` does not conform to the schema: the attribute `n` is missing", Assert.Single(faults).ToString());
+        Assert.True(store.TryUpdate(SourceText.Of("""[{"uid": {"type": "U", "id": "x"}, "attrs": {"n": 1}, "parents": []}]"""), [read], schema, out var updated, out _));
+        Assert.True(updated.TryGetEntity(read, out _));
+        Assert.Equal(2, updated.Count);
+    }
+
+    /// <summary>A chain of 50,000 has 1.25 thousand million pairs; remembering them all is not to be thought of.</summary>
+    [Fact]
+    public void IsIn_VeryLongChain_AnswersWithoutRememberingEveryPair()
+    {
+        const int Length = 50_000;
+        var store = Parse($"[{string.Join(",", Enumerable.Range(0, Length).Select(i => Entity($"{i}", $"{i + 1}")))}]");
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        for (var i = 0; i < Length; i += 2_500)
+        {
+            Assert.True(store.IsIn(new EntityUid("T", $"{i}"), new EntityUid("T", $"{Length}")));
+        }
+
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, 1_000_000);
+    }
 
     private static string Entity(string id, params string[] parents) => $$"""
         {"uid": {"type": "T", "id": "{{id}}"}, "attrs": {}, "parents": [{{string.Join(",", parents.Select(p => $$"""{"type": "T", "id": "{{p}}"}"""))}}]}

@@ -34,16 +34,40 @@ public sealed class ScopeIndexTests
             {
                 Assert.True(PolicySet.TryParse(SourceText.Of(string.Concat(texts)), out var policies, out _));
                 var entities = Store(hierarchy);
-                foreach (var principal in Uids.Append("C::\"unknown\""))
+                var requests = new List<Request>();
+                foreach (var principal in Uids.Append("C::\"unknown\"").Select(Uid))
                 {
                     foreach (var action in new[] { "Action::\"x\"", "Action::\"y\"", "Action::\"unknown\"" })
                     {
-                        Check(policies, entities, new Request(Uid(principal), Uid(action), Uid("A::\"2\""), ValueRecord.Empty));
-                        Check(policies, entities, new Request(Uid("B::\"1\""), Uid(action), Uid(principal), ValueRecord.Empty));
+                        requests.Add(new Request(principal, Uid(action), Uid("A::\"2\""), ValueRecord.Empty));
+                        requests.Add(new Request(Uid("B::\"1\""), Uid(action), principal, ValueRecord.Empty));
+                        requests.Add(requests[^2] with { Resource = principal });
                     }
+                }
+
+                var responses = new Response[requests.Count];
+                Authorizer.AreAuthorized(policies, entities, requests.ToArray(), responses);
+                for (var i = 0; i < responses.Length; i++)
+                {
+                    Check(policies, entities, requests[i]);
+                    Check(policies, entities, requests[i], responses[i]);
                 }
             },
             iter: 2_000);
+    }
+
+    /// <summary>More policies than a block of the masks has, most of them of others.</summary>
+    [Fact]
+    public void IsAuthorized_ThousandsOfPolicies_FindsTheFewThatApply()
+    {
+        var texts = Enumerable.Range(0, 9_000).Select(i => $"permit(principal == A::\"{i}\", action, resource in B::\"{i % 7}\");");
+        Assert.True(PolicySet.TryParse(SourceText.Of(string.Join('\n', texts)), out var policies, out _));
+        Assert.True(EntityStore.TryParse(SourceText.Of("""[{"uid": {"type": "R", "id": "r"}, "attrs": {}, "parents": [{"type": "B", "id": "3"}]}]"""), out var entities, out _));
+        for (var i = 0; i < 9_000; i += 13)
+        {
+            var response = Authorizer.IsAuthorized(policies, entities, new Request(new EntityUid("A", $"{i}"), Uid("Action::\"x\""), Uid("R::\"r\""), ValueRecord.Empty));
+            Assert.Equal(i % 7 == 3 ? [$"policy{i}"] : [], response.Reasons.Select(p => p.Id));
+        }
     }
 
     [Fact]
@@ -60,7 +84,10 @@ public sealed class ScopeIndexTests
         }
     }
 
-    private static void Check(PolicySet policies, EntityStore entities, Request request)
+    private static void Check(PolicySet policies, EntityStore entities, Request request) =>
+        Check(policies, entities, request, Authorizer.IsAuthorized(policies, entities, request));
+
+    private static void Check(PolicySet policies, EntityStore entities, Request request, Response response)
     {
         var frame = new Frame(request, entities);
         var expected = new List<string>();
@@ -72,7 +99,6 @@ public sealed class ScopeIndexTests
             }
         }
 
-        var response = Authorizer.IsAuthorized(policies, entities, request);
         var satisfied = response.SatisfiedPermits.Concat(response.SatisfiedForbids).Select(p => p.Id);
         Assert.Equal(expected.Order(StringComparer.Ordinal), satisfied.Order(StringComparer.Ordinal));
     }

@@ -76,7 +76,7 @@ public sealed class RbacPackTests : IClassFixture<RbacPackTests.Fixture>
     private (Outcome Outcome, IReadOnlyList<Policy> DeterminingPolicies) Answer(string role, string action, string document, bool withMfa)
     {
         var principal = new EntityUid("User", role);
-        IEntitySource entities = _fixture.Entities;
+        EntitySource entities = _fixture.Entities;
         if (document == "own")
         {
             var resource = new GivenEntity(
