@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Running;
 using Benchmarks;
+using Benchmarks.Cedar;
 
 return args switch
 {
@@ -8,6 +9,14 @@ return args switch
     // Where the time of a check goes.
     ["parts", var folder] => await Parts.RunAsync(folder, ""),
     ["parts", var folder, var filter] => await Parts.RunAsync(folder, filter),
+    // What a million entities weigh.
+    ["weigh"] => Print($"{ManyEntities.Weigh():F0} bytes an entity"),
     // BenchmarkDotNet's own command line: --list flat, --filter '*Decisions*', …
     _ => BenchmarkSwitcher.FromAssembly(typeof(LoadHost).Assembly).Run(args).Any(s => s.HasCriticalValidationErrors) ? 1 : 0,
 };
+
+static int Print(string line)
+{
+    Console.WriteLine(line);
+    return 0;
+}
