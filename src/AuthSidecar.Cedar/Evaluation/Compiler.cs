@@ -50,7 +50,16 @@ internal static class Compiler
         }
     }
 
-    private static Node[] Compile(IEnumerable<Expr> exprs) => [.. exprs.Select(Compile)];
+    private static Node[] Compile(IReadOnlyList<Expr> exprs)
+    {
+        var nodes = new Node[exprs.Count];
+        for (var i = 0; i < nodes.Length; i++)
+        {
+            nodes[i] = Compile(exprs[i]);
+        }
+
+        return nodes;
+    }
 
     private static Node Unary(UnaryExpr e, Node operand)
     {

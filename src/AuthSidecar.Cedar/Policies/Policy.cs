@@ -75,7 +75,12 @@ public sealed class Template
     internal Template(string id, PolicySyntax syntax, SourceText source)
     {
         (Id, Syntax, Source) = (id, syntax, source);
-        _conditions = [.. syntax.Conditions.Select(c => (Compiler.Compile(c.Body), c.IsUnless ? Truth.False : Truth.True))];
+        _conditions = new (Node, Truth)[syntax.Conditions.Count];
+        for (var i = 0; i < _conditions.Length; i++)
+        {
+            var condition = syntax.Conditions[i];
+            _conditions[i] = (Compiler.Compile(condition.Body), condition.IsUnless ? Truth.False : Truth.True);
+        }
     }
 
     /// <summary>The id, unique in its policy set.</summary>

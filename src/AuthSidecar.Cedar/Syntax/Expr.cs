@@ -42,7 +42,16 @@ internal abstract class Expr(SourceSpan span)
 
     protected static int Above(Expr a, Expr b) => Math.Max(a.Depth, b.Depth) + 1;
 
-    protected static int Above(IEnumerable<Expr> parts) => parts.Select(p => p.Depth).DefaultIfEmpty(0).Max() + 1;
+    protected static int Above(IReadOnlyList<Expr> parts)
+    {
+        var deepest = 0;
+        for (var i = 0; i < parts.Count; i++)
+        {
+            deepest = Math.Max(deepest, parts[i].Depth);
+        }
+
+        return deepest + 1;
+    }
 }
 
 internal enum Variable : byte
@@ -252,7 +261,7 @@ internal sealed class RecordExpr : Expr
         : base(span)
     {
         Fields = fields;
-        Depth = Above(fields.Select(f => f.Value));
+        Depth = Above([.. fields.Select(f => f.Value)]);
     }
 
     public IReadOnlyList<KeyValuePair<string, Expr>> Fields { get; }

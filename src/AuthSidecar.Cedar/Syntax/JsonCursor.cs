@@ -5,9 +5,6 @@ namespace AuthSidecar.Cedar;
 /// <summary>Walks over a JSON text token by token, straight from UTF-8, and knows where it is when something is wrong.</summary>
 internal ref struct JsonCursor
 {
-    // A longer name is not worth sharing.
-    private const int MaxSharedName = 128;
-
     private readonly SourceText _source;
     private readonly NameTable _names = new();
     private Utf8JsonReader _reader;
@@ -233,12 +230,12 @@ internal ref struct JsonCursor
 
     private readonly string SharedTextOfToken()
     {
-        if (_reader.ValueSpan.Length > MaxSharedName)
+        if (_reader.ValueSpan.Length > NameTable.MaxShared)
         {
             return TextOfToken();
         }
 
-        Span<char> text = stackalloc char[MaxSharedName];
+        Span<char> text = stackalloc char[NameTable.MaxShared];
         try
         {
             return _names.Share(text[.._reader.CopyString(text)]);

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using System.Text;
 
 namespace AuthSidecar.Cedar;
 
@@ -81,11 +82,11 @@ internal ref struct Parser
         var annotations = ParseAnnotations();
         var effect = ParseEffect();
         _tokens.Expect(TokenKind.OpenParen, "`(` and the scope");
-        var principal = ParseScopeVariable("principal", slot: "?principal");
+        var principal = ParseScopeVariable("principal"u8, slot: "?principal");
         _tokens.Expect(TokenKind.Comma, "`,` and then `action`");
         var action = ParseActionScope();
         _tokens.Expect(TokenKind.Comma, "`,` and then `resource`");
-        var resource = ParseScopeVariable("resource", slot: "?resource");
+        var resource = ParseScopeVariable("resource"u8, slot: "?resource");
         if (Current.Kind == TokenKind.Comma)
         {
             _tokens.Advance();
@@ -134,7 +135,7 @@ internal ref struct Parser
         return effect;
     }
 
-    private ScopeConstraint ParseScopeVariable(string variable, string slot)
+    private ScopeConstraint ParseScopeVariable(ReadOnlySpan<byte> variable, string slot)
     {
         ExpectScopeVariable(variable);
         if (Current.Kind == TokenKind.Equal)
@@ -183,7 +184,7 @@ internal ref struct Parser
 
     private ScopeConstraint ParseActionScope()
     {
-        ExpectScopeVariable("action");
+        ExpectScopeVariable("action"u8);
         if (Current.Kind == TokenKind.Equal)
         {
             _tokens.Advance();
@@ -227,11 +228,11 @@ internal ref struct Parser
             : throw _tokens.Fail(start, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`");
     }
 
-    private void ExpectScopeVariable(string variable)
+    private void ExpectScopeVariable(ReadOnlySpan<byte> variable)
     {
-        if (Current.Kind != TokenKind.Identifier || !string.Equals(_tokens.TextOf(Current), variable, StringComparison.Ordinal))
+        if (!_tokens.IsWord(variable))
         {
-            throw _tokens.Unexpected($"`{variable}`", "the scope names `principal`, `action` and `resource`, in this order");
+            throw _tokens.Unexpected($"`{Encoding.ASCII.GetString(variable)}`", "the scope names `principal`, `action` and `resource`, in this order");
         }
 
         _tokens.Advance();

@@ -6,6 +6,7 @@ namespace AuthSidecar.Cedar;
 internal ref struct TokenReader
 {
     private readonly SourceText _source;
+    private readonly NameTable _names = new();
     private Lexer _lexer;
     private Token _token;
     private int _previousEnd;
@@ -54,11 +55,11 @@ internal ref struct TokenReader
             Advance();
             if (_token.Kind == TokenKind.String)
             {
-                entity = EntityUid.OfCheckedType(path, ParseString("the entity's id"));
+                entity = _names.Share(EntityUid.OfCheckedType(path, ParseString("the entity's id")));
                 return path;
             }
 
-            path = $"{path}::{ExpectName("a name, or the entity's id in quotes")}";
+            path = _names.Share($"{path}::{ExpectName("a name, or the entity's id in quotes")}");
         }
 
         return path;
@@ -84,7 +85,7 @@ internal ref struct TokenReader
             throw Unexpected(expected);
         }
 
-        var word = TextOf(_token);
+        var word = _names.Share(_source.Utf8.Slice(_token.Start, _token.Length));
         Advance();
         return word;
     }
@@ -96,8 +97,15 @@ internal ref struct TokenReader
             throw Unexpected(expected);
         }
 
-        var pieces = DecodeString(isPattern: false);
-        return pieces[0];
+        var inside = InsideOf(_token);
+        if (inside.Contains((byte)'\\'))
+        {
+            return DecodeString(isPattern: false)[0];
+        }
+
+        var text = Decode(inside, _token);
+        Advance();
+        return text;
     }
 
     public Pattern ParsePattern() => _token.Kind == TokenKind.String
@@ -108,13 +116,13 @@ internal ref struct TokenReader
     private List<string> DecodeString(bool isPattern)
     {
         var token = _token;
-        var inside = _source.Utf8.Slice(token.Start + 1, token.Length - 2);
+        var inside = InsideOf(token);
         var pieces = new List<string>(1);
         var piece = new StringBuilder();
         while (!inside.IsEmpty)
         {
             var stop = isPattern ? inside.IndexOfAny((byte)'\\', (byte)'*') : inside.IndexOf((byte)'\\');
-            AppendPlain(piece, stop < 0 ? inside : inside[..stop], token);
+            piece.Append(Decode(stop < 0 ? inside : inside[..stop], token));
             if (stop < 0)
             {
                 break;
@@ -149,15 +157,11 @@ internal ref struct TokenReader
         return pieces;
     }
 
-    private readonly void AppendPlain(StringBuilder piece, ReadOnlySpan<byte> utf8, Token token)
-    {
-        if (!System.Text.Unicode.Utf8.IsValid(utf8))
-        {
-            throw Fail(token, "this string is not valid UTF-8");
-        }
+    private readonly ReadOnlySpan<byte> InsideOf(Token quoted) => _source.Utf8.Slice(quoted.Start + 1, quoted.Length - 2);
 
-        piece.Append(Encoding.UTF8.GetString(utf8));
-    }
+    private readonly string Decode(ReadOnlySpan<byte> utf8, Token token) => System.Text.Unicode.Utf8.IsValid(utf8)
+        ? Encoding.UTF8.GetString(utf8)
+        : throw Fail(token, "this string is not valid UTF-8");
 
     // ------------------------------------------------------------------ tokens and faults
 
