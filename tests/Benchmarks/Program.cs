@@ -12,7 +12,7 @@ return args switch
     // What a million entities weigh.
     ["weigh"] => Print($"{ManyEntities.Weigh():F0} bytes an entity"),
     // BenchmarkDotNet's own command line: --list flat, --filter '*Decisions*', …
-    _ => BenchmarkSwitcher.FromAssembly(typeof(LoadHost).Assembly).Run(args).Any(s => s.HasCriticalValidationErrors) ? 1 : 0,
+    _ => BenchmarkSwitcher.FromAssembly(typeof(LoadHost).Assembly).Run(args, new JitAndAot()).Any(s => s.HasCriticalValidationErrors) ? 1 : 0,
 };
 
 static int Print(string line)

@@ -1,0 +1,29 @@
+using BenchmarkDotNet.Columns;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Environments;
+using BenchmarkDotNet.Exporters;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Loggers;
+using BenchmarkDotNet.Toolchains.NativeAot;
+
+namespace Benchmarks.Cedar;
+
+/// <summary>Runs every benchmark twice: compiled at run time, as a library is mostly used, and ahead of time, as the sidecar is.</summary>
+internal sealed class JitAndAot : ManualConfig
+{
+    public JitAndAot()
+    {
+        // An ILCompiler as old as the runtime, from wherever packages come from on this machine.
+        var aot = NativeAotToolchain.CreateBuilder()
+            .UseNuGet(Environment.Version.ToString(3), "")
+            .TargetFrameworkMoniker("net10.0")
+            .DisplayName("AOT")
+            .ToToolchain();
+        var job = Job.Default.WithWarmupCount(5).WithIterationCount(9);
+        AddJob(job.WithRuntime(CoreRuntime.Core10_0).WithId("JIT"), job.WithToolchain(aot).WithId("AOT"));
+        AddLogger(ConsoleLogger.Default);
+        AddExporter(MarkdownExporter.GitHub);
+        AddColumnProvider(DefaultColumnProviders.Instance);
+        HideColumns(Column.Error, Column.StdDev, Column.Gen0, Column.Gen1, Column.Gen2, Column.Runtime, Column.Toolchain);
+    }
+}
