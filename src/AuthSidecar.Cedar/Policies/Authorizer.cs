@@ -85,57 +85,7 @@ public static class Authorizer
         return new Response(policies, entities, request, outcomes);
     }
 
-    /// <summary>Tells of one policy how it came out for a request, condition by condition.</summary>
+    /// <summary>Tells of one policy how it came out for a request, part by part.</summary>
     /// <remarks>For people: it walks the syntax tree, far slower than a decision.</remarks>
-    public static PolicyTrace Explain(Policy policy, EntitySource entities, in Request request)
-    {
-        if (!policy.Scope.Matches(new Frame(request, entities)))
-        {
-            return new PolicyTrace(policy, PolicyOutcome.ScopeDoesNotMatch, null, null);
-        }
-
-        var walker = new TreeWalker(request, entities);
-        foreach (var condition in policy.Conditions)
-        {
-            if (!walker.TryEvaluate(condition.Body, out var value, out var failure))
-            {
-                return new PolicyTrace(policy, PolicyOutcome.Error, condition.Span, failure.ToError());
-            }
-
-            if (!value.TryGet(out bool holds))
-            {
-                return new PolicyTrace(policy, PolicyOutcome.Error, condition.Span, Failure.WrongType(condition.Body, value, "bool").ToError());
-            }
-
-            if (holds == condition.IsUnless)
-            {
-                return new PolicyTrace(policy, PolicyOutcome.ConditionDoesNotHold, condition.Span, null);
-            }
-        }
-
-        return new PolicyTrace(policy, PolicyOutcome.Satisfied, null, null);
-    }
+    public static PolicyTrace Explain(Policy policy, EntitySource entities, in Request request) => Explainer.Explain(policy, entities, request);
 }
-
-/// <summary>How a policy came out for a request.</summary>
-public enum PolicyOutcome
-{
-    /// <summary>The scope is about other principals, actions or resources.</summary>
-    ScopeDoesNotMatch = 0,
-
-    /// <summary>A <c>when</c> was false or an <c>unless</c> true.</summary>
-    ConditionDoesNotHold,
-
-    /// <summary>A condition erred; the policy was skipped.</summary>
-    Error,
-
-    /// <summary>The policy applies.</summary>
-    Satisfied,
-}
-
-/// <summary>How a policy came out for a request, and which condition decided it.</summary>
-/// <param name="Policy">The policy.</param>
-/// <param name="Outcome">How it came out.</param>
-/// <param name="Condition">The condition that did not hold or erred, in the policy's source.</param>
-/// <param name="Error">What went wrong, if something did.</param>
-public sealed record PolicyTrace(Policy Policy, PolicyOutcome Outcome, SourceSpan? Condition, EvaluationError? Error);

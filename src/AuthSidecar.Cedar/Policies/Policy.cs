@@ -55,6 +55,13 @@ public sealed class Policy
         return false;
     }
 
+    /// <summary>How many conditions there are.</summary>
+    public int ConditionCount => Conditions.Count;
+
+    /// <summary>A condition in Cedar syntax, on a line.</summary>
+    /// <param name="index">Which one, from 0.</param>
+    public string ConditionText(int index) => PolicyPrinter.Print(Conditions[index]);
+
     internal IReadOnlyList<Condition> Conditions => _body.Syntax.Conditions;
 
     /// <summary>The policy in Cedar syntax, on a line; of a link, its template.</summary>

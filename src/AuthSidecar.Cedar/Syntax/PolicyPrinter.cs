@@ -23,6 +23,13 @@ internal readonly struct PolicyPrinter(StringBuilder text)
         return text.ToString();
     }
 
+    public static string Print(Condition condition)
+    {
+        var text = new StringBuilder();
+        new PolicyPrinter(text).Append(condition);
+        return text.ToString();
+    }
+
     public void Append(PolicySyntax policy)
     {
         foreach (var (key, value) in policy.Annotations)
@@ -39,12 +46,18 @@ internal readonly struct PolicyPrinter(StringBuilder text)
         text.Append(')');
         foreach (var condition in policy.Conditions)
         {
-            text.Append(condition.IsUnless ? " unless { " : " when { ");
-            Append(condition.Body);
-            text.Append(" }");
+            text.Append(' ');
+            Append(condition);
         }
 
         text.Append(';');
+    }
+
+    private void Append(Condition condition)
+    {
+        text.Append(condition.IsUnless ? "unless { " : "when { ");
+        Append(condition.Body);
+        text.Append(" }");
     }
 
     private void Append(string variable, ScopeConstraint constraint)

@@ -111,12 +111,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     internal static Expr ConditionOf(PolicySyntax policy, CompiledScope? scope = null)
     {
         var span = policy.Span;
-        var parts = new List<Expr>
-        {
-            ConditionOf(Variable.Principal, policy.Principal, scope?.Principal, span),
-            ConditionOf(Variable.Action, policy.Action, scope?.Action, span),
-            ConditionOf(Variable.Resource, policy.Resource, scope?.Resource, span),
-        };
+        var parts = ScopeOf(policy, scope);
         Expr? conditions = null;
         foreach (var condition in policy.Conditions)
         {
@@ -128,7 +123,15 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         return new LogicExpr(isAnd: true, parts, span);
     }
 
-    private static Expr ConditionOf(Variable variable, ScopeConstraint constraint, ScopeTest? filled, SourceSpan span)
+    /// <summary>The scope as three expressions; a place where everything fits is <c>true</c>.</summary>
+    internal static List<Expr> ScopeOf(PolicySyntax policy, CompiledScope? scope) =>
+    [
+        ScopeOf(Variable.Principal, policy.Principal, scope?.Principal, policy.Span),
+        ScopeOf(Variable.Action, policy.Action, scope?.Action, policy.Span),
+        ScopeOf(Variable.Resource, policy.Resource, scope?.Resource, policy.Span),
+    ];
+
+    private static Expr ScopeOf(Variable variable, ScopeConstraint constraint, ScopeTest? filled, SourceSpan span)
     {
         var of = new VariableExpr(variable, span);
         Expr entity = constraint.HasSlot ? filled is null ? new SlotExpr(variable, span) : new LiteralExpr(Value.Of(filled.Entities[0]), span)

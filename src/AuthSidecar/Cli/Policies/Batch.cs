@@ -28,18 +28,7 @@ internal static class Batch
     {
         var batch = new Option<string>("--batch") { Description = "The file with the questions, a JSON object a line; `-` for standard input.", Required = otherwise is null };
         var command = new Command(name, description) { batch };
-        command.SetAction(parsed =>
-        {
-            try
-            {
-                return parsed.GetValue(batch) is { } file ? Run(file, answer) : otherwise!(parsed);
-            }
-            catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException)
-            {
-                Console.Error.WriteLine(e.Message);
-                return ExitCode.Error;
-            }
-        });
+        command.SetAction(parsed => Failures.Guard(() => parsed.GetValue(batch) is { } file ? Run(file, answer) : otherwise!(parsed)));
         return command;
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Cli.Policies.Testing;
 
 namespace AuthSidecar.Cli.Policies;
 
@@ -9,8 +10,11 @@ internal static class PolicyCommand
     {
         Batch.Command("parse", "Reads policies, schemas and entities, and tells whether they are well-formed.", ParseBatch.Answer),
         ValidateCommand.Create(),
+        FormatCommand.Create(),
         TranslateCommand.Create(),
-        Batch.Command("authorize", "Decides requests.", AuthorizeBatch.Answer),
-        Batch.Command("partial", "Decides requests of which not all is known, as far as that goes.", PartialBatch.Answer),
+        AuthorizeCommand.Create(),
+        ExplainCommand.Create(),
+        TestCommand.Create(),
+        PartialCommand.Create(),
     };
 }

@@ -10,24 +10,16 @@ internal static class TranslateCommand
         var policies = new Option<string>("--policies") { Description = "A file of policies, in Cedar syntax or a policy set in JSON." };
         var schema = new Option<string>("--schema") { Description = "A file with a schema, in Cedar syntax or in JSON." };
         var command = new Command("translate", "Turns policies or a schema in Cedar syntax into JSON, and those in JSON into Cedar syntax.") { policies, schema };
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Failures.Guard(() =>
         {
-            try
+            Console.Out.WriteLine((parsed.GetValue(policies), parsed.GetValue(schema)) switch
             {
-                Console.Out.WriteLine((parsed.GetValue(policies), parsed.GetValue(schema)) switch
-                {
-                    ({ } file, null) => TranslatePolicies(file),
-                    (null, { } file) => TranslateSchema(file),
-                    _ => throw new UsageException("give either --policies or --schema"),
-                });
-                return ExitCode.Success;
-            }
-            catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException)
-            {
-                Console.Error.WriteLine(e.Message);
-                return ExitCode.Error;
-            }
-        });
+                ({ } file, null) => TranslatePolicies(file),
+                (null, { } file) => TranslateSchema(file),
+                _ => throw new UsageException("give either --policies or --schema"),
+            });
+            return ExitCode.Success;
+        }));
         return command;
     }
 

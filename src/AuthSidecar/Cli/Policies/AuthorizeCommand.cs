@@ -1,14 +1,40 @@
+using System.CommandLine;
 using System.Text.Json;
 using AuthSidecar.Cedar;
 
 namespace AuthSidecar.Cli.Policies;
 
 /// <summary>
-/// <c>policy authorize --batch</c>: <c>{"policies", "schema"?, "entities", "request": {"principal", "action", "resource", "context"}}</c> is answered
+/// <c>policy authorize</c>: decides one request, of files and options; or with <c>--batch</c> many, of which each <c>{"policies", "schema"?, "entities", "request": {"principal", "action", "resource", "context"}}</c> is answered
 /// by <c>{"decision", "reasons", "errors"}</c>.
 /// </summary>
-internal static class AuthorizeBatch
+internal static class AuthorizeCommand
 {
+    public static Command Create()
+    {
+        var options = new RequestOptions();
+        var command = Batch.Command("authorize", "Decides requests.", Answer, parsed => Print(options.Read(parsed), Console.Out));
+        options.AddTo(command);
+        return command;
+    }
+
+    private static int Print(Question question, TextWriter output)
+    {
+        var response = Authorizer.IsAuthorized(question.Policies, question.Entities, question.Request);
+        output.WriteLine(response.Decision == Decision.Allow ? "allow" : "deny");
+        foreach (var policy in response.Reasons)
+        {
+            output.WriteLine($"  policy: {policy.Id}");
+        }
+
+        foreach (var error in response.Errors)
+        {
+            output.WriteLine($"  error: {error.Policy.Id}: {error.ToError().Message}");
+        }
+
+        return response.Decision == Decision.Allow ? ExitCode.Allow : ExitCode.Deny;
+    }
+
     public static void Answer(JsonElement question, Utf8JsonWriter answer)
     {
         var policies = Batch.GetPolicies(question);
@@ -26,7 +52,7 @@ internal static class AuthorizeBatch
         Batch.WriteStrings(answer, "errors", response.Errors.Select(e => e.Policy.Id));
     }
 
-    private static Request GetRequest(JsonElement request, Schema? schema)
+    public static Request GetRequest(JsonElement request, Schema? schema)
     {
         var action = Batch.GetUid(request, "action");
         var context = Batch.Has(request, "context") ? Batch.GetContext(request, schema?.Actions.GetValueOrDefault(action)) : ValueRecord.Empty;

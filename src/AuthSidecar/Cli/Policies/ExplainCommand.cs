@@ -1,0 +1,91 @@
+using System.CommandLine;
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.Cli.Policies;
+
+/// <summary><c>policy explain</c>: a decision, the policies that determined it, and what would have turned it.</summary>
+internal static class ExplainCommand
+{
+    // More would bury the answer.
+    private const int NearestShown = 3;
+
+    public static Command Create()
+    {
+        var options = new RequestOptions();
+        var all = new Option<bool>("--all") { Description = "Show every policy, also those that have nothing to do with the request." };
+        var command = new Command("explain", "Decides a request and tells why, and what would have made it otherwise.") { all };
+        options.AddTo(command);
+        command.SetAction(parsed => Failures.Guard(() => Explain(options.Read(parsed), parsed.GetValue(all), Console.Out)));
+        return command;
+    }
+
+    public static int Explain(Question question, bool showAll, TextWriter output)
+    {
+        var (policies, _, entities, request) = question;
+        var response = Authorizer.IsAuthorized(policies, entities, request);
+        var traces = policies.Policies.Select(p => Authorizer.Explain(p, entities, request)).ToList();
+        output.WriteLine($"{(response.Decision == Decision.Allow ? "allow" : "deny")}: {Why(response)}");
+        var determining = traces.FindAll(t => response.Reasons.Contains(t.Policy));
+        Write("determined by", determining, output);
+        Write("erred, and was skipped", traces.FindAll(t => t.Outcome == PolicyOutcome.Error), output);
+        if (response.Decision == Decision.Deny && !response.HasSatisfiedPermit)
+        {
+            Write("nearest permit", Nearest(traces, showAll ? int.MaxValue : NearestShown), output);
+        }
+
+        if (showAll)
+        {
+            Write("does not apply", traces.FindAll(t => t.Outcome is PolicyOutcome.ScopeDoesNotMatch or PolicyOutcome.ConditionDoesNotHold), output);
+        }
+
+        return response.Decision == Decision.Allow ? ExitCode.Allow : ExitCode.Deny;
+    }
+
+    private static string Why(Response response) => response switch
+    {
+        { HasSatisfiedForbid: true } => "a forbid is satisfied",
+        { HasSatisfiedPermit: true } => "a permit is satisfied, and no forbid",
+        _ => "no permit is satisfied",
+    };
+
+    /// <summary>Those of which the most holds: first those whose scope matches, then those of which fewer tests fail. An action in common counts most.</summary>
+    private static List<PolicyTrace> Nearest(List<PolicyTrace> traces, int most) =>
+    [
+        .. traces
+            .Where(t => t.Policy.Effect == Effect.Permit && t.Outcome is PolicyOutcome.ScopeDoesNotMatch or PolicyOutcome.ConditionDoesNotHold)
+            .OrderBy(t => t.Scope.Count(s => !s.Holds))
+            .ThenBy(t => t.Scope.Any(s => !s.Holds && s.Text.StartsWith("action", StringComparison.Ordinal)))
+            .Take(most),
+    ];
+
+    private static void Write(string title, List<PolicyTrace> traces, TextWriter output)
+    {
+        foreach (var trace in traces)
+        {
+            var (line, column) = trace.Policy.Position;
+            output.WriteLine();
+            output.WriteLine($"{title}: {(trace.Policy.Effect == Effect.Permit ? "permit" : "forbid")} {trace.Policy.Id} ({trace.Policy.Source.Name}:{line}:{column})");
+            output.WriteLine($"    {Indented(trace.Policy.Source[trace.Policy.Span])}");
+            foreach (var part in trace.Outcome == PolicyOutcome.Satisfied ? trace.Conditions : trace.Scope.Concat(trace.Conditions))
+            {
+                Write(part, output);
+            }
+
+            if (trace.Remedy is { } remedy)
+            {
+                output.WriteLine($"  it would {(trace.Outcome == PolicyOutcome.Satisfied ? "not apply" : "apply")} if {remedy}");
+            }
+        }
+    }
+
+    private static void Write(PartTrace part, TextWriter output)
+    {
+        output.WriteLine($"  {(part.Error is not null ? "error" : part.Holds ? "holds" : "fails")}  {part.Text}{(part.Error is { } error ? $": {error.Message}" : "")}");
+        foreach (var operand in part.Operands)
+        {
+            output.WriteLine($"           {operand.Text} is {(operand.Error is { } missing ? $"not there: {missing.Message}" : operand.Value.ToString())}");
+        }
+    }
+
+    private static string Indented(string text) => text.ReplaceLineEndings("\n    ");
+}
