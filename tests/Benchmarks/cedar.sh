@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What decisions, loading and entities cost, JIT and AOT: tests/Benchmarks/cedar.sh [--save]
-# Takes half an hour, and a machine that does nothing else.
+# Takes twenty minutes, and a machine that does nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/need.sh

@@ -131,51 +131,44 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     private static bool IsItself(EntityUid uid, Value group) =>
         group.TryGet(out EntityUid? single) ? single.Equals(uid) : group.TryGet(out ValueSet? set) && set.Contains(Value.Of(uid));
 
-    private Expr Attribute(AttributeExpr e)
+    private Expr Attribute(AttributeExpr e) => AttributeOf(Evaluate(e.Target), e.Name, e.Span);
+
+    private Expr AttributeOf(Expr target, string name, SourceSpan span)
     {
-        var target = Evaluate(e.Target);
-        var built = new AttributeExpr(target, e.Name, e.Span);
-        switch (target)
-        {
-            case ErrorExpr:
-                return target;
-            case LiteralExpr literal when !literal.Value.TryGet(out EntityUid? uid) || IsKnown(uid):
-                return Fold(built, [target], new Known(this));
-            default:
-                return built;
-        }
+        var built = new AttributeExpr(target, name, span);
+        return target is ErrorExpr ? target : CanBeLookedInto(target) ? Fold(built, [target], new Known(this)) : built;
     }
 
+    /// <summary>As many steps of the path as can be gone; the rest is left, with what it starts from but once.</summary>
     private Expr Has(HasExpr e)
     {
-        Expr target = e.Target;
-        Expr? all = null;
-        foreach (var name in e.Path)
+        var target = Evaluate(e.Target);
+        for (var i = 0; i < e.Path.Count; i++)
         {
-            var step = HasStep(new HasExpr(target, [name], e.Span));
-            all = all is null || IsLiteral(all, truth: true) ? step : IsLiteral(step, truth: true) ? all : new LogicExpr(isAnd: true, [all, step], e.Span);
-            if (step is ErrorExpr || IsLiteral(step, truth: false))
+            if (target is ErrorExpr)
             {
-                return all is LogicExpr { Operands: [var before, _] } && !MayErr(before) ? step : all;
+                return target;
             }
 
-            target = new AttributeExpr(target, name, e.Span);
+            if (!CanBeLookedInto(target))
+            {
+                return new HasExpr(target, [.. e.Path.Skip(i)], e.Span);
+            }
+
+            var step = Fold(new HasExpr(target, [e.Path[i]], e.Span), [target], new Known(this));
+            if (!IsLiteral(step, truth: true))
+            {
+                return step;
+            }
+
+            target = i + 1 < e.Path.Count ? AttributeOf(target, e.Path[i], e.Span) : target;
         }
 
-        return all!;
+        return new LiteralExpr(Value.True, e.Span);
     }
 
-    private Expr HasStep(HasExpr e)
-    {
-        var target = Evaluate(e.Target);
-        var built = new HasExpr(target, e.Path, e.Span);
-        return target switch
-        {
-            ErrorExpr => target,
-            LiteralExpr literal when !literal.Value.TryGet(out EntityUid? uid) || IsKnown(uid) => Fold(built, [target], new Known(this)),
-            _ => built,
-        };
-    }
+    /// <summary>Whether all of a value is known: it is no entity, or one that is known.</summary>
+    private bool CanBeLookedInto(Expr target) => target is LiteralExpr literal && (!literal.Value.TryGet(out EntityUid? uid) || IsKnown(uid));
 
     private Expr Is(IsExpr e)
     {

@@ -5,6 +5,7 @@ using BenchmarkDotNet.Exporters;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Toolchains.NativeAot;
+using Perfolizer.Horology;
 
 namespace Benchmarks.Cedar;
 
@@ -19,7 +20,7 @@ internal sealed class JitAndAot : ManualConfig
             .TargetFrameworkMoniker("net10.0")
             .DisplayName("AOT")
             .ToToolchain();
-        var job = Job.Default.WithWarmupCount(5).WithIterationCount(9);
+        var job = Job.Default.WithWarmupCount(4).WithIterationCount(7).WithIterationTime(TimeInterval.FromMilliseconds(250));
         AddJob(job.WithRuntime(CoreRuntime.Core10_0).WithId("JIT"), job.WithToolchain(aot).WithId("AOT"));
         AddLogger(ConsoleLogger.Default);
         AddExporter(MarkdownExporter.GitHub);
