@@ -19,7 +19,7 @@ internal sealed class EntityStoreUpdate
     {
         (_before, _schema, _source, _faults) = (before, schema, source, faults);
         _entities = new(before.Map, given);
-        _groups = new(before.Groups, added: 0);
+        _groups = new(before.Groups, given);
         _changed = new(given);
     }
 
@@ -76,7 +76,11 @@ internal sealed class EntityStoreUpdate
         _entities.Set(entity.Uid, entity);
         foreach (var parent in entity.Parents)
         {
-            _groups.Set(parent, parent);
+            // Most are known already, and then nothing has to be copied.
+            if (!_groups.TryGet(parent, out _))
+            {
+                _groups.Set(parent, parent);
+            }
         }
     }
 

@@ -90,12 +90,12 @@ internal sealed class UidMap<T>
             return;
         }
 
-        var freed = Free(at);
+        Free(at);
         // What comes behind it may have been pushed there by it: let each find its place again.
         for (at = Next(at, _slots.Length); _hashes[at] != 0; at = Next(at, _slots.Length))
         {
-            freed = Free(at);
-            Set(freed.Uid, freed.Value);
+            var pushed = Free(at);
+            Set(pushed.Uid, pushed.Value);
         }
     }
 

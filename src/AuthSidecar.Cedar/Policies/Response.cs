@@ -106,7 +106,7 @@ internal enum OutcomeKind
 /// <summary>The policies that are satisfied or erred, by their numbers: a few in place, more in an array.</summary>
 internal struct PolicyOutcomes
 {
-    private const int InPlace = 6;
+    private const int InPlace = 12;
 
     // Number and kind in one.
     private Few _few;

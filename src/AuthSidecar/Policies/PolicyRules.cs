@@ -23,6 +23,9 @@ internal sealed class PolicyRules
 
     public PolicySet Policies { get; }
 
+    /// <summary>What validation warns of: it may be served, but is hardly what was meant.</summary>
+    public IReadOnlyList<Fault> Warnings { get; init; } = [];
+
     /// <summary>Whether a forbid that errs denies. Cedar itself skips it; then what was to be forbidden may be allowed.</summary>
     public bool IsStrict { get; }
 

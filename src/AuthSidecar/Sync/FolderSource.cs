@@ -79,6 +79,11 @@ internal sealed partial class FolderSource(string folder, BundleBuilder builder,
         _handled = fingerprint;
         _handledIsCurrent = true;
         cache.Publish(snapshot);
+        foreach (var warning in snapshot.Policies.Value.Warnings)
+        {
+            Log.Warning(logger, warning.ToString());
+        }
+
         Log.Published(logger, snapshot.Revision, snapshot.Policies.Value.Policies.Policies.Length, snapshot.Entities.Value.Count, time.GetElapsedTime(started).TotalMilliseconds);
     }
 
@@ -124,6 +129,9 @@ internal sealed partial class FolderSource(string folder, BundleBuilder builder,
 
         [LoggerMessage(2, LogLevel.Error, "bundle: {Fault}", EventName = "BundleFault")]
         public static partial void Fault(ILogger logger, string fault);
+
+        [LoggerMessage(6, LogLevel.Warning, "bundle: {Warning}", EventName = "BundleWarning")]
+        public static partial void Warning(ILogger logger, string warning);
 
         [LoggerMessage(3, LogLevel.Error, "bundle refused for {Faults} faults; revision {Revision} goes on serving", EventName = "BundleRefused")]
         public static partial void Kept(ILogger logger, int faults, Revision revision);

@@ -59,6 +59,16 @@ public sealed class FolderSourceTests : IDisposable
     }
 
     [Fact]
+    public void Look_PolicyThatCanNeverApply_ServedWithAWarning()
+    {
+        _bundle.Write("policies/more.cedar", "permit (principal, action, resource) when { false };");
+        _source.Look();
+        Assert.Equal(12, _cache.Current!.Policies.Value.Policies.Policies.Length);
+        var warning = Assert.Single(_logger.Collector.GetSnapshot(), r => r.Id.Name == "BundleWarning");
+        Assert.StartsWith("bundle: policies/more.cedar:1:1: ", warning.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Look_BrokenAndMendedAgain_ServesTheMendedOne()
     {
         _source.Look();

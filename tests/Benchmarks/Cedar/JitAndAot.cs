@@ -22,6 +22,8 @@ internal sealed class JitAndAot : ManualConfig
             .ToToolchain();
         var job = Job.Default.WithWarmupCount(4).WithIterationCount(7).WithIterationTime(TimeInterval.FromMilliseconds(250));
         AddJob(job.WithRuntime(CoreRuntime.Core10_0).WithId("JIT"), job.WithToolchain(aot).WithId("AOT"));
+        // The two share projects that they build.
+        WithOptions(ConfigOptions.DisableParallelBuild);
         AddLogger(ConsoleLogger.Default);
         AddExporter(MarkdownExporter.GitHub);
         AddColumnProvider(DefaultColumnProviders.Instance);

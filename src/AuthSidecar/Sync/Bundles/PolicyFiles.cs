@@ -40,15 +40,15 @@ internal static class PolicyFiles
             return null;
         }
 
-        if (schema is not null)
-        {
-            // The same mistake is one for every action it is made for; it is mended once.
-            faults.AddRange(new Validator(schema).Validate(policies).Errors.Select(e => e.Fault).DistinctBy(f => (f.Source, f.Line, f.Column)));
-        }
+        var validation = schema is null ? new ValidationResult([], []) : new Validator(schema).Validate(policies);
+        faults.AddRange(Distinct(validation.Errors));
 
         var annotations = policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal);
-        return new PolicyRules(policies, annotations, schema, manifest.StrictForbid);
+        return new PolicyRules(policies, annotations, schema, manifest.StrictForbid) { Warnings = [.. Distinct(validation.Warnings)] };
     }
+
+    /// <summary>The same mistake is one for every action it is made for; it is mended once.</summary>
+    private static IEnumerable<Fault> Distinct(IEnumerable<ValidationFinding> findings) => findings.Select(f => f.Fault).Distinct();
 
     /// <summary><c>@id("…")</c>; else the name of the file and the policy's place in it, from 0.</summary>
     private static string IdOf(string file, int index, IReadOnlyList<KeyValuePair<string, string?>> annotations)
