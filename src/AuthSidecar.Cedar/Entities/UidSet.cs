@@ -7,10 +7,15 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
 {
     private const int HashedFrom = 5;
 
-    // A list is full; a table has gaps, and a power of two of slots.
-    private readonly EntityUid?[] _slots;
+    // The hashes by themselves, as in UidMap. A list is full; a table has gaps, which are zero, and a power of two of slots.
+    private readonly int[] _hashes;
+    private readonly EntityUid?[] _items;
 
-    private UidSet(EntityUid?[] slots, int count) => (_slots, Count) = (slots, count);
+    private UidSet(EntityUid?[] items, int count)
+    {
+        (_items, Count) = (items, count);
+        _hashes = Array.ConvertAll(items, item => item?.GetHashCode() ?? 0);
+    }
 
     public static readonly UidSet Empty = new([], 0);
 
@@ -40,12 +45,13 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
 
     public bool Contains(EntityUid uid)
     {
-        var slots = _slots;
-        if (slots.Length == Count)
+        var hashes = _hashes;
+        var hash = uid.GetHashCode();
+        if (hashes.Length == Count)
         {
-            foreach (var item in slots)
+            for (var i = 0; i < hashes.Length; i++)
             {
-                if (item!.Equals(uid))
+                if (hashes[i] == hash && _items[i]!.Equals(uid))
                 {
                     return true;
                 }
@@ -54,9 +60,9 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
             return false;
         }
 
-        for (var at = uid.GetHashCode() & (slots.Length - 1); slots[at] is { } item; at = (at + 1) & (slots.Length - 1))
+        for (var at = hash & (hashes.Length - 1); hashes[at] != 0; at = (at + 1) & (hashes.Length - 1))
         {
-            if (item.Equals(uid))
+            if (hashes[at] == hash && _items[at]!.Equals(uid))
             {
                 return true;
             }
@@ -67,7 +73,7 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
 
     public IEnumerator<EntityUid> GetEnumerator()
     {
-        foreach (var item in _slots)
+        foreach (var item in _items)
         {
             if (item is not null)
             {

@@ -58,7 +58,8 @@ public sealed class EntityUid : IEquatable<EntityUid>
     public bool Equals(EntityUid? other) => ReferenceEquals(this, other) || (other is not null && _hash == other._hash && IsNamed(other.Type, other.Id));
 
     /// <summary>Whether these are the type and the id.</summary>
-    internal bool IsNamed(string type, string id) => string.Equals(Id, id, StringComparison.Ordinal) && string.Equals(Type, type, StringComparison.Ordinal);
+    internal bool IsNamed(string type, string id) =>
+        Id.AsSpan().SequenceEqual(id) && (ReferenceEquals(Type, type) || Type.AsSpan().SequenceEqual(type));
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as EntityUid);

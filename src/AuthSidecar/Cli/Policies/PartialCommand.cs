@@ -20,7 +20,7 @@ internal static class PartialCommand
         return command;
     }
 
-    private static void Answer(JsonElement question, Utf8JsonWriter answer)
+    public static void Answer(JsonElement question, Utf8JsonWriter answer)
     {
         var schema = Batch.GetRequiredSchema(question);
         var entities = Batch.Has(question, "entities") ? Batch.GetEntities(question, schema) : null;

@@ -18,16 +18,16 @@ public sealed class BatchTests
     [InlineData("""{"policies": "permit", "entities": [], "request": {}}""", """{"error":"policies:1:7: expected `(` and the scope, but the text ends"}""")]
     [InlineData("""not json""", null)]
     [InlineData("""[1]""", """{"error":"a question is a JSON object"}""")]
-    public void Authorize_Question_Answered(string question, string? answer) => AssertAnswers(AuthorizeBatch.Answer, question, answer);
+    public void Authorize_Question_Answered(string question, string? answer) => AssertAnswers(AuthorizeCommand.Answer, question, answer);
 
     [Fact]
     public void Authorize_UnderASchema_ContextIsReadByItAndRequestsHaveToConform()
     {
         var policies = "permit(principal, action, resource) when { context.at.isInRange(ip(\\\"10.0.0.0/8\\\")) };";
         var question = $$$"""{"policies": "{{{policies}}}", "schema": "{{{Schema}}}", "entities": [], "request": {"principal": "U::\"a\"", "action": "Action::\"read\"", "resource": "D::\"d\"", "context": {"at": "10.1.2.3"} } }""";
-        AssertAnswers(AuthorizeBatch.Answer, question, """{"decision":"allow","reasons":["policy0"],"errors":[]}""");
+        AssertAnswers(AuthorizeCommand.Answer, question, """{"decision":"allow","reasons":["policy0"],"errors":[]}""");
         AssertAnswers(
-            AuthorizeBatch.Answer,
+            AuthorizeCommand.Answer,
             question.Replace("D::", "U::", StringComparison.Ordinal),
             """{"error":"the request does not conform to the schema: `Action::\"read\"` does not apply to a resource of type `U`"}""");
     }
@@ -73,7 +73,7 @@ public sealed class BatchTests
     {
         var complete = context == "{}" ? """{"at": "10.0.0.1"}""" : context;
         var request = $$"""{"principal": {{principal}}, "action": "Action::\"read\"", "resource": null, "context": {{complete}}}""";
-        AssertAnswers(PartialBatch.Answer, $$"""{"policies": "{{policies}}", "schema": "{{Schema}}", "entities": null, "request": {{request}} }""", answer);
+        AssertAnswers(PartialCommand.Answer, $$"""{"policies": "{{policies}}", "schema": "{{Schema}}", "entities": null, "request": {{request}} }""", answer);
     }
 
     [Fact]
