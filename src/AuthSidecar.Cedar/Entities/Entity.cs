@@ -58,6 +58,9 @@ public sealed class Entity
         return entity;
     }
 
+    /// <summary>The same entity, of which nothing is remembered: what one store finds out about it is not to be believed in another.</summary>
+    internal Entity Forget() => new(Uid, Attributes, Tags, _parents);
+
     internal bool SaysTheSameAs(Entity other) => Attributes.Equals(other.Attributes) && Tags.Equals(other.Tags) && HasSameParentsAs(other);
 
     internal bool HasSameParentsAs(Entity other) =>

@@ -91,7 +91,8 @@ public sealed class EntityStore : EntitySource
     {
         var found = new List<Fault>();
         faults = found;
-        updated = EntityStoreUpdate.Apply(this, [.. given.Select(e => new GivenEntity(e, Offset: 0))], removed, schema, source: null, found);
+        // Each of its own: the caller may give the same entities to other stores, or such as were made over one.
+        updated = EntityStoreUpdate.Apply(this, [.. given.Select(e => new GivenEntity(e.Forget(), Offset: 0))], removed, schema, source: null, found);
         return updated is not null;
     }
 }

@@ -6,7 +6,6 @@ internal readonly record struct GivenEntity(Entity Entity, int Offset);
 /// <summary>Makes a store out of another and what changed.</summary>
 internal sealed class EntityStoreUpdate
 {
-    private readonly EntityStore _before;
     private readonly Schema? _schema;
     private readonly SourceText? _source;
     private readonly List<Fault> _faults;
@@ -17,7 +16,7 @@ internal sealed class EntityStoreUpdate
 
     private EntityStoreUpdate(EntityStore before, int given, Schema? schema, SourceText? source, List<Fault> faults)
     {
-        (_before, _schema, _source, _faults) = (before, schema, source, faults);
+        (_schema, _source, _faults) = (schema, source, faults);
         _entities = new(before.Map, given);
         _groups = new(before.Groups, given);
         _changed = new(given);
@@ -69,7 +68,7 @@ internal sealed class EntityStoreUpdate
             return;
         }
 
-        // Of an entity that is below something, or has something below it, others remember what no longer holds.
+        // When what others are members of moves, what is remembered of them holds no longer.
         var isMoved = _entities.TryGet(entity.Uid, out var old) ? !old.HasSameParentsAs(entity) : !entity.Parents.IsEmpty;
         _movesGroups |= isMoved && _groups.TryGet(entity.Uid, out _);
         _changed.Set(entity.Uid, entity);

@@ -158,6 +158,28 @@ public sealed class EntityStoreTests
         Assert.Equal(2, store.Count);
     }
 
+    /// <summary>What one store has found out about an entity, or what was fixed when it was made, is not believed in another store.</summary>
+    [Fact]
+    public void TryUpdate_SameObjectsInTwoStores_EachAnswersForItself()
+    {
+        EntityUid user = new("T", "user"), group = new("T", "group"), one = new("T", "one"), two = new("T", "two");
+        var shared = new Entity(user, ValueRecord.Empty, ValueRecord.Empty, group);
+        var inOne = With(Member(group, one), shared);
+        var inTwo = With(Member(group, two), shared);
+        Assert.True(inOne.IsIn(user, one));
+        Assert.True(inTwo.IsIn(user, two));
+        Assert.False(inTwo.IsIn(user, one));
+        Assert.False(inOne.IsIn(user, two));
+
+        var overOne = Cedar.Entity.CreateOver(inOne, user, ValueRecord.Empty, ValueRecord.Empty, [group]);
+        Assert.False(With(Member(group, two), overOne).IsIn(user, one));
+
+        static Entity Member(EntityUid uid, EntityUid parent) => new(uid, ValueRecord.Empty, ValueRecord.Empty, parent);
+
+        static EntityStore With(params Entity[] entities) =>
+            EntityStore.Empty.TryUpdate(entities, [], null, out var store, out var faults) ? store : throw new InvalidOperationException(faults[0].ToString());
+    }
+
     [Fact]
     public void TryUpdate_WithASchema_ChecksWhatIsGivenAndKeepsTheActions()
     {
