@@ -36,6 +36,9 @@ public abstract class EntitySource
     /// <returns>False when there is none; that is no error until an attribute or tag of it is asked for.</returns>
     public abstract bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity);
 
+    /// <summary>Finds an entity; null when there is none.</summary>
+    internal virtual Entity? Find(EntityUid uid) => TryGetEntity(uid, out var entity) ? entity : null;
+
     /// <summary>Cedar's <c>in</c>: whether an entity is the other, or a member of it through its parents, their parents, and so on.</summary>
     public bool IsIn(EntityUid uid, EntityUid group)
     {
@@ -53,8 +56,9 @@ public abstract class EntitySource
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal EntityMemo MemoOf(Entity entity) => entity.Memo is { } memo && Holds(memo) ? memo : Remember(entity);
 
+    /// <summary>Whether what is remembered is true here.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool Holds(EntityMemo memo) => ReferenceEquals(memo.Hierarchy, Hierarchy) || ReferenceEquals(memo.Hierarchy, EntityMemo.Always);
+    internal bool Holds(EntityMemo memo) => ReferenceEquals(memo.Hierarchy, Hierarchy) || ReferenceEquals(memo.Hierarchy, EntityMemo.Always);
 
     private EntityMemo Remember(Entity entity)
     {

@@ -29,6 +29,8 @@ public sealed class EntityStore : EntitySource
     /// <inheritdoc/>
     public override bool TryGetEntity(EntityUid uid, [NotNullWhen(true)] out Entity? entity) => Map.TryGet(uid, out entity);
 
+    internal override Entity? Find(EntityUid uid) => Map.TryGet(uid, out var entity) ? entity : null;
+
     /// <summary>
     /// Makes a uid of two strings that come from outside. That of an entity of the store is the store's own: nothing is allocated, and
     /// whatever is decided about it is decided a little faster.

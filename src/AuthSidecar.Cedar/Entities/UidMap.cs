@@ -7,39 +7,28 @@ namespace AuthSidecar.Cedar;
 internal sealed class UidMap<T>
     where T : class
 {
-    // The hashes stand by themselves, so that a search runs over a line of memory and looks at nothing else before it has found. Zero: a gap.
-    private int[] _hashes;
-    private Slot[] _slots;
+    // A hash in the upper half and the number of its item in the lower one, so that a search looks at nothing else before it has found. Zero: a
+    // gap. Places are cheap beside items, and so many of them are left free that a search mostly ends where it begins.
+    private ulong[] _places;
+    private Item[] _items;
 
-    public UidMap(int capacity = 0) => (_hashes, _slots) = Allocate(capacity);
+    public UidMap(int capacity = 0) => (_places, _items) = (new ulong[PlacesFor(capacity)], new Item[capacity]);
 
-    private UidMap(int[] hashes, Slot[] slots, int count) => (_hashes, _slots, Count) = (hashes, slots, count);
+    private UidMap(ulong[] places, Item[] items, int count) => (_places, _items, Count) = (places, items, count);
 
     public int Count { get; private set; }
 
-    public IEnumerable<(EntityUid Uid, T Value)> Items
-    {
-        get
-        {
-            for (var at = 0; at < _slots.Length; at++)
-            {
-                if (_hashes[at] != 0)
-                {
-                    yield return (_slots[at].Uid, _slots[at].Value);
-                }
-            }
-        }
-    }
+    public IEnumerable<(EntityUid Uid, T Value)> Items => _items.Take(Count).Select(i => (i.Uid, i.Value));
 
     public bool TryGet(EntityUid uid, [NotNullWhen(true)] out T? value)
     {
-        var hashes = _hashes;
-        var hash = uid.GetHashCode();
-        for (var at = First(hash, hashes.Length); hashes[at] != 0; at = Next(at, hashes.Length))
+        var places = _places;
+        var hash = (uint)uid.GetHashCode();
+        for (var at = First(hash, places.Length); places[at] is var place && place != 0; at = Next(at, places.Length))
         {
-            if (hashes[at] == hash && _slots[at].Uid.Equals(uid))
+            if (HashOf(place) == hash && _items[ItemOf(place)] is var item && item.Uid.Equals(uid))
             {
-                value = _slots[at].Value;
+                value = item.Value;
                 return true;
             }
         }
@@ -51,12 +40,12 @@ internal sealed class UidMap<T>
     /// <summary>Finds the uid of these names, which have this hash, that is in the map.</summary>
     public EntityUid? Find(int hash, string type, string id)
     {
-        var hashes = _hashes;
-        for (var at = First(hash, hashes.Length); hashes[at] != 0; at = Next(at, hashes.Length))
+        var places = _places;
+        for (var at = First((uint)hash, places.Length); places[at] is var place && place != 0; at = Next(at, places.Length))
         {
-            if (hashes[at] == hash && _slots[at].Uid.IsNamed(type, id))
+            if (HashOf(place) == (uint)hash && _items[ItemOf(place)].Uid is var uid && uid.IsNamed(type, id))
             {
-                return _slots[at].Uid;
+                return uid;
             }
         }
 
@@ -68,18 +57,17 @@ internal sealed class UidMap<T>
     {
         if (TryFind(uid, out var at))
         {
-            _slots[at].Value = value;
+            _items[ItemOf(_places[at])].Value = value;
             return;
         }
 
-        if (Count + 1 > _slots.Length * 2L / 3)
+        if (Count == _items.Length)
         {
             Resize((Count + 1) * 2);
-            TryFind(uid, out at);
         }
 
-        (_hashes[at], _slots[at]) = (uid.GetHashCode(), new Slot(uid, value));
-        Count++;
+        _items[Count] = new Item(uid, value);
+        Occupy((uint)uid.GetHashCode(), Count++);
     }
 
     /// <summary>Takes a uid out, if it is in.</summary>
@@ -90,33 +78,43 @@ internal sealed class UidMap<T>
             return;
         }
 
-        Free(at);
-        // What comes behind it may have been pushed there by it: let each find its place again.
-        for (at = Next(at, _slots.Length); _hashes[at] != 0; at = Next(at, _slots.Length))
+        // The last item fills the hole.
+        var hole = ItemOf(_places[at]);
+        var last = _items[--Count];
+        if (hole != Count)
         {
-            var pushed = Free(at);
-            Set(pushed.Uid, pushed.Value);
+            TryFind(last.Uid, out var moved);
+            _places[moved] = PlaceOf((uint)last.Uid.GetHashCode(), hole);
+            _items[hole] = last;
+        }
+
+        _items[Count] = default;
+        _places[at] = 0;
+        // What comes behind it may have been pushed there by it: let each find its place again.
+        for (at = Next(at, _places.Length); _places[at] is var pushed && pushed != 0; at = Next(at, _places.Length))
+        {
+            _places[at] = 0;
+            Occupy(HashOf(pushed), ItemOf(pushed));
         }
     }
 
-    public UidMap<T> Clone() => new((int[])_hashes.Clone(), (Slot[])_slots.Clone(), Count);
+    public UidMap<T> Clone() => new((ulong[])_places.Clone(), (Item[])_items.Clone(), Count);
 
     /// <summary>Gives back what was set aside to grow into.</summary>
     public void Trim()
     {
-        if (SlotsFor(Count) < _slots.Length)
+        if (Count < _items.Length)
         {
             Resize(Count);
         }
     }
 
-    /// <returns>Whether the uid is in; if not, <paramref name="at"/> is the gap where it goes.</returns>
     private bool TryFind(EntityUid uid, out int at)
     {
-        var hash = uid.GetHashCode();
-        for (at = First(hash, _hashes.Length); _hashes[at] != 0; at = Next(at, _hashes.Length))
+        var hash = (uint)uid.GetHashCode();
+        for (at = First(hash, _places.Length); _places[at] is var place && place != 0; at = Next(at, _places.Length))
         {
-            if (_hashes[at] == hash && _slots[at].Uid.Equals(uid))
+            if (HashOf(place) == hash && _items[ItemOf(place)].Uid.Equals(uid))
             {
                 return true;
             }
@@ -125,44 +123,42 @@ internal sealed class UidMap<T>
         return false;
     }
 
-    private Slot Free(int at)
+    private void Occupy(uint hash, int item)
     {
-        var slot = _slots[at];
-        (_hashes[at], _slots[at]) = (0, default);
-        Count--;
-        return slot;
+        var at = First(hash, _places.Length);
+        while (_places[at] != 0)
+        {
+            at = Next(at, _places.Length);
+        }
+
+        _places[at] = PlaceOf(hash, item);
     }
 
     private void Resize(int capacity)
     {
-        var (hashes, slots) = (_hashes, _slots);
-        (_hashes, _slots) = Allocate(capacity);
-        for (var from = 0; from < slots.Length; from++)
+        Array.Resize(ref _items, capacity);
+        _places = new ulong[PlacesFor(capacity)];
+        for (var i = 0; i < Count; i++)
         {
-            if (hashes[from] != 0)
-            {
-                var at = First(hashes[from], _hashes.Length);
-                while (_hashes[at] != 0)
-                {
-                    at = Next(at, _hashes.Length);
-                }
-
-                (_hashes[at], _slots[at]) = (hashes[from], slots[from]);
-            }
+            Occupy((uint)_items[i].Uid.GetHashCode(), i);
         }
     }
 
-    private static (int[] Hashes, Slot[] Slots) Allocate(int capacity) => (new int[SlotsFor(capacity)], new Slot[SlotsFor(capacity)]);
+    // Never without a gap, where every search ends.
+    private static int PlacesFor(int items) => Math.Max(2, checked((int)((items * 5L / 2) + 1)));
 
-    // Three fifths full when it is made, and never without a gap, where every search ends.
-    private static int SlotsFor(int count) => Math.Max(2, checked((int)((count * 5L / 3) + 1)));
+    private static ulong PlaceOf(uint hash, int item) => ((ulong)hash << 32) | (uint)item;
 
-    /// <summary>The hash as a fraction of the slots, so that there may be any number of them.</summary>
-    private static int First(int hash, int slots) => (int)(((ulong)(uint)hash * (uint)slots) >> 32);
+    private static uint HashOf(ulong place) => (uint)(place >> 32);
 
-    private static int Next(int at, int slots) => at + 1 == slots ? 0 : at + 1;
+    private static int ItemOf(ulong place) => (int)place;
 
-    private struct Slot(EntityUid uid, T value)
+    /// <summary>The hash as a fraction of the places, so that there may be any number of them.</summary>
+    private static int First(uint hash, int places) => (int)(((ulong)hash * (uint)places) >> 32);
+
+    private static int Next(int at, int places) => at + 1 == places ? 0 : at + 1;
+
+    private struct Item(EntityUid uid, T value)
     {
         public readonly EntityUid Uid = uid;
         public T Value = value;

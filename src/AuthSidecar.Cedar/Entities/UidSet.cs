@@ -1,4 +1,5 @@
 using System.Collections;
+using System.Runtime.CompilerServices;
 
 namespace AuthSidecar.Cedar;
 
@@ -10,11 +11,16 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
     // The hashes by themselves, as in UidMap. A list is full; a table has gaps, which are zero, and a power of two of slots.
     private readonly int[] _hashes;
     private readonly EntityUid?[] _items;
+    private readonly UidFilter _filter;
 
     private UidSet(EntityUid?[] items, int count)
     {
         (_items, Count) = (items, count);
         _hashes = Array.ConvertAll(items, item => item?.GetHashCode() ?? 0);
+        foreach (var item in this)
+        {
+            _filter.Add(item);
+        }
     }
 
     public static readonly UidSet Empty = new([], 0);
@@ -43,7 +49,43 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
 
     public int Count { get; }
 
-    public bool Contains(EntityUid uid)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Contains(EntityUid uid) => _filter.MayContain(uid) && Find(uid);
+
+    /// <summary>Whether an element of the other set is one of this.</summary>
+    public bool Overlaps(ValueSet others)
+    {
+        if (!_filter.MayOverlap(others.Uids))
+        {
+            return false;
+        }
+
+        // Of the two, the one with fewer elements is gone through.
+        if (others.Count <= Count)
+        {
+            foreach (ref readonly var other in others.Items)
+            {
+                if (other.TryGet(out EntityUid? uid) && Contains(uid))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
+        foreach (var item in _items)
+        {
+            if (item is not null && others.Contains(item))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private bool Find(EntityUid uid)
     {
         var hashes = _hashes;
         var hash = uid.GetHashCode();
@@ -83,4 +125,19 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+}
+
+/// <summary>What uids a set may have: a bit for each, by its hash, so that mostly one look tells that a uid is not among a few.</summary>
+internal struct UidFilter
+{
+    private ulong _bits;
+
+    public void Add(EntityUid uid) => _bits |= BitOf(uid);
+
+    public readonly bool MayContain(EntityUid uid) => (_bits & BitOf(uid)) != 0;
+
+    public readonly bool MayOverlap(UidFilter other) => (_bits & other._bits) != 0;
+
+    // By the upper bits of the hash; the tables begin with the lower ones.
+    private static ulong BitOf(EntityUid uid) => 1ul << (uid.GetHashCode() >>> 26);
 }

@@ -9,6 +9,24 @@ internal static class Compiler
     private static readonly Request NoRequest =
         new(new EntityUid("None", ""), new EntityUid("None", ""), new EntityUid("None", ""), ValueRecord.Empty);
 
+    /// <summary>All conditions of a policy, as one that holds when they are met; null where there is none.</summary>
+    public static Node? Compile(IReadOnlyList<Condition> conditions)
+    {
+        var nodes = new Node[conditions.Count];
+        for (var i = 0; i < nodes.Length; i++)
+        {
+            var (body, isUnless) = (conditions[i].Body, conditions[i].IsUnless);
+            nodes[i] = isUnless ? new NotNode(body, Compile(body)) : Compile(body);
+        }
+
+        return nodes.Length switch
+        {
+            0 => null,
+            1 => nodes[0],
+            _ => new LogicNode(conditions[0].Body, isAnd: true, nodes),
+        };
+    }
+
     public static Node Compile(Expr expr) => expr switch
     {
         LiteralExpr e => new ConstantNode(e, e.Value),
@@ -20,9 +38,11 @@ internal static class Compiler
             _ => new ContextNode(e),
         },
         IfExpr e => new IfNode(e, Compile(e.Condition), Compile(e.Then), Compile(e.Otherwise)),
-        LogicExpr e => new LogicNode(e, Compile(e.Operands)),
+        LogicExpr e => new LogicNode(e, e.IsAnd, Compile(e.Operands)),
         UnaryExpr e => Unary(e, Compile(e.Operand)),
         BinaryExpr e => Binary(e, Compile(e.Left), Compile(e.Right)),
+        AttributeExpr { Target: VariableExpr { Variable: Variable.Principal } } e => new PrincipalAttributeNode(e),
+        AttributeExpr { Target: VariableExpr { Variable: Variable.Resource } } e => new ResourceAttributeNode(e),
         AttributeExpr e => new AttributeNode(e, Compile(e.Target)),
         HasExpr e => new HasNode(e, Compile(e.Target)),
         LikeExpr e => Like(e, Compile(e.Target)),
@@ -119,7 +139,7 @@ internal static class Compiler
             }
         }
 
-        var frame = new Frame(NoRequest, EntityStore.Empty);
+        Frame.Create(NoRequest, EntityStore.Empty, out var frame);
         var value = node.Evaluate(ref frame);
         return value.IsNone ? new FailingNode(e, frame.Failure) : new ConstantNode(e, value);
     }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace AuthSidecar.Cedar;
 
 /// <summary><c>e in g</c>, where g is an entity or a set of entities.</summary>
@@ -25,23 +27,13 @@ internal sealed class InNode(Expr source, Node member, Node group) : TruthNode(s
 
     private static Truth EvaluateInAny(ref Frame frame, EntityUid uid, ValueSet set, Expr source)
     {
-        var ancestors = frame.AncestorsOf(uid);
-        var truth = Truth.False;
-        foreach (ref readonly var item in set.Items)
+        // An element that is no entity is an error, even behind a match.
+        if (!set.AreEntities)
         {
-            // No early exit: an element that is no entity is an error even behind a match.
-            if (!item.TryGet(out EntityUid? group))
-            {
-                return frame.FailTruth(Failure.WrongType(source, item, "entity"));
-            }
-
-            if (truth != Truth.True && (uid.Equals(group) || ancestors.Contains(group)))
-            {
-                truth = Truth.True;
-            }
+            return frame.FailTruth(Failure.WrongType(source, set.First(v => v.Kind != ValueKind.Entity), "entity"));
         }
 
-        return truth;
+        return Of(set.Contains(uid) || frame.AncestorsOf(uid).Overlaps(set));
     }
 }
 
@@ -65,40 +57,58 @@ internal sealed class IsNode(IsExpr source, Node target, Node? group) : TruthNod
     }
 }
 
-internal sealed class AttributeNode(AttributeExpr source, Node target) : Node(source)
+internal sealed class AttributeNode(AttributeExpr source, Node target) : EntityAttributeNode(source)
 {
-    // Always the same text, but not the same string: see ValueRecord.TryGet.
-    private string _name = source.Name;
-
     public override Value Evaluate(ref Frame frame)
     {
         var value = target.Evaluate(ref frame);
         if (value.TryGet(out EntityUid? uid))
         {
-            return OfEntity(ref frame, uid);
+            frame.TryGetEntity(uid, out var entity);
+            return OfEntity(ref frame, uid, entity);
         }
 
         if (value.TryGet(out ValueRecord? record))
         {
-            return record.TryGet(ref _name, out var field)
+            return TryGet(record, out var field)
                 ? field
-                : frame.Fail(new Failure(EvaluationErrorKind.RecordAttributeDoesNotExist, Source.Span, value, _name));
+                : frame.Fail(new Failure(EvaluationErrorKind.RecordAttributeDoesNotExist, Source.Span, value, Name));
         }
 
         return FailType(ref frame, value, "entity or record");
     }
 
-    private Value OfEntity(ref Frame frame, EntityUid uid)
-    {
-        if (!frame.TryGetEntity(uid, out var entity))
-        {
-            return frame.Fail(new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid)));
-        }
+}
 
-        return entity.Attributes.TryGet(ref _name, out var attribute)
-            ? attribute
-            : frame.Fail(new Failure(EvaluationErrorKind.EntityAttributeDoesNotExist, Source.Span, Value.Of(uid), _name));
-    }
+/// <summary>What attributes of entities have in common.</summary>
+internal abstract class EntityAttributeNode(AttributeExpr source) : Node(source)
+{
+    // Always the same text, but not the same string: see ValueRecord.TryGet.
+    private string _name = source.Name;
+
+    protected string Name => _name;
+
+    protected bool TryGet(ValueRecord record, out Value value) => record.TryGet(ref _name, out value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    protected Value OfEntity(ref Frame frame, EntityUid uid, Entity? entity) =>
+        entity is not null && entity.Attributes.TryGet(ref _name, out var attribute) ? attribute : FailMissing(ref frame, uid, entity);
+
+    private Value FailMissing(ref Frame frame, EntityUid uid, Entity? entity) => frame.Fail(entity is null
+        ? new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid))
+        : new Failure(EvaluationErrorKind.EntityAttributeDoesNotExist, Source.Span, Value.Of(uid), _name));
+}
+
+/// <summary><c>principal.a</c>, as most conditions begin: nothing has to be looked up, nor its type checked.</summary>
+internal sealed class PrincipalAttributeNode(AttributeExpr source) : EntityAttributeNode(source)
+{
+    public override Value Evaluate(ref Frame frame) => OfEntity(ref frame, frame.Principal, frame.PrincipalEntity);
+}
+
+/// <summary><c>resource.a</c>.</summary>
+internal sealed class ResourceAttributeNode(AttributeExpr source) : EntityAttributeNode(source)
+{
+    public override Value Evaluate(ref Frame frame) => OfEntity(ref frame, frame.Resource, frame.ResourceEntity);
 }
 
 /// <summary><c>e has a</c> and <c>e has a.b.c</c>: false as soon as a step is missing, an error only where there is nothing to step from.</summary>

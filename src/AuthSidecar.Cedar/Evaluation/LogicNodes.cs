@@ -18,9 +18,9 @@ internal sealed class IfNode(IfExpr source, Node condition, Node then, Node othe
 }
 
 /// <summary><c>&amp;&amp;</c> and <c>||</c>: stops at the first operand that decides, or fails.</summary>
-internal sealed class LogicNode(LogicExpr source, Node[] operands) : TruthNode(source)
+internal sealed class LogicNode(Expr source, bool isAnd, Node[] operands) : TruthNode(source)
 {
-    private readonly Truth _neutral = source.IsAnd ? Truth.True : Truth.False;
+    private readonly Truth _neutral = isAnd ? Truth.True : Truth.False;
 
     public override Truth EvaluateTruth(ref Frame frame)
     {

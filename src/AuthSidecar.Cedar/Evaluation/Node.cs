@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 
 namespace AuthSidecar.Cedar;
 
@@ -11,46 +12,52 @@ internal enum Truth : byte
 }
 
 /// <summary>What an evaluation reads, and the failure it leaves behind.</summary>
+/// <remarks>Big, and made for every decision: it is filled in where it stands, because a constructor's result would be copied there.</remarks>
 internal ref struct Frame
 {
-    public readonly EntityUid Principal;
-    public readonly EntityUid Action;
-    public readonly EntityUid Resource;
-    public readonly ValueRecord Context;
-    private readonly EntitySource _entities;
+    private EntitySource _entities;
+
+    public EntityUid Principal { get; private set; }
+
+    public EntityUid Action { get; private set; }
+
+    public EntityUid Resource { get; private set; }
+
+    public ValueRecord Context { get; private set; }
 
     // Most of what policies ask is about these: they are looked up once.
-    public readonly Entity? PrincipalEntity;
-    public readonly Entity? ActionEntity;
-    public readonly Entity? ResourceEntity;
+    public Entity? PrincipalEntity { get; private set; }
 
-    public Frame(in Request request, EntitySource entities)
+    public Entity? ActionEntity { get; private set; }
+
+    public Entity? ResourceEntity { get; private set; }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Create(in Request request, EntitySource entities, out Frame frame)
     {
-        (Principal, Action, Resource, Context) = (request.Principal, request.Action, request.Resource, request.Context);
-        _entities = entities;
-        entities.TryGetEntity(Principal, out PrincipalEntity);
-        entities.TryGetEntity(Action, out ActionEntity);
-        entities.TryGetEntity(Resource, out ResourceEntity);
+        frame = default;
+        frame.SetRequest(request, entities);
+        frame.PrincipalEntity = entities.Find(request.Principal);
+        frame.ActionEntity = entities.Find(request.Action);
+        frame.ResourceEntity = entities.Find(request.Resource);
     }
 
     /// <summary>A frame over the same entities as another: what the two share is not looked up again.</summary>
-    public Frame(in Request request, scoped in Frame last)
+    public static void Create(in Request request, scoped in Frame last, out Frame frame)
+    {
+        var entities = last._entities;
+        frame = default;
+        frame.SetRequest(request, entities);
+        frame.PrincipalEntity = ReferenceEquals(request.Principal, last.Principal) ? last.PrincipalEntity : entities.Find(request.Principal);
+        frame.ActionEntity = ReferenceEquals(request.Action, last.Action) ? last.ActionEntity : entities.Find(request.Action);
+        frame.ResourceEntity = entities.Find(request.Resource);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void SetRequest(in Request request, EntitySource entities)
     {
         (Principal, Action, Resource, Context) = (request.Principal, request.Action, request.Resource, request.Context);
-        _entities = last._entities;
-        PrincipalEntity = last.PrincipalEntity;
-        ActionEntity = last.ActionEntity;
-        if (!ReferenceEquals(Principal, last.Principal))
-        {
-            _entities.TryGetEntity(Principal, out PrincipalEntity);
-        }
-
-        if (!ReferenceEquals(Action, last.Action))
-        {
-            _entities.TryGetEntity(Action, out ActionEntity);
-        }
-
-        _entities.TryGetEntity(Resource, out ResourceEntity);
+        _entities = entities;
     }
 
     /// <summary>Set exactly when a node has returned no value.</summary>

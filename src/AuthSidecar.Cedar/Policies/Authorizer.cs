@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace AuthSidecar.Cedar;
 
 /// <summary>Decides requests, as Cedar defines it.</summary>
@@ -12,11 +14,14 @@ public static class Authorizer
     {
         ArgumentNullException.ThrowIfNull(policies);
         ArgumentNullException.ThrowIfNull(entities);
-        var frame = new Frame(request, entities);
-        var principal = policies.Scopes.OfPrincipal(frame.Principal, frame.PrincipalEntity, entities);
-        var action = policies.Scopes.OfAction(frame.Action, frame.ActionEntity, entities);
-        var resource = policies.Scopes.OfResource(frame.Resource, frame.ResourceEntity, entities);
-        return Decide(policies, entities, request, ref frame, PolicyMask.Intersect(principal, action, resource));
+        var response = new Response(policies, entities, request);
+        Frame.Create(request, entities, out var frame);
+        var scopes = policies.Scopes;
+        var principal = scopes.MaskOf(ScopePlace.Principal, frame.Principal, frame.PrincipalEntity, entities);
+        var action = scopes.MaskOf(ScopePlace.Action, frame.Action, frame.ActionEntity, entities);
+        var resource = scopes.MaskOf(ScopePlace.Resource, frame.Resource, frame.ResourceEntity, entities);
+        Evaluate(policies, ref frame, principal, action, resource, ref response.Outcomes);
+        return response;
     }
 
     /// <summary>
@@ -42,47 +47,57 @@ public static class Authorizer
             return;
         }
 
-        var last = new Frame(requests[0], entities);
-        var principal = policies.Scopes.OfPrincipal(last.Principal, last.PrincipalEntity, entities);
-        var action = policies.Scopes.OfAction(last.Action, last.ActionEntity, entities);
+        var scopes = policies.Scopes;
+        Frame.Create(requests[0], entities, out var last);
+        var principal = scopes.MaskOf(ScopePlace.Principal, last.Principal, last.PrincipalEntity, entities);
+        var action = scopes.MaskOf(ScopePlace.Action, last.Action, last.ActionEntity, entities);
         for (var i = 0; i < requests.Length; i++)
         {
             ref readonly var request = ref requests[i];
-            var frame = new Frame(request, last);
+            Frame.Create(request, last, out var frame);
             if (!ReferenceEquals(frame.Principal, last.Principal))
             {
-                principal = policies.Scopes.OfPrincipal(frame.Principal, frame.PrincipalEntity, entities);
+                principal = scopes.MaskOf(ScopePlace.Principal, frame.Principal, frame.PrincipalEntity, entities);
             }
 
             if (!ReferenceEquals(frame.Action, last.Action))
             {
-                action = policies.Scopes.OfAction(frame.Action, frame.ActionEntity, entities);
+                action = scopes.MaskOf(ScopePlace.Action, frame.Action, frame.ActionEntity, entities);
             }
 
-            var resource = policies.Scopes.OfResource(frame.Resource, frame.ResourceEntity, entities);
-            responses[i] = Decide(policies, entities, request, ref frame, PolicyMask.Intersect(principal, action, resource));
+            var resource = scopes.MaskOf(ScopePlace.Resource, frame.Resource, frame.ResourceEntity, entities);
+            ref var response = ref responses[i];
+            response = new Response(policies, entities, request);
+            Evaluate(policies, ref frame, principal, action, resource, ref response.Outcomes);
             last = frame;
         }
     }
 
-    private static Response Decide(PolicySet policies, EntitySource entities, in Request request, scoped ref Frame frame, PolicyMask.Intersection candidates)
+    /// <summary>Evaluates the policies that all three masks have: those whose scope fits.</summary>
+    private static void Evaluate(
+        PolicySet policies, scoped ref Frame frame, PolicyMask principal, PolicyMask action, PolicyMask resource, ref PolicyOutcomes outcomes)
     {
-        var outcomes = default(PolicyOutcomes);
-        while (candidates.MoveNext())
+        for (var block = 0; block < principal.BlockCount; block++)
         {
-            var policy = policies.Policies[candidates.Current];
-            switch (policy.EvaluateConditions(ref frame))
+            for (var words = PolicyMask.CommonWords(block, principal, action, resource); words != 0; words &= words - 1)
             {
-                case Truth.True:
-                    outcomes.Add(candidates.Current, policy.Effect == Effect.Permit ? OutcomeKind.Permit : OutcomeKind.Forbid);
-                    break;
-                case Truth.Error:
-                    outcomes.Add(candidates.Current, OutcomeKind.Error);
-                    break;
+                var word = BitOperations.TrailingZeroCount(words);
+                for (var left = PolicyMask.CommonPolicies(block, word, principal, action, resource); left != 0; left &= left - 1)
+                {
+                    var number = (((block * 64) + word) * 64) + BitOperations.TrailingZeroCount(left);
+                    var policy = policies.Policies[number];
+                    switch (policy.EvaluateConditions(ref frame))
+                    {
+                        case Truth.True:
+                            outcomes.Add(number, policy.Effect == Effect.Permit ? OutcomeKind.Permit : OutcomeKind.Forbid);
+                            break;
+                        case Truth.Error:
+                            outcomes.Add(number, OutcomeKind.Error);
+                            break;
+                    }
+                }
             }
         }
-
-        return new Response(policies, entities, request, outcomes);
     }
 
     /// <summary>Tells of one policy how it came out for a request, part by part.</summary>

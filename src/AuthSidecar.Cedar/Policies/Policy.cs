@@ -6,17 +6,18 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Immutable, compiled, and safe to share between threads.</remarks>
 public sealed class Policy
 {
-    private readonly Template _body;
+    // The body's, at hand: a decision asks many policies.
+    private readonly Node? _condition;
 
     internal Policy(string id, Template body, CompiledScope scope, bool isLinked)
     {
-        (Id, _body, Scope) = (id, body, scope);
+        (Id, Body, Scope, _condition, Effect) = (id, body, scope, body.Condition, body.Syntax.Effect);
         TemplateId = isLinked ? body.Id : null;
     }
 
-    internal Template Body => _body;
+    internal Template Body { get; }
 
-    internal PolicySyntax Syntax => _body.Syntax;
+    internal PolicySyntax Syntax => Body.Syntax;
 
     /// <summary>The id, unique in its policy set.</summary>
     public string Id { get; }
@@ -25,16 +26,16 @@ public sealed class Policy
     public string? TemplateId { get; }
 
     /// <summary>What the policy does when it is satisfied.</summary>
-    public Effect Effect => _body.Syntax.Effect;
+    public Effect Effect { get; }
 
     /// <summary>The annotations in the order they were written; one without a text has null.</summary>
-    public IReadOnlyList<KeyValuePair<string, string?>> Annotations => _body.Syntax.Annotations;
+    public IReadOnlyList<KeyValuePair<string, string?>> Annotations => Syntax.Annotations;
 
     /// <summary>The text this was read from.</summary>
-    public SourceText Source => _body.Source;
+    public SourceText Source => Body.Source;
 
     /// <summary>Where in the text the policy stands, annotations included.</summary>
-    public SourceSpan Span => _body.Syntax.Span;
+    public SourceSpan Span => Syntax.Span;
 
     /// <summary>The line and column where the policy begins, both from 1.</summary>
     public (int Line, int Column) Position => Source.PositionOf(Span.Start);
@@ -62,7 +63,7 @@ public sealed class Policy
     /// <param name="index">Which one, from 0.</param>
     public string ConditionText(int index) => PolicyPrinter.Print(Conditions[index]);
 
-    internal IReadOnlyList<Condition> Conditions => _body.Syntax.Conditions;
+    internal IReadOnlyList<Condition> Conditions => Syntax.Conditions;
 
     /// <summary>The policy in Cedar syntax, on a line; of a link, its template.</summary>
     public override string ToString() => PolicyPrinter.Print(Syntax);
@@ -70,24 +71,16 @@ public sealed class Policy
     internal CompiledScope Scope { get; }
 
     /// <summary>Evaluates the conditions in order, for a request that the scope fits.</summary>
-    internal Truth EvaluateConditions(ref Frame frame) => _body.EvaluateConditions(ref frame);
+    internal Truth EvaluateConditions(ref Frame frame) => _condition is null ? Truth.True : _condition.EvaluateTruth(ref frame);
 }
 
 /// <summary>A policy with slots, to be linked; or the body of a static policy, which is a template without slots.</summary>
 /// <remarks>Immutable: all links share its compiled conditions.</remarks>
 public sealed class Template
 {
-    private readonly (Node Condition, Truth Satisfied)[] _conditions;
-
     internal Template(string id, PolicySyntax syntax, SourceText source)
     {
-        (Id, Syntax, Source) = (id, syntax, source);
-        _conditions = new (Node, Truth)[syntax.Conditions.Count];
-        for (var i = 0; i < _conditions.Length; i++)
-        {
-            var condition = syntax.Conditions[i];
-            _conditions[i] = (Compiler.Compile(condition.Body), condition.IsUnless ? Truth.False : Truth.True);
-        }
+        (Id, Syntax, Source, Condition) = (id, syntax, source, Compiler.Compile(syntax.Conditions));
     }
 
     /// <summary>The id, unique in its policy set.</summary>
@@ -106,17 +99,6 @@ public sealed class Template
 
     internal SourceText Source { get; }
 
-    internal Truth EvaluateConditions(ref Frame frame)
-    {
-        foreach (var (condition, satisfied) in _conditions)
-        {
-            var truth = condition.EvaluateTruth(ref frame);
-            if (truth != satisfied)
-            {
-                return truth == Truth.Error ? Truth.Error : Truth.False;
-            }
-        }
-
-        return Truth.True;
-    }
+    /// <summary>All conditions in one; null where there is none.</summary>
+    internal Node? Condition { get; }
 }

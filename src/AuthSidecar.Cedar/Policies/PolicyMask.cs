@@ -42,8 +42,17 @@ internal sealed class PolicyMask : IEquatable<PolicyMask>
         _hash = hash.ToHashCode();
     }
 
-    /// <summary>The numbers that all three masks have, in ascending order.</summary>
-    public static Intersection Intersect(PolicyMask a, PolicyMask b, PolicyMask c) => new(a, b, c);
+    /// <summary>How many blocks of 64 words there are: the same for all masks of a set.</summary>
+    public int BlockCount => _blocks.Length;
+
+    /// <summary>The words of a block that all three masks have policies in: a bit for each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong CommonWords(int block, PolicyMask a, PolicyMask b, PolicyMask c) => a._blocks[block] & b._blocks[block] & c._blocks[block];
+
+    /// <summary>The policies that all three masks have in one of their common words: a bit for each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong CommonPolicies(int block, int word, PolicyMask a, PolicyMask b, PolicyMask c) =>
+        a.WordAt(block, word) & b.WordAt(block, word) & c.WordAt(block, word);
 
     public bool Equals(PolicyMask? other) =>
         other is not null && _hash == other._hash && _blocks.AsSpan().SequenceEqual(other._blocks) && _words.AsSpan().SequenceEqual(other._words);
@@ -54,41 +63,5 @@ internal sealed class PolicyMask : IEquatable<PolicyMask>
 
     /// <summary>A word that is known not to be zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ulong WordAt(int block, int bit) => _words[_before[block] + BitOperations.PopCount(_blocks[block] & ((1ul << bit) - 1))];
-
-    public ref struct Intersection(PolicyMask a, PolicyMask b, PolicyMask c)
-    {
-        private int _block = -1;
-        private ulong _wordsLeft;
-        private int _word;
-        private ulong _policiesLeft;
-
-        public int Current { get; private set; }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public bool MoveNext()
-        {
-            while (_policiesLeft == 0)
-            {
-                while (_wordsLeft == 0)
-                {
-                    if (++_block >= a._blocks.Length)
-                    {
-                        return false;
-                    }
-
-                    _wordsLeft = a._blocks[_block] & b._blocks[_block] & c._blocks[_block];
-                }
-
-                var bit = BitOperations.TrailingZeroCount(_wordsLeft);
-                _wordsLeft &= _wordsLeft - 1;
-                _word = (_block * 64) + bit;
-                _policiesLeft = a.WordAt(_block, bit) & b.WordAt(_block, bit) & c.WordAt(_block, bit);
-            }
-
-            Current = (_word * 64) + BitOperations.TrailingZeroCount(_policiesLeft);
-            _policiesLeft &= _policiesLeft - 1;
-            return true;
-        }
-    }
+    private ulong WordAt(int block, int word) => _words[_before[block] + BitOperations.PopCount(_blocks[block] & ((1ul << word) - 1))];
 }

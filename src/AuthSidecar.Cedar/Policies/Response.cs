@@ -18,42 +18,44 @@ public enum Decision
 /// Holds the numbers of the policies, and makes lists of them when it is asked: most callers want to know no more than the decision. So a
 /// decision allocates nothing, unless more than a handful of policies are satisfied at once.
 /// </remarks>
-public readonly struct Response
+public struct Response
 {
     private readonly PolicySet? _policies;
     private readonly EntitySource? _entities;
     private readonly Request _request;
-    private readonly PolicyOutcomes _outcomes;
+
+    // Written while the decision is being made, and not afterwards.
+    internal PolicyOutcomes Outcomes;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal Response(PolicySet policies, EntitySource entities, in Request request, in PolicyOutcomes outcomes)
+    internal Response(PolicySet policies, EntitySource entities, in Request request)
     {
-        (_policies, _entities, _request, _outcomes) = (policies, entities, request, outcomes);
+        (_policies, _entities, _request) = (policies, entities, request);
     }
 
     /// <summary>The decision.</summary>
-    public Decision Decision => HasSatisfiedForbid || !HasSatisfiedPermit ? Decision.Deny : Decision.Allow;
+    public readonly Decision Decision => HasSatisfiedForbid || !HasSatisfiedPermit ? Decision.Deny : Decision.Allow;
 
     /// <summary>Whether a permit is satisfied, whatever the decision.</summary>
-    public bool HasSatisfiedPermit => _outcomes.CountOf(OutcomeKind.Permit) > 0;
+    public readonly bool HasSatisfiedPermit => Outcomes.CountOf(OutcomeKind.Permit) > 0;
 
     /// <summary>Whether a forbid is satisfied.</summary>
-    public bool HasSatisfiedForbid => _outcomes.CountOf(OutcomeKind.Forbid) > 0;
+    public readonly bool HasSatisfiedForbid => Outcomes.CountOf(OutcomeKind.Forbid) > 0;
 
     /// <summary>Whether a policy erred.</summary>
-    public bool HasErrors => _outcomes.CountOf(OutcomeKind.Error) > 0;
+    public readonly bool HasErrors => Outcomes.CountOf(OutcomeKind.Error) > 0;
 
     /// <summary>The determining policies: the satisfied forbids if there are any, else the satisfied permits.</summary>
-    public ImmutableArray<Policy> Reasons => HasSatisfiedForbid ? SatisfiedForbids : SatisfiedPermits;
+    public readonly ImmutableArray<Policy> Reasons => HasSatisfiedForbid ? SatisfiedForbids : SatisfiedPermits;
 
     /// <summary>The permits that are satisfied, whatever the decision.</summary>
-    public ImmutableArray<Policy> SatisfiedPermits => PoliciesOf(OutcomeKind.Permit);
+    public readonly ImmutableArray<Policy> SatisfiedPermits => PoliciesOf(OutcomeKind.Permit);
 
     /// <summary>The forbids that are satisfied.</summary>
-    public ImmutableArray<Policy> SatisfiedForbids => PoliciesOf(OutcomeKind.Forbid);
+    public readonly ImmutableArray<Policy> SatisfiedForbids => PoliciesOf(OutcomeKind.Forbid);
 
     /// <summary>The policies that erred and were skipped. They are evaluated once more, to tell why.</summary>
-    public ImmutableArray<PolicyError> Errors
+    public readonly ImmutableArray<PolicyError> Errors
     {
         get
         {
@@ -62,10 +64,10 @@ public readonly struct Response
                 return [];
             }
 
-            var errors = ImmutableArray.CreateBuilder<PolicyError>(_outcomes.CountOf(OutcomeKind.Error));
+            var errors = ImmutableArray.CreateBuilder<PolicyError>(Outcomes.CountOf(OutcomeKind.Error));
             foreach (var policy in PoliciesOf(OutcomeKind.Error))
             {
-                var frame = new Frame(_request, _entities!);
+                Frame.Create(_request, _entities!, out var frame);
                 policy.EvaluateConditions(ref frame);
                 errors.Add(new PolicyError(policy, frame.Failure));
             }
@@ -74,17 +76,17 @@ public readonly struct Response
         }
     }
 
-    private ImmutableArray<Policy> PoliciesOf(OutcomeKind kind)
+    private readonly ImmutableArray<Policy> PoliciesOf(OutcomeKind kind)
     {
-        if (_outcomes.CountOf(kind) == 0)
+        if (Outcomes.CountOf(kind) == 0)
         {
             return [];
         }
 
-        var policies = ImmutableArray.CreateBuilder<Policy>(_outcomes.CountOf(kind));
-        for (var i = 0; i < _outcomes.Count; i++)
+        var policies = ImmutableArray.CreateBuilder<Policy>(Outcomes.CountOf(kind));
+        for (var i = 0; i < Outcomes.Count; i++)
         {
-            var (number, found) = _outcomes[i];
+            var (number, found) = Outcomes[i];
             if (found == kind)
             {
                 policies.Add(_policies!.Policies[number]);

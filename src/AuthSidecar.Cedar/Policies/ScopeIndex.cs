@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace AuthSidecar.Cedar;
 
 /// <summary>
@@ -7,9 +9,7 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Exact, because a scope test cannot fail. Immutable but for what it remembers, and safe to share between threads.</remarks>
 internal sealed class ScopeIndex
 {
-    private readonly Position _principal;
-    private readonly Position _action;
-    private readonly Position _resource;
+    private readonly ByPlace<Position> _places;
 
     // Stands for this index in what entities remember.
     private readonly object _token = new();
@@ -17,33 +17,42 @@ internal sealed class ScopeIndex
     public ScopeIndex(IReadOnlyList<CompiledScope> scopes)
     {
         var masks = new MaskTable();
-        _principal = new Position(scopes, s => s.Principal, masks);
-        _action = new Position(scopes, s => s.Action, masks);
-        _resource = new Position(scopes, s => s.Resource, masks);
+        _places[(int)ScopePlace.Principal] = new Position(scopes, s => s.Principal, masks);
+        _places[(int)ScopePlace.Action] = new Position(scopes, s => s.Action, masks);
+        _places[(int)ScopePlace.Resource] = new Position(scopes, s => s.Resource, masks);
     }
 
-    /// <summary>The policies whose scope fits this principal.</summary>
-    public PolicyMask OfPrincipal(EntityUid uid, Entity? entity, EntitySource entities) => RememberedBy(entity, entities) is { } masks
-        ? masks.Principal ??= _principal.MaskOf(uid, entities.MemoOf(entity!).Ancestors)
-        : _principal.MaskOf(uid);
+    /// <summary>The policies whose scope fits, at one of its places, what has this uid.</summary>
+    /// <param name="place">The place.</param>
+    /// <param name="uid">The uid.</param>
+    /// <param name="entity">Its entity, if there is one.</param>
+    /// <param name="entities">Where that comes from.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public PolicyMask MaskOf(ScopePlace place, EntityUid uid, Entity? entity, EntitySource entities) =>
+        entity?.Memo is { } memo && ReferenceEquals(memo.Policies, _token) && entities.Holds(memo) && memo.Masks[(int)place] is { } mask
+            ? mask
+            : FindMaskOf(place, uid, entity, entities);
 
-    public PolicyMask OfAction(EntityUid uid, Entity? entity, EntitySource entities) => RememberedBy(entity, entities) is { } masks
-        ? masks.Action ??= _action.MaskOf(uid, entities.MemoOf(entity!).Ancestors)
-        : _action.MaskOf(uid);
-
-    public PolicyMask OfResource(EntityUid uid, Entity? entity, EntitySource entities) => RememberedBy(entity, entities) is { } masks
-        ? masks.Resource ??= _resource.MaskOf(uid, entities.MemoOf(entity!).Ancestors)
-        : _resource.MaskOf(uid);
-
-    /// <summary>Null for what nothing is remembered of, and which is a member of nothing: it has only its name and type to go by.</summary>
-    private ScopeMasks? RememberedBy(Entity? entity, EntitySource entities)
+    private PolicyMask FindMaskOf(ScopePlace place, EntityUid uid, Entity? entity, EntitySource entities)
     {
+        // What nothing is remembered of, and which is a member of nothing, has only its name and type to go by.
         if (entity is null || entities.MemoOf(entity) is var memo && ReferenceEquals(memo, EntityMemo.Nothing))
         {
-            return null;
+            return _places[(int)place].MaskOf(uid);
         }
 
-        return memo.Masks is { } masks && ReferenceEquals(masks.Policies, _token) ? masks : memo.Masks = new ScopeMasks(_token);
+        if (!ReferenceEquals(memo.Policies, _token))
+        {
+            var here = memo.Under(_token);
+            if (ReferenceEquals(entity.Memo, memo))
+            {
+                entity.Memo = here;
+            }
+
+            memo = here;
+        }
+
+        return memo.Masks[(int)place] ??= _places[(int)place].MaskOf(uid, memo.Ancestors);
     }
 
     /// <summary>What the scopes say at one of their three places.</summary>

@@ -15,45 +15,55 @@ namespace AuthSidecar.Cedar;
 /// </remarks>
 internal static class NameHash
 {
-    private const int Places = 64;
+    private const uint Places = 64;
     private const int CharsPerPlace = sizeof(ulong) / sizeof(char);
 
-    private static readonly ulong[] Keys = MemoryMarshal.Cast<byte, ulong>(RandomNumberGenerator.GetBytes(Places * sizeof(ulong))).ToArray();
+    private static readonly ulong[] Keys = MemoryMarshal.Cast<byte, ulong>(RandomNumberGenerator.GetBytes((int)Places * sizeof(ulong))).ToArray();
 
     public static int Of(ReadOnlySpan<char> type, ReadOnlySpan<char> id)
     {
-        var keys = Keys;
+        ref var keys = ref MemoryMarshal.GetArrayDataReference(Keys);
         // With the lengths, "ab" and "c" are not "a" and "bc"; and the last place of a text may hold what the one before held in part.
-        var hash = Step(0, ((ulong)(uint)type.Length << 32) | (uint)id.Length, keys[0]);
-        hash = Add(hash, type, keys, 1);
-        hash = Add(hash, id, keys, 1 + Math.Max(1, (type.Length + CharsPerPlace - 1) / CharsPerPlace));
+        var hash = Step(0, ((ulong)(uint)type.Length << 32) | (uint)id.Length, keys);
+        var place = 1u;
+        hash = Add(hash, type, ref keys, ref place);
+        hash = Add(hash, id, ref keys, ref place);
         hash = (hash ^ (hash >> 32)) * 0x9e3779b97f4a7c15;
         // Never zero, which marks a gap in the tables.
         return (int)(hash >> 32) is var folded && folded != 0 ? folded : 1;
     }
 
-    private static ulong Add(ulong hash, ReadOnlySpan<char> text, ulong[] keys, int place)
+    // Inlined twice: most texts have one place or two, and a call would cost as much as either.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Add(ulong hash, ReadOnlySpan<char> text, ref ulong keys, ref uint place)
     {
-        if (text.Length < CharsPerPlace)
+        ref var start = ref Unsafe.As<char, byte>(ref MemoryMarshal.GetReference(text));
+        var left = text.Length;
+        if (left < CharsPerPlace)
         {
-            ulong few = 0;
-            foreach (var c in text)
-            {
-                few = (few << 16) | c;
-            }
-
-            return Step(hash, few, keys[place % Places]);
+            return Step(hash, ReadFew(ref start, left), Key(ref keys, place++));
         }
 
-        for (var at = 0; at < text.Length - CharsPerPlace; at += CharsPerPlace)
+        for (; left > CharsPerPlace; left -= CharsPerPlace)
         {
-            hash = Step(hash, Read(text[at..]), keys[place++ % Places]);
+            hash = Step(hash, Unsafe.ReadUnaligned<ulong>(ref start), Key(ref keys, place++));
+            start = ref Unsafe.Add(ref start, sizeof(ulong));
         }
 
-        return Step(hash, Read(text[^CharsPerPlace..]), keys[place % Places]);
+        ref var last = ref Unsafe.Add(ref start, (left - CharsPerPlace) * sizeof(char));
+        return Step(hash, Unsafe.ReadUnaligned<ulong>(ref last), Key(ref keys, place++));
     }
 
-    private static ulong Read(ReadOnlySpan<char> text) => Unsafe.ReadUnaligned<ulong>(ref Unsafe.As<char, byte>(ref MemoryMarshal.GetReference(text)));
+    /// <summary>None to three characters: the first two and the last two, which are the same or share one.</summary>
+    private static ulong ReadFew(ref byte start, int length) => length switch
+    {
+        0 => 0,
+        1 => Unsafe.ReadUnaligned<ushort>(ref start),
+        _ => Unsafe.ReadUnaligned<uint>(ref start) | ((ulong)Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref start, (length - 2) * sizeof(char))) << 32),
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Key(ref ulong keys, uint place) => Unsafe.Add(ref keys, place % Places);
 
     // 32 x 32 bits: on every processor one instruction, and the next need not wait for it.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -15,7 +15,24 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
     // Made when it is asked for. Zero: not yet; to make it twice does no harm.
     private int _hash;
 
-    private ValueSet(Value[] distinctItems, HashSet<Value>? table) => (_items, _table) = (distinctItems, table);
+    private readonly UidFilter _uids;
+
+    private ValueSet(Value[] distinctItems, HashSet<Value>? table)
+    {
+        (_items, _table) = (distinctItems, table);
+        AreEntities = true;
+        foreach (var item in distinctItems)
+        {
+            if (item.TryGet(out EntityUid? uid))
+            {
+                _uids.Add(uid);
+            }
+            else
+            {
+                AreEntities = false;
+            }
+        }
+    }
 
     /// <summary>The empty set.</summary>
     public static readonly ValueSet Empty = new([], null);
@@ -61,6 +78,15 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
 
     /// <summary>The distinct elements.</summary>
     public ReadOnlySpan<Value> Items => _items;
+
+    /// <summary>Whether no element is anything but an entity.</summary>
+    internal bool AreEntities { get; }
+
+    /// <summary>The elements that are entities, roughly.</summary>
+    internal UidFilter Uids => _uids;
+
+    /// <summary>Whether the entity is an element.</summary>
+    internal bool Contains(EntityUid uid) => _uids.MayContain(uid) && Contains(Value.Of(uid));
 
     /// <summary>Whether the value is an element.</summary>
     public bool Contains(Value value) => _table?.Contains(value) ?? _items.AsSpan().Contains(value);

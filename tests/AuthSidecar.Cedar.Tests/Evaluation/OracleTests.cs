@@ -42,7 +42,7 @@ public sealed class OracleTests
                 var expr = Parser.ParseExpression(SourceText.Of(text), faults);
                 Assert.True(faults.Count == 0, $"{text}: {faults.FirstOrDefault()}");
                 var walks = new TreeWalker(request, Entities).TryEvaluate(expr!, out var walked, out var walkedFailure);
-                var frame = new Frame(request, Entities);
+                Frame.Create(request, Entities, out var frame);
                 var compiled = Compiler.Compile(expr!).Evaluate(ref frame);
                 Assert.Equal(walks, !compiled.IsNone);
                 Assert.Equal(walked, compiled);

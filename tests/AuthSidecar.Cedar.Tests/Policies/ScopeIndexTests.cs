@@ -89,7 +89,7 @@ public sealed class ScopeIndexTests
 
     private static void Check(PolicySet policies, EntityStore entities, Request request, Response response)
     {
-        var frame = new Frame(request, entities);
+        Frame.Create(request, entities, out var frame);
         var expected = new List<string>();
         foreach (var policy in policies.Policies)
         {
