@@ -8,28 +8,31 @@ namespace AuthSidecar.Cedar;
 /// </summary>
 internal abstract record CheckedType
 {
+    // A message is no place for more.
+    private const int PrintedDepth = 4;
+
     /// <summary>The type without values: of the elements of the empty set.</summary>
     public sealed record Never : CheckedType
     {
-        public override string ToString() => "never";
+        protected override string Print(int depth) => "never";
     }
 
     /// <param name="Known">The only value there can be; null: both can.</param>
     public sealed record Bool(bool? Known) : CheckedType
     {
-        public override string ToString() => Known switch { true => "true", false => "false", _ => "bool" };
+        protected override string Print(int depth) => Known switch { true => "true", false => "false", _ => "bool" };
     }
 
     /// <summary>Long, String, and the extension types.</summary>
     public sealed record Primitive(ValueKind Kind) : CheckedType
     {
-        public override string ToString() => Kind.Name();
+        protected override string Print(int depth) => Kind.Name();
     }
 
     /// <param name="Element">The type of the elements; null: any.</param>
     public sealed record Set(CheckedType? Element) : CheckedType
     {
-        public override string ToString() => Element is null ? "set" : $"set of {Element}";
+        protected override string Print(int depth) => Element is null ? "set" : $"set of {PrintWithin(depth, Element)}";
     }
 
     /// <summary>A record.</summary>
@@ -41,7 +44,8 @@ internal abstract record CheckedType
 
         public override int GetHashCode() => Attributes.Count;
 
-        public override string ToString() => $"{{{string.Join(", ", Attributes.Select(a => $"{StringLiteral.Quote(a.Key)}{(a.Value.IsRequired ? "" : "?")}: {a.Value.Type}"))}{(IsOpen ? ", …" : "")}}}";
+        protected override string Print(int depth) =>
+            $"{{{string.Join(", ", Attributes.Select(a => $"{StringLiteral.Quote(a.Key)}{(a.Value.IsRequired ? "" : "?")}: {PrintWithin(depth, a.Value.Type)}"))}{(IsOpen ? ", …" : "")}}}";
     }
 
     /// <summary>An entity of one of these types; none: of any.</summary>
@@ -53,7 +57,7 @@ internal abstract record CheckedType
 
         public override int GetHashCode() => Types.Count;
 
-        public override string ToString() => IsAny ? "entity" : string.Join(" or ", Types.Select(t => $"`{t}`"));
+        protected override string Print(int depth) => IsAny ? "entity" : string.Join(" or ", Types.Select(t => $"`{t}`"));
     }
 
     public static readonly CheckedType AnyBool = new Bool(Known: null);
@@ -64,6 +68,13 @@ internal abstract record CheckedType
     public static readonly CheckedType AnySet = new Set(null);
     public static readonly CheckedType AnyEntity = new Entity(ImmutableSortedSet.Create<string>(StringComparer.Ordinal));
     public static readonly CheckedType AnyRecord = new Record(ImmutableSortedDictionary.Create<string, CheckedAttribute>(StringComparer.Ordinal), IsOpen: true);
+
+    /// <summary>The type as messages name it; what lies deep within it is left out.</summary>
+    public sealed override string ToString() => Print(PrintedDepth);
+
+    protected abstract string Print(int depth);
+
+    private static string PrintWithin(int depth, CheckedType part) => depth == 0 ? "…" : part.Print(depth - 1);
 
     public static CheckedType OfEntity(string type) => new Entity(ImmutableSortedSet.Create(StringComparer.Ordinal, type));
 

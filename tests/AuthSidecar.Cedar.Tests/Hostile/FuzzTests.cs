@@ -164,7 +164,7 @@ public sealed class FuzzTests
         var before = GC.GetAllocatedBytesForCurrentThread();
         use(text);
         var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        if (allocated > 20_000_000 + (200_000L * text.Utf8.Length))
+        if (allocated > 10_000_000 + (20_000L * text.Utf8.Length))
         {
             Assert.Fail($"{allocated} bytes for {text.Utf8.Length} of text: {Encoding.UTF8.GetString(text.Utf8)}");
         }
