@@ -22,7 +22,7 @@ report() {
   echo "Made by \`tests/Benchmarks/cedar.sh --save\` on $(date -u +%F)."
   echo
   echo "$(sed -nE 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores; $(sed -nE 's/^PRETTY_NAME="(.*)"/\1/p' /etc/os-release), Linux $(uname -r); .NET $(dotnet --version)."
-  echo "One thread. JIT: compiled at run time, with profiles. AOT: Native AOT for any x86-64 processor, optimized for speed. Allocated: bytes a call."
+  echo "One thread. Mean: of all measurements; Min: the best of them, which is what others on the same machine disturb least. JIT: compiled at run time, with profiles. AOT: Native AOT for any x86-64 processor, optimized for speed. Allocated: bytes a call."
   echo
   echo "## One decision"
   echo

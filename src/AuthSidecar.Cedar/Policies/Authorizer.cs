@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace AuthSidecar.Cedar;
 
@@ -15,12 +16,7 @@ public static class Authorizer
         ArgumentNullException.ThrowIfNull(policies);
         ArgumentNullException.ThrowIfNull(entities);
         var response = new Response(policies, entities, request);
-        Frame.Create(request, entities, out var frame);
-        var scopes = policies.Scopes;
-        var principal = scopes.MaskOf(ScopePlace.Principal, frame.Principal, frame.PrincipalEntity, entities);
-        var action = scopes.MaskOf(ScopePlace.Action, frame.Action, frame.ActionEntity, entities);
-        var resource = scopes.MaskOf(ScopePlace.Resource, frame.Resource, frame.ResourceEntity, entities);
-        Evaluate(policies, ref frame, principal, action, resource, ref response.Outcomes);
+        Evaluate(policies, entities, request, ref response.Outcomes);
         return response;
     }
 
@@ -71,6 +67,17 @@ public static class Authorizer
             Evaluate(policies, ref frame, principal, action, resource, ref response.Outcomes);
             last = frame;
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static void Evaluate(PolicySet policies, EntitySource entities, in Request request, ref PolicyOutcomes outcomes)
+    {
+        Frame.Create(request, entities, out var frame);
+        var scopes = policies.Scopes;
+        var principal = scopes.MaskOf(ScopePlace.Principal, frame.Principal, frame.PrincipalEntity, entities);
+        var action = scopes.MaskOf(ScopePlace.Action, frame.Action, frame.ActionEntity, entities);
+        var resource = scopes.MaskOf(ScopePlace.Resource, frame.Resource, frame.ResourceEntity, entities);
+        Evaluate(policies, ref frame, principal, action, resource, ref outcomes);
     }
 
     /// <summary>Evaluates the policies that all three masks have: those whose scope fits.</summary>

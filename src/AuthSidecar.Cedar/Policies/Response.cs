@@ -16,7 +16,7 @@ public enum Decision
 /// <summary>A decision, the policies that determined it, and those that erred. The default denies.</summary>
 /// <remarks>
 /// Holds the numbers of the policies, and makes lists of them when it is asked: most callers want to know no more than the decision. So a
-/// decision allocates nothing, unless more than a handful of policies are satisfied at once.
+/// decision allocates nothing. Where more than a dozen policies are satisfied at once, it counts the others, and asking for a list decides again.
 /// </remarks>
 public struct Response
 {
@@ -83,10 +83,17 @@ public struct Response
             return [];
         }
 
-        var policies = ImmutableArray.CreateBuilder<Policy>(Outcomes.CountOf(kind));
-        for (var i = 0; i < Outcomes.Count; i++)
+        var outcomes = Outcomes;
+        if (!outcomes.HasAll)
         {
-            var (number, found) = Outcomes[i];
+            outcomes = PolicyOutcomes.OfAnyNumber();
+            Authorizer.Evaluate(_policies!, _entities!, _request, ref outcomes);
+        }
+
+        var policies = ImmutableArray.CreateBuilder<Policy>(outcomes.CountOf(kind));
+        for (var i = 0; i < outcomes.Count; i++)
+        {
+            var (number, found) = outcomes[i];
             if (found == kind)
             {
                 policies.Add(_policies!.Policies[number]);
@@ -105,17 +112,23 @@ internal enum OutcomeKind
     Error,
 }
 
-/// <summary>The policies that are satisfied or erred, by their numbers: a few in place, more in an array.</summary>
+/// <summary>The policies that are satisfied or erred, by their numbers: how many, and which, as far as there is room for them.</summary>
 internal struct PolicyOutcomes
 {
     private const int InPlace = 12;
 
     // Number and kind in one.
     private Few _few;
-    private int[]? _more;
+    private List<int>? _more;
     private Counts _counts;
 
+    /// <summary>Empty, with room for any number.</summary>
+    public static PolicyOutcomes OfAnyNumber() => new() { _more = [] };
+
     public int Count { get; private set; }
+
+    /// <summary>Whether there was room for all.</summary>
+    public readonly bool HasAll => Count <= InPlace || _more is not null;
 
     public readonly int CountOf(OutcomeKind kind) => _counts[(int)kind];
 
@@ -137,12 +150,7 @@ internal struct PolicyOutcomes
         }
         else
         {
-            if (_more is null || Count - InPlace == _more.Length)
-            {
-                Array.Resize(ref _more, Math.Max(12, (Count - InPlace) * 2));
-            }
-
-            _more[Count - InPlace] = outcome;
+            _more?.Add(outcome);
         }
 
         Count++;

@@ -66,6 +66,28 @@ public sealed class AuthorizerTests
     }
 
     [Fact]
+    public void IsAuthorized_MorePoliciesSatisfiedThanThereIsRoomFor_AllocatesNothingAndNamesThemAll()
+    {
+        Assert.True(PolicySet.TryParse(
+            SourceText.Of(string.Concat(Enumerable.Repeat("permit(principal, action, resource); forbid(principal, action, resource); permit(principal, action, resource) when { principal.missing };\n", 100))),
+            out var policies,
+            out _));
+        var request = Request();
+        var response = Authorizer.IsAuthorized(policies, Entities, request);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1_000; i++)
+        {
+            response = Authorizer.IsAuthorized(policies, Entities, request);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(Decision.Deny, response.Decision);
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => $"policy{i * 3}"), response.SatisfiedPermits.Select(p => p.Id));
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => $"policy{(i * 3) + 1}"), response.Reasons.Select(p => p.Id));
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => $"policy{(i * 3) + 2}"), response.Errors.Select(e => e.Policy.Id));
+    }
+
+    [Fact]
     public void IsAuthorized_PermitAndForbid_ForbidDeterminesAndThePermitIsKnown()
     {
         var response = Decide("permit(principal, action, resource); forbid(principal, action, resource) when { principal.level == 3 };");

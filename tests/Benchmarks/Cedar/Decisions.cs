@@ -5,6 +5,7 @@ namespace Benchmarks.Cedar;
 
 /// <summary>One decision, with everything it tells: decision, determining policies, errors.</summary>
 [MemoryDiagnoser]
+[ProcessCount(3)]
 public class Decisions
 {
     private Model _model = null!;

@@ -4,6 +4,7 @@ using BenchmarkDotNet.Attributes;
 namespace Benchmarks.Cedar;
 
 /// <summary>Membership of a thousand users in the group at the top, 1 or 20 levels up, and in one that they are not in.</summary>
+[ProcessCount(3)]
 public class Membership
 {
     private const int Users = 1000;

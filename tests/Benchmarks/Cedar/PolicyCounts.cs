@@ -6,6 +6,7 @@ namespace Benchmarks.Cedar;
 
 /// <summary>A decision among ever more policies, of which as many apply as before: three permits and a forbid.</summary>
 [MemoryDiagnoser]
+[ProcessCount(3)]
 public class PolicyCounts
 {
     private PolicySet _policies = PolicySet.Empty;
