@@ -3,14 +3,15 @@ using System.Runtime.CompilerServices;
 
 namespace EndToEnd.Tests;
 
-/// <summary>The sidecar's binary, run as its users run it.</summary>
+/// <summary>The binaries, run as their users run them.</summary>
 internal static class Binary
 {
     /// <summary>The root of the repository.</summary>
     public static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", ".."));
 
-    /// <summary>The binary, of the same configuration as these tests.</summary>
-    public static string Sidecar { get; } = Path.Combine(Root, "artifacts", "bin", "AuthSidecar", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "authsidecar");
+    public static string Sidecar { get; } = Of("AuthSidecar", "authsidecar");
+
+    public static string ControlPlane { get; } = Of("AuthSidecar.ControlPlane", "authsidecar-control");
 
     public static async Task<Finished> RunAsync(params string[] arguments)
     {
@@ -32,6 +33,10 @@ internal static class Binary
         process.StandardInput.Close();
         return process;
     }
+
+    /// <summary>A binary of the same configuration as these tests.</summary>
+    private static string Of(string project, string name) =>
+        Path.Combine(Root, "artifacts", "bin", project, Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), name);
 
     private static async Task<Finished> FinishAsync(Process process)
     {

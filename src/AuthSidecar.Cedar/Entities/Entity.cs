@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace AuthSidecar.Cedar;
 
 /// <summary>An entity: its uid, its attributes and tags, and its parents. What these are members of in turn is the source's to say.</summary>
@@ -57,6 +59,19 @@ public sealed class Entity
 
         return entity;
     }
+
+    /// <summary>Reads one entity in Cedar's JSON format: <c>{"uid", "attrs", "parents", "tags"?}</c>.</summary>
+    /// <returns>False with a fault, at its place.</returns>
+    public static bool TryParse(SourceText json, [NotNullWhen(true)] out Entity? entity, out IReadOnlyList<Fault> faults)
+    {
+        var found = new List<Fault>();
+        faults = found;
+        entity = EntityJson.ReadOne(json, found);
+        return entity is not null;
+    }
+
+    /// <summary>The entity in Cedar's JSON format, with every escape that it takes to read it back without a schema.</summary>
+    public string ToJson() => EntityJsonWriter.Write(this);
 
     /// <summary>The same entity, of which nothing is remembered: what one store finds out about it is not to be believed in another.</summary>
     internal Entity Forget() => new(Uid, Attributes, Tags, _parents);

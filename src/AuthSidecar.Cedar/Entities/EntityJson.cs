@@ -15,6 +15,9 @@ internal static class EntityJson
     public static List<GivenEntity> Read(SourceText source, Schema? schema, List<Fault> faults) =>
         JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadEntities(ref json, schema)) ?? [];
 
+    public static Entity? ReadOne(SourceText source, List<Fault> faults) =>
+        JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadEntity(ref json, schema: null).Entity);
+
     /// <summary>Reads one record of values, such as a request's context.</summary>
     /// <param name="source">The record.</param>
     /// <param name="type">The type it is to be of; null: any will do.</param>

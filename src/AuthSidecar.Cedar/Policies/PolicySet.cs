@@ -71,6 +71,34 @@ public sealed class PolicySetBuilder
         }
     }
 
+    /// <summary>Adds the policies and templates of a file: each is named by its <c>@id</c>, or by the file and its place in it from 0, as <c>FILE#0</c>.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="name">The file's name, without its extension.</param>
+    public void AddFile(SourceText text, string name) => Add(text, (index, annotations) =>
+    {
+        foreach (var (key, id) in annotations)
+        {
+            if (key == "id" && !string.IsNullOrEmpty(id))
+            {
+                return id;
+            }
+        }
+
+        return string.Create(CultureInfo.InvariantCulture, $"{name}#{index}");
+    });
+
+    /// <summary>
+    /// Links templates, added before: <c>[{"template", "id", "principal"?, "resource"?}]</c>, where <c>principal</c> and <c>resource</c> are uids in
+    /// Cedar syntax.
+    /// </summary>
+    public void AddLinks(SourceText json)
+    {
+        foreach (var link in JsonCursor.Read(json, TemplateLink.MaxDepth, _faults, TemplateLink.ReadAll) ?? [])
+        {
+            Link(link.Template, link.Id, link.Principal, link.Resource, json.Name);
+        }
+    }
+
     /// <summary>Adds the policies, templates and links of a text in Cedar's JSON format of policy sets, which names them itself.</summary>
     public void AddJson(SourceText json) => PolicySetJson.Read(json, this, _faults);
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AuthSidecar.Hosting;
+using AuthSidecar.Sync.Streams;
 
 namespace AuthSidecar.Cli;
 
@@ -8,14 +9,24 @@ internal static class ServeCommand
 {
     public static Command Create()
     {
-        var bundle = new Option<string>("--bundle") { Description = "The bundle folder.", Required = true };
+        var bundle = new Option<string?>("--bundle") { Description = "The bundle folder to decide from." };
+        var controlPlane = new Option<string[]>("--control-plane") { Description = "The control plane to follow, as `https://HOST:PORT`; each node of it." };
+        var application = new Option<string>("--application") { Description = "The application that is served, as the control plane knows it.", DefaultValueFactory = _ => "" };
+        var tenant = new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
+        var certificate = new Option<string>("--certificate") { Description = "The certificate to show the control plane, in PEM.", DefaultValueFactory = _ => "" };
+        var certificateKey = new Option<string>("--certificate-key") { Description = "Its key, in PEM.", DefaultValueFactory = _ => "" };
+        var ca = new Option<string>("--ca") { Description = "The CA of the control plane's certificate, in PEM.", DefaultValueFactory = _ => "" };
+        var pinnedKeys = new Option<string>("--pinned-keys") { Description = "The keys that bundles are signed with, as a JWKS.", DefaultValueFactory = _ => "" };
         var state = new Option<string>("--state") { Description = "The folder for what must survive a restart.", Required = true };
         var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
         var listen = new Option<string>("--listen") { Description = "The loopback address and port to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultListen };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
         var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
         log.AcceptOnlyFromAmong("json", "text");
-        var command = new Command("serve", "Answers the four calls from a bundle, and follows its changes.") { bundle, state, socket, listen, development, log };
+        var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
+        {
+            bundle, controlPlane, application, tenant, certificate, certificateKey, ca, pinnedKeys, state, socket, listen, development, log,
+        };
         command.SetAction(async (parsed, cancellation) =>
         {
             var listenText = parsed.GetValue(listen)!;
@@ -25,11 +36,31 @@ internal static class ServeCommand
                 return Fail([$"`{listenText}` is not an address and port such as `{ServeOptions.DefaultListen}`"]);
             }
 
+            var addresses = new List<Uri>();
+            foreach (var text in parsed.GetValue(controlPlane) ?? [])
+            {
+                if (!Uri.TryCreate(text, UriKind.Absolute, out var address))
+                {
+                    return Fail([$"`{text}` is not an address such as `https://control:7443`"]);
+                }
+
+                addresses.Add(address);
+            }
+
             var socketPath = parsed.GetValue(socket)!;
             return await ServeAsync(
                 new ServeOptions
                 {
-                    Bundle = parsed.GetValue(bundle)!,
+                    Bundle = parsed.GetValue(bundle),
+                    ControlPlane = addresses.Count == 0 ? null : new ControlPlaneOptions
+                    {
+                        Addresses = addresses,
+                        Scope = new SidecarScope(parsed.GetValue(application)!, parsed.GetValue(tenant)!),
+                        Certificate = parsed.GetValue(certificate)!,
+                        CertificateKey = parsed.GetValue(certificateKey)!,
+                        Ca = parsed.GetValue(ca)!,
+                        PinnedKeys = parsed.GetValue(pinnedKeys)!,
+                    },
                     State = parsed.GetValue(state)!,
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,

@@ -1,5 +1,6 @@
 using System.Net;
 using AuthSidecar.Risk;
+using AuthSidecar.Sync.Streams;
 
 namespace AuthSidecar.Hosting;
 
@@ -9,8 +10,11 @@ internal sealed record ServeOptions
     public const string DefaultListen = "127.0.0.1:7080";
     public const int DefaultTokenCacheSize = 10_000;
 
-    /// <summary>The bundle folder.</summary>
-    public required string Bundle { get; init; }
+    /// <summary>The bundle folder; null: there is a control plane.</summary>
+    public string? Bundle { get; init; }
+
+    /// <summary>The control plane to follow; null: there is a bundle folder.</summary>
+    public ControlPlaneOptions? ControlPlane { get; init; }
 
     /// <summary>The Unix socket to listen on; null: none.</summary>
     public string? Socket { get; init; }
@@ -43,9 +47,19 @@ internal sealed record ServeOptions
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {
-        if (!Directory.Exists(Bundle))
+        if (Bundle is null == ControlPlane is null)
+        {
+            yield return "a sidecar decides from a bundle folder or from a control plane: give either `--bundle` or `--control-plane`";
+        }
+
+        if (Bundle is not null && !Directory.Exists(Bundle))
         {
             yield return $"the bundle folder `{Bundle}` does not exist";
+        }
+
+        foreach (var fault in ControlPlane?.Validate() ?? [])
+        {
+            yield return fault;
         }
 
         if (Socket is null && Listen is null)

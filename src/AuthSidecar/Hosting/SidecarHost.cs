@@ -5,6 +5,7 @@ using AuthSidecar.Services;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync;
 using AuthSidecar.Sync.Bundles;
+using AuthSidecar.Sync.Streams;
 using AuthSidecar.Tokens;
 using Grpc.AspNetCore.Server.Model;
 using Grpc.Health.V1;
@@ -39,7 +40,7 @@ internal static class SidecarHost
             .AddDecisions()
             .AddCalls(options)
             .AddReadiness()
-            .AddBundle(options);
+            .AddSource(options);
 
         var app = builder.Build();
         // What cannot be made, such as a store that another process has, is to be found out now and not by the first call.
@@ -106,10 +107,21 @@ internal static class SidecarHost
         .AddSingleton<HealthServiceImpl>()
         .AddHostedService<Readiness>();
 
-    private static IServiceCollection AddBundle(this IServiceCollection services, ServeOptions options) => services
+    private static IServiceCollection AddSource(this IServiceCollection services, ServeOptions options) =>
+        options.ControlPlane is { } controlPlane ? services.AddControlPlane(controlPlane) : services.AddBundle(options.Bundle!);
+
+    private static IServiceCollection AddControlPlane(this IServiceCollection services, ControlPlaneOptions options) => services
+        .AddSingleton(s => new BundleApplier(PinnedKeys.Read(options.PinnedKeys), options.Scope, s.GetRequiredService<SnapshotCache>(), s.GetRequiredService<TimeProvider>()))
+        .AddHostedService(s => new StreamSource(
+            options,
+            s.GetRequiredService<BundleApplier>(),
+            s.GetRequiredService<TimeProvider>(),
+            s.GetRequiredService<ILogger<StreamSource>>()));
+
+    private static IServiceCollection AddBundle(this IServiceCollection services, string folder) => services
         .AddSingleton(s => new BundleBuilder(s.GetRequiredService<StateFolder>().MfaWrappingKey()))
         .AddHostedService(s => new FolderSource(
-            options.Bundle,
+            folder,
             s.GetRequiredService<BundleBuilder>(),
             s.GetRequiredService<SnapshotCache>(),
             s.GetRequiredService<TimeProvider>(),

@@ -18,18 +18,17 @@ internal sealed class SnapshotCache(TimeProvider time)
     public TimeSpan Age(DateTimeOffset now) =>
         TimeSpan.FromMilliseconds(Math.Max(0, now.ToUnixTimeMilliseconds() - Volatile.Read(ref _confirmedAtMs)));
 
-    /// <exception cref="InvalidOperationException">The revision is not newer.</exception>
+    /// <exception cref="InvalidOperationException">The revision is older; or it is the same, and so is everything else.</exception>
     public void Publish(Snapshot snapshot)
     {
         TaskCompletionSource waiting;
         lock (_publishing)
         {
-            if (_current is { } current && snapshot.Revision <= current.Revision)
+            if (_current is { } current && (snapshot.Revision < current.Revision || snapshot == current))
             {
                 throw new InvalidOperationException($"revision {snapshot.Revision} is not newer than {current.Revision}");
             }
 
-            Confirm();
             Volatile.Write(ref _current, snapshot);
             waiting = Interlocked.Exchange(ref _published, NewSignal());
         }

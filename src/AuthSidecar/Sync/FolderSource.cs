@@ -78,6 +78,7 @@ internal sealed partial class FolderSource(string folder, BundleBuilder builder,
 
         _handled = fingerprint;
         _handledIsCurrent = true;
+        cache.Confirm();
         cache.Publish(snapshot);
         foreach (var warning in snapshot.Policies.Value.Warnings)
         {

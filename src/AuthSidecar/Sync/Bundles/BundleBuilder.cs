@@ -42,7 +42,7 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
         var snapshot = new Snapshot
         {
             Revision = revision,
-            Policies = Take(policyPaths, () => PolicyFiles.Build(manifest, files, schema, faults)),
+            Policies = Take(policyPaths, () => PolicyFiles.Build(manifest.Packs, manifest.StrictForbid, files, schema, faults)),
             Entities = Take([EntitiesFile, SchemaFile], () => BuildEntities(files, schema, faults)),
             Issuers = Take(issuerPaths, () => BuildIssuers(manifest, files, faults)),
             Revocations = Take([RevocationsFile.FileName], () => files.TryRead(RevocationsFile.FileName, out var bytes) ? RevocationsFile.Build(bytes, faults) : Revocations.None),

@@ -11,7 +11,7 @@ internal sealed class BundleFiles
 
     private readonly SortedDictionary<string, byte[]> _files;
 
-    private BundleFiles(SortedDictionary<string, byte[]> files) => _files = files;
+    public BundleFiles(SortedDictionary<string, byte[]> files) => _files = files;
 
     public IEnumerable<string> Paths => _files.Keys;
 

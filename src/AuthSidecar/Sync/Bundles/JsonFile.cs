@@ -56,7 +56,6 @@ internal static class JsonFile
 }
 
 [JsonSerializable(typeof(BundleManifest))]
-[JsonSerializable(typeof(LinkEntry[]))]
 [JsonSerializable(typeof(RevocationsFile))]
 [JsonSerializable(typeof(FactorsFile))]
 [JsonSerializable(typeof(RiskFile))]

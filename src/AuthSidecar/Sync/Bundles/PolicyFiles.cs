@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Reflection;
 using AuthSidecar.Cedar;
 using AuthSidecar.Policies;
@@ -15,10 +14,10 @@ internal static class PolicyFiles
     public static bool IsPolicyFile(string path) =>
         path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal);
 
-    public static PolicyRules? Build(BundleManifest manifest, BundleFiles files, Schema? schema, List<Fault> faults)
+    public static PolicyRules? Build(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
     {
         var builder = new PolicySetBuilder();
-        foreach (var pack in manifest.Packs)
+        foreach (var pack in packs)
         {
             AddPack(builder, pack, faults);
         }
@@ -26,12 +25,12 @@ internal static class PolicyFiles
         foreach (var path in files.Paths.Where(IsPolicyFile))
         {
             files.TryRead(path, out var text);
-            builder.Add(new SourceText(path, text!), (index, annotations) => IdOf(path[(Folder.Length + 1)..^Extension.Length], index, annotations));
+            builder.AddFile(new SourceText(path, text!), path[(Folder.Length + 1)..^Extension.Length]);
         }
 
         if (files.TryRead(Links, out var links))
         {
-            AddLinks(builder, links, faults);
+            builder.AddLinks(new SourceText(Links, links));
         }
 
         if (!builder.TryBuild(out var policies, out var policyFaults))
@@ -44,25 +43,11 @@ internal static class PolicyFiles
         faults.AddRange(Distinct(validation.Errors));
 
         var annotations = policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal);
-        return new PolicyRules(policies, annotations, schema, manifest.StrictForbid) { Warnings = [.. Distinct(validation.Warnings)] };
+        return new PolicyRules(policies, annotations, schema, isStrict) { Warnings = [.. Distinct(validation.Warnings)] };
     }
 
     /// <summary>The same mistake is one for every action it is made for; it is mended once.</summary>
     private static IEnumerable<Fault> Distinct(IEnumerable<ValidationFinding> findings) => findings.Select(f => f.Fault).Distinct();
-
-    /// <summary><c>@id("…")</c>; else the name of the file and the policy's place in it, from 0.</summary>
-    private static string IdOf(string file, int index, IReadOnlyList<KeyValuePair<string, string?>> annotations)
-    {
-        foreach (var (key, text) in annotations)
-        {
-            if (key == "id" && !string.IsNullOrEmpty(text))
-            {
-                return text;
-            }
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"{file}#{index}");
-    }
 
     private static void AddPack(PolicySetBuilder builder, string pack, List<Fault> faults)
     {
@@ -75,41 +60,6 @@ internal static class PolicyFiles
 
         using var bytes = new MemoryStream();
         stream.CopyTo(bytes);
-        builder.Add(new SourceText($"{pack} pack", bytes.ToArray()), (index, annotations) => IdOf(pack, index, annotations));
+        builder.AddFile(new SourceText($"{pack} pack", bytes.ToArray()), pack);
     }
-
-    private static void AddLinks(PolicySetBuilder builder, byte[] links, List<Fault> faults)
-    {
-        foreach (var link in JsonFile.Read<LinkEntry[]>(Links, links, faults) ?? [])
-        {
-            if (TryParse(link.Principal, out var principal) & TryParse(link.Resource, out var resource))
-            {
-                builder.Link(link.Template, link.Id, principal, resource, Links);
-            }
-
-            bool TryParse(string? text, out EntityUid? uid)
-            {
-                uid = null;
-                if (text is null || EntityUid.TryParse(text, out uid, out var fault))
-                {
-                    return true;
-                }
-
-                faults.Add(new Fault(Links, 0, 0, $"link `{link.Id}`: `{text}`: {fault.Message}"));
-                return false;
-            }
-        }
-    }
-}
-
-/// <summary>A template linked to entities, which are written in Cedar syntax.</summary>
-internal sealed record LinkEntry
-{
-    public required string Template { get; set; }
-
-    public required string Id { get; set; }
-
-    public string? Principal { get; set; }
-
-    public string? Resource { get; set; }
 }

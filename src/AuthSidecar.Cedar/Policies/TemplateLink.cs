@@ -1,0 +1,51 @@
+namespace AuthSidecar.Cedar;
+
+/// <summary>A link as a document lists it.</summary>
+internal sealed record TemplateLink(string Template, string Id, EntityUid? Principal, EntityUid? Resource)
+{
+    /// <summary>An array of objects of strings.</summary>
+    public const int MaxDepth = 4;
+
+    public static List<TemplateLink> ReadAll(ref JsonCursor json)
+    {
+        var links = new List<TemplateLink>();
+        json.EnterArray("an array of links");
+        while (json.HasElement())
+        {
+            links.Add(Read(ref json));
+        }
+
+        return links;
+    }
+
+    private static TemplateLink Read(ref JsonCursor json)
+    {
+        var offset = json.Offset;
+        string? template = null, id = null;
+        EntityUid? principal = null, resource = null;
+        json.EnterObject("a link: an object with `template`, `id`, and what the slots stand for");
+        while (json.ReadName() is { } name)
+        {
+            switch (name)
+            {
+                case "template": json.Once(template, name); template = json.ReadString(); break;
+                case "id": json.Once(id, name); id = json.ReadString(); break;
+                case "principal": json.Once(principal, name); principal = ReadUid(ref json); break;
+                case "resource": json.Once(resource, name); resource = ReadUid(ref json); break;
+                default: throw json.Fail($"a link has no member `{name}`", "it has `template`, `id`, `principal` and `resource`");
+            }
+        }
+
+        return template is not null && id is not null
+            ? new TemplateLink(template, id, principal, resource)
+            : throw json.FailAt(offset, $"this link has no `{(template is null ? "template" : "id")}`");
+    }
+
+    private static EntityUid? ReadUid(ref JsonCursor json)
+    {
+        var offset = json.Offset;
+        return json.ReadStringOrNull() is not { } text ? null
+            : EntityUid.TryParse(text, out var uid, out var fault) ? uid
+            : throw json.FailAt(offset, $"`{text}`: {fault.Message}");
+    }
+}

@@ -1,0 +1,62 @@
+using System.Globalization;
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Store;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Status = Google.Rpc.Status;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The one place where a failure of an administrator's call becomes a status.</summary>
+internal static class Failures
+{
+    private const string Domain = "authsidecar.dev";
+
+    public static RpcException Of(Refusal refusal) => refusal switch
+    {
+        Refusal.Stale stale => Failure(
+            Code.Aborted,
+            "STALE_REVISION",
+            $"somebody else was faster: the revision is {stale.Current}",
+            metadata: ("revision", stale.Current.ToString(CultureInfo.InvariantCulture))),
+        Refusal.Invalid invalid => Invalid(invalid.Faults),
+        Refusal.NotFound missing => NotFound(missing.What),
+        _ => Internal(),
+    };
+
+    public static RpcException Invalid(IReadOnlyList<Fault> faults)
+    {
+        var badRequest = new BadRequest();
+        badRequest.FieldViolations.AddRange(faults.Select(f => new BadRequest.Types.FieldViolation { Field = f.Source, Description = f.ToString() }));
+        return Failure(Code.InvalidArgument, "INVALID_CONTENT", $"{faults[0]}{(faults.Count > 1 ? $" (and {faults.Count - 1} more)" : "")}", badRequest);
+    }
+
+    public static RpcException InvalidField(string field, string description) => Failure(
+        Code.InvalidArgument,
+        "INVALID_FIELD",
+        $"{field}: {description}",
+        new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
+
+    public static RpcException NotFound(string what) => Failure(Code.NotFound, "NOT_FOUND", $"there is no {what}");
+
+    public static RpcException Internal() => Failure(Code.Internal, "INTERNAL", "a fault of the control plane; see its log");
+
+    private static RpcException Failure(Code code, string reason, string message, IMessage? detail = null, (string Key, string Value)? metadata = null)
+    {
+        var info = new ErrorInfo { Domain = Domain, Reason = reason };
+        if (metadata is var (key, value))
+        {
+            info.Metadata.Add(key, value);
+        }
+
+        var status = new Status { Code = (int)code, Message = message, Details = { Any.Pack(info) } };
+        if (detail is not null)
+        {
+            status.Details.Add(Any.Pack(detail));
+        }
+
+        return status.ToRpcException();
+    }
+}

@@ -1,0 +1,96 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Store;
+
+namespace AuthSidecar.ControlPlane.Directory;
+
+/// <summary>Changes entities: all of a change or nothing, and never into what a sidecar would refuse.</summary>
+internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, SchemaSource schemas)
+{
+    /// <summary>Adds, replaces and removes entities.</summary>
+    /// <param name="actor">Who writes.</param>
+    /// <param name="change">What is to be.</param>
+    /// <param name="expectedRevision">That of the newest change to any entity; null: whatever it is.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public Task<WriteResult> WriteAsync(string actor, DirectoryChange change, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            await state.CatchUpAsync(transaction.Context, cancellation);
+            return IsStale(state.Revision, expectedRevision) ? new Refusal.Stale(state.Revision) : await ApplyAsync(transaction, change, cancellation);
+        },
+        cancellation);
+
+    /// <summary>Makes an entity a direct member of some others, and no longer of others.</summary>
+    public Task<WriteResult> ChangeMembershipsAsync(
+        string actor, EntityUid member, IReadOnlyList<EntityUid> added, IReadOnlyList<EntityUid> removed, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            await state.CatchUpAsync(transaction.Context, cancellation);
+            if (!state.Entities.TryGetEntity(member, out var entity) || !state.TryGetPlace(member, out var placement, out var revision))
+            {
+                return new Refusal.NotFound($"entity {member}");
+            }
+
+            if (IsStale(revision, expectedRevision))
+            {
+                return new Refusal.Stale(revision);
+            }
+
+            var changed = new Entity(member, entity.Attributes, entity.Tags, [.. entity.Parents.ToArray().Except(removed).Union(added)]);
+            return await ApplyAsync(transaction, new DirectoryChange([(changed, placement)], []), cancellation);
+        },
+        cancellation);
+
+    private static bool IsStale(long current, long? expected) => expected is { } seen && seen != current;
+
+    private async Task<Refusal?> ApplyAsync(StoreTransaction transaction, DirectoryChange change, CancellationToken cancellation)
+    {
+        var removed = change.Removed.Where(u => state.TryGetPlace(u, out _, out _)).ToList();
+        if (!state.Entities.TryUpdate(change.Written.Select(w => w.Entity), removed, schema: null, out _, out var faults)
+            || (faults = await CheckSchemasAsync(transaction.Context, change, cancellation)).Count > 0)
+        {
+            return new Refusal.Invalid(faults);
+        }
+
+        var rows = new List<EntityRow>();
+        foreach (var uid in removed)
+        {
+            state.TryGetPlace(uid, out var placement, out _);
+            rows.Add(EntityRows.Tombstone(uid, placement, transaction.Revision));
+            transaction.Audit("entities.remove", uid.ToString(), JsonOf(uid), after: null);
+        }
+
+        foreach (var (entity, placement) in change.Written)
+        {
+            if (state.TryGetPlace(entity.Uid, out var before, out _) && before != placement)
+            {
+                rows.Add(EntityRows.Tombstone(entity.Uid, before, transaction.Revision));
+            }
+
+            var row = EntityRows.Of(entity, placement, transaction.Revision);
+            rows.Add(row);
+            transaction.Audit("entities.write", entity.Uid.ToString(), JsonOf(entity.Uid), row.Json);
+        }
+
+        await EntityRows.SaveAsync(transaction.Context, rows, cancellation);
+        return null;
+    }
+
+    private string? JsonOf(EntityUid uid) => state.Entities.TryGetEntity(uid, out var entity) ? entity.ToJson() : null;
+
+    private async Task<IReadOnlyList<Fault>> CheckSchemasAsync(StoreContext context, DirectoryChange change, CancellationToken cancellation)
+    {
+        var faults = new List<Fault>();
+        foreach (var (application, schema) in await schemas.InForceAsync(context, cancellation))
+        {
+            faults.AddRange(SchemaSource.Check(change.Written.Where(w => w.Placement.IsFor(application)).Select(w => w.Entity), schema));
+        }
+
+        return faults;
+    }
+}
+
+/// <summary>What is to become of entities: those to be added or replaced, and those to be removed. None is named twice.</summary>
+internal sealed record DirectoryChange(IReadOnlyList<(Entity Entity, Placement Placement)> Written, IReadOnlyList<EntityUid> Removed);

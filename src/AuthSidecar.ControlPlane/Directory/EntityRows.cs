@@ -1,0 +1,47 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Store;
+
+namespace AuthSidecar.ControlPlane.Directory;
+
+/// <summary>Entities as rows, and back.</summary>
+internal static class EntityRows
+{
+    public const string Document = "entities.json";
+
+    public static EntityUid UidOf(EntityRow row) => new(row.Type, row.Id);
+
+    public static EntityRow Of(Entity entity, Placement placement, long revision) => Of(entity.Uid, placement, revision, entity.ToJson());
+
+    /// <summary>What is left of an entity that has gone, from everywhere or from this placement.</summary>
+    public static EntityRow Tombstone(EntityUid uid, Placement placement, long revision) => Of(uid, placement, revision, json: "");
+
+    /// <summary>An array of entities, as Cedar reads it.</summary>
+    public static SourceText ToJson(IEnumerable<EntityRow> live) => SourceText.Of($"[{string.Join(",\n", live.Select(r => r.Json))}]", Document);
+
+    /// <summary>The uids that have tombstones alone among these rows: an entity may have gone from one placement and come to another.</summary>
+    public static List<EntityUid> Gone(IReadOnlyCollection<EntityRow> rows)
+    {
+        var live = rows.Where(r => !r.IsRemoved).Select(UidOf).ToHashSet();
+        return [.. rows.Where(r => r.IsRemoved).Select(UidOf).Where(u => !live.Contains(u)).Distinct()];
+    }
+
+    public static Task SaveAsync(StoreContext context, IReadOnlyList<EntityRow> rows, CancellationToken cancellation) => BulkWriter.UpsertAsync(
+        context,
+        "entities",
+        ["Type", "Id", "Application", "Tenant"],
+        ["Revision", "IsRemoved", "Json"],
+        rows,
+        r => [r.Type, r.Id, r.Application, r.Tenant, r.Revision, r.IsRemoved, r.Json],
+        cancellation);
+
+    private static EntityRow Of(EntityUid uid, Placement placement, long revision, string json) => new()
+    {
+        Type = uid.Type,
+        Id = uid.Id,
+        Application = placement.Application,
+        Tenant = placement.Tenant,
+        Revision = revision,
+        IsRemoved = json.Length == 0,
+        Json = json,
+    };
+}

@@ -1,0 +1,92 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+
+namespace AuthSidecar.ControlPlane.Hosting;
+
+/// <summary>What may come in by a listener: an endpoint is answered on its own alone.</summary>
+internal enum Listener
+{
+    /// <summary>Nothing.</summary>
+    None = 0,
+
+    /// <summary>The Unix socket: whoever may open it administers.</summary>
+    Administration,
+
+    /// <summary>TLS 1.3 with certificates on both sides.</summary>
+    Sidecars,
+}
+
+/// <summary>The listeners, and the walls between them.</summary>
+internal static class Listeners
+{
+    private const UnixFileMode OwnerAndGroup = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
+    public static void AddListeners(this IWebHostBuilder host, ServeOptions options)
+    {
+        host.UseSockets(sockets => sockets.CreateBoundListenSocket = CreateBoundListenSocket);
+        host.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.ListenUnixSocket(Path.GetFullPath(options.AdminSocket), listen => Mark(listen, Listener.Administration));
+            if (options.Listen is not null)
+            {
+                kestrel.Listen(options.Listen, listen =>
+                {
+                    Mark(listen, Listener.Sidecars);
+                    listen.UseHttps(new MutualTls(options.Certificate!, options.CertificateKey!, options.ClientCa!).ToOptions());
+                });
+            }
+        });
+    }
+
+    /// <summary>Answers the endpoint on this listener alone; on others it does not exist.</summary>
+    public static TBuilder OnlyOn<TBuilder>(this TBuilder endpoint, Listener listener)
+        where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(new OnlyOnMetadata(listener));
+
+    /// <summary>Keeps every endpoint to its listener; one without any is on none.</summary>
+    public static void UseListeners(this WebApplication app) => app.Use((context, next) =>
+    {
+        var wanted = context.GetEndpoint()?.Metadata.GetMetadata<OnlyOnMetadata>()?.Listener ?? Listener.None;
+        var actual = context.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(typeof(Listener), out var marked) is true ? (Listener)marked! : Listener.None;
+        if (wanted == Listener.None || wanted != actual)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+
+        return next(context);
+    });
+
+    private static void Mark(ListenOptions listen, Listener listener)
+    {
+        listen.Protocols = HttpProtocols.Http2;
+        listen.Use(next => connection =>
+        {
+            connection.Items[typeof(Listener)] = listener;
+            return next(connection);
+        });
+    }
+
+    /// <summary>Binds a Unix socket and sets its permissions before anyone can connect: Kestrel begins to listen only afterwards.</summary>
+    private static Socket CreateBoundListenSocket(EndPoint endPoint)
+    {
+        if (endPoint is not UnixDomainSocketEndPoint unix)
+        {
+            return SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+        }
+
+        // The store lets one control plane in at a time to a SQLite file; a socket that is here was left behind.
+        var path = unix.ToString();
+        System.IO.Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.Delete(path);
+        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+        File.SetUnixFileMode(path, OwnerAndGroup);
+        return socket;
+    }
+
+    private sealed record OnlyOnMetadata(Listener Listener);
+}

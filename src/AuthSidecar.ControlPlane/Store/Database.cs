@@ -1,0 +1,76 @@
+using System.Data;
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
+using Npgsql;
+
+namespace AuthSidecar.ControlPlane.Store;
+
+/// <summary>Where the store is.</summary>
+internal abstract class Database
+{
+    /// <summary>Reads <c>sqlite:PATH</c>, or an Npgsql connection string after <c>postgres:</c>.</summary>
+    /// <exception cref="FormatException">It is neither.</exception>
+    public static Database Parse(string text) => text.Split(':', 2) switch
+    {
+        ["sqlite", { Length: > 0 } path] => new SqliteDatabase(path),
+        ["postgres", { Length: > 0 } connection] => new PostgresDatabase(connection),
+        _ => throw new FormatException("a database is written `sqlite:PATH` or `postgres:CONNECTION`, such as `postgres:Host=db;Username=authsidecar`"),
+    };
+
+    public abstract StoreContext Open();
+
+    /// <summary>Makes the tables, or brings them up to what this version wants.</summary>
+    public virtual async Task MigrateAsync(CancellationToken cancellation)
+    {
+        await using var context = Open();
+        await context.Database.MigrateAsync(cancellation);
+    }
+
+    /// <summary>Begins a transaction that sees one moment of the database.</summary>
+    public abstract Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation);
+
+    /// <summary>Whether a failure is the database's momentary business, so that the same may work a moment later.</summary>
+    public abstract bool IsTransient(Exception exception);
+}
+
+internal sealed class SqliteDatabase(string path) : Database
+{
+    private readonly DbContextOptions<SqliteStoreContext> _options = new DbContextOptionsBuilder<SqliteStoreContext>()
+        .UseSqlite(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString())
+        .Options;
+
+    public override StoreContext Open() => new SqliteStoreContext(_options);
+
+    public override async Task MigrateAsync(CancellationToken cancellation)
+    {
+        await base.MigrateAsync(cancellation);
+        // Kept in the file: readers go on while somebody writes, and what was committed survives the machine.
+        await using var context = Open();
+        await context.Database.ExecuteSqlRawAsync("PRAGMA journal_mode = WAL", cancellation);
+    }
+
+    // Deferred: a reader must not wait for a writer, nor keep one waiting.
+    public override async Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation)
+    {
+        await context.Database.OpenConnectionAsync(cancellation);
+        var transaction = ((SqliteConnection)context.Database.GetDbConnection()).BeginTransaction(deferred: true);
+        return (await context.Database.UseTransactionAsync(transaction, cancellation))!;
+    }
+
+    public override bool IsTransient(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 };
+}
+
+internal sealed class PostgresDatabase(string connection) : Database
+{
+    private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(connection).Options;
+
+    public string Connection => connection;
+
+    public override StoreContext Open() => new PostgresStoreContext(_options);
+
+    public override Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation) =>
+        context.Database.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellation);
+
+    public override bool IsTransient(Exception exception) => exception is NpgsqlException { IsTransient: true };
+}

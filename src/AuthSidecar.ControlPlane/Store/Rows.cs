@@ -1,0 +1,83 @@
+using AuthSidecar.ControlPlane.V1;
+
+namespace AuthSidecar.ControlPlane.Store;
+
+/// <summary>The only row of its table: the newest revision. Whoever writes takes the next one first, and so is alone until the end.</summary>
+internal sealed class HeadRow
+{
+    public const int OnlyId = 1;
+
+    public int Id { get; set; } = OnlyId;
+
+    public long Revision { get; set; }
+}
+
+/// <summary>The documents of a type of resource, as they were published for an application. Never changed: the newest counts.</summary>
+internal sealed class PublicationRow
+{
+    public required string Application { get; set; }
+
+    public required ResourceType Type { get; set; }
+
+    public required long Revision { get; set; }
+
+    public required long AtMs { get; set; }
+
+    public required string Author { get; set; }
+
+    public required string Message { get; set; }
+
+    /// <summary>The revision whose documents these are, where an old one was published again.</summary>
+    public long? RestoredFrom { get; set; }
+
+    /// <summary>A serialised <see cref="DocumentSet"/>.</summary>
+    public required byte[] Documents { get; set; }
+}
+
+/// <summary>
+/// An entity, for an application and a tenant. One that was removed, or went to others, stays as a tombstone, for those who have yet to hear of it.
+/// </summary>
+internal sealed class EntityRow
+{
+    public required string Type { get; set; }
+
+    public required string Id { get; set; }
+
+    /// <summary>The application whose sidecars have it; empty: those of all.</summary>
+    public required string Application { get; set; }
+
+    /// <summary>The tenant whose sidecars have it; empty: those of all.</summary>
+    public required string Tenant { get; set; }
+
+    public required long Revision { get; set; }
+
+    public required bool IsRemoved { get; set; }
+
+    /// <summary>In Cedar's JSON format of entities; empty in a tombstone.</summary>
+    public required string Json { get; set; }
+}
+
+/// <summary>What a write did, for those who ask who did what and when. Append-only.</summary>
+internal sealed class AuditRow
+{
+    public required long Revision { get; set; }
+
+    /// <summary>The place within the revision, from 0.</summary>
+    public required int Number { get; set; }
+
+    public required long AtMs { get; set; }
+
+    public required string Actor { get; set; }
+
+    /// <summary>What was done, such as <c>policies.publish</c>.</summary>
+    public required string Action { get; set; }
+
+    /// <summary>To what.</summary>
+    public required string Target { get; set; }
+
+    /// <summary>As it was; null: it was not there.</summary>
+    public string? Before { get; set; }
+
+    /// <summary>As it is; null: it is not there any more.</summary>
+    public string? After { get; set; }
+}

@@ -1,0 +1,48 @@
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Store;
+
+/// <summary>The tables. The same on both databases; each has migrations of its own.</summary>
+internal abstract class StoreContext(DbContextOptions options) : DbContext(options)
+{
+    public DbSet<HeadRow> Head => Set<HeadRow>();
+
+    public DbSet<PublicationRow> Publications => Set<PublicationRow>();
+
+    public DbSet<EntityRow> Entities => Set<EntityRow>();
+
+    public DbSet<AuditRow> Audit => Set<AuditRow>();
+
+    protected override void OnModelCreating(ModelBuilder model)
+    {
+        model.Entity<HeadRow>(head =>
+        {
+            head.ToTable("head");
+            head.Property(h => h.Id).ValueGeneratedNever();
+            head.HasData(new HeadRow());
+        });
+        model.Entity<PublicationRow>(publication =>
+        {
+            publication.ToTable("publications");
+            publication.HasKey(p => new { p.Application, p.Type, p.Revision });
+        });
+        model.Entity<EntityRow>(entity =>
+        {
+            entity.ToTable("entities");
+            entity.HasKey(e => new { e.Type, e.Id, e.Application, e.Tenant });
+            entity.HasIndex(e => e.Revision);
+        });
+        model.Entity<AuditRow>(audit =>
+        {
+            audit.ToTable("audit");
+            audit.HasKey(a => new { a.Revision, a.Number });
+            audit.HasIndex(a => a.AtMs);
+        });
+    }
+}
+
+/// <summary>On SQLite: one node, one file.</summary>
+internal sealed class SqliteStoreContext(DbContextOptions<SqliteStoreContext> options) : StoreContext(options);
+
+/// <summary>On PostgreSQL: any number of nodes.</summary>
+internal sealed class PostgresStoreContext(DbContextOptions<PostgresStoreContext> options) : StoreContext(options);

@@ -1,0 +1,51 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
+
+namespace AuthSidecar.ControlPlane.Sync;
+
+/// <summary>Signs what sidecars are to believe.</summary>
+internal sealed class BundleSigner : IDisposable
+{
+    private const string BundlePurpose = "authsidecar-bundle-v1";
+    private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
+
+    private readonly ECDsa _key;
+
+    /// <exception cref="InvalidDataException">It is not a P-256 key.</exception>
+    public BundleSigner(ECDsa key)
+    {
+        _key = key.KeySize == 256 ? key : throw new InvalidDataException("bundles are signed by a P-256 key");
+        var point = key.ExportParameters(includePrivateParameters: false).Q;
+        var (x, y) = (Base64Url.EncodeToString(point.X), Base64Url.EncodeToString(point.Y));
+        KeyId = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes($$"""{"crv":"P-256","kty":"EC","x":"{{x}}","y":"{{y}}"}""")));
+        KeySet = $$"""{"keys":[{"kty":"EC","crv":"P-256","x":"{{x}}","y":"{{y}}","kid":"{{KeyId}}","use":"sig","alg":"ES256"}]}""";
+    }
+
+    /// <summary>The thumbprint of the key (RFC 7638).</summary>
+    public string KeyId { get; }
+
+    /// <summary>The public key as a JWKS, for sidecars to pin.</summary>
+    public string KeySet { get; }
+
+    public Signed Sign(Bundle bundle) => Sign(BundlePurpose, bundle);
+
+    public Signed Sign(Heartbeat heartbeat) => Sign(HeartbeatPurpose, heartbeat);
+
+    public void Dispose() => _key.Dispose();
+
+    // The purpose goes in front, so that a heartbeat never passes for a bundle.
+    private Signed Sign(string purpose, IMessage message)
+    {
+        var content = message.ToByteArray();
+        byte[] signed = [.. Encoding.ASCII.GetBytes(purpose), 0, .. content];
+        return new Signed
+        {
+            Content = ByteString.CopyFrom(content),
+            KeyId = KeyId,
+            Signature = ByteString.CopyFrom(_key.SignData(signed, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)),
+        };
+    }
+}

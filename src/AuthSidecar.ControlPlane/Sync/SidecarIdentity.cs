@@ -1,0 +1,62 @@
+using System.Formats.Asn1;
+using System.Security.Cryptography.X509Certificates;
+
+namespace AuthSidecar.ControlPlane.Sync;
+
+/// <summary>Who a sidecar is, by the one URI in its certificate: <c>spiffe://DOMAIN/application/APP[/tenant/TENANT]/sidecar/NAME</c>.</summary>
+internal sealed record SidecarIdentity(SyncScope Scope, string Name)
+{
+    private const string SubjectAlternativeName = "2.5.29.17";
+    private static readonly Asn1Tag UriTag = new(TagClass.ContextSpecific, 6);
+
+    /// <summary>Reads it; null when the certificate is no sidecar's.</summary>
+    public static SidecarIdentity? Of(X509Certificate2 certificate)
+    {
+        try
+        {
+            return UrisOf(certificate) is [var uri] ? Parse(uri) : null;
+        }
+        catch (AsnContentException)
+        {
+            return null;
+        }
+    }
+
+    internal static SidecarIdentity? Parse(string uri)
+    {
+        const string Scheme = "spiffe://";
+        if (!uri.StartsWith(Scheme, StringComparison.Ordinal) || uri.AsSpan().ContainsAny('%', '?', '#'))
+        {
+            return null;
+        }
+
+        return uri[Scheme.Length..].Split('/') switch
+        {
+            [{ Length: > 0 }, "application", { Length: > 0 } application, "sidecar", { Length: > 0 } name] => new(new SyncScope(application, ""), name),
+            [{ Length: > 0 }, "application", { Length: > 0 } application, "tenant", { Length: > 0 } tenant, "sidecar", { Length: > 0 } name] => new(new SyncScope(application, tenant), name),
+            _ => null,
+        };
+    }
+
+    private static List<string> UrisOf(X509Certificate2 certificate)
+    {
+        var uris = new List<string>();
+        foreach (var extension in certificate.Extensions.Where(e => e.Oid?.Value == SubjectAlternativeName))
+        {
+            var names = new AsnReader(extension.RawData, AsnEncodingRules.DER).ReadSequence();
+            while (names.HasData)
+            {
+                if (names.PeekTag().HasSameClassAndValue(UriTag))
+                {
+                    uris.Add(names.ReadCharacterString(UniversalTagNumber.IA5String, UriTag));
+                }
+                else
+                {
+                    names.ReadEncodedValue();
+                }
+            }
+        }
+
+        return uris;
+    }
+}

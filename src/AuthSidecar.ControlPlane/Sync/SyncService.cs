@@ -1,0 +1,155 @@
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Sync;
+
+/// <summary>The streams of the sidecars.</summary>
+/// <remarks>
+/// A stream has nothing queued: it looks what the sidecar lacks when the sidecar has answered what it was sent before. One that is slow gets, when it
+/// comes to it, one update to the newest, however much has happened.
+/// </remarks>
+internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, TimeProvider time, IHostApplicationLifetime lifetime) : V1.SyncService.SyncServiceBase
+{
+    public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
+
+    /// <summary>A sidecar that does not take in for so long what is sent to it is not worth waiting for: it comes back.</summary>
+    private static readonly TimeSpan SendWithin = TimeSpan.FromSeconds(30);
+
+    public override async Task Sync(IAsyncStreamReader<SyncRequest> requestStream, IServerStreamWriter<SyncResponse> responseStream, ServerCallContext context)
+    {
+        var identity = Authenticate(context);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
+        var sidecar = await SubscribeAsync(identity, requestStream, ending.Token);
+        fleet.Add(sidecar);
+        try
+        {
+            var listening = ListenAsync(sidecar, requestStream, ending.Token);
+            var sending = SendAsync(sidecar, responseStream, ending.Token);
+            var first = await Task.WhenAny(listening, sending);
+            await ending.CancelAsync();
+            await first;
+        }
+        catch (Exception) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            throw new RpcException(new Status(StatusCode.Unavailable, "this node is stopping"));
+        }
+        finally
+        {
+            fleet.Remove(sidecar);
+        }
+    }
+
+    private static SidecarIdentity Authenticate(ServerCallContext context) => context.GetHttpContext().Connection.ClientCertificate is { } certificate
+        ? SidecarIdentity.Of(certificate) ?? throw new RpcException(new Status(StatusCode.Unauthenticated, "the certificate is no sidecar's"))
+        : throw new RpcException(new Status(StatusCode.Unauthenticated, "a sidecar shows a certificate"));
+
+    private async Task<ConnectedSidecar> SubscribeAsync(SidecarIdentity identity, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
+    {
+        if (!await requests.MoveNext(ending) || requests.Current.Subscribe is not { } subscribe)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, "a stream begins with `subscribe`"));
+        }
+
+        var held = default(HeldRevisions);
+        foreach (var each in subscribe.Held)
+        {
+            CheckType(each.Type);
+            held = held.With(each.Type, (long)each.Revision);
+        }
+
+        return new ConnectedSidecar(identity, subscribe.Version, held, time.GetUtcNow());
+    }
+
+    private async Task ListenAsync(ConnectedSidecar sidecar, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
+    {
+        while (await requests.MoveNext(ending))
+        {
+            var (message, now) = (requests.Current, time.GetUtcNow());
+            switch (message.MessageCase)
+            {
+                case SyncRequest.MessageOneofCase.Ack:
+                    CheckType(message.Ack.Type);
+                    sidecar.NoteAck(message.Ack, now);
+                    break;
+                case SyncRequest.MessageOneofCase.Nack:
+                    CheckType(message.Nack.Type);
+                    sidecar.NoteNack(message.Nack, now);
+                    break;
+                case SyncRequest.MessageOneofCase.Status:
+                    sidecar.NoteStatus(message.Status, now);
+                    break;
+                default:
+                    throw new RpcException(new Status(StatusCode.InvalidArgument, "a stream goes on with `ack`, `nack` and `status`"));
+            }
+        }
+    }
+
+    private async Task SendAsync(ConnectedSidecar sidecar, IServerStreamWriter<SyncResponse> responses, CancellationToken ending)
+    {
+        var scope = sidecar.Identity.Scope;
+        var told = -1L;
+        using var timer = new PeriodicTimer(HeartbeatEvery, time);
+        var tick = timer.WaitForNextTickAsync(ending).AsTask();
+        while (true)
+        {
+            // 1. Whatever it lacks; or that it lacks nothing, at this revision.
+            var update = await updates.BuildAsync(scope, sidecar.Sent, feed.Head);
+            if (update.Bundles.Count > 0)
+            {
+                foreach (var part in update.Parts)
+                {
+                    await SendAsync(responses, new SyncResponse { Part = part }, ending);
+                }
+
+                sidecar.NoteSent(update.Current);
+                await SendAsync(responses, new SyncResponse { Update = new Update { Bundles = { update.Bundles }, Heartbeat = update.Heartbeat } }, ending);
+            }
+            else if (update.Head > told)
+            {
+                await SendAsync(responses, new SyncResponse { Heartbeat = update.Heartbeat }, ending);
+            }
+
+            told = update.Head;
+
+            // 2. Its answer, and then something new; unless its answer was that it needs something else.
+            await BeatUntilAsync(sidecar.WhenAnswered, update);
+            if (sidecar.Sent.Equals(update.Current))
+            {
+                await BeatUntilAsync(feed.WhenNewer(update.Head), update);
+            }
+        }
+
+        async Task BeatUntilAsync(Task something, SyncUpdate update)
+        {
+            while (await Task.WhenAny(something, tick) == tick)
+            {
+                await tick;
+                tick = timer.WaitForNextTickAsync(ending).AsTask();
+                if (feed.IsFresh)
+                {
+                    await SendAsync(responses, new SyncResponse { Heartbeat = updates.SignHeartbeat(scope, update.Current, update.Head) }, ending);
+                }
+            }
+        }
+    }
+
+    private static async Task SendAsync(IServerStreamWriter<SyncResponse> responses, SyncResponse response, CancellationToken ending)
+    {
+        try
+        {
+            await responses.WriteAsync(response, ending).WaitAsync(SendWithin, ending);
+        }
+        catch (TimeoutException)
+        {
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, "the sidecar does not read what is sent to it"));
+        }
+    }
+
+    private static void CheckType(ResourceType type)
+    {
+        if (!HeldRevisions.Types.Contains(type))
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"{(int)type} is no type of resource"));
+        }
+    }
+}

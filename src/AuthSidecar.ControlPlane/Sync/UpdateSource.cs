@@ -1,0 +1,149 @@
+using System.Security.Cryptography;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Sync;
+
+/// <summary>What a sidecar lacks, ready to be sent.</summary>
+/// <param name="Head">The revision of the store that this was read from.</param>
+/// <param name="Parts">To be sent first.</param>
+/// <param name="Bundles">Signed, of different types; none: it lacks nothing.</param>
+/// <param name="Current">What it has once it has applied them.</param>
+/// <param name="Heartbeat">Signed: that this is current.</param>
+internal sealed record SyncUpdate(long Head, IReadOnlyList<Part> Parts, IReadOnlyList<Signed> Bundles, HeldRevisions Current, Signed Heartbeat);
+
+/// <summary>
+/// Makes updates. Sidecars that have the same and are to have the same share one: a thousand of them cost one look at the store and one signature
+/// for every type that changed.
+/// </summary>
+internal sealed class UpdateSource(ControlStore store, BundleSigner signer, TimeProvider time)
+{
+    /// <summary>How long after it was signed a bundle may still be applied.</summary>
+    public static readonly TimeSpan Lifetime = TimeSpan.FromHours(24);
+
+    private const int PartBytes = 512 * 1024;
+
+    private readonly Lock _sharing = new();
+    private readonly Dictionary<(SyncScope, HeldRevisions), Task<SyncUpdate>> _shared = [];
+    private long _sharedHead;
+
+    /// <summary>What a sidecar lacks at this revision of the store, or a later one.</summary>
+    public Task<SyncUpdate> BuildAsync(SyncScope scope, HeldRevisions held, long head)
+    {
+        lock (_sharing)
+        {
+            if (head > _sharedHead)
+            {
+                _shared.Clear();
+                _sharedHead = head;
+            }
+
+            if (!_shared.TryGetValue((scope, held), out var update) || update.IsFaulted)
+            {
+                // Nobody's cancellation: others wait for the same.
+                update = Task.Run(() => store.ReadAsync((context, now) => BuildAsync(context, now, scope, held), CancellationToken.None));
+                _shared[(scope, held)] = update;
+            }
+
+            return update;
+        }
+    }
+
+    public Signed SignHeartbeat(SyncScope scope, HeldRevisions current, long head)
+    {
+        var heartbeat = new Heartbeat { Scope = ToMessage(scope), CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()), Revision = (ulong)head };
+        heartbeat.Current.AddRange(HeldRevisions.Types.Select(t => new TypeRevision { Type = t, Revision = (ulong)current[t] }));
+        return signer.Sign(heartbeat);
+    }
+
+    private async Task<SyncUpdate> BuildAsync(StoreContext context, long head, SyncScope scope, HeldRevisions held)
+    {
+        var bundles = new List<BundleDraft>();
+        if (await ReadPublicationAsync(context, scope, ResourceType.Policies, held) is { } policies)
+        {
+            bundles.Add(policies);
+        }
+
+        if (await ReadEntitiesAsync(context, scope, held) is { } entities)
+        {
+            bundles.Add(entities);
+        }
+
+        var (parts, current) = (new List<Part>(), held);
+        foreach (var draft in bundles)
+        {
+            current = current.With(draft.Bundle.Type, (long)draft.Bundle.Revision);
+            foreach (var (path, content) in draft.Documents)
+            {
+                var document = new BundleDocument { Path = path };
+                foreach (var piece in content.Chunk(PartBytes))
+                {
+                    parts.Add(new Part { Content = UnsafeByteOperations.UnsafeWrap(piece) });
+                    document.Parts.Add(ByteString.CopyFrom(SHA256.HashData(piece)));
+                }
+
+                draft.Bundle.Documents.Add(document);
+            }
+        }
+
+        return new SyncUpdate(head, parts, [.. bundles.Select(b => signer.Sign(b.Bundle))], current, SignHeartbeat(scope, current, head));
+    }
+
+    /// <summary>The newest publication, in full; null when the sidecar has it, or there is none.</summary>
+    private async Task<BundleDraft?> ReadPublicationAsync(StoreContext context, SyncScope scope, ResourceType type, HeldRevisions held)
+    {
+        var newest = await context.Publications.Where(p => p.Application == scope.Application && p.Type == type).OrderByDescending(p => p.Revision).FirstOrDefaultAsync();
+        if (newest is null || newest.Revision == held[type])
+        {
+            return null;
+        }
+
+        var documents = DocumentSet.Parser.ParseFrom(newest.Documents).Documents.ToDictionary(d => d.Path, d => d.Content.ToByteArray(), StringComparer.Ordinal);
+        return new BundleDraft(NewBundle(scope, type, newest.Revision, baseRevision: 0), documents);
+    }
+
+    /// <summary>The entities that changed since, or all of them; null when none did.</summary>
+    private async Task<BundleDraft?> ReadEntitiesAsync(StoreContext context, SyncScope scope, HeldRevisions held)
+    {
+        var since = held[ResourceType.Entities];
+        var rows = await context.Entities
+            .Where(e => e.Revision > since
+                && (e.Application == "" || e.Application == scope.Application)
+                && (scope.Tenant == "" || e.Tenant == "" || e.Tenant == scope.Tenant))
+            .ToListAsync();
+        if (rows.Count == 0)
+        {
+            return null;
+        }
+
+        var bundle = NewBundle(scope, ResourceType.Entities, rows.Max(r => r.Revision), since);
+        if (since > 0)
+        {
+            bundle.RemovedEntities.AddRange(EntityRows.Gone(rows).Select(u => u.ToString()));
+        }
+
+        return new BundleDraft(bundle, new Dictionary<string, byte[]> { [EntityRows.Document] = EntityRows.ToJson(rows.Where(r => !r.IsRemoved)).Utf8.ToArray() });
+    }
+
+    private Bundle NewBundle(SyncScope scope, ResourceType type, long revision, long baseRevision)
+    {
+        var now = time.GetUtcNow();
+        return new Bundle
+        {
+            Scope = ToMessage(scope),
+            Type = type,
+            Revision = (ulong)revision,
+            BaseRevision = (ulong)baseRevision,
+            CreatedAt = Timestamp.FromDateTimeOffset(now),
+            ExpiresAt = Timestamp.FromDateTimeOffset(now + Lifetime),
+        };
+    }
+
+    private static Scope ToMessage(SyncScope scope) => new() { Application = scope.Application, Tenant = scope.Tenant };
+
+    private sealed record BundleDraft(Bundle Bundle, IReadOnlyDictionary<string, byte[]> Documents);
+}

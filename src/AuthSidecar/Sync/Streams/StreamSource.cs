@@ -1,0 +1,127 @@
+using System.Reflection;
+using System.Security.Cryptography;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace AuthSidecar.Sync.Streams;
+
+/// <summary>Follows a control plane: one stream, and after it another. What was applied goes on serving in between.</summary>
+internal sealed partial class StreamSource(ControlPlaneOptions options, BundleApplier applier, TimeProvider time, ILogger<StreamSource> logger) : BackgroundService
+{
+    /// <summary>A control plane that says nothing for so long, not even that nothing has changed, is not there.</summary>
+    public static readonly TimeSpan SilenceMeansGone = TimeSpan.FromSeconds(16);
+
+    private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(15);
+
+    private int _failures;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // Any of the nodes, so that a thousand sidecars spread over them.
+        var node = RandomNumberGenerator.GetInt32(options.Addresses.Count);
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            var address = options.Addresses[node++ % options.Addresses.Count];
+            try
+            {
+                await FollowAsync(address, stoppingToken);
+            }
+            catch (Exception) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (e is RpcException or IOException or InvalidDataException or OperationCanceledException or UnauthorizedAccessException)
+            {
+                Log.Lost(logger, address, e is RpcException rpc ? rpc.Status.Detail : e.Message);
+            }
+
+            try
+            {
+                await Task.Delay(NextWait(), time, stoppingToken);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task FollowAsync(Uri address, CancellationToken stopping)
+    {
+        using var channel = GrpcChannel.ForAddress(address, new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler { SslOptions = options.ToTls(), ConnectTimeout = TimeSpan.FromSeconds(5) },
+            DisposeHttpClient = true,
+        });
+        using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        silence.CancelAfter(SilenceMeansGone);
+        using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
+        await call.RequestStream.WriteAsync(
+            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held } } },
+            silence.Token);
+        while (await call.ResponseStream.MoveNext(silence.Token))
+        {
+            silence.CancelAfter(SilenceMeansGone);
+            _failures = 0;
+            switch (call.ResponseStream.Current)
+            {
+                case { Part: { } part }: applier.Add(part); break;
+                case { Heartbeat: { } heartbeat }: applier.Apply(heartbeat); break;
+                case { Update: { } update }:
+                    foreach (var outcome in applier.Apply(update))
+                    {
+                        Report(outcome);
+                        await call.RequestStream.WriteAsync(ToAnswer(outcome), silence.Token);
+                    }
+
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Twice as long after each failure, and then some part of it: those who lost the same node do not come back at the same moment.</summary>
+    private TimeSpan NextWait()
+    {
+        var longest = Math.Min(LongestWait.TotalMilliseconds, FirstWait.TotalMilliseconds * Math.Pow(2, Math.Min(_failures++, 20)));
+        return TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32((int)longest / 4, (int)longest + 1));
+    }
+
+    private void Report(BundleOutcome outcome)
+    {
+        if (outcome.IsApplied)
+        {
+            Log.Applied(logger, outcome.Type, outcome.Revision);
+            return;
+        }
+
+        foreach (var fault in outcome.Faults)
+        {
+            Log.Fault(logger, fault);
+        }
+
+        Log.Refused(logger, outcome.Type, outcome.Revision, outcome.Reason);
+    }
+
+    private static SyncRequest ToAnswer(BundleOutcome outcome) => outcome.IsApplied
+        ? new SyncRequest { Ack = new Ack { Type = outcome.Type, Revision = outcome.Revision } }
+        : new SyncRequest { Nack = new Nack { Type = outcome.Type, Revision = outcome.Revision, Reason = outcome.Reason, Faults = { outcome.Faults } } };
+
+    private static string Version => Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "";
+
+    private static partial class Log
+    {
+        [LoggerMessage(30, LogLevel.Information, "applied {Type} of revision {Revision}", EventName = "BundleApplied")]
+        public static partial void Applied(ILogger logger, ResourceType type, ulong revision);
+
+        [LoggerMessage(31, LogLevel.Error, "bundle: {Fault}", EventName = "BundleFault")]
+        public static partial void Fault(ILogger logger, string fault);
+
+        [LoggerMessage(32, LogLevel.Error, "{Type} of revision {Revision} refused: {Reason}; what was there goes on serving", EventName = "BundleRefused")]
+        public static partial void Refused(ILogger logger, ResourceType type, ulong revision, NackReason reason);
+
+        [LoggerMessage(33, LogLevel.Warning, "the control plane at {Address} is lost: {Why}", EventName = "ControlPlaneLost")]
+        public static partial void Lost(ILogger logger, Uri address, string why);
+    }
+}

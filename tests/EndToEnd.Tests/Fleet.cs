@@ -1,0 +1,180 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.V1;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace EndToEnd.Tests;
+
+/// <summary>A control plane and sidecars of the application `documents`: the binaries, real sockets, real certificates.</summary>
+internal sealed class Fleet : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("fleet").FullName;
+    private readonly int _port = FreePort();
+    private readonly List<Process> _sidecars = [];
+    private readonly List<GrpcChannel> _channels = [];
+    private readonly X509Certificate2 _ca;
+    private Process? _controlPlane;
+
+    private Fleet()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=fleet", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
+        _ca = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(99));
+        File.WriteAllText(In("ca.pem"), _ca.ExportCertificatePem());
+        Certify("control", names => names.AddIpAddress(IPAddress.Loopback), "1.3.6.1.5.5.7.3.1");
+        Policies = new PolicyService.PolicyServiceClient(Connect(In("admin.sock")));
+        Directories = new DirectoryService.DirectoryServiceClient(Connect(In("admin.sock")));
+        Sidecars = new FleetService.FleetServiceClient(Connect(In("admin.sock")));
+    }
+
+    public PolicyService.PolicyServiceClient Policies { get; }
+
+    public DirectoryService.DirectoryServiceClient Directories { get; }
+
+    public FleetService.FleetServiceClient Sidecars { get; }
+
+    public static async Task<Fleet> StartAsync()
+    {
+        var fleet = new Fleet();
+        await fleet.StartControlPlaneAsync();
+        return fleet;
+    }
+
+    public async Task StartControlPlaneAsync()
+    {
+        _controlPlane = Start(
+            Binary.ControlPlane,
+            "serve", "--database", $"sqlite:{In("control.db")}", "--state", In("control"), "--admin-socket", In("admin.sock"),
+            "--listen", $"127.0.0.1:{_port}", "--certificate", In("control.pem"), "--certificate-key", In("control.key"), "--client-ca", In("ca.pem"));
+        await UntilAsync(async () => await Sidecars.ListSidecarsAsync(new ListSidecarsRequest()) is not null);
+    }
+
+    public void KillControlPlane()
+    {
+        _controlPlane!.Kill();
+        _controlPlane.WaitForExit();
+    }
+
+    public async Task<AuthSidecarService.AuthSidecarServiceClient> StartSidecarAsync(string name, string application = "documents")
+    {
+        Certify(name, names => names.AddUri(new Uri($"spiffe://fleet.example/application/{application}/sidecar/{name}")), "1.3.6.1.5.5.7.3.2");
+        _sidecars.Add(Start(
+            Binary.Sidecar,
+            "serve", "--control-plane", $"https://127.0.0.1:{_port}", "--application", application, "--certificate", In($"{name}.pem"), "--certificate-key", In($"{name}.key"),
+            "--ca", In("ca.pem"), "--pinned-keys", In("control/bundle-keys.json"), "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none"));
+        var client = new AuthSidecarService.AuthSidecarServiceClient(Connect(In($"{name}.sock")));
+        await UntilAsync(async () => await client.CheckPermissionAsync(Check("User", "nobody")) is not null);
+        return client;
+    }
+
+    public static CheckPermissionRequest Check(string type, string principal, ulong atLeastRevision = 0) => new()
+    {
+        Principal = new EntityUid { Type = type, Id = principal },
+        Action = new EntityUid { Id = "read" },
+        Resource = new Entity { Uid = new EntityUid { Type = "Document", Id = "plan" } },
+        AtLeastRevision = atLeastRevision,
+    };
+
+    /// <summary>Tries until it is so: what travels takes its time.</summary>
+    public static async Task UntilAsync(Func<Task<bool>> isSo)
+    {
+        var started = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                if (await isSo())
+                {
+                    return;
+                }
+            }
+            catch (RpcException) when (started.Elapsed < Patience)
+            {
+            }
+
+            Assert.True(started.Elapsed < Patience, "it did not come to be so");
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _channels.ForEach(c => c.Dispose());
+        foreach (var process in _sidecars.Append(_controlPlane!))
+        {
+            process.Kill(entireProcessTree: true);
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+
+        _ca.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private string In(string name) => Path.Combine(_folder, name);
+
+    private GrpcChannel Connect(string socket)
+    {
+        var channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler
+            {
+                ConnectCallback = async (_, cancellation) =>
+                {
+                    var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                    await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
+                    return new NetworkStream(connection, ownsSocket: true);
+                },
+            },
+        });
+        _channels.Add(channel);
+        return channel;
+    }
+
+    private void Certify(string name, Action<SubjectAlternativeNameBuilder> addNames, string usage)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        addNames(names);
+        request.CertificateExtensions.Add(names.Build());
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(usage)], critical: false));
+        using var certificate = request.Create(_ca, _ca.NotBefore, _ca.NotAfter, RandomNumberGenerator.GetBytes(8));
+        File.WriteAllText(In($"{name}.pem"), certificate.ExportCertificatePem());
+        File.WriteAllText(In($"{name}.key"), key.ExportPkcs8PrivateKeyPem());
+    }
+
+    private Process Start(string file, params string[] arguments)
+    {
+        var process = Binary.Start(file, arguments);
+        // Nobody reads along: a full pipe would stop it.
+        process.OutputDataReceived += (_, line) => Note(line.Data);
+        process.ErrorDataReceived += (_, line) => Note(line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
+
+        void Note(string? line)
+        {
+            if (line is not null)
+            {
+                TestContext.Current.TestOutputHelper?.WriteLine($"{Path.GetFileName(file)}: {line}");
+            }
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

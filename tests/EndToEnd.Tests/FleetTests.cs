@@ -1,0 +1,144 @@
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.V1;
+using Google.Protobuf;
+using Google.Rpc;
+using Grpc.Core;
+using Decision = AuthSidecar.V1.Decision;
+
+namespace EndToEnd.Tests;
+
+/// <summary>What is written to the control plane is what the sidecars decide.</summary>
+public sealed class FleetTests
+{
+    private const string ReadersRead = """permit (principal in Role::"reader", action == Action::"read", resource is Document);""";
+    private const string Schema = """
+        entity Role, Document;
+        entity User in [Role];
+        action read appliesTo { principal: User, resource: Document };
+        """;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task PublishedPolicyIsEnforced_AndARemovedRoleDenies_AtTheRevisionOfTheWrite()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+
+        var removed = await fleet.Directories.ChangeMembershipsAsync(
+            new ChangeMembershipsRequest { Entity = "User::\"alice\"", Removed = { "Role::\"reader\"" } }, cancellationToken: Cancellation);
+        Assert.True(removed.Revision > published.Revision);
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed.Revision));
+
+        var back = await fleet.Directories.ChangeMembershipsAsync(
+            new ChangeMembershipsRequest { Entity = "User::\"alice\"", Added = { "Role::\"reader\"" } }, cancellationToken: Cancellation);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", back.Revision));
+        var gone = await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Removed = { "User::\"alice\"" } }, cancellationToken: Cancellation);
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", gone.Revision));
+
+        var before = await fleet.Policies.ListPolicyPublicationsAsync(new ListPolicyPublicationsRequest { Application = "documents" }, cancellationToken: Cancellation);
+        Assert.Equal([published.Revision], before.Publications.Select(p => p.Revision));
+    }
+
+    [Fact]
+    public async Task BrokenPoliciesOrEntities_AreRefusedWithTheirPlaces_AndChangeNothing()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead, Schema);
+
+        var broken = await Assert.ThrowsAsync<RpcException>(() => PublishAsync(fleet, published.Revision, "permit (principal, action == Action::\"write\", resource);\npermit (", Schema));
+        Assert.Equal(StatusCode.InvalidArgument, broken.StatusCode);
+        Assert.Contains(broken.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations, v => v.Description.StartsWith("policies/all.cedar:2:", StringComparison.Ordinal));
+        var mistyped = await Assert.ThrowsAsync<RpcException>(() => WriteAsync(fleet, """{"uid": {"type": "User", "id": "bob"}, "attrs": {"age": 1}, "parents": []}"""));
+        Assert.Equal(StatusCode.InvalidArgument, mistyped.StatusCode);
+        // A schema that what is there does not conform to.
+        var unfit = await Assert.ThrowsAsync<RpcException>(() => PublishAsync(fleet, published.Revision, ReadersRead, Schema.Replace("entity User in [Role];", "entity User;", StringComparison.Ordinal)));
+        Assert.Equal(StatusCode.InvalidArgument, unfit.StatusCode);
+
+        var stale = await Assert.ThrowsAsync<RpcException>(() => PublishAsync(fleet, 0, ReadersRead));
+        Assert.Equal(StatusCode.Aborted, stale.StatusCode);
+        Assert.Equal($"{published.Revision}", stale.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Metadata["revision"]);
+        var missing = await Assert.ThrowsAsync<RpcException>(async () => await fleet.Directories.GetEntityAsync(new GetEntityRequest { Entity = "User::\"bob\"" }, cancellationToken: Cancellation));
+        Assert.Equal(StatusCode.NotFound, missing.StatusCode);
+
+        var current = await fleet.Policies.GetPoliciesAsync(new GetPoliciesRequest { Application = "documents" }, cancellationToken: Cancellation);
+        Assert.Equal(published.Revision, current.Publication.Revision);
+        Assert.StartsWith("uid:", current.Publication.Author, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task PoliciesThatASidecarCannotApply_AreNackedWithTheReason_AndEverythingElseGoesOn()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var good = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", good.Revision));
+
+        // Cedar has nothing against it; the sidecar, for whom a permit with a step-up means nothing, has.
+        var bad = await PublishAsync(fleet, good.Revision, $"@step_up(\"mfa\") {ReadersRead}");
+        await Fleet.UntilAsync(async () =>
+            (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.Single().Resources
+                .Any(r => r.Type == "policies" && r.RefusedRevision == bad.Revision && r.AppliedRevision == good.Revision && r.Faults.Any(f => f.Contains("step_up", StringComparison.Ordinal))));
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice"));
+        var late = await Assert.ThrowsAsync<RpcException>(async () =>
+            await sidecar.CheckPermissionAsync(Fleet.Check("User", "alice", bad.Revision), deadline: DateTime.MaxValue, cancellationToken: new CancellationTokenSource(1_000).Token));
+        Assert.Equal(StatusCode.Cancelled, late.StatusCode);
+
+        // A role that is removed counts all the same, and so does what is mended.
+        await fleet.Directories.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = "User::\"alice\"", Removed = { "Role::\"reader\"" } }, cancellationToken: Cancellation);
+        await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Deny);
+        var back = await fleet.Policies.RollBackPoliciesAsync(
+            new RollBackPoliciesRequest { Application = "documents", ToRevision = good.Revision, ExpectedRevision = bad.Revision }, cancellationToken: Cancellation);
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", back.Revision));
+    }
+
+    [Fact]
+    public async Task ControlPlaneKilled_SidecarsGoOn_AndFollowItAgainWhenItIsBack()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var sidecars = new[] { await fleet.StartSidecarAsync("one"), await fleet.StartSidecarAsync("two") };
+        var stranger = await fleet.StartSidecarAsync("three", application: "invoices");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        foreach (var sidecar in sidecars)
+        {
+            Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+        }
+
+        Assert.Equal(Decision.Deny, await AskAsync(stranger, "alice", published.Revision));
+        fleet.KillControlPlane();
+        Assert.Equal(Decision.Allow, await AskAsync(sidecars[0], "alice"));
+        await fleet.StartControlPlaneAsync();
+        var removed = await fleet.Directories.ChangeMembershipsAsync(
+            new ChangeMembershipsRequest { Entity = "User::\"alice\"", Removed = { "Role::\"reader\"" } }, cancellationToken: Cancellation);
+        foreach (var sidecar in sidecars)
+        {
+            Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed.Revision));
+        }
+    }
+
+    private static string User(string id, string role) => $$"""{"uid": {"type": "User", "id": "{{id}}"}, "attrs": {}, "parents": [{"type": "Role", "id": "{{role}}"}]}""";
+
+    private static async Task<WriteEntitiesResponse> WriteAsync(Fleet fleet, params string[] entities) => await fleet.Directories.WriteEntitiesAsync(
+        new WriteEntitiesRequest { Entities = { entities.Select(e => new DirectoryEntity { Json = e }) } }, cancellationToken: Cancellation);
+
+    private static async Task<PublishPoliciesResponse> PublishAsync(Fleet fleet, ulong expectedRevision, string policies, string? schema = null)
+    {
+        var request = new PublishPoliciesRequest { Application = "documents", ExpectedRevision = expectedRevision, Message = "a test" };
+        request.Documents.Add(new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) });
+        if (schema is not null)
+        {
+            request.Documents.Add(new Document { Path = "schema.cedarschema", Content = ByteString.CopyFromUtf8(schema) });
+        }
+
+        return await fleet.Policies.PublishPoliciesAsync(request, cancellationToken: Cancellation);
+    }
+
+    private static async Task<Decision> AskAsync(AuthSidecarService.AuthSidecarServiceClient sidecar, string user, ulong atLeastRevision = 0) =>
+        (await sidecar.CheckPermissionAsync(Fleet.Check("User", user, atLeastRevision), cancellationToken: Cancellation)).Decision;
+}
