@@ -1,0 +1,177 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Tests.Testing;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Tests.Store;
+
+/// <summary>What holds on either database.</summary>
+public abstract class StoreConformance : IAsyncLifetime
+{
+    private static readonly EntityUid Alice = new("User", "alice");
+    private static readonly EntityUid Reader = new("Role", "reader");
+
+    private Node _node = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    internal abstract Task<Database> CreateDatabaseAsync();
+
+    public async ValueTask InitializeAsync()
+    {
+        _node = new Node(await CreateDatabaseAsync());
+        await _node.Database.MigrateAsync(Cancellation);
+    }
+
+    public virtual ValueTask DisposeAsync()
+    {
+        GC.SuppressFinalize(this);
+        return ValueTask.CompletedTask;
+    }
+
+    [Fact]
+    public async Task Migrate_Again_ChangesNothing()
+    {
+        await _node.WriteAsync(Alice, Reader);
+        await _node.Database.MigrateAsync(Cancellation);
+        Assert.Equal(1, await _node.HeadAsync());
+    }
+
+    [Fact]
+    public async Task Write_Refused_LeavesNothingBehindAndTakesNoRevision()
+    {
+        var first = await _node.WriteAsync(Alice, Reader);
+        Assert.Equal(1, first.Revision);
+        // Alice in reader, and reader in alice.
+        var refused = await _node.WriteAsync(Reader, Alice);
+        Assert.IsType<Refusal.Invalid>(refused.Refusal);
+        Assert.Equal(1, await _node.HeadAsync());
+        Assert.Equal(1, await _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(), Cancellation));
+        Assert.Equal(2, (await _node.WriteAsync(new EntityUid("User", "bob"), Reader)).Revision);
+    }
+
+    [Fact]
+    public async Task Write_StaleRevision_RefusedWithTheCurrentOne()
+    {
+        var first = await _node.WriteAsync(Alice, Reader);
+        var other = await _node.WriteAsync(new EntityUid("User", "bob"), Reader);
+        Assert.Equal(new Refusal.Stale(other.Revision), (await _node.WriteAsync(Alice, Reader, first.Revision)).Refusal);
+        Assert.True((await _node.WriteAsync(Alice, Reader, other.Revision)).IsCommitted);
+        // That of a membership is its member's own.
+        Assert.Equal(new Refusal.Stale(other.Revision), (await _node.Directory.ChangeMembershipsAsync("test", new("User", "bob"), [], [Reader], first.Revision, Cancellation)).Refusal);
+        Assert.True((await _node.Directory.ChangeMembershipsAsync("test", new("User", "bob"), [], [Reader], other.Revision, Cancellation)).IsCommitted);
+        Assert.IsType<Refusal.NotFound>((await _node.Directory.ChangeMembershipsAsync("test", new("User", "carol"), [], [], null, Cancellation)).Refusal);
+    }
+
+    [Fact]
+    public async Task Publish_ManyAtOnce_ExactlyOneWinsEachRevision()
+    {
+        var nodes = Enumerable.Range(0, 4).Select(_ => new Node(_node.Database)).ToList();
+        var results = await Task.WhenAll(nodes.SelectMany(n => Enumerable.Range(0, 3).Select(_ => n.PublishAsync("permit (principal, action, resource);", 0))));
+        var winner = Assert.Single(results, r => r.IsCommitted);
+        Assert.All(results.Where(r => !r.IsCommitted), r => Assert.Equal(new Refusal.Stale(winner.Revision), r.Refusal));
+    }
+
+    [Fact]
+    public async Task RollBack_ToAnOldRevision_PublishesItsDocumentsUnderANewOne()
+    {
+        var first = await _node.PublishAsync("permit (principal, action, resource);", 0);
+        var second = await _node.PublishAsync("forbid (principal, action, resource);", first.Revision);
+        Assert.IsType<Refusal.NotFound>((await _node.Policies.RollBackAsync("test", "app", 99, second.Revision, "", Cancellation)).Refusal);
+        var back = await _node.Policies.RollBackAsync("test", "app", first.Revision, second.Revision, "it was better", Cancellation);
+        Assert.True(back.Revision > second.Revision);
+
+        var current = (await _node.Policies.FindAsync("app", 0, Cancellation))!;
+        Assert.Equal((back.Revision, first.Revision), (current.Revision, current.RestoredFrom));
+        Assert.Contains("permit", DocumentSet.Parser.ParseFrom(current.Documents).Documents.Single().Content.ToStringUtf8(), StringComparison.Ordinal);
+        Assert.Equal([back.Revision, second.Revision, first.Revision], (await _node.Policies.ListAsync("app", 0, 10, Cancellation)).Select(p => p.Revision));
+        Assert.Equal([first.Revision], (await _node.Policies.ListAsync("app", second.Revision, 10, Cancellation)).Select(p => p.Revision));
+    }
+
+    /// <summary>What one node writes, another holds its own writes against.</summary>
+    [Fact]
+    public async Task TwoNodes_WritingInTurn_SeeWhatTheOtherWrote()
+    {
+        var other = new Node(_node.Database);
+        await _node.WriteAsync(Alice, Reader);
+        Assert.IsType<Refusal.Invalid>((await other.WriteAsync(Reader, Alice)).Refusal);
+        Assert.True((await other.Directory.WriteAsync("test", new DirectoryChange([], [Alice]), null, Cancellation)).IsCommitted);
+        Assert.True((await _node.WriteAsync(Reader, Alice)).IsCommitted);
+    }
+
+    [Fact]
+    public async Task Entity_MovedToAnotherTenant_LeavesATombstoneWhereItWas()
+    {
+        await _node.WriteAsync(Alice, Reader, tenant: "a");
+        var moved = await _node.WriteAsync(Alice, Reader, tenant: "b");
+        var rows = await _node.Store.ReadAsync((context, _) => context.Entities.OrderBy(e => e.Tenant).ToListAsync(), Cancellation);
+        Assert.Equal([("a", true, moved.Revision), ("b", false, moved.Revision)], rows.Select(r => (r.Tenant, r.IsRemoved, r.Revision)));
+    }
+
+    [Fact]
+    public async Task Import_ManyEntities_AllOfThemAndAudited()
+    {
+        var many = Enumerable.Range(0, 20_000).Select(i => (new Entity(new EntityUid("User", $"user \"{i}\" \u00e9\U0001f600"), ValueRecord.Create([new("n", Value.Of(i))]), ValueRecord.Empty, Reader), new Placement("", ""))).ToList();
+        var result = await _node.Directory.WriteAsync("test", new DirectoryChange(many, []), null, Cancellation);
+        Assert.True(result.IsCommitted);
+        Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Entities.CountAsync(e => e.Revision == result.Revision), Cancellation));
+        Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(a => a.Revision == result.Revision && a.Before == null && a.After != null), Cancellation));
+        // Read back by a node that knows nothing yet, what is written next is held against all of them.
+        Assert.IsType<Refusal.Invalid>((await new Node(_node.Database).WriteAsync(Reader, many[19_999].Item1.Uid)).Refusal);
+    }
+
+    private sealed class Node
+    {
+        public Node(Database database)
+        {
+            Database = database;
+            Store = new ControlStore(database, TimeProvider.System);
+            var state = new DirectoryState();
+            Directory = new DirectoryWriter(Store, state, new SchemaSource());
+            Policies = new PolicyPublisher(Store, state);
+        }
+
+        public Database Database { get; }
+
+        public ControlStore Store { get; }
+
+        public DirectoryWriter Directory { get; }
+
+        public PolicyPublisher Policies { get; }
+
+        public Task<WriteResult> WriteAsync(EntityUid uid, EntityUid parent, long? expectedRevision = null, string tenant = "") => Directory.WriteAsync(
+            "test", new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);
+
+        public async Task<WriteResult> PublishAsync(string policies, long expectedRevision) => (await Policies.PublishAsync(
+            "test", "app", [new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) }], expectedRevision, "", Cancellation)).Result;
+
+        public Task<long> HeadAsync() => Store.ReadAsync((_, head) => Task.FromResult(head), Cancellation);
+    }
+}
+
+public sealed class SqliteStoreTests : StoreConformance
+{
+    private readonly string _folder = System.IO.Directory.CreateTempSubdirectory("store").FullName;
+
+    internal override Task<Database> CreateDatabaseAsync() => Task.FromResult(Database.Parse($"sqlite:{Path.Combine(_folder, "store.db")}"));
+
+    public override ValueTask DisposeAsync()
+    {
+        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        System.IO.Directory.Delete(_folder, recursive: true);
+        return base.DisposeAsync();
+    }
+}
+
+public sealed class PostgresStoreTests(PostgresServer server) : StoreConformance
+{
+    internal override async Task<Database> CreateDatabaseAsync()
+    {
+        Assert.SkipWhen(server.Missing is not null, server.Missing ?? "");
+        return Database.Parse($"postgres:{await server.CreateDatabaseAsync()}");
+    }
+}
