@@ -159,7 +159,7 @@ public sealed class BundleTests : IDisposable
     [InlineData("""[{"template": "none", "id": "l"}]""", "links.json: there is no template `none` to link as `l`")]
     [InlineData("""[{"template": "share", "id": "l", "principal": "User::\"bob\""}]""", "links.json: the link `l` does not give exactly the slots of the template `share`")]
     [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json: the policy id `risky` is taken already")]
-    [InlineData("""[{"template": "share", "id": "l", "principal": "bob", "resource": "A::\"b\""}]""", "links.json: link `l`: `bob`: expected `::` and the entity's id in quotes, but the text ends")]
+    [InlineData("""[{"template": "share", "id": "l", "principal": "bob", "resource": "A::\"b\""}]""", "links.json:1:48: `bob`: expected `::` and the entity's id in quotes, but the text ends")]
     public void Build_LinkThatDoesNotFit_Refused(string links, string fault)
     {
         _bundle.Write("policies/t.cedar", "@id(\"share\") permit (principal == ?principal, action, resource in ?resource);");

@@ -1,0 +1,30 @@
+namespace AuthSidecar.Cedar.Tests.Policies;
+
+public sealed class PolicySetBuilderTests
+{
+    [Fact]
+    public void AddFileAndLinks_PoliciesWithAndWithoutIds_NamedByThemOrByTheFile()
+    {
+        var builder = new PolicySetBuilder();
+        builder.AddFile(SourceText.Of("permit(principal, action, resource); @id(\"mine\") forbid(principal, action, resource); @id(\"\") permit(principal == ?principal, action, resource);", "a.cedar"), "a");
+        builder.AddLinks(SourceText.Of("""[{"template": "a#2", "id": "link", "principal": "User::\"alice\"", "resource": null}]""", "links.json"));
+        Assert.True(builder.TryBuild(out var policies, out var faults), faults.FirstOrDefault()?.ToString());
+        Assert.Equal(["a#0", "mine", "link"], policies.Policies.Select(p => p.Id));
+    }
+
+    [Theory]
+    [InlineData("{}", "links.json:1:1: expected an array of links")]
+    [InlineData("[{}]", "links.json:1:2: this link has no `template`")]
+    [InlineData("""[{"template": "t"}]""", "links.json:1:2: this link has no `id`")]
+    [InlineData("""[{"template": "t", "template": "t", "id": "l"}]""", "links.json:1:32: `template` occurs twice")]
+    [InlineData("""[{"template": "t", "id": "l", "action": "x"}]""", "links.json:1:41: a link has no member `action`")]
+    [InlineData("""[{"template": "t", "id": "l", "principal": "alice"}]""", "links.json:1:44: `alice`:")]
+    [InlineData("""[{"template": "t", "id": "l"}]""", "links.json: there is no template `t`")]
+    public void AddLinks_WhatIsNoLink_RefusedWithItsPlace(string links, string fault)
+    {
+        var builder = new PolicySetBuilder();
+        builder.AddLinks(SourceText.Of(links, "links.json"));
+        Assert.False(builder.TryBuild(out _, out var faults));
+        Assert.StartsWith(fault, Assert.Single(faults).ToString(), StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,24 @@
+using System.Xml.Linq;
+
+namespace EndToEnd.Tests;
+
+/// <summary>Arrows between projects point one way.</summary>
+public sealed class HouseTests
+{
+    [Theory]
+    [InlineData("AuthSidecar.Cedar", "")]
+    [InlineData("AuthSidecar.Protos", "")]
+    [InlineData("AuthSidecar", "AuthSidecar.Cedar AuthSidecar.Protos")]
+    [InlineData("AuthSidecar.ControlPlane", "AuthSidecar.Cedar AuthSidecar.Protos")]
+    public void Project_References_NoneButTheseProjects(string project, string allowed)
+    {
+        var references = Items(project, "ProjectReference").Select(Path.GetFileNameWithoutExtension);
+        Assert.Equal(allowed.Split(' ', StringSplitOptions.RemoveEmptyEntries), references.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Cedar_HasNoPackageOfOthers() => Assert.Empty(Items("AuthSidecar.Cedar", "PackageReference"));
+
+    private static IEnumerable<string> Items(string project, string name) =>
+        XDocument.Load(Path.Combine(Binary.Root, "src", project, $"{project}.csproj")).Descendants(name).Select(i => i.Attribute("Include")!.Value);
+}
