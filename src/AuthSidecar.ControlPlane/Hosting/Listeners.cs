@@ -79,13 +79,34 @@ internal static class Listeners
             return SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
         }
 
-        // The store lets one control plane in at a time to a SQLite file; a socket that is here was left behind.
         var path = unix.ToString();
         System.IO.Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        File.Delete(path);
+        RemoveIfAbandoned(path, unix);
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
         File.SetUnixFileMode(path, OwnerAndGroup);
         return socket;
+    }
+
+    /// <summary>A control plane that was killed leaves its socket behind; one that lives answers on it.</summary>
+    private static void RemoveIfAbandoned(string path, UnixDomainSocketEndPoint endPoint)
+    {
+        if (!File.Exists(path))
+        {
+            return;
+        }
+
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(endPoint);
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            File.Delete(path);
+            return;
+        }
+
+        throw new IOException($"another process is listening on `{path}`");
     }
 
     private sealed record OnlyOnMetadata(Listener Listener);

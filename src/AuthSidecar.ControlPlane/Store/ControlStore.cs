@@ -32,6 +32,7 @@ internal sealed class ControlStore(Database database, TimeProvider time)
         }
 
         await context.SaveChangesAsync(cancellation);
+        await database.AnnounceAsync(context, revision, cancellation);
         await transaction.CommitAsync(CancellationToken.None);
         Committed?.Invoke(revision);
         return new WriteResult(revision, null);

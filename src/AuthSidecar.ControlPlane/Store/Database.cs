@@ -1,4 +1,5 @@
 using System.Data;
+using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
@@ -29,6 +30,14 @@ internal abstract class Database
 
     /// <summary>Begins a transaction that sees one moment of the database.</summary>
     public abstract Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation);
+
+    /// <summary>Has the other nodes told of a revision, once its transaction is committed.</summary>
+    public virtual Task AnnounceAsync(StoreContext context, long revision, CancellationToken cancellation) => Task.CompletedTask;
+
+    /// <summary>Hears of what other nodes commit. Announcements get lost where the connection is: whoever listens looks as well, now and then.</summary>
+    /// <param name="committed">Gets each revision.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public virtual Task ListenAsync(Action<long> committed, CancellationToken cancellation) => Task.Delay(Timeout.Infinite, cancellation);
 
     /// <summary>Whether a failure is the database's momentary business, so that the same may work a moment later.</summary>
     public abstract bool IsTransient(Exception exception);
@@ -63,14 +72,36 @@ internal sealed class SqliteDatabase(string path) : Database
 
 internal sealed class PostgresDatabase(string connection) : Database
 {
-    private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(connection).Options;
+    private const string Channel = "authsidecar_committed";
 
-    public string Connection => connection;
+    private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(connection).Options;
 
     public override StoreContext Open() => new PostgresStoreContext(_options);
 
     public override Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation) =>
         context.Database.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellation);
+
+    public override Task AnnounceAsync(StoreContext context, long revision, CancellationToken cancellation) => context.Database.ExecuteSqlAsync(
+        $"SELECT pg_notify({Channel}, {revision.ToString(CultureInfo.InvariantCulture)})", cancellation);
+
+    public override async Task ListenAsync(Action<long> committed, CancellationToken cancellation)
+    {
+        await using var listener = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connection) { KeepAlive = 10, Pooling = false }.ToString());
+        listener.Notification += (_, notification) =>
+        {
+            if (long.TryParse(notification.Payload, NumberStyles.None, CultureInfo.InvariantCulture, out var revision))
+            {
+                committed(revision);
+            }
+        };
+        await listener.OpenAsync(cancellation);
+        await using var listen = new NpgsqlCommand($"LISTEN {Channel}", listener);
+        await listen.ExecuteNonQueryAsync(cancellation);
+        while (true)
+        {
+            await listener.WaitAsync(cancellation);
+        }
+    }
 
     public override bool IsTransient(Exception exception) => exception is NpgsqlException { IsTransient: true };
 }

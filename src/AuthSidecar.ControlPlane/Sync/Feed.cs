@@ -3,7 +3,7 @@ using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Sync;
 
-/// <summary>Tells streams that there is something new: what this node commits at once, what others do at the next look.</summary>
+/// <summary>Tells streams that there is something new: what this node commits, and what it hears, or sees, that others do.</summary>
 internal sealed partial class Feed : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -41,7 +41,9 @@ internal sealed partial class Feed : BackgroundService
         return Head > revision ? Task.CompletedTask : advanced;
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(LookAsync(stoppingToken), ListenAsync(stoppingToken));
+
+    private async Task LookAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(LookEvery, _time);
         do
@@ -59,6 +61,24 @@ internal sealed partial class Feed : BackgroundService
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private async Task ListenAsync(CancellationToken stopping)
+    {
+        while (true)
+        {
+            try
+            {
+                await _database.ListenAsync(Advance, stopping);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // Until it hears again, it looks.
+                Log.ListenFailed(_logger, e.Message);
+            }
+
+            await Task.Delay(LookEvery, _time, stopping);
+        }
     }
 
     private void Advance(long head)
@@ -84,5 +104,8 @@ internal sealed partial class Feed : BackgroundService
     {
         [LoggerMessage(1, LogLevel.Error, "the store cannot be read", EventName = "LookFailed")]
         public static partial void LookFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(2, LogLevel.Warning, "the store does not tell what other nodes commit: {Why}", EventName = "ListenFailed")]
+        public static partial void ListenFailed(ILogger logger, string why);
     }
 }

@@ -2,10 +2,13 @@ using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace AuthSidecar.ControlPlane.Tests.Store;
 
@@ -103,6 +106,27 @@ public abstract class StoreConformance : IAsyncLifetime
         Assert.True((await _node.WriteAsync(Reader, Alice)).IsCommitted);
     }
 
+    /// <summary>Another node's commit is seen at the next look, wherever the store is.</summary>
+    [Fact]
+    public async Task Feed_OfAnotherNode_SeesACommitAtItsNextLook()
+    {
+        var time = new FakeTimeProvider();
+        using var feed = new Feed(_node.Database, new ControlStore(_node.Database, time), time, NullLogger<Feed>.Instance);
+        await feed.StartAsync(Cancellation);
+        await feed.WhenNewer(-1).WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
+        var written = await _node.WriteAsync(Alice, Reader);
+        var seen = feed.WhenNewer(0);
+        while (!seen.IsCompleted)
+        {
+            time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(10, Cancellation);
+        }
+
+        Assert.Equal(written.Revision, feed.Head);
+        Assert.True(feed.IsFresh);
+        await feed.StopAsync(Cancellation);
+    }
+
     [Fact]
     public async Task Entity_MovedToAnotherTenant_LeavesATombstoneWhereItWas()
     {
@@ -169,6 +193,29 @@ public sealed class SqliteStoreTests : StoreConformance
 
 public sealed class PostgresStoreTests(PostgresServer server) : StoreConformance
 {
+    /// <summary>Whose clock stands still, so that it never looks.</summary>
+    [Fact]
+    public async Task Feed_OfAnotherNode_HearsOfACommitWithoutLooking()
+    {
+        var database = await CreateDatabaseAsync();
+        await database.MigrateAsync(TestContext.Current.CancellationToken);
+        var time = new FakeTimeProvider();
+        using var feed = new Feed(database, new ControlStore(database, time), time, NullLogger<Feed>.Instance);
+        await feed.StartAsync(TestContext.Current.CancellationToken);
+        await feed.WhenNewer(-1);
+        var store = new ControlStore(database, TimeProvider.System);
+        // It may not be listening yet: what it misses, it would look for.
+        var heard = feed.WhenNewer(0);
+        for (var i = 0; i < 50 && !heard.IsCompleted; i++)
+        {
+            await store.WriteAsync("test", _ => Task.FromResult<Refusal?>(null), TestContext.Current.CancellationToken);
+            await Task.Delay(200, TestContext.Current.CancellationToken);
+        }
+
+        Assert.True(heard.IsCompleted);
+        await feed.StopAsync(TestContext.Current.CancellationToken);
+    }
+
     internal override async Task<Database> CreateDatabaseAsync()
     {
         Assert.SkipWhen(server.Missing is not null, server.Missing ?? "");
