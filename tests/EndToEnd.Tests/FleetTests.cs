@@ -89,6 +89,13 @@ public sealed class FleetTests
             await sidecar.CheckPermissionAsync(Fleet.Check("User", "alice", bad.Revision), deadline: DateTime.MaxValue, cancellationToken: new CancellationTokenSource(1_000).Token));
         Assert.Equal(StatusCode.Cancelled, late.StatusCode);
 
+        // While it is asked, its control plane learns how often.
+        await Fleet.UntilAsync(async () =>
+        {
+            await AskAsync(sidecar, "alice");
+            return (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.Single().DecisionsPerSecond > 0;
+        });
+
         // A role that is removed counts all the same, and so does what is mended.
         await fleet.Directories.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = "User::\"alice\"", Removed = { "Role::\"reader\"" } }, cancellationToken: Cancellation);
         await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Deny);

@@ -1,4 +1,5 @@
 using System.Security.Authentication;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
@@ -13,14 +14,28 @@ internal sealed class MutualTls(string certificate, string key, string clientCa)
     private X509Certificate2? _certificate;
     private X509Certificate2Collection _authorities = [];
 
-    public HttpsConnectionAdapterOptions ToOptions() => new()
+    /// <exception cref="InvalidDataException">A file holds something else.</exception>
+    public HttpsConnectionAdapterOptions ToOptions()
     {
-        SslProtocols = SslProtocols.Tls13,
-        ClientCertificateMode = ClientCertificateMode.RequireCertificate,
-        CheckCertificateRevocation = false,
-        ServerCertificateSelector = (_, _) => Read().Certificate,
-        ClientCertificateValidation = (client, _, _) => IsOurs(client, Read().Authorities),
-    };
+        try
+        {
+            // What is wrong from the start is to be found out then, and not by the first sidecar.
+            Read();
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new InvalidDataException($"`{certificate}`, `{key}` and `{clientCa}` are not a certificate, its key and a CA in PEM", e);
+        }
+
+        return new HttpsConnectionAdapterOptions
+        {
+            SslProtocols = SslProtocols.Tls13,
+            ClientCertificateMode = ClientCertificateMode.RequireCertificate,
+            CheckCertificateRevocation = false,
+            ServerCertificateSelector = (_, _) => Read().Certificate,
+            ClientCertificateValidation = (client, _, _) => IsOurs(client, Read().Authorities),
+        };
+    }
 
     private static bool IsOurs(X509Certificate2 client, X509Certificate2Collection authorities)
     {
@@ -30,7 +45,7 @@ internal sealed class MutualTls(string certificate, string key, string clientCa)
         // Certificates of sidecars are short-lived and end by themselves; nobody serves lists of them.
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         chain.ChainPolicy.DisableCertificateDownloads = true;
-        chain.ChainPolicy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid("1.3.6.1.5.5.7.3.2", "clientAuth"));
+        chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.2", "clientAuth"));
         return chain.Build(client);
     }
 
@@ -49,7 +64,7 @@ internal sealed class MutualTls(string certificate, string key, string clientCa)
                     authorities.ImportFromPemFile(clientCa);
                     (_certificate, _authorities, _readOf) = (X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), authorities, written);
                 }
-                catch (Exception e) when (_certificate is not null && e is IOException or System.Security.Cryptography.CryptographicException or ArgumentException)
+                catch (Exception e) when (_certificate is not null && e is IOException or CryptographicException or ArgumentException)
                 {
                     // Half-written: the next handshake looks again.
                 }

@@ -27,6 +27,8 @@ internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, 
             var sending = SendAsync(sidecar, responseStream, ending.Token);
             var first = await Task.WhenAny(listening, sending);
             await ending.CancelAsync();
+            // The stream is theirs until both have let go of it; what ended it is told.
+            await Task.WhenAll(listening, sending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await first;
         }
         catch (Exception) when (lifetime.ApplicationStopping.IsCancellationRequested)

@@ -86,6 +86,7 @@ internal static class SidecarHost
         .AddSingleton(s => new MfaVerifier(s.GetRequiredService<ClaimStore>(), s.GetRequiredService<MfaProofs>(), s.GetRequiredService<StateFolder>().MfaWrappingKey()));
 
     private static IServiceCollection AddDecisions(this IServiceCollection services) => services
+        .AddSingleton<DecisionCounter>()
         .AddSingleton(s => new ActivityTracker(s.GetRequiredService<TimeProvider>()))
         .AddSingleton<DecisionPoint>();
 
@@ -115,6 +116,7 @@ internal static class SidecarHost
         .AddHostedService(s => new StreamSource(
             options,
             s.GetRequiredService<BundleApplier>(),
+            s.GetRequiredService<DecisionCounter>(),
             s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<StreamSource>>()));
 

@@ -10,6 +10,7 @@ namespace AuthSidecar.Services;
 internal sealed partial class AuthSidecarService(
     SnapshotCache snapshots,
     DecisionPoint decisions,
+    DecisionCounter counter,
     TokenValidator tokens,
     MfaVerifier mfa,
     TimeProvider time,
@@ -119,6 +120,7 @@ internal sealed partial class AuthSidecarService(
     private Guid Decided(CheckAnswer answer, Snapshot snapshot, DateTimeOffset now)
     {
         var id = DecisionId.Create(now);
+        counter.Add();
         Log.Decided(logger, id, answer.Outcome, answer.Reason, snapshot.Revision);
         return id;
     }

@@ -1,13 +1,14 @@
 using System.Reflection;
 using System.Security.Cryptography;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Decisions;
 using Grpc.Core;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Streams;
 
 /// <summary>Follows a control plane: one stream, and after it another. What was applied goes on serving in between.</summary>
-internal sealed partial class StreamSource(ControlPlaneOptions options, BundleApplier applier, TimeProvider time, ILogger<StreamSource> logger) : BackgroundService
+internal sealed partial class StreamSource(ControlPlaneOptions options, BundleApplier applier, DecisionCounter decisions, TimeProvider time, ILogger<StreamSource> logger) : BackgroundService
 {
     /// <summary>A control plane that says nothing for so long, not even that nothing has changed, is not there.</summary>
     public static readonly TimeSpan SilenceMeansGone = TimeSpan.FromSeconds(16);
@@ -68,7 +69,10 @@ internal sealed partial class StreamSource(ControlPlaneOptions options, BundleAp
             switch (call.ResponseStream.Current)
             {
                 case { Part: { } part }: applier.Add(part); break;
-                case { Heartbeat: { } heartbeat }: applier.Apply(heartbeat); break;
+                case { Heartbeat: { } heartbeat }:
+                    applier.Apply(heartbeat);
+                    await call.RequestStream.WriteAsync(new SyncRequest { Status = new SidecarStatus { Decisions = (ulong)decisions.Count } }, silence.Token);
+                    break;
                 case { Update: { } update }:
                     foreach (var outcome in applier.Apply(update))
                     {
