@@ -129,6 +129,70 @@ public sealed class FleetTests
         }
     }
 
+    /// <summary>Killed (-9) sooner or later after the last message: all of the import is there afterwards, or nothing; and all if it was acknowledged.</summary>
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(0)]
+    [InlineData(150)]
+    [InlineData(400)]
+    [InlineData(800)]
+    public async Task ControlPlaneKilledDuringAnImport_AllOfItIsThereOrNothing_AndWhatWasAcknowledgedIs(int msAfterTheLast)
+    {
+        const int Messages = 20, PerMessage = 500;
+        await using var fleet = await Fleet.StartAsync();
+        var written = await WriteAsync(fleet, User("alice", "reader"));
+        using var import = fleet.Directories.ImportEntities(cancellationToken: Cancellation);
+        var acknowledged = 0UL;
+        try
+        {
+            for (var i = 0; i < Messages; i++)
+            {
+                var some = Enumerable.Range(i * PerMessage, PerMessage).Select(n => new DirectoryEntity { Json = User($"{n}", "reader") });
+                await import.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { some } }, Cancellation);
+                Assert.True(await import.ResponseStream.MoveNext(Cancellation));
+                Assert.Equal((ulong)((i + 1) * PerMessage), import.ResponseStream.Current.Received);
+            }
+
+            if (msAfterTheLast >= 0)
+            {
+                await import.RequestStream.CompleteAsync();
+                var last = import.ResponseStream.MoveNext(Cancellation);
+                await Task.WhenAny(last, Task.Delay(msAfterTheLast, Cancellation));
+                acknowledged = last.IsCompletedSuccessfully ? import.ResponseStream.Current.Revision : 0;
+            }
+        }
+        finally
+        {
+            fleet.KillControlPlane();
+        }
+
+        await fleet.StartControlPlaneAsync();
+        var there = 0;
+        foreach (var user in new[] { "0", "4999", "9999" })
+        {
+            there += await IsThereAsync(fleet, user) ? 1 : 0;
+        }
+
+        Assert.True(there is 0 or 3, $"{there} of 3");
+        Assert.True(acknowledged == 0 || there == 3);
+        Assert.True(msAfterTheLast >= 0 || there == 0);
+        Assert.True(await IsThereAsync(fleet, "alice"));
+        // And it takes writes again, each with a revision of its own.
+        Assert.Equal(written.Revision + (there == 3 ? 2UL : 1UL), (await WriteAsync(fleet, User("bob", "reader"))).Revision);
+    }
+
+    private static async Task<bool> IsThereAsync(Fleet fleet, string user)
+    {
+        try
+        {
+            return await fleet.Directories.GetEntityAsync(new GetEntityRequest { Entity = $"User::\"{user}\"" }, cancellationToken: Cancellation) is not null;
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
+        {
+            return false;
+        }
+    }
+
     private static string User(string id, string role) => $$"""{"uid": {"type": "User", "id": "{{id}}"}, "attrs": {}, "parents": [{"type": "Role", "id": "{{role}}"}]}""";
 
     private static async Task<WriteEntitiesResponse> WriteAsync(Fleet fleet, params string[] entities) => await fleet.Directories.WriteEntitiesAsync(
