@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
@@ -65,14 +66,30 @@ internal sealed class Fleet : IAsyncDisposable
 
     public async Task<AuthSidecarService.AuthSidecarServiceClient> StartSidecarAsync(string name, string application = "documents")
     {
+        StartSidecar(name, application, In("control/bundle-keys.json"));
+        var client = new AuthSidecarService.AuthSidecarServiceClient(Connect(In($"{name}.sock")));
+        await UntilAsync(async () => await client.CheckPermissionAsync(Check("User", "nobody")) is not null);
+        return client;
+    }
+
+    /// <summary>Starts a sidecar that was given the key of some other control plane.</summary>
+    public void StartSidecarOfOthers(string name)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var point = key.ExportParameters(includePrivateParameters: false).Q;
+        File.WriteAllText(
+            In("other-keys.json"),
+            $$"""{"keys": [{"kty": "EC", "crv": "P-256", "kid": "other", "alg": "ES256", "x": "{{Base64Url.EncodeToString(point.X)}}", "y": "{{Base64Url.EncodeToString(point.Y)}}"}]}""");
+        StartSidecar(name, "documents", In("other-keys.json"));
+    }
+
+    private void StartSidecar(string name, string application, string pinnedKeys)
+    {
         Certify(name, names => names.AddUri(new Uri($"spiffe://fleet.example/application/{application}/sidecar/{name}")), "1.3.6.1.5.5.7.3.2");
         _sidecars.Add(Start(
             Binary.Sidecar,
             "serve", "--control-plane", $"https://127.0.0.1:{_port}", "--application", application, "--certificate", In($"{name}.pem"), "--certificate-key", In($"{name}.key"),
-            "--ca", In("ca.pem"), "--pinned-keys", In("control/bundle-keys.json"), "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none"));
-        var client = new AuthSidecarService.AuthSidecarServiceClient(Connect(In($"{name}.sock")));
-        await UntilAsync(async () => await client.CheckPermissionAsync(Check("User", "nobody")) is not null);
-        return client;
+            "--ca", In("ca.pem"), "--pinned-keys", pinnedKeys, "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none"));
     }
 
     public static CheckPermissionRequest Check(string type, string principal, ulong atLeastRevision = 0) => new()

@@ -86,7 +86,7 @@ public sealed class FleetTests
                 .Any(r => r.Type == "policies" && r.RefusedRevision == bad.Revision && r.AppliedRevision == good.Revision && r.Faults.Any(f => f.Contains("step_up", StringComparison.Ordinal))));
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice"));
         var late = await Assert.ThrowsAsync<RpcException>(async () =>
-            await sidecar.CheckPermissionAsync(Fleet.Check("User", "alice", bad.Revision), deadline: DateTime.MaxValue, cancellationToken: new CancellationTokenSource(1_000).Token));
+            await sidecar.CheckPermissionAsync(Fleet.Check("User", "alice", bad.Revision), cancellationToken: new CancellationTokenSource(1_000).Token));
         Assert.Equal(StatusCode.Cancelled, late.StatusCode);
 
         // While it is asked, its control plane learns how often.
@@ -102,6 +102,17 @@ public sealed class FleetTests
         var back = await fleet.Policies.RollBackPoliciesAsync(
             new RollBackPoliciesRequest { Application = "documents", ToRevision = good.Revision, ExpectedRevision = bad.Revision }, cancellationToken: Cancellation);
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", back.Revision));
+    }
+
+    [Fact]
+    public async Task SidecarThatPinsAnotherKey_BelievesNothing_AndItsControlPlaneLearnsWhy()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        fleet.StartSidecarOfOthers("one");
+        await Fleet.UntilAsync(async () =>
+            (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.SelectMany(s => s.Resources)
+                .Any(r => r.Type == "policies" && r.RefusedRevision == published.Revision && r.AppliedRevision == 0 && r.Faults.Any(f => f.Contains("not signed", StringComparison.Ordinal))));
     }
 
     [Fact]

@@ -13,15 +13,19 @@ internal sealed class FleetService(Fleet fleet) : V1.FleetService.FleetServiceBa
         Sidecars = { fleet.Connected.Select(ToMessage).OrderBy(s => s.Application, StringComparer.Ordinal).ThenBy(s => s.Name, StringComparer.Ordinal) },
     });
 
-    private static Sidecar ToMessage(ConnectedSidecar sidecar) => new()
+    private static Sidecar ToMessage(ConnectedSidecar sidecar)
     {
-        Name = sidecar.Identity.Name,
-        Application = sidecar.Identity.Scope.Application,
-        Tenant = sidecar.Identity.Scope.Tenant,
-        Version = sidecar.Version,
-        ConnectedAt = Timestamp.FromDateTimeOffset(sidecar.ConnectedAt),
-        HeardAt = Timestamp.FromDateTimeOffset(sidecar.HeardAt),
-        Resources = { sidecar.Resources },
-        DecisionsPerSecond = sidecar.DecisionsPerSecond,
-    };
+        var (heardAt, decisionsPerSecond, resources) = sidecar.Status;
+        return new Sidecar
+        {
+            Name = sidecar.Identity.Name,
+            Application = sidecar.Identity.Scope.Application,
+            Tenant = sidecar.Identity.Scope.Tenant,
+            Version = sidecar.Version,
+            ConnectedAt = Timestamp.FromDateTimeOffset(sidecar.ConnectedAt),
+            HeardAt = Timestamp.FromDateTimeOffset(heardAt),
+            Resources = { resources },
+            DecisionsPerSecond = decisionsPerSecond,
+        };
+    }
 }

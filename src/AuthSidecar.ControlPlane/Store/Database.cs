@@ -38,9 +38,6 @@ internal abstract class Database
     /// <param name="committed">Gets each revision.</param>
     /// <param name="cancellation">Ends it.</param>
     public virtual Task ListenAsync(Action<long> committed, CancellationToken cancellation) => Task.Delay(Timeout.Infinite, cancellation);
-
-    /// <summary>Whether a failure is the database's momentary business, so that the same may work a moment later.</summary>
-    public abstract bool IsTransient(Exception exception);
 }
 
 internal sealed class SqliteDatabase(string path) : Database
@@ -66,8 +63,6 @@ internal sealed class SqliteDatabase(string path) : Database
         var transaction = ((SqliteConnection)context.Database.GetDbConnection()).BeginTransaction(deferred: true);
         return (await context.Database.UseTransactionAsync(transaction, cancellation))!;
     }
-
-    public override bool IsTransient(Exception exception) => exception is SqliteException { SqliteErrorCode: 5 or 6 };
 }
 
 internal sealed class PostgresDatabase(string connection) : Database
@@ -102,6 +97,4 @@ internal sealed class PostgresDatabase(string connection) : Database
             await listener.WaitAsync(cancellation);
         }
     }
-
-    public override bool IsTransient(Exception exception) => exception is NpgsqlException { IsTransient: true };
 }

@@ -54,7 +54,7 @@ internal sealed partial class Feed : BackgroundService
                 Advance(await context.Head.Select(h => h.Revision).SingleAsync(stoppingToken));
                 Volatile.Write(ref _seenAt, _time.GetTimestamp());
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 // Streams go on with what they know; their heartbeats do not say that it is current.
                 Log.LookFailed(_logger, e);
@@ -71,7 +71,7 @@ internal sealed partial class Feed : BackgroundService
             {
                 await _database.ListenAsync(Advance, stopping);
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (!stopping.IsCancellationRequested)
             {
                 // Until it hears again, it looks.
                 Log.ListenFailed(_logger, e.Message);

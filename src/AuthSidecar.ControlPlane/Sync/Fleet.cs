@@ -18,6 +18,8 @@ internal sealed class Fleet
 /// <summary>A sidecar and how it fares. Written by the one that reads its stream.</summary>
 internal sealed class ConnectedSidecar(SidecarIdentity identity, string version, HeldRevisions held, DateTimeOffset now)
 {
+    private const int MaxFaults = 20;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<ResourceType, (long Revision, IReadOnlyList<string> Faults)> _refused = [];
     private readonly HashSet<(ResourceType Type, ulong Revision)> _sentInFull = [];
@@ -26,16 +28,14 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
     private HashSet<ResourceType> _awaited = [];
     private TaskCompletionSource _answered = NewSignal();
     private (ulong Decisions, DateTimeOffset At) _status = (0, now);
+    private DateTimeOffset _heardAt = now;
+    private double _decisionsPerSecond;
 
     public SidecarIdentity Identity { get; } = identity;
 
     public string Version { get; } = version;
 
     public DateTimeOffset ConnectedAt { get; } = now;
-
-    public DateTimeOffset HeardAt { get; private set; } = now;
-
-    public double DecisionsPerSecond { get; private set; }
 
     /// <summary>What it holds or was sent, and need not be sent again.</summary>
     public HeldRevisions Sent
@@ -74,7 +74,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
     {
         lock (_lock)
         {
-            HeardAt = at;
+            _heardAt = at;
             _applied = _applied.With(ack.Type, (long)ack.Revision);
             _refused.Remove(ack.Type);
             Answer(ack.Type);
@@ -85,15 +85,19 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
     {
         lock (_lock)
         {
-            HeardAt = at;
-            _refused[nack.Type] = ((long)nack.Revision, [.. nack.Faults]);
+            _heardAt = at;
+            // Of what it could not even read it does not know what it is: of what it has yet to answer, then, until it acknowledges that.
+            foreach (var type in nack.Type == ResourceType.Unspecified ? _awaited.ToList() : [nack.Type])
+            {
+                _refused[type] = (nack.Type == ResourceType.Unspecified ? _sent[type] : (long)nack.Revision, [.. nack.Faults.Take(MaxFaults)]);
+                Answer(type);
+            }
+
             // Everything, then; but once: one who refuses that too has another reason.
             if (nack.Reason == NackReason.Base && _sentInFull.Add((nack.Type, nack.Revision)))
             {
                 _sent = _sent.With(nack.Type, 0);
             }
-
-            Answer(nack.Type);
         }
     }
 
@@ -101,21 +105,22 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
     {
         lock (_lock)
         {
-            HeardAt = at;
+            _heardAt = at;
             var seconds = (at - _status.At).TotalSeconds;
             // After a restart the count begins again; that interval tells nothing.
-            DecisionsPerSecond = seconds > 0 && status.Decisions >= _status.Decisions ? (status.Decisions - _status.Decisions) / seconds : 0;
+            _decisionsPerSecond = seconds > 0 && status.Decisions >= _status.Decisions ? (status.Decisions - _status.Decisions) / seconds : 0;
             _status = (status.Decisions, at);
         }
     }
 
-    public IReadOnlyList<ResourceState> Resources
+    /// <summary>How it fares, at one moment.</summary>
+    public (DateTimeOffset HeardAt, double DecisionsPerSecond, IReadOnlyList<ResourceState> Resources) Status
     {
         get
         {
             lock (_lock)
             {
-                return [.. HeldRevisions.Types.Select(StateOf)];
+                return (_heardAt, _decisionsPerSecond, [.. HeldRevisions.Types.Select(StateOf)]);
             }
         }
     }

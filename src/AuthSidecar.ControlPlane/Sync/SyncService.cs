@@ -74,7 +74,11 @@ internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, 
                     sidecar.NoteAck(message.Ack, now);
                     break;
                 case SyncRequest.MessageOneofCase.Nack:
-                    CheckType(message.Nack.Type);
+                    if (message.Nack.Type != ResourceType.Unspecified)
+                    {
+                        CheckType(message.Nack.Type);
+                    }
+
                     sidecar.NoteNack(message.Nack, now);
                     break;
                 case SyncRequest.MessageOneofCase.Status:

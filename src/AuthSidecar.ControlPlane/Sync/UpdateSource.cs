@@ -27,6 +27,9 @@ internal sealed class UpdateSource(ControlStore store, BundleSigner signer, Time
 
     private const int PartBytes = 512 * 1024;
 
+    // Sidecars that hold the same are many, those that hold something else are few; an update can be large.
+    private const int MaxShared = 64;
+
     private readonly Lock _sharing = new();
     private readonly Dictionary<(SyncScope, HeldRevisions), Task<SyncUpdate>> _shared = [];
     private long _sharedHead;
@@ -36,10 +39,10 @@ internal sealed class UpdateSource(ControlStore store, BundleSigner signer, Time
     {
         lock (_sharing)
         {
-            if (head > _sharedHead)
+            if (head > _sharedHead || _shared.Count >= MaxShared)
             {
                 _shared.Clear();
-                _sharedHead = head;
+                _sharedHead = Math.Max(head, _sharedHead);
             }
 
             if (!_shared.TryGetValue((scope, held), out var update) || update.IsFaulted)

@@ -36,15 +36,17 @@ internal sealed class VerificationKey : IDisposable
     /// <summary>RFC 7638, base64url.</summary>
     public string Thumbprint { get; }
 
-    public bool Verify(CompactJws jws)
+    public bool Verify(CompactJws jws) => Verify(jws.SigningInput, jws.Signature);
+
+    public bool Verify(byte[] content, byte[] signature)
     {
         // An ECDSA signature is two numbers of the curve's size, side by side (RFC 7518, section 3.4); DER is something else.
-        if (_signatureBytes is { } expected && jws.Signature.Length != expected)
+        if (_signatureBytes is { } expected && signature.Length != expected)
         {
             return false;
         }
 
-        return _provider.Verify(jws.SigningInput, 0, jws.SigningInput.Length, jws.Signature, 0, jws.Signature.Length);
+        return _provider.Verify(content, 0, content.Length, signature, 0, signature.Length);
     }
 
     /// <summary>The public half of a P-256 key of our own, for ES256.</summary>

@@ -30,7 +30,7 @@ public sealed class BundleApplierTests : IDisposable
     public BundleApplierTests()
     {
         var point = _key.ExportParameters(false).Q;
-        var keys = PinnedKeys.Read(_folder.Write("keys.json", $$"""{"keys": [{"kty": "EC", "crv": "P-256", "x": "{{Base64UrlEncoder.Encode(point.X)}}", "y": "{{Base64UrlEncoder.Encode(point.Y)}}"}]}"""));
+        var keys = PinnedKeys.Read(_folder.Write("keys.json", $$"""{"keys": [{"kty": "EC", "kid": "pinned", "crv": "P-256", "x": "{{Base64UrlEncoder.Encode(point.X)}}", "y": "{{Base64UrlEncoder.Encode(point.Y)}}"}]}"""));
         _cache = new SnapshotCache(_time);
         _applier = new BundleApplier(keys, new SidecarScope("documents", ""), _cache, _time);
     }
@@ -161,6 +161,29 @@ public sealed class BundleApplierTests : IDisposable
                 _applier.Add(part);
             }
         });
+    }
+
+    /// <summary>A connection that breaks off again and again must not fill up what a whole one needs.</summary>
+    [Fact]
+    public void Add_PartsOfManyStreamsThatBrokeOff_Forgotten()
+    {
+        var part = new Part { Content = UnsafeByteOperations.UnsafeWrap(new byte[100 * 1024 * 1024]) };
+        for (var i = 0; i < 5; i++)
+        {
+            _applier.DropParts();
+            _applier.Add(part);
+            _applier.Add(part);
+        }
+    }
+
+    /// <summary>Whoever sees a snapshot learns its age, from the first moment on.</summary>
+    [Fact]
+    public void Apply_First_IsFreshWhenItIsPublished()
+    {
+        var age = TimeSpan.MaxValue;
+        _cache.Published += _ => age = _cache.Age(_time.GetUtcNow());
+        Apply(7, Policies(6), Entities(5));
+        Assert.Equal(TimeSpan.Zero, age);
     }
 
     public void Dispose()

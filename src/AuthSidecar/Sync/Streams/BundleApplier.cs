@@ -48,6 +48,13 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     /// <summary>What the sidecar has.</summary>
     public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = h.Key, Revision = h.Value });
 
+    /// <summary>Forgets the parts that no bundle has named: those of a stream that broke off are never asked for.</summary>
+    public void DropParts()
+    {
+        _parts.Clear();
+        _partBytes = 0;
+    }
+
     /// <summary>Takes in a part of a bundle to come.</summary>
     /// <exception cref="InvalidDataException">There are too many.</exception>
     public void Add(Part part)
@@ -96,8 +103,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             }
         }
 
-        _parts.Clear();
-        _partBytes = 0;
+        DropParts();
         foreach (var applied in outcomes.Where(o => o.IsApplied))
         {
             _held[applied.Type] = applied.Revision;
@@ -126,13 +132,14 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             return false;
         }
 
+        // Before anybody sees it: an answer from it tells its age.
+        cache.Confirm();
         var revision = new Revision(heartbeat.Revision);
         if (cache.Current is not { } current || revision > current.Revision || !_state.IsIn(current))
         {
             cache.Publish(_state.ToSnapshot(cache.Current is { } last && last.Revision > revision ? last.Revision : revision));
         }
 
-        cache.Confirm();
         return true;
     }
 

@@ -1,45 +1,36 @@
 using System.Collections.Frozen;
-using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Tokens;
 using Google.Protobuf;
-using Microsoft.IdentityModel.Tokens;
+using Fault = AuthSidecar.Cedar.Fault;
 
 namespace AuthSidecar.Sync.Streams;
 
 /// <summary>The keys that a sidecar was given to know its control plane by: nobody else's word counts.</summary>
 internal sealed class PinnedKeys : IDisposable
 {
+    private const string Algorithm = "ES256";
     private const string BundlePurpose = "authsidecar-bundle-v1";
     private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
 
-    private readonly FrozenDictionary<string, ECDsa> _keys;
+    // By thumbprint (RFC 7638), whatever the file calls them.
+    private readonly FrozenDictionary<string, VerificationKey> _keys;
 
-    private PinnedKeys(Dictionary<string, ECDsa> keys) => _keys = keys.ToFrozenDictionary(StringComparer.Ordinal);
+    private PinnedKeys(IEnumerable<VerificationKey> keys) => _keys = keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal);
 
     /// <summary>Reads a JWKS of P-256 keys.</summary>
-    /// <exception cref="InvalidDataException">It is none, or has none.</exception>
+    /// <exception cref="InvalidDataException">It is none, or has others.</exception>
     public static PinnedKeys Read(string path)
     {
-        var keys = new Dictionary<string, ECDsa>(StringComparer.Ordinal);
-        try
+        var faults = new List<Fault>();
+        var keys = KeySetFile.Read(path, File.ReadAllBytes(path), faults).Values.DistinctBy(k => k.Thumbprint).ToList();
+        if (keys.Find(k => k.Algorithm != Algorithm) is { } other)
         {
-            using var json = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 4 });
-            foreach (var key in json.RootElement.GetProperty("keys").EnumerateArray())
-            {
-                var (x, y) = (key.GetProperty("x").GetString()!, key.GetProperty("y").GetString()!);
-                var ecdsa = ECDsa.Create(new ECParameters { Curve = ECCurve.NamedCurves.nistP256, Q = new ECPoint { X = Base64UrlEncoder.DecodeBytes(x), Y = Base64UrlEncoder.DecodeBytes(y) } });
-                // By its thumbprint (RFC 7638), whatever the file calls it.
-                keys[Base64UrlEncoder.Encode(SHA256.HashData(Encoding.ASCII.GetBytes($$"""{"crv":"P-256","kty":"EC","x":"{{x}}","y":"{{y}}"}""")))] = ecdsa;
-            }
-        }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or CryptographicException or ArgumentException)
-        {
-            throw new InvalidDataException($"`{path}` is not a JWKS of P-256 keys", e);
+            faults.Add(new Fault(path, 0, 0, $"the key `{other.KeyId}` is for {other.Algorithm}, and bundles are signed with {Algorithm}"));
         }
 
-        return keys.Count > 0 ? new PinnedKeys(keys) : throw new InvalidDataException($"`{path}` has no key");
+        return faults.Count == 0 ? new PinnedKeys(keys) : throw new InvalidDataException(faults[0].ToString());
     }
 
     /// <summary>Reads a bundle that one of the keys has signed.</summary>
@@ -65,8 +56,7 @@ internal sealed class PinnedKeys : IDisposable
             return false;
         }
 
-        byte[] content = [.. Encoding.ASCII.GetBytes(purpose), 0, .. signed.Content.Span];
-        if (!key.VerifyData(content, signed.Signature.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation))
+        if (!key.Verify([.. Encoding.ASCII.GetBytes(purpose), 0, .. signed.Content.Span], signed.Signature.ToByteArray()))
         {
             return false;
         }

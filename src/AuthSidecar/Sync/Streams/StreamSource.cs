@@ -37,6 +37,11 @@ internal sealed partial class StreamSource(ControlPlaneOptions options, BundleAp
             {
                 Log.Lost(logger, address, e is RpcException rpc ? rpc.Status.Detail : e.Message);
             }
+            catch (Exception e)
+            {
+                // A fault of ours. What was good before it is still the best there is.
+                Log.Failed(logger, address, e);
+            }
 
             try
             {
@@ -58,6 +63,7 @@ internal sealed partial class StreamSource(ControlPlaneOptions options, BundleAp
         });
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         silence.CancelAfter(SilenceMeansGone);
+        applier.DropParts();
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
             new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held } } },
@@ -127,5 +133,8 @@ internal sealed partial class StreamSource(ControlPlaneOptions options, BundleAp
 
         [LoggerMessage(33, LogLevel.Warning, "the control plane at {Address} is lost: {Why}", EventName = "ControlPlaneLost")]
         public static partial void Lost(ILogger logger, Uri address, string why);
+
+        [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "FollowFailed")]
+        public static partial void Failed(ILogger logger, Uri address, Exception exception);
     }
 }
