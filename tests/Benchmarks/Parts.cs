@@ -45,7 +45,7 @@ internal static class Parts
         var payload = new ReadOnlySequence<byte>(message);
         var request = RequestReader.ReadCheck(payload);
         var answer = decisions.Check(request, snapshot, now);
-        var freshness = new AnswerFreshness(TimeSpan.FromMilliseconds(1), Policies: new Revision(1), Entities: new Revision(1));
+        var freshness = new AnswerFreshness(ResourceTypes.Policies | ResourceTypes.Entities, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
         yield return ("read the request", () => RequestReader.ReadCheck(payload));
         yield return ("decide", () => decisions.Check(request, snapshot, now));
         yield return ("write the answer", () => AnswerWriter.Write(answer, DecisionId.Create(now), freshness));

@@ -126,7 +126,7 @@ internal sealed class UpdateSource(ControlStore store, BundleSigner signer, Time
         var bundle = NewBundle(scope, ResourceType.Entities, rows.Max(r => r.Revision), since);
         if (since > 0)
         {
-            bundle.RemovedEntities.AddRange(EntityRows.Gone(rows).Select(u => u.ToString()));
+            bundle.Removed.AddRange(EntityRows.Gone(rows).Select(u => u.ToString()));
         }
 
         return new BundleDraft(bundle, new Dictionary<string, byte[]> { [EntityRows.Document] = EntityRows.ToJson(rows.Where(r => !r.IsRemoved)).Utf8.ToArray() });

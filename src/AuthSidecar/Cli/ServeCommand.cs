@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AuthSidecar.Hosting;
+using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Streams;
 
 namespace AuthSidecar.Cli;
@@ -18,6 +19,10 @@ internal static class ServeCommand
         var ca = new Option<string>("--ca") { Description = "The CA of the control plane's certificate, in PEM.", DefaultValueFactory = _ => "" };
         var pinnedKeys = new Option<string>("--pinned-keys") { Description = "The keys that bundles are signed with, as a JWKS.", DefaultValueFactory = _ => "" };
         var state = new Option<string>("--state") { Description = "The folder for what must survive a restart.", Required = true };
+        var maxStaleness = new Option<string[]>("--max-staleness")
+        {
+            Description = "How old a type of resource may be to be answered from, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h.",
+        };
         var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
         var listen = new Option<string>("--listen") { Description = "The loopback address and port to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultListen };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
@@ -25,7 +30,7 @@ internal static class ServeCommand
         log.AcceptOnlyFromAmong("json", "text");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, controlPlane, application, tenant, certificate, certificateKey, ca, pinnedKeys, state, socket, listen, development, log,
+            bundle, controlPlane, application, tenant, certificate, certificateKey, ca, pinnedKeys, maxStaleness, state, socket, listen, development, log,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -47,6 +52,12 @@ internal static class ServeCommand
                 addresses.Add(address);
             }
 
+            var limits = (addresses.Count == 0 ? MaxStaleness.Unlimited : MaxStaleness.Default).With(parsed.GetValue(maxStaleness) ?? [], out var fault);
+            if (limits is null)
+            {
+                return Fail([$"--max-staleness: {fault}"]);
+            }
+
             var socketPath = parsed.GetValue(socket)!;
             return await ServeAsync(
                 new ServeOptions
@@ -61,6 +72,7 @@ internal static class ServeCommand
                         Ca = parsed.GetValue(ca)!,
                         PinnedKeys = parsed.GetValue(pinnedKeys)!,
                     },
+                    MaxStaleness = limits,
                     State = parsed.GetValue(state)!,
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,

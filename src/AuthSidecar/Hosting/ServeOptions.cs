@@ -1,5 +1,6 @@
 using System.Net;
 using AuthSidecar.Risk;
+using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Streams;
 
 namespace AuthSidecar.Hosting;
@@ -33,6 +34,9 @@ internal sealed record ServeOptions
 
     /// <summary>How many verified tokens to remember.</summary>
     public int TokenCacheSize { get; init; } = DefaultTokenCacheSize;
+
+    /// <summary>How old what there is may be to be answered from. A folder is what there is to have: nothing newer is waiting somewhere else.</summary>
+    public MaxStaleness MaxStaleness { get; init; } = MaxStaleness.Unlimited;
 
     /// <summary>How long a proof of a second factor is good.</summary>
     public TimeSpan MfaProofLifetime { get; init; } = TimeSpan.FromMinutes(15);

@@ -83,7 +83,7 @@ internal static class SidecarHost
     private static IServiceCollection AddMfa(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(s => ClaimStore.Open(s.GetRequiredService<StateFolder>().ClaimStore, new AttemptLimits()))
         .AddSingleton(s => new MfaProofs(s.GetRequiredService<StateFolder>().MfaProofKey(), s.GetRequiredService<TokenValidator>(), options.MfaProofLifetime))
-        .AddSingleton(s => new MfaVerifier(s.GetRequiredService<ClaimStore>(), s.GetRequiredService<MfaProofs>(), s.GetRequiredService<StateFolder>().MfaWrappingKey()));
+        .AddSingleton(s => new MfaVerifier(s.GetRequiredService<ClaimStore>(), s.GetRequiredService<MfaProofs>()));
 
     private static IServiceCollection AddDecisions(this IServiceCollection services) => services
         .AddSingleton<DecisionCounter>()
@@ -94,6 +94,7 @@ internal static class SidecarHost
     {
         services.AddGrpc(grpc => grpc.Interceptors.Add<FailureInterceptor>());
         services.AddSingleton<FailureInterceptor>();
+        services.AddSingleton(options.MaxStaleness);
         services.AddSingleton<AuthSidecarService>();
         services.AddSingleton<IServiceMethodProvider<AuthSidecarService>, ServiceMethods>();
         if (options.IsDevelopment)
@@ -112,13 +113,16 @@ internal static class SidecarHost
         options.ControlPlane is { } controlPlane ? services.AddControlPlane(controlPlane) : services.AddBundle(options.Bundle!);
 
     private static IServiceCollection AddControlPlane(this IServiceCollection services, ControlPlaneOptions options) => services
-        .AddSingleton(s => new BundleApplier(PinnedKeys.Read(options.PinnedKeys), options.Scope, s.GetRequiredService<SnapshotCache>(), s.GetRequiredService<TimeProvider>()))
-        .AddHostedService(s => new StreamSource(
-            options,
-            s.GetRequiredService<BundleApplier>(),
-            s.GetRequiredService<DecisionCounter>(),
-            s.GetRequiredService<TimeProvider>(),
-            s.GetRequiredService<ILogger<StreamSource>>()));
+        .AddSingleton(options)
+        .AddSingleton(_ => PinnedKeys.Read(options.PinnedKeys))
+        .AddSingleton(s =>
+        {
+            var state = s.GetRequiredService<StateFolder>();
+            return new LastKnownGood(state.LastKnownGood, state.LastKnownGoodKey(), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<LastKnownGood>>());
+        })
+        .AddSingleton(s => new BundleApplier(
+            s.GetRequiredService<PinnedKeys>(), options.Scope, s.GetRequiredService<SnapshotCache>(), s.GetRequiredService<LastKnownGood>(), s.GetRequiredService<TimeProvider>()))
+        .AddHostedService<StreamSource>();
 
     private static IServiceCollection AddBundle(this IServiceCollection services, string folder) => services
         .AddSingleton(s => new BundleBuilder(s.GetRequiredService<StateFolder>().MfaWrappingKey()))

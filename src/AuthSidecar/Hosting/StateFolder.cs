@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using AuthSidecar.Mfa;
 
 namespace AuthSidecar.Hosting;
 
@@ -8,27 +7,31 @@ internal sealed class StateFolder
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
+    private const int SymmetricKeyBytes = 32;
+
     private readonly string _path;
 
     /// <exception cref="IOException">The folder cannot be made.</exception>
     public StateFolder(string path)
     {
         _path = path;
-        Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
+        CreateOwned(path);
     }
+
+    /// <summary>Makes a folder that is its owner's alone, unless it is there.</summary>
+    public static void CreateOwned(string path) => Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
+
+    public string LastKnownGood => Path.Combine(_path, "last-known-good");
 
     public string ClaimStore => Path.Combine(_path, "claims.journal");
 
-    /// <summary>The key that TOTP secrets in bundles are wrapped with: 32 bytes as base64. Made when there is none.</summary>
+    /// <summary>The key that TOTP secrets in bundle folders are wrapped with. Made when there is none.</summary>
     /// <exception cref="InvalidDataException">The file holds something else.</exception>
-    public byte[] MfaWrappingKey()
-    {
-        var text = ReadOrCreate("mfa-wrapping.key", () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(WrappedSecret.KeyBytes)));
-        var key = new byte[WrappedSecret.KeyBytes];
-        return Convert.TryFromBase64String(text.Trim(), key, out var length) && length == key.Length
-            ? key
-            : throw new InvalidDataException($"`{Path.Combine(_path, "mfa-wrapping.key")}` is not {WrappedSecret.KeyBytes} bytes in base64");
-    }
+    public byte[] MfaWrappingKey() => SymmetricKey("mfa-wrapping.key");
+
+    /// <summary>The key that what is kept of a control plane's stream is encrypted with. Made when there is none.</summary>
+    /// <exception cref="InvalidDataException">The file holds something else.</exception>
+    public byte[] LastKnownGoodKey() => SymmetricKey("last-known-good.key");
 
     /// <summary>The key that proofs of second factors are signed with. Made when there is none.</summary>
     /// <exception cref="InvalidDataException">The file holds something else.</exception>
@@ -53,6 +56,16 @@ internal sealed class StateFolder
         }
     }
 
+    /// <summary>32 bytes as base64.</summary>
+    private byte[] SymmetricKey(string name)
+    {
+        var text = ReadOrCreate(name, () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SymmetricKeyBytes)));
+        var key = new byte[SymmetricKeyBytes];
+        return Convert.TryFromBase64String(text.Trim(), key, out var length) && length == key.Length
+            ? key
+            : throw new InvalidDataException($"`{Path.Combine(_path, name)}` is not {SymmetricKeyBytes} bytes in base64");
+    }
+
     private string ReadOrCreate(string name, Func<string> create)
     {
         var path = Path.Combine(_path, name);
@@ -65,13 +78,16 @@ internal sealed class StateFolder
     }
 
     /// <summary>Writes a file that nobody else can read, whole or not at all.</summary>
-    public static void WriteSecret(string path, string content)
+    public static void WriteSecret(string path, string content) => WriteSecret(path, System.Text.Encoding.UTF8.GetBytes(content));
+
+    /// <inheritdoc cref="WriteSecret(string, string)"/>
+    public static void WriteSecret(string path, ReadOnlySpan<byte> content)
     {
         var temporary = path + ".new";
         File.Delete(temporary);
         using (var stream = new FileStream(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }))
         {
-            stream.Write(System.Text.Encoding.UTF8.GetBytes(content));
+            stream.Write(content);
             stream.Flush(flushToDisk: true);
         }
 

@@ -25,7 +25,7 @@ internal readonly record struct MfaResult(MfaError Error, int AttemptsLeft, Date
 }
 
 /// <summary>Verifies second factors: count first, then compare, then claim, and only then say yes.</summary>
-internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs, byte[] wrappingKey)
+internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs)
 {
     /// <exception cref="IOException">The claim could not be stored, and so was not made.</exception>
     public MfaResult Verify(MfaRequest request, FactorSet factors, DateTimeOffset now)
@@ -44,7 +44,7 @@ internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs, byte[] wra
 
         var error = factor switch
         {
-            TotpFactor totp => SpendTotp(totp, request.Code.Reveal(), now),
+            TotpFactor totp => SpendTotp(totp, factors, request.Code.Reveal(), now),
             BackupCodesFactor codes => SpendBackupCode(codes, request.Code.Reveal()),
             _ => throw new InvalidOperationException($"no verification for {factor.GetType().Name}"),
         };
@@ -57,10 +57,9 @@ internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs, byte[] wra
         return new MfaResult(MfaError.None, store.Limits.PerFactor, null, proof, expiresAt);
     }
 
-    private MfaError SpendTotp(TotpFactor factor, string code, DateTimeOffset now)
+    private MfaError SpendTotp(TotpFactor factor, FactorSet factors, string code, DateTimeOffset now)
     {
-        // The snapshot was refused if a secret could not be opened: see FactorsFile.
-        var secret = factor.Secret.TryUnwrap(factor.Key, wrappingKey) ?? throw new CryptographicException("a TOTP secret cannot be unwrapped");
+        var secret = factors.Unwrap(factor);
         try
         {
             return TotpCode.FindStep(secret, code, now) is not { } step ? MfaError.CodeWrong

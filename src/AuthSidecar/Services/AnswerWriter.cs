@@ -11,15 +11,8 @@ using Wire = AuthSidecar.V1;
 
 namespace AuthSidecar.Services;
 
-/// <summary>How old each type of resource is that an answer rests on. Those with a revision of 0 are left out.</summary>
-internal readonly record struct AnswerFreshness(
-    TimeSpan Age,
-    Revision Policies = default,
-    Revision Entities = default,
-    Revision Keys = default,
-    Revision Revocations = default,
-    Revision Factors = default,
-    Revision Risk = default);
+/// <summary>What an answer rests on, and how old that is.</summary>
+internal readonly record struct AnswerFreshness(ResourceTypes Types, Snapshot Snapshot, ResourceAges Ages);
 
 /// <summary>The message of an answer, written.</summary>
 internal sealed record Answer(byte[] Bytes);
@@ -167,26 +160,20 @@ internal static class AnswerWriter
 
     private static void WriteFreshness(ref MessageWriter writer, int field, in AnswerFreshness freshness)
     {
-        var ageMs = (ulong)freshness.Age.TotalMilliseconds;
         var start = writer.Begin(field);
-        WriteResource(ref writer, 1, freshness.Policies, ageMs);
-        WriteResource(ref writer, 2, freshness.Entities, ageMs);
-        WriteResource(ref writer, 3, freshness.Keys, ageMs);
-        WriteResource(ref writer, 4, freshness.Revocations, ageMs);
-        WriteResource(ref writer, 5, freshness.Factors, ageMs);
-        WriteResource(ref writer, 6, freshness.Risk, ageMs);
-        writer.End(start);
-    }
-
-    private static void WriteResource(ref MessageWriter writer, int field, Revision revision, ulong ageMs)
-    {
-        if (revision.Number > 0)
+        for (var i = 0; i < ResourceTypesExtensions.Count; i++)
         {
-            var start = writer.Begin(field);
-            writer.Varint(1, revision.Number);
-            writer.Varint(2, ageMs);
-            writer.End(start);
+            var type = (ResourceTypes)(1 << i);
+            if ((freshness.Types & type) != 0)
+            {
+                var resource = writer.Begin(i + 1);
+                writer.Varint(1, freshness.Snapshot.RevisionOf(type).Number);
+                writer.Varint(2, (ulong)freshness.Ages.Of(type).TotalMilliseconds);
+                writer.End(resource);
+            }
         }
+
+        writer.End(start);
     }
 
     private static byte[] WriteDetermining(Cedar.Policy policy)

@@ -13,6 +13,7 @@ internal sealed partial class AuthSidecarService(
     DecisionCounter counter,
     TokenValidator tokens,
     MfaVerifier mfa,
+    MaxStaleness maxStaleness,
     TimeProvider time,
     ILogger<AuthSidecarService> logger)
 {
@@ -34,18 +35,20 @@ internal sealed partial class AuthSidecarService(
     {
         var snapshot = Current;
         var now = time.GetUtcNow();
+        var freshness = Demand(ResourceTypes.Risk, snapshot, now);
         var assessment = decisions.EvaluateRisk(request.Subject, request.Signals, request.Action, snapshot, now);
-        return Task.FromResult(AnswerWriter.Write(assessment, new AnswerFreshness(snapshots.Age(now), Risk: snapshot.Risk.Revision)));
+        return Task.FromResult(AnswerWriter.Write(assessment, freshness));
     }
 
     public Task<Answer> VerifyMfa(MfaRequest request)
     {
         var snapshot = Current;
         var now = time.GetUtcNow();
+        var freshness = Demand(ResourceTypes.Factors, snapshot, now);
         try
         {
             var result = mfa.Verify(request, snapshot.Factors.Value, now);
-            return Task.FromResult(AnswerWriter.Write(result, new AnswerFreshness(snapshots.Age(now), Factors: snapshot.Factors.Revision)));
+            return Task.FromResult(AnswerWriter.Write(result, freshness));
         }
         catch (IOException e)
         {
@@ -74,15 +77,17 @@ internal sealed partial class AuthSidecarService(
     private Answer Validate(ValidationRequest request, Snapshot snapshot, ServerCallContext context)
     {
         var now = time.GetUtcNow();
+        var freshness = Demand(ResourceTypes.Keys | ResourceTypes.Revocations, snapshot, now);
         var result = tokens.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
-        return AnswerWriter.Write(result, new AnswerFreshness(snapshots.Age(now), Keys: snapshot.Issuers.Revision, Revocations: snapshot.Revocations.Revision));
+        return AnswerWriter.Write(result, freshness);
     }
 
     private Answer Check(CheckRequest request, Snapshot snapshot, ServerCallContext context)
     {
         var now = time.GetUtcNow();
+        var freshness = Demand(TypesFor(request), snapshot, now);
         var answer = decisions.Check(request, snapshot, now);
-        return AnswerWriter.Write(answer, Decided(answer, snapshot, now), FreshnessOf(request, snapshot, now));
+        return AnswerWriter.Write(answer, Decided(answer, snapshot, now), freshness);
     }
 
     private Answer Check(CheckBatch request, Snapshot snapshot, ServerCallContext context)
@@ -94,8 +99,9 @@ internal sealed partial class AuthSidecarService(
         {
             // A batch can be long enough for its caller to lose patience.
             context.CancellationToken.ThrowIfCancellationRequested();
+            var freshness = Demand(TypesFor(check), snapshot, now);
             var answer = decisions.Check(check, ValidateOnce(check.Token), snapshot, now);
-            AnswerWriter.WriteResult(ref batch, answer, Decided(answer, snapshot, now), FreshnessOf(check, snapshot, now));
+            AnswerWriter.WriteResult(ref batch, answer, Decided(answer, snapshot, now), freshness);
         }
 
         return new Answer(batch.ToArray());
@@ -125,13 +131,19 @@ internal sealed partial class AuthSidecarService(
         return id;
     }
 
-    private AnswerFreshness FreshnessOf(CheckRequest request, Snapshot snapshot, DateTimeOffset now) => new(
-        snapshots.Age(now),
-        Policies: snapshot.Policies.Revision,
-        Entities: snapshot.Entities.Revision,
-        Keys: request.Token is null ? default : snapshot.Issuers.Revision,
-        Revocations: request.Token is null ? default : snapshot.Revocations.Revision,
-        Risk: request.RiskSignals is null ? default : snapshot.Risk.Revision);
+    private static ResourceTypes TypesFor(CheckRequest request) =>
+        ResourceTypes.Policies | ResourceTypes.Entities
+        | (request.Token is null ? ResourceTypes.None : ResourceTypes.Keys | ResourceTypes.Revocations)
+        | (request.RiskSignals is null ? ResourceTypes.None : ResourceTypes.Risk);
+
+    /// <summary>How old that is which an answer is to rest on; there is none when it is too old.</summary>
+    private AnswerFreshness Demand(ResourceTypes types, Snapshot snapshot, DateTimeOffset now)
+    {
+        var ages = snapshots.AgesAt(now);
+        return maxStaleness.FindStale(types, ages) is var stale and not ResourceTypes.None
+            ? throw Failures.Stale(stale, ages.Of(stale))
+            : new AnswerFreshness(types, snapshot, ages);
+    }
 
     private static partial class Log
     {

@@ -31,6 +31,9 @@ internal static class Failures
     public static RpcException NoSnapshot() => Failure(
         Code.Unavailable, V1.ErrorReason.NoSnapshot, "the sidecar has no snapshot yet", new RetryInfo { RetryDelay = RetryAfter });
 
+    public static RpcException Stale(ResourceTypes type, TimeSpan age) => Failure(
+        Code.FailedPrecondition, V1.ErrorReason.Stale, $"the {type.ToString().ToLowerInvariant()} that the sidecar has are {(long)age.TotalSeconds} seconds old, and older than it may answer from");
+
     public static RpcException RevisionNotReached(Revision wanted, Revision current) => Failure(
         Code.FailedPrecondition, V1.ErrorReason.RevisionNotReached, $"revision {wanted} was not reached in time; the sidecar has {current}");
 

@@ -25,4 +25,16 @@ internal sealed record Snapshot
     public required Revisioned<FactorSet> Factors { get; init; }
 
     public required Revisioned<RiskSettings> Risk { get; init; }
+
+    /// <summary>The revision of one type of resource.</summary>
+    public Revision RevisionOf(ResourceTypes type) => type switch
+    {
+        ResourceTypes.Policies => Policies.Revision,
+        ResourceTypes.Entities => Entities.Revision,
+        ResourceTypes.Keys => Issuers.Revision,
+        ResourceTypes.Revocations => Revocations.Revision,
+        ResourceTypes.Factors => Factors.Revision,
+        ResourceTypes.Risk => Risk.Revision,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "one type of resource"),
+    };
 }

@@ -5,7 +5,7 @@ internal sealed class SnapshotCache(TimeProvider time)
 {
     private readonly Lock _publishing = new();
     private Snapshot? _current;
-    private long _confirmedAtMs;
+    private Confirmations _confirmations = Confirmations.None;
     private TaskCompletionSource _published = NewSignal();
 
     /// <summary>The snapshot to decide from; null before the first.</summary>
@@ -14,9 +14,8 @@ internal sealed class SnapshotCache(TimeProvider time)
     /// <summary>Raised after every publication, outside of any lock.</summary>
     public event Action<Snapshot>? Published;
 
-    /// <summary>How long ago the current snapshot was last known to be what the source has.</summary>
-    public TimeSpan Age(DateTimeOffset now) =>
-        TimeSpan.FromMilliseconds(Math.Max(0, now.ToUnixTimeMilliseconds() - Volatile.Read(ref _confirmedAtMs)));
+    /// <summary>How long ago each type of resource was last known to be what the source has.</summary>
+    public ResourceAges AgesAt(DateTimeOffset now) => new(Volatile.Read(ref _confirmations), now, time);
 
     /// <exception cref="InvalidOperationException">The revision is older; or it is the same, and so is everything else.</exception>
     public void Publish(Snapshot snapshot)
@@ -37,8 +36,13 @@ internal sealed class SnapshotCache(TimeProvider time)
         Published?.Invoke(snapshot);
     }
 
-    /// <summary>Notes that the source still has what is current.</summary>
-    public void Confirm() => Volatile.Write(ref _confirmedAtMs, time.GetUtcNow().ToUnixTimeMilliseconds());
+    /// <summary>Notes that the source has what is current of these types: now, or at a moment in the past.</summary>
+    /// <remarks>By one thread at a time: that of the source.</remarks>
+    public void Confirm(ResourceTypes types, DateTimeOffset? at = null)
+    {
+        var now = time.GetUtcNow();
+        Volatile.Write(ref _confirmations, _confirmations.With(types, at ?? now, now, time.GetTimestamp()));
+    }
 
     /// <summary>Waits for a revision, or a later one.</summary>
     /// <exception cref="OperationCanceledException">It did not come in time.</exception>

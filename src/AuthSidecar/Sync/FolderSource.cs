@@ -43,7 +43,7 @@ internal sealed partial class FolderSource(string folder, BundleBuilder builder,
 
             if (_handledIsCurrent && fingerprint == _handled)
             {
-                cache.Confirm();
+                cache.Confirm(ResourceTypes.All);
             }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -78,7 +78,7 @@ internal sealed partial class FolderSource(string folder, BundleBuilder builder,
 
         _handled = fingerprint;
         _handledIsCurrent = true;
-        cache.Confirm();
+        cache.Confirm(ResourceTypes.All);
         cache.Publish(snapshot);
         foreach (var warning in snapshot.Policies.Value.Warnings)
         {

@@ -24,7 +24,8 @@ public sealed class MfaVerifierTests : IDisposable
         [
             new TotpFactor(totp, WrappedSecret.Wrap(Secret, totp, TestBundle.WrappingKey)),
             new BackupCodesFactor(new FactorKey(Alice, "backup"), [BackupCode.Hash(_backupCode), BackupCode.Hash(BackupCode.Generate())]),
-        ]);
+        ],
+            TestBundle.WrappingKey);
         _store = ClaimStore.Open(_folder["claims"], new AttemptLimits());
     }
 
@@ -121,7 +122,7 @@ public sealed class MfaVerifierTests : IDisposable
         var code = factor == "totp" ? CodeAt(Now) : _backupCode;
         using var store = ClaimStore.Open(_folder["parallel"], new AttemptLimits { PerFactor = 100, PerAccount = 100 });
         using var proofs = Proofs();
-        var verifier = new MfaVerifier(store, proofs, TestBundle.WrappingKey);
+        var verifier = new MfaVerifier(store, proofs);
         var start = new TaskCompletionSource();
         var calls = Enumerable.Range(0, 64).Select(_ => Task.Run(async () =>
         {
@@ -140,7 +141,7 @@ public sealed class MfaVerifierTests : IDisposable
     public void Verify_FactorThatIsNotEnrolled_Unknown(string factor, string subject)
     {
         using var proofs = Proofs();
-        var result = new MfaVerifier(_store, proofs, TestBundle.WrappingKey)
+        var result = new MfaVerifier(_store, proofs)
             .Verify(new MfaRequest(new EntityUid("User", subject), factor, new Secret("000000"), ""), _factors, Now);
         Assert.Equal(MfaError.FactorUnknown, result.Error);
         Assert.False(result.IsVerified);
@@ -197,7 +198,7 @@ public sealed class MfaVerifierTests : IDisposable
     private MfaResult Verify(string factor, string code, DateTimeOffset now)
     {
         using var proofs = Proofs();
-        return new MfaVerifier(_store, proofs, TestBundle.WrappingKey).Verify(new MfaRequest(Alice, factor, new Secret(code), ""), _factors, now);
+        return new MfaVerifier(_store, proofs).Verify(new MfaRequest(Alice, factor, new Secret(code), ""), _factors, now);
     }
 
     private static MfaProofs Proofs() =>

@@ -50,11 +50,10 @@ public sealed class GeoDatabaseTests
     {
         using var bundle = new TestBundle();
         File.WriteAllBytes(Path.Combine(bundle.Path, "geo.mmdb"), Database);
-        bundle.Add(null, "risk.json", """
-            {"geoDatabase": "geo.mmdb",
-             "profiles": {"User::\"alice\"": {"places": [{"latitude": 47.3769, "longitude": 8.5417, "accuracyKm": 20}], "countries": ["CH"],
+        bundle.Add(null, ("risk.json", """{"geoDatabase": "geo.mmdb"}"""), ("profiles.json", """
+            {"profiles": {"User::\"alice\"": {"places": [{"latitude": 47.3769, "longitude": 8.5417, "accuracyKm": 20}], "countries": ["CH"],
                           "lastSeen": {"place": {"latitude": 47.3769, "longitude": 8.5417, "accuracyKm": 20}, "at": "2026-06-15T08:00:00Z"}}}}
-            """);
+            """));
         var settings = bundle.Build().Risk.Value;
 
         Assert.Equal(("usual place", "near"), Judge("192.0.2.9"));

@@ -24,9 +24,9 @@ public sealed class CallTests : IAsyncLifetime
     {
         _bundle = new TestBundle(_issuer);
         var key = new FactorKey(new Cedar.EntityUid("User", "alice"), "totp");
-        _bundle.Add(_issuer, FactorsFile.FileName, $$"""
+        _bundle.Add(_issuer, (FactorsFile.FileName, $$"""
             {"factors": [{"subject": "User::\"alice\"", "id": "totp", "totpSecret": "{{Convert.ToBase64String(WrappedSecret.Wrap(TotpSecret, key, TestBundle.WrappingKey).Bytes)}}"}]}
-            """);
+            """));
         _sidecar = await TestSidecar.StartAsync(_bundle);
         await _sidecar.WaitForRevisionAfterAsync(0);
     }
@@ -169,7 +169,7 @@ public sealed class CallTests : IAsyncLifetime
     {
         var request = Request("read", "plan");
         request.RiskSignals = new RiskSignals { Network = new NetworkSignal { PeerAddress = "1" } };
-        _bundle.Add(_issuer, "risk.json", """{"thresholds": {"critical": 50}}""");
+        _bundle.Add(_issuer, ("risk.json", """{"thresholds": {"critical": 50}}"""));
         _bundle.WriteManifest(["policies", "schema.cedarschema", "entities.json", "factors.json", "risk.json"], _issuer);
         await _sidecar.WaitForRevisionAfterAsync((await CheckAsync("read", "plan")).Freshness.Policies.Revision);
         var response = await _sidecar.Client.CheckPermissionAsync(request, cancellationToken: Cancellation);

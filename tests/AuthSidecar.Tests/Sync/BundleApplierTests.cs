@@ -1,38 +1,42 @@
+using System.Collections.Frozen;
 using System.Security.Cryptography;
-using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Mfa;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Streams;
 using AuthSidecar.Tests.Testing;
+using AuthSidecar.Tokens;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
-using Microsoft.IdentityModel.Tokens;
 
 namespace AuthSidecar.Tests.Sync;
 
 /// <summary>A sidecar believes what is signed, meant for it, newer and not old; whatever else comes, it goes on with what it has.</summary>
 public sealed class BundleApplierTests : IDisposable
 {
-    private const string Readers = "permit (principal in Role::\"reader\", action, resource);";
-    private const string Alice = """[{"uid": {"type": "User", "id": "alice"}, "attrs": {}, "parents": [{"type": "Role", "id": "reader"}]}]""";
+    private const string Readers = TestControlPlane.Readers;
 
     private static readonly DateTimeOffset Now = new(2026, 11, 24, 12, 0, 0, TimeSpan.Zero);
 
     private readonly TemporaryFolder _folder = new();
     private readonly FakeTimeProvider _time = new(Now);
-    private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly TestControlPlane _control;
+    private readonly PinnedKeys _keys;
     private readonly ECDsa _otherKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly LastKnownGood _kept;
     private readonly SnapshotCache _cache;
     private readonly BundleApplier _applier;
 
     public BundleApplierTests()
     {
-        var point = _key.ExportParameters(false).Q;
-        var keys = PinnedKeys.Read(_folder.Write("keys.json", $$"""{"keys": [{"kty": "EC", "kid": "pinned", "crv": "P-256", "x": "{{Base64UrlEncoder.Encode(point.X)}}", "y": "{{Base64UrlEncoder.Encode(point.Y)}}"}]}"""));
+        _control = new TestControlPlane(_time);
+        _keys = _control.ReadKeys();
+        _kept = new LastKnownGood(_folder["kept"], new byte[32], _time, NullLogger<LastKnownGood>.Instance);
         _cache = new SnapshotCache(_time);
-        _applier = new BundleApplier(keys, new SidecarScope("documents", ""), _cache, _time);
+        _applier = new BundleApplier(_keys, TestControlPlane.Scope, _cache, _kept, _time);
     }
 
     private bool AliceMayRead => Authorizer.IsAuthorized(
@@ -43,7 +47,7 @@ public sealed class BundleApplierTests : IDisposable
     [Fact]
     public void Apply_PoliciesAndEntities_SwappedInAtOnceAtTheRevisionOfTheHeartbeat()
     {
-        Assert.All(Apply(7, Policies(6), Entities(5)), o => Assert.True(o.IsApplied));
+        Assert.All(Apply(7, _control.Policies(6), _control.Entities(5)), o => Assert.True(o.IsApplied));
         var snapshot = _cache.Current!;
         Assert.Equal((7UL, 6UL, 5UL), (snapshot.Revision.Number, snapshot.Policies.Revision.Number, snapshot.Entities.Revision.Number));
         Assert.True(AliceMayRead);
@@ -53,10 +57,9 @@ public sealed class BundleApplierTests : IDisposable
     [Fact]
     public void Apply_ChangeOfEntities_AddsReplacesAndRemoves()
     {
-        Apply(5, Policies(4), Entities(5));
-        var change = Entities(6, """[{"uid": {"type": "User", "id": "bob"}, "attrs": {}, "parents": []}]""");
-        change.BaseRevision = 5;
-        change.RemovedEntities.Add("User::\"alice\"");
+        Apply(5, _control.Policies(4), _control.Entities(5));
+        var change = _control.Change(ResourceType.Entities, 6, since: 5, ("entities.json", """[{"uid": {"type": "User", "id": "bob"}, "attrs": {}, "parents": []}]"""));
+        change.Removed.Add("User::\"alice\"");
         Assert.True(Assert.Single(Apply(6, change)).IsApplied);
         Assert.False(AliceMayRead);
         Assert.Equal("bob", Assert.Single(_cache.Current!.Entities.Value.Entities).Uid.Id);
@@ -68,24 +71,24 @@ public sealed class BundleApplierTests : IDisposable
     [MemberData(nameof(HostileBundles))]
     public void Apply_BundleThatIsNotToBeBelieved_RefusedWithItsReasonAndNothingChanges(string name)
     {
-        Apply(5, Policies(4), Entities(5));
+        Apply(5, _control.Policies(4), _control.Entities(5));
         var before = _cache.Current;
         var (expected, make) = Hostile[name];
-        var outcome = Assert.Single(_applier.Apply(new Update { Bundles = { make(this) }, Heartbeat = SignHeartbeat(9, (ResourceType.Policies, 9), (ResourceType.Entities, 5)) }));
+        var outcome = Assert.Single(_control.Send(_applier, new Update { Bundles = { make(this) }, Heartbeat = _control.SignHeartbeat(9, (ResourceType.Policies, 9), (ResourceType.Entities, 5)) }));
         Assert.Equal(expected, outcome.Reason);
         Assert.NotEmpty(outcome.Faults);
         Assert.Same(before, _cache.Current);
 
         // And the stream is none the worse for it.
-        Assert.All(Apply(10, Policies(10, "forbid (principal, action, resource);")), o => Assert.True(o.IsApplied));
+        Assert.All(Apply(10, _control.Policies(10, "forbid (principal, action, resource);")), o => Assert.True(o.IsApplied));
         Assert.False(AliceMayRead);
     }
 
     [Fact]
     public void Apply_OneOfTwoRefused_TheOtherCountsButTheRevisionIsNotReached()
     {
-        Apply(5, Policies(4), Entities(5));
-        var outcomes = Apply(7, Policies(6, "permit ("), Entities(7, "[]"));
+        Apply(5, _control.Policies(4), _control.Entities(5));
+        var outcomes = Apply(7, _control.Policies(6, "permit ("), _control.Entities(7, "[]"));
         Assert.Equal([NackReason.Content, NackReason.Unspecified], outcomes.OrderBy(o => o.Type).Select(o => o.Reason));
         Assert.False(AliceMayRead);
         Assert.Equal((5UL, 4UL, 7UL), (_cache.Current!.Revision.Number, _cache.Current.Policies.Revision.Number, _cache.Current.Entities.Revision.Number));
@@ -94,41 +97,113 @@ public sealed class BundleApplierTests : IDisposable
     [Fact]
     public void Heartbeat_Genuine_ConfirmsAndCarriesTheRevisionOn()
     {
-        Apply(5, Policies(4), Entities(5));
+        Apply(5, _control.Policies(4), _control.Entities(5));
         _time.Advance(TimeSpan.FromMinutes(10));
-        Assert.Equal(TimeSpan.FromMinutes(10), _cache.Age(_time.GetUtcNow()));
-        Assert.True(_applier.Apply(SignHeartbeat(8, (ResourceType.Policies, 4), (ResourceType.Entities, 5))));
-        Assert.Equal((TimeSpan.Zero, 8UL), (_cache.Age(_time.GetUtcNow()), _cache.Current!.Revision.Number));
+        Assert.Equal(TimeSpan.FromMinutes(10), _cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies));
+        Assert.True(_applier.Apply(_control.SignHeartbeat(8, (ResourceType.Policies, 4), (ResourceType.Entities, 5))));
+        Assert.Equal((TimeSpan.Zero, 8UL), (_cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies), _cache.Current!.Revision.Number));
     }
 
     /// <summary>A freeze attack: somebody keeps the news back, and plays what was true once.</summary>
     [Fact]
     public void Heartbeat_NotToBeBelieved_DoesNotConfirm()
     {
-        Apply(5, Policies(4), Entities(5));
+        Apply(5, _control.Policies(4), _control.Entities(5));
         (ResourceType, ulong)[] current = [(ResourceType.Policies, 4), (ResourceType.Entities, 5)];
-        var old = SignHeartbeat(5, current);
+        var old = _control.SignHeartbeat(5, current);
         _time.Advance(TimeSpan.FromMinutes(10));
-        var ofOthers = SignHeartbeat(5, current);
-        ofOthers = Sign("authsidecar-heartbeat-v1", ofOthers.Content, _otherKey, ofOthers.KeyId);
-        var future = Heartbeat(9, current);
+        var ofOthers = _control.SignHeartbeat(5, current);
+        ofOthers = TestControlPlane.Sign("authsidecar-heartbeat-v1", ofOthers.Content, _otherKey, ofOthers.KeyId);
+        var future = _control.NewHeartbeat(9, current);
         future.CreatedAt = Timestamp.FromDateTimeOffset(_time.GetUtcNow().AddMinutes(5));
-        var foreign = Heartbeat(9, current);
+        var foreign = _control.NewHeartbeat(9, current);
         foreign.Scope.Application = "invoices";
-        var asBundle = Heartbeat(9, current);
+        var asBundle = _control.NewHeartbeat(9, current);
         Signed[] hostile =
         [
             old,
             ofOthers,
-            Sign("authsidecar-heartbeat-v1", future.ToByteString(), _key),
-            Sign("authsidecar-heartbeat-v1", foreign.ToByteString(), _key),
-            Sign("authsidecar-bundle-v1", asBundle.ToByteString(), _key),
-            SignHeartbeat(9, (ResourceType.Policies, 6), (ResourceType.Entities, 5)),
-            SignHeartbeat(9, (ResourceType.Policies, 4), (ResourceType.Entities, 5), (ResourceType.Revocations, 8)),
+            TestControlPlane.Sign("authsidecar-heartbeat-v1", future.ToByteString(), _control.Key),
+            TestControlPlane.Sign("authsidecar-heartbeat-v1", foreign.ToByteString(), _control.Key),
+            TestControlPlane.Sign("authsidecar-bundle-v1", asBundle.ToByteString(), _control.Key),
             new(),
         ];
         Assert.All(hostile, h => Assert.False(_applier.Apply(h)));
-        Assert.Equal((TimeSpan.FromMinutes(10), 5UL), (_cache.Age(_time.GetUtcNow()), _cache.Current!.Revision.Number));
+        Assert.Equal((TimeSpan.FromMinutes(10), 5UL), (_cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies), _cache.Current!.Revision.Number));
+    }
+
+    /// <summary>Policies that were refused, or lost on the way, do not make old what is current.</summary>
+    [Fact]
+    public void Heartbeat_SomeTypesAreNotCurrent_TheOthersAre()
+    {
+        Apply(5, _control.Policies(4), _control.Entities(5));
+        _time.Advance(TimeSpan.FromMinutes(10));
+        Assert.False(_applier.Apply(_control.SignHeartbeat(9, (ResourceType.Policies, 6), (ResourceType.Entities, 5), (ResourceType.Revocations, 8))));
+        Assert.Equal(5UL, _cache.Current!.Revision.Number);
+        var ages = _cache.AgesAt(_time.GetUtcNow());
+        Assert.Equal(
+            [ResourceTypes.Policies, ResourceTypes.Revocations],
+            ResourceTypes.All.Each().Where(t => ages.Of(t) == TimeSpan.FromMinutes(10)));
+        Assert.Equal(4, ResourceTypes.All.Each().Count(t => ages.Of(t) == TimeSpan.Zero));
+    }
+
+    [Fact]
+    public void Apply_RevocationsAndTheirChanges_AllOfThemCount()
+    {
+        Apply(5, _control.NewBundle(ResourceType.Revocations, 5, ("revocations.json", """{"tokens": [{"issuer": "i", "jti": "1"}], "subjects": [{"issuer": "i", "sub": "alice", "notBefore": 100}]}""")));
+        Assert.True(Assert.Single(Apply(6, _control.Change(ResourceType.Revocations, 6, 5, ("revocations.json", """{"tokens": [{"issuer": "i", "jti": "2"}], "subjects": [{"issuer": "i", "sub": "alice", "notBefore": 50}]}""")))).IsApplied);
+        var revocations = _cache.Current!.Revocations.Value;
+        Assert.True(revocations.Contains(Token("bob", "1", 0)));
+        Assert.True(revocations.Contains(Token("bob", "2", 0)));
+        Assert.False(revocations.Contains(Token("bob", "3", 0)));
+        Assert.True(revocations.Contains(Token("alice", "3", 99)));
+        Assert.False(revocations.Contains(Token("alice", "3", 100)));
+    }
+
+    [Fact]
+    public void Apply_FactorsAndTheirChanges_EachSubjectHasTheNewestOfTheirs()
+    {
+        byte[] key = [.. Enumerable.Repeat((byte)9, 32)];
+        var first = _control.NewBundle(ResourceType.Factors, 5, ("factors.json", Factors(("alice", "a1"), ("alice", "a2"), ("bob", "b1"), ("carol", "c1"))));
+        first.Documents.Add(_control.NewDocument("factors.key", key));
+        Assert.True(Assert.Single(Apply(5, first)).IsApplied);
+        var change = _control.Change(ResourceType.Factors, 6, 5, ("factors.json", Factors(("alice", "a3"))));
+        change.Documents.Add(_control.NewDocument("factors.key", key));
+        change.Removed.Add("User::\"bob\"");
+        Assert.True(Assert.Single(Apply(6, change)).IsApplied);
+        Assert.Equal(
+            [false, false, true, false, true],
+            new[] { ("alice", "a1"), ("alice", "a2"), ("alice", "a3"), ("bob", "b1"), ("carol", "c1") }.Select(f => _cache.Current!.Factors.Value.Find(new FactorKey(new EntityUid("User", f.Item1), f.Item2)) is not null));
+
+        // Under another key, what is there could no longer be opened.
+        var rekeyed = _control.Change(ResourceType.Factors, 7, 6, ("factors.json", Factors(("alice", "a4"))));
+        rekeyed.Documents.Add(_control.NewDocument("factors.key", [.. Enumerable.Repeat((byte)8, 32)]));
+        Assert.Equal(NackReason.Content, Assert.Single(Apply(7, rekeyed)).Reason);
+    }
+
+    [Fact]
+    public void Apply_RiskAndItsChanges_SettingsStayUnlessTheyCome()
+    {
+        Apply(5, _control.NewBundle(ResourceType.Risk, 5, ("risk.json", """{"maxFailures": 7}"""), ("profiles.json", """{"profiles": {"User::\"alice\"": {"countries": ["CH"]}, "User::\"bob\"": {}}}""")));
+        var change = _control.Change(ResourceType.Risk, 6, 5, ("profiles.json", """{"profiles": {"User::\"alice\"": {"countries": ["FR"]}}}"""));
+        change.Removed.Add("User::\"bob\"");
+        Assert.True(Assert.Single(Apply(6, change)).IsApplied);
+        var risk = _cache.Current!.Risk.Value;
+        Assert.Equal((7, "FR", 1), (risk.MaxFailures, risk.Profiles[new EntityUid("User", "alice")].Countries.Single(), risk.Profiles.Count));
+        Apply(7, _control.Change(ResourceType.Risk, 7, 6, ("risk.json", "{}")));
+        risk = _cache.Current!.Risk.Value;
+        Assert.Equal((5, 1), (risk.MaxFailures, risk.Profiles.Count));
+    }
+
+    [Fact]
+    public void Apply_Keys_InFull()
+    {
+        using var issuer = new TestIssuer();
+        var issuers = $$"""{"issuers": [{"issuer": "{{TestIssuer.Name}}", "jwks": "1.jwks.json", "audiences": ["{{TestIssuer.Audience}}"]}]}""";
+        Assert.True(Assert.Single(Apply(5, _control.NewBundle(ResourceType.Keys, 5, ("issuers.json", issuers), ("1.jwks.json", issuer.KeySetJson)))).IsApplied);
+        Assert.NotNull(_cache.Current!.Issuers.Value.Find(TestIssuer.Name));
+        Assert.Equal(NackReason.Content, Assert.Single(Apply(6, _control.NewBundle(ResourceType.Keys, 6, ("issuers.json", issuers)))).Reason);
+        Assert.NotNull(_cache.Current!.Issuers.Value.Find(TestIssuer.Name));
     }
 
     [Fact]
@@ -136,16 +211,16 @@ public sealed class BundleApplierTests : IDisposable
     {
         const string Users = "entity Role, Document; entity User in [Role]; action read appliesTo { principal: User, resource: Document };";
         const string Both = """[{"uid": {"type": "User", "id": "alice"}, "attrs": {}, "parents": [{"type": "Role", "id": "reader"}]}, {"uid": {"type": "Robot", "id": "r2"}, "attrs": {}, "parents": []}]""";
-        Assert.All(Apply(5, Policies(4, Readers, Users), Entities(5, Both)), o => Assert.True(o.IsApplied, string.Join('\n', o.Faults)));
+        Assert.All(Apply(5, _control.Policies(4, Readers, Users), _control.Entities(5, Both)), o => Assert.True(o.IsApplied, string.Join('\n', o.Faults)));
         Assert.False(_cache.Current!.Entities.Value.TryGetEntity(new("Robot", "r2"), out _));
         Assert.True(AliceMayRead);
 
-        Assert.All(Apply(6, Policies(6, Readers, $"entity Robot; {Users}")), o => Assert.True(o.IsApplied, string.Join('\n', o.Faults)));
+        Assert.All(Apply(6, _control.Policies(6, Readers, $"entity Robot; {Users}")), o => Assert.True(o.IsApplied, string.Join('\n', o.Faults)));
         Assert.True(_cache.Current!.Entities.Value.TryGetEntity(new("Robot", "r2"), out _));
         Assert.True(AliceMayRead);
 
         // And one that they do not conform to is refused, with what does not.
-        var refused = Assert.Single(Apply(7, Policies(7, Readers, $"entity Robot; {Users.Replace("entity User in [Role];", "entity User;", StringComparison.Ordinal)}")));
+        var refused = Assert.Single(Apply(7, _control.Policies(7, Readers, $"entity Robot; {Users.Replace("entity User in [Role];", "entity User;", StringComparison.Ordinal)}")));
         Assert.Equal(NackReason.Content, refused.Reason);
         Assert.True(AliceMayRead);
     }
@@ -181,116 +256,67 @@ public sealed class BundleApplierTests : IDisposable
     public void Apply_First_IsFreshWhenItIsPublished()
     {
         var age = TimeSpan.MaxValue;
-        _cache.Published += _ => age = _cache.Age(_time.GetUtcNow());
-        Apply(7, Policies(6), Entities(5));
+        _cache.Published += _ => age = _cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies);
+        Apply(7, _control.Policies(6), _control.Entities(5));
         Assert.Equal(TimeSpan.Zero, age);
     }
 
     public void Dispose()
     {
-        _applier.Dispose();
-        _key.Dispose();
+        _kept.Dispose();
+        _keys.Dispose();
+        _control.Dispose();
         _otherKey.Dispose();
         _folder.Dispose();
     }
 
+    private static VerifiedToken Token(string subject, string jti, long issuedAt) => new()
+    {
+        Issuer = new Issuer { Name = "i", Keys = FrozenDictionary<string, VerificationKey>.Empty, Audiences = [] },
+        Subject = subject,
+        TokenId = jti,
+        IssuedAt = issuedAt,
+        ExpiresAt = long.MaxValue,
+        Audiences = [],
+        ClaimsUtf8 = [],
+    };
+
+    private static string Factors(params (string Subject, string Id)[] factors) =>
+        $$"""{"factors": [{{string.Join(", ", factors.Select(f => $$"""{"subject": "User::\"{{f.Subject}}\"", "id": "{{f.Id}}", "backupCodeSha256": ["{{Convert.ToBase64String(new byte[32])}}"]}"""))}}]}""";
+
     private static readonly Dictionary<string, (NackReason Reason, Func<BundleApplierTests, Signed> Make)> Hostile = new()
     {
         ["nothing at all"] = (NackReason.Signature, _ => new Signed()),
-        ["signed by another key under our key's name"] = (NackReason.Signature, t => Sign("authsidecar-bundle-v1", t.Policies(9).ToByteString(), t._otherKey, KeyIdOf(t._key))),
-        ["signed by a key of its own"] = (NackReason.Signature, t => Sign("authsidecar-bundle-v1", t.Policies(9).ToByteString(), t._otherKey)),
-        ["signed as a heartbeat"] = (NackReason.Signature, t => Sign("authsidecar-heartbeat-v1", t.Policies(9).ToByteString(), t._key)),
-        ["signed without a purpose"] = (NackReason.Signature, t => Sign("", t.Policies(9).ToByteString(), t._key)),
-        ["altered by a bit"] = (NackReason.Signature, t => Altered(t.Sign(t.Policies(9)), s => s.Content = Flip(s.Content))),
-        ["its signature altered by a bit"] = (NackReason.Signature, t => Altered(t.Sign(t.Policies(9)), s => s.Signature = Flip(s.Signature))),
-        ["its signature in DER"] = (NackReason.Signature, t => Altered(t.Sign(t.Policies(9)), s => s.Signature = ByteString.CopyFrom(t._key.SignData(s.Content.Span, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence)))),
-        ["for another application"] = (NackReason.Scope, t => t.Sign(Altered(t.Policies(9), b => b.Scope.Application = "invoices"))),
-        ["for a tenant"] = (NackReason.Scope, t => t.Sign(Altered(t.Policies(9), b => b.Scope.Tenant = "acme"))),
-        ["for nobody"] = (NackReason.Scope, t => t.Sign(Altered(t.Policies(9), b => b.Scope = null))),
-        ["an older revision"] = (NackReason.Revision, t => t.Sign(t.Policies(3))),
-        ["the same revision"] = (NackReason.Revision, t => t.Sign(t.Policies(4, "forbid (principal, action, resource);"))),
-        ["expired"] = (NackReason.Expired, t => t.Sign(Altered(t.Policies(9), b => b.ExpiresAt = Timestamp.FromDateTimeOffset(Now)))),
-        ["without an end"] = (NackReason.Expired, t => t.Sign(Altered(t.Policies(9), b => b.ExpiresAt = null))),
-        ["from the future"] = (NackReason.Expired, t => t.Sign(Altered(t.Policies(9), b => b.CreatedAt = Timestamp.FromDateTimeOffset(Now.AddMinutes(2))))),
-        ["without a beginning"] = (NackReason.Expired, t => t.Sign(Altered(t.Policies(9), b => b.CreatedAt = null))),
-        ["a change of what is not there"] = (NackReason.Base, t => t.Sign(Altered(t.Entities(9), b => b.BaseRevision = 4))),
-        ["a part never sent"] = (NackReason.Content, t => t.Sign(Altered(t.Policies(9), b => b.Documents[0].Parts.Add(ByteString.CopyFrom(new byte[32]))))),
-        ["a document twice"] = (NackReason.Content, t => t.Sign(Altered(t.Policies(9), b => b.Documents.Add(b.Documents[0].Clone())))),
-        ["policies that are none"] = (NackReason.Content, t => t.Sign(t.Policies(9, "permit ("))),
-        ["policies that do not validate"] = (NackReason.Content, t => t.Sign(t.Policies(9, Readers, "entity User;"))),
-        ["a schema that is none"] = (NackReason.Content, t => t.Sign(t.Policies(9, Readers, "entity"))),
-        ["entities that are none"] = (NackReason.Content, t => t.Sign(t.Entities(9, "{}"))),
-        ["entities in a circle"] = (NackReason.Content, t => t.Sign(t.Entities(9, """[{"uid": {"type": "A", "id": "a"}, "attrs": {}, "parents": [{"type": "A", "id": "b"}]}, {"uid": {"type": "A", "id": "b"}, "attrs": {}, "parents": [{"type": "A", "id": "a"}]}]"""))),
-        ["entities in no document"] = (NackReason.Content, t => t.Sign(Altered(t.Entities(9), b => b.Documents.Clear()))),
-        ["a removed entity that is no uid"] = (NackReason.Content, t => t.Sign(Altered(t.Entities(9), b => b.RemovedEntities.Add("alice")))),
-        ["a type that nobody knows"] = (NackReason.Content, t => t.Sign(Altered(t.Policies(9), b => b.Type = (ResourceType)77))),
+        ["signed by another key under our key's name"] = (NackReason.Signature, t => TestControlPlane.Sign("authsidecar-bundle-v1", t._control.Policies(9).ToByteString(), t._otherKey, TestControlPlane.KeyIdOf(t._control.Key))),
+        ["signed by a key of its own"] = (NackReason.Signature, t => TestControlPlane.Sign("authsidecar-bundle-v1", t._control.Policies(9).ToByteString(), t._otherKey)),
+        ["signed as a heartbeat"] = (NackReason.Signature, t => TestControlPlane.Sign("authsidecar-heartbeat-v1", t._control.Policies(9).ToByteString(), t._control.Key)),
+        ["signed without a purpose"] = (NackReason.Signature, t => TestControlPlane.Sign("", t._control.Policies(9).ToByteString(), t._control.Key)),
+        ["altered by a bit"] = (NackReason.Signature, t => Altered(t._control.Sign(t._control.Policies(9)), s => s.Content = Flip(s.Content))),
+        ["its signature altered by a bit"] = (NackReason.Signature, t => Altered(t._control.Sign(t._control.Policies(9)), s => s.Signature = Flip(s.Signature))),
+        ["its signature in DER"] = (NackReason.Signature, t => Altered(t._control.Sign(t._control.Policies(9)), s => s.Signature = ByteString.CopyFrom(t._control.Key.SignData(s.Content.Span, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence)))),
+        ["for another application"] = (NackReason.Scope, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Scope.Application = "invoices"))),
+        ["for a tenant"] = (NackReason.Scope, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Scope.Tenant = "acme"))),
+        ["for nobody"] = (NackReason.Scope, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Scope = null))),
+        ["an older revision"] = (NackReason.Revision, t => t._control.Sign(t._control.Policies(3))),
+        ["the same revision"] = (NackReason.Revision, t => t._control.Sign(t._control.Policies(4, "forbid (principal, action, resource);"))),
+        ["expired"] = (NackReason.Expired, t => t._control.Sign(Altered(t._control.Policies(9), b => b.ExpiresAt = Timestamp.FromDateTimeOffset(Now)))),
+        ["without an end"] = (NackReason.Expired, t => t._control.Sign(Altered(t._control.Policies(9), b => b.ExpiresAt = null))),
+        ["from the future"] = (NackReason.Expired, t => t._control.Sign(Altered(t._control.Policies(9), b => b.CreatedAt = Timestamp.FromDateTimeOffset(Now.AddMinutes(2))))),
+        ["without a beginning"] = (NackReason.Expired, t => t._control.Sign(Altered(t._control.Policies(9), b => b.CreatedAt = null))),
+        ["a change of what is not there"] = (NackReason.Base, t => t._control.Sign(Altered(t._control.Entities(9), b => b.BaseRevision = 4))),
+        ["a part never sent"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Documents[0].Parts.Add(ByteString.CopyFrom(new byte[32]))))),
+        ["a document twice"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Documents.Add(b.Documents[0].Clone())))),
+        ["policies that are none"] = (NackReason.Content, t => t._control.Sign(t._control.Policies(9, "permit ("))),
+        ["policies that do not validate"] = (NackReason.Content, t => t._control.Sign(t._control.Policies(9, Readers, "entity User;"))),
+        ["a schema that is none"] = (NackReason.Content, t => t._control.Sign(t._control.Policies(9, Readers, "entity"))),
+        ["entities that are none"] = (NackReason.Content, t => t._control.Sign(t._control.Entities(9, "{}"))),
+        ["entities in a circle"] = (NackReason.Content, t => t._control.Sign(t._control.Entities(9, """[{"uid": {"type": "A", "id": "a"}, "attrs": {}, "parents": [{"type": "A", "id": "b"}]}, {"uid": {"type": "A", "id": "b"}, "attrs": {}, "parents": [{"type": "A", "id": "a"}]}]"""))),
+        ["entities in no document"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Entities(9), b => b.Documents.Clear()))),
+        ["a removed entity that is no uid"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Entities(9), b => b.Removed.Add("alice")))),
+        ["a type that nobody knows"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Type = (ResourceType)77))),
     };
 
-    private IReadOnlyList<BundleOutcome> Apply(ulong revision, params Bundle[] bundles)
-    {
-        var current = _applier.Held.ToDictionary(h => h.Type, h => h.Revision);
-        foreach (var bundle in bundles)
-        {
-            current[bundle.Type] = bundle.Revision;
-        }
-
-        return _applier.Apply(new Update { Bundles = { bundles.Select(Sign) }, Heartbeat = SignHeartbeat(revision, [.. current.Select(c => (c.Key, c.Value))]) });
-    }
-
-    private Bundle Policies(ulong revision, string policies = Readers, string? schema = null) => NewBundle(
-        ResourceType.Policies, revision, schema is null ? [("policies/all.cedar", policies)] : [("policies/all.cedar", policies), ("schema.cedarschema", schema)]);
-
-    private Bundle Entities(ulong revision, string entities = Alice) => NewBundle(ResourceType.Entities, revision, [("entities.json", entities)]);
-
-    private Bundle NewBundle(ResourceType type, ulong revision, params (string Path, string Text)[] documents)
-    {
-        var bundle = new Bundle
-        {
-            Scope = new Scope { Application = "documents" },
-            Type = type,
-            Revision = revision,
-            CreatedAt = Timestamp.FromDateTimeOffset(_time.GetUtcNow()),
-            ExpiresAt = Timestamp.FromDateTimeOffset(_time.GetUtcNow().AddHours(24)),
-        };
-        foreach (var (path, text) in documents)
-        {
-            // In two parts, of which either may be empty.
-            var bytes = Encoding.UTF8.GetBytes(text);
-            var document = new BundleDocument { Path = path };
-            foreach (var part in new[] { bytes[..(bytes.Length / 2)], bytes[(bytes.Length / 2)..] })
-            {
-                _applier.Add(new Part { Content = ByteString.CopyFrom(part) });
-                document.Parts.Add(ByteString.CopyFrom(SHA256.HashData(part)));
-            }
-
-            bundle.Documents.Add(document);
-        }
-
-        return bundle;
-    }
-
-    private Heartbeat Heartbeat(ulong revision, params (ResourceType Type, ulong Revision)[] current) => new()
-    {
-        Scope = new Scope { Application = "documents" },
-        CreatedAt = Timestamp.FromDateTimeOffset(_time.GetUtcNow()),
-        Revision = revision,
-        Current = { current.Select(c => new TypeRevision { Type = c.Type, Revision = c.Revision }) },
-    };
-
-    private Signed SignHeartbeat(ulong revision, params (ResourceType Type, ulong Revision)[] current) =>
-        Sign("authsidecar-heartbeat-v1", Heartbeat(revision, current).ToByteString(), _key);
-
-    private Signed Sign(Bundle bundle) => Sign("authsidecar-bundle-v1", bundle.ToByteString(), _key);
-
-    /// <summary>As sync.proto says it, and not as the control plane happens to do it.</summary>
-    private static Signed Sign(string purpose, ByteString content, ECDsa key, string? keyId = null) => new()
-    {
-        Content = content,
-        KeyId = keyId ?? KeyIdOf(key),
-        Signature = ByteString.CopyFrom(key.SignData([.. Encoding.ASCII.GetBytes(purpose), 0, .. content.Span], HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)),
-    };
-
-    private static string KeyIdOf(ECDsa key) => Base64UrlEncoder.Encode(new ECDsaSecurityKey(key).ComputeJwkThumbprint());
+    private IReadOnlyList<BundleOutcome> Apply(ulong revision, params Bundle[] bundles) => _control.Send(_applier, revision, bundles);
 
     private static T Altered<T>(T message, Action<T> alter)
     {

@@ -51,7 +51,7 @@ public sealed class BundleTests : IDisposable
     [InlineData("entities.json", "bundle.json: `contents` lists `entities.json`, which is not in the bundle; put it there, or take it off the list")]
     [InlineData("schema.cedarschema", "bundle.json: `contents` lists `schema.cedarschema`, which is not in the bundle; put it there, or take it off the list")]
     [InlineData("policies/extra.cedar", "bundle.json: `contents` lists `policies`, which is not in the bundle; put it there, or take it off the list")]
-    [InlineData("keys.jwks.json", "bundle.json: issuer `https://issuer.test`: the key set `keys.jwks.json` is not in the bundle")]
+    [InlineData("keys.jwks.json", "issuers.json: issuer `https://issuer.test`: the key set `keys.jwks.json` is not in the bundle")]
     public void Build_FileMissing_Refused(string name, string fault)
     {
         _bundle.Delete(name);
@@ -119,9 +119,9 @@ public sealed class BundleTests : IDisposable
     [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"principal\": {\"type\": \"a b\"}", "`a b` is not an entity type name")]
     public void Build_IssuerThatWouldAcceptTooMuch_Refused(string replace, string by, string fault)
     {
-        var path = Path.Combine(_bundle.Path, "bundle.json");
+        var path = Path.Combine(_bundle.Path, "issuers.json");
         File.WriteAllText(path, File.ReadAllText(path).Replace(replace, by, StringComparison.Ordinal));
-        AssertFaults($"bundle.json: issuer `https://issuer.test`: {fault}");
+        AssertFaults($"issuers.json: issuer `https://issuer.test`: {fault}");
     }
 
     [Theory]
@@ -150,7 +150,7 @@ public sealed class BundleTests : IDisposable
     public void Build_TemplatesAndLinks_BecomePolicies()
     {
         _bundle.Write("policies/t.cedar", "@id(\"share\") permit (principal == ?principal, action == Action::\"read\", resource in ?resource);");
-        _bundle.Add(_issuer, "links.json", """[{"template": "share", "id": "share-1", "principal": "User::\"bob\"", "resource": "Document::\"plan\""}]""");
+        _bundle.Add(_issuer, ("links.json", """[{"template": "share", "id": "share-1", "principal": "User::\"bob\"", "resource": "Document::\"plan\""}]"""));
         var policy = _bundle.Build().Policies.Value.Policies.Policies.Single(p => p.TemplateId == "share");
         Assert.Equal("share-1", policy.Id);
     }
@@ -163,7 +163,7 @@ public sealed class BundleTests : IDisposable
     public void Build_LinkThatDoesNotFit_Refused(string links, string fault)
     {
         _bundle.Write("policies/t.cedar", "@id(\"share\") permit (principal == ?principal, action, resource in ?resource);");
-        _bundle.Add(_issuer, "links.json", links);
+        _bundle.Add(_issuer, ("links.json", links));
         AssertFaults(fault);
     }
 
@@ -171,13 +171,22 @@ public sealed class BundleTests : IDisposable
     [InlineData("""{"trustedNetworks": ["10.0.0.1/33"]}""", "risk.json: `10.0.0.1/33` is not an IP address or CIDR range")]
     [InlineData("""{"weights": {"device": 101}}""", "risk.json: a weight is 0 to 100")]
     [InlineData("""{"thresholds": {"medium": 60}}""", "risk.json: the thresholds rise from above 0: `medium`, `high`, `critical`, at most 100")]
-    [InlineData("""{"profiles": {"User::\"a\"": {"timeZone": "Mars/Olympus"}}}""", "risk.json: the profile of User::\"a\": there is no time zone `Mars/Olympus`")]
-    [InlineData("""{"profiles": {"User::\"a\"": {"hours": [1, 2]}}}""", "risk.json: the profile of User::\"a\": `hours` has 24 counts")]
     [InlineData("""{"actions": {"delete": 1}}""", "risk.json: `delete`: expected `::` and the entity's id in quotes, but the text ends")]
     [InlineData("""{"geoDatabase": "geo.mmdb"}""", "risk.json: the GeoIP database `geo.mmdb` is not in the bundle")]
     public void Build_UnfitRiskSettings_Refused(string risk, string fault)
     {
-        _bundle.Add(_issuer, "risk.json", risk);
+        _bundle.Add(_issuer, ("risk.json", risk));
+        AssertFaults(fault);
+    }
+
+    [Theory]
+    [InlineData("""{"User::\"a\"": {"timeZone": "Mars/Olympus"}}""", "profiles.json: the profile of User::\"a\": there is no time zone `Mars/Olympus`")]
+    [InlineData("""{"User::\"a\"": {"hours": [1, 2]}}""", "profiles.json: the profile of User::\"a\": `hours` has 24 counts")]
+    [InlineData("""{"User::\"a\"": {"places": [{"latitude": 91, "longitude": 0, "accuracyKm": 1}]}}""", "profiles.json: the profile of User::\"a\": a latitude is -90 to 90")]
+    [InlineData("""{"a": {}}""", "profiles.json: `a`: expected `::` and the entity's id in quotes, but the text ends")]
+    public void Build_UnfitProfiles_Refused(string profiles, string fault)
+    {
+        _bundle.Add(_issuer, ("profiles.json", $$"""{"profiles": {{profiles}}}"""));
         AssertFaults(fault);
     }
 
@@ -185,18 +194,18 @@ public sealed class BundleTests : IDisposable
     public void Build_GeoDatabaseThatIsNone_Refused()
     {
         _bundle.Write("geo.mmdb", "this is no database");
-        _bundle.Add(_issuer, "risk.json", """{"geoDatabase": "geo.mmdb"}""");
+        _bundle.Add(_issuer, ("risk.json", """{"geoDatabase": "geo.mmdb"}"""));
         AssertFaults("risk.json: `geo.mmdb` is not a GeoIP database");
     }
 
     [Theory]
     [InlineData("""{"subject": "User::\"a\"", "id": "t"}""", "exactly one of `totpSecret` and `backupCodeSha256` is required")]
-    [InlineData("""{"subject": "User::\"a\"", "id": "t", "totpSecret": "AAAA"}""", "the secret cannot be unwrapped with this sidecar's key")]
+    [InlineData("""{"subject": "User::\"a\"", "id": "t", "totpSecret": "AAAA"}""", "the secret cannot be unwrapped with the key that there is")]
     [InlineData("""{"subject": "User::\"a\"", "id": "t", "backupCodeSha256": ["AAAA"]}""", "a hash is not 32 bytes long")]
     [InlineData("""{"subject": "a", "id": "t", "backupCodeSha256": ["AAAA"]}""", "expected `::` and the entity's id in quotes, but the text ends")]
     public void Build_UnfitFactor_Refused(string factor, string fault)
     {
-        _bundle.Add(_issuer, "factors.json", $$"""{"factors": [{{factor}}]}""");
+        _bundle.Add(_issuer, ("factors.json", $$"""{"factors": [{{factor}}]}"""));
         Assert.Null(_bundle.TryBuild(out var faults));
         Assert.EndsWith(fault, faults.Single().Message, StringComparison.Ordinal);
     }

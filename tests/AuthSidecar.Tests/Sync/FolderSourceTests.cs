@@ -117,15 +117,15 @@ public sealed class FolderSourceTests : IDisposable
     {
         _source.Look();
         _time.Advance(TimeSpan.FromSeconds(10));
-        Assert.Equal(TimeSpan.FromSeconds(10), _cache.Age(_time.GetUtcNow()));
+        Assert.Equal(TimeSpan.FromSeconds(10), _cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies));
         _source.Look();
-        Assert.Equal(TimeSpan.Zero, _cache.Age(_time.GetUtcNow()));
+        Assert.Equal(TimeSpan.Zero, _cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies));
         _bundle.Write("policies/more.cedar", "permit");
         _source.Look();
         _source.Look();
         _time.Advance(TimeSpan.FromSeconds(10));
         _source.Look();
-        Assert.Equal(TimeSpan.FromSeconds(10), _cache.Age(_time.GetUtcNow()));
+        Assert.Equal(TimeSpan.FromSeconds(10), _cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies));
     }
 
     [Fact]

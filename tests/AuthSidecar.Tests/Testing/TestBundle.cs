@@ -59,8 +59,13 @@ internal sealed class TestBundle : IDisposable
 
     public void WriteManifest(IEnumerable<string> contents, TestIssuer? issuer, string more = "")
     {
-        var issuers = issuer is null ? "" : $$"""{"issuer": "{{TestIssuer.Name}}", "jwks": "keys.jwks.json", "audiences": ["{{TestIssuer.Audience}}"]}""";
-        Write("bundle.json", $$"""{"version": 1, "contents": [{{string.Join(", ", contents.Select(c => $"\"{c}\""))}}], "packs": ["rbac"], "issuers": [{{issuers}}]{{more}}}""");
+        if (issuer is not null)
+        {
+            contents = contents.Append("issuers.json");
+            Write("issuers.json", $$"""{"issuers": [{"issuer": "{{TestIssuer.Name}}", "jwks": "keys.jwks.json", "audiences": ["{{TestIssuer.Audience}}"]}]}""");
+        }
+
+        Write("bundle.json", $$"""{"version": 1, "contents": [{{string.Join(", ", contents.Select(c => $"\"{c}\""))}}], "packs": ["rbac"]{{more}}}""");
     }
 
     /// <summary>Takes the schema away, and with it what holds policies against it.</summary>
@@ -70,11 +75,15 @@ internal sealed class TestBundle : IDisposable
         WriteManifest(Contents.Where(c => c != "schema.cedarschema"), issuer);
     }
 
-    /// <summary>Adds a file to the contents.</summary>
-    public void Add(TestIssuer? issuer, string name, string content)
+    /// <summary>Adds files to the contents.</summary>
+    public void Add(TestIssuer? issuer, params (string Name, string Content)[] files)
     {
-        Write(name, content);
-        WriteManifest(Contents.Append(name), issuer);
+        foreach (var (name, content) in files)
+        {
+            Write(name, content);
+        }
+
+        WriteManifest(Contents.Concat(files.Select(f => f.Name)), issuer);
     }
 
     /// <summary>Builds the snapshot, and fails with the faults when there are any.</summary>

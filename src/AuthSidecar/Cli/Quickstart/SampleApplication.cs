@@ -61,9 +61,9 @@ internal sealed class SampleApplication(string folder)
     public string CurrentCode(DateTimeOffset now)
     {
         var faults = new List<Fault>();
-        var factors = FactorsFile.Build(File.ReadAllBytes(Path.Combine(Bundle, FactorsFile.FileName)), new StateFolder(State).MfaWrappingKey(), faults);
-        return factors.Find(AliceTotp) is TotpFactor totp && totp.Secret.TryUnwrap(AliceTotp, new StateFolder(State).MfaWrappingKey()) is { } secret
-            ? TotpCode.Compute(secret, TotpCode.StepAt(now))
+        var factors = FactorsFile.Read(BundleFiles.Load(Bundle), new StateFolder(State).MfaWrappingKey(), faults);
+        return factors.Find(AliceTotp) is TotpFactor totp
+            ? TotpCode.Compute(factors.Unwrap(totp), TotpCode.StepAt(now))
             : throw new InvalidDataException("the sample has no second factor for alice");
     }
 
@@ -84,13 +84,13 @@ internal sealed class SampleApplication(string folder)
             Write(KeySet, KeySetOf(key));
         }
 
+        Write(IssuersFile.FileName, JsonFile.Write(new IssuersFile { Issuers = [new IssuerEntry { Issuer = Issuer, Jwks = KeySet, Audiences = [Audience] }] }));
         Write(FactorsFile.FileName, JsonFile.Write(Enrol()));
         Write(BundleManifest.FileName, JsonFile.Write(new BundleManifest
         {
             Version = 1,
-            Contents = ["policies", "schema.cedarschema", "entities.json", "risk.json", FactorsFile.FileName],
+            Contents = ["policies", PolicyFiles.Schema, EntitiesFile.FileName, IssuersFile.FileName, RiskFile.FileName, ProfilesFile.FileName, FactorsFile.FileName],
             Packs = ["rbac"],
-            Issuers = [new IssuerEntry { Issuer = Issuer, Jwks = KeySet, Audiences = [Audience] }],
         }));
 
         void Write(string name, byte[] content)

@@ -1,8 +1,6 @@
+using System.Collections.Frozen;
 using AuthSidecar.Cedar;
-using AuthSidecar.Mfa;
-using AuthSidecar.Risk;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Sync.Bundles;
 
@@ -13,11 +11,12 @@ namespace AuthSidecar.Sync.Bundles;
 internal sealed class BundleBuilder(byte[] mfaWrappingKey)
 {
     private const int LayoutVersion = 1;
-    private const string EntitiesFile = "entities.json";
-    private const string SchemaFile = "schema.cedarschema";
 
     private static readonly string[] KnownContents =
-        [PolicyFiles.Folder, PolicyFiles.Links, SchemaFile, EntitiesFile, RevocationsFile.FileName, FactorsFile.FileName, RiskFile.FileName];
+    [
+        PolicyFiles.Folder, PolicyFiles.Links, PolicyFiles.Schema, EntitiesFile.FileName, IssuersFile.FileName, RevocationsFile.FileName,
+        FactorsFile.FileName, RiskFile.FileName, ProfilesFile.FileName,
+    ];
 
     private readonly Dictionary<Type, (string Digest, object Resource)> _last = [];
 
@@ -36,18 +35,20 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
         }
 
         var built = new Dictionary<Type, (string Digest, object Resource)>();
-        string[] policyPaths = [BundleManifest.FileName, SchemaFile, PolicyFiles.Links, .. files.Paths.Where(PolicyFiles.IsPolicyFile)];
-        var schema = ReadSchema(files, faults);
-        string[] issuerPaths = [BundleManifest.FileName, .. manifest.Issuers.Select(i => i.Jwks)];
+        var schema = PolicyFiles.ReadSchema(files, faults);
         var snapshot = new Snapshot
         {
             Revision = revision,
-            Policies = Take(policyPaths, () => PolicyFiles.Build(manifest.Packs, manifest.StrictForbid, files, schema, faults)),
-            Entities = Take([EntitiesFile, SchemaFile], () => BuildEntities(files, schema, faults)),
-            Issuers = Take(issuerPaths, () => BuildIssuers(manifest, files, faults)),
-            Revocations = Take([RevocationsFile.FileName], () => files.TryRead(RevocationsFile.FileName, out var bytes) ? RevocationsFile.Build(bytes, faults) : Revocations.None),
-            Factors = Take([FactorsFile.FileName], () => files.TryRead(FactorsFile.FileName, out var bytes) ? FactorsFile.Build(bytes, mfaWrappingKey, faults) : FactorSet.Empty),
-            Risk = Take([RiskFile.FileName, .. files.Paths.Where(p => p.EndsWith(".mmdb", StringComparison.Ordinal))], () => files.TryRead(RiskFile.FileName, out var bytes) ? RiskFile.Build(bytes, files, faults) : RiskSettings.Default),
+            Policies = Take(
+                [BundleManifest.FileName, PolicyFiles.Schema, PolicyFiles.Links, .. files.Paths.Where(PolicyFiles.IsPolicyFile)],
+                () => PolicyFiles.Build(manifest.Packs, manifest.StrictForbid, files, schema, faults)),
+            Entities = Take([EntitiesFile.FileName, PolicyFiles.Schema], () => EntitiesFile.Read(files, schema, faults)),
+            Issuers = Take([IssuersFile.FileName, .. files.Paths.Where(IssuersFile.IsKeySet)], () => IssuersFile.Read(files, faults)),
+            Revocations = Take([RevocationsFile.FileName], () => RevocationsFile.Read(files, faults)),
+            Factors = Take([FactorsFile.FileName], () => FactorsFile.Read(files, mfaWrappingKey, faults)),
+            Risk = Take(
+                [RiskFile.FileName, ProfilesFile.FileName, .. files.Paths.Where(RiskFile.IsGeoDatabase)],
+                () => RiskFile.Read(files, faults) with { Profiles = ProfilesFile.Read(files, faults).ToFrozenDictionary() }),
         };
         if (faults.Count > 0)
         {
@@ -107,41 +108,5 @@ internal sealed class BundleBuilder(byte[] mfaWrappingKey)
         bool IsThere(string name) => name == PolicyFiles.Folder ? files.Paths.Any(PolicyFiles.IsPolicyFile) : files.TryRead(name, out _);
 
         void Fail(string message, string? help = null) => faults.Add(new Fault(BundleManifest.FileName, 0, 0, message, help));
-    }
-
-    /// <summary>The bundle's entities, and the actions of its schema.</summary>
-    private static EntityStore? BuildEntities(BundleFiles files, Schema? schema, List<Fault> faults)
-    {
-        var text = files.TryRead(EntitiesFile, out var bytes) ? new SourceText(EntitiesFile, bytes) : SourceText.Of("[]", EntitiesFile);
-        EntityStore.TryParse(text, schema, out var store, out var entityFaults);
-        faults.AddRange(entityFaults);
-        return store;
-    }
-
-    private static IssuerSet? BuildIssuers(BundleManifest manifest, BundleFiles files, List<Fault> faults)
-    {
-        var issuers = new Dictionary<string, Issuer>(StringComparer.Ordinal);
-        foreach (var entry in manifest.Issuers)
-        {
-            if (entry.Build(files, faults) is { } issuer && !issuers.TryAdd(issuer.Name, issuer))
-            {
-                faults.Add(new Fault(BundleManifest.FileName, 0, 0, $"issuer `{issuer.Name}`: configured twice"));
-            }
-        }
-
-        return new IssuerSet(issuers.Values);
-    }
-
-    /// <summary>The bundle's schema; null without one, and beside a fault.</summary>
-    private static Schema? ReadSchema(BundleFiles files, List<Fault> faults)
-    {
-        if (!files.TryRead(SchemaFile, out var bytes))
-        {
-            return null;
-        }
-
-        Cedar.Schema.TryParse(new SourceText(SchemaFile, bytes), out var schema, out var schemaFaults);
-        faults.AddRange(schemaFaults);
-        return schema;
     }
 }

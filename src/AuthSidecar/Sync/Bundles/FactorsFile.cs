@@ -3,7 +3,7 @@ using AuthSidecar.Mfa;
 
 namespace AuthSidecar.Sync.Bundles;
 
-/// <summary><c>factors.json</c>: enrolled second factors, for a sidecar without a control plane.</summary>
+/// <summary><c>factors.json</c>: enrolled second factors.</summary>
 internal sealed record FactorsFile
 {
     public const string FileName = "factors.json";
@@ -11,10 +11,10 @@ internal sealed record FactorsFile
 
     public required IReadOnlyList<FactorEntry> Factors { get; set; }
 
-    public static FactorSet Build(byte[] utf8, byte[] wrappingKey, List<Fault> faults)
+    public static FactorSet Read(BundleFiles files, byte[] wrappingKey, List<Fault> faults)
     {
         var factors = new Dictionary<FactorKey, Factor>();
-        foreach (var entry in JsonFile.Read<FactorsFile>(FileName, utf8, faults)?.Factors ?? [])
+        foreach (var entry in files.TryRead(FileName, out var utf8) ? JsonFile.Read<FactorsFile>(FileName, utf8, faults)?.Factors ?? [] : [])
         {
             var factor = BuildFactor(entry, wrappingKey, out var fault);
             if (factor is not null && !factors.TryAdd(factor.Key, factor))
@@ -28,7 +28,7 @@ internal sealed record FactorsFile
             }
         }
 
-        return new FactorSet(factors.Values);
+        return new FactorSet(factors.Values, wrappingKey);
     }
 
     private static Factor? BuildFactor(FactorEntry entry, byte[] wrappingKey, out string? fault)
@@ -49,7 +49,7 @@ internal sealed record FactorsFile
             case { TotpSecret: { } secret, BackupCodeSha256: null }:
                 var wrapped = new WrappedSecret(secret);
                 // Found out now rather than when somebody stands at the door.
-                fault = wrapped.TryUnwrap(key, wrappingKey) is null ? "the secret cannot be unwrapped with this sidecar's key" : null;
+                fault = wrapped.TryUnwrap(key, wrappingKey) is null ? "the secret cannot be unwrapped with the key that there is" : null;
                 return fault is null ? new TotpFactor(key, wrapped) : null;
             case { TotpSecret: null, BackupCodeSha256: { Count: > 0 } hashes }:
                 fault = hashes.All(h => h.Length == Sha256Bytes) ? null : "a hash is not 32 bytes long";

@@ -56,7 +56,10 @@ internal static class JsonFile
 }
 
 [JsonSerializable(typeof(BundleManifest))]
+[JsonSerializable(typeof(IssuersFile))]
 [JsonSerializable(typeof(RevocationsFile))]
 [JsonSerializable(typeof(FactorsFile))]
 [JsonSerializable(typeof(RiskFile))]
+[JsonSerializable(typeof(ProfilesFile))]
+[JsonSerializable(typeof(Streams.LastKnownGoodIndex))]
 internal sealed partial class BundleJson : JsonSerializerContext;

@@ -9,10 +9,24 @@ internal static class PolicyFiles
 {
     public const string Folder = "policies";
     public const string Links = "links.json";
+    public const string Schema = "schema.cedarschema";
     private const string Extension = ".cedar";
 
     public static bool IsPolicyFile(string path) =>
         path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal);
+
+    /// <summary>The schema; null without one, and beside a fault.</summary>
+    public static Schema? ReadSchema(BundleFiles files, List<Fault> faults)
+    {
+        if (!files.TryRead(Schema, out var bytes))
+        {
+            return null;
+        }
+
+        Cedar.Schema.TryParse(new SourceText(Schema, bytes), out var schema, out var found);
+        faults.AddRange(found);
+        return schema;
+    }
 
     public static PolicyRules? Build(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
     {

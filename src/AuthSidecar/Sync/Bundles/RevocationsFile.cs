@@ -14,21 +14,18 @@ internal sealed record RevocationsFile
 
     public IReadOnlyList<RevokedSubject> Subjects { get; set; } = [];
 
-    public static Revocations Build(byte[] utf8, List<Fault> faults)
+    public static Revocations Read(BundleFiles files, List<Fault> faults)
     {
-        if (JsonFile.Read<RevocationsFile>(FileName, utf8, faults) is not { } file)
+        if (!files.TryRead(FileName, out var utf8) || JsonFile.Read<RevocationsFile>(FileName, utf8, faults) is not { } file)
         {
             return Revocations.None;
         }
 
         return new Revocations(
             file.Tokens.Select(t => new Revocations.Key(t.Issuer, t.Jti)),
-            LatestOf(file.Sessions.Select(s => (new Revocations.Key(s.Issuer, s.Sid), s.NotBefore))),
-            LatestOf(file.Subjects.Select(s => (new Revocations.Key(s.Issuer, s.Sub), s.NotBefore))));
+            file.Sessions.Select(s => KeyValuePair.Create(new Revocations.Key(s.Issuer, s.Sid), s.NotBefore)),
+            file.Subjects.Select(s => KeyValuePair.Create(new Revocations.Key(s.Issuer, s.Sub), s.NotBefore)));
     }
-
-    private static IEnumerable<KeyValuePair<Revocations.Key, long>> LatestOf(IEnumerable<(Revocations.Key Key, long NotBefore)> entries) =>
-        entries.GroupBy(e => e.Key).Select(g => KeyValuePair.Create(g.Key, g.Max(e => e.NotBefore)));
 }
 
 internal sealed record RevokedToken(string Issuer, string Jti);

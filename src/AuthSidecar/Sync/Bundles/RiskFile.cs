@@ -4,11 +4,10 @@ using AuthSidecar.Risk;
 
 namespace AuthSidecar.Sync.Bundles;
 
-/// <summary><c>risk.json</c>: how risk is scored, and what is known of the subjects' habits.</summary>
+/// <summary><c>risk.json</c>: how risk is scored.</summary>
 internal sealed record RiskFile
 {
     public const string FileName = "risk.json";
-    private const int HoursInDay = 24;
 
     public RiskThresholds Thresholds { get; set; } = new();
 
@@ -27,9 +26,6 @@ internal sealed record RiskFile
     /// <summary>How sensitive actions are, 0 to 1, by their uid in Cedar syntax.</summary>
     public IReadOnlyDictionary<string, double> Actions { get; set; } = new Dictionary<string, double>();
 
-    /// <summary>Profiles by the subject's uid in Cedar syntax.</summary>
-    public IReadOnlyDictionary<string, ProfileEntry> Profiles { get; set; } = new Dictionary<string, ProfileEntry>();
-
     /// <summary>A GeoIP database (MaxMind format) in the bundle.</summary>
     public string? GeoDatabase { get; set; }
 
@@ -41,8 +37,11 @@ internal sealed record RiskFile
 
     public int MaxFailures { get; set; } = RiskSettings.Default.MaxFailures;
 
-    public static RiskSettings Build(byte[] utf8, BundleFiles files, List<Fault> faults) =>
-        JsonFile.Read<RiskFile>(FileName, utf8, faults) is { } file ? file.Build(files, faults) : RiskSettings.Default;
+    public static bool IsGeoDatabase(string path) => path.EndsWith(".mmdb", StringComparison.Ordinal);
+
+    /// <summary>Builds the settings, without profiles; the defaults when there are none.</summary>
+    public static RiskSettings Read(BundleFiles files, List<Fault> faults) =>
+        files.TryRead(FileName, out var utf8) && JsonFile.Read<RiskFile>(FileName, utf8, faults) is { } file ? file.Build(files, faults) : RiskSettings.Default;
 
     private RiskSettings Build(BundleFiles files, List<Fault> faults)
     {
@@ -56,8 +55,7 @@ internal sealed record RiskFile
             DeniedNetworks = Networks(DeniedNetworks),
             HostingNetworks = Networks(HostingNetworks),
             TorNetworks = Networks(TorNetworks),
-            ActionSensitivity = ByUid(Actions, (uid, sensitivity) => InRange(sensitivity, 0, 1, $"the sensitivity of {uid}")),
-            Profiles = ByUid(Profiles, BuildProfile),
+            ActionSensitivity = Sensitivities(),
             Geo = OpenGeoDatabase(files, Fail),
             MaxTravelKmPerHour = MaxTravelKmPerHour,
             TravelToleranceKm = TravelToleranceKm,
@@ -119,53 +117,22 @@ internal sealed record RiskFile
             return new NetworkList(ranges);
         }
 
-        FrozenDictionary<EntityUid, TOut> ByUid<TIn, TOut>(IReadOnlyDictionary<string, TIn> entries, Func<EntityUid, TIn, TOut> build)
+        FrozenDictionary<EntityUid, double> Sensitivities()
         {
-            var built = new Dictionary<EntityUid, TOut>();
-            foreach (var (text, entry) in entries)
+            var sensitivities = new Dictionary<EntityUid, double>();
+            foreach (var (text, sensitivity) in Actions)
             {
-                if (!EntityUid.TryParse(text, out var uid, out var fault))
+                if (EntityUid.TryParse(text, out var uid, out var fault))
                 {
-                    Fail($"`{text}`: {fault.Message}");
+                    sensitivities[uid] = InRange(sensitivity, 0, 1, $"the sensitivity of {uid}");
                 }
                 else
                 {
-                    built[uid] = build(uid, entry);
+                    Fail($"`{text}`: {fault.Message}");
                 }
             }
 
-            return built.ToFrozenDictionary();
-        }
-
-        RiskProfile BuildProfile(EntityUid subject, ProfileEntry entry)
-        {
-            var zone = TimeZoneInfo.Utc;
-            if (entry.TimeZone is { } name && !TimeZoneInfo.TryFindSystemTimeZoneById(name, out zone))
-            {
-                Fail($"the profile of {subject}: there is no time zone `{name}`");
-            }
-
-            if (entry.Hours is { } hours && (hours.Count != HoursInDay || hours.Any(h => h < 0)))
-            {
-                Fail($"the profile of {subject}: `hours` has 24 counts");
-            }
-
-            foreach (var place in entry.LastSeen is { } seen ? entry.Places.Append(seen.Place) : entry.Places)
-            {
-                InRange(place.Latitude, -90, 90, $"the profile of {subject}: a latitude");
-                InRange(place.Longitude, -180, 180, $"the profile of {subject}: a longitude");
-                InRange(place.AccuracyKm, 0, 20_000, $"the profile of {subject}: `accuracyKm`");
-            }
-
-            return new RiskProfile
-            {
-                Devices = [.. entry.Devices.Select(d => new KnownDevice(d.Id, d.KeyThumbprint))],
-                Places = entry.Places,
-                Countries = entry.Countries,
-                LastSeen = entry.LastSeen,
-                Hours = entry.Hours,
-                TimeZone = zone ?? TimeZoneInfo.Utc,
-            };
+            return sensitivities.ToFrozenDictionary();
         }
     }
 
@@ -192,27 +159,4 @@ internal sealed record RiskFile
             return null;
         }
     }
-}
-
-internal sealed record ProfileEntry
-{
-    public IReadOnlyList<DeviceEntry> Devices { get; set; } = [];
-
-    public IReadOnlyList<Place> Places { get; set; } = [];
-
-    public IReadOnlyList<string> Countries { get; set; } = [];
-
-    public LastSeen? LastSeen { get; set; }
-
-    public IReadOnlyList<int>? Hours { get; set; }
-
-    /// <summary>An IANA name, such as <c>Europe/Zurich</c>.</summary>
-    public string? TimeZone { get; set; }
-}
-
-internal sealed record DeviceEntry
-{
-    public required string Id { get; set; }
-
-    public string? KeyThumbprint { get; set; }
 }

@@ -1,12 +1,8 @@
 using System.Security.Cryptography;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Mfa;
-using AuthSidecar.Policies;
-using AuthSidecar.Risk;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Bundles;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Sync.Streams;
 
@@ -21,14 +17,17 @@ internal readonly record struct SidecarScope(string Application, string Tenant);
 internal sealed record BundleOutcome(ResourceType Type, ulong Revision, NackReason Reason, IReadOnlyList<string> Faults)
 {
     public bool IsApplied => Reason == NackReason.Unspecified;
+
+    /// <summary>Whether the sidecar wants everything there is of the type: what it keeps of it has grown too long.</summary>
+    public bool WantsFull { get; init; }
 }
 
 /// <summary>
-/// Verifies what comes by the stream, builds it, and swaps it in. Nothing about a bundle is believed before its signature, and whatever is wrong with
-/// one, what was there goes on serving.
+/// Verifies what comes by the stream, or was kept of it, builds it, and swaps it in. Nothing about a bundle is believed before its signature, and
+/// whatever is wrong with one, what was there goes on serving.
 /// </summary>
 /// <remarks>Not safe to share between threads: one stream after the other uses it.</remarks>
-internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, SnapshotCache cache, TimeProvider time) : IDisposable
+internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, SnapshotCache cache, LastKnownGood kept, TimeProvider time)
 {
     /// <summary>As much as may be kept of parts that no bundle has named yet.</summary>
     public const long MaxPartBytes = 256 * 1024 * 1024;
@@ -36,17 +35,39 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     /// <summary>How far the clocks of sidecar and control plane may be apart.</summary>
     public static readonly TimeSpan ClockTolerance = TimeSpan.FromMinutes(1);
 
-    private const string Schema = "schema.cedarschema";
-    private const string Entities = "entities.json";
     private const int MaxFaults = 20;
 
     private readonly Dictionary<string, byte[]> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<ResourceType, ulong> _held = [];
+    private readonly HashSet<ResourceType> _wantedInFull = [];
     private long _partBytes;
-    private State _state = State.Initial;
+    private SyncedState _state = SyncedState.Initial;
+    private SyncedState? _published;
 
     /// <summary>What the sidecar has.</summary>
     public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = h.Key, Revision = h.Value });
+
+    /// <summary>Begins with what a stream before brought, if it is still to be believed.</summary>
+    /// <returns>Why it is not; null: it is, or there is nothing.</returns>
+    public string? Restore()
+    {
+        var (stream, why) = kept.Load();
+        why ??= Replay(stream);
+        if (why is not null)
+        {
+            // All of it or nothing: what is wrong in one place is not to be trusted in another.
+            (_state, _published) = (SyncedState.Initial, null);
+            _held.Clear();
+            kept.Forget();
+        }
+        else if (_held.Count > 0)
+        {
+            Publish(new Revision(_held.Values.Min()));
+        }
+
+        DropParts();
+        return why;
+    }
 
     /// <summary>Forgets the parts that no bundle has named: those of a stream that broke off are never asked for.</summary>
     public void DropParts()
@@ -73,7 +94,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     public IReadOnlyList<BundleOutcome> Apply(Update update)
     {
         var outcomes = new List<BundleOutcome>();
-        var bundles = new List<Bundle>();
+        var bundles = new List<(Bundle Bundle, Signed Signed)>();
         foreach (var signed in update.Bundles)
         {
             var (bundle, refusal) = Verify(signed);
@@ -83,71 +104,112 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             }
             else
             {
-                bundles.Add(bundle!);
+                bundles.Add((bundle!, signed));
             }
         }
 
         // Policies first: entities are held against their schema.
-        var state = _state;
-        foreach (var bundle in bundles.OrderBy(b => b.Type))
+        foreach (var (bundle, signed) in bundles.OrderBy(b => b.Bundle.Type))
         {
-            var faults = new List<Fault>();
-            if (Build(state, bundle, faults) is { } next)
-            {
-                state = next;
-                outcomes.Add(new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []));
-            }
-            else
-            {
-                outcomes.Add(new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]));
-            }
+            outcomes.Add(Build(bundle, signed));
         }
 
         DropParts();
-        foreach (var applied in outcomes.Where(o => o.IsApplied))
-        {
-            _held[applied.Type] = applied.Revision;
-        }
-
-        _state = state;
         if (!Apply(update.Heartbeat) && outcomes.Any(o => o.IsApplied) && cache.Current is { } current)
         {
             // Some of it was refused: the rest counts, but the sidecar has not reached the revision.
-            cache.Publish(state.ToSnapshot(current.Revision));
+            Publish(current.Revision);
         }
 
         return outcomes;
     }
 
-    /// <summary>Notes that what is held is current, if it is.</summary>
-    /// <returns>Whether it is.</returns>
+    /// <summary>Notes of each type that what is held is current, if it is; and once everything is, that the revision is reached.</summary>
+    /// <returns>Whether everything is.</returns>
     public bool Apply(Signed signed)
     {
         if (!keys.TryRead(signed, out Heartbeat heartbeat)
             || !IsOurs(heartbeat.Scope)
             || heartbeat.CreatedAt?.ToDateTimeOffset() is not { } created
-            || (created - time.GetUtcNow()).Duration() > ClockTolerance
-            || heartbeat.Current.Any(c => c.Revision != _held.GetValueOrDefault(c.Type)))
+            || (created - time.GetUtcNow()).Duration() > ClockTolerance)
         {
             return false;
         }
 
         // Before anybody sees it: an answer from it tells its age.
-        cache.Confirm();
-        var revision = new Revision(heartbeat.Revision);
-        if (cache.Current is not { } current || revision > current.Revision || !_state.IsIn(current))
+        var current = CurrentOf(heartbeat);
+        cache.Confirm(current);
+        kept.Note(current, signed);
+        if (current != ResourceTypes.All)
         {
-            cache.Publish(_state.ToSnapshot(cache.Current is { } last && last.Revision > revision ? last.Revision : revision));
+            return false;
+        }
+
+        var revision = new Revision(heartbeat.Revision);
+        if (cache.Current is not { } last || revision > last.Revision || !ReferenceEquals(_published, _state))
+        {
+            Publish(cache.Current is { } newest && newest.Revision > revision ? newest.Revision : revision);
         }
 
         return true;
     }
 
-    public void Dispose() => keys.Dispose();
+    /// <summary>Takes in what was kept of a stream: as verified as if it came now, but for its age, which is that of its heartbeats.</summary>
+    private string? Replay(IEnumerable<SyncResponse> stream)
+    {
+        foreach (var message in stream)
+        {
+            switch (message.MessageCase)
+            {
+                case SyncResponse.MessageOneofCase.Part:
+                    Add(message.Part);
+                    break;
+                case SyncResponse.MessageOneofCase.Update:
+                    foreach (var signed in message.Update.Bundles)
+                    {
+                        var (bundle, outcome) = Verify(signed, isKept: true);
+                        outcome ??= Build(bundle!, signed, isKept: true);
+                        if (!outcome.IsApplied)
+                        {
+                            return outcome.Faults[0];
+                        }
+                    }
+
+                    break;
+                case SyncResponse.MessageOneofCase.Heartbeat:
+                    if (!keys.TryRead(message.Heartbeat, out Heartbeat heartbeat) || !IsOurs(heartbeat.Scope) || heartbeat.CreatedAt is null)
+                    {
+                        return "a heartbeat is not signed by a pinned key, or is for another sidecar";
+                    }
+
+                    var created = heartbeat.CreatedAt.ToDateTimeOffset();
+                    if (created > time.GetUtcNow() + ClockTolerance)
+                    {
+                        return "it is of the future";
+                    }
+
+                    cache.Confirm(CurrentOf(heartbeat), created);
+                    break;
+            }
+        }
+
+        return null;
+    }
+
+    private void Publish(Revision revision)
+    {
+        cache.Publish(_state.ToSnapshot(revision));
+        _published = _state;
+    }
 
     private bool IsOurs(Scope? its) => its is not null && its.Application == scope.Application && its.Tenant == scope.Tenant;
 
-    private (Bundle? Bundle, BundleOutcome? Refusal) Verify(Signed signed)
+    /// <summary>The types of which the sidecar has what a heartbeat says is current. One that it does not name, it says nothing about.</summary>
+    private ResourceTypes CurrentOf(Heartbeat heartbeat) => heartbeat.Current
+        .Where(c => IsKnown(c.Type) && c.Revision == _held.GetValueOrDefault(c.Type))
+        .Aggregate(ResourceTypes.None, (types, c) => types | ToDomain(c.Type));
+
+    private (Bundle? Bundle, BundleOutcome? Refusal) Verify(Signed signed, bool isKept = false)
     {
         if (!keys.TryRead(signed, out Bundle bundle))
         {
@@ -156,12 +218,13 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
 
         var now = time.GetUtcNow();
         var held = _held.GetValueOrDefault(bundle.Type);
+        var isWanted = bundle.BaseRevision == 0 && bundle.Revision == held && _wantedInFull.Contains(bundle.Type);
         return bundle switch
         {
-            { Type: not (ResourceType.Policies or ResourceType.Entities) } => Refuse(NackReason.Content, $"this sidecar does not know resources of type {(int)bundle.Type}"),
+            _ when !IsKnown(bundle.Type) => Refuse(NackReason.Content, $"this sidecar does not know resources of type {(int)bundle.Type}"),
             _ when !IsOurs(bundle.Scope) => Refuse(NackReason.Scope, $"it is meant for the application `{bundle.Scope?.Application}` and the tenant `{bundle.Scope?.Tenant}`"),
-            _ when bundle.Revision <= held => Refuse(NackReason.Revision, $"revision {bundle.Revision} is not newer than {held}"),
-            _ when bundle.ExpiresAt is null || bundle.ExpiresAt.ToDateTimeOffset() <= now => Refuse(NackReason.Expired, "it has expired"),
+            _ when bundle.Revision <= held && !isWanted => Refuse(NackReason.Revision, $"revision {bundle.Revision} is not newer than {held}"),
+            _ when !isKept && (bundle.ExpiresAt is null || bundle.ExpiresAt.ToDateTimeOffset() <= now) => Refuse(NackReason.Expired, "it has expired"),
             _ when bundle.CreatedAt is null || bundle.CreatedAt.ToDateTimeOffset() > now + ClockTolerance => Refuse(NackReason.Expired, "it is of the future"),
             { BaseRevision: not 0 } when bundle.BaseRevision != held => Refuse(NackReason.Base, $"it changes revision {bundle.BaseRevision}, and the sidecar has {held}"),
             _ => (bundle, null),
@@ -170,66 +233,27 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         (Bundle?, BundleOutcome?) Refuse(NackReason reason, string fault) => (null, new BundleOutcome(bundle.Type, bundle.Revision, reason, [fault]));
     }
 
-    private State? Build(State state, Bundle bundle, List<Fault> faults)
+    private BundleOutcome Build(Bundle bundle, Signed signed, bool isKept = false)
     {
-        if (ReadDocuments(bundle, faults) is not { } documents)
+        var (faults, parts) = (new List<Fault>(), new List<byte[]>());
+        if (ReadDocuments(bundle, parts, faults) is not { } documents || _state.With(bundle, documents, faults) is not { } next)
         {
-            return null;
+            return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]);
         }
 
-        return bundle.Type == ResourceType.Policies ? BuildPolicies(state, bundle, documents, faults) : BuildEntities(state, bundle, documents, faults);
+        _state = next;
+        _held[bundle.Type] = bundle.Revision;
+        _wantedInFull.Remove(bundle.Type);
+        if (!isKept)
+        {
+            kept.Note(bundle, signed, parts);
+        }
+
+        var wantsFull = !isKept && kept.IsOutgrown(bundle.Type) && _wantedInFull.Add(bundle.Type);
+        return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []) { WantsFull = wantsFull };
     }
 
-    private static State? BuildPolicies(State state, Bundle bundle, BundleFiles documents, List<Fault> faults)
-    {
-        Cedar.Schema? schema = null;
-        if (documents.TryRead(Schema, out var text) && !Cedar.Schema.TryParse(new SourceText(Schema, text), out schema, out var found))
-        {
-            faults.AddRange(found);
-            return null;
-        }
-
-        var rules = PolicyFiles.Build(packs: [], isStrict: true, documents, schema, faults);
-        var entities = faults.Count > 0 ? null : state.Entities.Value.Under(schema, faults);
-        return rules is null || entities is null ? null : state with
-        {
-            Policies = new Revisioned<PolicyRules>(rules, new Revision(bundle.Revision)),
-            Entities = state.Entities with { Value = entities },
-        };
-    }
-
-    private static State? BuildEntities(State state, Bundle bundle, BundleFiles documents, List<Fault> faults)
-    {
-        var removed = new List<EntityUid>();
-        foreach (var text in bundle.RemovedEntities)
-        {
-            if (EntityUid.TryParse(text, out var uid, out var fault))
-            {
-                removed.Add(uid);
-            }
-            else
-            {
-                faults.Add(fault);
-            }
-        }
-
-        if (!documents.TryRead(Entities, out var json))
-        {
-            faults.Add(new Fault(Entities, 0, 0, $"there is no `{Entities}`"));
-        }
-
-        if (faults.Count > 0)
-        {
-            return null;
-        }
-
-        var before = bundle.BaseRevision == 0 ? SyncedEntities.None with { Schema = state.Entities.Value.Schema } : state.Entities.Value;
-        return before.With(new SourceText(Entities, json!), removed, faults) is { } entities
-            ? state with { Entities = new Revisioned<SyncedEntities>(entities, new Revision(bundle.Revision)) }
-            : null;
-    }
-
-    private BundleFiles? ReadDocuments(Bundle bundle, List<Fault> faults)
+    private BundleFiles? ReadDocuments(Bundle bundle, List<byte[]> parts, List<Fault> faults)
     {
         var documents = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
         foreach (var document in bundle.Documents)
@@ -240,6 +264,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
                 if (_parts.TryGetValue(Convert.ToHexString(digest.Span), out var part))
                 {
                     content.Write(part);
+                    parts.Add(part);
                 }
                 else
                 {
@@ -258,25 +283,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         return new BundleFiles(documents);
     }
 
-    /// <summary>All that has come so far.</summary>
-    private sealed record State(Revisioned<PolicyRules> Policies, Revisioned<SyncedEntities> Entities)
-    {
-        /// <summary>Nothing: whoever asks is denied.</summary>
-        public static readonly State Initial = new(
-            new(new PolicyRules(PolicySet.Empty, new Dictionary<string, PolicyAnnotations>(), schema: null, isStrict: true), default),
-            new(SyncedEntities.None, default));
+    private static bool IsKnown(ResourceType type) => type is > ResourceType.Unspecified and <= ResourceType.Risk;
 
-        public bool IsIn(Snapshot snapshot) => ReferenceEquals(snapshot.Policies.Value, Policies.Value) && ReferenceEquals(snapshot.Entities.Value, Entities.Value.Store);
-
-        public Snapshot ToSnapshot(Revision revision) => new()
-        {
-            Revision = revision,
-            Policies = Policies,
-            Entities = new Revisioned<EntityStore>(Entities.Value.Store, Entities.Revision),
-            Issuers = new(IssuerSet.Empty, default),
-            Revocations = new(Revocations.None, default),
-            Factors = new(FactorSet.Empty, default),
-            Risk = new(RiskSettings.Default, default),
-        };
-    }
+    private static ResourceTypes ToDomain(ResourceType type) => (ResourceTypes)(1 << ((int)type - 1));
 }

@@ -2,13 +2,15 @@ using System.Reflection;
 using System.Security.Cryptography;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Decisions;
+using AuthSidecar.Snapshots;
 using Grpc.Core;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Streams;
 
 /// <summary>Follows a control plane: one stream, and after it another. What was applied goes on serving in between.</summary>
-internal sealed partial class StreamSource(ControlPlaneOptions options, BundleApplier applier, DecisionCounter decisions, TimeProvider time, ILogger<StreamSource> logger) : BackgroundService
+internal sealed partial class StreamSource(
+    ControlPlaneOptions options, BundleApplier applier, LastKnownGood kept, SnapshotCache cache, DecisionCounter decisions, TimeProvider time, ILogger<StreamSource> logger) : BackgroundService
 {
     /// <summary>A control plane that says nothing for so long, not even that nothing has changed, is not there.</summary>
     public static readonly TimeSpan SilenceMeansGone = TimeSpan.FromSeconds(16);
@@ -16,9 +18,42 @@ internal sealed partial class StreamSource(ControlPlaneOptions options, BundleAp
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(15);
 
+    private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
+
     private int _failures;
 
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        // Before anybody is answered: with a control plane that is not there, this is all there is.
+        if (applier.Restore() is { } why)
+        {
+            Log.NotRestored(logger, why);
+        }
+        else if (cache.Current is { } restored)
+        {
+            Log.Restored(logger, restored.Revision, (long)cache.AgesAt(time.GetUtcNow()).Of(ResourceTypes.Policies).TotalSeconds);
+        }
+
+        return base.StartAsync(cancellationToken);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // Beside the stream, and not in it: a slow disk must not keep what is new from being applied.
+        await Task.WhenAll(FollowAsync(stoppingToken), KeepAsync(stoppingToken));
+        kept.Save();
+    }
+
+    private async Task KeepAsync(CancellationToken stopping)
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            kept.Save();
+            await Task.Delay(SaveEvery, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task FollowAsync(CancellationToken stoppingToken)
     {
         // Any of the nodes, so that a thousand sidecars spread over them.
         var node = RandomNumberGenerator.GetInt32(options.Addresses.Count);
@@ -115,7 +150,7 @@ internal sealed partial class StreamSource(ControlPlaneOptions options, BundleAp
     }
 
     private static SyncRequest ToAnswer(BundleOutcome outcome) => outcome.IsApplied
-        ? new SyncRequest { Ack = new Ack { Type = outcome.Type, Revision = outcome.Revision } }
+        ? new SyncRequest { Ack = new Ack { Type = outcome.Type, Revision = outcome.Revision, WantsFull = outcome.WantsFull } }
         : new SyncRequest { Nack = new Nack { Type = outcome.Type, Revision = outcome.Revision, Reason = outcome.Reason, Faults = { outcome.Faults } } };
 
     private static string Version => Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "";
@@ -133,6 +168,12 @@ internal sealed partial class StreamSource(ControlPlaneOptions options, BundleAp
 
         [LoggerMessage(33, LogLevel.Warning, "the control plane at {Address} is lost: {Why}", EventName = "ControlPlaneLost")]
         public static partial void Lost(ILogger logger, Uri address, string why);
+
+        [LoggerMessage(35, LogLevel.Warning, "restored revision {Revision}, whose policies are {AgeSeconds} seconds old; the control plane is asked for what is newer", EventName = "Restored")]
+        public static partial void Restored(ILogger logger, Revision revision, long ageSeconds);
+
+        [LoggerMessage(36, LogLevel.Error, "what was kept of the control plane's stream is not used: {Why}", EventName = "NotRestored")]
+        public static partial void NotRestored(ILogger logger, string why);
 
         [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "FollowFailed")]
         public static partial void Failed(ILogger logger, Uri address, Exception exception);

@@ -1,0 +1,63 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace AuthSidecar.Snapshots;
+
+/// <summary>When each type of resource was last known to be what the source has. Immutable.</summary>
+internal sealed class Confirmations
+{
+    /// <summary>Nothing was ever.</summary>
+    public static readonly Confirmations None = new();
+
+    private ByType _byType;
+
+    /// <summary>The same, but for these types.</summary>
+    /// <param name="types">The types.</param>
+    /// <param name="at">When they were what the source has.</param>
+    /// <param name="now">When that is noted.</param>
+    /// <param name="timestamp">The same, by a clock that nobody sets.</param>
+    public Confirmations With(ResourceTypes types, DateTimeOffset at, DateTimeOffset now, long timestamp)
+    {
+        var copy = new Confirmations { _byType = _byType };
+        var confirmation = new Confirmation(at.ToUnixTimeMilliseconds(), Math.Max(0, (long)(now - at).TotalMilliseconds), timestamp);
+        foreach (var type in types.Each())
+        {
+            copy._byType[IndexOf(type)] = confirmation;
+        }
+
+        return copy;
+    }
+
+    public Confirmation Of(ResourceTypes type) => _byType[IndexOf(type)];
+
+    private static int IndexOf(ResourceTypes type) => BitOperations.TrailingZeroCount((int)type);
+
+    /// <param name="AtMs">When, in milliseconds since 1970; 0: never.</param>
+    /// <param name="AgeMs">How long ago that was when it was noted.</param>
+    /// <param name="Timestamp">When it was noted.</param>
+    internal readonly record struct Confirmation(long AtMs, long AgeMs, long Timestamp);
+
+    [InlineArray(ResourceTypesExtensions.Count)]
+    private struct ByType
+    {
+        private Confirmation _first;
+    }
+}
+
+/// <summary>How old each type of resource is at one moment.</summary>
+/// <remarks>
+/// By two clocks, and the older age counts: the one of the wall may be set back, which must not make old data young; the other stands still while the
+/// machine sleeps.
+/// </remarks>
+internal readonly struct ResourceAges(Confirmations confirmations, DateTimeOffset now, TimeProvider time)
+{
+    private readonly long _nowMs = now.ToUnixTimeMilliseconds();
+    private readonly long _timestamp = time.GetTimestamp();
+
+    public TimeSpan Of(ResourceTypes type)
+    {
+        var confirmed = confirmations.Of(type);
+        var elapsed = confirmed.AgeMs + (long)time.GetElapsedTime(confirmed.Timestamp, _timestamp).TotalMilliseconds;
+        return TimeSpan.FromMilliseconds(Math.Max(Math.Max(0, elapsed), _nowMs - confirmed.AtMs));
+    }
+}

@@ -1,0 +1,292 @@
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Snapshots;
+using AuthSidecar.Sync.Streams;
+using AuthSidecar.Tests.Testing;
+using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Time.Testing;
+
+namespace AuthSidecar.Tests.Sync;
+
+/// <summary>A sidecar begins with what it had, says how old that is, and believes none of it that is not to be believed.</summary>
+public sealed class LastKnownGoodTests : IDisposable
+{
+    private static readonly DateTimeOffset Now = new(2026, 11, 24, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly TemporaryFolder _folder = new();
+    private readonly FakeTimeProvider _time = new(Now);
+    private readonly TestControlPlane _control;
+    private readonly PinnedKeys _keys;
+
+    public LastKnownGoodTests()
+    {
+        _control = new TestControlPlane(_time);
+        _keys = _control.ReadKeys();
+    }
+
+    [Fact]
+    public void Restore_WhatWasSaved_ServesItAtItsAge()
+    {
+        var before = new Sidecar(this);
+        _control.Send(before.Applier, 5, _control.Policies(4), _control.Entities(5));
+        _control.Send(before.Applier, 7, _control.Change(ResourceType.Entities, 7, 5, ("entities.json", Bob)));
+        before.Kept.Save();
+        _time.Advance(TimeSpan.FromMinutes(10));
+
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal((4UL, 7UL), (after.Cache.Current!.Policies.Revision.Number, after.Cache.Current.Entities.Revision.Number));
+        Assert.True(after.Cache.Current.Entities.Value.TryGetEntity(new("User", "alice"), out _));
+        Assert.True(after.Cache.Current.Entities.Value.TryGetEntity(new("User", "bob"), out _));
+        Assert.Equal(TimeSpan.FromMinutes(10), after.AgeOf(ResourceTypes.Policies));
+        Assert.Equal(TimeSpan.FromMinutes(10), after.AgeOf(ResourceTypes.Revocations));
+
+        // And goes on from there: a change of what was restored is applied.
+        Assert.True(Assert.Single(_control.Send(after.Applier, 8, _control.Change(ResourceType.Entities, 8, 7, ("entities.json", "[]")))).IsApplied);
+        Assert.Equal(8UL, after.Cache.Current.Revision.Number);
+        Assert.Equal(TimeSpan.Zero, after.AgeOf(ResourceTypes.Policies));
+    }
+
+    /// <summary>What has long expired may have been current all the while: its heartbeats say.</summary>
+    [Fact]
+    public void Restore_BundleThatExpiredSince_AsOldAsItsLastHeartbeat()
+    {
+        var before = new Sidecar(this);
+        _control.Send(before.Applier, 5, _control.Policies(4), _control.Entities(5));
+        _time.Advance(TimeSpan.FromDays(3));
+        before.Applier.Apply(_control.SignHeartbeat(6, (ResourceType.Policies, 4), (ResourceType.Entities, 5)));
+        before.Kept.Save();
+        _time.Advance(TimeSpan.FromSeconds(20));
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal(TimeSpan.FromSeconds(20), after.AgeOf(ResourceTypes.Policies));
+    }
+
+    /// <summary>One type's confirmation does not count for another, not across a restart either.</summary>
+    [Fact]
+    public void Restore_TypesConfirmedAtDifferentTimes_EachHasItsAge()
+    {
+        var before = new Sidecar(this);
+        _control.Send(before.Applier, 5, _control.Policies(4), _control.Entities(5));
+        _time.Advance(TimeSpan.FromHours(1));
+        before.Applier.Apply(_control.SignHeartbeat(6, (ResourceType.Policies, 6), (ResourceType.Entities, 5)));
+        before.Kept.Save();
+        _time.Advance(TimeSpan.FromHours(1));
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal((TimeSpan.FromHours(2), TimeSpan.FromHours(1)), (after.AgeOf(ResourceTypes.Policies), after.AgeOf(ResourceTypes.Entities)));
+    }
+
+    [Fact]
+    public void Restore_Nothing_ServesNothing()
+    {
+        var sidecar = new Sidecar(this);
+        Assert.Null(sidecar.Applier.Restore());
+        Assert.Null(sidecar.Cache.Current);
+    }
+
+    public static TheoryData<string> Files => ["index", "policies-4", "entities-5", "entities-7-change"];
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void Restore_FileTruncatedFlippedMissingOrSwapped_NothingOfItIsUsed(string name)
+    {
+        Save();
+        var path = Path.Combine(_folder["kept"], name);
+        var bytes = File.ReadAllBytes(path);
+        for (var length = 0; length < bytes.Length; length += 7)
+        {
+            AssertNotRestored(bytes[..length]);
+        }
+
+        for (var i = 0; i < bytes.Length; i += 5)
+        {
+            var flipped = bytes.ToArray();
+            flipped[i] ^= 0x10;
+            AssertNotRestored(flipped);
+        }
+
+        AssertNotRestored([.. bytes, 0]);
+        AssertNotRestored(File.ReadAllBytes(Path.Combine(_folder["kept"], name == "index" ? "policies-4" : "index")));
+        if (name != "index")
+        {
+            File.Delete(path);
+            AssertNotRestored(null);
+        }
+
+        File.WriteAllBytes(path, bytes);
+        Assert.Null(new Sidecar(this).Applier.Restore());
+
+        void AssertNotRestored(byte[]? content)
+        {
+            if (content is not null)
+            {
+                File.WriteAllBytes(path, content);
+            }
+
+            var sidecar = new Sidecar(this);
+            Assert.NotNull(sidecar.Applier.Restore());
+            Assert.Null(sidecar.Cache.Current);
+            Assert.Empty(sidecar.Applier.Held);
+        }
+    }
+
+    [Fact]
+    public void Restore_EncryptedWithAnotherKey_NothingOfItIsUsed()
+    {
+        Save();
+        var sidecar = new Sidecar(this, key: 2);
+        Assert.Equal("it was altered, or encrypted with another key", sidecar.Applier.Restore());
+        Assert.Null(sidecar.Cache.Current);
+    }
+
+    [Fact]
+    public void Restore_SignedByAnotherControlPlane_NothingOfItIsUsed()
+    {
+        Save();
+        using var other = new TestControlPlane(_time);
+        using var keys = other.ReadKeys();
+        var sidecar = new Sidecar(this, keys: keys);
+        Assert.NotNull(sidecar.Applier.Restore());
+        Assert.Null(sidecar.Cache.Current);
+        // And the stream of that other control plane begins from nothing.
+        Assert.All(other.Send(sidecar.Applier, 2, other.Policies(1), other.Entities(2)), o => Assert.True(o.IsApplied));
+    }
+
+    [Fact]
+    public void Restore_OfAnotherApplication_NothingOfItIsUsed()
+    {
+        Save();
+        var sidecar = new Sidecar(this, scope: new SidecarScope("invoices", ""));
+        Assert.NotNull(sidecar.Applier.Restore());
+        Assert.Null(sidecar.Cache.Current);
+    }
+
+    [Fact]
+    public void Restore_FromTheFuture_NothingOfItIsUsed()
+    {
+        _time.SetUtcNow(Now.AddHours(2));
+        Save();
+        var past = new FakeTimeProvider(Now);
+        var sidecar = new Sidecar(this, time: past);
+        Assert.NotNull(sidecar.Applier.Restore());
+        Assert.Null(sidecar.Cache.Current);
+    }
+
+    [Fact]
+    public void Save_ChangesThatOutgrowWhatTheyChange_EverythingIsAskedForAndReplacesThem()
+    {
+        var sidecar = new Sidecar(this);
+        _control.Send(sidecar.Applier, 2, _control.Policies(1), _control.Entities(2));
+        var revision = 2UL;
+        var long_ = $$$"""[{"uid": {"type": "User", "id": "bob"}, "attrs": {"note": "{{{new string('x', 200_000)}}}"}, "parents": []}]""";
+        BundleOutcome outcome;
+        do
+        {
+            outcome = Assert.Single(_control.Send(sidecar.Applier, revision + 1, _control.Change(ResourceType.Entities, revision + 1, revision, ("entities.json", long_))));
+            Assert.True(outcome.IsApplied);
+            revision++;
+        }
+        while (!outcome.WantsFull);
+        Assert.InRange(revision, 7UL, 9UL);
+
+        // Asked once; and what comes may be of the same revision, but only because it was asked for.
+        outcome = Assert.Single(_control.Send(sidecar.Applier, revision, _control.Entities(revision)));
+        Assert.Equal((true, false), (outcome.IsApplied, outcome.WantsFull));
+        Assert.Equal(NackReason.Revision, Assert.Single(_control.Send(sidecar.Applier, revision, _control.Entities(revision, "[]"))).Reason);
+        sidecar.Kept.Save();
+        Assert.Equal([$"entities-{revision}", "index", "policies-1"], Directory.EnumerateFiles(_folder["kept"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Null(new Sidecar(this).Applier.Restore());
+    }
+
+    /// <summary>A disk that is full, say: what is there stays, the sidecar goes on, and it is tried again.</summary>
+    [Fact]
+    public void Save_ThatFails_KeepsWhatIsThereAndIsTriedAgain()
+    {
+        Save();
+        var sidecar = new Sidecar(this);
+        Assert.Null(sidecar.Applier.Restore());
+        // Not even root can write a file where a folder is.
+        Directory.CreateDirectory(Path.Combine(_folder["kept"], "policies-9.new"));
+        Assert.All(_control.Send(sidecar.Applier, 9, _control.Policies(9, "forbid (principal, action, resource);")), o => Assert.True(o.IsApplied));
+        sidecar.Kept.Save();
+        sidecar.Kept.Save();
+        Assert.Single(sidecar.Logger.Collector.GetSnapshot(), r => r.Id.Name == "LastKnownGoodNotSaved");
+        Assert.Equal(9UL, sidecar.Cache.Current!.Policies.Revision.Number);
+        var between = new Sidecar(this);
+        Assert.Null(between.Applier.Restore());
+        Assert.Equal(4UL, between.Cache.Current!.Policies.Revision.Number);
+
+        Directory.Delete(Path.Combine(_folder["kept"], "policies-9.new"));
+        sidecar.Kept.Save();
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal(9UL, after.Cache.Current!.Policies.Revision.Number);
+    }
+
+    [Fact]
+    public void Save_WithNothingNew_TellsOfItNowAndThen()
+    {
+        Save();
+        var path = Path.Combine(_folder["kept"], "index");
+        var sidecar = new Sidecar(this);
+        sidecar.Applier.Restore();
+        _time.Advance(LastKnownGood.HeartbeatsEvery);
+        sidecar.Applier.Apply(_control.SignHeartbeat(7, (ResourceType.Policies, 4), (ResourceType.Entities, 7)));
+        sidecar.Kept.Save();
+        var written = File.ReadAllBytes(path);
+        sidecar.Kept.Save();
+        Assert.Equal(written, File.ReadAllBytes(path));
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal(TimeSpan.Zero, after.AgeOf(ResourceTypes.Policies));
+    }
+
+    [Fact]
+    public void Files_AreTheirOwnersAlone()
+    {
+        Save();
+        Assert.All(Directory.EnumerateFiles(_folder["kept"]), f => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(f)));
+        Assert.All(Directory.EnumerateFiles(_folder["kept"]), f => Assert.DoesNotContain("reader", File.ReadAllText(f), StringComparison.Ordinal));
+    }
+
+    public void Dispose()
+    {
+        _keys.Dispose();
+        _control.Dispose();
+        _folder.Dispose();
+    }
+
+    private const string Bob = """[{"uid": {"type": "User", "id": "bob"}, "attrs": {}, "parents": []}]""";
+
+    private void Save()
+    {
+        var sidecar = new Sidecar(this);
+        _control.Send(sidecar.Applier, 5, _control.Policies(4), _control.Entities(5));
+        _control.Send(sidecar.Applier, 7, _control.Change(ResourceType.Entities, 7, 5, ("entities.json", Bob)));
+        sidecar.Kept.Save();
+    }
+
+    /// <summary>A sidecar that begins with what is in the folder.</summary>
+    private sealed class Sidecar
+    {
+        private readonly TimeProvider _time;
+
+        public Sidecar(LastKnownGoodTests test, byte key = 1, PinnedKeys? keys = null, SidecarScope? scope = null, TimeProvider? time = null)
+        {
+            _time = time ?? test._time;
+            Kept = new LastKnownGood(test._folder["kept"], [.. Enumerable.Repeat(key, 32)], _time, Logger);
+            Cache = new SnapshotCache(_time);
+            Applier = new BundleApplier(keys ?? test._keys, scope ?? TestControlPlane.Scope, Cache, Kept, _time);
+        }
+
+        public FakeLogger<LastKnownGood> Logger { get; } = new();
+
+        public LastKnownGood Kept { get; }
+
+        public SnapshotCache Cache { get; }
+
+        public BundleApplier Applier { get; }
+
+        public TimeSpan AgeOf(ResourceTypes type) => Cache.AgesAt(_time.GetUtcNow()).Of(type);
+    }
+}
