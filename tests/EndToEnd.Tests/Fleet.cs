@@ -31,14 +31,27 @@ internal sealed class Fleet : IAsyncDisposable
         _ca = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(99));
         File.WriteAllText(In("ca.pem"), _ca.ExportCertificatePem());
         Certify("control", names => names.AddIpAddress(IPAddress.Loopback), "1.3.6.1.5.5.7.3.1");
-        Policies = new PolicyService.PolicyServiceClient(Connect(In("admin.sock")));
-        Directories = new DirectoryService.DirectoryServiceClient(Connect(In("admin.sock")));
-        Sidecars = new FleetService.FleetServiceClient(Connect(In("admin.sock")));
+        var admin = Connect(In("admin.sock"));
+        Policies = new PolicyService.PolicyServiceClient(admin);
+        Directories = new DirectoryService.DirectoryServiceClient(admin);
+        Issuers = new IssuerService.IssuerServiceClient(admin);
+        Revocations = new RevocationService.RevocationServiceClient(admin);
+        Factors = new FactorService.FactorServiceClient(admin);
+        Risks = new RiskService.RiskServiceClient(admin);
+        Sidecars = new FleetService.FleetServiceClient(admin);
     }
 
     public PolicyService.PolicyServiceClient Policies { get; }
 
     public DirectoryService.DirectoryServiceClient Directories { get; }
+
+    public IssuerService.IssuerServiceClient Issuers { get; }
+
+    public RevocationService.RevocationServiceClient Revocations { get; }
+
+    public FactorService.FactorServiceClient Factors { get; }
+
+    public RiskService.RiskServiceClient Risks { get; }
 
     public FleetService.FleetServiceClient Sidecars { get; }
 

@@ -23,7 +23,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
         var change = new ChangeReader();
         change.Add(request.Entities, request.Removed);
         long? expected = request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null;
-        return new WriteEntitiesResponse { Revision = (ulong)Committed(await writer.WriteAsync(Caller.Of(context), change.ToChange(), expected, context.CancellationToken)) };
+        return new WriteEntitiesResponse { Revision = Failures.Committed(await writer.WriteAsync(Caller.Of(context), change.ToChange(), expected, context.CancellationToken)) };
     }
 
     public override async Task ImportEntities(
@@ -41,8 +41,8 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
             await responseStream.WriteAsync(new ImportEntitiesResponse { Received = (ulong)change.Count }, context.CancellationToken);
         }
 
-        var revision = Committed(await writer.WriteAsync(Caller.Of(context), change.ToChange(), expectedRevision: null, context.CancellationToken));
-        await responseStream.WriteAsync(new ImportEntitiesResponse { Received = (ulong)change.Count, Revision = (ulong)revision }, context.CancellationToken);
+        var revision = Failures.Committed(await writer.WriteAsync(Caller.Of(context), change.ToChange(), expectedRevision: null, context.CancellationToken));
+        await responseStream.WriteAsync(new ImportEntitiesResponse { Received = (ulong)change.Count, Revision = revision }, context.CancellationToken);
     }
 
     public override async Task<ChangeMembershipsResponse> ChangeMemberships(ChangeMembershipsRequest request, ServerCallContext context)
@@ -54,7 +54,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
             RequestChecks.Uids(request.Removed, "removed"),
             request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null,
             context.CancellationToken);
-        return new ChangeMembershipsResponse { Revision = (ulong)Committed(result) };
+        return new ChangeMembershipsResponse { Revision = Failures.Committed(result) };
     }
 
     public override async Task<GetEntityResponse> GetEntity(GetEntityRequest request, ServerCallContext context)
@@ -68,8 +68,6 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
             Entity = new DirectoryEntity { Json = row.Json, Application = row.Application, Tenant = row.Tenant, Revision = (ulong)row.Revision },
         };
     }
-
-    private static long Committed(WriteResult result) => result.IsCommitted ? result.Revision : throw Failures.Of(result.Refusal);
 
     /// <summary>Reads changes. Where two speak of the same entity, the later one counts.</summary>
     private sealed class ChangeReader

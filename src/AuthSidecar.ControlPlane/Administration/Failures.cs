@@ -14,6 +14,10 @@ internal static class Failures
 {
     private const string Domain = "authsidecar.dev";
 
+    /// <summary>The revision of a write.</summary>
+    /// <exception cref="RpcException">It was refused, and this says why.</exception>
+    public static ulong Committed(WriteResult result) => result.IsCommitted ? (ulong)result.Revision : throw Of(result.Refusal);
+
     public static RpcException Of(Refusal refusal) => refusal switch
     {
         Refusal.Stale stale => Failure(
@@ -23,6 +27,7 @@ internal static class Failures
             metadata: ("revision", stale.Current.ToString(CultureInfo.InvariantCulture))),
         Refusal.Invalid invalid => Invalid(invalid.Faults),
         Refusal.NotFound missing => NotFound(missing.What),
+        Refusal.AlreadyThere there => Failure(Code.AlreadyExists, "ALREADY_EXISTS", $"there is a {there.What} already"),
         _ => Internal(),
     };
 

@@ -10,9 +10,6 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>The policies' side of the administration API.</summary>
 internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyService.PolicyServiceBase
 {
-    private const int DefaultPageSize = 100;
-    private const int MaxPageSize = 1_000;
-
     public override Task<ValidatePoliciesResponse> ValidatePolicies(ValidatePoliciesRequest request, ServerCallContext context)
     {
         var (faults, warnings) = PolicyDocuments.Validate(request.Documents);
@@ -28,9 +25,7 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
             RequestChecks.Revision(request.ExpectedRevision, "expected_revision"),
             RequestChecks.Message(request.Message),
             context.CancellationToken);
-        return result.IsCommitted
-            ? new PublishPoliciesResponse { Revision = (ulong)result.Revision, Warnings = { warnings.Select(ToMessage) } }
-            : throw Failures.Of(result.Refusal);
+        return new PublishPoliciesResponse { Revision = Failures.Committed(result), Warnings = { warnings.Select(ToMessage) } };
     }
 
     public override async Task<RollBackPoliciesResponse> RollBackPolicies(RollBackPoliciesRequest request, ServerCallContext context)
@@ -42,7 +37,7 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
             RequestChecks.Revision(request.ExpectedRevision, "expected_revision"),
             RequestChecks.Message(request.Message),
             context.CancellationToken);
-        return result.IsCommitted ? new RollBackPoliciesResponse { Revision = (ulong)result.Revision } : throw Failures.Of(result.Refusal);
+        return new RollBackPoliciesResponse { Revision = Failures.Committed(result) };
     }
 
     public override async Task<GetPoliciesResponse> GetPolicies(GetPoliciesRequest request, ServerCallContext context)
@@ -55,15 +50,10 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
 
     public override async Task<ListPolicyPublicationsResponse> ListPolicyPublications(ListPolicyPublicationsRequest request, ServerCallContext context)
     {
-        if (request.PageSize is < 0 or > MaxPageSize)
-        {
-            throw Failures.InvalidField("page_size", $"a page has 1 to {MaxPageSize}");
-        }
-
         var publications = await publisher.ListAsync(
             RequestChecks.Name(request.Application, "application"),
             RequestChecks.Revision(request.BeforeRevision, "before_revision"),
-            request.PageSize == 0 ? DefaultPageSize : request.PageSize,
+            RequestChecks.PageSize(request.PageSize),
             context.CancellationToken);
         return new ListPolicyPublicationsResponse { Publications = { publications.Select(ToMessage) } };
     }

@@ -1,4 +1,6 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
+using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Administration;
 
@@ -7,6 +9,9 @@ internal static class RequestChecks
 {
     private const int MaxNameLength = 128;
     private const int MaxMessageLength = 1_000;
+    private const int MaxTextLength = 512;
+    private const int DefaultPageSize = 100;
+    private const int MaxPageSize = 1_000;
 
     /// <summary>A name of an application or a tenant: it becomes a part of a certificate's URI.</summary>
     public static string Name(string value, string field) =>
@@ -15,6 +20,34 @@ internal static class RequestChecks
             : throw Failures.InvalidField(field, $"a name has 1 to {MaxNameLength} letters, digits, `-`, `_` or `.`");
 
     public static string NameOrEmpty(string value, string field) => value.Length == 0 ? value : Name(value, field);
+
+    public static Placement Placement(string application, string tenant) => new(NameOrEmpty(application, "application"), NameOrEmpty(tenant, "tenant"));
+
+    /// <summary>Text that is somebody's name for something, such as an issuer.</summary>
+    public static string Text(string value, string field) =>
+        value.Length is > 0 and <= MaxTextLength && !value.Any(char.IsControl) ? value : throw Failures.InvalidField(field, $"it has 1 to {MaxTextLength} characters, none of them a control character");
+
+    public static string TextOr(string value, string field, string otherwise) => value.Length == 0 ? otherwise : Text(value, field);
+
+    /// <summary>A message that has to be there.</summary>
+    public static T Required<T>(T? value, string field)
+        where T : class => value ?? throw Failures.InvalidField(field, "it is required");
+
+    public static int PageSize(int value) => value switch
+    {
+        0 => DefaultPageSize,
+        > 0 and <= MaxPageSize => value,
+        _ => throw Failures.InvalidField("page_size", $"a page has 1 to {MaxPageSize}"),
+    };
+
+    /// <exception cref="RpcException">INVALID_ARGUMENT with every fault.</exception>
+    public static void None(IReadOnlyList<Fault> faults)
+    {
+        if (faults.Count > 0)
+        {
+            throw Failures.Invalid(faults);
+        }
+    }
 
     public static string Message(string value) => value.Length <= MaxMessageLength ? value : throw Failures.InvalidField("message", $"a message has at most {MaxMessageLength} characters");
 

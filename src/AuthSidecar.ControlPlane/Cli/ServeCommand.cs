@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net;
 using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 
 namespace AuthSidecar.ControlPlane.Cli;
@@ -14,13 +15,15 @@ internal static class ServeCommand
     public static Command Create()
     {
         var database = new Option<string>("--database") { Description = "`sqlite:PATH`, or `postgres:CONNECTION`.", Required = true };
+        var keyVault = new Option<string?>("--key-vault") { Description = "Who has the master key: `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`. Without it, a file in the state folder." };
+        var vaultToken = new Option<string?>("--vault-token") { Description = "The file with the token for Vault." };
         var state = new Option<string>("--state") { Description = "The folder for what is this node's own.", Required = true };
         var admin = new Option<string>("--admin-socket") { Description = "The Unix socket for administration; whoever may open it administers.", Required = true };
         var listen = new Option<string?>("--listen") { Description = "The address and port where sidecars connect." };
         var certificate = new Option<string?>("--certificate") { Description = "The certificate to show them, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "The CA of the sidecars' certificates, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, state, admin, listen, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             IPEndPoint? endPoint = null;
@@ -35,6 +38,7 @@ internal static class ServeCommand
                     new ServeOptions
                     {
                         Database = Database.Parse(parsed.GetValue(database)!),
+                        KeyVault = parsed.GetValue(keyVault) is { } vault ? KeyVault.Parse(vault, parsed.GetValue(vaultToken)) : null,
                         State = parsed.GetValue(state)!,
                         AdminSocket = parsed.GetValue(admin)!,
                         Listen = endPoint,
@@ -44,7 +48,7 @@ internal static class ServeCommand
                     },
                     cancellation);
             }
-            catch (Exception e) when (e is FormatException or IOException or InvalidDataException or UnauthorizedAccessException or System.Data.Common.DbException)
+            catch (Exception e) when (e is FormatException or IOException or InvalidDataException or UnauthorizedAccessException or System.Data.Common.DbException or KeyVaultException)
             {
                 // What an operator can mend: an address in use, a database that is not there, missing permissions.
                 return Fail([e.Message]);
@@ -61,8 +65,8 @@ internal static class ServeCommand
             return Fail(faults);
         }
 
-        await options.Database.MigrateAsync(cancellation);
         await using var app = ControlPlaneHost.Build(options);
+        await app.PrepareAsync(cancellation);
         await app.RunAsync(cancellation);
         return 0;
     }

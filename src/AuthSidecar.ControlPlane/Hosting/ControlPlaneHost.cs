@@ -1,6 +1,8 @@
 using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -26,19 +28,32 @@ internal static class ControlPlaneHost
         builder.WebHost.AddListeners(options);
         builder.Services
             .AddStore(options)
+            .AddSecrets(options)
             .AddPublications()
-            .AddSync(options)
+            .AddSync()
             .AddAdministration();
 
         var app = builder.Build();
-        app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
         app.UseRouting();
         app.UseListeners();
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<PolicyService>().OnlyOn(Listener.Administration);
         app.MapGrpcService<DirectoryService>().OnlyOn(Listener.Administration);
+        app.MapGrpcService<IssuerService>().OnlyOn(Listener.Administration);
+        app.MapGrpcService<RevocationService>().OnlyOn(Listener.Administration);
+        app.MapGrpcService<FactorService>().OnlyOn(Listener.Administration);
+        app.MapGrpcService<RiskService>().OnlyOn(Listener.Administration);
         app.MapGrpcService<FleetService>().OnlyOn(Listener.Administration);
         return app;
+    }
+
+    /// <summary>Brings the database up to date, and opens the secrets: without them there is nothing to serve.</summary>
+    /// <exception cref="KeyVaultException">The master key is not to be had.</exception>
+    public static async Task PrepareAsync(this WebApplication app, CancellationToken cancellation)
+    {
+        await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
+        await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
+        app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
     }
 
     private static IServiceCollection AddStore(this IServiceCollection services, ServeOptions options) => services
@@ -48,11 +63,19 @@ internal static class ControlPlaneHost
         .AddSingleton<SchemaSource>()
         .AddSingleton<DirectoryWriter>();
 
-    private static IServiceCollection AddPublications(this IServiceCollection services) => services.AddSingleton<PolicyPublisher>();
-
-    private static IServiceCollection AddSync(this IServiceCollection services, ServeOptions options) => services
+    private static IServiceCollection AddSecrets(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(new StateFolder(options.State))
-        .AddSingleton(s => new BundleSigner(s.GetRequiredService<StateFolder>().BundleKey()))
+        .AddSingleton(s => options.KeyVault ?? KeyVault.Parse($"file:{s.GetRequiredService<StateFolder>().MasterKey()}", null))
+        .AddSingleton<SecretStore>();
+
+    private static IServiceCollection AddPublications(this IServiceCollection services) => services
+        .AddSingleton<PolicyPublisher>()
+        .AddSingleton<ResourceWriter>();
+
+    private static IServiceCollection AddSync(this IServiceCollection services) => services
+        .AddSingleton(s => new BundleSigner(s.GetRequiredService<SecretStore>().BundleSigningPkcs8))
+        .AddSingleton<ResourceDocuments>()
+        .AddSingleton<DraftReader>()
         .AddSingleton<UpdateSource>()
         .AddSingleton<Fleet>()
         .AddSingleton<Feed>()

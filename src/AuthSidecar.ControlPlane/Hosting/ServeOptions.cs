@@ -1,4 +1,5 @@
 using System.Net;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -8,7 +9,10 @@ internal sealed record ServeOptions
 {
     public required Database Database { get; init; }
 
-    /// <summary>The folder for what is this node's own: the key that bundles are signed with.</summary>
+    /// <summary>Who has the master key; null: it is in the state folder, which does for a single node.</summary>
+    public KeyVault? KeyVault { get; init; }
+
+    /// <summary>The folder for what is this node's own, and for the keys that sidecars are given.</summary>
     public required string State { get; init; }
 
     /// <summary>The Unix socket for administration, open to its owner and group.</summary>
@@ -28,6 +32,11 @@ internal sealed record ServeOptions
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {
+        if (KeyVault is null && Database.IsShared)
+        {
+            yield return "nodes that share a database share a master key as well: give `--key-vault`";
+        }
+
         if (Listen is null)
         {
             yield break;

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using AuthSidecar.ControlPlane.Secrets;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -6,7 +7,6 @@ namespace AuthSidecar.ControlPlane.Hosting;
 internal sealed class StateFolder
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-    private const string BundleKeyName = "bundle-signing.pem";
 
     private readonly string _path;
 
@@ -17,28 +17,16 @@ internal sealed class StateFolder
         System.IO.Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
     }
 
-    /// <summary>The key that bundles are signed with. Made when there is none.</summary>
-    /// <exception cref="InvalidDataException">The file holds something else.</exception>
-    public ECDsa BundleKey()
+    /// <summary>Where the master key is unless it is said otherwise; made when there is none.</summary>
+    public string MasterKey()
     {
-        var path = Path.Combine(_path, BundleKeyName);
+        var path = Path.Combine(_path, "master.key");
         if (!File.Exists(path))
         {
-            using var created = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-            WriteSecret(path, created.ExportPkcs8PrivateKeyPem());
+            WriteSecret(path, Convert.ToBase64String(RandomNumberGenerator.GetBytes(KeyVault.KeyBytes)));
         }
 
-        var key = ECDsa.Create();
-        try
-        {
-            key.ImportFromPem(File.ReadAllText(path));
-            return key;
-        }
-        catch (Exception e) when (e is ArgumentException or CryptographicException)
-        {
-            key.Dispose();
-            throw new InvalidDataException($"`{path}` is not a private key in PEM", e);
-        }
+        return path;
     }
 
     /// <summary>Lays the public keys out, for sidecars to be given.</summary>

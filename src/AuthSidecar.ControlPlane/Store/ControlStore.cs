@@ -96,4 +96,7 @@ internal abstract record Refusal
 
     /// <summary>What was to be changed is not there.</summary>
     public sealed record NotFound(string What) : Refusal;
+
+    /// <summary>What was to be made is there.</summary>
+    public sealed record AlreadyThere(string What) : Refusal;
 }

@@ -19,6 +19,9 @@ internal abstract class Database
         _ => throw new FormatException("a database is written `sqlite:PATH` or `postgres:CONNECTION`, such as `postgres:Host=db;Username=authsidecar`"),
     };
 
+    /// <summary>Whether other nodes may have it as well.</summary>
+    public virtual bool IsShared => false;
+
     public abstract StoreContext Open();
 
     /// <summary>Makes the tables, or brings them up to what this version wants.</summary>
@@ -70,6 +73,8 @@ internal sealed class PostgresDatabase(string connection) : Database
     private const string Channel = "authsidecar_committed";
 
     private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(connection).Options;
+
+    public override bool IsShared => true;
 
     public override StoreContext Open() => new PostgresStoreContext(_options);
 

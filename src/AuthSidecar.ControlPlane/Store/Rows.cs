@@ -57,6 +57,52 @@ internal sealed class EntityRow
     public required string Json { get; set; }
 }
 
+/// <summary>
+/// A resource that is written by itself: an issuer, a revocation, the second factors of a subject, risk settings, a risk profile. Like an entity it
+/// has an application and a tenant, and leaves a tombstone.
+/// </summary>
+internal sealed class ResourceRow
+{
+    public required ResourceType Type { get; set; }
+
+    /// <summary>What it is of its type: the name of an issuer, the uid of a subject.</summary>
+    public required string Key { get; set; }
+
+    /// <summary>The application whose sidecars have it; empty: those of all.</summary>
+    public required string Application { get; set; }
+
+    /// <summary>The tenant whose sidecars have it; empty: those of all.</summary>
+    public required string Tenant { get; set; }
+
+    public required long Revision { get; set; }
+
+    public required bool IsRemoved { get; set; }
+
+    /// <summary>As it is written in the documents of a bundle; empty in a tombstone.</summary>
+    public required string Json { get; set; }
+
+    /// <summary>When it means nothing any more and may go without a trace; null: never.</summary>
+    public long? ExpiresAtMs { get; set; }
+}
+
+/// <summary>A data key under the master key of the vault.</summary>
+internal sealed class DataKeyRow
+{
+    public required string Name { get; set; }
+
+    public required string MasterKeyId { get; set; }
+
+    public required byte[] Wrapped { get; set; }
+}
+
+/// <summary>A secret under a data key.</summary>
+internal sealed class SecretRow
+{
+    public required string Name { get; set; }
+
+    public required byte[] Sealed { get; set; }
+}
+
 /// <summary>What a write did, for those who ask who did what and when. Append-only.</summary>
 internal sealed class AuditRow
 {

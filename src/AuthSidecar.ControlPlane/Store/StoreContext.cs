@@ -11,6 +11,12 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<EntityRow> Entities => Set<EntityRow>();
 
+    public DbSet<ResourceRow> Resources => Set<ResourceRow>();
+
+    public DbSet<DataKeyRow> DataKeys => Set<DataKeyRow>();
+
+    public DbSet<SecretRow> Secrets => Set<SecretRow>();
+
     public DbSet<AuditRow> Audit => Set<AuditRow>();
 
     protected override void OnModelCreating(ModelBuilder model)
@@ -31,6 +37,23 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             entity.ToTable("entities");
             entity.HasKey(e => new { e.Type, e.Id, e.Application, e.Tenant });
             entity.HasIndex(e => e.Revision);
+        });
+        model.Entity<ResourceRow>(resource =>
+        {
+            resource.ToTable("resources");
+            resource.HasKey(r => new { r.Type, r.Key, r.Application, r.Tenant });
+            resource.HasIndex(r => new { r.Type, r.Revision });
+            resource.HasIndex(r => r.ExpiresAtMs);
+        });
+        model.Entity<DataKeyRow>(key =>
+        {
+            key.ToTable("data_keys");
+            key.HasKey(k => k.Name);
+        });
+        model.Entity<SecretRow>(secret =>
+        {
+            secret.ToTable("secrets");
+            secret.HasKey(s => s.Name);
         });
         model.Entity<AuditRow>(audit =>
         {

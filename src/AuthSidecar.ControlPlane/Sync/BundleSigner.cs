@@ -12,13 +12,13 @@ internal sealed class BundleSigner : IDisposable
     private const string BundlePurpose = "authsidecar-bundle-v1";
     private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
 
-    private readonly ECDsa _key;
+    private readonly ECDsa _key = ECDsa.Create();
 
-    /// <exception cref="InvalidDataException">It is not a P-256 key.</exception>
-    public BundleSigner(ECDsa key)
+    /// <param name="pkcs8">A P-256 key.</param>
+    public BundleSigner(byte[] pkcs8)
     {
-        _key = key.KeySize == 256 ? key : throw new InvalidDataException("bundles are signed by a P-256 key");
-        var point = key.ExportParameters(includePrivateParameters: false).Q;
+        _key.ImportPkcs8PrivateKey(pkcs8, out _);
+        var point = _key.ExportParameters(includePrivateParameters: false).Q;
         var (x, y) = (Base64Url.EncodeToString(point.X), Base64Url.EncodeToString(point.Y));
         KeyId = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes($$"""{"crv":"P-256","kty":"EC","x":"{{x}}","y":"{{y}}"}""")));
         KeySet = $$"""{"keys":[{"kty":"EC","crv":"P-256","x":"{{x}}","y":"{{y}}","kid":"{{KeyId}}","use":"sig","alg":"ES256"}]}""";

@@ -1,10 +1,8 @@
 using System.Security.Cryptography;
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
-using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Sync;
 
@@ -20,7 +18,7 @@ internal sealed record SyncUpdate(long Head, IReadOnlyList<Part> Parts, IReadOnl
 /// Makes updates. Sidecars that have the same and are to have the same share one: a thousand of them cost one look at the store and one signature
 /// for every type that changed.
 /// </summary>
-internal sealed class UpdateSource(ControlStore store, BundleSigner signer, TimeProvider time)
+internal sealed class UpdateSource(ControlStore store, DraftReader lacks, BundleSigner signer, TimeProvider time)
 {
     /// <summary>How long after it was signed a bundle may still be applied.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(24);
@@ -65,21 +63,12 @@ internal sealed class UpdateSource(ControlStore store, BundleSigner signer, Time
 
     private async Task<SyncUpdate> BuildAsync(StoreContext context, long head, SyncScope scope, HeldRevisions held)
     {
-        var bundles = new List<BundleDraft>();
-        if (await ReadPublicationAsync(context, scope, ResourceType.Policies, held) is { } policies)
-        {
-            bundles.Add(policies);
-        }
-
-        if (await ReadEntitiesAsync(context, scope, held) is { } entities)
-        {
-            bundles.Add(entities);
-        }
-
         var (parts, current) = (new List<Part>(), held);
-        foreach (var draft in bundles)
+        var bundles = new List<Signed>();
+        foreach (var draft in await lacks.ReadAsync(context, scope, held))
         {
-            current = current.With(draft.Bundle.Type, (long)draft.Bundle.Revision);
+            var bundle = ToBundle(scope, draft);
+            current = current.With(draft.Type, draft.Revision);
             foreach (var (path, content) in draft.Documents)
             {
                 var document = new BundleDocument { Path = path };
@@ -89,64 +78,29 @@ internal sealed class UpdateSource(ControlStore store, BundleSigner signer, Time
                     document.Parts.Add(ByteString.CopyFrom(SHA256.HashData(piece)));
                 }
 
-                draft.Bundle.Documents.Add(document);
+                bundle.Documents.Add(document);
             }
+
+            bundles.Add(signer.Sign(bundle));
         }
 
-        return new SyncUpdate(head, parts, [.. bundles.Select(b => signer.Sign(b.Bundle))], current, SignHeartbeat(scope, current, head));
+        return new SyncUpdate(head, parts, bundles, current, SignHeartbeat(scope, current, head));
     }
 
-    /// <summary>The newest publication, in full; null when the sidecar has it, or there is none.</summary>
-    private async Task<BundleDraft?> ReadPublicationAsync(StoreContext context, SyncScope scope, ResourceType type, HeldRevisions held)
-    {
-        var newest = await context.Publications.Where(p => p.Application == scope.Application && p.Type == type).OrderByDescending(p => p.Revision).FirstOrDefaultAsync();
-        if (newest is null || newest.Revision == held[type])
-        {
-            return null;
-        }
-
-        var documents = DocumentSet.Parser.ParseFrom(newest.Documents).Documents.ToDictionary(d => d.Path, d => d.Content.ToByteArray(), StringComparer.Ordinal);
-        return new BundleDraft(NewBundle(scope, type, newest.Revision, baseRevision: 0), documents);
-    }
-
-    /// <summary>The entities that changed since, or all of them; null when none did.</summary>
-    private async Task<BundleDraft?> ReadEntitiesAsync(StoreContext context, SyncScope scope, HeldRevisions held)
-    {
-        var since = held[ResourceType.Entities];
-        var rows = await context.Entities
-            .Where(e => e.Revision > since
-                && (e.Application == "" || e.Application == scope.Application)
-                && (scope.Tenant == "" || e.Tenant == "" || e.Tenant == scope.Tenant))
-            .ToListAsync();
-        if (rows.Count == 0)
-        {
-            return null;
-        }
-
-        var bundle = NewBundle(scope, ResourceType.Entities, rows.Max(r => r.Revision), since);
-        if (since > 0)
-        {
-            bundle.Removed.AddRange(EntityRows.Gone(rows).Select(u => u.ToString()));
-        }
-
-        return new BundleDraft(bundle, new Dictionary<string, byte[]> { [EntityRows.Document] = EntityRows.ToJson(rows.Where(r => !r.IsRemoved)).Utf8.ToArray() });
-    }
-
-    private Bundle NewBundle(SyncScope scope, ResourceType type, long revision, long baseRevision)
+    private Bundle ToBundle(SyncScope scope, BundleDraft draft)
     {
         var now = time.GetUtcNow();
         return new Bundle
         {
             Scope = ToMessage(scope),
-            Type = type,
-            Revision = (ulong)revision,
-            BaseRevision = (ulong)baseRevision,
+            Type = draft.Type,
+            Revision = (ulong)draft.Revision,
+            BaseRevision = (ulong)draft.BaseRevision,
             CreatedAt = Timestamp.FromDateTimeOffset(now),
             ExpiresAt = Timestamp.FromDateTimeOffset(now + Lifetime),
+            Removed = { draft.Removed },
         };
     }
 
     private static Scope ToMessage(SyncScope scope) => new() { Application = scope.Application, Tenant = scope.Tenant };
-
-    private sealed record BundleDraft(Bundle Bundle, IReadOnlyDictionary<string, byte[]> Documents);
 }

@@ -58,7 +58,7 @@ internal sealed record ProfilesFile
                 fail($"there is no time zone `{name}`");
             }
 
-            if (Hours is { } hours && (hours.Count != HoursInDay || hours.Any(h => h < 0)))
+            if (Hours is { Count: > 0 } hours && (hours.Count != HoursInDay || hours.Any(h => h < 0)))
             {
                 fail("`hours` has 24 counts");
             }
@@ -76,7 +76,7 @@ internal sealed record ProfilesFile
                 Places = Places,
                 Countries = Countries,
                 LastSeen = LastSeen,
-                Hours = Hours,
+                Hours = Hours is { Count: > 0 } ? Hours : null,
                 TimeZone = zone ?? TimeZoneInfo.Utc,
             };
 

@@ -3,10 +3,10 @@ using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Mfa;
 using AuthSidecar.Policies;
-using AuthSidecar.Risk;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Bundles;
 using AuthSidecar.Tokens;
+using RiskSettings = AuthSidecar.Risk.RiskSettings;
 
 namespace AuthSidecar.Sync.Streams;
 

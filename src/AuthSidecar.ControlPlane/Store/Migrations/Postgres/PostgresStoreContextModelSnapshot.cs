@@ -57,6 +57,24 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.ToTable("audit", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.DataKeyRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("text");
+
+                    b.Property<string>("MasterKeyId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Wrapped")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("data_keys", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.EntityRow", b =>
                 {
                     b.Property<string>("Type")
@@ -140,6 +158,56 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasKey("Application", "Type", "Revision");
 
                     b.ToTable("publications", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResourceRow", b =>
+                {
+                    b.Property<int>("Type")
+                        .HasColumnType("integer");
+
+                    b.Property<string>("Key")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Application")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Tenant")
+                        .HasColumnType("text");
+
+                    b.Property<long?>("ExpiresAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<bool>("IsRemoved")
+                        .HasColumnType("boolean");
+
+                    b.Property<string>("Json")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Type", "Key", "Application", "Tenant");
+
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.HasIndex("Type", "Revision");
+
+                    b.ToTable("resources", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SecretRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("secrets", (string)null);
                 });
 #pragma warning restore 612, 618
         }

@@ -52,6 +52,24 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.ToTable("audit", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.DataKeyRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("MasterKeyId")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Wrapped")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("data_keys", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.EntityRow", b =>
                 {
                     b.Property<string>("Type")
@@ -135,6 +153,56 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasKey("Application", "Type", "Revision");
 
                     b.ToTable("publications", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResourceRow", b =>
+                {
+                    b.Property<int>("Type")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Key")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Application")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Tenant")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long?>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<bool>("IsRemoved")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Json")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Type", "Key", "Application", "Tenant");
+
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.HasIndex("Type", "Revision");
+
+                    b.ToTable("resources", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SecretRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("secrets", (string)null);
                 });
 #pragma warning restore 612, 618
         }

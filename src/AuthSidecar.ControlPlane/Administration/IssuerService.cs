@@ -1,0 +1,89 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The issuers' side of the administration API.</summary>
+internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.IssuerServiceBase
+{
+    private const string AccessToken = "at+jwt";
+    private const int MaxClockSkewSeconds = 60;
+
+    public override async Task<WriteIssuerResponse> WriteIssuer(WriteIssuerRequest request, ServerCallContext context)
+    {
+        var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
+        var issuer = Check(request.Issuer.Clone());
+        RequestChecks.None(KeySetChecks.Check(request.Jwks));
+        var json = IssuerRecords.Write(issuer, request.Jwks);
+        var result = await writer.WriteAsync(
+            Caller.Of(context),
+            "issuers.write",
+            key,
+            _ => (new ResourceChange(json, json), null),
+            request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null,
+            context.CancellationToken);
+        return new WriteIssuerResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<RemoveIssuerResponse> RemoveIssuer(RemoveIssuerRequest request, ServerCallContext context)
+    {
+        var result = await writer.RemoveAsync(
+            Caller.Of(context),
+            "issuers.remove",
+            KeyOf(request.Application, request.Issuer, "issuer"),
+            $"issuer `{request.Issuer}`",
+            request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null,
+            context.CancellationToken);
+        return new RemoveIssuerResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<ListIssuersResponse> ListIssuers(ListIssuersRequest request, ServerCallContext context)
+    {
+        var application = RequestChecks.Name(request.Application, "application");
+        var rows = await writer.ListAsync(all => all.Where(r => r.Type == ResourceType.Keys && r.Application == application).OrderBy(r => r.Key), context.CancellationToken);
+        return new ListIssuersResponse { Issuers = { rows.Select(ToMessage) } };
+    }
+
+    private static ResourceKey KeyOf(string application, string issuer, string field) =>
+        new(ResourceType.Keys, RequestChecks.Text(issuer, field), new Placement(RequestChecks.Name(application, "application"), ""));
+
+    private static Issuer Check(Issuer issuer)
+    {
+        if (issuer.Audiences.Count == 0 || issuer.Audiences.Any(string.IsNullOrEmpty))
+        {
+            throw Failures.InvalidField("issuer.audiences", "it names nobody: a token for anyone would do");
+        }
+
+        if (issuer.Types_.Count == 0)
+        {
+            issuer.Types_.Add(AccessToken);
+        }
+
+        if (issuer.Types_.Any(string.IsNullOrEmpty))
+        {
+            throw Failures.InvalidField("issuer.types", "a type has a name");
+        }
+
+        if (issuer.HasClockSkewSeconds && issuer.ClockSkewSeconds is < 0 or > MaxClockSkewSeconds)
+        {
+            throw Failures.InvalidField("issuer.clock_skew_seconds", $"it is 0 to {MaxClockSkewSeconds}");
+        }
+
+        if (issuer.Principal is { } principal && (principal.HasType ? principal.Parents.Values.Append(principal.Type) : principal.Parents.Values).FirstOrDefault(t => !EntityType.IsValid(t)) is { } wrong)
+        {
+            throw Failures.InvalidField("issuer.principal", $"`{wrong}` is not an entity type name");
+        }
+
+        return issuer;
+    }
+
+    private static ConfiguredIssuer ToMessage(ResourceRow row)
+    {
+        var (issuer, jwks) = IssuerRecords.Read(row.Json);
+        return new ConfiguredIssuer { Issuer = Issuer.Parser.ParseJson(issuer.ToJsonString()), Jwks = jwks.ToJsonString(), Revision = (ulong)row.Revision };
+    }
+}

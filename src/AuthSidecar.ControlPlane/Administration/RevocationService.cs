@@ -1,0 +1,71 @@
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The revocations' side of the administration API.</summary>
+internal sealed class RevocationService(ResourceWriter writer, TimeProvider time) : V1.RevocationService.RevocationServiceBase
+{
+    /// <summary>As long as a session lives, and no token of it outlives it.</summary>
+    private static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(8);
+
+    public override async Task<RevokeResponse> Revoke(RevokeRequest request, ServerCallContext context)
+    {
+        var revocation = Check(RequestChecks.Required(request.Revocation, "revocation").Clone());
+        var result = await writer.WriteAsync(
+            Caller.Of(context),
+            "revocations.write",
+            RevocationRecords.KeyOf(revocation, RequestChecks.NameOrEmpty(request.Application, "application")),
+            row =>
+            {
+                // What is revoked already stays revoked, at least as far and as long.
+                if (row is not null && RevocationRecords.Read(row) is var before)
+                {
+                    revocation.NotBefore = Later(before.NotBefore, revocation.NotBefore);
+                    revocation.ExpiresAt = Later(before.ExpiresAt, revocation.ExpiresAt);
+                }
+
+                var json = RevocationRecords.ToJson(revocation);
+                return (new ResourceChange(json, json, revocation.ExpiresAt.ToDateTimeOffset()), null);
+            },
+            expectedRevision: null,
+            context.CancellationToken);
+        return new RevokeResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<ListRevocationsResponse> ListRevocations(ListRevocationsRequest request, ServerCallContext context)
+    {
+        var (application, after) = (RequestChecks.Name(request.Application, "application"), RequestChecks.Revision(request.AfterRevision, "after_revision"));
+        var (size, now) = (RequestChecks.PageSize(request.PageSize), time.GetUtcNow().ToUnixTimeMilliseconds());
+        var rows = await writer.ListAsync(
+            all => all
+                .Where(r => r.Type == ResourceType.Revocations && r.Revision > after && r.ExpiresAtMs > now && (r.Application == "" || r.Application == application))
+                .OrderBy(r => r.Revision)
+                .Take(size),
+            context.CancellationToken);
+        return new ListRevocationsResponse { Revocations = { rows.Select(r => new RecordedRevocation { Revocation = RevocationRecords.Read(r), Revision = (ulong)r.Revision }) } };
+    }
+
+    private Revocation Check(Revocation revocation)
+    {
+        var now = time.GetUtcNow();
+        RequestChecks.Text(revocation.Issuer, "revocation.issuer");
+        RequestChecks.Text(
+            revocation.TargetCase switch
+            {
+                Revocation.TargetOneofCase.TokenId => revocation.TokenId,
+                Revocation.TargetOneofCase.SessionId => revocation.SessionId,
+                Revocation.TargetOneofCase.Subject => revocation.Subject,
+                _ => throw Failures.InvalidField("revocation", "one of `token_id`, `session_id` and `subject` is required"),
+            },
+            "revocation");
+        // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
+        revocation.NotBefore = new Timestamp { Seconds = (revocation.NotBefore?.ToDateTimeOffset() ?? now.AddSeconds(1)).ToUnixTimeSeconds() };
+        revocation.ExpiresAt ??= Timestamp.FromDateTimeOffset(now + DefaultLifetime);
+        return revocation.ExpiresAt.ToDateTimeOffset() > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "it is in the past: there is nothing to revoke");
+    }
+
+    private static Timestamp Later(Timestamp? a, Timestamp b) => a is null || a.CompareTo(b) < 0 ? b : a;
+}

@@ -1,0 +1,96 @@
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Resources;
+
+/// <summary>Which resource: the type, what it is of its type, and whose sidecars have it.</summary>
+internal readonly record struct ResourceKey(ResourceType Type, string Key, Placement Placement);
+
+/// <summary>What is to become of a resource.</summary>
+/// <param name="Json">As a bundle's documents have it; null: it goes.</param>
+/// <param name="Audited">What the audit trail says of it: never a secret.</param>
+/// <param name="ExpiresAt">When it means nothing any more; null: never.</param>
+internal sealed record ResourceChange(string? Json, string? Audited, DateTimeOffset? ExpiresAt = null);
+
+/// <summary>Writes resources one by one.</summary>
+internal sealed class ResourceWriter(ControlStore store)
+{
+    /// <summary>Changes a resource.</summary>
+    /// <param name="actor">Who writes.</param>
+    /// <param name="action">What is done, for the audit trail.</param>
+    /// <param name="key">Which resource.</param>
+    /// <param name="change">What is to become of what there is, which may be null; or why nothing is.</param>
+    /// <param name="expectedRevision">The resource's, 0 where there is none; null: whatever it is.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public Task<WriteResult> WriteAsync(
+        string actor,
+        string action,
+        ResourceKey key,
+        Func<ResourceRow?, (ResourceChange? Change, Refusal? Refusal)> change,
+        long? expectedRevision,
+        CancellationToken cancellation) => store.WriteAsync(
+            actor,
+            async transaction =>
+            {
+                var row = await Of(transaction.Context, key).SingleOrDefaultAsync(cancellation);
+                var live = row is { IsRemoved: false } ? row : null;
+                if (expectedRevision is { } expected && expected != (live?.Revision ?? 0))
+                {
+                    return new Refusal.Stale(live?.Revision ?? 0);
+                }
+
+                var (next, refusal) = change(live);
+                if (next is null)
+                {
+                    return refusal;
+                }
+
+                if (row is null)
+                {
+                    row = new ResourceRow
+                    {
+                        Type = key.Type,
+                        Key = key.Key,
+                        Application = key.Placement.Application,
+                        Tenant = key.Placement.Tenant,
+                        Revision = 0,
+                        IsRemoved = false,
+                        Json = "",
+                    };
+                    transaction.Context.Resources.Add(row);
+                }
+
+                transaction.Audit(action, key.Key, live is null ? null : $"revision {live.Revision}", next.Audited);
+                (row.Revision, row.IsRemoved, row.Json, row.ExpiresAtMs) = (transaction.Revision, next.Json is null, next.Json ?? "", next.ExpiresAt?.ToUnixTimeMilliseconds());
+                return null;
+            },
+            cancellation);
+
+    /// <summary>Takes a resource away.</summary>
+    /// <param name="actor">Who writes.</param>
+    /// <param name="action">What is done, for the audit trail.</param>
+    /// <param name="key">Which resource.</param>
+    /// <param name="what">What it is, for whoever asks for one that is not there.</param>
+    /// <param name="expectedRevision">The resource's; null: whatever it is.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public Task<WriteResult> RemoveAsync(string actor, string action, ResourceKey key, string what, long? expectedRevision, CancellationToken cancellation) => WriteAsync(
+        actor,
+        action,
+        key,
+        row => row is null ? (null, new Refusal.NotFound(what)) : (new ResourceChange(null, null), null),
+        expectedRevision,
+        cancellation);
+
+    /// <summary>One resource; null when there is none.</summary>
+    public Task<ResourceRow?> FindAsync(ResourceKey key, CancellationToken cancellation) =>
+        store.ReadAsync((context, _) => Of(context, key).SingleOrDefaultAsync(r => !r.IsRemoved, cancellation), cancellation);
+
+    /// <summary>Some resources.</summary>
+    public Task<List<ResourceRow>> ListAsync(Func<IQueryable<ResourceRow>, IQueryable<ResourceRow>> select, CancellationToken cancellation) =>
+        store.ReadAsync((context, _) => select(context.Resources.Where(r => !r.IsRemoved)).ToListAsync(cancellation), cancellation);
+
+    private static IQueryable<ResourceRow> Of(StoreContext context, ResourceKey key) => context.Resources.Where(r =>
+        r.Type == key.Type && r.Key == key.Key && r.Application == key.Placement.Application && r.Tenant == key.Placement.Tenant);
+}

@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using System.Text;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Secrets;
+
+/// <summary>
+/// Secrets at rest: each under a data key, and the data keys under the vault's master key. All nodes of a control plane have the same ones, in the
+/// store. Data keys are unwrapped once, at the start: without the vault nothing starts, and what runs goes on.
+/// </summary>
+internal sealed class SecretStore(ControlStore store, KeyVault vault)
+{
+    /// <summary>Wraps the secrets of second factors. Sidecars have it as well: they verify them.</summary>
+    private const string FactorsKey = "factors";
+
+    /// <summary>Wraps everything that sidecars never see.</summary>
+    private const string SecretsKey = "secrets";
+
+    private const string BundleSigningKey = "bundle-signing";
+    private const string System = "system";
+
+    /// <summary>What the secrets of second factors are wrapped with.</summary>
+    public byte[] FactorWrappingKey { get; private set; } = [];
+
+    /// <summary>The key that bundles are signed with, as PKCS #8.</summary>
+    public byte[] BundleSigningPkcs8 { get; private set; } = [];
+
+    /// <summary>Unwraps what there is, and makes what there is not yet.</summary>
+    /// <exception cref="KeyVaultException">The vault does not unwrap it.</exception>
+    public async Task OpenAsync(CancellationToken cancellation)
+    {
+        FactorWrappingKey = await OpenDataKeyAsync(FactorsKey, cancellation);
+        var secrets = await OpenDataKeyAsync(SecretsKey, cancellation);
+        BundleSigningPkcs8 = await OpenSecretAsync(BundleSigningKey, secrets, NewSigningKey, cancellation);
+    }
+
+    /// <summary>Wraps data keys anew that another master key wraps than the one that wraps now. Whoever uses them does not notice.</summary>
+    /// <returns>How many.</returns>
+    public async Task<int> RewrapAsync(CancellationToken cancellation)
+    {
+        var current = await vault.CurrentKeyIdAsync(cancellation);
+        var outdated = await store.ReadAsync((context, _) => context.DataKeys.Where(k => k.MasterKeyId != current).Select(k => k.Name).ToListAsync(cancellation), cancellation);
+        if (outdated.Count == 0)
+        {
+            return 0;
+        }
+
+        await store.WriteAsync(
+            System,
+            async transaction =>
+            {
+                foreach (var row in await transaction.Context.DataKeys.Where(k => outdated.Contains(k.Name)).ToListAsync(cancellation))
+                {
+                    var before = row.MasterKeyId;
+                    var key = await vault.UnwrapAsync(new WrappedKey(row.MasterKeyId, row.Wrapped), cancellation);
+                    (row.MasterKeyId, row.Wrapped) = await vault.WrapAsync(key, cancellation) is var wrapped ? (wrapped.KeyId, wrapped.Bytes) : default;
+                    CryptographicOperations.ZeroMemory(key);
+                    transaction.Audit("data-key.rewrap", row.Name, $"master key {before}", $"master key {row.MasterKeyId}");
+                }
+
+                return null;
+            },
+            cancellation);
+        return outdated.Count;
+    }
+
+    private async Task<byte[]> OpenDataKeyAsync(string name, CancellationToken cancellation)
+    {
+        var row = await FindAsync();
+        if (row is null)
+        {
+            var wrapped = await vault.WrapAsync(RandomNumberGenerator.GetBytes(KeyVault.KeyBytes), cancellation);
+            await store.WriteAsync(
+                System,
+                async transaction =>
+                {
+                    // Another node may have been faster; then its key is the one.
+                    if (!await transaction.Context.DataKeys.AnyAsync(k => k.Name == name, cancellation))
+                    {
+                        transaction.Context.DataKeys.Add(new DataKeyRow { Name = name, MasterKeyId = wrapped.KeyId, Wrapped = wrapped.Bytes });
+                        transaction.Audit("data-key.create", name, before: null, $"master key {wrapped.KeyId}");
+                    }
+
+                    return null;
+                },
+                cancellation);
+            row = await FindAsync();
+        }
+
+        return await vault.UnwrapAsync(new WrappedKey(row!.MasterKeyId, row.Wrapped), cancellation);
+
+        Task<DataKeyRow?> FindAsync() => store.ReadAsync((context, _) => context.DataKeys.SingleOrDefaultAsync(k => k.Name == name, cancellation), cancellation);
+    }
+
+    private async Task<byte[]> OpenSecretAsync(string name, byte[] dataKey, Func<byte[]> create, CancellationToken cancellation)
+    {
+        var context = Encoding.UTF8.GetBytes(name);
+        var row = await FindAsync();
+        if (row is null)
+        {
+            var sealedSecret = SealedBox.Seal(dataKey, create(), context);
+            await store.WriteAsync(
+                System,
+                async transaction =>
+                {
+                    if (!await transaction.Context.Secrets.AnyAsync(s => s.Name == name, cancellation))
+                    {
+                        transaction.Context.Secrets.Add(new SecretRow { Name = name, Sealed = sealedSecret });
+                        transaction.Audit("secret.create", name, before: null, after: null);
+                    }
+
+                    return null;
+                },
+                cancellation);
+            row = await FindAsync();
+        }
+
+        return SealedBox.TryOpen(dataKey, row!.Sealed, context) ?? throw new KeyVaultException($"the secret `{name}` was altered");
+
+        Task<SecretRow?> FindAsync() => store.ReadAsync((read, _) => read.Secrets.SingleOrDefaultAsync(s => s.Name == name, cancellation), cancellation);
+    }
+
+    private static byte[] NewSigningKey()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return key.ExportPkcs8PrivateKey();
+    }
+}

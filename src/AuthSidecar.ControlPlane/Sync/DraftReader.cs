@@ -1,0 +1,98 @@
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Sync;
+
+/// <summary>A bundle before it is signed.</summary>
+/// <param name="Type">The type.</param>
+/// <param name="Revision">That of the newest change in it.</param>
+/// <param name="BaseRevision">What it changes; 0: it is everything.</param>
+/// <param name="Documents">By path.</param>
+/// <param name="Removed">Uids of what is gone.</param>
+internal sealed record BundleDraft(ResourceType Type, long Revision, long BaseRevision, IReadOnlyDictionary<string, byte[]> Documents, IReadOnlyList<string> Removed);
+
+/// <summary>Reads from the store what a sidecar lacks of each type: what concerns its application and tenant, and is newer than what it has.</summary>
+internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time)
+{
+    public async Task<List<BundleDraft>> ReadAsync(StoreContext context, SyncScope scope, HeldRevisions held)
+    {
+        var drafts = new List<BundleDraft>();
+        foreach (var type in HeldRevisions.Types)
+        {
+            var draft = type switch
+            {
+                ResourceType.Policies => await ReadPoliciesAsync(context, scope, held[type]),
+                ResourceType.Entities => await ReadEntitiesAsync(context, scope, held[type]),
+                _ => await ReadResourcesAsync(context, scope, type, held[type]),
+            };
+            if (draft is not null)
+            {
+                drafts.Add(draft);
+            }
+        }
+
+        return drafts;
+    }
+
+    /// <summary>The newest publication; null when the sidecar has it, or there is none.</summary>
+    private static async Task<BundleDraft?> ReadPoliciesAsync(StoreContext context, SyncScope scope, long since)
+    {
+        var newest = await context.Publications
+            .Where(p => p.Application == scope.Application && p.Type == ResourceType.Policies)
+            .OrderByDescending(p => p.Revision)
+            .FirstOrDefaultAsync();
+        return newest is null || newest.Revision == since ? null : new BundleDraft(
+            ResourceType.Policies,
+            newest.Revision,
+            BaseRevision: 0,
+            DocumentSet.Parser.ParseFrom(newest.Documents).Documents.ToDictionary(d => d.Path, d => d.Content.ToByteArray(), StringComparer.Ordinal),
+            Removed: []);
+    }
+
+    /// <summary>The entities that changed since, or all of them; null when none did.</summary>
+    private static async Task<BundleDraft?> ReadEntitiesAsync(StoreContext context, SyncScope scope, long since)
+    {
+        var rows = await context.Entities
+            .Where(e => e.Revision > since
+                && (e.Application == "" || e.Application == scope.Application)
+                && (scope.Tenant == "" || e.Tenant == "" || e.Tenant == scope.Tenant))
+            .ToListAsync();
+        return rows.Count == 0 ? null : new BundleDraft(
+            ResourceType.Entities,
+            rows.Max(r => r.Revision),
+            since,
+            new Dictionary<string, byte[]> { [EntityRows.Document] = EntityRows.ToJson(rows.Where(r => !r.IsRemoved)).Utf8.ToArray() },
+            since == 0 ? [] : [.. EntityRows.Gone(rows).Select(u => u.ToString())]);
+    }
+
+    /// <summary>The resources of a type that changed since; null when none did.</summary>
+    private async Task<BundleDraft?> ReadResourcesAsync(StoreContext context, SyncScope scope, ResourceType type, long since)
+    {
+        var ours = context.Resources.Where(r => r.Type == type
+            && (r.Application == "" || r.Application == scope.Application)
+            && (scope.Tenant == "" || r.Tenant == "" || r.Tenant == scope.Tenant));
+        var changed = await ours.Where(r => r.Revision > since).Select(r => new { r.Key, r.Revision }).ToListAsync();
+        if (changed.Count == 0)
+        {
+            return null;
+        }
+
+        // Keys are few and come in full. Of what has changed, everything is told: a subject may have second factors here and for all applications.
+        var isChange = since > 0 && type != ResourceType.Keys;
+        var (keys, now) = (changed.Select(c => c.Key).Distinct().ToList(), time.GetUtcNow().ToUnixTimeMilliseconds());
+        var live = await (isChange ? ours.Where(r => keys.Contains(r.Key)) : ours)
+            .Where(r => !r.IsRemoved && (r.ExpiresAtMs == null || r.ExpiresAtMs > now))
+            // The more particular comes first.
+            .OrderByDescending(r => r.Application).ThenByDescending(r => r.Tenant).ThenBy(r => r.Key)
+            .ToListAsync();
+        return new BundleDraft(
+            type,
+            changed.Max(c => c.Revision),
+            isChange ? since : 0,
+            documents.Of(type, live),
+            isChange && type != ResourceType.Revocations ? [.. keys.Except(live.Select(r => r.Key))] : []);
+    }
+}
