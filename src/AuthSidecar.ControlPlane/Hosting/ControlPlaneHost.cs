@@ -61,7 +61,8 @@ internal static class ControlPlaneHost
         .AddSingleton<ControlStore>()
         .AddSingleton<DirectoryState>()
         .AddSingleton<SchemaSource>()
-        .AddSingleton<DirectoryWriter>();
+        .AddSingleton<DirectoryWriter>()
+        .AddHostedService<Housekeeping>();
 
     private static IServiceCollection AddSecrets(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(new StateFolder(options.State))

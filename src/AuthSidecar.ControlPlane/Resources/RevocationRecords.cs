@@ -24,7 +24,7 @@ internal static class RevocationRecords
     public static string ToJson(Revocation revocation)
     {
         var (_, member, id) = TargetOf(revocation);
-        var entry = new JsonObject { ["issuer"] = revocation.Issuer, [member] = id };
+        var entry = new JsonObject { ["issuer"] = revocation.Issuer, [member] = id, ["expires"] = revocation.ExpiresAt.Seconds + 1 };
         if (member != "jti")
         {
             entry["notBefore"] = revocation.NotBefore.Seconds;

@@ -41,6 +41,18 @@ internal abstract class Database
     /// <param name="committed">Gets each revision.</param>
     /// <param name="cancellation">Ends it.</param>
     public virtual Task ListenAsync(Action<long> committed, CancellationToken cancellation) => Task.Delay(Timeout.Infinite, cancellation);
+
+    /// <summary>Becomes the node that does what one alone is to do; null when another is. It is until the lease is disposed of, or lost.</summary>
+    public virtual Task<Lease?> TryLeadAsync(CancellationToken cancellation) => Task.FromResult<Lease?>(new Lease());
+}
+
+/// <summary>That this node leads.</summary>
+internal class Lease : IAsyncDisposable
+{
+    /// <summary>Whether it still does.</summary>
+    public virtual Task<bool> IsHeldAsync(CancellationToken cancellation) => Task.FromResult(true);
+
+    public virtual ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }
 
 internal sealed class SqliteDatabase(string path) : Database
@@ -72,6 +84,9 @@ internal sealed class PostgresDatabase(string connection) : Database
 {
     private const string Channel = "authsidecar_committed";
 
+    /// <summary>A number of our own among the advisory locks of the database.</summary>
+    private const long LeaderLock = 0x4175_7468_5369_6465;
+
     private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(connection).Options;
 
     public override bool IsShared => true;
@@ -101,5 +116,46 @@ internal sealed class PostgresDatabase(string connection) : Database
         {
             await listener.WaitAsync(cancellation);
         }
+    }
+
+    public override async Task<Lease?> TryLeadAsync(CancellationToken cancellation)
+    {
+        var leader = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connection) { KeepAlive = 10, Pooling = false }.ToString());
+        try
+        {
+            await leader.OpenAsync(cancellation);
+            await using var command = new NpgsqlCommand("SELECT pg_try_advisory_lock($1)", leader) { Parameters = { new() { Value = LeaderLock } } };
+            if (await command.ExecuteScalarAsync(cancellation) is true)
+            {
+                return new PostgresLease(leader);
+            }
+        }
+        catch
+        {
+            await leader.DisposeAsync();
+            throw;
+        }
+
+        await leader.DisposeAsync();
+        return null;
+    }
+
+    /// <summary>An advisory lock, which is the session's: it ends with the connection, however that ends.</summary>
+    private sealed class PostgresLease(NpgsqlConnection connection) : Lease
+    {
+        public override async Task<bool> IsHeldAsync(CancellationToken cancellation)
+        {
+            try
+            {
+                await using var command = new NpgsqlCommand("SELECT 1", connection);
+                return await command.ExecuteScalarAsync(cancellation) is 1;
+            }
+            catch (Exception e) when (e is NpgsqlException or InvalidOperationException)
+            {
+                return false;
+            }
+        }
+
+        public override ValueTask DisposeAsync() => connection.DisposeAsync();
     }
 }

@@ -6,32 +6,46 @@ namespace AuthSidecar.Tokens;
 /// What was revoked: single tokens by <c>jti</c>, and everything issued before some moment in a session or to a subject. Never by a
 /// token's text or hash, for one token has many texts. Immutable.
 /// </summary>
-/// <param name="tokens">Single tokens.</param>
-/// <param name="sessionsNotBefore">Sessions, each with the first moment from which on its tokens are good; of several the latest counts.</param>
-/// <param name="subjectsNotBefore">Subjects, likewise.</param>
-internal sealed class Revocations(
-    IEnumerable<Revocations.Key> tokens,
-    IEnumerable<KeyValuePair<Revocations.Key, long>> sessionsNotBefore,
-    IEnumerable<KeyValuePair<Revocations.Key, long>> subjectsNotBefore)
+/// <param name="entries">Where two speak of the same, what reaches further counts.</param>
+internal sealed class Revocations(IEnumerable<KeyValuePair<Revocations.Key, Revocations.Extent>> entries)
 {
-    private readonly FrozenSet<Key> _tokens = tokens.ToFrozenSet();
-    private readonly FrozenDictionary<Key, long> _sessions = LatestOf(sessionsNotBefore).ToFrozenDictionary();
-    private readonly FrozenDictionary<Key, long> _subjects = LatestOf(subjectsNotBefore).ToFrozenDictionary();
+    public static readonly Revocations None = new([]);
 
-    public static readonly Revocations None = new([], [], []);
+    private readonly FrozenDictionary<Key, Extent> _entries = entries
+        .GroupBy(e => e.Key, e => e.Value)
+        .Select(g => KeyValuePair.Create(g.Key, new Extent(g.Max(e => e.NotBefore), g.Max(e => e.ExpiresAt))))
+        .ToFrozenDictionary();
 
-    /// <summary>These and more.</summary>
-    public Revocations With(Revocations more) => new(
-        _tokens.Union(more._tokens), _sessions.Concat(more._sessions), _subjects.Concat(more._subjects));
+    public int Count => _entries.Count;
 
     public bool Contains(VerifiedToken token) =>
-        (token.TokenId is { } id && _tokens.Contains(new Key(token.Issuer.Name, id)))
-        || (token.SessionId is { } session && _sessions.TryGetValue(new Key(token.Issuer.Name, session), out var from) && token.IssuedAt < from)
-        || (_subjects.TryGetValue(new Key(token.Issuer.Name, token.Subject), out from) && token.IssuedAt < from);
+        (token.TokenId is { } id && Contains(Target.Token, id, token))
+        || (token.SessionId is { } session && Contains(Target.Session, session, token))
+        || Contains(Target.Subject, token.Subject, token);
 
-    private static IEnumerable<KeyValuePair<Key, long>> LatestOf(IEnumerable<KeyValuePair<Key, long>> notBefore) =>
-        notBefore.GroupBy(e => e.Key).Select(g => KeyValuePair.Create(g.Key, g.Max(e => e.Value)));
+    /// <summary>These and more, without those that have nothing left to revoke.</summary>
+    public Revocations With(Revocations more, DateTimeOffset now)
+    {
+        var seconds = now.ToUnixTimeSeconds();
+        return new Revocations(_entries.Concat(more._entries).Where(e => e.Value.ExpiresAt > seconds));
+    }
+
+    private bool Contains(Target target, string id, VerifiedToken token) =>
+        _entries.TryGetValue(new Key(target, token.Issuer.Name, id), out var extent) && token.IssuedAt < extent.NotBefore;
+
+    /// <summary>What is revoked.</summary>
+    public enum Target
+    {
+        Token,
+        Session,
+        Subject,
+    }
 
     /// <summary>An issuer's token, session or subject. Issuers are kept apart: two may well use the same id.</summary>
-    public readonly record struct Key(string Issuer, string Id);
+    public readonly record struct Key(Target Target, string Issuer, string Id);
+
+    /// <summary>How far a revocation reaches, in seconds since 1970.</summary>
+    /// <param name="NotBefore">Tokens issued before this are not good.</param>
+    /// <param name="ExpiresAt">From here on all of these have expired by themselves.</param>
+    public readonly record struct Extent(long NotBefore, long ExpiresAt = long.MaxValue);
 }

@@ -1,6 +1,8 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.Tests.Testing;
@@ -148,6 +150,91 @@ public abstract class StoreConformance : IAsyncLifetime
         Assert.IsType<Refusal.Invalid>((await new Node(_node.Database).WriteAsync(Reader, many[19_999].Item1.Uid)).Refusal);
     }
 
+    [Fact]
+    public async Task Resource_WrittenReplacedAndRemoved_EachWithItsRevisionAndATombstone()
+    {
+        var first = await _node.WriteResourceAsync("issuer", "1", expectedRevision: 0);
+        Assert.Equal(new Refusal.Stale(first.Revision), (await _node.WriteResourceAsync("issuer", "2", expectedRevision: 0)).Refusal);
+        var second = await _node.WriteResourceAsync("issuer", "2", first.Revision);
+        var row = (await _node.Resources.FindAsync(Key("issuer"), Cancellation))!;
+        Assert.Equal((second.Revision, "2", false), (row.Revision, row.Json, row.IsRemoved));
+        var removed = await _node.Resources.RemoveAsync("test", "keys.remove", Key("issuer"), "it", null, Cancellation);
+        Assert.True(removed.IsCommitted);
+        Assert.Null(await _node.Resources.FindAsync(Key("issuer"), Cancellation));
+        Assert.Equal(new Refusal.NotFound("it"), (await _node.Resources.RemoveAsync("test", "keys.remove", Key("issuer"), "it", null, Cancellation)).Refusal);
+        // One that is written again where its tombstone is.
+        var again = await _node.WriteResourceAsync("issuer", "3", expectedRevision: 0);
+        Assert.Equal("3", (await _node.Resources.FindAsync(Key("issuer"), Cancellation))!.Json);
+        Assert.Equal(
+            [(first.Revision, null, "1"), (second.Revision, $"revision {first.Revision}", "2"), (removed.Revision, $"revision {second.Revision}", null), (again.Revision, null, "3")],
+            await _node.Store.ReadAsync(async (context, _) => (await context.Audit.OrderBy(a => a.Revision).ToListAsync()).Select(a => (a.Revision, a.Before, a.After)), Cancellation));
+    }
+
+    /// <summary>What a sidecar lacks: of its application and tenant, newer than what it has, in full or as a change.</summary>
+    [Fact]
+    public async Task Drafts_OfResources_ChangesForThoseWhoHaveSomeAndOnlyWhatConcernsThem()
+    {
+        var factors = await _node.WriteFactorsAsync("User::\"alice\"", "", "totp");
+        await _node.WriteFactorsAsync("User::\"alice\"", "acme", "own");
+        await _node.WriteFactorsAsync("User::\"bob\"", "globex", "totp");
+        var last = await _node.WriteFactorsAsync("User::\"carol\"", "acme", "totp");
+
+        var all = Assert.Single(await _node.ReadDraftsAsync("acme", default));
+        Assert.Equal((ResourceType.Factors, last.Revision, 0L), (all.Type, all.Revision, all.BaseRevision));
+        Assert.Equal(["own", "totp", "totp"], FactorsOf(all));
+        Assert.Equal(32, all.Documents["factors.key"].Length);
+
+        var removed = await _node.Resources.RemoveAsync("test", "factors.remove", new ResourceKey(ResourceType.Factors, "User::\"alice\"", new Placement("", "acme")), "it", null, Cancellation);
+        var change = Assert.Single(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, last.Revision)));
+        Assert.Equal((removed.Revision, last.Revision), (change.Revision, change.BaseRevision));
+        // Hers for all tenants is told again, and so she is not among those who have none.
+        Assert.Equal(["totp"], FactorsOf(change));
+        Assert.Empty(change.Removed);
+
+        await _node.Resources.RemoveAsync("test", "factors.remove", new ResourceKey(ResourceType.Factors, "User::\"carol\"", new Placement("", "acme")), "it", null, Cancellation);
+        change = Assert.Single(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, removed.Revision)));
+        Assert.Equal(["User::\"carol\""], change.Removed);
+        // What happens to another tenant is none of its business.
+        Assert.Empty(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, change.Revision)));
+        Assert.True(factors.IsCommitted);
+
+        static IEnumerable<string> FactorsOf(BundleDraft draft) =>
+            System.Text.Json.JsonDocument.Parse(draft.Documents["factors.json"]).RootElement.GetProperty("factors").EnumerateArray().Select(f => f.GetProperty("id").GetString()!).Order(StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public async Task Secrets_OfSeveralNodes_AreTheSame_AndSurviveARotationOfTheMasterKey()
+    {
+        var masterKeys = Convert.ToBase64String(new byte[32]);
+        var vault = new LocalKeyVault("test", () => masterKeys);
+        var nodes = Enumerable.Range(0, 4).Select(_ => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault)).ToList();
+        await Task.WhenAll(nodes.Select(n => n.OpenAsync(Cancellation)));
+        Assert.Single(nodes.Select(n => Convert.ToHexString(n.FactorWrappingKey)).Distinct());
+        Assert.Single(nodes.Select(n => Convert.ToHexString(n.BundleSigningPkcs8)).Distinct());
+        Assert.Equal(0, await nodes[0].RewrapAsync(Cancellation));
+
+        // The new one in front, the old one still there; then the old one goes.
+        var next = Convert.ToBase64String([.. Enumerable.Repeat((byte)1, 32)]);
+        masterKeys = $"{next}\n{masterKeys}\n";
+        Assert.Equal(2, await nodes[0].RewrapAsync(Cancellation));
+        Assert.Equal(0, await nodes[1].RewrapAsync(Cancellation));
+        masterKeys = next;
+        var later = new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault);
+        await later.OpenAsync(Cancellation);
+        Assert.Equal(nodes[0].BundleSigningPkcs8, later.BundleSigningPkcs8);
+        Assert.Equal(nodes[0].FactorWrappingKey, later.FactorWrappingKey);
+
+        // Without it nothing opens; and nothing in the store has any of it.
+        masterKeys = Convert.ToBase64String(new byte[32]);
+        await Assert.ThrowsAsync<KeyVaultException>(() => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault).OpenAsync(Cancellation));
+        var stored = await _node.Store.ReadAsync(async (context, _) =>
+            (await context.DataKeys.Select(k => k.Wrapped).ToListAsync()).Concat(await context.Secrets.Select(s => s.Sealed).ToListAsync()).Select(Convert.ToHexString), Cancellation);
+        Assert.All(stored, s => Assert.DoesNotContain(Convert.ToHexString(later.FactorWrappingKey), s, StringComparison.Ordinal));
+        Assert.All(stored, s => Assert.DoesNotContain(Convert.ToHexString(later.BundleSigningPkcs8.AsSpan(40, 16)), s, StringComparison.Ordinal));
+    }
+
+    private static ResourceKey Key(string key) => new(ResourceType.Keys, key, new Placement("app", ""));
+
     private sealed class Node
     {
         public Node(Database database)
@@ -157,6 +244,7 @@ public abstract class StoreConformance : IAsyncLifetime
             var state = new DirectoryState();
             Directory = new DirectoryWriter(Store, state, new SchemaSource());
             Policies = new PolicyPublisher(Store, state);
+            Resources = new ResourceWriter(Store);
         }
 
         public Database Database { get; }
@@ -167,11 +255,31 @@ public abstract class StoreConformance : IAsyncLifetime
 
         public PolicyPublisher Policies { get; }
 
+        public ResourceWriter Resources { get; }
+
         public Task<WriteResult> WriteAsync(EntityUid uid, EntityUid parent, long? expectedRevision = null, string tenant = "") => Directory.WriteAsync(
             "test", new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);
 
         public async Task<WriteResult> PublishAsync(string policies, long expectedRevision) => (await Policies.PublishAsync(
             "test", "app", [new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) }], expectedRevision, "", Cancellation)).Result;
+
+        public Task<WriteResult> WriteResourceAsync(string key, string json, long? expectedRevision) =>
+            Resources.WriteAsync("test", "keys.write", Key(key), _ => (new ResourceChange(json, json), null), expectedRevision, Cancellation);
+
+        public Task<WriteResult> WriteFactorsAsync(string subject, string tenant, string id) => Resources.WriteAsync(
+            "test",
+            "factors.enrol",
+            new ResourceKey(ResourceType.Factors, subject, new Placement("", tenant)),
+            _ => (new ResourceChange(FactorRecords.Write([new FactorRecord(subject, id, null, [new byte[32]])]), id), null),
+            null,
+            Cancellation);
+
+        public async Task<List<BundleDraft>> ReadDraftsAsync(string tenant, HeldRevisions held)
+        {
+            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
+            await secrets.OpenAsync(Cancellation);
+            return await Store.ReadAsync((context, _) => new DraftReader(new ResourceDocuments(secrets), TimeProvider.System).ReadAsync(context, new SyncScope("app", tenant), held), Cancellation);
+        }
 
         public Task<long> HeadAsync() => Store.ReadAsync((_, head) => Task.FromResult(head), Cancellation);
     }
@@ -214,6 +322,20 @@ public sealed class PostgresStoreTests(PostgresServer server) : StoreConformance
 
         Assert.True(heard.IsCompleted);
         await feed.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>One node leads; when it is gone, however that came about, another does.</summary>
+    [Fact]
+    public async Task Lead_OfSeveralNodes_OneAtATime()
+    {
+        var database = await CreateDatabaseAsync();
+        var first = (await database.TryLeadAsync(TestContext.Current.CancellationToken))!;
+        Assert.Null(await database.TryLeadAsync(TestContext.Current.CancellationToken));
+        Assert.True(await first.IsHeldAsync(TestContext.Current.CancellationToken));
+        await first.DisposeAsync();
+        Assert.False(await first.IsHeldAsync(TestContext.Current.CancellationToken));
+        await using var second = await database.TryLeadAsync(TestContext.Current.CancellationToken);
+        Assert.NotNull(second);
     }
 
     internal override async Task<Database> CreateDatabaseAsync()

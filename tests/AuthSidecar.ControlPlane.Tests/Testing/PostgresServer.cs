@@ -1,12 +1,9 @@
 using System.Diagnostics;
-using AuthSidecar.ControlPlane.Tests.Testing;
 using Npgsql;
-
-[assembly: AssemblyFixture(typeof(PostgresServer))]
 
 namespace AuthSidecar.ControlPlane.Tests.Testing;
 
-/// <summary>A real PostgreSQL, on a socket in a folder of its own, for as long as the tests run.</summary>
+/// <summary>A real PostgreSQL, on a socket in a folder of its own.</summary>
 /// <remarks>It refuses to run as root: then it runs as `postgres`, the user that its package makes.</remarks>
 public sealed class PostgresServer : IAsyncLifetime
 {
@@ -32,8 +29,13 @@ public sealed class PostgresServer : IAsyncLifetime
         }
 
         await RunAsServerAsync("initdb", "-D", Data, "-A", "trust", "-U", "test", "--no-sync");
-        await RunAsServerAsync("pg_ctl", "-D", Data, "-w", "-o", $"-k {_folder} -h '' -c fsync=off", "-l", Path.Combine(_folder, "log"), "start");
+        await StartAsync();
     }
+
+    public Task StartAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-w", "-o", $"-k {_folder} -h '' -c fsync=off", "-l", Path.Combine(_folder, "log"), "start");
+
+    /// <summary>Ends it, and with it every connection.</summary>
+    public Task StopAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-m", "fast", "stop");
 
     /// <summary>Makes an empty database.</summary>
     /// <returns>Its connection string.</returns>

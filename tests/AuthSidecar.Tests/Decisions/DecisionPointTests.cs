@@ -162,7 +162,7 @@ public sealed class DecisionPointTests : IDisposable
             _ => (good, snapshot with { Issuers = new Revisioned<IssuerSet>(IssuerSet.Empty, default) }, Now),
             _ => (good, snapshot with { Entities = new Revisioned<EntityStore>(EntityStore.Empty, default) }, Now),
             _ => (good, snapshot with { Policies = new Revisioned<PolicyRules>(new PolicyRules(PolicySet.Empty, new Dictionary<string, PolicyAnnotations>(), null, true), default) }, Now),
-            n => (good, snapshot with { Revocations = new Revisioned<Revocations>(new Revocations([], [], [new(new Revocations.Key(TestIssuer.Name, "alice"), Now.ToUnixTimeSeconds() + 1 + n)]), default) }, Now),
+            n => (good, snapshot with { Revocations = new Revisioned<Revocations>(new Revocations([new(new(Revocations.Target.Subject, TestIssuer.Name, "alice"), new(Now.ToUnixTimeSeconds() + 1 + n))]), default) }, Now),
             n => (good with { Context = ValueRecord.Create([new("now", Value.Of(n))]) }, snapshot, Now),
             _ => (good with { Entities = null! }, snapshot, Now),
             _ => (good with { Context = null! }, snapshot, Now),

@@ -158,6 +158,15 @@ public sealed class BundleApplierTests : IDisposable
         Assert.False(revocations.Contains(Token("bob", "3", 0)));
         Assert.True(revocations.Contains(Token("alice", "3", 99)));
         Assert.False(revocations.Contains(Token("alice", "3", 100)));
+
+        // What has nothing left to revoke goes when others come.
+        var soon = Now.ToUnixTimeSeconds() + 60;
+        Apply(7, _control.Change(ResourceType.Revocations, 7, 6, ("revocations.json", $$"""{"tokens": [{"issuer": "i", "jti": "4", "expires": {{soon}}}]}""")));
+        Assert.True(_cache.Current!.Revocations.Value.Contains(Token("bob", "4", 0)));
+        Assert.Equal(4, _cache.Current!.Revocations.Value.Count);
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Apply(8, _control.Change(ResourceType.Revocations, 8, 7, ("revocations.json", "{}")));
+        Assert.Equal(3, _cache.Current!.Revocations.Value.Count);
     }
 
     [Fact]
@@ -272,7 +281,7 @@ public sealed class BundleApplierTests : IDisposable
 
     private static VerifiedToken Token(string subject, string jti, long issuedAt) => new()
     {
-        Issuer = new Issuer { Name = "i", Keys = FrozenDictionary<string, VerificationKey>.Empty, Audiences = [] },
+        Issuer = new AuthSidecar.Tokens.Issuer { Name = "i", Keys = FrozenDictionary<string, VerificationKey>.Empty, Audiences = [] },
         Subject = subject,
         TokenId = jti,
         IssuedAt = issuedAt,

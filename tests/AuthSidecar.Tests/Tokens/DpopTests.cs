@@ -261,7 +261,7 @@ public sealed class DpopTests : IDisposable
     [Fact]
     public void Validate_ProofBesideARevokedToken_NotSpent()
     {
-        var revocations = new Revocations([], [], [KeyValuePair.Create(new Revocations.Key(IssuerName, "alice"), Seconds)]);
+        var revocations = new Revocations([new(new(Revocations.Target.Subject, IssuerName, "alice"), new(Seconds))]);
         Assert.Equal(TokenError.Revoked, Validate(Token, Proof(), revocations: revocations));
         Assert.Equal(TokenError.None, Validate(Token, Proof()));
     }

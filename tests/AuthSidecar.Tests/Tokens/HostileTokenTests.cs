@@ -393,9 +393,12 @@ public sealed class HostileTokenTests : IDisposable
         Jwk(RsaKey, ("kid", "\"rsa\"")), Jwk(RsaKey, ("kid", Quoted(LongestKeyId))), Jwk(EcKey, ("kid", "\"ec\"")))), OtherIssuer()]);
 
     private readonly Revocations _revocations = new(
-        [new(IssuerName, "revoked"), new(OtherIssuerName, "revoked-elsewhere")],
-        [KeyValuePair.Create(new Revocations.Key(IssuerName, "revoked"), Seconds - 10)],
-        [KeyValuePair.Create(new Revocations.Key(IssuerName, "revoked"), Seconds - 10)]);
+    [
+        new(new(Revocations.Target.Token, IssuerName, "revoked"), new(long.MaxValue)),
+        new(new(Revocations.Target.Token, OtherIssuerName, "revoked-elsewhere"), new(long.MaxValue)),
+        new(new(Revocations.Target.Session, IssuerName, "revoked"), new(Seconds - 10)),
+        new(new(Revocations.Target.Subject, IssuerName, "revoked"), new(Seconds - 10)),
+    ]);
 
     public HostileTokenTests() => _validator = new TokenValidator(_cache, new DpopVerifier());
 
@@ -485,7 +488,7 @@ public sealed class HostileTokenTests : IDisposable
     public void Validate_RememberedTokenSinceRevoked_Refused()
     {
         RememberGood();
-        var revocations = new Revocations([new(IssuerName, "token-1")], [], []);
+        var revocations = new Revocations([new(new(Revocations.Target.Token, IssuerName, "token-1"), new(long.MaxValue))]);
         Assert.Equal(TokenError.Revoked, Validate(Good, revocations: revocations).Error);
     }
 

@@ -22,16 +22,22 @@ internal sealed record RevocationsFile
         }
 
         return new Revocations(
-            file.Tokens.Select(t => new Revocations.Key(t.Issuer, t.Jti)),
-            file.Sessions.Select(s => KeyValuePair.Create(new Revocations.Key(s.Issuer, s.Sid), s.NotBefore)),
-            file.Subjects.Select(s => KeyValuePair.Create(new Revocations.Key(s.Issuer, s.Sub), s.NotBefore)));
+        [
+            .. file.Tokens.Select(t => Entry(Revocations.Target.Token, t.Issuer, t.Jti, long.MaxValue, t.Expires)),
+            .. file.Sessions.Select(s => Entry(Revocations.Target.Session, s.Issuer, s.Sid, s.NotBefore, s.Expires)),
+            .. file.Subjects.Select(s => Entry(Revocations.Target.Subject, s.Issuer, s.Sub, s.NotBefore, s.Expires)),
+        ]);
+
+        static KeyValuePair<Revocations.Key, Revocations.Extent> Entry(Revocations.Target target, string issuer, string id, long notBefore, long? expires) =>
+            new(new(target, issuer, id), new(notBefore, expires ?? long.MaxValue));
     }
 }
 
-internal sealed record RevokedToken(string Issuer, string Jti);
+/// <summary>A token. Whatever <c>expires</c>, in seconds since 1970, is when there is nothing left to revoke; absent: never.</summary>
+internal sealed record RevokedToken(string Issuer, string Jti, long? Expires = null);
 
 /// <summary>All tokens of a session that were issued before a moment, in seconds since 1970.</summary>
-internal sealed record RevokedSession(string Issuer, string Sid, long NotBefore);
+internal sealed record RevokedSession(string Issuer, string Sid, long NotBefore, long? Expires = null);
 
 /// <summary>All tokens of a subject that were issued before a moment, in seconds since 1970.</summary>
-internal sealed record RevokedSubject(string Issuer, string Sub, long NotBefore);
+internal sealed record RevokedSubject(string Issuer, string Sub, long NotBefore, long? Expires = null);

@@ -236,7 +236,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     private BundleOutcome Build(Bundle bundle, Signed signed, bool isKept = false)
     {
         var (faults, parts) = (new List<Fault>(), new List<byte[]>());
-        if (ReadDocuments(bundle, parts, faults) is not { } documents || _state.With(bundle, documents, faults) is not { } next)
+        if (ReadDocuments(bundle, parts, faults) is not { } documents || _state.With(bundle, documents, time.GetUtcNow(), faults) is not { } next)
         {
             return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]);
         }

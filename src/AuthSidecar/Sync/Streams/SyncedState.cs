@@ -46,8 +46,9 @@ internal sealed record SyncedState
     /// <summary>With what a bundle brings; null beside faults.</summary>
     /// <param name="bundle">A bundle that was verified.</param>
     /// <param name="documents">Its documents.</param>
+    /// <param name="now">What has run out by now is left out.</param>
     /// <param name="faults">Gets what is wrong with them.</param>
-    public SyncedState? With(Bundle bundle, BundleFiles documents, List<Fault> faults)
+    public SyncedState? With(Bundle bundle, BundleFiles documents, DateTimeOffset now, List<Fault> faults)
     {
         var (revision, isChange) = (new Revision(bundle.Revision), bundle.BaseRevision > 0);
         var removed = ReadRemoved(bundle.Removed, faults);
@@ -56,7 +57,7 @@ internal sealed record SyncedState
             ResourceType.Policies => WithPolicies(documents, revision, faults),
             ResourceType.Entities => WithEntities(documents, isChange, removed, revision, faults),
             ResourceType.Keys => this with { Issuers = new(IssuersFile.Read(documents, faults), revision) },
-            ResourceType.Revocations => WithRevocations(RevocationsFile.Read(documents, faults), isChange, revision),
+            ResourceType.Revocations => WithRevocations(RevocationsFile.Read(documents, faults), isChange, revision, now),
             ResourceType.Factors => WithFactors(documents, isChange, removed, revision, faults),
             ResourceType.Risk => WithRisk(documents, isChange, removed, revision, faults),
             _ => throw new ArgumentOutOfRangeException(nameof(bundle), bundle.Type, "a type that is known"),
@@ -84,8 +85,8 @@ internal sealed record SyncedState
         return before.With(new SourceText(EntitiesFile.FileName, json), removed, faults) is { } entities ? this with { Entities = new(entities, revision) } : this;
     }
 
-    private SyncedState WithRevocations(Revocations given, bool isChange, Revision revision) =>
-        this with { Revocations = new(isChange ? Revocations.Value.With(given) : given, revision) };
+    private SyncedState WithRevocations(Revocations given, bool isChange, Revision revision, DateTimeOffset now) =>
+        this with { Revocations = new((isChange ? Revocations.Value : Tokens.Revocations.None).With(given, now), revision) };
 
     private SyncedState WithFactors(BundleFiles documents, bool isChange, List<EntityUid> removed, Revision revision, List<Fault> faults)
     {

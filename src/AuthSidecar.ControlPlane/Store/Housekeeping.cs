@@ -1,0 +1,74 @@
+using AuthSidecar.ControlPlane.Secrets;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Store;
+
+/// <summary>What has to be done now and then, by one node alone: wrapping data keys anew, removing what has expired.</summary>
+internal sealed partial class Housekeeping(Database database, SecretStore secrets, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
+{
+    public static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
+
+    /// <summary>Clocks differ: what has expired by ours may not have by a sidecar's.</summary>
+    private static readonly TimeSpan KeepExpiredFor = TimeSpan.FromHours(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        Lease? lease = null;
+        using var timer = new PeriodicTimer(Every, time);
+        try
+        {
+            do
+            {
+                try
+                {
+                    if (lease is not null && !await lease.IsHeldAsync(stoppingToken))
+                    {
+                        await lease.DisposeAsync();
+                        lease = null;
+                    }
+
+                    lease ??= await database.TryLeadAsync(stoppingToken);
+                    if (lease is not null)
+                    {
+                        await KeepAsync(stoppingToken);
+                    }
+                }
+                catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+                {
+                    // The database, or the vault, is away; nothing of this is urgent.
+                    Log.Failed(logger, e.Message);
+                }
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+        finally
+        {
+            if (lease is not null)
+            {
+                await lease.DisposeAsync();
+            }
+        }
+    }
+
+    private async Task KeepAsync(CancellationToken stopping)
+    {
+        if (await secrets.RewrapAsync(stopping) is > 0 and var rewrapped)
+        {
+            Log.Rewrapped(logger, rewrapped);
+        }
+
+        // Without a revision: what has expired is left out of every bundle already.
+        var before = (time.GetUtcNow() - KeepExpiredFor).ToUnixTimeMilliseconds();
+        await using var context = database.Open();
+        await context.Resources.Where(r => r.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(20, LogLevel.Warning, "housekeeping failed and is tried again: {Why}", EventName = "HousekeepingFailed")]
+        public static partial void Failed(ILogger logger, string why);
+
+        [LoggerMessage(21, LogLevel.Information, "wrapped {Keys} data keys with the current master key", EventName = "DataKeysRewrapped")]
+        public static partial void Rewrapped(ILogger logger, int keys);
+    }
+}
