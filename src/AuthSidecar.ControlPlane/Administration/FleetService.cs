@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
@@ -6,12 +7,43 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The sidecars' side of the administration API.</summary>
-internal sealed class FleetService(Fleet fleet) : V1.FleetService.FleetServiceBase
+internal sealed class FleetService(Fleet fleet, SidecarRegistry registry) : V1.FleetService.FleetServiceBase
 {
+    private const int MaxUses = 10_000;
+    private static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(1);
+    private static readonly TimeSpan MaxLifetime = TimeSpan.FromDays(30);
+
     public override Task<ListSidecarsResponse> ListSidecars(ListSidecarsRequest request, ServerCallContext context) => Task.FromResult(new ListSidecarsResponse
     {
         Sidecars = { fleet.Connected.Select(ToMessage).OrderBy(s => s.Application, StringComparer.Ordinal).ThenBy(s => s.Name, StringComparer.Ordinal) },
     });
+
+    public override async Task<CreateJoinTokenResponse> CreateJoinToken(CreateJoinTokenRequest request, ServerCallContext context)
+    {
+        if (request.Uses is < 0 or > MaxUses)
+        {
+            throw Failures.InvalidField("uses", $"a token is good for 1 to {MaxUses} sidecars");
+        }
+
+        var lifetime = request.LifetimeSeconds == 0 ? DefaultLifetime : TimeSpan.FromSeconds(request.LifetimeSeconds);
+        if (lifetime <= TimeSpan.Zero || lifetime > MaxLifetime)
+        {
+            throw Failures.InvalidField("lifetime_seconds", $"a token is good for 1 to {MaxLifetime.TotalSeconds} seconds");
+        }
+
+        return new CreateJoinTokenResponse
+        {
+            Token = await registry.CreateTokenAsync(Caller.Of(context), ScopeOf(request.Application, request.Tenant), request.Uses == 0 ? 1 : request.Uses, lifetime, context.CancellationToken),
+        };
+    }
+
+    public override async Task<RemoveSidecarResponse> RemoveSidecar(RemoveSidecarRequest request, ServerCallContext context)
+    {
+        var identity = new SidecarIdentity(ScopeOf(request.Application, request.Tenant), RequestChecks.Name(request.Name, "name"));
+        return new RemoveSidecarResponse { Revision = Failures.Committed(await registry.RemoveAsync(Caller.Of(context), identity, context.CancellationToken)) };
+    }
+
+    private static SyncScope ScopeOf(string application, string tenant) => new(RequestChecks.Name(application, "application"), RequestChecks.NameOrEmpty(tenant, "tenant"));
 
     private static Sidecar ToMessage(ConnectedSidecar sidecar)
     {

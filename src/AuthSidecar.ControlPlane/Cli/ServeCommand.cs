@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
@@ -20,16 +19,17 @@ internal static class ServeCommand
         var state = new Option<string>("--state") { Description = "The folder for what is this node's own.", Required = true };
         var admin = new Option<string>("--admin-socket") { Description = "The Unix socket for administration; whoever may open it administers.", Required = true };
         var listen = new Option<string?>("--listen") { Description = "The address and port where sidecars connect." };
-        var certificate = new Option<string?>("--certificate") { Description = "The certificate to show them, in PEM." };
+        var name = new Option<string[]>("--name") { Description = "A name or address by which sidecars reach this node; may be repeated. For the certificate that the control plane's own CA gives it." };
+        var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
-        var clientCa = new Option<string?>("--client-ca") { Description = "The CA of the sidecars' certificates, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, certificate, key, clientCa };
+        var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
-            IPEndPoint? endPoint = null;
-            if (parsed.GetValue(listen) is { } text && !IPEndPoint.TryParse(text, out endPoint))
+            var endPoint = parsed.GetValue(listen) is { } text ? StrictAddress.TryParseEndPoint(text) : null;
+            if (endPoint is null && parsed.GetValue(listen) is { } unread)
             {
-                return Fail([$"`{text}` is not an address and port such as `0.0.0.0:7443`"]);
+                return Fail([$"`{unread}` is not an address and port such as `0.0.0.0:7443`"]);
             }
 
             try
@@ -42,6 +42,7 @@ internal static class ServeCommand
                         State = parsed.GetValue(state)!,
                         AdminSocket = parsed.GetValue(admin)!,
                         Listen = endPoint,
+                        Names = parsed.GetValue(name) ?? [],
                         Certificate = parsed.GetValue(certificate),
                         CertificateKey = parsed.GetValue(key),
                         ClientCa = parsed.GetValue(clientCa),

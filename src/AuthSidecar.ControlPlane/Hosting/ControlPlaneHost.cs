@@ -1,5 +1,6 @@
 using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
@@ -30,6 +31,7 @@ internal static class ControlPlaneHost
             .AddStore(options)
             .AddSecrets(options)
             .AddPublications()
+            .AddEnrolment(options)
             .AddSync()
             .AddAdministration();
 
@@ -37,6 +39,7 @@ internal static class ControlPlaneHost
         app.UseRouting();
         app.UseListeners();
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
+        app.MapGrpcService<EnrolmentService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<PolicyService>().OnlyOn(Listener.Administration);
         app.MapGrpcService<DirectoryService>().OnlyOn(Listener.Administration);
         app.MapGrpcService<IssuerService>().OnlyOn(Listener.Administration);
@@ -53,6 +56,11 @@ internal static class ControlPlaneHost
     {
         await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
+        if (app.Services.GetRequiredService<ServeOptions>().Listen is not null)
+        {
+            app.Services.GetRequiredService<MutualTls>().Check();
+        }
+
         app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
     }
 
@@ -72,6 +80,12 @@ internal static class ControlPlaneHost
     private static IServiceCollection AddPublications(this IServiceCollection services) => services
         .AddSingleton<PolicyPublisher>()
         .AddSingleton<ResourceWriter>();
+
+    private static IServiceCollection AddEnrolment(this IServiceCollection services, ServeOptions options) => services
+        .AddSingleton(options)
+        .AddSingleton(s => new CertificateAuthority(s.GetRequiredService<SecretStore>().AuthorityPkcs12))
+        .AddSingleton<SidecarRegistry>()
+        .AddSingleton<MutualTls>();
 
     private static IServiceCollection AddSync(this IServiceCollection services) => services
         .AddSingleton(s => new BundleSigner(s.GetRequiredService<SecretStore>().BundleSigningPkcs8))

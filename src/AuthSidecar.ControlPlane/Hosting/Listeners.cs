@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -37,7 +38,9 @@ internal static class Listeners
                 kestrel.Listen(options.Listen, listen =>
                 {
                     Mark(listen, Listener.Sidecars);
-                    listen.UseHttps(new MutualTls(options.Certificate!, options.CertificateKey!, options.ClientCa!).ToOptions());
+                    // Asked for with each connection: where listeners are made, there is no CA yet.
+                    var services = kestrel.ApplicationServices;
+                    listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(services.GetRequiredService<MutualTls>().ForConnection()) });
                 });
             }
         });

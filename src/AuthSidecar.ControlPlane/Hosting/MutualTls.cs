@@ -1,39 +1,49 @@
+using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
+using AuthSidecar.ControlPlane.Enrolment;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
-/// <summary>TLS 1.3 with a certificate from files, and one of a CA of ours from whoever connects.</summary>
+/// <summary>
+/// TLS 1.3 with a certificate from files or from our own CA; and from whoever connects one of ours or of a CA in a file, or none: who has none can
+/// enrol and nothing else.
+/// </summary>
 /// <remarks>The files are looked at with every handshake and read again when they have changed: cert-manager and SPIRE replace them while we run.</remarks>
-internal sealed class MutualTls(string certificate, string key, string clientCa)
+internal sealed class MutualTls(ServeOptions options, CertificateAuthority authority, TimeProvider time)
 {
     private readonly Lock _reading = new();
     private DateTime _readOf;
-    private X509Certificate2? _certificate;
-    private X509Certificate2Collection _authorities = [];
+    private (SslStreamCertificateContext Certificate, X509Certificate2Collection Authorities)? _current;
+    private DateTimeOffset _renewAt;
 
+    private IEnumerable<string> Files => new[] { options.Certificate, options.CertificateKey, options.ClientCa }.OfType<string>();
+
+    /// <summary>Finds out now what is wrong with the files, and not by the first sidecar.</summary>
     /// <exception cref="InvalidDataException">A file holds something else.</exception>
-    public HttpsConnectionAdapterOptions ToOptions()
+    public void Check()
     {
         try
         {
-            // What is wrong from the start is to be found out then, and not by the first sidecar.
             Read();
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            throw new InvalidDataException($"`{certificate}`, `{key}` and `{clientCa}` are not a certificate, its key and a CA in PEM", e);
+            throw new InvalidDataException($"{string.Join(", ", Files.Select(f => $"`{f}`"))}: not a certificate, its key and a CA in PEM", e);
         }
+    }
 
-        return new HttpsConnectionAdapterOptions
+    /// <summary>How to shake hands with whoever connects now.</summary>
+    public SslServerAuthenticationOptions ForConnection()
+    {
+        var (certificate, authorities) = Read();
+        return new SslServerAuthenticationOptions
         {
-            SslProtocols = SslProtocols.Tls13,
-            ClientCertificateMode = ClientCertificateMode.RequireCertificate,
-            CheckCertificateRevocation = false,
-            ServerCertificateSelector = (_, _) => Read().Certificate,
-            ClientCertificateValidation = (client, _, _) => IsOurs(client, Read().Authorities),
+            EnabledSslProtocols = SslProtocols.Tls13,
+            ServerCertificateContext = certificate,
+            ClientCertificateRequired = true,
+            RemoteCertificateValidationCallback = (_, client, _, _) => client is null || IsOurs(X509CertificateLoader.LoadCertificate(client.GetRawCertData()), authorities),
         };
     }
 
@@ -49,28 +59,46 @@ internal sealed class MutualTls(string certificate, string key, string clientCa)
         return chain.Build(client);
     }
 
-    private (X509Certificate2 Certificate, X509Certificate2Collection Authorities) Read()
+    private (SslStreamCertificateContext Certificate, X509Certificate2Collection Authorities) Read()
     {
         lock (_reading)
         {
-            var written = new[] { certificate, key, clientCa }.Max(File.GetLastWriteTimeUtc);
-            if (_certificate is null || written != _readOf)
+            var (written, now) = (Files.Select(File.GetLastWriteTimeUtc).DefaultIfEmpty().Max(), time.GetUtcNow());
+            if (_current is null || written != _readOf || now >= _renewAt)
             {
                 try
                 {
-                    // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
-                    using var pem = X509Certificate2.CreateFromPemFile(certificate, key);
-                    var authorities = new X509Certificate2Collection();
-                    authorities.ImportFromPemFile(clientCa);
-                    (_certificate, _authorities, _readOf) = (X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), authorities, written);
+                    var authorities = new X509Certificate2Collection { authority.Certificate };
+                    if (options.ClientCa is { } clientCa)
+                    {
+                        authorities.ImportFromPemFile(clientCa);
+                    }
+
+                    _current = (ReadCertificate(now), authorities);
+                    (_readOf, _renewAt) = (written, now + (CertificateAuthority.ServerLifetime / 2));
                 }
-                catch (Exception e) when (_certificate is not null && e is IOException or CryptographicException or ArgumentException)
+                catch (Exception e) when (_current is not null && e is IOException or CryptographicException or ArgumentException)
                 {
                     // Half-written: the next handshake looks again.
                 }
             }
 
-            return (_certificate!, _authorities);
+            return _current!.Value;
         }
+    }
+
+    private SslStreamCertificateContext ReadCertificate(DateTimeOffset now)
+    {
+        if (options.Certificate is null)
+        {
+            // With the CA itself: a sidecar that has nothing yet but a join token knows it by its key.
+            return SslStreamCertificateContext.Create(authority.IssueServer(options.Names, now), [authority.Certificate], offline: true);
+        }
+
+        using var pem = X509Certificate2.CreateFromPemFile(options.Certificate, options.CertificateKey);
+        var chain = new X509Certificate2Collection();
+        chain.ImportFromPemFile(options.Certificate);
+        // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
+        return SslStreamCertificateContext.Create(X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), chain, offline: true);
     }
 }

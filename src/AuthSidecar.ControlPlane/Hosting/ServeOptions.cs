@@ -21,13 +21,16 @@ internal sealed record ServeOptions
     /// <summary>Where sidecars connect; null: nowhere.</summary>
     public IPEndPoint? Listen { get; init; }
 
-    /// <summary>The certificate that sidecars are shown, and its key, in PEM; required beside <see cref="Listen"/>.</summary>
+    /// <summary>The certificate that sidecars are shown, in PEM; null: one of our own CA.</summary>
     public string? Certificate { get; init; }
 
     public string? CertificateKey { get; init; }
 
-    /// <summary>Whose certificates make a sidecar, in PEM; required beside <see cref="Listen"/>.</summary>
+    /// <summary>A CA of sidecars' certificates beside our own, in PEM.</summary>
     public string? ClientCa { get; init; }
+
+    /// <summary>The addresses and names by which sidecars reach us, for a certificate of our own CA.</summary>
+    public IReadOnlyList<string> Names { get; init; } = [];
 
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
@@ -37,21 +40,22 @@ internal sealed record ServeOptions
             yield return "nodes that share a database share a master key as well: give `--key-vault`";
         }
 
-        if (Listen is null)
+        if (Certificate is null != CertificateKey is null)
         {
-            yield break;
+            yield return "a certificate goes with its key: give both `--certificate` and `--certificate-key`, or neither";
         }
 
         foreach (var (option, path) in new[] { ("--certificate", Certificate), ("--certificate-key", CertificateKey), ("--client-ca", ClientCa) })
         {
-            if (path is null)
-            {
-                yield return $"`--listen` wants `{option}`: sidecars and control plane know each other by certificates";
-            }
-            else if (!File.Exists(path))
+            if (path is not null && !File.Exists(path))
             {
                 yield return $"the file `{path}` of `{option}` does not exist";
             }
+        }
+
+        if (Listen is not null && Certificate is null && Names.Count == 0)
+        {
+            yield return "a certificate is for names: give `--name` for each name and address by which sidecars reach this node";
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -9,7 +10,7 @@ namespace AuthSidecar.ControlPlane.Secrets;
 /// Secrets at rest: each under a data key, and the data keys under the vault's master key. All nodes of a control plane have the same ones, in the
 /// store. Data keys are unwrapped once, at the start: without the vault nothing starts, and what runs goes on.
 /// </summary>
-internal sealed class SecretStore(ControlStore store, KeyVault vault)
+internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvider time)
 {
     /// <summary>Wraps the secrets of second factors. Sidecars have it as well: they verify them.</summary>
     private const string FactorsKey = "factors";
@@ -18,6 +19,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault)
     private const string SecretsKey = "secrets";
 
     private const string BundleSigningKey = "bundle-signing";
+    private const string Authority = "certificate-authority";
     private const string System = "system";
 
     /// <summary>What the secrets of second factors are wrapped with.</summary>
@@ -26,6 +28,9 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault)
     /// <summary>The key that bundles are signed with, as PKCS #8.</summary>
     public byte[] BundleSigningPkcs8 { get; private set; } = [];
 
+    /// <summary>The control plane's own CA with its key, as PKCS #12.</summary>
+    public byte[] AuthorityPkcs12 { get; private set; } = [];
+
     /// <summary>Unwraps what there is, and makes what there is not yet.</summary>
     /// <exception cref="KeyVaultException">The vault does not unwrap it.</exception>
     public async Task OpenAsync(CancellationToken cancellation)
@@ -33,6 +38,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault)
         FactorWrappingKey = await OpenDataKeyAsync(FactorsKey, cancellation);
         var secrets = await OpenDataKeyAsync(SecretsKey, cancellation);
         BundleSigningPkcs8 = await OpenSecretAsync(BundleSigningKey, secrets, NewSigningKey, cancellation);
+        AuthorityPkcs12 = await OpenSecretAsync(Authority, secrets, () => CertificateAuthority.Create(time.GetUtcNow()), cancellation);
     }
 
     /// <summary>Wraps data keys anew that another master key wraps than the one that wraps now. Whoever uses them does not notice.</summary>

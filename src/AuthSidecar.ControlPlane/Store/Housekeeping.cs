@@ -61,6 +61,7 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         var before = (time.GetUtcNow() - KeepExpiredFor).ToUnixTimeMilliseconds();
         await using var context = database.Open();
         await context.Resources.Where(r => r.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        await context.JoinTokens.Where(t => t.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
     }
 
     private static partial class Log

@@ -85,6 +85,42 @@ internal sealed class ResourceRow
     public long? ExpiresAtMs { get; set; }
 }
 
+/// <summary>A token that sidecars enrol with.</summary>
+internal sealed class JoinTokenRow
+{
+    public required string Id { get; set; }
+
+    /// <summary>No salt and no stretching: nobody guesses 256 random bits.</summary>
+    public required byte[] SecretSha256 { get; set; }
+
+    public required string Application { get; set; }
+
+    public required string Tenant { get; set; }
+
+    public required long ExpiresAtMs { get; set; }
+
+    public required int UsesLeft { get; set; }
+}
+
+/// <summary>A sidecar that has enrolled: only its newest certificate admits it, and the one before, until the newest has been used.</summary>
+internal sealed class SidecarRow
+{
+    public required string Application { get; set; }
+
+    public required string Tenant { get; set; }
+
+    public required string Name { get; set; }
+
+    public required long Revision { get; set; }
+
+    /// <summary>The serial number of its certificate.</summary>
+    public required string Serial { get; set; }
+
+    public required string PreviousSerial { get; set; }
+
+    public required bool IsRemoved { get; set; }
+}
+
 /// <summary>A data key under the master key of the vault.</summary>
 internal sealed class DataKeyRow
 {

@@ -13,6 +13,10 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<ResourceRow> Resources => Set<ResourceRow>();
 
+    public DbSet<JoinTokenRow> JoinTokens => Set<JoinTokenRow>();
+
+    public DbSet<SidecarRow> Sidecars => Set<SidecarRow>();
+
     public DbSet<DataKeyRow> DataKeys => Set<DataKeyRow>();
 
     public DbSet<SecretRow> Secrets => Set<SecretRow>();
@@ -44,6 +48,17 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             resource.HasKey(r => new { r.Type, r.Key, r.Application, r.Tenant });
             resource.HasIndex(r => new { r.Type, r.Revision });
             resource.HasIndex(r => r.ExpiresAtMs);
+        });
+        model.Entity<JoinTokenRow>(token =>
+        {
+            token.ToTable("join_tokens");
+            token.HasKey(t => t.Id);
+        });
+        model.Entity<SidecarRow>(sidecar =>
+        {
+            sidecar.ToTable("sidecars");
+            sidecar.HasKey(s => new { s.Application, s.Tenant, s.Name });
+            sidecar.HasIndex(s => s.Revision);
         });
         model.Entity<DataKeyRow>(key =>
         {

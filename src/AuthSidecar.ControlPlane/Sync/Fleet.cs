@@ -77,6 +77,11 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
             _heardAt = at;
             _applied = _applied.With(ack.Type, (long)ack.Revision);
             _refused.Remove(ack.Type);
+            if (ack.WantsFull)
+            {
+                _sent = _sent.With(ack.Type, 0);
+            }
+
             Answer(ack.Type);
         }
     }

@@ -6,6 +6,9 @@ namespace AuthSidecar.ControlPlane.Sync;
 /// <summary>Who a sidecar is, by the one URI in its certificate: <c>spiffe://DOMAIN/application/APP[/tenant/TENANT]/sidecar/NAME</c>.</summary>
 internal sealed record SidecarIdentity(SyncScope Scope, string Name)
 {
+    /// <summary>The trust domain of what this control plane certifies itself.</summary>
+    private const string TrustDomain = "authsidecar";
+
     private const string SubjectAlternativeName = "2.5.29.17";
     private static readonly Asn1Tag UriTag = new(TagClass.ContextSpecific, 6);
 
@@ -21,6 +24,10 @@ internal sealed record SidecarIdentity(SyncScope Scope, string Name)
             return null;
         }
     }
+
+    public string ToUri() => Scope.Tenant.Length == 0
+        ? $"spiffe://{TrustDomain}/application/{Scope.Application}/sidecar/{Name}"
+        : $"spiffe://{TrustDomain}/application/{Scope.Application}/tenant/{Scope.Tenant}/sidecar/{Name}";
 
     internal static SidecarIdentity? Parse(string uri)
     {

@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
 
@@ -8,7 +10,8 @@ namespace AuthSidecar.ControlPlane.Sync;
 /// A stream has nothing queued: it looks what the sidecar lacks when the sidecar has answered what it was sent before. One that is slow gets, when it
 /// comes to it, one update to the newest, however much has happened.
 /// </remarks>
-internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, TimeProvider time, IHostApplicationLifetime lifetime) : V1.SyncService.SyncServiceBase
+internal sealed class SyncService(
+    Feed feed, UpdateSource updates, Fleet fleet, SidecarRegistry registry, CertificateAuthority authority, TimeProvider time, IHostApplicationLifetime lifetime) : V1.SyncService.SyncServiceBase
 {
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
@@ -17,14 +20,15 @@ internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, 
 
     public override async Task Sync(IAsyncStreamReader<SyncRequest> requestStream, IServerStreamWriter<SyncResponse> responseStream, ServerCallContext context)
     {
-        var identity = Authenticate(context);
+        var (identity, certificate) = Authenticate(context);
+        var isOurs = authority.HasIssued(certificate);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var sidecar = await SubscribeAsync(identity, requestStream, ending.Token);
         fleet.Add(sidecar);
         try
         {
             var listening = ListenAsync(sidecar, requestStream, ending.Token);
-            var sending = SendAsync(sidecar, responseStream, ending.Token);
+            var sending = SendAsync(sidecar, DemandAdmissionAsync, responseStream, ending.Token);
             var first = await Task.WhenAny(listening, sending);
             await ending.CancelAsync();
             // The stream is theirs until both have let go of it; what ended it is told.
@@ -39,10 +43,18 @@ internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, 
         {
             fleet.Remove(sidecar);
         }
+
+        async Task DemandAdmissionAsync()
+        {
+            if (!await registry.IsAdmittedAsync(identity, certificate, isOurs, feed.Head, ending.Token))
+            {
+                throw new RpcException(new Status(StatusCode.Unauthenticated, "the certificate has expired or was replaced, or the sidecar was removed"));
+            }
+        }
     }
 
-    private static SidecarIdentity Authenticate(ServerCallContext context) => context.GetHttpContext().Connection.ClientCertificate is { } certificate
-        ? SidecarIdentity.Of(certificate) ?? throw new RpcException(new Status(StatusCode.Unauthenticated, "the certificate is no sidecar's"))
+    private static (SidecarIdentity Identity, X509Certificate2 Certificate) Authenticate(ServerCallContext context) => context.GetHttpContext().Connection.ClientCertificate is { } certificate
+        ? (SidecarIdentity.Of(certificate) ?? throw new RpcException(new Status(StatusCode.Unauthenticated, "the certificate is no sidecar's")), certificate)
         : throw new RpcException(new Status(StatusCode.Unauthenticated, "a sidecar shows a certificate"));
 
     private async Task<ConnectedSidecar> SubscribeAsync(SidecarIdentity identity, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
@@ -90,7 +102,7 @@ internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, 
         }
     }
 
-    private async Task SendAsync(ConnectedSidecar sidecar, IServerStreamWriter<SyncResponse> responses, CancellationToken ending)
+    private async Task SendAsync(ConnectedSidecar sidecar, Func<Task> demandAdmission, IServerStreamWriter<SyncResponse> responses, CancellationToken ending)
     {
         var scope = sidecar.Identity.Scope;
         var told = -1L;
@@ -98,6 +110,8 @@ internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, 
         var tick = timer.WaitForNextTickAsync(ending).AsTask();
         while (true)
         {
+            await demandAdmission();
+
             // 1. Whatever it lacks; or that it lacks nothing, at this revision.
             var update = await updates.BuildAsync(scope, sidecar.Sent, feed.Head);
             if (update.Bundles.Count > 0)
@@ -131,6 +145,7 @@ internal sealed class SyncService(Feed feed, UpdateSource updates, Fleet fleet, 
             {
                 await tick;
                 tick = timer.WaitForNextTickAsync(ending).AsTask();
+                await demandAdmission();
                 if (feed.IsFresh)
                 {
                     await SendAsync(responses, new SyncResponse { Heartbeat = updates.SignHeartbeat(scope, update.Current, update.Head) }, ending);

@@ -14,6 +14,8 @@ internal static class ServeCommand
         var controlPlane = new Option<string[]>("--control-plane") { Description = "The control plane to follow, as `https://HOST:PORT`; each node of it." };
         var application = new Option<string>("--application") { Description = "The application that is served, as the control plane knows it.", DefaultValueFactory = _ => "" };
         var tenant = new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
+        var joinToken = new Option<string?>("--join-token") { Description = "The file with a join token, to get a certificate and the keys below with." };
+        var name = new Option<string>("--name") { Description = "How the sidecar is to be called where it joins.", DefaultValueFactory = _ => Environment.MachineName };
         var certificate = new Option<string>("--certificate") { Description = "The certificate to show the control plane, in PEM.", DefaultValueFactory = _ => "" };
         var certificateKey = new Option<string>("--certificate-key") { Description = "Its key, in PEM.", DefaultValueFactory = _ => "" };
         var ca = new Option<string>("--ca") { Description = "The CA of the control plane's certificate, in PEM.", DefaultValueFactory = _ => "" };
@@ -30,7 +32,7 @@ internal static class ServeCommand
         log.AcceptOnlyFromAmong("json", "text");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, controlPlane, application, tenant, certificate, certificateKey, ca, pinnedKeys, maxStaleness, state, socket, listen, development, log,
+            bundle, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, state, socket, listen, development, log,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -63,15 +65,7 @@ internal static class ServeCommand
                 new ServeOptions
                 {
                     Bundle = parsed.GetValue(bundle),
-                    ControlPlane = addresses.Count == 0 ? null : new ControlPlaneOptions
-                    {
-                        Addresses = addresses,
-                        Scope = new SidecarScope(parsed.GetValue(application)!, parsed.GetValue(tenant)!),
-                        Certificate = parsed.GetValue(certificate)!,
-                        CertificateKey = parsed.GetValue(certificateKey)!,
-                        Ca = parsed.GetValue(ca)!,
-                        PinnedKeys = parsed.GetValue(pinnedKeys)!,
-                    },
+                    ControlPlane = addresses.Count == 0 ? null : ReadControlPlane(parsed, addresses),
                     MaxStaleness = limits,
                     State = parsed.GetValue(state)!,
                     Socket = socketPath == None ? null : socketPath,
@@ -82,6 +76,22 @@ internal static class ServeCommand
                 cancellation);
         });
         return command;
+
+        ControlPlaneOptions ReadControlPlane(ParseResult parsed, IReadOnlyList<Uri> addresses)
+        {
+            var scope = new SidecarScope(parsed.GetValue(application)!, parsed.GetValue(tenant)!);
+            return parsed.GetValue(joinToken) is { } token
+                ? ControlPlaneOptions.Joining(addresses, scope, new JoinOptions(token, parsed.GetValue(name)!), parsed.GetValue(state)!)
+                : new ControlPlaneOptions
+                {
+                    Addresses = addresses,
+                    Scope = scope,
+                    Certificate = parsed.GetValue(certificate)!,
+                    CertificateKey = parsed.GetValue(certificateKey)!,
+                    Ca = parsed.GetValue(ca)!,
+                    PinnedKeys = parsed.GetValue(pinnedKeys)!,
+                };
+        }
     }
 
     private const string None = "none";

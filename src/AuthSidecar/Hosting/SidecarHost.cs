@@ -114,7 +114,8 @@ internal static class SidecarHost
 
     private static IServiceCollection AddControlPlane(this IServiceCollection services, ControlPlaneOptions options) => services
         .AddSingleton(options)
-        .AddSingleton(_ => PinnedKeys.Read(options.PinnedKeys))
+        .AddSingleton(new PinnedKeys(options.PinnedKeys))
+        .AddSingleton<Enrolment>()
         .AddSingleton(s =>
         {
             var state = s.GetRequiredService<StateFolder>();

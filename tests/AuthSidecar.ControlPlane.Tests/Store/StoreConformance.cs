@@ -207,7 +207,7 @@ public abstract class StoreConformance : IAsyncLifetime
     {
         var masterKeys = Convert.ToBase64String(new byte[32]);
         var vault = new LocalKeyVault("test", () => masterKeys);
-        var nodes = Enumerable.Range(0, 4).Select(_ => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault)).ToList();
+        var nodes = Enumerable.Range(0, 4).Select(_ => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault, TimeProvider.System)).ToList();
         await Task.WhenAll(nodes.Select(n => n.OpenAsync(Cancellation)));
         Assert.Single(nodes.Select(n => Convert.ToHexString(n.FactorWrappingKey)).Distinct());
         Assert.Single(nodes.Select(n => Convert.ToHexString(n.BundleSigningPkcs8)).Distinct());
@@ -219,14 +219,14 @@ public abstract class StoreConformance : IAsyncLifetime
         Assert.Equal(2, await nodes[0].RewrapAsync(Cancellation));
         Assert.Equal(0, await nodes[1].RewrapAsync(Cancellation));
         masterKeys = next;
-        var later = new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault);
+        var later = new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault, TimeProvider.System);
         await later.OpenAsync(Cancellation);
         Assert.Equal(nodes[0].BundleSigningPkcs8, later.BundleSigningPkcs8);
         Assert.Equal(nodes[0].FactorWrappingKey, later.FactorWrappingKey);
 
         // Without it nothing opens; and nothing in the store has any of it.
         masterKeys = Convert.ToBase64String(new byte[32]);
-        await Assert.ThrowsAsync<KeyVaultException>(() => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault).OpenAsync(Cancellation));
+        await Assert.ThrowsAsync<KeyVaultException>(() => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault, TimeProvider.System).OpenAsync(Cancellation));
         var stored = await _node.Store.ReadAsync(async (context, _) =>
             (await context.DataKeys.Select(k => k.Wrapped).ToListAsync()).Concat(await context.Secrets.Select(s => s.Sealed).ToListAsync()).Select(Convert.ToHexString), Cancellation);
         Assert.All(stored, s => Assert.DoesNotContain(Convert.ToHexString(later.FactorWrappingKey), s, StringComparison.Ordinal));
@@ -276,7 +276,7 @@ public abstract class StoreConformance : IAsyncLifetime
 
         public async Task<List<BundleDraft>> ReadDraftsAsync(string tenant, HeldRevisions held)
         {
-            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
+            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), TimeProvider.System);
             await secrets.OpenAsync(Cancellation);
             return await Store.ReadAsync((context, _) => new DraftReader(new ResourceDocuments(secrets), TimeProvider.System).ReadAsync(context, new SyncScope("app", tenant), held), Cancellation);
         }

@@ -27,7 +27,9 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
     {
         var point = Key.ExportParameters(false).Q;
         var (x, y) = (Base64UrlEncoder.Encode(point.X), Base64UrlEncoder.Encode(point.Y));
-        return PinnedKeys.Read(_folder.Write("keys.json", $$"""{"keys": [{"kty": "EC", "kid": "pinned", "crv": "P-256", "x": "{{x}}", "y": "{{y}}"}]}"""));
+        var keys = new PinnedKeys(_folder.Write("keys.json", $$"""{"keys": [{"kty": "EC", "kid": "pinned", "crv": "P-256", "x": "{{x}}", "y": "{{y}}"}]}"""));
+        keys.Refresh();
+        return keys;
     }
 
     /// <summary>Signs bundles, and that everything is current then; and has a sidecar apply them.</summary>

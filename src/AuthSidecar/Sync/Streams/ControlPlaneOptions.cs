@@ -24,6 +24,25 @@ internal sealed record ControlPlaneOptions
     /// <summary>The keys that bundles are signed with, as a JWKS.</summary>
     public required string PinnedKeys { get; init; }
 
+    /// <summary>How the files above come to be; null: somebody else sees to that.</summary>
+    public JoinOptions? Join { get; init; }
+
+    /// <summary>With the files where a sidecar that joins keeps what it gets.</summary>
+    public static ControlPlaneOptions Joining(IReadOnlyList<Uri> addresses, SidecarScope scope, JoinOptions join, string stateFolder)
+    {
+        var folder = Path.Combine(stateFolder, "identity");
+        return new ControlPlaneOptions
+        {
+            Addresses = addresses,
+            Scope = scope,
+            Certificate = Path.Combine(folder, "certificate.pem"),
+            CertificateKey = Path.Combine(folder, "key.pem"),
+            Ca = Path.Combine(folder, "ca.pem"),
+            PinnedKeys = Path.Combine(folder, "bundle-keys.json"),
+            Join = join,
+        };
+    }
+
     /// <summary>Every reason why these options cannot be used.</summary>
     public IEnumerable<string> Validate()
     {
@@ -37,7 +56,8 @@ internal sealed record ControlPlaneOptions
             yield return "a sidecar that follows a control plane serves an application: give `--application`";
         }
 
-        foreach (var path in new[] { Certificate, CertificateKey, Ca, PinnedKeys }.Where(p => !File.Exists(p)))
+        var files = Join is { } join ? JoinOptions.HasEnrolled(this) ? [] : [join.TokenFile] : new[] { Certificate, CertificateKey, Ca, PinnedKeys };
+        foreach (var path in files.Where(p => !File.Exists(p)))
         {
             yield return $"the file `{path}` does not exist";
         }
@@ -72,4 +92,14 @@ internal sealed record ControlPlaneOptions
             throw new InvalidDataException($"`{Certificate}`, `{CertificateKey}` and `{Ca}` are not a certificate, its key and a CA in PEM", e);
         }
     }
+}
+
+/// <summary>How a sidecar gets its certificate from the control plane's own CA.</summary>
+/// <param name="TokenFile">The file with the join token. Read once: for the first certificate.</param>
+/// <param name="Name">How the sidecar is to be called.</param>
+internal sealed record JoinOptions(string TokenFile, string Name)
+{
+    /// <summary>Whether there is a certificate, of whatever age.</summary>
+    public static bool HasEnrolled(ControlPlaneOptions options) =>
+        File.Exists(options.Certificate) && File.Exists(options.CertificateKey) && File.Exists(options.Ca) && File.Exists(options.PinnedKeys);
 }

@@ -8,21 +8,26 @@ using Fault = AuthSidecar.Cedar.Fault;
 namespace AuthSidecar.Sync.Streams;
 
 /// <summary>The keys that a sidecar was given to know its control plane by: nobody else's word counts.</summary>
-internal sealed class PinnedKeys : IDisposable
+internal sealed class PinnedKeys(string path) : IDisposable
 {
     private const string Algorithm = "ES256";
     private const string BundlePurpose = "authsidecar-bundle-v1";
     private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
 
     // By thumbprint (RFC 7638), whatever the file calls them.
-    private readonly FrozenDictionary<string, VerificationKey> _keys;
+    private FrozenDictionary<string, VerificationKey> _keys = FrozenDictionary<string, VerificationKey>.Empty;
+    private DateTime _readOf;
 
-    private PinnedKeys(IEnumerable<VerificationKey> keys) => _keys = keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal);
-
-    /// <summary>Reads a JWKS of P-256 keys.</summary>
+    /// <summary>Reads the file, a JWKS of P-256 keys, when it is new. Without one, no key is pinned and nothing is believed.</summary>
     /// <exception cref="InvalidDataException">It is none, or has others.</exception>
-    public static PinnedKeys Read(string path)
+    public void Refresh()
     {
+        var written = File.Exists(path) ? File.GetLastWriteTimeUtc(path) : default;
+        if (written == _readOf)
+        {
+            return;
+        }
+
         var faults = new List<Fault>();
         var keys = KeySetFile.Read(path, File.ReadAllBytes(path), faults).Values.DistinctBy(k => k.Thumbprint).ToList();
         if (keys.Find(k => k.Algorithm != Algorithm) is { } other)
@@ -30,7 +35,13 @@ internal sealed class PinnedKeys : IDisposable
             faults.Add(new Fault(path, 0, 0, $"the key `{other.KeyId}` is for {other.Algorithm}, and bundles are signed with {Algorithm}"));
         }
 
-        return faults.Count == 0 ? new PinnedKeys(keys) : throw new InvalidDataException(faults[0].ToString());
+        if (faults.Count > 0)
+        {
+            throw new InvalidDataException(faults[0].ToString());
+        }
+
+        Dispose();
+        (_keys, _readOf) = (keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal), written);
     }
 
     /// <summary>Reads a bundle that one of the keys has signed.</summary>

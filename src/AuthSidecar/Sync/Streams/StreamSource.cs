@@ -10,7 +10,15 @@ namespace AuthSidecar.Sync.Streams;
 
 /// <summary>Follows a control plane: one stream, and after it another. What was applied goes on serving in between.</summary>
 internal sealed partial class StreamSource(
-    ControlPlaneOptions options, BundleApplier applier, LastKnownGood kept, SnapshotCache cache, DecisionCounter decisions, TimeProvider time, ILogger<StreamSource> logger) : BackgroundService
+    ControlPlaneOptions options,
+    Enrolment enrolment,
+    PinnedKeys keys,
+    BundleApplier applier,
+    LastKnownGood kept,
+    SnapshotCache cache,
+    DecisionCounter decisions,
+    TimeProvider time,
+    ILogger<StreamSource> logger) : BackgroundService
 {
     /// <summary>A control plane that says nothing for so long, not even that nothing has changed, is not there.</summary>
     public static readonly TimeSpan SilenceMeansGone = TimeSpan.FromSeconds(16);
@@ -24,6 +32,7 @@ internal sealed partial class StreamSource(
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
+        keys.Refresh();
         // Before anybody is answered: with a control plane that is not there, this is all there is.
         if (applier.Restore() is { } why)
         {
@@ -91,11 +100,15 @@ internal sealed partial class StreamSource(
 
     private async Task FollowAsync(Uri address, CancellationToken stopping)
     {
+        await enrolment.EnsureAsync(address, stopping);
+        keys.Refresh();
         using var channel = GrpcChannel.ForAddress(address, new GrpcChannelOptions
         {
             HttpHandler = new SocketsHttpHandler { SslOptions = options.ToTls(), ConnectTimeout = TimeSpan.FromSeconds(5) },
             DisposeHttpClient = true,
         });
+        // With a certificate that has been renewed, the stream begins anew.
+        var until = enrolment.NextRenewal;
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         silence.CancelAfter(SilenceMeansGone);
         applier.DropParts();
@@ -103,7 +116,7 @@ internal sealed partial class StreamSource(
         await call.RequestStream.WriteAsync(
             new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held } } },
             silence.Token);
-        while (await call.ResponseStream.MoveNext(silence.Token))
+        while (!(time.GetUtcNow() >= until) && await call.ResponseStream.MoveNext(silence.Token))
         {
             silence.CancelAfter(SilenceMeansGone);
             _failures = 0;

@@ -1,0 +1,129 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Sync;
+
+namespace AuthSidecar.ControlPlane.Enrolment;
+
+/// <summary>The control plane's own CA: it certifies the control plane and the sidecars that enrol, for one another and nobody else.</summary>
+internal sealed class CertificateAuthority : IDisposable
+{
+    /// <summary>Short: a certificate that is lost is soon worth nothing.</summary>
+    public static readonly TimeSpan SidecarLifetime = TimeSpan.FromHours(24);
+
+    public static readonly TimeSpan ServerLifetime = TimeSpan.FromDays(30);
+
+    private const int LifetimeYears = 10;
+    private const int SerialBytes = 16;
+    private const string ServerAuth = "1.3.6.1.5.5.7.3.1";
+    private const string ClientAuth = "1.3.6.1.5.5.7.3.2";
+
+    /// <summary>Clocks differ.</summary>
+    private static readonly TimeSpan Backdated = TimeSpan.FromMinutes(5);
+
+    private readonly X509Certificate2 _authority;
+
+    /// <param name="pkcs12">What <see cref="Create"/> has made.</param>
+    public CertificateAuthority(byte[] pkcs12) => _authority = X509CertificateLoader.LoadPkcs12(pkcs12, null);
+
+    /// <summary>The CA's certificate, without its key.</summary>
+    public X509Certificate2 Certificate => X509CertificateLoader.LoadCertificate(_authority.RawData);
+
+    public string CertificatePem => _authority.ExportCertificatePem();
+
+    /// <summary>The SHA-256 of its public key (SubjectPublicKeyInfo).</summary>
+    public byte[] KeySha256 => SHA256.HashData(_authority.PublicKey.ExportSubjectPublicKeyInfo());
+
+    /// <summary>Makes a CA.</summary>
+    /// <returns>It and its key, as PKCS #12.</returns>
+    public static byte[] Create(DateTimeOffset now)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=AuthSidecar control plane CA", key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, pathLengthConstraint: 0, critical: true));
+        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, critical: true));
+        request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
+        using var certificate = request.CreateSelfSigned(now - Backdated, now.AddYears(LifetimeYears));
+        return certificate.Export(X509ContentType.Pkcs12);
+    }
+
+    /// <summary>Whether a certificate that is trusted already is one of this CA's.</summary>
+    public bool HasIssued(X509Certificate2 certificate)
+    {
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.Add(_authority);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        // Whether its time has run out is asked where it matters.
+        chain.ChainPolicy.VerificationFlags = X509VerificationFlags.IgnoreNotTimeValid;
+        return chain.Build(certificate);
+    }
+
+    /// <summary>A certificate for the control plane itself, with its key.</summary>
+    /// <param name="names">The addresses and names by which sidecars reach it.</param>
+    /// <param name="now">From when on.</param>
+    public X509Certificate2 IssueServer(IEnumerable<string> names, DateTimeOffset now)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var alternatives = new SubjectAlternativeNameBuilder();
+        foreach (var name in names)
+        {
+            if (StrictAddress.TryParse(name, out var address))
+            {
+                alternatives.AddIpAddress(address);
+            }
+            else
+            {
+                alternatives.AddDnsName(name);
+            }
+        }
+
+        using var certificate = Issue("CN=authsidecar-control", new PublicKey(key), alternatives, ServerAuth, now, now + ServerLifetime);
+        using var withKey = certificate.CopyWithPrivateKey(key);
+        // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
+        return X509CertificateLoader.LoadPkcs12(withKey.Export(X509ContentType.Pkcs12), null);
+    }
+
+    /// <summary>A certificate for a sidecar.</summary>
+    /// <param name="identity">Who it is.</param>
+    /// <param name="requestPem">A certificate request, of which the key alone counts.</param>
+    /// <param name="now">From when on.</param>
+    /// <returns>Null: that is no request, or its key is not on P-256.</returns>
+    public X509Certificate2? TryIssueSidecar(SidecarIdentity identity, string requestPem, DateTimeOffset now)
+    {
+        try
+        {
+            var request = CertificateRequest.LoadSigningRequestPem(requestPem, HashAlgorithmName.SHA256);
+            using var key = request.PublicKey.GetECDsaPublicKey();
+            if (key?.ExportParameters(false).Curve.Oid.Value != ECCurve.NamedCurves.nistP256.Oid.Value)
+            {
+                return null;
+            }
+
+            var alternatives = new SubjectAlternativeNameBuilder();
+            alternatives.AddUri(new Uri(identity.ToUri()));
+            return Issue($"CN={identity.Name}", request.PublicKey, alternatives, ClientAuth, now, now + SidecarLifetime);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    public void Dispose() => _authority.Dispose();
+
+    private X509Certificate2 Issue(string subject, PublicKey key, SubjectAlternativeNameBuilder names, string usage, DateTimeOffset now, DateTimeOffset until)
+    {
+        var request = new CertificateRequest(new X500DistinguishedName(subject), key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, critical: true));
+        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
+        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(usage)], critical: false));
+        request.CertificateExtensions.Add(names.Build());
+        var serial = RandomNumberGenerator.GetBytes(SerialBytes);
+        // A positive number (RFC 5280, section 4.1.2.2).
+        serial[0] &= 0x7f;
+        using var key256 = _authority.GetECDsaPrivateKey()!;
+        return request.Create(_authority.SubjectName, X509SignatureGenerator.CreateForECDsa(key256), now - Backdated, until < _authority.NotAfter ? until : _authority.NotAfter, serial);
+    }
+}

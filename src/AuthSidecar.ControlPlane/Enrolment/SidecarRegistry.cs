@@ -1,0 +1,180 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Sync;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Enrolment;
+
+/// <summary>The sidecars that have enrolled with the control plane's own CA, and whether they are admitted.</summary>
+internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority authority, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<SidecarIdentity, SidecarRow> _known = new();
+    private readonly SemaphoreSlim _catchingUp = new(1);
+    private long _revision;
+
+    /// <summary>Whether a sidecar is admitted with this certificate, as of a revision of the store.</summary>
+    /// <remarks>Those of other CAs are admitted by their certificates alone: whoever runs that CA decides.</remarks>
+    public async Task<bool> IsAdmittedAsync(SidecarIdentity identity, X509Certificate2 certificate, bool isOurs, long head, CancellationToken cancellation)
+    {
+        if (time.GetUtcNow() >= certificate.NotAfter)
+        {
+            return false;
+        }
+
+        if (!isOurs)
+        {
+            return true;
+        }
+
+        await CatchUpAsync(head, cancellation);
+        return _known.TryGetValue(identity, out var row) && !row.IsRemoved && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber);
+    }
+
+    /// <summary>Makes a token to enrol with.</summary>
+    public async Task<string> CreateTokenAsync(string actor, SyncScope scope, int uses, TimeSpan lifetime, CancellationToken cancellation)
+    {
+        var token = JoinToken.Create();
+        await store.WriteAsync(
+            actor,
+            transaction =>
+            {
+                transaction.Context.JoinTokens.Add(new JoinTokenRow
+                {
+                    Id = token.Id,
+                    SecretSha256 = token.SecretSha256,
+                    Application = scope.Application,
+                    Tenant = scope.Tenant,
+                    ExpiresAtMs = (time.GetUtcNow() + lifetime).ToUnixTimeMilliseconds(),
+                    UsesLeft = uses,
+                });
+                transaction.Audit("join-tokens.create", token.Id, before: null, $"application `{scope.Application}`, tenant `{scope.Tenant}`, {uses} uses, {lifetime.TotalSeconds} s");
+                return Task.FromResult<Refusal?>(null);
+            },
+            cancellation);
+        return token.ToText(authority);
+    }
+
+    /// <summary>Spends a use of a token and certifies a sidecar for it; null when the token is not good, or the request is none.</summary>
+    public async Task<X509Certificate2?> TryEnrolAsync(JoinToken token, string name, string certificateRequest, CancellationToken cancellation)
+    {
+        X509Certificate2? certificate = null;
+        var result = await store.WriteAsync(
+            $"join-token:{token.Id}",
+            async transaction =>
+            {
+                var row = await transaction.Context.JoinTokens.SingleOrDefaultAsync(t => t.Id == token.Id, cancellation);
+                var secret = row?.SecretSha256 ?? new byte[SHA256.HashSizeInBytes];
+                if (!CryptographicOperations.FixedTimeEquals(secret, token.SecretSha256) || row is null || row.UsesLeft < 1 || row.ExpiresAtMs <= transaction.NowMs)
+                {
+                    return new Refusal.NotFound("such join token");
+                }
+
+                var identity = new SidecarIdentity(new SyncScope(row.Application, row.Tenant), name);
+                certificate = authority.TryIssueSidecar(identity, certificateRequest, time.GetUtcNow());
+                if (certificate is null)
+                {
+                    return new Refusal.NotFound("key on P-256 in the certificate request");
+                }
+
+                row.UsesLeft--;
+                await RegisterAsync(transaction, identity, certificate, previousSerial: "", cancellation);
+                transaction.Audit("sidecars.enrol", identity.ToUri(), before: null, $"certificate {certificate.SerialNumber}");
+                return null;
+            },
+            cancellation);
+        return result.IsCommitted ? certificate : null;
+    }
+
+    /// <summary>Certifies a sidecar anew; null when the request is none.</summary>
+    public async Task<X509Certificate2?> TryRenewAsync(SidecarIdentity identity, X509Certificate2 before, string certificateRequest, CancellationToken cancellation)
+    {
+        if (authority.TryIssueSidecar(identity, certificateRequest, time.GetUtcNow()) is not { } certificate)
+        {
+            return null;
+        }
+
+        var result = await store.WriteAsync(
+            identity.ToUri(),
+            async transaction =>
+            {
+                await RegisterAsync(transaction, identity, certificate, before.SerialNumber, cancellation);
+                transaction.Audit("sidecars.renew", identity.ToUri(), $"certificate {before.SerialNumber}", $"certificate {certificate.SerialNumber}");
+                return null;
+            },
+            cancellation);
+        return result.IsCommitted ? certificate : null;
+    }
+
+    /// <summary>Admits a sidecar no longer.</summary>
+    public Task<WriteResult> RemoveAsync(string actor, SidecarIdentity identity, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            if (await FindAsync(transaction.Context, identity, cancellation) is not { IsRemoved: false } row)
+            {
+                return new Refusal.NotFound($"sidecar `{identity.Name}` that has enrolled");
+            }
+
+            (row.IsRemoved, row.Revision) = (true, transaction.Revision);
+            transaction.Audit("sidecars.remove", identity.ToUri(), $"certificate {row.Serial}", after: null);
+            return null;
+        },
+        cancellation);
+
+    private static async Task RegisterAsync(StoreTransaction transaction, SidecarIdentity identity, X509Certificate2 certificate, string previousSerial, CancellationToken cancellation)
+    {
+        var row = await FindAsync(transaction.Context, identity, cancellation);
+        if (row is null)
+        {
+            row = new SidecarRow
+            {
+                Application = identity.Scope.Application,
+                Tenant = identity.Scope.Tenant,
+                Name = identity.Name,
+                Revision = 0,
+                Serial = "",
+                PreviousSerial = "",
+                IsRemoved = false,
+            };
+            transaction.Context.Sidecars.Add(row);
+        }
+
+        (row.Revision, row.Serial, row.PreviousSerial, row.IsRemoved) = (transaction.Revision, certificate.SerialNumber, previousSerial, false);
+    }
+
+    private static Task<SidecarRow?> FindAsync(StoreContext context, SidecarIdentity identity, CancellationToken cancellation) => context.Sidecars.SingleOrDefaultAsync(
+        s => s.Application == identity.Scope.Application && s.Tenant == identity.Scope.Tenant && s.Name == identity.Name, cancellation);
+
+    private async Task CatchUpAsync(long head, CancellationToken cancellation)
+    {
+        if (Volatile.Read(ref _revision) >= head)
+        {
+            return;
+        }
+
+        await _catchingUp.WaitAsync(cancellation);
+        try
+        {
+            var since = _revision;
+            if (since >= head)
+            {
+                return;
+            }
+
+            // As of the moment that is read, which may be a later one.
+            var (now, rows) = await store.ReadAsync(async (context, now) => (now, await context.Sidecars.Where(s => s.Revision > since).ToListAsync(cancellation)), cancellation);
+            foreach (var row in rows)
+            {
+                _known[new SidecarIdentity(new SyncScope(row.Application, row.Tenant), row.Name)] = row;
+            }
+
+            Volatile.Write(ref _revision, now);
+        }
+        finally
+        {
+            _catchingUp.Release();
+        }
+    }
+}
