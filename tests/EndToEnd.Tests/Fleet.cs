@@ -21,10 +21,12 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly List<Process> _sidecars = [];
     private readonly List<GrpcChannel> _channels = [];
     private readonly X509Certificate2 _ca;
+    private readonly bool _ownCa;
     private Process? _controlPlane;
 
-    private Fleet()
+    private Fleet(bool ownCa)
     {
+        _ownCa = ownCa;
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=fleet", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
@@ -55,19 +57,20 @@ internal sealed class Fleet : IAsyncDisposable
 
     public FleetService.FleetServiceClient Sidecars { get; }
 
-    public static async Task<Fleet> StartAsync()
+    /// <param name="ownCa">Whether the control plane's own CA certifies it and its sidecars.</param>
+    public static async Task<Fleet> StartAsync(bool ownCa = false)
     {
-        var fleet = new Fleet();
+        var fleet = new Fleet(ownCa);
         await fleet.StartControlPlaneAsync();
         return fleet;
     }
 
     public async Task StartControlPlaneAsync()
     {
+        string[] certificates = _ownCa ? ["--name", "127.0.0.1"] : ["--certificate", In("control.pem"), "--certificate-key", In("control.key"), "--client-ca", In("ca.pem")];
         _controlPlane = Start(
             Binary.ControlPlane,
-            "serve", "--database", $"sqlite:{In("control.db")}", "--state", In("control"), "--admin-socket", In("admin.sock"),
-            "--listen", $"127.0.0.1:{_port}", "--certificate", In("control.pem"), "--certificate-key", In("control.key"), "--client-ca", In("ca.pem"));
+            ["serve", "--database", $"sqlite:{In("control.db")}", "--state", In("control"), "--admin-socket", In("admin.sock"), "--listen", $"127.0.0.1:{_port}", .. certificates]);
         await UntilAsync(async () => await Sidecars.ListSidecarsAsync(new ListSidecarsRequest()) is not null);
     }
 
@@ -94,6 +97,26 @@ internal sealed class Fleet : IAsyncDisposable
             In("other-keys.json"),
             $$"""{"keys": [{"kty": "EC", "crv": "P-256", "kid": "other", "alg": "ES256", "x": "{{Base64Url.EncodeToString(point.X)}}", "y": "{{Base64Url.EncodeToString(point.Y)}}"}]}""");
         StartSidecar(name, "documents", In("other-keys.json"));
+    }
+
+    /// <summary>Starts a sidecar that has a join token and nothing else.</summary>
+    public async Task<AuthSidecarService.AuthSidecarServiceClient> JoinAsync(string name, string token, string application = "documents")
+    {
+        StartJoining(name, token, application);
+        var client = new AuthSidecarService.AuthSidecarServiceClient(Connect(In($"{name}.sock")));
+        await UntilAsync(async () => await client.CheckPermissionAsync(Check("User", "nobody")) is not null);
+        return client;
+    }
+
+    public Process StartJoining(string name, string token, string application = "documents")
+    {
+        File.WriteAllText(In($"{name}.token"), token);
+        var process = Start(
+            Binary.Sidecar,
+            "serve", "--control-plane", $"https://127.0.0.1:{_port}", "--application", application, "--join-token", In($"{name}.token"), "--name", name,
+            "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none");
+        _sidecars.Add(process);
+        return process;
     }
 
     private void StartSidecar(string name, string application, string pinnedKeys)
@@ -149,7 +172,7 @@ internal sealed class Fleet : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private string In(string name) => Path.Combine(_folder, name);
+    public string In(string name) => Path.Combine(_folder, name);
 
     private GrpcChannel Connect(string socket)
     {

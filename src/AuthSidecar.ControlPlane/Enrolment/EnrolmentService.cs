@@ -9,6 +9,9 @@ namespace AuthSidecar.ControlPlane.Enrolment;
 /// <summary>Gives sidecars their certificates.</summary>
 internal sealed class EnrolmentService(SidecarRegistry registry, CertificateAuthority authority, BundleSigner signer, Feed feed) : V1.EnrolmentService.EnrolmentServiceBase
 {
+    public override Task<GetAuthorityResponse> GetAuthority(GetAuthorityRequest request, ServerCallContext context) =>
+        Task.FromResult(new GetAuthorityResponse { Ca = authority.CertificatePem });
+
     public override async Task<EnrolResponse> Enrol(EnrolRequest request, ServerCallContext context)
     {
         var token = new JoinToken(RequestChecks.Text(request.TokenId, "token_id"), RequestChecks.Text(request.TokenSecret, "token_secret"));

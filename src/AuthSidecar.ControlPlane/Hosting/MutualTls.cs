@@ -91,8 +91,7 @@ internal sealed class MutualTls(ServeOptions options, CertificateAuthority autho
     {
         if (options.Certificate is null)
         {
-            // With the CA itself: a sidecar that has nothing yet but a join token knows it by its key.
-            return SslStreamCertificateContext.Create(authority.IssueServer(options.Names, now), [authority.Certificate], offline: true);
+            return SslStreamCertificateContext.Create(authority.IssueServer(options.Names, now), additionalCertificates: null, offline: true);
         }
 
         using var pem = X509Certificate2.CreateFromPemFile(options.Certificate, options.CertificateKey);

@@ -72,25 +72,33 @@ internal sealed record ControlPlaneOptions
             using var pem = X509Certificate2.CreateFromPemFile(Certificate, CertificateKey);
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPemFile(Ca);
-            var chain = new X509ChainPolicy
-            {
-                TrustMode = X509ChainTrustMode.CustomRootTrust,
-                RevocationMode = X509RevocationMode.NoCheck,
-                DisableCertificateDownloads = true,
-            };
-            chain.CustomTrustStore.AddRange(authorities);
-            return new SslClientAuthenticationOptions
-            {
-                EnabledSslProtocols = SslProtocols.Tls13,
-                // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
-                ClientCertificates = [X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null)],
-                CertificateChainPolicy = chain,
-            };
+            // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
+            return ToTls(authorities, X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null));
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
             throw new InvalidDataException($"`{Certificate}`, `{CertificateKey}` and `{Ca}` are not a certificate, its key and a CA in PEM", e);
         }
+    }
+
+    /// <summary>TLS 1.3 that knows the control plane by its CA alone.</summary>
+    /// <param name="authorities">The CA.</param>
+    /// <param name="certificate">What to show it; null: nothing yet.</param>
+    public static SslClientAuthenticationOptions ToTls(X509Certificate2Collection authorities, X509Certificate2? certificate)
+    {
+        var chain = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        chain.CustomTrustStore.AddRange(authorities);
+        return new SslClientAuthenticationOptions
+        {
+            EnabledSslProtocols = SslProtocols.Tls13,
+            ClientCertificates = certificate is null ? null : [certificate],
+            CertificateChainPolicy = chain,
+        };
     }
 }
 

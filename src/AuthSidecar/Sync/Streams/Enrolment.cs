@@ -48,12 +48,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
             throw new InvalidDataException($"`{join.TokenFile}` does not hold a join token");
         }
 
-        var authorityKey = Base64Url.DecodeFromChars(authority);
-        using var channel = Connect(address, new SslClientAuthenticationOptions
-        {
-            EnabledSslProtocols = SslProtocols.Tls13,
-            RemoteCertificateValidationCallback = (_, certificate, chain, errors) => certificate is not null && chain is not null && IsBy(authorityKey, new X509Certificate2(certificate), chain, errors),
-        });
+        using var known = await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation);
+        using var channel = Connect(address, ControlPlaneOptions.ToTls([known], certificate: null));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
             new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, cancellationToken: cancellation);
@@ -70,29 +66,29 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         Log.Renewed(logger);
     }
 
-    /// <summary>Whether a certificate, with all its names and times, is by the CA whose key a join token has named.</summary>
-    private static bool IsBy(byte[] authorityKeySha256, X509Certificate2 certificate, X509Chain sent, SslPolicyErrors errors)
+    /// <summary>Asks whoever answers for the CA, and believes it by the hash of its key alone. Nothing else is said on this connection.</summary>
+    private static async Task<X509Certificate2> FindAuthorityAsync(Uri address, byte[] keySha256, CancellationToken cancellation)
     {
-        // Of its CA nobody here knows anything yet; of its name, the handshake does.
-        if ((errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != SslPolicyErrors.None)
+#pragma warning disable CA5359 // What comes over this connection is believed for itself.
+        using var channel = Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
+#pragma warning restore CA5359
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), cancellationToken: cancellation);
+        try
         {
-            return false;
+            var authority = X509Certificate2.CreateFromPem(response.Ca);
+            if (CryptographicOperations.FixedTimeEquals(SHA256.HashData(authority.PublicKey.ExportSubjectPublicKeyInfo()), keySha256))
+            {
+                return authority;
+            }
+
+            authority.Dispose();
+        }
+        catch (CryptographicException)
+        {
+            // No certificate at all.
         }
 
-        var authority = sent.ChainPolicy.ExtraStore.Concat(sent.ChainElements.Select(e => e.Certificate))
-            .FirstOrDefault(c => SHA256.HashData(c.PublicKey.ExportSubjectPublicKeyInfo()).AsSpan().SequenceEqual(authorityKeySha256));
-        if (authority is null)
-        {
-            return false;
-        }
-
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.Add(authority);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        chain.ChainPolicy.DisableCertificateDownloads = true;
-        chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.1", "serverAuth"));
-        return chain.Build(certificate);
+        throw new InvalidDataException("the control plane is another than the one that the join token is of");
     }
 
     private static string RequestFor(ECDsa key) => new CertificateRequest("CN=authsidecar", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
