@@ -1,7 +1,18 @@
 using System.CommandLine;
 using AuthSidecar.ControlPlane.Cli;
 
-var command = new RootCommand("The control plane of AuthSidecar.") { ServeCommand.Create() };
+var command = new RootCommand("The control plane of AuthSidecar.") 
+{
+    ServeCommand.Create(),
+    ImportCommand.Create(),
+    PolicyCommand.Create(),
+    DirectoryCommands.Members(),
+    DirectoryCommands.Factors(),
+    DirectoryCommands.Revoke(),
+    FleetCommands.Fleet(),
+    FleetCommands.JoinToken(),
+    FleetCommands.RemoveSidecar(),
+};
 var parsed = command.Parse(args);
 var exitCode = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
 return parsed.Errors.Count > 0 ? ServeCommand.Failed : exitCode;

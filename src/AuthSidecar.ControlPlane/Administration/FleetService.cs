@@ -7,7 +7,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The sidecars' side of the administration API.</summary>
-internal sealed class FleetService(Fleet fleet, SidecarRegistry registry) : V1.FleetService.FleetServiceBase
+internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, TimeProvider time) : V1.FleetService.FleetServiceBase
 {
     private const int MaxUses = 10_000;
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(1);
@@ -45,9 +45,9 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry) : V1.F
 
     private static SyncScope ScopeOf(string application, string tenant) => new(RequestChecks.Name(application, "application"), RequestChecks.NameOrEmpty(tenant, "tenant"));
 
-    private static Sidecar ToMessage(ConnectedSidecar sidecar)
+    private Sidecar ToMessage(ConnectedSidecar sidecar)
     {
-        var (heardAt, decisionsPerSecond, resources) = sidecar.Status;
+        var (heardAt, staleSince, decisionsPerSecond, resources) = sidecar.Status;
         return new Sidecar
         {
             Name = sidecar.Identity.Name,
@@ -58,6 +58,8 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry) : V1.F
             HeardAt = Timestamp.FromDateTimeOffset(heardAt),
             Resources = { resources },
             DecisionsPerSecond = decisionsPerSecond,
+            IsCurrent = staleSince is null,
+            StaleSeconds = staleSince is { } since ? (ulong)Math.Max(0, (time.GetUtcNow() - since).TotalSeconds) : 0,
         };
     }
 }

@@ -16,6 +16,32 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
         return Task.FromResult(new ValidatePoliciesResponse { Faults = { faults.Select(ToMessage) }, Warnings = { warnings.Select(ToMessage) } });
     }
 
+    public override async Task<DiffPoliciesResponse> DiffPolicies(DiffPoliciesRequest request, ServerCallContext context)
+    {
+        var (faults, warnings) = PolicyDocuments.Validate(request.Documents);
+        var current = await publisher.FindAsync(RequestChecks.Name(request.Application, "application"), revision: 0, context.CancellationToken);
+        var before = current is null ? [] : DocumentSet.Parser.ParseFrom(current.Documents).Documents.ToDictionary(d => d.Path, d => d.Content.ToStringUtf8(), StringComparer.Ordinal);
+        var after = request.Documents.DistinctBy(d => d.Path).ToDictionary(d => d.Path, d => d.Content.ToStringUtf8(), StringComparer.Ordinal);
+        return new DiffPoliciesResponse
+        {
+            Revision = (ulong)(current?.Revision ?? 0),
+            Faults = { faults.Select(ToMessage) },
+            Warnings = { warnings.Select(ToMessage) },
+            Changes =
+            {
+                before.Keys.Union(after.Keys).Order(StringComparer.Ordinal)
+                    .Select(p => (Path: p, Before: before.GetValueOrDefault(p), After: after.GetValueOrDefault(p)))
+                    .Where(d => d.Before != d.After)
+                    .Select(d => new DocumentChange
+                    {
+                        Path = d.Path,
+                        Kind = d.Before is null ? ChangeKind.Added : d.After is null ? ChangeKind.Removed : ChangeKind.Changed,
+                        Diff = LineDiff.Of(d.Before ?? "", d.After ?? ""),
+                    }),
+            },
+        };
+    }
+
     public override async Task<PublishPoliciesResponse> PublishPolicies(PublishPoliciesRequest request, ServerCallContext context)
     {
         var (result, warnings) = await publisher.PublishAsync(

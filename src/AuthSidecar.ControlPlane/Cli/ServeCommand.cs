@@ -13,11 +13,15 @@ internal static class ServeCommand
 
     public static Command Create()
     {
-        var database = new Option<string>("--database") { Description = "`sqlite:PATH`, or `postgres:CONNECTION`.", Required = true };
+        var database = new Option<string?>("--database") { Description = "`sqlite:PATH`, or `postgres:CONNECTION`. Without it, SQLite in the state folder." };
         var keyVault = new Option<string?>("--key-vault") { Description = "Who has the master key: `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`. Without it, a file in the state folder." };
         var vaultToken = new Option<string?>("--vault-token") { Description = "The file with the token for Vault." };
         var state = new Option<string>("--state") { Description = "The folder for what is this node's own.", Required = true };
-        var admin = new Option<string>("--admin-socket") { Description = "The Unix socket for administration; whoever may open it administers.", Required = true };
+        var admin = new Option<string>("--admin-socket")
+        {
+            Description = "The Unix socket for administration; whoever may open it administers.",
+            DefaultValueFactory = _ => ServeOptions.DefaultAdminSocket,
+        };
         var listen = new Option<string?>("--listen") { Description = "The address and port where sidecars connect." };
         var name = new Option<string[]>("--name") { Description = "A name or address by which sidecars reach this node; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
@@ -37,7 +41,7 @@ internal static class ServeCommand
                 return await ServeAsync(
                     new ServeOptions
                     {
-                        Database = Database.Parse(parsed.GetValue(database)!),
+                        Database = Database.Parse(parsed.GetValue(database) ?? $"sqlite:{Path.Combine(parsed.GetValue(state)!, "control.db")}"),
                         KeyVault = parsed.GetValue(keyVault) is { } vault ? KeyVault.Parse(vault, parsed.GetValue(vaultToken)) : null,
                         State = parsed.GetValue(state)!,
                         AdminSocket = parsed.GetValue(admin)!,

@@ -9,6 +9,11 @@ internal sealed record ServeOptions
 {
     public required Database Database { get; init; }
 
+    /// <summary>Where the socket for administration is unless it is said otherwise: of the user where there is such a place, else of the machine.</summary>
+    public static string DefaultAdminSocket => Environment.GetEnvironmentVariable("AUTHSIDECAR_CONTROL_SOCKET") is { Length: > 0 } socket
+        ? socket
+        : Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } folder ? folder : "/run/authsidecar", "control.sock");
+
     /// <summary>Who has the master key; null: it is in the state folder, which does for a single node.</summary>
     public KeyVault? KeyVault { get; init; }
 

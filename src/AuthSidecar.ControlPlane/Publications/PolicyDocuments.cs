@@ -1,5 +1,6 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
 
 namespace AuthSidecar.ControlPlane.Publications;
 
@@ -11,6 +12,20 @@ internal static class PolicyDocuments
     private const string Folder = "policies/";
     private const string Extension = ".cedar";
     private const int MaxBytes = 4 * 1024 * 1024;
+
+    /// <summary>The documents of a folder.</summary>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public static IReadOnlyList<Document> Load(string folder)
+    {
+        var policies = Path.Combine(folder, Folder);
+        IEnumerable<string> files = System.IO.Directory.Exists(policies) ? System.IO.Directory.EnumerateFiles(policies, $"*{Extension}") : [];
+        return
+        [
+            .. files.Select(p => Folder + Path.GetFileName(p)).Order(StringComparer.Ordinal).Concat([Schema, Links])
+                .Where(n => File.Exists(Path.Combine(folder, n)))
+                .Select(n => new Document { Path = n, Content = ByteString.CopyFrom(File.ReadAllBytes(Path.Combine(folder, n))) }),
+        ];
+    }
 
     /// <summary>Holds documents against everything that can be known of them here.</summary>
     public static (IReadOnlyList<Fault> Faults, IReadOnlyList<Fault> Warnings) Validate(IReadOnlyList<Document> documents)

@@ -29,6 +29,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
     private TaskCompletionSource _answered = NewSignal();
     private (ulong Decisions, DateTimeOffset At) _status = (0, now);
     private DateTimeOffset _heardAt = now;
+    private DateTimeOffset _sentAt = now;
     private double _decisionsPerSecond;
 
     public SidecarIdentity Identity { get; } = identity;
@@ -61,10 +62,11 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
         }
     }
 
-    public void NoteSent(HeldRevisions sent)
+    public void NoteSent(HeldRevisions sent, DateTimeOffset at)
     {
         lock (_lock)
         {
+            _sentAt = _applied.Equals(_sent) ? at : _sentAt;
             _awaited = [.. HeldRevisions.Types.Where(t => sent[t] != _sent[t])];
             (_sent, _answered) = (sent, NewSignal());
         }
@@ -118,14 +120,14 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
         }
     }
 
-    /// <summary>How it fares, at one moment.</summary>
-    public (DateTimeOffset HeardAt, double DecisionsPerSecond, IReadOnlyList<ResourceState> Resources) Status
+    /// <summary>How it fares, at one moment. It is stale from the moment on at which it was sent what it has not applied.</summary>
+    public (DateTimeOffset HeardAt, DateTimeOffset? StaleSince, double DecisionsPerSecond, IReadOnlyList<ResourceState> Resources) Status
     {
         get
         {
             lock (_lock)
             {
-                return (_heardAt, _decisionsPerSecond, [.. HeldRevisions.Types.Select(StateOf)]);
+                return (_heardAt, _applied.Equals(_sent) ? null : _sentAt, _decisionsPerSecond, [.. HeldRevisions.Types.Select(StateOf)]);
             }
         }
     }

@@ -121,7 +121,7 @@ internal sealed class SyncService(
                     await SendAsync(responses, new SyncResponse { Part = part }, ending);
                 }
 
-                sidecar.NoteSent(update.Current);
+                sidecar.NoteSent(update.Current, time.GetUtcNow());
                 await SendAsync(responses, new SyncResponse { Update = new Update { Bundles = { update.Bundles }, Heartbeat = update.Heartbeat } }, ending);
             }
             else if (update.Head > told)

@@ -50,4 +50,25 @@ internal static class TotpCode
     public static string ToUri(byte[] secret, string issuer, string account) => string.Create(
         CultureInfo.InvariantCulture,
         $"otpauth://totp/{Uri.EscapeDataString(issuer)}:{Uri.EscapeDataString(account)}?secret={Base32Encoding.ToString(secret).TrimEnd('=')}&issuer={Uri.EscapeDataString(issuer)}&algorithm=SHA1&digits={Digits}&period={StepSeconds}");
+
+    /// <summary>The secret in such a URI; null when there is none.</summary>
+    public static byte[]? TryReadUri(string text)
+    {
+        const string Scheme = "otpauth";
+        const string Secret = "secret=";
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme != Scheme)
+        {
+            return null;
+        }
+
+        var secret = uri.Query.TrimStart('?').Split('&').FirstOrDefault(p => p.StartsWith(Secret, StringComparison.Ordinal));
+        try
+        {
+            return secret is null ? null : Base32Encoding.ToBytes(secret[Secret.Length..]);
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
+    }
 }

@@ -16,5 +16,6 @@ internal static class PolicyCommand
         ExplainCommand.Create(),
         TestCommand.Create(),
         PartialCommand.Create(),
+        PackCommand.Create(),
     };
 }

@@ -16,10 +16,13 @@ internal static class QuickstartCommand
         });
 
         var address = new Option<string>("--address") { Description = "Where the sidecar of the sample is.", Required = true };
-        var show = new Command("show", "Prints a token, and a line for each call with the answer that it gives.") { folder, address };
+        var control = new Option<string?>("--control") { Description = "The binary of the sample's control plane, when it has one." };
+        var adminSocket = new Option<string?>("--admin-socket") { Description = "The control plane's socket for administration." };
+        var show = new Command("show", "Prints a token, and a line for each call with the answer that it gives.") { folder, address, control, adminSocket };
         show.SetAction(parsed =>
         {
-            SampleCalls.Write(Console.Out, parsed.GetValue(folder)!, parsed.GetValue(address)!);
+            var commanded = parsed.GetValue(control) is { } binary && parsed.GetValue(adminSocket) is { } socket ? new SampleControl(binary, socket) : null;
+            SampleCalls.Write(Console.Out, parsed.GetValue(folder)!, parsed.GetValue(address)!, commanded);
             return ExitCode.Success;
         });
 

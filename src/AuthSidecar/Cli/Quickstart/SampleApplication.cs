@@ -31,6 +31,9 @@ internal sealed class SampleApplication(string folder)
 
     public string TokenFileOf(string user) => Path.Combine(folder, $"{user}.token");
 
+    /// <summary>What alice's authenticator app was given.</summary>
+    private string OtpAuthFile => Path.Combine(folder, "alice.otpauth");
+
     private string IssuerKey => Path.Combine(folder, "issuer.pem");
 
     /// <summary>Creates what is not there. What is there may have been edited, and is left alone; tokens are issued anew.</summary>
@@ -57,14 +60,13 @@ internal sealed class SampleApplication(string folder)
         }
     }
 
-    /// <summary>The code that alice's authenticator app shows.</summary>
+    /// <summary>The code that alice's authenticator app shows, to which the URI was given.</summary>
     public string CurrentCode(DateTimeOffset now)
     {
-        var faults = new List<Fault>();
-        var factors = FactorsFile.Read(BundleFiles.Load(Bundle), new StateFolder(State).MfaWrappingKey(), faults);
-        return factors.Find(AliceTotp) is TotpFactor totp
-            ? TotpCode.Compute(factors.Unwrap(totp), TotpCode.StepAt(now))
-            : throw new InvalidDataException("the sample has no second factor for alice");
+        var uri = File.ReadAllText(OtpAuthFile).Trim();
+        return TotpCode.TryReadUri(uri) is { } secret
+            ? TotpCode.Compute(secret, TotpCode.StepAt(now))
+            : throw new InvalidDataException($"`{OtpAuthFile}` does not hold an `otpauth:` URI");
     }
 
     private void WriteBundle(string bundle)
@@ -78,6 +80,8 @@ internal sealed class SampleApplication(string folder)
             assembly.GetManifestResourceStream(resource)!.CopyTo(file);
         }
 
+        // Its text and not its name: with a control plane, policies are documents that have a history.
+        Write($"{PolicyFiles.Folder}/rbac.cedar", PolicyPacks.Find("rbac")!);
         using (var key = RSA.Create(2048))
         {
             StateFolder.WriteSecret(IssuerKey, key.ExportPkcs8PrivateKeyPem());
@@ -90,7 +94,6 @@ internal sealed class SampleApplication(string folder)
         {
             Version = 1,
             Contents = ["policies", PolicyFiles.Schema, EntitiesFile.FileName, IssuersFile.FileName, RiskFile.FileName, ProfilesFile.FileName, FactorsFile.FileName],
-            Packs = ["rbac"],
         }));
 
         void Write(string name, byte[] content)
@@ -107,7 +110,7 @@ internal sealed class SampleApplication(string folder)
         var secret = RandomNumberGenerator.GetBytes(TotpCode.SecretBytes);
         var backupCodes = Enumerable.Range(0, BackupCode.PerSubject).Select(_ => BackupCode.Generate()).ToList();
         StateFolder.WriteSecret(Path.Combine(folder, "alice.backup-codes"), string.Join('\n', backupCodes) + "\n");
-        StateFolder.WriteSecret(Path.Combine(folder, "alice.otpauth"), TotpCode.ToUri(secret, "AuthSidecar quickstart", "alice") + "\n");
+        StateFolder.WriteSecret(OtpAuthFile, TotpCode.ToUri(secret, "AuthSidecar quickstart", "alice") + "\n");
         var subject = AliceTotp.Subject.ToString();
         return new FactorsFile
         {

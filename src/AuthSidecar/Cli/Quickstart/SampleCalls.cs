@@ -3,7 +3,11 @@ namespace AuthSidecar.Cli.Quickstart;
 /// <summary>What to ask the sample's sidecar, and what it answers.</summary>
 internal static class SampleCalls
 {
-    public static void Write(TextWriter output, string folder, string address)
+    /// <param name="output">Gets the lines.</param>
+    /// <param name="folder">The folder of the sample.</param>
+    /// <param name="address">Where its sidecar is.</param>
+    /// <param name="control">How its control plane is commanded; null: there is none, and the sidecar follows the bundle folder.</param>
+    public static void Write(TextWriter output, string folder, string address, SampleControl? control)
     {
         var sample = new SampleApplication(folder);
         var binary = Path.GetRelativePath(Environment.CurrentDirectory, Environment.ProcessPath!);
@@ -21,8 +25,19 @@ internal static class SampleCalls
         Line("May a user of another tenant?", "deny", "check --token-file {eve} --action read --resource 'Document::\"plan\"'");
         Line("How risky is an unknown device on a denied network?", "deny", "evaluate-risk --subject 'User::\"alice\"' --device stolen --peer 198.51.100.7");
         Line("Is this code right? (Once: a code is good once, and there is a new one every 30 seconds.)", "verified", $"verify-mfa --subject 'User::\"alice\"' --factor {SampleApplication.TotpFactorId} --code \"$({binary} quickstart code {folder})\"");
+        if (control is null)
+        {
+            output.WriteLine();
+            output.WriteLine($"Change a policy in {sample.Bundle}/policies, and ask again: it counts within a second.");
+            return;
+        }
+
+        Line("And once her role is taken from her?", "deny", $"check --token-file {{alice}} --action update --resource 'Document::\"plan\"' --at-least-revision \"$({control.Members("--remove")})\"");
+        Line("And once she has it again?", "allow", $"check --token-file {{alice}} --action update --resource 'Document::\"plan\"' --at-least-revision \"$({control.Members("--add")})\"");
         output.WriteLine();
-        output.WriteLine($"Change a policy in {sample.Bundle}/policies, and ask again: it counts within a second.");
+        output.WriteLine($"Change a policy in {sample.Bundle}/policies, and publish it:");
+        output.WriteLine();
+        output.WriteLine($"  {control.Command("policies publish", $"{sample.Bundle} --application {SampleApplication.Audience}")}");
 
         void Line(string question, string answer, string arguments)
         {
@@ -36,4 +51,14 @@ internal static class SampleCalls
             output.WriteLine($"{binary} {arguments} --address {address}");
         }
     }
+}
+
+/// <summary>How the sample's control plane is commanded.</summary>
+/// <param name="Binary">Its binary.</param>
+/// <param name="AdminSocket">Its socket for administration.</param>
+internal sealed record SampleControl(string Binary, string AdminSocket)
+{
+    public string Members(string change) => Command("members", $"'User::\"alice\"' {change} 'Role::\"user\"'");
+
+    public string Command(string name, string arguments) => $"{Binary} {name} {arguments} --admin-socket {AdminSocket}";
 }

@@ -1,4 +1,3 @@
-using System.Reflection;
 using AuthSidecar.Cedar;
 using AuthSidecar.Policies;
 
@@ -63,17 +62,15 @@ internal static class PolicyFiles
     /// <summary>The same mistake is one for every action it is made for; it is mended once.</summary>
     private static IEnumerable<Fault> Distinct(IEnumerable<ValidationFinding> findings) => findings.Select(f => f.Fault).Distinct();
 
-    private static void AddPack(PolicySetBuilder builder, string pack, List<Fault> faults)
+    private static void AddPack(PolicySetBuilder builder, string name, List<Fault> faults)
     {
-        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream($"packs/{pack}.cedar");
-        if (stream is null)
+        if (PolicyPacks.Find(name) is { } pack)
         {
-            faults.Add(new Fault(BundleManifest.FileName, 0, 0, $"there is no pack `{pack}`", "the packs are: `rbac`"));
-            return;
+            builder.AddFile(new SourceText($"{name} pack", pack), name);
         }
-
-        using var bytes = new MemoryStream();
-        stream.CopyTo(bytes);
-        builder.AddFile(new SourceText($"{pack} pack", bytes.ToArray()), pack);
+        else
+        {
+            faults.Add(new Fault(BundleManifest.FileName, 0, 0, $"there is no pack `{name}`", $"the packs are: {string.Join(", ", PolicyPacks.Names.Select(n => $"`{n}`"))}"));
+        }
     }
 }

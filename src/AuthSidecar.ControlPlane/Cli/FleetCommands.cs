@@ -1,0 +1,69 @@
+using System.CommandLine;
+using System.Globalization;
+using AuthSidecar.ControlPlane.V1;
+
+namespace AuthSidecar.ControlPlane.Cli;
+
+/// <summary>The commands about sidecars.</summary>
+internal static class FleetCommands
+{
+    /// <summary><c>authsidecar-control fleet</c>.</summary>
+    public static Command Fleet() => AdminCommand.Create("fleet", "The sidecars that are connected to this node, and what they serve.", [], async (_, channel, output, cancellation) =>
+    {
+        var response = await new FleetService.FleetServiceClient(channel).ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: cancellation);
+        foreach (var sidecar in response.Sidecars)
+        {
+            var scope = sidecar.Tenant.Length == 0 ? sidecar.Application : $"{sidecar.Application}/{sidecar.Tenant}";
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{scope} {sidecar.Name}  version {sidecar.Version}, {sidecar.DecisionsPerSecond:F1} decisions/s, {(sidecar.IsCurrent ? "current" : $"stale for {sidecar.StaleSeconds} s")}, heard {sidecar.HeardAt.ToDateTimeOffset():u}"));
+            output.WriteLine($"  {string.Join("  ", sidecar.Resources.Where(r => r.AppliedRevision > 0).Select(r => $"{r.Type} {r.AppliedRevision}"))}");
+            foreach (var refused in sidecar.Resources.Where(r => r.RefusedRevision > 0))
+            {
+                output.WriteLine($"  refused {refused.Type} {refused.RefusedRevision}: {string.Join("; ", refused.Faults)}");
+            }
+        }
+
+        output.WriteLine($"{response.Sidecars.Count} sidecars");
+    });
+
+    /// <summary><c>authsidecar-control join-token</c>.</summary>
+    public static Command JoinToken()
+    {
+        var application = Application();
+        var tenant = Tenant();
+        var uses = new Option<int>("--uses") { Description = "How many sidecars may use it.", DefaultValueFactory = _ => 1 };
+        var lifetime = new Option<int>("--lifetime-seconds") { Description = "For how long.", DefaultValueFactory = _ => 3_600 };
+        return AdminCommand.Create("join-token", "Makes a token with which sidecars enrol, and prints it, this once.", [application, tenant, uses, lifetime], async (parsed, channel, output, cancellation) =>
+        {
+            var response = await new FleetService.FleetServiceClient(channel).CreateJoinTokenAsync(
+                new CreateJoinTokenRequest
+                {
+                    Application = parsed.GetValue(application)!,
+                    Tenant = parsed.GetValue(tenant)!,
+                    Uses = parsed.GetValue(uses),
+                    LifetimeSeconds = parsed.GetValue(lifetime),
+                },
+                cancellationToken: cancellation);
+            output.WriteLine(response.Token);
+        });
+    }
+
+    /// <summary><c>authsidecar-control remove-sidecar</c>.</summary>
+    public static Command RemoveSidecar()
+    {
+        var name = new Argument<string>("name") { Description = "The sidecar's name." };
+        var application = Application();
+        var tenant = Tenant();
+        return AdminCommand.Create("remove-sidecar", "Admits a sidecar no longer.", [name, application, tenant], async (parsed, channel, output, cancellation) =>
+        {
+            var response = await new FleetService.FleetServiceClient(channel).RemoveSidecarAsync(
+                new RemoveSidecarRequest { Application = parsed.GetValue(application)!, Tenant = parsed.GetValue(tenant)!, Name = parsed.GetValue(name)! }, cancellationToken: cancellation);
+            output.WriteLine($"removed: revision {response.Revision}");
+        });
+    }
+
+    private static Option<string> Application() => new("--application") { Description = "The application that is served.", Required = true };
+
+    private static Option<string> Tenant() => new("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
+}

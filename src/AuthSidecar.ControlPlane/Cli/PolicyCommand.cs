@@ -1,0 +1,85 @@
+using System.CommandLine;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.V1;
+
+namespace AuthSidecar.ControlPlane.Cli;
+
+/// <summary><c>authsidecar-control policies</c>: holds drafts against what is in force, publishes them, takes them back.</summary>
+internal static class PolicyCommand
+{
+    public static Command Create()
+    {
+        var folder = new Argument<string>("folder") { Description = "A folder with `policies/*.cedar`, `schema.cedarschema`, `links.json`." };
+        var application = new Option<string>("--application") { Description = "The application.", Required = true };
+        var message = new Option<string>("--message") { Description = "Why, for the history.", DefaultValueFactory = _ => "" };
+        var expected = new Option<ulong?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." };
+        var revision = new Argument<ulong>("revision") { Description = "The revision whose policies are to be in force again." };
+
+        return new Command("policies", "Drafts, publishes and takes back policies.")
+        {
+            AdminCommand.Create("diff", "Tells what publishing a folder would change, and what is wrong with it.", [folder, application], async (parsed, channel, output, cancellation) =>
+            {
+                var response = await new PolicyService.PolicyServiceClient(channel).DiffPoliciesAsync(
+                    new DiffPoliciesRequest { Application = parsed.GetValue(application)!, Documents = { PolicyDocuments.Load(parsed.GetValue(folder)!) } }, cancellationToken: cancellation);
+                foreach (var change in response.Changes)
+                {
+                    output.WriteLine($"{change.Kind.ToString().ToLowerInvariant()} {change.Path}");
+                    output.Write(change.Diff);
+                }
+
+                foreach (var fault in response.Faults)
+                {
+                    output.WriteLine($"fault: {fault.Path}:{fault.Line}:{fault.Column}: {fault.Message}");
+                }
+
+                output.WriteLine($"against revision {response.Revision}: {response.Changes.Count} documents would change, {response.Faults.Count} faults, {response.Warnings.Count} warnings");
+            }),
+            AdminCommand.Create("publish", "Puts the policies of a folder into force.", [folder, application, message, expected], async (parsed, channel, output, cancellation) =>
+            {
+                var client = new PolicyService.PolicyServiceClient(channel);
+                var response = await client.PublishPoliciesAsync(
+                    new PublishPoliciesRequest
+                    {
+                        Application = parsed.GetValue(application)!,
+                        Documents = { PolicyDocuments.Load(parsed.GetValue(folder)!) },
+                        ExpectedRevision = parsed.GetValue(expected) ?? await CurrentAsync(client, parsed.GetValue(application)!, cancellation),
+                        Message = parsed.GetValue(message)!,
+                    },
+                    cancellationToken: cancellation);
+                foreach (var warning in response.Warnings)
+                {
+                    output.WriteLine($"warning: {warning.Path}:{warning.Line}:{warning.Column}: {warning.Message}");
+                }
+
+                output.WriteLine($"published: revision {response.Revision}");
+            }),
+            AdminCommand.Create("roll-back", "Puts the policies of an earlier revision into force again.", [revision, application, message], async (parsed, channel, output, cancellation) =>
+            {
+                var client = new PolicyService.PolicyServiceClient(channel);
+                var response = await client.RollBackPoliciesAsync(
+                    new RollBackPoliciesRequest
+                    {
+                        Application = parsed.GetValue(application)!,
+                        ToRevision = parsed.GetValue(revision),
+                        ExpectedRevision = await CurrentAsync(client, parsed.GetValue(application)!, cancellation),
+                        Message = parsed.GetValue(message)!,
+                    },
+                    cancellationToken: cancellation);
+                output.WriteLine($"rolled back: revision {response.Revision}");
+            }),
+            AdminCommand.Create("history", "Who published what and when.", [application], async (parsed, channel, output, cancellation) =>
+            {
+                var response = await new PolicyService.PolicyServiceClient(channel).ListPolicyPublicationsAsync(
+                    new ListPolicyPublicationsRequest { Application = parsed.GetValue(application)! }, cancellationToken: cancellation);
+                foreach (var publication in response.Publications)
+                {
+                    var restored = publication.RestoredFrom > 0 ? $"  (of revision {publication.RestoredFrom})" : "";
+                    output.WriteLine($"{publication.Revision}  {publication.PublishedAt.ToDateTimeOffset():u}  {publication.Author}  {publication.Message}{restored}");
+                }
+            }),
+        };
+    }
+
+    private static async Task<ulong> CurrentAsync(PolicyService.PolicyServiceClient client, string application, CancellationToken cancellation) =>
+        (await client.ListPolicyPublicationsAsync(new ListPolicyPublicationsRequest { Application = application, PageSize = 1 }, cancellationToken: cancellation)).Publications.FirstOrDefault()?.Revision ?? 0;
+}

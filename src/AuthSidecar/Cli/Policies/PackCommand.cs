@@ -1,0 +1,27 @@
+using System.CommandLine;
+using AuthSidecar.Sync.Bundles;
+
+namespace AuthSidecar.Cli.Policies;
+
+/// <summary><c>authsidecar policy pack</c>: prints a built-in pack, to begin policies of one's own with.</summary>
+internal static class PackCommand
+{
+    public static Command Create()
+    {
+        var name = new Argument<string>("name") { Description = $"The pack: {string.Join(", ", PolicyPacks.Names)}." };
+        var command = new Command("pack", "Prints a built-in pack of policies.") { name };
+        command.SetAction(parsed =>
+        {
+            if (PolicyPacks.Find(parsed.GetValue(name)!) is { } pack)
+            {
+                using var output = Console.OpenStandardOutput();
+                output.Write(pack);
+                return ExitCode.Success;
+            }
+
+            Console.Error.WriteLine($"authsidecar: there is no pack `{parsed.GetValue(name)}`; the packs are: {string.Join(", ", PolicyPacks.Names)}");
+            return ExitCode.Error;
+        });
+        return command;
+    }
+}
