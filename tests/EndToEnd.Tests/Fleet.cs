@@ -17,23 +17,30 @@ internal sealed class Fleet : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("fleet").FullName;
-    private readonly int _port = FreePort();
-    private readonly List<Process> _sidecars = [];
+    private readonly List<Node> _nodes = [];
+    private readonly Dictionary<string, Process> _sidecars = [];
     private readonly List<GrpcChannel> _channels = [];
     private readonly X509Certificate2 _ca;
     private readonly bool _ownCa;
-    private Process? _controlPlane;
+    private readonly string? _database;
 
-    private Fleet(bool ownCa)
+    private Fleet(bool ownCa, string? database, int nodes)
     {
-        _ownCa = ownCa;
+        (_ownCa, _database) = (ownCa, database);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=fleet", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
         _ca = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(99));
         File.WriteAllText(In("ca.pem"), _ca.ExportCertificatePem());
         Certify("control", names => names.AddIpAddress(IPAddress.Loopback), "1.3.6.1.5.5.7.3.1");
-        var admin = Connect(In("admin.sock"));
+        for (var i = 0; i < nodes; i++)
+        {
+            var name = i == 0 ? "control" : $"control{i}";
+            _nodes.Add(new Node(name, FreePort(), new DirectoryService.DirectoryServiceClient(Connect(In($"{name}.sock")))));
+        }
+
+        Addresses = [.. _nodes.Select(n => $"https://127.0.0.1:{n.Port}")];
+        var admin = Connect(In("control.sock"));
         Policies = new PolicyService.PolicyServiceClient(admin);
         Directories = new DirectoryService.DirectoryServiceClient(admin);
         Issuers = new IssuerService.IssuerServiceClient(admin);
@@ -57,36 +64,85 @@ internal sealed class Fleet : IAsyncDisposable
 
     public FleetService.FleetServiceClient Sidecars { get; }
 
+    /// <summary>Where sidecars find the control plane; a test may lead them there another way.</summary>
+    public IReadOnlyList<string> Addresses { get; set; }
+
+    /// <summary>What sidecars that are started from now on are told besides.</summary>
+    public IReadOnlyList<string> SidecarArguments { get; set; } = [];
+
+    /// <summary>How long a file may be that a sidecar writes that is started from now on, in KiB: its disk is full.</summary>
+    public int? SidecarDiskKiB { get; set; }
+
+    public int Port => _nodes[0].Port;
+
     /// <param name="ownCa">Whether the control plane's own CA certifies it and its sidecars.</param>
-    public static async Task<Fleet> StartAsync(bool ownCa = false)
+    /// <param name="database">The database; null: SQLite.</param>
+    /// <param name="nodes">How many nodes of the control plane there are.</param>
+    public static async Task<Fleet> StartAsync(bool ownCa = false, string? database = null, int nodes = 1)
     {
-        var fleet = new Fleet(ownCa);
-        await fleet.StartControlPlaneAsync();
+        var fleet = new Fleet(ownCa, database, nodes);
+        for (var i = 0; i < nodes; i++)
+        {
+            await fleet.StartControlPlaneAsync(i);
+        }
+
         return fleet;
     }
 
-    public async Task StartControlPlaneAsync()
+    /// <summary>A node's side for administrators.</summary>
+    public DirectoryService.DirectoryServiceClient DirectoryAt(int node) => _nodes[node].Directory;
+
+    public async Task StartControlPlaneAsync(int node = 0)
     {
+        var started = _nodes[node];
         string[] certificates = _ownCa ? ["--name", "127.0.0.1"] : ["--certificate", In("control.pem"), "--certificate-key", In("control.key"), "--client-ca", In("ca.pem")];
-        _controlPlane = Start(
+        string[] shared = _database is null ? [] : ["--database", _database, "--key-vault", $"file:{In("master.key")}"];
+        if (_database is not null && !File.Exists(In("master.key")))
+        {
+            await File.WriteAllTextAsync(In("master.key"), Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)));
+        }
+
+        started.Process = Start(
             Binary.ControlPlane,
-            ["serve", "--database", $"sqlite:{In("control.db")}", "--state", In("control"), "--admin-socket", In("admin.sock"), "--listen", $"127.0.0.1:{_port}", .. certificates]);
-        await UntilAsync(async () => await Sidecars.ListSidecarsAsync(new ListSidecarsRequest()) is not null);
+            ["serve", "--state", In(started.Name), "--admin-socket", In($"{started.Name}.sock"), "--listen", $"127.0.0.1:{started.Port}", .. shared, .. certificates]);
+        await UntilAsync(async () =>
+        {
+            try
+            {
+                return await started.Directory.GetEntityAsync(new GetEntityRequest { Entity = "Nobody::\"0\"" }) is null;
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
+            {
+                return true;
+            }
+        });
     }
 
-    public void KillControlPlane()
+    public void KillControlPlane(int node = 0)
     {
-        _controlPlane!.Kill();
-        _controlPlane.WaitForExit();
+        _nodes[node].Process!.Kill();
+        _nodes[node].Process!.WaitForExit();
+    }
+
+    /// <summary>Kills (-9) a sidecar; it can be started again with what it has on disk.</summary>
+    public void KillSidecar(string name)
+    {
+        _sidecars[name].Kill();
+        _sidecars[name].WaitForExit();
     }
 
     public async Task<AuthSidecarService.AuthSidecarServiceClient> StartSidecarAsync(string name, string application = "documents")
     {
-        StartSidecar(name, application, In("control/bundle-keys.json"));
-        var client = new AuthSidecarService.AuthSidecarServiceClient(Connect(In($"{name}.sock")));
+        StartSidecar(name, application);
+        var client = ClientOf(name);
         await UntilAsync(async () => await client.CheckPermissionAsync(Check("User", "nobody")) is not null);
         return client;
     }
+
+    public AuthSidecarService.AuthSidecarServiceClient ClientOf(string name) => new(Connect(In($"{name}.sock")));
+
+    /// <summary>Starts a sidecar, whether there is anything for it to follow or not.</summary>
+    public void StartSidecar(string name, string application = "documents") => StartSidecar(name, application, In("control/bundle-keys.json"));
 
     /// <summary>Starts a sidecar that was given the key of some other control plane.</summary>
     public void StartSidecarOfOthers(string name)
@@ -103,7 +159,7 @@ internal sealed class Fleet : IAsyncDisposable
     public async Task<AuthSidecarService.AuthSidecarServiceClient> JoinAsync(string name, string token, string application = "documents")
     {
         StartJoining(name, token, application);
-        var client = new AuthSidecarService.AuthSidecarServiceClient(Connect(In($"{name}.sock")));
+        var client = ClientOf(name);
         await UntilAsync(async () => await client.CheckPermissionAsync(Check("User", "nobody")) is not null);
         return client;
     }
@@ -111,21 +167,27 @@ internal sealed class Fleet : IAsyncDisposable
     public Process StartJoining(string name, string token, string application = "documents")
     {
         File.WriteAllText(In($"{name}.token"), token);
-        var process = Start(
-            Binary.Sidecar,
-            "serve", "--control-plane", $"https://127.0.0.1:{_port}", "--application", application, "--join-token", In($"{name}.token"), "--name", name,
-            "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none");
-        _sidecars.Add(process);
+        var process = StartSidecarProcess(name, application, "--join-token", In($"{name}.token"), "--name", name);
         return process;
     }
 
     private void StartSidecar(string name, string application, string pinnedKeys)
     {
         Certify(name, names => names.AddUri(new Uri($"spiffe://fleet.example/application/{application}/sidecar/{name}")), "1.3.6.1.5.5.7.3.2");
-        _sidecars.Add(Start(
-            Binary.Sidecar,
-            "serve", "--control-plane", $"https://127.0.0.1:{_port}", "--application", application, "--certificate", In($"{name}.pem"), "--certificate-key", In($"{name}.key"),
-            "--ca", In("ca.pem"), "--pinned-keys", pinnedKeys, "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none"));
+        StartSidecarProcess(name, application, "--certificate", In($"{name}.pem"), "--certificate-key", In($"{name}.key"), "--ca", In("ca.pem"), "--pinned-keys", pinnedKeys);
+    }
+
+    private Process StartSidecarProcess(string name, string application, params string[] identity)
+    {
+        string[] arguments =
+        [
+            Binary.Sidecar, "serve", .. Addresses.SelectMany(a => new[] { "--control-plane", a }), "--application", application, .. identity,
+            "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none", .. SidecarArguments,
+        ];
+        // A file that grows too long is an error, and not the end of the process; what the runtime maps for itself is a file, too, unless it is told not to.
+        var process = SidecarDiskKiB is { } limit ? Start("bash", ["-c", $"trap '' XFSZ; ulimit -f {limit}; export DOTNET_EnableWriteXorExecute=0; exec \"$@\"", "bash", .. arguments]) : Start(arguments[0], arguments[1..]);
+        _sidecars[name] = process;
+        return process;
     }
 
     public static CheckPermissionRequest Check(string type, string principal, ulong atLeastRevision = 0) => new()
@@ -161,7 +223,7 @@ internal sealed class Fleet : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _channels.ForEach(c => c.Dispose());
-        foreach (var process in _sidecars.Append(_controlPlane!))
+        foreach (var process in _sidecars.Values.Concat(_nodes.Select(n => n.Process).OfType<Process>()))
         {
             process.Kill(entireProcessTree: true);
             await process.WaitForExitAsync();
@@ -229,5 +291,10 @@ internal sealed class Fleet : IAsyncDisposable
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private sealed record Node(string Name, int Port, DirectoryService.DirectoryServiceClient Directory)
+    {
+        public Process? Process { get; set; }
     }
 }

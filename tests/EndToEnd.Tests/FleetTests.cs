@@ -1,8 +1,7 @@
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.V1;
-using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
+using static EndToEnd.Tests.Writes;
 using Decision = AuthSidecar.V1.Decision;
 
 namespace EndToEnd.Tests;
@@ -10,7 +9,6 @@ namespace EndToEnd.Tests;
 /// <summary>What is written to the control plane is what the sidecars decide.</summary>
 public sealed class FleetTests
 {
-    private const string ReadersRead = """permit (principal in Role::"reader", action == Action::"read", resource is Document);""";
     private const string Schema = """
         entity Role, Document;
         entity User in [Role];
@@ -203,24 +201,4 @@ public sealed class FleetTests
             return false;
         }
     }
-
-    private static string User(string id, string role) => $$"""{"uid": {"type": "User", "id": "{{id}}"}, "attrs": {}, "parents": [{"type": "Role", "id": "{{role}}"}]}""";
-
-    private static async Task<WriteEntitiesResponse> WriteAsync(Fleet fleet, params string[] entities) => await fleet.Directories.WriteEntitiesAsync(
-        new WriteEntitiesRequest { Entities = { entities.Select(e => new DirectoryEntity { Json = e }) } }, cancellationToken: Cancellation);
-
-    private static async Task<PublishPoliciesResponse> PublishAsync(Fleet fleet, ulong expectedRevision, string policies, string? schema = null)
-    {
-        var request = new PublishPoliciesRequest { Application = "documents", ExpectedRevision = expectedRevision, Message = "a test" };
-        request.Documents.Add(new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) });
-        if (schema is not null)
-        {
-            request.Documents.Add(new Document { Path = "schema.cedarschema", Content = ByteString.CopyFromUtf8(schema) });
-        }
-
-        return await fleet.Policies.PublishPoliciesAsync(request, cancellationToken: Cancellation);
-    }
-
-    private static async Task<Decision> AskAsync(AuthSidecarService.AuthSidecarServiceClient sidecar, string user, ulong atLeastRevision = 0) =>
-        (await sidecar.CheckPermissionAsync(Fleet.Check("User", user, atLeastRevision), cancellationToken: Cancellation)).Decision;
 }

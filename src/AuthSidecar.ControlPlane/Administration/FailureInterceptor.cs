@@ -1,3 +1,5 @@
+using System.Data.Common;
+using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 
@@ -35,6 +37,11 @@ internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> log
         {
             throw new RpcException(new Status(StatusCode.Cancelled, "the caller went away"));
         }
+        catch (Exception e) when (IsStoreAway(e))
+        {
+            Log.StoreAway(logger, context.Method, e.Message);
+            throw Failures.StoreUnavailable();
+        }
         catch (Exception e)
         {
             Log.Escaped(logger, context.Method, e);
@@ -42,8 +49,14 @@ internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> log
         }
     }
 
+    /// <summary>Whether it is the database that is not there, or not now.</summary>
+    private static bool IsStoreAway(Exception? e) => e is DbException { IsTransient: true } or SocketException || (e is not null && IsStoreAway(e.InnerException));
+
     private static partial class Log
     {
+        [LoggerMessage(11, LogLevel.Warning, "{Method}: the store is not there: {Why}", EventName = "StoreUnavailable")]
+        public static partial void StoreAway(ILogger logger, string method, string why);
+
         [LoggerMessage(10, LogLevel.Error, "{Method} failed", EventName = "CallFailed")]
         public static partial void Escaped(ILogger logger, string method, Exception exception);
     }

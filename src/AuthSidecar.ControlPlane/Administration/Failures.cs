@@ -46,6 +46,10 @@ internal static class Failures
 
     public static RpcException NotFound(string what) => Failure(Code.NotFound, "NOT_FOUND", $"there is no {what}");
 
+    /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>
+    public static RpcException StoreUnavailable() => Failure(
+        Code.Unavailable, "STORE_UNAVAILABLE", "the control plane's database does not answer", new RetryInfo { RetryDelay = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) });
+
     public static RpcException Internal() => Failure(Code.Internal, "INTERNAL", "a fault of the control plane; see its log");
 
     private static RpcException Failure(Code code, string reason, string message, IMessage? detail = null, (string Key, string Value)? metadata = null)

@@ -1,4 +1,5 @@
 using AuthSidecar.Snapshots;
+using AuthSidecar.Tests.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace AuthSidecar.Tests.Snapshots;
@@ -38,7 +39,7 @@ public sealed class FreshnessTests
     [Fact]
     public void Age_ClockSetBack_GrowsAllTheSame()
     {
-        var time = new SteppingTime();
+        var time = new SteppingTime(Now);
         var cache = new SnapshotCache(time);
         cache.Confirm(ResourceTypes.All);
         time.Elapse(TimeSpan.FromMinutes(6));
@@ -87,25 +88,5 @@ public sealed class FreshnessTests
     {
         Assert.Null(MaxStaleness.Default.With([text], out var fault));
         Assert.Contains("`revocations=5m`", fault, StringComparison.Ordinal);
-    }
-
-    /// <summary>The wall's clock and the one that nobody sets, apart.</summary>
-    private sealed class SteppingTime : TimeProvider
-    {
-        private long _elapsed;
-
-        public DateTimeOffset Now { get; set; } = FreshnessTests.Now;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public void Elapse(TimeSpan time)
-        {
-            Now += time;
-            _elapsed += time.Ticks;
-        }
-
-        public override DateTimeOffset GetUtcNow() => Now;
-
-        public override long GetTimestamp() => _elapsed;
     }
 }

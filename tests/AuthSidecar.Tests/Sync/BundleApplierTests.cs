@@ -132,6 +132,31 @@ public sealed class BundleApplierTests : IDisposable
         Assert.Equal((TimeSpan.FromMinutes(10), 5UL), (_cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies), _cache.Current!.Revision.Number));
     }
 
+    /// <summary>The sidecar's clock is set back by an hour: what its control plane says is of the future then, and its data grows old.</summary>
+    [Fact]
+    public void Heartbeat_OwnClockSetBack_DoesNotConfirmUntilItIsRightAgain()
+    {
+        var own = new SteppingTime(Now);
+        var cache = new SnapshotCache(own);
+        using var kept = new LastKnownGood(_folder["kept-own"], new byte[32], own, NullLogger<LastKnownGood>.Instance);
+        var applier = new BundleApplier(_keys, TestControlPlane.Scope, cache, kept, own);
+        _control.Send(applier, 5, _control.Policies(4), _control.Entities(5));
+
+        own.Now -= TimeSpan.FromHours(1);
+        for (var minute = 1; minute <= 6; minute++)
+        {
+            own.Elapse(TimeSpan.FromMinutes(1));
+            _time.Advance(TimeSpan.FromMinutes(1));
+            Assert.False(applier.Apply(_control.SignHeartbeat(6, (ResourceType.Policies, 4), (ResourceType.Entities, 5))));
+        }
+
+        Assert.Equal(ResourceTypes.Revocations, MaxStaleness.Default.FindStale(ResourceTypes.All, cache.AgesAt(own.GetUtcNow())));
+        Assert.Equal(NackReason.Expired, Assert.Single(_control.Send(applier, 7, _control.Policies(7))).Reason);
+        own.Now += TimeSpan.FromHours(1);
+        Assert.True(applier.Apply(_control.SignHeartbeat(7, (ResourceType.Policies, 4), (ResourceType.Entities, 5))));
+        Assert.Equal(ResourceTypes.None, MaxStaleness.Default.FindStale(ResourceTypes.All, cache.AgesAt(own.GetUtcNow())));
+    }
+
     /// <summary>Policies that were refused, or lost on the way, do not make old what is current.</summary>
     [Fact]
     public void Heartbeat_SomeTypesAreNotCurrent_TheOthersAre()

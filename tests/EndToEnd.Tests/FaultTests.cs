@@ -1,0 +1,265 @@
+using AuthSidecar.ControlPlane.Tests.Testing;
+using AuthSidecar.ControlPlane.V1;
+using Google.Rpc;
+using Grpc.Core;
+using static EndToEnd.Tests.Writes;
+using Decision = AuthSidecar.V1.Decision;
+
+namespace EndToEnd.Tests;
+
+/// <summary>What breaks: processes, databases, networks, disks. Nothing is half-applied, nothing that was acknowledged is lost, and nobody is let in.</summary>
+public sealed class FaultTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    /// <summary>Killed (-9) sooner or later after it was asked: what is in force afterwards is one of the two, and the newer one if it said so.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3)]
+    [InlineData(10)]
+    [InlineData(30)]
+    [InlineData(100)]
+    public async Task ControlPlaneKilledDuringAPublish_OldOrNewIsInForce_AndTheNewIfItWasAcknowledged(int msAfter)
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var old = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", old.Revision));
+
+        var publishing = PublishAsync(fleet, old.Revision, "forbid (principal, action, resource);");
+        await Task.Delay(msAfter, Cancellation);
+        fleet.KillControlPlane();
+        var acknowledged = await Task.WhenAny(publishing) == publishing && publishing.IsCompletedSuccessfully;
+        await fleet.StartControlPlaneAsync();
+        var inForce = (await fleet.Policies.GetPoliciesAsync(new GetPoliciesRequest { Application = "documents" }, cancellationToken: Cancellation)).Publication.Revision;
+        Assert.True(inForce == old.Revision || inForce == old.Revision + 1, $"{inForce} after {old.Revision}");
+        Assert.True(!acknowledged || inForce == old.Revision + 1);
+        Assert.Equal(inForce == old.Revision ? Decision.Allow : Decision.Deny, await AskAsync(sidecar, "alice", inForce));
+    }
+
+    [Fact]
+    public async Task TwoAdministratorsAtOnce_OneOfThemPublishes_TheOtherIsToldTheRevision()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var before = await PublishAsync(fleet, 0, ReadersRead);
+        var results = await Task.WhenAll(Enumerable.Range(0, 8).Select(async i =>
+        {
+            try
+            {
+                return ((ulong?)(await PublishAsync(fleet, before.Revision, $"@id(\"by{i}\") {ReadersRead}")).Revision, (RpcException?)null);
+            }
+            catch (RpcException e)
+            {
+                return (null, e);
+            }
+        }));
+        var winner = Assert.Single(results, r => r.Item1 is not null).Item1;
+        Assert.All(results.Where(r => r.Item2 is not null), r =>
+        {
+            Assert.Equal(StatusCode.Aborted, r.Item2!.StatusCode);
+            Assert.Equal($"{winner}", r.Item2.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Metadata["revision"]);
+        });
+    }
+
+    [Fact]
+    public async Task SidecarStartedWithoutItsControlPlane_AnswersFromWhatItHad_AndSaysHowOldThatIs()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"), User("bob", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+        var removed = await RemoveRoleAsync(fleet.Directories, "bob");
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "bob", removed));
+        await Fleet.UntilAsync(() => Task.FromResult(File.Exists(fleet.In($"one/last-known-good/entities-{removed}-change"))));
+
+        fleet.KillControlPlane();
+        fleet.KillSidecar("one");
+        fleet.StartSidecar("one");
+        await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Allow);
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "bob"));
+        var answer = await sidecar.CheckPermissionAsync(Fleet.Check("User", "alice"), cancellationToken: Cancellation);
+        Assert.Equal(removed, answer.Freshness.Entities.Revision);
+        Assert.InRange(answer.Freshness.Policies.AgeMs, 1UL, 60_000UL);
+
+        // And follows again when it is back.
+        await fleet.StartControlPlaneAsync();
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", await RemoveRoleAsync(fleet.Directories, "alice")));
+
+        // What was altered on disk is not used: then there is nothing to answer from.
+        fleet.KillControlPlane();
+        fleet.KillSidecar("one");
+        var index = fleet.In("one/last-known-good/index");
+        var bytes = await File.ReadAllBytesAsync(index, Cancellation);
+        bytes[^1] ^= 1;
+        await File.WriteAllBytesAsync(index, bytes, Cancellation);
+        fleet.StartSidecar("one");
+        var none = await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            while (true)
+            {
+                try
+                {
+                    await AskAsync(sidecar, "alice");
+                }
+                catch (RpcException e) when (e.GetRpcStatus() is null)
+                {
+                    await Task.Delay(50, Cancellation);
+                }
+            }
+        });
+        Assert.Equal("ERROR_REASON_NO_SNAPSHOT", none.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason);
+    }
+
+    /// <summary>Longer than heartbeats take: what is too old is refused, and nobody is let in by what may have been taken back since.</summary>
+    [Fact]
+    public async Task NetworkCut_AnswersEndWhenTheirDataIsTooOld_AndComeBackWithWhatHappenedMeanwhile()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        await using var network = new TcpRelay(fleet.Port);
+        fleet.Addresses = [$"https://127.0.0.1:{network.Port}"];
+        fleet.SidecarArguments = ["--max-staleness", "policies=8s", "--max-staleness", "entities=unlimited"];
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+
+        network.Cut();
+        var removed = await RemoveRoleAsync(fleet.Directories, "alice");
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice"));
+        var stale = await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            while (true)
+            {
+                await AskAsync(sidecar, "alice");
+                await Task.Delay(100, Cancellation);
+            }
+        });
+        Assert.Equal((StatusCode.FailedPrecondition, "ERROR_REASON_STALE"), (stale.StatusCode, stale.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
+        network.Mend();
+        await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice", removed) == Decision.Deny);
+    }
+
+    /// <summary>A control plane whose database somebody has put back plays old truths, well signed: they are refused.</summary>
+    [Fact]
+    public async Task OlderRevisionsReplayed_AreNacked_AndWhatWasThereGoesOn()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var old = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", old.Revision));
+        fleet.KillControlPlane();
+        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), "control.db*").ToList())
+        {
+            File.Copy(file, file.Replace("control.db", "old.db", StringComparison.Ordinal));
+        }
+
+        await fleet.StartControlPlaneAsync();
+        var forbidden = await PublishAsync(fleet, old.Revision, "forbid (principal, action, resource);");
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", forbidden.Revision));
+        fleet.KillControlPlane();
+        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), "control.db*").ToList())
+        {
+            File.Delete(file);
+        }
+
+        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), "old.db*").ToList())
+        {
+            File.Move(file, file.Replace("old.db", "control.db", StringComparison.Ordinal));
+        }
+
+        await fleet.StartControlPlaneAsync();
+        await Fleet.UntilAsync(async () => (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars
+            .Any(s => s.Resources.Any(r => r.Type == "policies" && r.RefusedRevision == old.Revision && r.Faults[0].Contains("not newer", StringComparison.Ordinal))));
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice"));
+    }
+
+    [Fact]
+    public async Task DiskFullAtTheSidecar_ItGoesOn_AndBeginsWithWhatItCouldKeep()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        fleet.SidecarDiskKiB = 200;
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+        await Fleet.UntilAsync(() => Task.FromResult(File.Exists(fleet.In($"one/last-known-good/policies-{published.Revision}"))));
+
+        // More than it can write; it is applied all the same.
+        var many = await WriteAsync(fleet, [.. Enumerable.Range(0, 5_000).Select(i => User($"user-{i}", "reader"))]);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "user-4999", many.Revision));
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", await RemoveRoleAsync(fleet.Directories, "alice")));
+        await Task.Delay(2_500, Cancellation);
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice"));
+        Assert.False(File.Exists(fleet.In($"one/last-known-good/entities-{many.Revision}-change")));
+
+        // Begun anew without a control plane: what it has is whole, and of one moment.
+        fleet.KillControlPlane();
+        fleet.KillSidecar("one");
+        fleet.StartSidecar("one");
+        await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Allow);
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "user-4999"));
+        await fleet.StartControlPlaneAsync();
+        await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Deny);
+    }
+
+    /// <summary>Two nodes on one PostgreSQL: what one commits reaches those who follow the other, and whoever loses theirs goes to the other.</summary>
+    [Fact]
+    public async Task TwoNodes_ShareWhatIsWritten_AndSidecarsMoveWhenOneIsGone()
+    {
+        await using var postgres = await StartPostgresAsync();
+        await using var fleet = await Fleet.StartAsync(database: $"postgres:{await postgres.CreateDatabaseAsync()}", nodes: 2);
+        var all = fleet.Addresses;
+        fleet.Addresses = [all[1], all[0]];
+        var sidecars = new[] { await fleet.StartSidecarAsync("one"), await fleet.StartSidecarAsync("two"), await fleet.StartSidecarAsync("three") };
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        foreach (var sidecar in sidecars)
+        {
+            Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+        }
+
+        var removed = await RemoveRoleAsync(fleet.DirectoryAt(1), "alice");
+        foreach (var sidecar in sidecars)
+        {
+            Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
+        }
+
+        fleet.KillControlPlane(1);
+        await WriteAsync(fleet, User("alice", "reader"));
+        foreach (var sidecar in sidecars)
+        {
+            await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Allow);
+        }
+    }
+
+    [Fact]
+    public async Task PostgresRestarted_WritesFailMeanwhile_AndEverythingGoesOnAfterwards()
+    {
+        await using var postgres = await StartPostgresAsync();
+        await using var fleet = await Fleet.StartAsync(database: $"postgres:{await postgres.CreateDatabaseAsync()}");
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+
+        await postgres.StopAsync();
+        var failed = await Assert.ThrowsAsync<RpcException>(() => RemoveRoleAsync(fleet.Directories, "alice"));
+        Assert.Equal((StatusCode.Unavailable, "STORE_UNAVAILABLE"), (failed.StatusCode, failed.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice"));
+        await postgres.StartAsync();
+        var removed = 0UL;
+        await Fleet.UntilAsync(async () => (removed = await RemoveRoleAsync(fleet.Directories, "alice")) > published.Revision);
+        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
+    }
+
+    private static async Task<PostgresServer> StartPostgresAsync()
+    {
+        var server = new PostgresServer();
+        await server.InitializeAsync();
+        Assert.SkipWhen(server.Missing is not null, server.Missing ?? "");
+        return server;
+    }
+}
