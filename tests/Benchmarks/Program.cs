@@ -1,19 +1,27 @@
 using BenchmarkDotNet.Running;
 using Benchmarks;
 using Benchmarks.Cedar;
+using Benchmarks.Sync;
 
 return args switch
 {
     // The host of load.sh: a whole sidecar with the sample's bundle, and an empty call beside the real ones.
-    ["host", var folder, var port] => await LoadHost.RunAsync(folder, int.Parse(port, System.Globalization.CultureInfo.InvariantCulture)),
+    ["host", var folder, var port] => await LoadHost.RunAsync(folder, Number(port)),
     // Where the time of a check goes.
     ["parts", var folder] => await Parts.RunAsync(folder, ""),
     ["parts", var folder, var filter] => await Parts.RunAsync(folder, filter),
     // What a million entities weigh.
     ["weigh"] => Print($"{ManyEntities.Weigh():F0} bytes an entity"),
+    // From a write to a thousand sidecars; and the server of the floor beside it.
+    ["fleet", var folder, var sidecars, var control, var broadcast, var binary] => await FleetLoad.RunAsync(folder, Number(sidecars), Number(control), Number(broadcast), binary),
+    // A sidecar with very many users: what it takes in, and what callers notice.
+    ["sidecar", var folder, var users, var control, var binary] => await SidecarLoad.RunAsync(folder, Number(users), Number(control), binary),
+    ["broadcast-host", var folder, var port] => await BroadcastHost.RunAsync(folder, Number(port)),
     // BenchmarkDotNet's own command line: --list flat, --filter '*Decisions*', …
     _ => BenchmarkSwitcher.FromAssembly(typeof(LoadHost).Assembly).Run(args, new JitAndAot()).Any(s => s.HasCriticalValidationErrors) ? 1 : 0,
 };
+
+static int Number(string text) => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
 
 static int Print(string line)
 {

@@ -10,25 +10,26 @@ namespace AuthSidecar.ControlPlane.Store;
 /// <remarks>The context's own way tracks and compares every row, and takes ten times as long. What it knows of these tables is read anew afterwards.</remarks>
 internal static class BulkWriter
 {
-    // SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535.
-    private const int MaxParameters = 8_000;
+    // Few: SQLite looks for each by its name among all of a statement's.
+    private const int MaxParameters = 500;
+
+    /// <summary>Inserts rows.</summary>
+    public static Task InsertAsync<T>(StoreContext context, string table, string[] columns, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf, CancellationToken cancellation) =>
+        WriteAsync(context, table, columns, onConflict: "", rows, valuesOf, cancellation);
 
     /// <summary>Inserts rows, and replaces those whose key is there.</summary>
-    public static async Task UpsertAsync<T>(
-        StoreContext context,
-        string table,
-        string[] key,
-        string[] others,
-        IReadOnlyList<T> rows,
-        Func<T, object?[]> valuesOf,
-        CancellationToken cancellation)
+    public static Task UpsertAsync<T>(
+        StoreContext context, string table, string[] key, string[] others, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf, CancellationToken cancellation) =>
+        WriteAsync(context, table, [.. key, .. others], OnConflict(key, others), rows, valuesOf, cancellation);
+
+    private static async Task WriteAsync<T>(
+        StoreContext context, string table, string[] columns, string onConflict, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf, CancellationToken cancellation)
     {
-        string[] columns = [.. key, .. others];
         foreach (var chunk in rows.Chunk(MaxParameters / columns.Length))
         {
             await using var command = context.Database.GetDbConnection().CreateCommand();
             command.Transaction = context.Database.CurrentTransaction!.GetDbTransaction();
-            command.CommandText = Insert(table, columns, chunk.Length) + OnConflict(key, others);
+            command.CommandText = Insert(table, columns, chunk.Length) + onConflict;
             foreach (var value in chunk.SelectMany(valuesOf))
             {
                 Add(command, value);

@@ -32,6 +32,7 @@ internal sealed class ControlStore(Database database, TimeProvider time)
         }
 
         await context.SaveChangesAsync(cancellation);
+        await store.SaveAuditAsync(cancellation);
         await database.AnnounceAsync(context, revision, cancellation);
         await transaction.CommitAsync(CancellationToken.None);
         Committed?.Invoke(revision);
@@ -52,7 +53,7 @@ internal sealed class ControlStore(Database database, TimeProvider time)
 /// <summary>A write that is under way.</summary>
 internal sealed class StoreTransaction(StoreContext context, long revision, string actor, DateTimeOffset now)
 {
-    private int _audited;
+    private readonly List<AuditRow> _audit = [];
 
     public StoreContext Context => context;
 
@@ -64,10 +65,10 @@ internal sealed class StoreTransaction(StoreContext context, long revision, stri
     public long NowMs { get; } = now.ToUnixTimeMilliseconds();
 
     /// <summary>Notes what was done.</summary>
-    public void Audit(string action, string target, string? before, string? after) => context.Audit.Add(new AuditRow
+    public void Audit(string action, string target, string? before, string? after) => _audit.Add(new AuditRow
     {
         Revision = revision,
-        Number = _audited++,
+        Number = _audit.Count,
         AtMs = NowMs,
         Actor = actor,
         Action = action,
@@ -75,6 +76,15 @@ internal sealed class StoreTransaction(StoreContext context, long revision, stri
         Before = before,
         After = after,
     });
+
+    /// <summary>Writes what was noted, in the transaction.</summary>
+    public Task SaveAuditAsync(CancellationToken cancellation) => BulkWriter.InsertAsync(
+        context,
+        "audit",
+        ["Revision", "Number", "AtMs", "Actor", "Action", "Target", "Before", "After"],
+        _audit,
+        a => [a.Revision, a.Number, a.AtMs, a.Actor, a.Action, a.Target, a.Before, a.After],
+        cancellation);
 }
 
 /// <summary>A revision, or why there is none.</summary>

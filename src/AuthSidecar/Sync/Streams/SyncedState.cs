@@ -22,6 +22,9 @@ internal sealed record SyncedState
     private Revisioned<PolicyRules> Policies { get; init; } =
         new(new PolicyRules(PolicySet.Empty, new Dictionary<string, PolicyAnnotations>(), schema: null, isStrict: true), default);
 
+    /// <summary>The schema as it came; null: there is none.</summary>
+    private byte[]? SchemaText { get; init; }
+
     private Revisioned<SyncedEntities> Entities { get; init; } = new(SyncedEntities.None, default);
 
     private Revisioned<IssuerSet> Issuers { get; init; } = new(IssuerSet.Empty, default);
@@ -67,10 +70,18 @@ internal sealed record SyncedState
 
     private SyncedState WithPolicies(BundleFiles documents, Revision revision, List<Fault> faults)
     {
-        var schema = PolicyFiles.ReadSchema(documents, faults);
+        documents.TryRead(PolicyFiles.Schema, out var schemaText);
+        // Most often the policies alone are others; and to hold a hundred thousand entities against the same schema again takes its time.
+        var isSameSchema = schemaText.AsSpan().SequenceEqual(SchemaText);
+        var schema = isSameSchema ? Entities.Value.Schema : PolicyFiles.ReadSchema(documents, faults);
         var rules = PolicyFiles.Build(packs: [], isStrict: true, documents, schema, faults);
-        var entities = faults.Count > 0 ? null : Entities.Value.Under(schema, faults);
-        return rules is null || entities is null ? this : this with { Policies = new(rules, revision), Entities = Entities with { Value = entities } };
+        var entities = faults.Count > 0 ? null : isSameSchema ? Entities.Value : Entities.Value.Under(schema, faults);
+        return rules is null || entities is null ? this : this with
+        {
+            Policies = new(rules, revision),
+            SchemaText = schemaText,
+            Entities = Entities with { Value = entities },
+        };
     }
 
     private SyncedState WithEntities(BundleFiles documents, bool isChange, List<EntityUid> removed, Revision revision, List<Fault> faults)
