@@ -70,6 +70,17 @@ public sealed class Entity
         return entity is not null;
     }
 
+    /// <summary>Reads an array of entities in Cedar's JSON format, without making a store of them: whether they fit together is not asked.</summary>
+    /// <returns>False with the faults, each at its place.</returns>
+    public static bool TryParseAll(SourceText json, [NotNullWhen(true)] out IReadOnlyList<Entity>? entities, out IReadOnlyList<Fault> faults)
+    {
+        var found = new List<Fault>();
+        faults = found;
+        var given = EntityJson.Read(json, schema: null, found);
+        entities = found.Count == 0 ? [.. given.Select(g => g.Entity)] : null;
+        return entities is not null;
+    }
+
     /// <summary>The entity in Cedar's JSON format, with every escape that it takes to read it back without a schema.</summary>
     public string ToJson() => EntityJsonWriter.Write(this);
 

@@ -14,13 +14,13 @@ internal sealed record SyncedEntities(EntityStore Store, ImmutableDictionary<Ent
     /// <summary>With entities added or replaced, and others removed; null beside faults.</summary>
     public SyncedEntities? With(SourceText json, IReadOnlyCollection<EntityUid> removed, List<Fault> faults)
     {
-        if (!EntityStore.TryParse(json, out var given, out var found))
+        if (!Entity.TryParseAll(json, out var given, out var found))
         {
             faults.AddRange(found);
             return null;
         }
 
-        return With(given.Entities.ToList(), removed, faults);
+        return With(given, removed, faults);
     }
 
     /// <summary>The same entities under another schema; null beside faults.</summary>
@@ -32,7 +32,7 @@ internal sealed record SyncedEntities(EntityStore Store, ImmutableDictionary<Ent
         return (None with { Schema = schema }).With([.. entities], [], faults);
     }
 
-    private SyncedEntities? With(List<Entity> given, IReadOnlyCollection<EntityUid> removed, List<Fault> faults)
+    private SyncedEntities? With(IReadOnlyList<Entity> given, IReadOnlyCollection<EntityUid> removed, List<Fault> faults)
     {
         var unseen = given.Where(e => !IsSeen(e.Uid)).ToList();
         if (!Store.TryUpdate(unseen.Count == 0 ? given : given.Where(e => IsSeen(e.Uid)), removed, Schema, out var store, out var found))

@@ -1,0 +1,120 @@
+using k8s;
+using k8s.Models;
+
+namespace EndToEnd.Tests;
+
+/// <summary>What is deployed: every manifest as the Kubernetes API takes it, strictly, and what each must have.</summary>
+public sealed class DeploymentTests
+{
+    private static readonly string Folder = Path.Combine(Binary.Root, "deploy", "k8s");
+
+    private static IReadOnlyList<string> Resources =>
+        [.. File.ReadAllLines(Path.Combine(Folder, "kustomization.yaml")).SkipWhile(l => l != "resources:").Skip(1).TakeWhile(l => l.StartsWith("  - ", StringComparison.Ordinal)).Select(l => l[4..])];
+
+    private static List<object> Objects => [.. Resources.SelectMany(r => KubernetesYaml.LoadAllFromString(File.ReadAllText(Path.Combine(Folder, r)), strict: true))];
+
+    private static IEnumerable<V1PodSpec> Pods => Objects.Select(o => o switch
+    {
+        V1Deployment deployment => deployment.Spec.Template.Spec,
+        V1StatefulSet set => set.Spec.Template.Spec,
+        V1Job job => job.Spec.Template.Spec,
+        _ => null,
+    }).OfType<V1PodSpec>();
+
+    [Fact]
+    public void Manifests_AllOfThem_AreListedAndLoadStrictly()
+    {
+        var files = Directory.EnumerateFiles(Folder, "*.yaml").Select(f => Path.GetFileName(f)).Where(f => f != "kustomization.yaml");
+        Assert.Equal(files.Order(StringComparer.Ordinal), Resources.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["V1Deployment", "V1Job", "V1Namespace", "V1PodDisruptionBudget", "V1Service", "V1Service", "V1StatefulSet"],
+            Objects.Select(o => o.GetType().Name).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Manifest_WithAMemberThatTheApiDoesNotHave_DoesNotLoad() =>
+        Assert.ThrowsAny<Exception>(() => KubernetesYaml.LoadAllFromString("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{porrt: 1}]}\n", strict: true));
+
+    [Fact]
+    public void Pods_RunAsNobody_AndCanChangeNothingButTheirState()
+    {
+        Assert.Equal(3, Pods.Count());
+        Assert.All(Pods, p =>
+        {
+            Assert.True(p.SecurityContext.RunAsNonRoot);
+            Assert.Equal("RuntimeDefault", p.SecurityContext.SeccompProfile.Type);
+            Assert.False(p.AutomountServiceAccountToken);
+        });
+        Assert.All(Pods.SelectMany(p => p.Containers.Concat(p.InitContainers ?? [])), c =>
+        {
+            Assert.False(c.SecurityContext.AllowPrivilegeEscalation);
+            Assert.Equal(["ALL"], c.SecurityContext.Capabilities.Drop);
+            Assert.True(c.Resources.Limits.ContainsKey("memory"));
+            // PostgreSQL writes beside its data.
+            Assert.True(c.Name == "postgres" || c.SecurityContext.ReadOnlyRootFilesystem is true);
+        });
+    }
+
+    /// <summary>KEP-753: an init container that is always restarted is there before the application, and until after it.</summary>
+    [Fact]
+    public void Sidecar_IsANativeOne_AndSharesItsSocketWithTheApplication()
+    {
+        var pod = Objects.OfType<V1Job>().Single().Spec.Template.Spec;
+        var sidecar = Assert.Single(pod.InitContainers);
+        Assert.Equal("Always", sidecar.RestartPolicy);
+        Assert.NotNull(sidecar.StartupProbe);
+        var application = Assert.Single(pod.Containers);
+        var shared = sidecar.VolumeMounts.Select(m => (m.Name, m.MountPath)).Intersect(application.VolumeMounts.Select(m => (m.Name, m.MountPath)));
+        Assert.Equal([("sockets", "/run/authsidecar")], shared);
+        Assert.Contains("/run/authsidecar/authsidecar.sock", sidecar.Args);
+    }
+
+    /// <summary>Arguments that the binaries take: a manifest that names another option would end in a crash loop.</summary>
+    [Fact]
+    public async Task Arguments_OfEveryContainer_AreOptionsThatTheBinariesHave()
+    {
+        foreach (var container in Pods.SelectMany(p => p.Containers.Concat(p.InitContainers ?? [])).Where(c => c.Image.StartsWith("authsidecar", StringComparison.Ordinal)))
+        {
+            var binary = container.Image == "authsidecar" ? Binary.Sidecar : Binary.ControlPlane;
+            var help = await Binary.ShellAsync($"{binary} {container.Args[0]} --help");
+            Assert.Equal(0, help.ExitCode);
+            Assert.All(container.Args.Where(a => a.StartsWith("--", StringComparison.Ordinal)), a => Assert.Contains($" {a} ", help.Output, StringComparison.Ordinal));
+        }
+    }
+
+    /// <summary>Names that are referred to are there: secrets, services, volumes.</summary>
+    [Fact]
+    public void References_BetweenManifests_LeadSomewhere()
+    {
+        var services = Objects.OfType<V1Service>().Select(s => s.Metadata.Name).ToHashSet();
+        Assert.Contains("postgres", services);
+        Assert.Contains("authsidecar-control", services);
+        Assert.All(Pods, p => Assert.All(
+            p.Containers.Concat(p.InitContainers ?? []).SelectMany(c => c.VolumeMounts),
+            m => Assert.Contains(m.Name, (p.Volumes?.Select(v => v.Name) ?? []).Append("data"))));
+        foreach (var service in Objects.OfType<V1Service>())
+        {
+            Assert.Contains(Objects, o => o is V1Deployment d && service.Spec.Selector.All(s => d.Spec.Template.Metadata.Labels[s.Key] == s.Value)
+                || o is V1StatefulSet t && service.Spec.Selector.All(s => t.Spec.Template.Metadata.Labels[s.Key] == s.Value));
+        }
+
+        var secrets = File.ReadAllLines(Path.Combine(Folder, "secrets.env.example")).Where(l => l.Contains('=', StringComparison.Ordinal)).Select(l => l.Split('=')[0]).ToHashSet();
+        Assert.All(
+            Pods.SelectMany(p => p.Containers).SelectMany(c => c.Env ?? []).Select(e => e.ValueFrom?.SecretKeyRef).OfType<V1SecretKeySelector>(),
+            s => Assert.True(s.Name == "authsidecar-control" && secrets.Contains(s.Key)));
+    }
+
+    [Fact]
+    public void Images_EndWithoutAShellAndWithoutRoot()
+    {
+        var stages = string.Join('\n', File.ReadAllLines(Path.Combine(Binary.Root, "Dockerfile"))).Split("\nFROM ")[1..];
+        var final = stages.Where(s => s.Split('\n')[0].EndsWith(" AS sidecar", StringComparison.Ordinal) || s.Split('\n')[0].EndsWith(" AS control-plane", StringComparison.Ordinal)).ToList();
+        Assert.Equal(2, final.Count);
+        Assert.All(final, s =>
+        {
+            Assert.Contains("-chiseled ", s.Split('\n')[0], StringComparison.Ordinal);
+            Assert.Contains("\nUSER $APP_UID\n", s, StringComparison.Ordinal);
+            Assert.DoesNotContain("\nRUN ", s, StringComparison.Ordinal);
+        });
+    }
+}
