@@ -5,7 +5,7 @@ cd "$(dirname "$0")"
 . scripts/need.sh
 need_dotnet
 
-folder=.quickstart
+folder=${AUTHSIDECAR_QUICKSTART:-.quickstart}
 address=unix:$folder/authsidecar.sock
 socket=$folder/control.sock
 port=${AUTHSIDECAR_CONTROL_PORT:-7443}

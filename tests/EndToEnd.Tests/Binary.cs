@@ -19,6 +19,12 @@ internal static class Binary
         return await FinishAsync(process);
     }
 
+    public static async Task<Finished> RunControlAsync(params string[] arguments)
+    {
+        using var process = Start(ControlPlane, arguments);
+        return await FinishAsync(process);
+    }
+
     /// <summary>Runs a line as a shell does.</summary>
     public static async Task<Finished> ShellAsync(string line)
     {
