@@ -1,5 +1,5 @@
 # Two images of one source: `docker build --target sidecar .` and `docker build --target control-plane .`
-# The final stages have no shell and no package manager, and run as a user that owns nothing but its state.
+# The final stages have no shell and no package manager (`extra` brings time zones, for risk profiles), and run as a user that owns nothing but its state.
 
 FROM mcr.microsoft.com/dotnet/sdk:10.0-noble AS build
 # Native AOT links with clang.
@@ -15,7 +15,7 @@ RUN dotnet publish src/AuthSidecar --configuration Release --runtime linux-x64 -
 FROM build AS build-control-plane
 RUN dotnet publish src/AuthSidecar.ControlPlane --configuration Release --output /out
 
-FROM mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled AS sidecar
+FROM mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled-extra AS sidecar
 COPY --from=build-sidecar /out/authsidecar /app/authsidecar
 COPY --from=build-sidecar --chown=$APP_UID:$APP_UID /state /var/lib/authsidecar
 COPY --from=build-sidecar --chown=$APP_UID:$APP_UID /sockets /run/authsidecar
@@ -23,7 +23,7 @@ USER $APP_UID
 ENTRYPOINT ["/app/authsidecar"]
 CMD ["serve", "--help"]
 
-FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled AS control-plane
+FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled-extra AS control-plane
 COPY --from=build-control-plane /out /app
 COPY --from=build-control-plane --chown=$APP_UID:$APP_UID /state /var/lib/authsidecar-control
 COPY --from=build-control-plane --chown=$APP_UID:$APP_UID /sockets /run/authsidecar

@@ -112,7 +112,7 @@ public sealed class DeploymentTests
         Assert.Equal(2, final.Count);
         Assert.All(final, s =>
         {
-            Assert.Contains("-chiseled ", s.Split('\n')[0], StringComparison.Ordinal);
+            Assert.Contains("-chiseled-extra ", s.Split('\n')[0], StringComparison.Ordinal);
             Assert.Contains("\nUSER $APP_UID\n", s, StringComparison.Ordinal);
             Assert.DoesNotContain("\nRUN ", s, StringComparison.Ordinal);
         });

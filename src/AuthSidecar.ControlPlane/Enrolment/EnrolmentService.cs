@@ -24,7 +24,7 @@ internal sealed class EnrolmentService(SidecarRegistry registry, CertificateAuth
     {
         var (identity, before) = await AuthenticateAsync(context);
         var certificate = await registry.TryRenewAsync(identity, before, request.CertificateRequest, context.CancellationToken)
-            ?? throw Failures.InvalidField("certificate_request", "it is a certificate request in PEM for a key on P-256");
+            ?? throw new RpcException(new Status(StatusCode.Unauthenticated, "the sidecar was removed or has a newer certificate, or the certificate request has no key on P-256"));
         return new RenewResponse { Certificate = certificate.ExportCertificatePem(), Ca = authority.CertificatePem, BundleKeys = signer.KeySet };
     }
 

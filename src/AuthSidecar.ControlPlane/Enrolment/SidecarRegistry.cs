@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Store;
@@ -59,14 +60,19 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
     /// <summary>Spends a use of a token and certifies a sidecar for it; null when the token is not good, or the request is none.</summary>
     public async Task<X509Certificate2?> TryEnrolAsync(JoinToken token, string name, string certificateRequest, CancellationToken cancellation)
     {
+        // Looked up before anything is written: whoever guesses must not keep writers waiting.
+        if (!await store.ReadAsync(async (context, _) => IsGood(await FindAsync(context, token, cancellation), token), cancellation))
+        {
+            return null;
+        }
+
         X509Certificate2? certificate = null;
         var result = await store.WriteAsync(
             $"join-token:{token.Id}",
             async transaction =>
             {
-                var row = await transaction.Context.JoinTokens.SingleOrDefaultAsync(t => t.Id == token.Id, cancellation);
-                var secret = row?.SecretSha256 ?? new byte[SHA256.HashSizeInBytes];
-                if (!CryptographicOperations.FixedTimeEquals(secret, token.SecretSha256) || row is null || row.UsesLeft < 1 || row.ExpiresAtMs <= transaction.NowMs)
+                var row = await FindAsync(transaction.Context, token, cancellation);
+                if (!IsGood(row, token))
                 {
                     return new Refusal.NotFound("such join token");
                 }
@@ -99,12 +105,40 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             identity.ToUri(),
             async transaction =>
             {
+                // Asked again where nobody else writes: it may have been removed since.
+                if (await FindAsync(transaction.Context, identity, cancellation) is not { IsRemoved: false } row || (row.Serial != before.SerialNumber && row.PreviousSerial != before.SerialNumber))
+                {
+                    return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
+                }
+
                 await RegisterAsync(transaction, identity, certificate, before.SerialNumber, cancellation);
                 transaction.Audit("sidecars.renew", identity.ToUri(), $"certificate {before.SerialNumber}", $"certificate {certificate.SerialNumber}");
                 return null;
             },
             cancellation);
         return result.IsCommitted ? certificate : null;
+    }
+
+    /// <summary>Takes note that a sidecar uses its newest certificate: the one before is good for nothing from then on.</summary>
+    public async Task NoteUsedAsync(SidecarIdentity identity, X509Certificate2 certificate, CancellationToken cancellation)
+    {
+        if (!_known.TryGetValue(identity, out var known) || known.Serial != certificate.SerialNumber || known.PreviousSerial.Length == 0)
+        {
+            return;
+        }
+
+        await store.WriteAsync(
+            identity.ToUri(),
+            async transaction =>
+            {
+                if (await FindAsync(transaction.Context, identity, cancellation) is { } row && row.Serial == certificate.SerialNumber)
+                {
+                    (row.PreviousSerial, row.Revision) = ("", transaction.Revision);
+                }
+
+                return null;
+            },
+            cancellation);
     }
 
     /// <summary>Admits a sidecar no longer.</summary>
@@ -143,6 +177,15 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
 
         (row.Revision, row.Serial, row.PreviousSerial, row.IsRemoved) = (transaction.Revision, certificate.SerialNumber, previousSerial, false);
     }
+
+    private bool IsGood([NotNullWhen(true)] JoinTokenRow? row, JoinToken token)
+    {
+        var isRight = CryptographicOperations.FixedTimeEquals(row?.SecretSha256 ?? new byte[SHA256.HashSizeInBytes], token.SecretSha256);
+        return isRight && row is { UsesLeft: > 0 } && row.ExpiresAtMs > time.GetUtcNow().ToUnixTimeMilliseconds();
+    }
+
+    private static Task<JoinTokenRow?> FindAsync(StoreContext context, JoinToken token, CancellationToken cancellation) =>
+        context.JoinTokens.SingleOrDefaultAsync(t => t.Id == token.Id, cancellation);
 
     private static Task<SidecarRow?> FindAsync(StoreContext context, SidecarIdentity identity, CancellationToken cancellation) => context.Sidecars.SingleOrDefaultAsync(
         s => s.Application == identity.Scope.Application && s.Tenant == identity.Scope.Tenant && s.Name == identity.Name, cancellation);

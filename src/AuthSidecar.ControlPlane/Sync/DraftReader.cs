@@ -17,6 +17,9 @@ internal sealed record BundleDraft(ResourceType Type, long Revision, long BaseRe
 /// <summary>Reads from the store what a sidecar lacks of each type: what concerns its application and tenant, and is newer than what it has.</summary>
 internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time)
 {
+    /// <summary>When more than this is gone, everything that is left is told instead: a bundle is one message.</summary>
+    private const int MaxRemoved = 10_000;
+
     public async Task<List<BundleDraft>> ReadAsync(StoreContext context, SyncScope scope, HeldRevisions held)
     {
         var drafts = new List<BundleDraft>();
@@ -60,6 +63,11 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
                 && (e.Application == "" || e.Application == scope.Application)
                 && (scope.Tenant == "" || e.Tenant == "" || e.Tenant == scope.Tenant))
             .ToListAsync();
+        if (since > 0 && rows.Count(r => r.IsRemoved) > MaxRemoved)
+        {
+            return await ReadEntitiesAsync(context, scope, since: 0);
+        }
+
         return rows.Count == 0 ? null : new BundleDraft(
             ResourceType.Entities,
             rows.Max(r => r.Revision),
@@ -81,7 +89,7 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
         }
 
         // Keys are few and come in full. Of what has changed, everything is told: a subject may have second factors here and for all applications.
-        var isChange = since > 0 && type != ResourceType.Keys;
+        var isChange = since > 0 && type != ResourceType.Keys && changed.Count <= MaxRemoved;
         var (keys, now) = (changed.Select(c => c.Key).Distinct().ToList(), time.GetUtcNow().ToUnixTimeMilliseconds());
         var live = await (isChange ? ours.Where(r => keys.Contains(r.Key)) : ours)
             .Where(r => !r.IsRemoved && (r.ExpiresAtMs == null || r.ExpiresAtMs > now))

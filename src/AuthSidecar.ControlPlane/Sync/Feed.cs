@@ -12,6 +12,7 @@ internal sealed partial class Feed : BackgroundService
     private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(10);
 
     private readonly Database _database;
+    private readonly IHostApplicationLifetime _lifetime;
     private readonly TimeProvider _time;
     private readonly ILogger<Feed> _logger;
     private readonly Lock _advancing = new();
@@ -19,9 +20,9 @@ internal sealed partial class Feed : BackgroundService
     private long _seenAt;
     private TaskCompletionSource _advanced = NewSignal();
 
-    public Feed(Database database, ControlStore store, TimeProvider time, ILogger<Feed> logger)
+    public Feed(Database database, ControlStore store, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Feed> logger)
     {
-        (_database, _time, _logger) = (database, time, logger);
+        (_database, _lifetime, _time, _logger) = (database, lifetime, time, logger);
         // Fresh only after the first look.
         _seenAt = time.GetTimestamp() - (long)(FreshFor.TotalSeconds * time.TimestampFrequency);
         store.Committed += Advance;
@@ -51,7 +52,16 @@ internal sealed partial class Feed : BackgroundService
             try
             {
                 await using var context = _database.Open();
-                Advance(await context.Head.Select(h => h.Revision).SingleAsync(stoppingToken));
+                var head = await context.Head.Select(h => h.Revision).SingleAsync(stoppingToken);
+                if (head < Head)
+                {
+                    // Put back behind us, by a failover or a restore: what is in memory is of a history that is no more.
+                    Log.WentBack(_logger, head, Head);
+                    _lifetime.StopApplication();
+                    return;
+                }
+
+                Advance(head);
                 Volatile.Write(ref _seenAt, _time.GetTimestamp());
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
@@ -104,6 +114,9 @@ internal sealed partial class Feed : BackgroundService
     {
         [LoggerMessage(1, LogLevel.Error, "the store cannot be read", EventName = "LookFailed")]
         public static partial void LookFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(3, LogLevel.Critical, "the store is at revision {Revision} and was at {Before}: it was put back, and this node ends to begin with what there is", EventName = "StoreWentBack")]
+        public static partial void WentBack(ILogger logger, long revision, long before);
 
         [LoggerMessage(2, LogLevel.Warning, "the store does not tell what other nodes commit: {Why}", EventName = "ListenFailed")]
         public static partial void ListenFailed(ILogger logger, string why);

@@ -15,6 +15,8 @@ internal sealed class SyncService(
 {
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
+    private static readonly TimeSpan WhenBehind = TimeSpan.FromMilliseconds(5);
+
     /// <summary>A sidecar that does not take in for so long what is sent to it is not worth waiting for: it comes back.</summary>
     private static readonly TimeSpan SendWithin = TimeSpan.FromSeconds(30);
 
@@ -24,6 +26,12 @@ internal sealed class SyncService(
         var isOurs = authority.HasIssued(certificate);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var sidecar = await SubscribeAsync(identity, requestStream, ending.Token);
+        await DemandAdmissionAsync();
+        if (isOurs)
+        {
+            await registry.NoteUsedAsync(identity, certificate, ending.Token);
+        }
+
         fleet.Add(sidecar);
         try
         {
@@ -110,6 +118,7 @@ internal sealed class SyncService(
         var tick = timer.WaitForNextTickAsync(ending).AsTask();
         while (true)
         {
+            ending.ThrowIfCancellationRequested();
             await demandAdmission();
 
             // 1. Whatever it lacks; or that it lacks nothing, at this revision.
@@ -130,6 +139,11 @@ internal sealed class SyncService(
             }
 
             told = update.Head;
+            if (feed.Head > update.Head)
+            {
+                // There is something newer already; or the store was put back behind us, and then there is no haste.
+                await Task.Delay(WhenBehind, time, ending);
+            }
 
             // 2. Its answer, and then something new; unless its answer was that it needs something else.
             await BeatUntilAsync(sidecar.WhenAnswered, update);

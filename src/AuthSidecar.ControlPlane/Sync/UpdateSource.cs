@@ -28,8 +28,11 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
     // Sidecars that hold the same are many, those that hold something else are few; an update can be large.
     private const int MaxShared = 64;
 
+    // What is signed in it is of that moment.
+    private static readonly TimeSpan SharedFor = TimeSpan.FromSeconds(20);
+
     private readonly Lock _sharing = new();
-    private readonly Dictionary<(SyncScope, HeldRevisions), Task<SyncUpdate>> _shared = [];
+    private readonly Dictionary<(SyncScope, HeldRevisions), (Task<SyncUpdate> Update, long BuiltAt)> _shared = [];
     private long _sharedHead;
 
     /// <summary>What a sidecar lacks at this revision of the store, or a later one.</summary>
@@ -43,14 +46,14 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
                 _sharedHead = Math.Max(head, _sharedHead);
             }
 
-            if (!_shared.TryGetValue((scope, held), out var update) || update.IsFaulted)
+            if (!_shared.TryGetValue((scope, held), out var shared) || shared.Update.IsFaulted || time.GetElapsedTime(shared.BuiltAt) > SharedFor)
             {
                 // Nobody's cancellation: others wait for the same.
-                update = Task.Run(() => store.ReadAsync((context, now) => BuildAsync(context, now, scope, held), CancellationToken.None));
-                _shared[(scope, held)] = update;
+                shared = (Task.Run(() => store.ReadAsync((context, now) => BuildAsync(context, now, scope, held), CancellationToken.None)), time.GetTimestamp());
+                _shared[(scope, held)] = shared;
             }
 
-            return update;
+            return shared.Update;
         }
     }
 
@@ -63,6 +66,12 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
 
     private async Task<SyncUpdate> BuildAsync(StoreContext context, long head, SyncScope scope, HeldRevisions held)
     {
+        // One that has had more than there is was fed from what has been lost: it gets everything, and says itself that this is old.
+        foreach (var type in HeldRevisions.Types.Where(t => held[t] > head))
+        {
+            held = held.With(type, 0);
+        }
+
         var (parts, current) = (new List<Part>(), held);
         var bundles = new List<Signed>();
         foreach (var draft in await lacks.ReadAsync(context, scope, held))

@@ -9,6 +9,7 @@ using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -113,7 +114,7 @@ public abstract class StoreConformance : IAsyncLifetime
     public async Task Feed_OfAnotherNode_SeesACommitAtItsNextLook()
     {
         var time = new FakeTimeProvider();
-        using var feed = new Feed(_node.Database, new ControlStore(_node.Database, time), time, NullLogger<Feed>.Instance);
+        using var feed = new Feed(_node.Database, new ControlStore(_node.Database, time), new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
         await feed.StartAsync(Cancellation);
         await feed.WhenNewer(-1).WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
         var written = await _node.WriteAsync(Alice, Reader);
@@ -200,6 +201,29 @@ public abstract class StoreConformance : IAsyncLifetime
 
         static IEnumerable<string> FactorsOf(BundleDraft draft) =>
             System.Text.Json.JsonDocument.Parse(draft.Documents["factors.json"]).RootElement.GetProperty("factors").EnumerateArray().Select(f => f.GetProperty("id").GetString()!).Order(StringComparer.Ordinal);
+    }
+
+    /// <summary>What is shared is signed, and signatures run out: whoever comes a day later gets another.</summary>
+    [Fact]
+    public async Task Updates_SharedBetweenSidecars_ForAWhileAlone()
+    {
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        var published = await _node.PublishAsync("permit (principal, action, resource);", 0);
+        var secrets = new SecretStore(_node.Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), time);
+        await secrets.OpenAsync(Cancellation);
+        using var signer = new BundleSigner(secrets.BundleSigningPkcs8);
+        var updates = new UpdateSource(_node.Store, new DraftReader(new ResourceDocuments(secrets), time), signer, time);
+        var head = await _node.HeadAsync();
+        var first = await updates.BuildAsync(new SyncScope("app", ""), default, head);
+        Assert.Same(first, await updates.BuildAsync(new SyncScope("app", ""), default, head));
+        time.Advance(TimeSpan.FromHours(25));
+        var later = Bundle.Parser.ParseFrom(Assert.Single((await updates.BuildAsync(new SyncScope("app", ""), default, head)).Bundles).Content);
+        Assert.True(later.ExpiresAt.ToDateTimeOffset() > time.GetUtcNow());
+
+        // Whoever has had more than there is gets everything, and is told what there is.
+        var ahead = await updates.BuildAsync(new SyncScope("app", ""), default(HeldRevisions).With(ResourceType.Policies, head + 50), head);
+        Assert.Equal(published.Revision, ahead.Current[ResourceType.Policies]);
+        Assert.Single(ahead.Bundles);
     }
 
     [Fact]
@@ -308,7 +332,7 @@ public sealed class PostgresStoreTests(PostgresServer server) : StoreConformance
         var database = await CreateDatabaseAsync();
         await database.MigrateAsync(TestContext.Current.CancellationToken);
         var time = new FakeTimeProvider();
-        using var feed = new Feed(database, new ControlStore(database, time), time, NullLogger<Feed>.Instance);
+        using var feed = new Feed(database, new ControlStore(database, time), new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
         await feed.StartAsync(TestContext.Current.CancellationToken);
         await feed.WhenNewer(-1);
         var store = new ControlStore(database, TimeProvider.System);

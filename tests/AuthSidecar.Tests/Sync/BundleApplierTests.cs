@@ -259,6 +259,40 @@ public sealed class BundleApplierTests : IDisposable
         Assert.True(AliceMayRead);
     }
 
+    /// <summary>A schema and entities that changed with it, in one update: neither fits what is there of the other.</summary>
+    [Fact]
+    public void Apply_SchemaAndTheEntitiesThatGoWithIt_AppliedTogether()
+    {
+        const string Old = "entity Role, Document; entity User in [Role] = { age: Long }; action read appliesTo { principal: User, resource: Document };";
+        const string New = "entity Role, Document; entity User in [Role] = { name: String }; action read appliesTo { principal: User, resource: Document };";
+        Assert.All(Apply(5, _control.Policies(4, Readers, Old), _control.Entities(5, AliceWith("\"age\": 1"))), o => Assert.True(o.IsApplied));
+        var change = _control.Change(ResourceType.Entities, 6, 5, ("entities.json", AliceWith("\"name\": \"Alice\"")));
+        Assert.All(Apply(7, _control.Policies(7, $"{Readers} forbid (principal, action, resource) when {{ principal.name == \"Alice\" }};", New), change), o => Assert.True(o.IsApplied, string.Join('\n', o.Faults)));
+        Assert.Equal(7UL, _cache.Current!.Revision.Number);
+        Assert.False(AliceMayRead);
+
+        // Where they do not fit together either, each is what it would be by itself, and the reasons are told.
+        var outcomes = Apply(9, _control.Policies(8, Readers, Old), _control.Change(ResourceType.Entities, 9, 6, ("entities.json", AliceWith("\"name\": \"Alicia\""))));
+        Assert.Equal([(ResourceType.Policies, false), (ResourceType.Entities, true)], outcomes.Select(o => (o.Type, o.IsApplied)));
+        Assert.True(AliceMayRead);
+
+        static string AliceWith(string attributes) => $$"""[{"uid": {"type": "User", "id": "alice"}, "attrs": { {{attributes}} }, "parents": [{"type": "Role", "id": "reader"}]}]""";
+    }
+
+    /// <summary>A control plane that was put back: what it calls a change of a revision is a change of another history's.</summary>
+    [Fact]
+    public void Heartbeat_WithLessThanIsHeld_NoChangeIsTakenBeforeEverythingHasCome()
+    {
+        Apply(5, _control.Policies(4), _control.Entities(5));
+        Assert.False(_applier.Apply(_control.SignHeartbeat(3, (ResourceType.Policies, 4), (ResourceType.Entities, 3))));
+        Assert.Equal([ResourceType.Policies], _applier.Held.Select(h => h.Type));
+        var outcome = Assert.Single(_control.Send(_applier, new Update { Bundles = { _control.Sign(_control.Change(ResourceType.Entities, 6, 5, ("entities.json", "[]"))) }, Heartbeat = new() }));
+        Assert.Equal(NackReason.Base, outcome.Reason);
+        Assert.True(Assert.Single(_control.Send(_applier, new Update { Bundles = { _control.Sign(_control.Entities(6, "[]")) }, Heartbeat = new() })).IsApplied);
+        Assert.Equal([6UL, 4UL], _applier.Held.Select(h => h.Revision).OrderDescending());
+        Assert.False(AliceMayRead);
+    }
+
     [Fact]
     public void Add_PartsWithoutEnd_EndTheStream()
     {
@@ -279,7 +313,7 @@ public sealed class BundleApplierTests : IDisposable
         var part = new Part { Content = UnsafeByteOperations.UnsafeWrap(new byte[100 * 1024 * 1024]) };
         for (var i = 0; i < 5; i++)
         {
-            _applier.DropParts();
+            _applier.BeginStream();
             _applier.Add(part);
             _applier.Add(part);
         }

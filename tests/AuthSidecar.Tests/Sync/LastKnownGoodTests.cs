@@ -198,6 +198,51 @@ public sealed class LastKnownGoodTests : IDisposable
         Assert.Null(new Sidecar(this).Applier.Restore());
     }
 
+    /// <summary>Entities before the last schema need not have conformed to it, and the ones that there are do.</summary>
+    [Fact]
+    public void Restore_AcrossAChangeOfTheSchema_ServesIt()
+    {
+        const string Old = "entity Role, Document; entity User in [Role] = { age: Long }; action read appliesTo { principal: User, resource: Document };";
+        const string New = "entity Role, Document; entity User in [Role]; action read appliesTo { principal: User, resource: Document };";
+        const string Aged = """[{"uid": {"type": "User", "id": "alice"}, "attrs": {"age": 1}, "parents": []}]""";
+        var before = new Sidecar(this);
+        _control.Send(before.Applier, 5, _control.Policies(4, TestControlPlane.Readers, Old), _control.Entities(5, Aged));
+        var outcomes = _control.Send(
+            before.Applier, 7, _control.Policies(7, TestControlPlane.Readers, New), _control.Change(ResourceType.Entities, 6, 5, ("entities.json", TestControlPlane.Alice)));
+        Assert.All(outcomes, o => Assert.True(o.IsApplied, string.Join('\n', o.Faults)));
+        before.Kept.Save();
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal((7UL, 6UL), (after.Cache.Current!.Policies.Revision.Number, after.Cache.Current.Entities.Revision.Number));
+    }
+
+    /// <summary>However much there is: it is kept, and not asked for again and again.</summary>
+    [Fact]
+    public void Save_MoreThanMayWait_InFull_IsKeptAndNotAskedForAgain()
+    {
+        var sidecar = new Sidecar(this);
+        var large = _control.NewBundle(ResourceType.Revocations, 5, ("revocations.json", "{}" + new string(' ', 70 * 1024 * 1024)));
+        var outcome = Assert.Single(_control.Send(sidecar.Applier, 5, large));
+        Assert.Equal((true, false), (outcome.IsApplied, outcome.WantsFull));
+        sidecar.Kept.Save();
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal(5UL, after.Cache.Current!.Revocations.Revision.Number);
+    }
+
+    /// <summary>What was asked for on a stream that broke off never comes: it is asked for again on the next.</summary>
+    [Fact]
+    public void BeginStream_AfterOneThatBrokeOff_AsksAgain()
+    {
+        var sidecar = new Sidecar(this);
+        _control.Send(sidecar.Applier, 2, _control.Policies(1), _control.Entities(2));
+        var long_ = $$$"""[{"uid": {"type": "User", "id": "bob"}, "attrs": {"note": "{{{new string('x', 1_200_000)}}}"}, "parents": []}]""";
+        Assert.True(Assert.Single(_control.Send(sidecar.Applier, 3, _control.Change(ResourceType.Entities, 3, 2, ("entities.json", long_)))).WantsFull);
+        Assert.False(Assert.Single(_control.Send(sidecar.Applier, 4, _control.Change(ResourceType.Entities, 4, 3, ("entities.json", long_)))).WantsFull);
+        sidecar.Applier.BeginStream();
+        Assert.True(Assert.Single(_control.Send(sidecar.Applier, 5, _control.Change(ResourceType.Entities, 5, 4, ("entities.json", long_)))).WantsFull);
+    }
+
     /// <summary>A disk that is full, say: what is there stays, the sidecar goes on, and it is tried again.</summary>
     [Fact]
     public void Save_ThatFails_KeepsWhatIsThereAndIsTriedAgain()

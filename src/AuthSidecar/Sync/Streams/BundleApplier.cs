@@ -40,19 +40,28 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     private readonly Dictionary<string, byte[]> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<ResourceType, ulong> _held = [];
     private readonly HashSet<ResourceType> _wantedInFull = [];
+    private readonly HashSet<ResourceType> _diverged = [];
     private long _partBytes;
     private SyncedState _state = SyncedState.Initial;
     private SyncedState? _published;
 
-    /// <summary>What the sidecar has.</summary>
-    public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = h.Key, Revision = h.Value });
+    /// <summary>What the sidecar has, and what is to be a change of it.</summary>
+    public IEnumerable<TypeRevision> Held => _held.Where(h => !_diverged.Contains(h.Key)).Select(h => new TypeRevision { Type = h.Key, Revision = h.Value });
 
     /// <summary>Begins with what a stream before brought, if it is still to be believed.</summary>
     /// <returns>Why it is not; null: it is, or there is nothing.</returns>
     public string? Restore()
     {
         var (stream, why) = kept.Load();
-        why ??= Replay(stream);
+        try
+        {
+            why ??= Replay(stream);
+        }
+        catch (Exception e) when (e is InvalidDataException or Google.Protobuf.InvalidProtocolBufferException)
+        {
+            why = e.Message;
+        }
+
         if (why is not null)
         {
             // All of it or nothing: what is wrong in one place is not to be trusted in another.
@@ -69,8 +78,14 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         return why;
     }
 
-    /// <summary>Forgets the parts that no bundle has named: those of a stream that broke off are never asked for.</summary>
-    public void DropParts()
+    /// <summary>Begins a stream: what one that broke off was sent, or has asked for, is never to come.</summary>
+    public void BeginStream()
+    {
+        DropParts();
+        _wantedInFull.Clear();
+    }
+
+    private void DropParts()
     {
         _parts.Clear();
         _partBytes = 0;
@@ -108,12 +123,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             }
         }
 
-        // Policies first: entities are held against their schema.
-        foreach (var (bundle, signed) in bundles.OrderBy(b => b.Bundle.Type))
-        {
-            outcomes.Add(Build(bundle, signed));
-        }
-
+        outcomes.AddRange(BuildTogether(bundles) ?? bundles.OrderBy(b => b.Bundle.Type).Select(b => Build(b.Bundle, b.Signed)).ToList());
         DropParts();
         if (!Apply(update.Heartbeat) && outcomes.Any(o => o.IsApplied) && cache.Current is { } current)
         {
@@ -136,6 +146,8 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             return false;
         }
 
+        // A control plane that has less than it has had was put back: what it will call a change is none of what is here.
+        _diverged.UnionWith(heartbeat.Current.Where(c => c.Revision < _held.GetValueOrDefault(c.Type)).Select(c => c.Type));
         // Before anybody sees it: an answer from it tells its age.
         var current = CurrentOf(heartbeat);
         cache.Confirm(current);
@@ -175,6 +187,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
                         }
                     }
 
+                    DropParts();
                     break;
                 case SyncResponse.MessageOneofCase.Heartbeat:
                     if (!keys.TryRead(message.Heartbeat, out Heartbeat heartbeat) || !IsOurs(heartbeat.Scope) || heartbeat.CreatedAt is null)
@@ -226,11 +239,41 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             _ when bundle.Revision <= held && !isWanted => Refuse(NackReason.Revision, $"revision {bundle.Revision} is not newer than {held}"),
             _ when !isKept && (bundle.ExpiresAt is null || bundle.ExpiresAt.ToDateTimeOffset() <= now) => Refuse(NackReason.Expired, "it has expired"),
             _ when bundle.CreatedAt is null || bundle.CreatedAt.ToDateTimeOffset() > now + ClockTolerance => Refuse(NackReason.Expired, "it is of the future"),
-            { BaseRevision: not 0 } when bundle.BaseRevision != held => Refuse(NackReason.Base, $"it changes revision {bundle.BaseRevision}, and the sidecar has {held}"),
+            { BaseRevision: not 0 } when bundle.BaseRevision != held || _diverged.Contains(bundle.Type) => Refuse(NackReason.Base, $"it changes revision {bundle.BaseRevision}, and the sidecar has {held}"),
             _ => (bundle, null),
         };
 
         (Bundle?, BundleOutcome?) Refuse(NackReason reason, string fault) => (null, new BundleOutcome(bundle.Type, bundle.Revision, reason, [fault]));
+    }
+
+    /// <summary>
+    /// Policies with another schema and the entities that go with it: neither need fit what is there of the other. Null when there are not both, or they do
+    /// not fit together either; then each is tried by itself.
+    /// </summary>
+    private List<BundleOutcome>? BuildTogether(List<(Bundle Bundle, Signed Signed)> bundles)
+    {
+        if (bundles.Find(b => b.Bundle.Type == ResourceType.Policies) is not { Bundle: { } policies } first
+            || bundles.Find(b => b.Bundle.Type == ResourceType.Entities) is not { Bundle: { } entities } second)
+        {
+            return null;
+        }
+
+        var (faults, policyParts, entityParts) = (new List<Fault>(), new List<byte[]>(), new List<byte[]>());
+        if (ReadDocuments(policies, policyParts, faults) is not { } policyDocuments
+            || ReadDocuments(entities, entityParts, faults) is not { } entityDocuments
+            || _state.HasSchemaOf(policyDocuments)
+            || _state.WithoutSchema().With(entities, entityDocuments, time.GetUtcNow(), faults)?.With(policies, policyDocuments, time.GetUtcNow(), faults) is not { } next)
+        {
+            return null;
+        }
+
+        _state = next;
+        return
+        [
+            NoteApplied(policies, first.Signed, policyParts),
+            NoteApplied(entities, second.Signed, entityParts),
+            .. bundles.Where(b => b != first && b != second).OrderBy(b => b.Bundle.Type).Select(b => Build(b.Bundle, b.Signed)),
+        ];
     }
 
     private BundleOutcome Build(Bundle bundle, Signed signed, bool isKept = false)
@@ -242,14 +285,25 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         }
 
         _state = next;
+        return NoteApplied(bundle, signed, parts, isKept);
+    }
+
+    private BundleOutcome NoteApplied(Bundle bundle, Signed signed, List<byte[]> parts, bool isKept = false)
+    {
         _held[bundle.Type] = bundle.Revision;
-        _wantedInFull.Remove(bundle.Type);
+        if (bundle.BaseRevision == 0)
+        {
+            _wantedInFull.Remove(bundle.Type);
+            _diverged.Remove(bundle.Type);
+        }
+
         if (!isKept)
         {
             kept.Note(bundle, signed, parts);
         }
 
-        var wantsFull = !isKept && kept.IsOutgrown(bundle.Type) && _wantedInFull.Add(bundle.Type);
+        // Never of what has just come in full: it would come again and again.
+        var wantsFull = !isKept && bundle.BaseRevision > 0 && kept.IsOutgrown(bundle.Type) && _wantedInFull.Add(bundle.Type);
         return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []) { WantsFull = wantsFull };
     }
 

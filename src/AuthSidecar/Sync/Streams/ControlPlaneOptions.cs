@@ -36,7 +36,7 @@ internal sealed record ControlPlaneOptions
             Addresses = addresses,
             Scope = scope,
             Certificate = Path.Combine(folder, "certificate.pem"),
-            CertificateKey = Path.Combine(folder, "key.pem"),
+            CertificateKey = Path.Combine(folder, "certificate.pem"),
             Ca = Path.Combine(folder, "ca.pem"),
             PinnedKeys = Path.Combine(folder, "bundle-keys.json"),
             Join = join,

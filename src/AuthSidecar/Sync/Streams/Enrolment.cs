@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Hosting;
+using Grpc.Core;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Streams;
@@ -16,6 +17,10 @@ namespace AuthSidecar.Sync.Streams;
 internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvider time, ILogger<Enrolment> logger)
 {
     private static readonly TimeSpan ConnectWithin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(5);
+
+    private DateTimeOffset _retryAt;
 
     /// <summary>Sees to it that there is a certificate to connect with.</summary>
     /// <exception cref="InvalidDataException">There is none, and there is none to be had.</exception>
@@ -31,14 +36,24 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         {
             await EnrolAsync(address, join, cancellation);
         }
-        else if (time.GetUtcNow() >= RenewAt(certificate))
+        else if (time.GetUtcNow() >= RenewAt(certificate) && time.GetUtcNow() >= _retryAt)
         {
-            await RenewAsync(address, cancellation);
+            try
+            {
+                await RenewAsync(address, cancellation);
+            }
+            catch (Exception e) when (e is RpcException or IOException or UnauthorizedAccessException)
+            {
+                // The one that there is is still good, and good enough to follow with.
+                _retryAt = time.GetUtcNow() + RetryAfter;
+                Log.NotRenewed(logger, e is RpcException rpc ? rpc.Status.Detail : e.Message);
+            }
         }
     }
 
     /// <summary>When the certificate that there is should be replaced: after two thirds of its life. Null: somebody else sees to that.</summary>
-    public DateTimeOffset? NextRenewal => options.Join is not null && JoinOptions.HasEnrolled(options) ? RenewAt(ReadCertificate()) : null;
+    public DateTimeOffset? NextRenewal =>
+        options.Join is not null && JoinOptions.HasEnrolled(options) ? RenewAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
 
     private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
     {
@@ -52,7 +67,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         using var channel = Connect(address, ControlPlaneOptions.ToTls([known], certificate: null));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
-            new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, cancellationToken: cancellation);
+            new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
         Log.Enrolled(logger, join.Name);
     }
@@ -61,7 +76,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     {
         using var channel = Connect(address, options.ToTls());
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key) }, cancellationToken: cancellation);
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key) }, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
         Log.Renewed(logger);
     }
@@ -72,7 +87,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 #pragma warning disable CA5359 // What comes over this connection is believed for itself.
         using var channel = Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
 #pragma warning restore CA5359
-        var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), cancellationToken: cancellation);
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation));
         try
         {
             var authority = X509Certificate2.CreateFromPem(response.Ca);
@@ -99,17 +114,20 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         DisposeHttpClient = true,
     });
 
-    /// <summary>The certificate last: with it, all is there.</summary>
+#pragma warning disable RS0030 // A deadline is a moment of the machine's clock.
+    private static CallOptions Call(CancellationToken cancellation) => new(deadline: DateTime.UtcNow + AnswerWithin, cancellationToken: cancellation);
+#pragma warning restore RS0030
+
+    /// <summary>The certificate last and with its key in one file: either of the two alone would be good for nothing.</summary>
     private void Write(ECDsa key, string certificate, string ca, string bundleKeys)
     {
         StateFolder.CreateOwned(Path.GetDirectoryName(options.Certificate)!);
-        StateFolder.WriteSecret(options.CertificateKey, key.ExportPkcs8PrivateKeyPem());
         StateFolder.WriteSecret(options.Ca, ca);
         StateFolder.WriteSecret(options.PinnedKeys, bundleKeys);
-        StateFolder.WriteSecret(options.Certificate, certificate);
+        StateFolder.WriteSecret(options.Certificate, $"{certificate.Trim()}\n{key.ExportPkcs8PrivateKeyPem()}\n");
     }
 
-    private X509Certificate2 ReadCertificate() => X509CertificateLoader.LoadCertificateFromFile(options.Certificate);
+    private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));
 
     private static DateTimeOffset RenewAt(X509Certificate2 certificate) => new DateTimeOffset(certificate.NotBefore) + ((certificate.NotAfter - certificate.NotBefore) * 2 / 3);
 
@@ -117,6 +135,9 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     {
         [LoggerMessage(50, LogLevel.Information, "enrolled as {Name}", EventName = "Enrolled")]
         public static partial void Enrolled(ILogger logger, string name);
+
+        [LoggerMessage(52, LogLevel.Warning, "the certificate could not be renewed, and is still good: {Why}", EventName = "CertificateNotRenewed")]
+        public static partial void NotRenewed(ILogger logger, string why);
 
         [LoggerMessage(51, LogLevel.Information, "the certificate is renewed", EventName = "CertificateRenewed")]
         public static partial void Renewed(ILogger logger);

@@ -135,7 +135,8 @@ internal sealed partial class LastKnownGood : IDisposable
 
             var chain = ChainOf(bundle.Type);
             chain.Entries.Add(new Entry(name, content.Length, content.ToArray()));
-            if (chain.IsBroken || _chains.Values.Sum(c => c.Waiting) > MaxWaiting)
+            // Of what is there in full, there is one of each type and no more; changes pile up.
+            if (chain.IsBroken || (bundle.BaseRevision > 0 && _chains.Values.Sum(c => c.Waiting) > MaxWaiting))
             {
                 _chains[bundle.Type] = new Chain { IsBroken = true };
             }
@@ -187,8 +188,8 @@ internal sealed partial class LastKnownGood : IDisposable
             waiting = [.. _chains.Values.SelectMany(c => c.Entries).Where(e => e.Content is not null)];
             index = new LastKnownGoodIndex
             {
-                // Policies first, as they were applied.
-                Bundles = [.. _chains.OrderBy(c => c.Key).SelectMany(c => c.Value.Entries.Select(e => new LastKnownGoodIndex.BundleEntry((int)c.Key, e.Name)))],
+                // Policies last: with them comes the schema that all entities together conform to; those of some revision before need not.
+                Bundles = [.. _chains.OrderBy(c => c.Key == ResourceType.Policies).SelectMany(c => c.Value.Entries.Select(e => new LastKnownGoodIndex.BundleEntry((int)c.Key, e.Name)))],
                 Heartbeats = [.. _heartbeats.Select(h => new LastKnownGoodIndex.HeartbeatEntry((int)h.Key, h.Value.ToByteArray()))],
             };
             _isIndexDue = false;

@@ -23,6 +23,9 @@ internal sealed partial class StreamSource(
     /// <summary>A control plane that says nothing for so long, not even that nothing has changed, is not there.</summary>
     public static readonly TimeSpan SilenceMeansGone = TimeSpan.FromSeconds(16);
 
+    /// <summary>Documents come in parts; what is left are digests, and uids of what is gone.</summary>
+    private const int MaxMessageBytes = 16 * 1024 * 1024;
+
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(15);
 
@@ -106,12 +109,13 @@ internal sealed partial class StreamSource(
         {
             HttpHandler = new SocketsHttpHandler { SslOptions = options.ToTls(), ConnectTimeout = TimeSpan.FromSeconds(5) },
             DisposeHttpClient = true,
+            MaxReceiveMessageSize = MaxMessageBytes,
         });
         // With a certificate that has been renewed, the stream begins anew.
         var until = enrolment.NextRenewal;
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         silence.CancelAfter(SilenceMeansGone);
-        applier.DropParts();
+        applier.BeginStream();
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
             new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held } } },

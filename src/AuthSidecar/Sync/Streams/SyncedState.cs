@@ -68,11 +68,23 @@ internal sealed record SyncedState
         return faults.Count == 0 ? next : null;
     }
 
+    /// <summary>Whether documents of policies have the schema that is there.</summary>
+    public bool HasSchemaOf(BundleFiles documents)
+    {
+        documents.TryRead(PolicyFiles.Schema, out var text);
+        return text.AsSpan().SequenceEqual(SchemaText);
+    }
+
+    /// <summary>With all entities, held against nothing until policies bring a schema.</summary>
+    public SyncedState WithoutSchema() => Entities.Value.Schema is null
+        ? this
+        : this with { SchemaText = null, Entities = Entities with { Value = Entities.Value.Under(schema: null, []) ?? throw new InvalidOperationException("entities that fit together do so without a schema") } };
+
     private SyncedState WithPolicies(BundleFiles documents, Revision revision, List<Fault> faults)
     {
         documents.TryRead(PolicyFiles.Schema, out var schemaText);
         // Most often the policies alone are others; and to hold a hundred thousand entities against the same schema again takes its time.
-        var isSameSchema = schemaText.AsSpan().SequenceEqual(SchemaText);
+        var isSameSchema = HasSchemaOf(documents);
         var schema = isSameSchema ? Entities.Value.Schema : PolicyFiles.ReadSchema(documents, faults);
         var rules = PolicyFiles.Build(packs: [], isStrict: true, documents, schema, faults);
         var entities = faults.Count > 0 ? null : isSameSchema ? Entities.Value : Entities.Value.Under(schema, faults);
