@@ -1,7 +1,7 @@
 using System.CommandLine;
 using AuthSidecar.ControlPlane.Cli;
 
-var command = new RootCommand("The control plane of AuthSidecar.") 
+var command = new RootCommand("The control plane of AuthSidecar.")
 {
     ServeCommand.Create(),
     ImportCommand.Create(),
