@@ -46,28 +46,30 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     public async Task<int> RewrapAsync(CancellationToken cancellation)
     {
         var current = await vault.CurrentKeyIdAsync(cancellation);
-        var outdated = await store.ReadAsync((context, _) => context.DataKeys.Where(k => k.MasterKeyId != current).Select(k => k.Name).ToListAsync(cancellation), cancellation);
-        if (outdated.Count == 0)
+        var outdated = await store.ReadAsync((context, _) => context.DataKeys.Where(k => k.MasterKeyId != current).ToListAsync(cancellation), cancellation);
+        foreach (var before in outdated)
         {
-            return 0;
+            // Before the write: a vault takes its time, and nobody writes meanwhile.
+            var key = await vault.UnwrapAsync(new WrappedKey(before.MasterKeyId, before.Wrapped), cancellation);
+            var wrapped = await vault.WrapAsync(key, cancellation);
+            CryptographicOperations.ZeroMemory(key);
+            await store.WriteAsync(
+                System,
+                async transaction =>
+                {
+                    var row = await transaction.Context.DataKeys.SingleAsync(k => k.Name == before.Name, cancellation);
+                    if (row.MasterKeyId != before.MasterKeyId)
+                    {
+                        return new Refusal.Stale(0);
+                    }
+
+                    (row.MasterKeyId, row.Wrapped) = (wrapped.KeyId, wrapped.Bytes);
+                    transaction.Audit("data-key.rewrap", row.Name, $"master key {before.MasterKeyId}", $"master key {wrapped.KeyId}");
+                    return null;
+                },
+                cancellation);
         }
 
-        await store.WriteAsync(
-            System,
-            async transaction =>
-            {
-                foreach (var row in await transaction.Context.DataKeys.Where(k => outdated.Contains(k.Name)).ToListAsync(cancellation))
-                {
-                    var before = row.MasterKeyId;
-                    var key = await vault.UnwrapAsync(new WrappedKey(row.MasterKeyId, row.Wrapped), cancellation);
-                    (row.MasterKeyId, row.Wrapped) = await vault.WrapAsync(key, cancellation) is var wrapped ? (wrapped.KeyId, wrapped.Bytes) : default;
-                    CryptographicOperations.ZeroMemory(key);
-                    transaction.Audit("data-key.rewrap", row.Name, $"master key {before}", $"master key {row.MasterKeyId}");
-                }
-
-                return null;
-            },
-            cancellation);
         return outdated.Count;
     }
 

@@ -15,6 +15,8 @@ internal sealed class SyncService(
 {
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
+    private const int MaxVersionLength = 64;
+
     private static readonly TimeSpan WhenBehind = TimeSpan.FromMilliseconds(5);
 
     /// <summary>A sidecar that does not take in for so long what is sent to it is not worth waiting for: it comes back.</summary>
@@ -70,6 +72,11 @@ internal sealed class SyncService(
         if (!await requests.MoveNext(ending) || requests.Current.Subscribe is not { } subscribe)
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument, "a stream begins with `subscribe`"));
+        }
+
+        if (subscribe.Version.Length > MaxVersionLength)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"a version has at most {MaxVersionLength} characters"));
         }
 
         var held = default(HeldRevisions);

@@ -54,6 +54,11 @@ internal static class ServeCommand
                 addresses.Add(address);
             }
 
+            if (addresses.Count == 0 && new Option[] { application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys }.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } stray)
+            {
+                return Fail([$"`{stray.Name}` goes with `--control-plane`, and there is none"]);
+            }
+
             var limits = (addresses.Count == 0 ? MaxStaleness.Unlimited : MaxStaleness.Default).With(parsed.GetValue(maxStaleness) ?? [], out var fault);
             if (limits is null)
             {
