@@ -72,7 +72,7 @@ public sealed class FaultTests
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
         var removed = await RemoveRoleAsync(fleet.Directories, "bob");
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "bob", removed));
-        await Fleet.UntilAsync(() => Task.FromResult(File.Exists(fleet.In($"one/last-known-good/entities-{removed}-change"))));
+        await UntilKeptAsync(fleet, $"entities-{removed}-change");
 
         fleet.KillControlPlane();
         fleet.KillSidecar("one");
@@ -185,7 +185,7 @@ public sealed class FaultTests
         await WriteAsync(fleet, User("alice", "reader"));
         var published = await PublishAsync(fleet, 0, ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
-        await Fleet.UntilAsync(() => Task.FromResult(File.Exists(fleet.In($"one/last-known-good/policies-{published.Revision}"))));
+        await UntilKeptAsync(fleet, $"policies-{published.Revision}");
 
         // More than it can write; it is applied all the same.
         var many = await WriteAsync(fleet, [.. Enumerable.Range(0, 5_000).Select(i => User($"user-{i}", "reader"))]);
@@ -254,6 +254,13 @@ public sealed class FaultTests
         await Fleet.UntilAsync(async () => (removed = await RemoveRoleAsync(fleet.Directories, "alice")) > published.Revision);
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
     }
+
+    /// <summary>A bundle counts once the index has it, which is written after it.</summary>
+    private static Task UntilKeptAsync(Fleet fleet, string bundle) => Fleet.UntilAsync(() =>
+    {
+        var (file, index) = (new FileInfo(fleet.In($"one/last-known-good/{bundle}")), new FileInfo(fleet.In("one/last-known-good/index")));
+        return Task.FromResult(file.Exists && index.Exists && index.LastWriteTimeUtc >= file.LastWriteTimeUtc);
+    });
 
     private static async Task<PostgresServer> StartPostgresAsync()
     {
