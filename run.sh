@@ -43,7 +43,8 @@ if [ ! -e "$folder/loaded" ]; then
   touch "$folder/loaded"
 fi
 
-[ -e "$folder/state/identity/certificate.pem" ] || (umask 077 && "$control" join-token --application documents --admin-socket "$socket" >"$folder/join.token")
+# Each time: the sidecar's certificate may have run out since, and then it joins anew.
+(umask 077 && "$control" join-token --application documents --admin-socket "$socket" >"$folder/join.token")
 "$bin" serve --control-plane "https://127.0.0.1:$port" --application documents --join-token "$folder/join.token" --name quickstart \
   --state "$folder/state" --socket "$folder/authsidecar.sock" --log text "$@" &
 processes=($! "${processes[@]}")

@@ -42,6 +42,22 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Contains("  uid:", history[1], StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("entities.json", "[1]", "expected an object, found `1`")]
+    [InlineData("issuers.json", """{"issuers": [{"issuer": "https://issuer.test"}]}""", "an issuer names its key set in `jwks`")]
+    [InlineData("issuers.json", "[]", "is not as docs/bundle.md has it")]
+    [InlineData("risk.json", """{"maxFalures": 3}""", "maxFalures")]
+    [InlineData("bundle.json", """{"version": 1, "contents": [], "packs": ["rbac"]}""", "authsidecar policy pack rbac")]
+    public async Task Import_DocumentThatIsNotAsItShouldBe_ExitsWithTwoAndSaysSo(string name, string content, string message)
+    {
+        await using var fleet = await Fleet.StartAsync();
+        Write("bundle.json", """{"version": 1, "contents": []}""");
+        Write(name, content);
+        var refused = await RunAsync(fleet, "import", _bundle, "--application", "documents");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains(message, refused.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Fleet_SidecarThatFollows_IsListedWithWhatItServes()
     {

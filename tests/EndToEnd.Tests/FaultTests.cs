@@ -151,29 +151,52 @@ public sealed class FaultTests
         var old = await PublishAsync(fleet, 0, ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", old.Revision));
         fleet.KillControlPlane();
-        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), "control.db*").ToList())
-        {
-            File.Copy(file, file.Replace("control.db", "old.db", StringComparison.Ordinal));
-        }
-
+        CopyDatabase(fleet, "control.db", "old.db");
         await fleet.StartControlPlaneAsync();
         var forbidden = await PublishAsync(fleet, old.Revision, "forbid (principal, action, resource);");
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", forbidden.Revision));
         fleet.KillControlPlane();
-        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), "control.db*").ToList())
-        {
-            File.Delete(file);
-        }
-
-        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), "old.db*").ToList())
-        {
-            File.Move(file, file.Replace("old.db", "control.db", StringComparison.Ordinal));
-        }
-
+        CopyDatabase(fleet, "old.db", "control.db");
         await fleet.StartControlPlaneAsync();
         await Fleet.UntilAsync(async () => (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars
             .Any(s => s.Resources.Any(r => r.Type == "policies" && r.RefusedRevision == old.Revision && r.Faults[0].Contains("not newer", StringComparison.Ordinal))));
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice"));
+    }
+
+    /// <summary>Put back to before there was anything: there is nothing to send, and the stream lives on, with heartbeats that confirm nothing.</summary>
+    [Fact]
+    public async Task DatabasePutBackToTheBeginning_StreamLivesOn_AndNewWritesCountOnceTheyHavePassedWhatWas()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        fleet.KillControlPlane();
+        CopyDatabase(fleet, "control.db", "old.db");
+        await fleet.StartControlPlaneAsync();
+        var sidecar = await fleet.StartSidecarAsync("one");
+        await WriteAsync(fleet, User("alice", "reader"));
+        var published = await PublishAsync(fleet, 0, ReadersRead);
+        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
+        fleet.KillControlPlane();
+        CopyDatabase(fleet, "old.db", "control.db");
+        await fleet.StartControlPlaneAsync();
+
+        // Heard of twice: in answer to heartbeats.
+        await HeardAsync();
+        await HeardAsync();
+        var current = published;
+        for (var i = 0; i < 5; i++)
+        {
+            current = await PublishAsync(fleet, i == 0 ? 0 : current.Revision, "forbid (principal, action, resource);");
+        }
+
+        Assert.True(current.Revision > published.Revision);
+        await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Deny);
+
+        async Task HeardAsync()
+        {
+            var since = TimeProvider.System.GetUtcNow();
+            await Fleet.UntilAsync(async () => (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars
+                .Any(s => s.HeardAt.ToDateTimeOffset() > since && s.HeardAt > s.ConnectedAt));
+        }
     }
 
     [Fact]
@@ -253,6 +276,19 @@ public sealed class FaultTests
         var removed = 0UL;
         await Fleet.UntilAsync(async () => (removed = await RemoveRoleAsync(fleet.Directories, "alice")) > published.Revision);
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
+    }
+
+    private static void CopyDatabase(Fleet fleet, string from, string to)
+    {
+        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), $"{to}*").ToList())
+        {
+            File.Delete(file);
+        }
+
+        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), $"{from}*").ToList())
+        {
+            File.Copy(file, file.Replace(from, to, StringComparison.Ordinal));
+        }
     }
 
     /// <summary>A bundle counts once the index has it, which is written after it.</summary>

@@ -22,7 +22,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
 
         var change = new ChangeReader();
         change.Add(request.Entities, request.Removed);
-        long? expected = request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null;
+        var expected = RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision);
         return new WriteEntitiesResponse { Revision = Failures.Committed(await writer.WriteAsync(Caller.Of(context), change.ToChange(), expected, context.CancellationToken)) };
     }
 
@@ -52,7 +52,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
             RequestChecks.Uid(request.Entity, "entity"),
             RequestChecks.Uids(request.Added, "added"),
             RequestChecks.Uids(request.Removed, "removed"),
-            request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null,
+            RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken);
         return new ChangeMembershipsResponse { Revision = Failures.Committed(result) };
     }

@@ -24,7 +24,7 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
             "issuers.write",
             key,
             _ => (new ResourceChange(json, json), null),
-            request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null,
+            RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken);
         return new WriteIssuerResponse { Revision = Failures.Committed(result) };
     }
@@ -36,7 +36,7 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
             "issuers.remove",
             KeyOf(request.Application, request.Issuer, "issuer"),
             $"issuer `{request.Issuer}`",
-            request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null,
+            RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken);
         return new RemoveIssuerResponse { Revision = Failures.Committed(result) };
     }

@@ -53,6 +53,9 @@ internal static class RequestChecks
 
     public static long Revision(ulong value, string field) => value <= long.MaxValue ? (long)value : throw Failures.InvalidField(field, "there is no such revision");
 
+    /// <summary>A revision that the caller has seen; null: it does not say.</summary>
+    public static long? Expected(bool isSet, ulong value) => isSet ? Revision(value, "expected_revision") : null;
+
     public static EntityUid Uid(string value, string field) =>
         EntityUid.TryParse(value, out var uid, out var fault) ? uid : throw Failures.InvalidField(field, $"`{value}`: {fault.Message}");
 

@@ -18,7 +18,7 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
             "risk-settings.write",
             SettingsOf(request.Application),
             _ => (new ResourceChange(json, json), null),
-            request.HasExpectedRevision ? RequestChecks.Revision(request.ExpectedRevision, "expected_revision") : null,
+            RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken);
         return new WriteRiskSettingsResponse { Revision = Failures.Committed(result) };
     }

@@ -32,6 +32,18 @@ internal static class ImportCommand
     {
         public async Task RunAsync()
         {
+            try
+            {
+                await ImportAsync();
+            }
+            catch (Exception e) when (e is InvalidOperationException or ArgumentException or FormatException)
+            {
+                throw new InvalidDataException($"a document of `{folder}` is not as docs/bundle.md has it: {e.Message}", e);
+            }
+        }
+
+        private async Task ImportAsync()
+        {
             var manifest = Read("bundle.json")?.AsObject() ?? throw new InvalidDataException($"`{folder}` is no bundle: it has no `bundle.json`");
             if (manifest["packs"]?.AsArray() is { Count: > 0 } packs)
             {
@@ -61,7 +73,7 @@ internal static class ImportCommand
             foreach (var some in entities.Chunk(EntitiesPerMessage))
             {
                 await call.RequestStream.WriteAsync(
-                    new ImportEntitiesRequest { Entities = { some.Select(e => new DirectoryEntity { Application = application, Json = e!.ToJsonString() }) } }, cancellation);
+                    new ImportEntitiesRequest { Entities = { some.Select(e => new DirectoryEntity { Application = application, Json = ToObject(e).ToJsonString() }) } }, cancellation);
             }
 
             await call.RequestStream.CompleteAsync();
@@ -98,9 +110,9 @@ internal static class ImportCommand
 
         private async Task WriteIssuersAsync()
         {
-            foreach (var entry in Read("issuers.json")?["issuers"]?.AsArray().Select(i => i!.AsObject()) ?? [])
+            foreach (var entry in Read("issuers.json")?["issuers"]?.AsArray().Select(ToObject) ?? [])
             {
-                var jwks = File.ReadAllText(In((string)entry["jwks"]!));
+                var jwks = File.ReadAllText(In((string?)entry["jwks"] ?? throw new FormatException("an issuer names its key set in `jwks`")));
                 entry.Remove("jwks");
                 var issuer = Parser.Parse<Issuer>(entry.ToJsonString());
                 var response = await new IssuerService.IssuerServiceClient(channel).WriteIssuerAsync(
@@ -113,7 +125,7 @@ internal static class ImportCommand
         {
             foreach (var (list, entries) in Read("revocations.json")?.AsObject().ToDictionary(l => l.Key, l => l.Value!.AsArray()) ?? [])
             {
-                foreach (var entry in entries.Select(e => e!.AsObject()))
+                foreach (var entry in entries.Select(ToObject))
                 {
                     var revocation = new Revocation { Issuer = (string)entry["issuer"]! };
                     switch (list)
@@ -154,6 +166,8 @@ internal static class ImportCommand
                 output.WriteLine($"risk profile of {subject}: revision {response.Revision}");
             }
         }
+
+        private static JsonObject ToObject(JsonNode? node) => node as JsonObject ?? throw new FormatException($"expected an object, found `{node?.ToJsonString() ?? "null"}`");
 
         private JsonNode? Read(string name)
         {

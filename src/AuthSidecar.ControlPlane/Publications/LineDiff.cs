@@ -71,29 +71,17 @@ internal static class LineDiff
 
     private static string Print(List<(char Kind, string Line)> edits)
     {
-        var text = new StringBuilder();
-        var changed = edits.Index().Where(e => e.Item.Kind != ' ').Select(e => e.Index).ToList();
-        var (next, last) = (0, -1);
-        for (var i = 0; i < edits.Count; i++)
+        var isNear = new bool[edits.Count];
+        foreach (var (index, _) in edits.Index().Where(e => e.Item.Kind != ' '))
         {
-            while (next < changed.Count - 1 && changed[next] < i)
-            {
-                next++;
-            }
+            isNear.AsSpan(Math.Max(0, index - Context)..Math.Min(edits.Count, index + Context + 1)).Fill(true);
+        }
 
-            var isNear = changed.Count > 0 && (Math.Abs(changed[next] - i) <= Context || (next > 0 && i - changed[next - 1] <= Context));
-            if (!isNear)
-            {
-                continue;
-            }
-
-            if (last >= 0 && i > last + 1)
-            {
-                text.Append("...\n");
-            }
-
-            text.Append(edits[i].Kind).Append(edits[i].Line).Append('\n');
-            last = i;
+        var (text, last) = (new StringBuilder(), -1);
+        foreach (var (index, (kind, line)) in edits.Index().Where(e => isNear[e.Index]))
+        {
+            text.Append(last >= 0 && index > last + 1 ? "...\n" : "").Append(kind).Append(line).Append('\n');
+            last = index;
         }
 
         return text.ToString();

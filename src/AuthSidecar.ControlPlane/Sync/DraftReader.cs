@@ -89,18 +89,17 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
         }
 
         // Keys are few and come in full. Of what has changed, everything is told: a subject may have second factors here and for all applications.
-        var isChange = since > 0 && type != ResourceType.Keys && changed.Count <= MaxRemoved;
+        var isChange = since > 0 && type != ResourceType.Keys;
         var (keys, now) = (changed.Select(c => c.Key).Distinct().ToList(), time.GetUtcNow().ToUnixTimeMilliseconds());
         var live = await (isChange ? ours.Where(r => keys.Contains(r.Key)) : ours)
             .Where(r => !r.IsRemoved && (r.ExpiresAtMs == null || r.ExpiresAtMs > now))
             // The more particular comes first.
             .OrderByDescending(r => r.Application).ThenByDescending(r => r.Tenant).ThenBy(r => r.Key)
             .ToListAsync();
-        return new BundleDraft(
-            type,
-            changed.Max(c => c.Revision),
-            isChange ? since : 0,
-            documents.Of(type, live),
-            isChange && type != ResourceType.Revocations ? [.. keys.Except(live.Select(r => r.Key))] : []);
+        // A revocation ends by itself, here as there.
+        List<string> removed = isChange && type != ResourceType.Revocations ? [.. keys.Except(live.Select(r => r.Key))] : [];
+        return removed.Count > MaxRemoved
+            ? await ReadResourcesAsync(context, scope, type, since: 0)
+            : new BundleDraft(type, changed.Max(c => c.Revision), isChange ? since : 0, documents.Of(type, live), removed);
     }
 }

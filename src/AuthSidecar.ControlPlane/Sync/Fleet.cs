@@ -62,12 +62,13 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
         }
     }
 
+    /// <summary>Takes note of what it has once it has applied what it is sent now; of types that there is nothing of, nothing is sent.</summary>
     public void NoteSent(HeldRevisions sent, DateTimeOffset at)
     {
         lock (_lock)
         {
             _sentAt = _applied.Equals(_sent) ? at : _sentAt;
-            _awaited = [.. HeldRevisions.Types.Where(t => sent[t] != _sent[t])];
+            _awaited = [.. HeldRevisions.Types.Where(t => sent[t] != _sent[t] && sent[t] > 0)];
             (_sent, _answered) = (sent, NewSignal());
         }
     }

@@ -130,14 +130,14 @@ internal sealed class SyncService(
 
             // 1. Whatever it lacks; or that it lacks nothing, at this revision.
             var update = await updates.BuildAsync(scope, sidecar.Sent, feed.Head);
+            foreach (var part in update.Parts)
+            {
+                await SendAsync(responses, new SyncResponse { Part = part }, ending);
+            }
+
+            sidecar.NoteSent(update.Current, time.GetUtcNow());
             if (update.Bundles.Count > 0)
             {
-                foreach (var part in update.Parts)
-                {
-                    await SendAsync(responses, new SyncResponse { Part = part }, ending);
-                }
-
-                sidecar.NoteSent(update.Current, time.GetUtcNow());
                 await SendAsync(responses, new SyncResponse { Update = new Update { Bundles = { update.Bundles }, Heartbeat = update.Heartbeat } }, ending);
             }
             else if (update.Head > told)

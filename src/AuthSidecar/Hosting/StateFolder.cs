@@ -7,8 +7,6 @@ internal sealed class StateFolder
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    private const int SymmetricKeyBytes = 32;
-
     private readonly string _path;
 
     /// <exception cref="IOException">The folder cannot be made.</exception>
@@ -59,11 +57,11 @@ internal sealed class StateFolder
     /// <summary>32 bytes as base64.</summary>
     private byte[] SymmetricKey(string name)
     {
-        var text = ReadOrCreate(name, () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SymmetricKeyBytes)));
-        var key = new byte[SymmetricKeyBytes];
+        var text = ReadOrCreate(name, () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(SealedBox.KeyBytes)));
+        var key = new byte[SealedBox.KeyBytes];
         return Convert.TryFromBase64String(text.Trim(), key, out var length) && length == key.Length
             ? key
-            : throw new InvalidDataException($"`{Path.Combine(_path, name)}` is not {SymmetricKeyBytes} bytes in base64");
+            : throw new InvalidDataException($"`{Path.Combine(_path, name)}` is not {SealedBox.KeyBytes} bytes in base64");
     }
 
     private string ReadOrCreate(string name, Func<string> create)

@@ -26,7 +26,6 @@ public sealed class BundleApplierTests : IDisposable
     private readonly TestControlPlane _control;
     private readonly PinnedKeys _keys;
     private readonly ECDsa _otherKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-    private readonly LastKnownGood _kept;
     private readonly SnapshotCache _cache;
     private readonly BundleApplier _applier;
 
@@ -34,9 +33,9 @@ public sealed class BundleApplierTests : IDisposable
     {
         _control = new TestControlPlane(_time);
         _keys = _control.ReadKeys();
-        _kept = new LastKnownGood(_folder["kept"], new byte[32], _time, NullLogger<LastKnownGood>.Instance);
+        var kept = new LastKnownGood(_folder["kept"], new byte[32], _time, NullLogger<LastKnownGood>.Instance);
         _cache = new SnapshotCache(_time);
-        _applier = new BundleApplier(_keys, TestControlPlane.Scope, _cache, _kept, _time);
+        _applier = new BundleApplier(_keys, TestControlPlane.Scope, _cache, kept, _time);
     }
 
     private bool AliceMayRead => Authorizer.IsAuthorized(
@@ -138,7 +137,7 @@ public sealed class BundleApplierTests : IDisposable
     {
         var own = new SteppingTime(Now);
         var cache = new SnapshotCache(own);
-        using var kept = new LastKnownGood(_folder["kept-own"], new byte[32], own, NullLogger<LastKnownGood>.Instance);
+        var kept = new LastKnownGood(_folder["kept-own"], new byte[32], own, NullLogger<LastKnownGood>.Instance);
         var applier = new BundleApplier(_keys, TestControlPlane.Scope, cache, kept, own);
         _control.Send(applier, 5, _control.Policies(4), _control.Entities(5));
 
@@ -331,7 +330,6 @@ public sealed class BundleApplierTests : IDisposable
 
     public void Dispose()
     {
-        _kept.Dispose();
         _keys.Dispose();
         _control.Dispose();
         _otherKey.Dispose();

@@ -1,5 +1,5 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Mfa;
+using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Bundles;
 
@@ -8,7 +8,7 @@ namespace AuthSidecar.Tests.Testing;
 /// <summary>A bundle folder: roles, a tenant, some users and documents; with one more policy that asks for a step-up.</summary>
 internal sealed class TestBundle : IDisposable
 {
-    public static readonly byte[] WrappingKey = [.. Enumerable.Repeat((byte)7, WrappedSecret.KeyBytes)];
+    public static readonly byte[] WrappingKey = [.. Enumerable.Repeat((byte)7, SealedBox.KeyBytes)];
 
     private static readonly string[] Contents = ["policies", "schema.cedarschema", "entities.json"];
 

@@ -2,12 +2,18 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Streams;
 
 /// <summary>Where the control plane is, and how the two know each other.</summary>
 internal sealed record ControlPlaneOptions
 {
+    /// <summary>Documents come in parts; what is left are digests, and uids of what is gone.</summary>
+    private const int MaxMessageBytes = 16 * 1024 * 1024;
+
+    private static readonly TimeSpan ConnectWithin = TimeSpan.FromSeconds(5);
+
     /// <summary>Such as <c>https://control:7443</c>; several nodes of one control plane, any of which will do.</summary>
     public required IReadOnlyList<Uri> Addresses { get; init; }
 
@@ -62,6 +68,14 @@ internal sealed record ControlPlaneOptions
             yield return $"the file `{path}` does not exist";
         }
     }
+
+    /// <summary>A channel to a node.</summary>
+    public static GrpcChannel Connect(Uri address, SslClientAuthenticationOptions tls) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
+    {
+        HttpHandler = new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = ConnectWithin },
+        DisposeHttpClient = true,
+        MaxReceiveMessageSize = MaxMessageBytes,
+    });
 
     /// <summary>TLS 1.3 that knows the control plane by its CA alone. The files are read now: each new connection sees what is there then.</summary>
     /// <exception cref="InvalidDataException">A file holds something else.</exception>

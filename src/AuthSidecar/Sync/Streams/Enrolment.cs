@@ -6,7 +6,6 @@ using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Hosting;
 using Grpc.Core;
-using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Streams;
 
@@ -16,7 +15,6 @@ namespace AuthSidecar.Sync.Streams;
 /// </summary>
 internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvider time, ILogger<Enrolment> logger)
 {
-    private static readonly TimeSpan ConnectWithin = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(5);
 
@@ -64,7 +62,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
 
         using var known = await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation);
-        using var channel = Connect(address, ControlPlaneOptions.ToTls([known], certificate: null));
+        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls([known], certificate: null));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
             new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, Call(cancellation));
@@ -74,7 +72,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private async Task RenewAsync(Uri address, CancellationToken cancellation)
     {
-        using var channel = Connect(address, options.ToTls());
+        using var channel = ControlPlaneOptions.Connect(address, options.ToTls());
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key) }, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
@@ -85,7 +83,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     private static async Task<X509Certificate2> FindAuthorityAsync(Uri address, byte[] keySha256, CancellationToken cancellation)
     {
 #pragma warning disable CA5359 // What comes over this connection is believed for itself.
-        using var channel = Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
+        using var channel = ControlPlaneOptions.Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
 #pragma warning restore CA5359
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation));
         try
@@ -107,12 +105,6 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     }
 
     private static string RequestFor(ECDsa key) => new CertificateRequest("CN=authsidecar", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
-
-    private static GrpcChannel Connect(Uri address, SslClientAuthenticationOptions tls) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
-    {
-        HttpHandler = new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = ConnectWithin },
-        DisposeHttpClient = true,
-    });
 
 #pragma warning disable RS0030 // A deadline is a moment of the machine's clock.
     private static CallOptions Call(CancellationToken cancellation) => new(deadline: DateTime.UtcNow + AnswerWithin, cancellationToken: cancellation);

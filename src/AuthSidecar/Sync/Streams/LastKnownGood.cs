@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
@@ -18,14 +17,12 @@ namespace AuthSidecar.Sync.Streams;
 /// One file for each bundle, and an index that says which of them count, replaced as a whole: so a change costs what it is long, and what is on disk
 /// is always of one moment.
 /// </remarks>
-internal sealed partial class LastKnownGood : IDisposable
+internal sealed partial class LastKnownGood
 {
     /// <summary>How often it is told on disk that nothing has changed.</summary>
     public static readonly TimeSpan HeartbeatsEvery = TimeSpan.FromSeconds(30);
 
     private const string Index = "index";
-    private const int NonceBytes = 12;
-    private const int TagBytes = 16;
 
     /// <summary>Changes may be as long together as what they change; and this long in any case.</summary>
     private const long ChangesAtLeast = 1024 * 1024;
@@ -34,7 +31,7 @@ internal sealed partial class LastKnownGood : IDisposable
     private const long MaxWaiting = 64 * 1024 * 1024;
 
     private readonly string _folder;
-    private readonly AesGcm _aes;
+    private readonly byte[] _key;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _lock = new();
@@ -50,7 +47,7 @@ internal sealed partial class LastKnownGood : IDisposable
     /// <param name="logger">Hears of what cannot be written.</param>
     public LastKnownGood(string folder, byte[] key, TimeProvider time, ILogger<LastKnownGood> logger)
     {
-        (_folder, _aes, _time, _logger) = (folder, new AesGcm(key, TagBytes), time, logger);
+        (_folder, _key, _time, _logger) = (folder, key, time, logger);
         StateFolder.CreateOwned(folder);
     }
 
@@ -95,9 +92,9 @@ internal sealed partial class LastKnownGood : IDisposable
 
             return (stream, null);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException or InvalidProtocolBufferException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or InvalidProtocolBufferException)
         {
-            return ([], e is CryptographicException ? "it was altered, or encrypted with another key" : e.Message);
+            return ([], e.Message);
         }
     }
 
@@ -227,8 +224,6 @@ internal sealed partial class LastKnownGood : IDisposable
         }
     }
 
-    public void Dispose() => _aes.Dispose();
-
     private Chain ChainOf(ResourceType type)
     {
         if (!_chains.TryGetValue(type, out var chain))
@@ -240,26 +235,10 @@ internal sealed partial class LastKnownGood : IDisposable
     }
 
     // The name is authenticated with the content: no file passes for another.
-    private void Seal(string name, byte[] content)
-    {
-        var bytes = new byte[NonceBytes + content.Length + TagBytes];
-        RandomNumberGenerator.Fill(bytes.AsSpan(0, NonceBytes));
-        _aes.Encrypt(bytes.AsSpan(0, NonceBytes), content, bytes.AsSpan(NonceBytes, content.Length), bytes.AsSpan(^TagBytes..), Encoding.UTF8.GetBytes(name));
-        StateFolder.WriteSecret(Path.Combine(_folder, name), bytes);
-    }
+    private void Seal(string name, byte[] content) => StateFolder.WriteSecret(Path.Combine(_folder, name), SealedBox.Seal(_key, content, Encoding.UTF8.GetBytes(name)));
 
-    private byte[] Open(string name)
-    {
-        var bytes = File.ReadAllBytes(Path.Combine(_folder, Path.GetFileName(name)));
-        if (bytes.Length < NonceBytes + TagBytes)
-        {
-            throw new CryptographicException("it is too short");
-        }
-
-        var content = new byte[bytes.Length - NonceBytes - TagBytes];
-        _aes.Decrypt(bytes.AsSpan(0, NonceBytes), bytes.AsSpan(NonceBytes, content.Length), bytes.AsSpan(^TagBytes..), content, Encoding.UTF8.GetBytes(name));
-        return content;
-    }
+    private byte[] Open(string name) => SealedBox.TryOpen(_key, File.ReadAllBytes(Path.Combine(_folder, Path.GetFileName(name))), Encoding.UTF8.GetBytes(name))
+        ?? throw new InvalidDataException("it was altered, or encrypted with another key");
 
     private void RemoveAllBut(HashSet<string> names)
     {

@@ -4,7 +4,6 @@ using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Decisions;
 using AuthSidecar.Snapshots;
 using Grpc.Core;
-using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Streams;
 
@@ -22,9 +21,6 @@ internal sealed partial class StreamSource(
 {
     /// <summary>A control plane that says nothing for so long, not even that nothing has changed, is not there.</summary>
     public static readonly TimeSpan SilenceMeansGone = TimeSpan.FromSeconds(16);
-
-    /// <summary>Documents come in parts; what is left are digests, and uids of what is gone.</summary>
-    private const int MaxMessageBytes = 16 * 1024 * 1024;
 
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(15);
@@ -105,14 +101,9 @@ internal sealed partial class StreamSource(
     {
         await enrolment.EnsureAsync(address, stopping);
         keys.Refresh();
-        using var channel = GrpcChannel.ForAddress(address, new GrpcChannelOptions
-        {
-            HttpHandler = new SocketsHttpHandler { SslOptions = options.ToTls(), ConnectTimeout = TimeSpan.FromSeconds(5) },
-            DisposeHttpClient = true,
-            MaxReceiveMessageSize = MaxMessageBytes,
-        });
-        // With a certificate that has been renewed, the stream begins anew.
-        var until = enrolment.NextRenewal;
+        using var channel = ControlPlaneOptions.Connect(address, options.ToTls());
+        // When the certificate is due, the stream ends, and the next one begins with another.
+        var until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         silence.CancelAfter(SilenceMeansGone);
         applier.BeginStream();
@@ -120,7 +111,7 @@ internal sealed partial class StreamSource(
         await call.RequestStream.WriteAsync(
             new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held } } },
             silence.Token);
-        while (!(time.GetUtcNow() >= until) && await call.ResponseStream.MoveNext(silence.Token))
+        while (time.GetUtcNow() < until && await call.ResponseStream.MoveNext(silence.Token))
         {
             silence.CancelAfter(SilenceMeansGone);
             _failures = 0;
@@ -186,13 +177,13 @@ internal sealed partial class StreamSource(
         [LoggerMessage(33, LogLevel.Warning, "the control plane at {Address} is lost: {Why}", EventName = "ControlPlaneLost")]
         public static partial void Lost(ILogger logger, Uri address, string why);
 
+        [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "FollowFailed")]
+        public static partial void Failed(ILogger logger, Uri address, Exception exception);
+
         [LoggerMessage(35, LogLevel.Warning, "restored revision {Revision}, whose policies are {AgeSeconds} seconds old; the control plane is asked for what is newer", EventName = "Restored")]
         public static partial void Restored(ILogger logger, Revision revision, long ageSeconds);
 
         [LoggerMessage(36, LogLevel.Error, "what was kept of the control plane's stream is not used: {Why}", EventName = "NotRestored")]
         public static partial void NotRestored(ILogger logger, string why);
-
-        [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "FollowFailed")]
-        public static partial void Failed(ILogger logger, Uri address, Exception exception);
     }
 }

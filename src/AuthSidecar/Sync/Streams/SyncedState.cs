@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Hosting;
 using AuthSidecar.Mfa;
 using AuthSidecar.Policies;
 using AuthSidecar.Snapshots;
@@ -113,9 +114,9 @@ internal sealed record SyncedState
 
     private SyncedState WithFactors(BundleFiles documents, bool isChange, List<EntityUid> removed, Revision revision, List<Fault> faults)
     {
-        if (!documents.TryRead(FactorsKey, out var key) || key.Length != WrappedSecret.KeyBytes)
+        if (!documents.TryRead(FactorsKey, out var key) || key.Length != SealedBox.KeyBytes)
         {
-            faults.Add(new Fault(FactorsKey, 0, 0, $"the key that secrets are wrapped with is {WrappedSecret.KeyBytes} bytes"));
+            faults.Add(new Fault(FactorsKey, 0, 0, $"the key that secrets are wrapped with is {SealedBox.KeyBytes} bytes"));
             return this;
         }
 

@@ -1,7 +1,8 @@
 using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
-namespace AuthSidecar.ControlPlane.Store;
+namespace AuthSidecar.ControlPlane.Hosting;
 
 /// <summary>What has to be done now and then, by one node alone: wrapping data keys anew, removing what has expired.</summary>
 internal sealed partial class Housekeeping(Database database, SecretStore secrets, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
@@ -57,10 +58,10 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
             Log.Rewrapped(logger, rewrapped);
         }
 
-        // Without a revision: what has expired is left out of every bundle already.
+        // Without a revision: what has expired is left out of every bundle already. But for the newest of each type: what sidecars have is no newer than what there is.
         var before = (time.GetUtcNow() - KeepExpiredFor).ToUnixTimeMilliseconds();
         await using var context = database.Open();
-        await context.Resources.Where(r => r.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        await context.Resources.Where(r => r.ExpiresAtMs < before && context.Resources.Any(n => n.Type == r.Type && n.Revision > r.Revision)).ExecuteDeleteAsync(stopping);
         await context.JoinTokens.Where(t => t.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
     }
 
