@@ -12,7 +12,7 @@ dotnet build --no-restore --verbosity quiet --nologo
 passed=0 failed=0 skipped=0
 logs=artifacts/test-logs
 rm -rf "$logs" && mkdir -p "$logs"
-for project in AuthSidecar.Cedar.Tests AuthSidecar.Tests AuthSidecar.ControlPlane.Tests EndToEnd.Tests; do
+for project in AuthSidecar.Cedar.Tests AuthSidecar.Tokens.Tests AuthSidecar.Tests AuthSidecar.ControlPlane.Tests EndToEnd.Tests; do
   artifacts/bin/$project/debug/$project -noLogo -noColor 2>&1 | tee "$logs/$project.log" || true
   # A run without a summary has failed, whatever else it printed.
   summary=$(grep -E "^ *$project +Total: " "$logs/$project.log" || echo "Total: 1, Errors: 1, Failed: 0, Skipped: 0")

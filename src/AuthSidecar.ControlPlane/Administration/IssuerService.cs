@@ -17,7 +17,7 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
     {
         var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
         var issuer = Check(request.Issuer.Clone());
-        RequestChecks.None(KeySetChecks.Check(request.Jwks));
+        RequestChecks.KeySet(request.Jwks, "jwks");
         var json = IssuerRecords.Write(issuer, request.Jwks);
         var result = await writer.WriteAsync(
             Caller.Of(context),

@@ -1,5 +1,7 @@
+using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.Tokens;
 using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Administration;
@@ -39,6 +41,19 @@ internal static class RequestChecks
         > 0 and <= MaxPageSize => value,
         _ => throw Failures.InvalidField("page_size", $"a page has 1 to {MaxPageSize}"),
     };
+
+    /// <summary>A JWK Set (RFC 7517, section 5) that sidecars take: read by the reader that they have.</summary>
+    /// <exception cref="RpcException">INVALID_ARGUMENT with every fault.</exception>
+    public static void KeySet(string jwks, string field)
+    {
+        var faults = new List<Fault>();
+        foreach (var key in KeySetReader.Read(field, Encoding.UTF8.GetBytes(jwks), faults).Values)
+        {
+            key.Dispose();
+        }
+
+        None(faults);
+    }
 
     /// <exception cref="RpcException">INVALID_ARGUMENT with every fault.</exception>
     public static void None(IReadOnlyList<Fault> faults)

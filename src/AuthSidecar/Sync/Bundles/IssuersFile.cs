@@ -80,7 +80,7 @@ internal sealed record IssuerEntry
         }
         else if (files.TryRead(Jwks, out var jwks))
         {
-            keys = KeySetFile.Read(Jwks, jwks, faults);
+            keys = KeySetReader.Read(Jwks, jwks, faults);
         }
         else
         {

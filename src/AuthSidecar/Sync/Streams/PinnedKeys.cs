@@ -29,7 +29,7 @@ internal sealed class PinnedKeys(string path) : IDisposable
         }
 
         var faults = new List<Fault>();
-        var keys = KeySetFile.Read(path, File.ReadAllBytes(path), faults).Values.DistinctBy(k => k.Thumbprint).ToList();
+        var keys = KeySetReader.Read(path, File.ReadAllBytes(path), faults).Values.DistinctBy(k => k.Thumbprint).ToList();
         if (keys.Find(k => k.Algorithm != Algorithm) is { } other)
         {
             faults.Add(new Fault(path, 0, 0, $"the key `{other.KeyId}` is for {other.Algorithm}, and bundles are signed with {Algorithm}"));

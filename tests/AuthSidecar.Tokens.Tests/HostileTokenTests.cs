@@ -4,10 +4,9 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using AuthSidecar.Cedar;
-using AuthSidecar.Tokens;
-using static AuthSidecar.Tests.Tokens.TokenForge;
+using static AuthSidecar.Tokens.Tests.TokenForge;
 
-namespace AuthSidecar.Tests.Tokens;
+namespace AuthSidecar.Tokens.Tests;
 
 /// <summary>Access tokens and key sets as an attacker, or a careless issuer, makes them. None is accepted, and each is refused for its reason.</summary>
 public sealed class HostileTokenTests : IDisposable
@@ -533,7 +532,7 @@ public sealed class HostileTokenTests : IDisposable
     public void Read_HostileKeySet_RefusedWithoutAWordOfItsSecrets(string shape)
     {
         var faults = new List<Fault>();
-        KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(BadKeySets[shape]), faults);
+        KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(BadKeySets[shape]), faults);
         Assert.NotEmpty(faults);
         Assert.DoesNotContain(faults, f => f.ToString()!.Contains("c2VjcmV0LWNhbmFyeQ", StringComparison.Ordinal));
     }
@@ -543,7 +542,7 @@ public sealed class HostileTokenTests : IDisposable
     {
         // RFC 7517, section 4.7: a certificate repeats the key. One that brings another must not be the one that counts.
         var keySet = KeySet(Jwk(RsaKey, ("kid", "\"rsa\""), ("x5c", $"[\"{CertificateOf(SmallKey)}\"]")));
-        var keys = KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), []);
+        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), []);
         var issuer = new Issuer { Name = IssuerName, Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience), Keys = keys };
         Assert.False(Validate(Sign(Header(), Claims(), Rs256(SmallKey)), issuers: new IssuerSet([issuer])).IsValid);
     }
@@ -552,7 +551,7 @@ public sealed class HostileTokenTests : IDisposable
     public void Read_PublicKeyForEncryption_PassedOver()
     {
         var faults = new List<Fault>();
-        var keys = KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(KeySet(Jwk(EcKey, ("kid", "\"k\"")), Jwk(RsaKey, ("kid", "\"e\""), ("use", "\"enc\"")))), faults);
+        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(KeySet(Jwk(EcKey, ("kid", "\"k\"")), Jwk(RsaKey, ("kid", "\"e\""), ("use", "\"enc\"")))), faults);
         Assert.Empty(faults);
         Assert.Equal("k", Assert.Single(keys).Key);
     }
@@ -644,7 +643,7 @@ public sealed class HostileTokenTests : IDisposable
     private static Issuer IssuerOf(string name, string keySet)
     {
         var faults = new List<Fault>();
-        var keys = KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), faults);
+        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), faults);
         Assert.Empty(faults);
         return new Issuer { Name = name, Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience), Keys = keys };
     }

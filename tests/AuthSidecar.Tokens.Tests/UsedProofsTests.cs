@@ -1,6 +1,5 @@
-using AuthSidecar.Tokens;
 
-namespace AuthSidecar.Tests.Tokens;
+namespace AuthSidecar.Tokens.Tests;
 
 public sealed class UsedProofsTests
 {

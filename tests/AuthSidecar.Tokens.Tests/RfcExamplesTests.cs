@@ -1,8 +1,7 @@
 using System.Collections.Frozen;
 using System.Text.Json;
-using AuthSidecar.Tokens;
 
-namespace AuthSidecar.Tests.Tokens;
+namespace AuthSidecar.Tokens.Tests;
 
 /// <summary>The examples of RFC 7515, appendix A: those we can verify, and those we must not.</summary>
 public sealed class RfcExamplesTests

@@ -4,10 +4,9 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using AuthSidecar.Cedar;
-using AuthSidecar.Tokens;
-using static AuthSidecar.Tests.Tokens.TokenForge;
+using static AuthSidecar.Tokens.Tests.TokenForge;
 
-namespace AuthSidecar.Tests.Tokens;
+namespace AuthSidecar.Tokens.Tests;
 
 /// <summary>Tokens bound to a key, and the proofs of its possession (RFC 9449, section 4.3).</summary>
 public sealed class DpopTests : IDisposable
@@ -122,7 +121,7 @@ public sealed class DpopTests : IDisposable
     public DpopTests()
     {
         var faults = new List<Fault>();
-        var keys = KeySetFile.Read("jwks.json", Encoding.UTF8.GetBytes($$"""{"keys":[{{Jwk(IssuersKey, ("kid", "\"k\""))}}]}"""), faults);
+        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes($$"""{"keys":[{{Jwk(IssuersKey, ("kid", "\"k\""))}}]}"""), faults);
         Assert.Empty(faults);
         _issuers = new IssuerSet([new Issuer { Name = IssuerName, Audiences = FrozenSet.Create(StringComparer.Ordinal, "documents"), Keys = keys }]);
         _validator = new TokenValidator(_cache, new DpopVerifier());

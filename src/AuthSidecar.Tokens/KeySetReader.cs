@@ -5,7 +5,7 @@ using AuthSidecar.Cedar;
 namespace AuthSidecar.Tokens;
 
 /// <summary>Reads a JWK Set (RFC 7517, section 5), strictly: every key id once, public signing keys only.</summary>
-internal static class KeySetFile
+internal static class KeySetReader
 {
     private const int MaxKeys = 64;
 

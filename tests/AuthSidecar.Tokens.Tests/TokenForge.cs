@@ -2,7 +2,7 @@ using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace AuthSidecar.Tests.Tokens;
+namespace AuthSidecar.Tokens.Tests;
 
 /// <summary>
 /// Makes tokens and keys of text and the platform's signatures alone. No library stands between: what one would refuse to write, or mend
