@@ -12,6 +12,11 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     FleetCommands.Fleet(),
     FleetCommands.JoinToken(),
     FleetCommands.RemoveSidecar(),
+    AdministratorCommands.Claim(),
+    AdministratorCommands.Credentials(),
+    AdministratorCommands.Administrators(),
+    AdministratorCommands.Token(),
+    AdministratorCommands.Audit(),
 };
 var parsed = command.Parse(args);
 var exitCode = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });

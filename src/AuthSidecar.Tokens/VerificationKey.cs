@@ -59,6 +59,16 @@ internal sealed class VerificationKey : IDisposable
             "ES256");
     }
 
+    /// <summary>The public half of an RSA key of our own, for RS256.</summary>
+    public static VerificationKey OfPublicKey(RSA key, string keyId)
+    {
+        var parameters = key.ExportParameters(includePrivateParameters: false);
+        return new VerificationKey(
+            keyId,
+            new JsonWebKey { Kty = "RSA", N = Base64UrlEncoder.Encode(parameters.Modulus), E = Base64UrlEncoder.Encode(parameters.Exponent) },
+            "RS256");
+    }
+
     /// <summary>Reads a public JWK (RFC 7517).</summary>
     /// <remarks>
     /// Member by member, each checked. The library that verifies is given a key made of these and of nothing else: a JWK may say more

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
@@ -24,9 +25,11 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly bool _ownCa;
     private readonly string? _database;
 
-    private Fleet(bool ownCa, string? database, int nodes)
+    private readonly bool _https;
+
+    private Fleet(bool ownCa, string? database, int nodes, bool https)
     {
-        (_ownCa, _database) = (ownCa, database);
+        (_ownCa, _database, _https) = (ownCa, database, https);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=fleet", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
@@ -36,7 +39,7 @@ internal sealed class Fleet : IAsyncDisposable
         for (var i = 0; i < nodes; i++)
         {
             var name = i == 0 ? "control" : $"control{i}";
-            _nodes.Add(new Node(name, FreePort(), new DirectoryService.DirectoryServiceClient(Connect(In($"{name}.sock")))));
+            _nodes.Add(new Node(name, FreePort(), FreePort(), new DirectoryService.DirectoryServiceClient(Connect(In($"{name}.sock")))));
         }
 
         Addresses = [.. _nodes.Select(n => $"https://127.0.0.1:{n.Port}")];
@@ -75,12 +78,19 @@ internal sealed class Fleet : IAsyncDisposable
 
     public int Port => _nodes[0].Port;
 
+    /// <summary>Where administrators reach a node.</summary>
+    public Uri UrlOf(int node = 0) => new($"https://127.0.0.1:{_nodes[node].HttpsPort}");
+
+    /// <summary>The CA of the nodes' certificates, in PEM.</summary>
+    public string CaFile => _ownCa ? In("control/ca.pem") : In("ca.pem");
+
     /// <param name="ownCa">Whether the control plane's own CA certifies it and its sidecars.</param>
     /// <param name="database">The database; null: SQLite.</param>
     /// <param name="nodes">How many nodes of the control plane there are.</param>
-    public static async Task<Fleet> StartAsync(bool ownCa = false, string? database = null, int nodes = 1)
+    /// <param name="https">Whether administrators reach them over the network.</param>
+    public static async Task<Fleet> StartAsync(bool ownCa = false, string? database = null, int nodes = 1, bool https = false)
     {
-        var fleet = new Fleet(ownCa, database, nodes);
+        var fleet = new Fleet(ownCa, database, nodes, https);
         for (var i = 0; i < nodes; i++)
         {
             await fleet.StartControlPlaneAsync(i);
@@ -97,6 +107,8 @@ internal sealed class Fleet : IAsyncDisposable
         var started = _nodes[node];
         string[] certificates = _ownCa ? ["--name", "127.0.0.1"] : ["--certificate", In("control.pem"), "--certificate-key", In("control.key"), "--client-ca", In("ca.pem")];
         string[] shared = _database is null ? [] : ["--database", _database, "--key-vault", $"file:{In("master.key")}"];
+        // One issuer, whichever node is reached.
+        string[] network = _https ? ["--listen-https", $"127.0.0.1:{started.HttpsPort}", "--url", UrlOf().ToString()] : [];
         if (_database is not null && !File.Exists(In("master.key")))
         {
             await File.WriteAllTextAsync(In("master.key"), Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)));
@@ -104,7 +116,8 @@ internal sealed class Fleet : IAsyncDisposable
 
         started.Process = Start(
             Binary.ControlPlane,
-            ["serve", "--state", In(started.Name), "--admin-socket", In($"{started.Name}.sock"), "--listen", $"127.0.0.1:{started.Port}", .. shared, .. certificates]);
+            ["serve", "--state", In(started.Name), "--admin-socket", In($"{started.Name}.sock"), "--listen", $"127.0.0.1:{started.Port}", .. shared, .. certificates, .. network],
+            started.Output.Enqueue);
         await UntilAsync(async () =>
         {
             try
@@ -117,6 +130,9 @@ internal sealed class Fleet : IAsyncDisposable
             }
         });
     }
+
+    /// <summary>What a node has printed so far.</summary>
+    public IReadOnlyCollection<string> OutputOf(int node = 0) => [.. _nodes[node].Output];
 
     public void KillControlPlane(int node = 0)
     {
@@ -267,7 +283,7 @@ internal sealed class Fleet : IAsyncDisposable
         File.WriteAllText(In($"{name}.key"), key.ExportPkcs8PrivateKeyPem());
     }
 
-    private Process Start(string file, params string[] arguments)
+    private static Process Start(string file, string[] arguments, Action<string>? read = null)
     {
         var process = Binary.Start(file, arguments);
         // Nobody reads along: a full pipe would stop it.
@@ -281,6 +297,7 @@ internal sealed class Fleet : IAsyncDisposable
         {
             if (line is not null)
             {
+                read?.Invoke(line);
                 TestContext.Current.TestOutputHelper?.WriteLine($"{Path.GetFileName(file)}: {line}");
             }
         }
@@ -293,8 +310,11 @@ internal sealed class Fleet : IAsyncDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private sealed record Node(string Name, int Port, DirectoryService.DirectoryServiceClient Directory)
+    private sealed record Node(string Name, int Port, int HttpsPort, DirectoryService.DirectoryServiceClient Directory)
     {
         public Process? Process { get; set; }
+
+        /// <summary>What it printed.</summary>
+        public ConcurrentQueue<string> Output { get; } = [];
     }
 }

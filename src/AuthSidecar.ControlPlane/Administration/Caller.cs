@@ -1,24 +1,67 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Administration.Access;
+using AuthSidecar.ControlPlane.Directory;
 using Grpc.Core;
 using Microsoft.AspNetCore.Connections.Features;
 
 namespace AuthSidecar.ControlPlane.Administration;
 
-/// <summary>Who administers: whoever may open the socket, by the number that the kernel knows them by.</summary>
-internal static class Caller
+/// <summary>Who administers, and what they may do. One that nobody has let in may do nothing.</summary>
+internal abstract class Caller
+{
+    private static readonly object Key = new();
+
+    /// <summary>As the audit trail has it.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Whether they may do this to what has this placement.</summary>
+    public abstract bool May(string action, Placement placement);
+
+    /// <summary>Who calls, once <see cref="AccessInterceptor"/> has let them in.</summary>
+    public static Caller Of(ServerCallContext context) => context.UserState.TryGetValue(Key, out var caller) ? (Caller)caller : throw Failures.Internal();
+
+    public void LetIn(ServerCallContext context) => context.UserState[Key] = this;
+}
+
+/// <summary>Whoever may open the Unix socket, by the number that the kernel knows them by. That they may is the file's permission, and they may do everything.</summary>
+internal sealed class LocalCaller : Caller
 {
     private const int SolSocket = 1;
     private const int SoPeerCred = 17;
 
+    private LocalCaller(uint userId) => Name = string.Create(CultureInfo.InvariantCulture, $"uid:{userId}");
+
     /// <summary>Such as <c>uid:1000</c>.</summary>
-    public static string Of(ServerCallContext context)
+    public override string Name { get; }
+
+    public override bool May(string action, Placement placement) => true;
+
+    public static LocalCaller OfSocket(ServerCallContext context)
     {
         var socket = context.GetHttpContext().Features.Get<IConnectionSocketFeature>()?.Socket;
         // struct ucred { pid_t pid; uid_t uid; gid_t gid; }, unix(7)
         Span<byte> credentials = stackalloc byte[3 * sizeof(int)];
         return socket is not null && socket.GetRawSocketOption(SolSocket, SoPeerCred, credentials) == credentials.Length
-            ? string.Create(CultureInfo.InvariantCulture, $"uid:{MemoryMarshal.Read<uint>(credentials[sizeof(int)..])}")
+            ? new LocalCaller(MemoryMarshal.Read<uint>(credentials[sizeof(int)..]))
             : throw Failures.Internal();
     }
+}
+
+/// <summary>An administrator with an access token. What they may do is the policies' to say.</summary>
+internal sealed class AdministratorCaller(EntityUid principal, AccessSnapshot access) : Caller
+{
+    /// <summary>Such as <c>administrator:alice</c>.</summary>
+    public override string Name { get; } = $"administrator:{principal.Id}";
+
+    public override bool May(string action, Placement placement) => access.Allows(principal, action, placement);
+}
+
+/// <summary>Somebody with nothing but a code of ours.</summary>
+internal sealed class ClaimingCaller : Caller
+{
+    public override string Name => "claim";
+
+    public override bool May(string action, Placement placement) => false;
 }

@@ -10,6 +10,7 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>The entities' side of the administration API.</summary>
 internal sealed class DirectoryService(DirectoryWriter writer, ControlStore store) : V1.DirectoryService.DirectoryServiceBase
 {
+    private const string Write = "entities.write";
     private const int MaxChanges = 10_000;
     private const int MaxImported = 2_000_000;
 
@@ -23,7 +24,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
         var change = new ChangeReader();
         change.Add(request.Entities, request.Removed);
         var expected = RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision);
-        return new WriteEntitiesResponse { Revision = Failures.Committed(await writer.WriteAsync(Caller.Of(context), change.ToChange(), expected, context.CancellationToken)) };
+        return new WriteEntitiesResponse { Revision = Failures.Committed(await WriteAsync(context, change, expected)) };
     }
 
     public override async Task ImportEntities(
@@ -41,14 +42,16 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
             await responseStream.WriteAsync(new ImportEntitiesResponse { Received = (ulong)change.Count }, context.CancellationToken);
         }
 
-        var revision = Failures.Committed(await writer.WriteAsync(Caller.Of(context), change.ToChange(), expectedRevision: null, context.CancellationToken));
+        var revision = Failures.Committed(await WriteAsync(context, change, expectedRevision: null));
         await responseStream.WriteAsync(new ImportEntitiesResponse { Received = (ulong)change.Count, Revision = revision }, context.CancellationToken);
     }
 
     public override async Task<ChangeMembershipsResponse> ChangeMemberships(ChangeMembershipsRequest request, ServerCallContext context)
     {
+        var caller = Caller.Of(context);
         var result = await writer.ChangeMembershipsAsync(
-            Caller.Of(context),
+            caller.Name,
+            placement => caller.May(Write, placement),
             RequestChecks.Uid(request.Entity, "entity"),
             RequestChecks.Uids(request.Added, "added"),
             RequestChecks.Uids(request.Removed, "removed"),
@@ -62,11 +65,23 @@ internal sealed class DirectoryService(DirectoryWriter writer, ControlStore stor
         var uid = RequestChecks.Uid(request.Entity, "entity");
         var row = await store.ReadAsync(
             (read, _) => read.Entities.SingleOrDefaultAsync(e => e.Type == uid.Type && e.Id == uid.Id && !e.IsRemoved, context.CancellationToken),
-            context.CancellationToken) ?? throw Failures.NotFound($"entity {uid}");
+            context.CancellationToken);
+        // Who may not read it is not told that it is there.
+        if (row is null || !Caller.Of(context).May("entities.read", new Placement(row.Application, row.Tenant)))
+        {
+            throw Failures.NotFound($"entity {uid}");
+        }
+
         return new GetEntityResponse
         {
             Entity = new DirectoryEntity { Json = row.Json, Application = row.Application, Tenant = row.Tenant, Revision = (ulong)row.Revision },
         };
+    }
+
+    private Task<WriteResult> WriteAsync(ServerCallContext context, ChangeReader change, long? expectedRevision)
+    {
+        var caller = Caller.Of(context);
+        return writer.WriteAsync(caller.Name, placement => caller.May(Write, placement), change.ToChange(), expectedRevision, context.CancellationToken);
     }
 
     /// <summary>Reads changes. Where two speak of the same entity, the later one counts.</summary>

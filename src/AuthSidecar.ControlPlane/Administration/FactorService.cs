@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
@@ -58,9 +59,10 @@ internal sealed class FactorService(ResourceWriter writer, SecretStore secrets) 
     {
         var subject = RequestChecks.Uid(request.Subject, "subject").ToString();
         var rows = await writer.ListAsync(all => all.Where(r => r.Type == ResourceType.Factors && r.Key == subject).OrderBy(r => r.Application).ThenBy(r => r.Tenant), context.CancellationToken);
+        var caller = Caller.Of(context);
         return new ListFactorsResponse
         {
-            Factors = { rows.SelectMany(r => FactorRecords.Read(r.Json).Select(f => new EnrolledFactor { FactorId = f.Id, Kind = f.Kind, Application = r.Application, Tenant = r.Tenant })) },
+            Factors = { rows.Where(r => caller.May("factors.read", new Placement(r.Application, r.Tenant))).SelectMany(r => FactorRecords.Read(r.Json).Select(f => new EnrolledFactor { FactorId = f.Id, Kind = f.Kind, Application = r.Application, Tenant = r.Tenant })) },
         };
     }
 
@@ -69,7 +71,7 @@ internal sealed class FactorService(ResourceWriter writer, SecretStore secrets) 
     /// <summary>Changes the factors of a subject. What is audited is which there are, never their secrets.</summary>
     private Task<WriteResult> ChangeAsync(
         ServerCallContext context, string action, ResourceKey key, Func<List<FactorRecord>, (List<FactorRecord>? Factors, Refusal? Refusal)> change) => writer.WriteAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             action,
             key,
             row => change(FactorRecords.Read(row?.Json ?? "")) switch

@@ -1,6 +1,8 @@
 using System.Globalization;
 using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.Tokens;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
@@ -27,6 +29,7 @@ internal static class Failures
             metadata: ("revision", stale.Current.ToString(CultureInfo.InvariantCulture))),
         Refusal.Invalid invalid => Invalid(invalid.Faults),
         Refusal.NotFound missing => NotFound(missing.What),
+        Refusal.NotPermitted denied => PermissionDenied(denied.Action, denied.Placement),
         Refusal.AlreadyThere there => Failure(Code.AlreadyExists, "ALREADY_EXISTS", $"there is a {there.What} already"),
         _ => Internal(),
     };
@@ -45,6 +48,27 @@ internal static class Failures
         new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
 
     public static RpcException NotFound(string what) => Failure(Code.NotFound, "NOT_FOUND", $"there is no {what}");
+
+    /// <summary>Who it is could not be found out. Why not is a word of ours, never a part of the token.</summary>
+    public static RpcException Unauthenticated(TokenError error, string? detail) => Failure(
+        Code.Unauthenticated,
+        "TOKEN_REJECTED",
+        $"no administrator: the access token is {error switch { TokenError.Missing => "missing", TokenError.SubjectMismatch => "that of nobody who administers", _ => $"not accepted ({error}{(detail is null ? "" : $": {detail}")})" }}",
+        metadata: ("token_error", error.ToString()));
+
+    /// <summary>The code to claim the control plane with is not, or no longer, good.</summary>
+    public static RpcException CodeRejected() => Failure(
+        Code.Unauthenticated, "CODE_REJECTED", "the code is not the one that was printed, has expired, or there is an administrator by now");
+
+    public static RpcException PermissionDenied(string action, Placement placement)
+    {
+        var where = placement.Application.Length == 0 ? "all applications" : $"application `{placement.Application}`";
+        return Failure(
+            Code.PermissionDenied,
+            "NOT_PERMITTED",
+            $"`{action}` on {where}{(placement.Tenant.Length == 0 ? "" : $", tenant `{placement.Tenant}`")} is not permitted",
+            metadata: ("action", action));
+    }
 
     /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>
     public static RpcException StoreUnavailable() => Failure(

@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.V1;
@@ -13,10 +14,15 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, TimePr
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(1);
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromDays(30);
 
-    public override Task<ListSidecarsResponse> ListSidecars(ListSidecarsRequest request, ServerCallContext context) => Task.FromResult(new ListSidecarsResponse
+    public override Task<ListSidecarsResponse> ListSidecars(ListSidecarsRequest request, ServerCallContext context)
     {
-        Sidecars = { fleet.Connected.Select(ToMessage).OrderBy(s => s.Application, StringComparer.Ordinal).ThenBy(s => s.Name, StringComparer.Ordinal) },
-    });
+        var caller = Caller.Of(context);
+        var visible = fleet.Connected.Where(s => caller.May("fleet.read", new Placement(s.Identity.Scope.Application, s.Identity.Scope.Tenant)));
+        return Task.FromResult(new ListSidecarsResponse
+        {
+            Sidecars = { visible.Select(ToMessage).OrderBy(s => s.Application, StringComparer.Ordinal).ThenBy(s => s.Name, StringComparer.Ordinal) },
+        });
+    }
 
     public override async Task<CreateJoinTokenResponse> CreateJoinToken(CreateJoinTokenRequest request, ServerCallContext context)
     {
@@ -33,14 +39,14 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, TimePr
 
         return new CreateJoinTokenResponse
         {
-            Token = await registry.CreateTokenAsync(Caller.Of(context), ScopeOf(request.Application, request.Tenant), request.Uses == 0 ? 1 : request.Uses, lifetime, context.CancellationToken),
+            Token = await registry.CreateTokenAsync(Caller.Of(context).Name, ScopeOf(request.Application, request.Tenant), request.Uses == 0 ? 1 : request.Uses, lifetime, context.CancellationToken),
         };
     }
 
     public override async Task<RemoveSidecarResponse> RemoveSidecar(RemoveSidecarRequest request, ServerCallContext context)
     {
         var identity = new SidecarIdentity(ScopeOf(request.Application, request.Tenant), RequestChecks.Name(request.Name, "name"));
-        return new RemoveSidecarResponse { Revision = Failures.Committed(await registry.RemoveAsync(Caller.Of(context), identity, context.CancellationToken)) };
+        return new RemoveSidecarResponse { Revision = Failures.Committed(await registry.RemoveAsync(Caller.Of(context).Name, identity, context.CancellationToken)) };
     }
 
     private static SyncScope ScopeOf(string application, string tenant) => new(RequestChecks.Name(application, "application"), RequestChecks.NameOrEmpty(tenant, "tenant"));

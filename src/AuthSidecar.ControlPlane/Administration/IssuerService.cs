@@ -20,7 +20,7 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
         RequestChecks.KeySet(request.Jwks, "jwks");
         var json = IssuerRecords.Write(issuer, request.Jwks);
         var result = await writer.WriteAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             "issuers.write",
             key,
             _ => (new ResourceChange(json, json), null),
@@ -32,7 +32,7 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
     public override async Task<RemoveIssuerResponse> RemoveIssuer(RemoveIssuerRequest request, ServerCallContext context)
     {
         var result = await writer.RemoveAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             "issuers.remove",
             KeyOf(request.Application, request.Issuer, "issuer"),
             $"issuer `{request.Issuer}`",

@@ -45,7 +45,7 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
     public override async Task<PublishPoliciesResponse> PublishPolicies(PublishPoliciesRequest request, ServerCallContext context)
     {
         var (result, warnings) = await publisher.PublishAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             RequestChecks.Name(request.Application, "application"),
             request.Documents,
             RequestChecks.Revision(request.ExpectedRevision, "expected_revision"),
@@ -57,7 +57,7 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
     public override async Task<RollBackPoliciesResponse> RollBackPolicies(RollBackPoliciesRequest request, ServerCallContext context)
     {
         var result = await publisher.RollBackAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             RequestChecks.Name(request.Application, "application"),
             RequestChecks.Revision(request.ToRevision, "to_revision"),
             RequestChecks.Revision(request.ExpectedRevision, "expected_revision"),

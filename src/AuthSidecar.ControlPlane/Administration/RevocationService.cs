@@ -15,7 +15,7 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
     {
         var revocation = Check(RequestChecks.Required(request.Revocation, "revocation").Clone());
         var result = await writer.WriteAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             "revocations.write",
             RevocationRecords.KeyOf(revocation, RequestChecks.NameOrEmpty(request.Application, "application")),
             row =>

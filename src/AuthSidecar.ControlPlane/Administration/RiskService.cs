@@ -14,7 +14,7 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
         RequestChecks.None(RiskChecks.Check(settings));
         var json = ResourceDocuments.Json.Format(settings);
         var result = await writer.WriteAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             "risk-settings.write",
             SettingsOf(request.Application),
             _ => (new ResourceChange(json, json), null),
@@ -35,7 +35,7 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
         RequestChecks.None(RiskChecks.Check(profile));
         var json = ResourceDocuments.Json.Format(profile);
         var result = await writer.WriteAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             "risk-profiles.write",
             ProfileOf(request.Subject, request.Application, request.Tenant),
             _ => (new ResourceChange(json, json), null),
@@ -47,7 +47,7 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
     public override async Task<RemoveRiskProfileResponse> RemoveRiskProfile(RemoveRiskProfileRequest request, ServerCallContext context)
     {
         var result = await writer.RemoveAsync(
-            Caller.Of(context),
+            Caller.Of(context).Name,
             "risk-profiles.remove",
             ProfileOf(request.Subject, request.Application, request.Tenant),
             $"risk profile of {request.Subject}",

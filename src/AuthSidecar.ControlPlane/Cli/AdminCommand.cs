@@ -11,6 +11,8 @@ namespace AuthSidecar.ControlPlane.Cli;
 /// <summary>What every command has that asks a running control plane: where its socket is, how to print.</summary>
 internal static class AdminCommand
 {
+    private const string CredentialsVariable = "AUTHSIDECAR_CONTROL_CREDENTIALS";
+
     /// <summary>Makes a command that asks, and prints what it is answered.</summary>
     /// <param name="name">The command's name.</param>
     /// <param name="description">What it does.</param>
@@ -19,6 +21,11 @@ internal static class AdminCommand
     public static Command Create(string name, string description, IEnumerable<Symbol> symbols, Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task> run)
     {
         var socket = new Option<string>("--admin-socket") { Description = "The control plane's socket for administration.", DefaultValueFactory = _ => ServeOptions.DefaultAdminSocket };
+        var credentials = new Option<string?>("--credentials")
+        {
+            Description = $"A file with an administrator's credentials: asks over the network, and not by the socket. Default: ${CredentialsVariable}.",
+            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(CredentialsVariable) is { Length: > 0 } file ? file : null,
+        };
         var command = new Command(name, description);
         foreach (var symbol in symbols)
         {
@@ -30,27 +37,53 @@ internal static class AdminCommand
         }
 
         command.Add(socket);
-        command.SetAction(async (parsed, cancellation) =>
-        {
-            var path = parsed.GetValue(socket)!;
-            try
+        command.Add(credentials);
+        command.SetAction((parsed, cancellation) => parsed.GetValue(credentials) is { } file
+            ? RunAsync(file, async () =>
             {
-                using var channel = Connect(path);
+                using var channel = await ConnectAsync(Credentials.Load(file), cancellation);
                 await run(parsed, channel, Console.Out, cancellation);
-                return 0;
-            }
-            catch (RpcException e)
+            })
+            : RunAsync(parsed.GetValue(socket)!, async () =>
             {
-                Console.Error.WriteLine($"authsidecar-control: {Describe(e, path)}");
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or InvalidProtocolBufferException or System.Text.Json.JsonException)
-            {
-                Console.Error.WriteLine($"authsidecar-control: {e.Message}");
-            }
-
-            return ServeCommand.Failed;
-        });
+                using var channel = Connect(parsed.GetValue(socket)!);
+                await run(parsed, channel, Console.Out, cancellation);
+            }));
         return command;
+    }
+
+    /// <summary>Runs what asks a control plane, and tells what went wrong in words.</summary>
+    /// <param name="where">Where the control plane is asked for, for the words.</param>
+    /// <param name="run">Asks.</param>
+    public static async Task<int> RunAsync(string where, Func<Task> run)
+    {
+        try
+        {
+            await run();
+            return 0;
+        }
+        catch (RpcException e)
+        {
+            Console.Error.WriteLine($"authsidecar-control: {Describe(e, where)}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or HttpRequestException or InvalidProtocolBufferException or System.Text.Json.JsonException or System.Security.Cryptography.CryptographicException)
+        {
+            Console.Error.WriteLine($"authsidecar-control: {e.Message}");
+        }
+
+        return ServeCommand.Failed;
+    }
+
+    private static async Task<GrpcChannel> ConnectAsync(Credentials credentials, CancellationToken cancellation)
+    {
+        using var http = new HttpMessageInvoker(credentials.CreateHandler());
+        var token = await credentials.GetTokenAsync(http, TimeProvider.System, cancellation);
+        var bearer = CallCredentials.FromInterceptor((_, metadata) =>
+        {
+            metadata.Add("authorization", $"Bearer {token}");
+            return Task.CompletedTask;
+        });
+        return GrpcChannel.ForAddress(credentials.Url, new GrpcChannelOptions { HttpHandler = credentials.CreateHandler(), Credentials = ChannelCredentials.Create(ChannelCredentials.SecureSsl, bearer) });
     }
 
     private static GrpcChannel Connect(string socket) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
@@ -74,11 +107,11 @@ internal static class AdminCommand
         },
     });
 
-    private static string Describe(RpcException e, string socket)
+    private static string Describe(RpcException e, string where)
     {
         if (e.GetRpcStatus() is not { } status)
         {
-            return e.StatusCode == StatusCode.Unavailable ? $"no control plane answers at `{socket}`" : e.Status.Detail;
+            return e.StatusCode == StatusCode.Unavailable ? $"no control plane answers at `{where}`" : e.Status.Detail;
         }
 
         var faults = status.GetDetail<BadRequest>()?.FieldViolations.Select(v => $"\n  {v.Description}") ?? [];

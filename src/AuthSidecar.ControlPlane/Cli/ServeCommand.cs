@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Net;
+using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
@@ -23,19 +25,15 @@ internal static class ServeCommand
             DefaultValueFactory = _ => ServeOptions.DefaultAdminSocket,
         };
         var listen = new Option<string?>("--listen") { Description = "The address and port where sidecars connect." };
-        var name = new Option<string[]>("--name") { Description = "A name or address by which sidecars reach this node; may be repeated. For the certificate that the control plane's own CA gives it." };
+        var listenHttps = new Option<string?>("--listen-https") { Description = "The address and port where administrators and their tools connect." };
+        var url = new Option<string?>("--url") { Description = "The address by which they reach it, such as `https://control.example:8443`: the issuer of its tokens." };
+        var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
-            var endPoint = parsed.GetValue(listen) is { } text ? StrictAddress.TryParseEndPoint(text) : null;
-            if (endPoint is null && parsed.GetValue(listen) is { } unread)
-            {
-                return Fail([$"`{unread}` is not an address and port such as `0.0.0.0:7443`"]);
-            }
-
             try
             {
                 return await ServeAsync(
@@ -45,7 +43,9 @@ internal static class ServeCommand
                         KeyVault = parsed.GetValue(keyVault) is { } vault ? KeyVault.Parse(vault, parsed.GetValue(vaultToken)) : null,
                         State = parsed.GetValue(state)!,
                         AdminSocket = parsed.GetValue(admin)!,
-                        Listen = endPoint,
+                        Listen = EndPointOf(parsed.GetValue(listen)),
+                        ListenHttps = EndPointOf(parsed.GetValue(listenHttps)),
+                        Url = UrlOf(parsed.GetValue(url)),
                         Names = parsed.GetValue(name) ?? [],
                         Certificate = parsed.GetValue(certificate),
                         CertificateKey = parsed.GetValue(key),
@@ -72,9 +72,29 @@ internal static class ServeCommand
 
         await using var app = ControlPlaneHost.Build(options);
         await app.PrepareAsync(cancellation);
+        if (options.Url is not null && await app.Services.GetRequiredService<Administrators>().TryCreateCodeAsync(cancellation) is { } code)
+        {
+            // To whoever started it, and to no log.
+            Console.Error.WriteLine($"""
+                There is no administrator yet. Whoever has this code can become the first one within {Administrators.CodeLifetime.TotalMinutes} minutes, with
+                  authsidecar-control claim {options.Url} --name NAME
+                code: {code}
+                """);
+        }
+
         await app.RunAsync(cancellation);
         return 0;
     }
+
+    /// <exception cref="FormatException">It is none.</exception>
+    private static IPEndPoint? EndPointOf(string? text) => text is null
+        ? null
+        : StrictAddress.TryParseEndPoint(text) ?? throw new FormatException($"`{text}` is not an address and port such as `0.0.0.0:7443`");
+
+    /// <exception cref="FormatException">It is none.</exception>
+    private static Uri? UrlOf(string? text) => text is null
+        ? null
+        : Uri.TryCreate(text, UriKind.Absolute, out var url) ? url : throw new FormatException($"`{text}` is not an address such as `https://control.example:8443`");
 
     private static int Fail(IEnumerable<string> faults)
     {

@@ -4,26 +4,30 @@ using AuthSidecar.ControlPlane.Store;
 
 namespace AuthSidecar.ControlPlane.Directory;
 
+/// <summary>Whether a writer may change what has, or is to have, this placement.</summary>
+internal delegate bool MayWrite(Placement placement);
+
 /// <summary>Changes entities: all of a change or nothing, and never into what a sidecar would refuse.</summary>
 internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, SchemaSource schemas)
 {
     /// <summary>Adds, replaces and removes entities.</summary>
     /// <param name="actor">Who writes.</param>
+    /// <param name="may">Where they may.</param>
     /// <param name="change">What is to be.</param>
     /// <param name="expectedRevision">That of the newest change to any entity; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
-    public Task<WriteResult> WriteAsync(string actor, DirectoryChange change, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+    public Task<WriteResult> WriteAsync(string actor, MayWrite may, DirectoryChange change, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
-            return IsStale(state.Revision, expectedRevision) ? new Refusal.Stale(state.Revision) : await ApplyAsync(transaction, change, cancellation);
+            return IsStale(state.Revision, expectedRevision) ? new Refusal.Stale(state.Revision) : await ApplyAsync(transaction, may, change, cancellation);
         },
         cancellation);
 
     /// <summary>Makes an entity a direct member of some others, and no longer of others.</summary>
     public Task<WriteResult> ChangeMembershipsAsync(
-        string actor, EntityUid member, IReadOnlyList<EntityUid> added, IReadOnlyList<EntityUid> removed, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+        string actor, MayWrite may, EntityUid member, IReadOnlyList<EntityUid> added, IReadOnlyList<EntityUid> removed, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
         async transaction =>
         {
@@ -39,15 +43,26 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             }
 
             var changed = new Entity(member, entity.Attributes, entity.Tags, [.. entity.Parents.ToArray().Except(removed).Union(added)]);
-            return await ApplyAsync(transaction, new DirectoryChange([(changed, placement)], []), cancellation);
+            return await ApplyAsync(transaction, may, new DirectoryChange([(changed, placement)], []), cancellation);
         },
         cancellation);
 
     private static bool IsStale(long current, long? expected) => expected is { } seen && seen != current;
 
-    private async Task<Refusal?> ApplyAsync(StoreTransaction transaction, DirectoryChange change, CancellationToken cancellation)
+    /// <summary>Makes a change a part of a write that has others as well.</summary>
+    /// <remarks>INVARIANT: the state has caught up in this transaction.</remarks>
+    public async Task<Refusal?> ApplyAsync(StoreTransaction transaction, MayWrite may, DirectoryChange change, CancellationToken cancellation)
     {
         var removed = change.Removed.Where(u => state.TryGetPlace(u, out _, out _)).ToList();
+        // Where it goes, and where it was: who may write here alone cannot take it from there.
+        foreach (var placement in change.Written.Select(w => w.Placement).Concat(change.Written.Select(w => w.Entity.Uid).Concat(removed).Select(PlaceOf).OfType<Placement>()).Distinct())
+        {
+            if (!may(placement))
+            {
+                return new Refusal.NotPermitted("entities.write", placement);
+            }
+        }
+
         if (!state.Entities.TryUpdate(change.Written.Select(w => w.Entity), removed, schema: null, out _, out var faults)
             || (faults = await CheckSchemasAsync(transaction.Context, change, cancellation)).Count > 0)
         {
@@ -77,6 +92,8 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         await EntityRows.SaveAsync(transaction.Context, rows, cancellation);
         return null;
     }
+
+    private Placement? PlaceOf(EntityUid uid) => state.TryGetPlace(uid, out var placement, out _) ? placement : null;
 
     private string? JsonOf(EntityUid uid) => state.Entities.TryGetEntity(uid, out var entity) ? entity.ToJson() : null;
 

@@ -1,11 +1,16 @@
 using AuthSidecar.ControlPlane.Administration;
+using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Enrolment;
+using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.Tokens;
+using Google.Protobuf.Reflection;
+using Google.Rpc;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -13,6 +18,9 @@ namespace AuthSidecar.ControlPlane.Hosting;
 /// <summary>The composition of a control plane.</summary>
 internal static class ControlPlaneHost
 {
+    /// <summary>Of administrators, who are few.</summary>
+    private const int MaxRememberedTokens = 1_000;
+
     /// <param name="options">Valid options.</param>
     /// <param name="configure">For tests: services registered here go first.</param>
     public static WebApplication Build(ServeOptions options, Action<IServiceCollection>? configure = null)
@@ -25,7 +33,9 @@ internal static class ControlPlaneHost
             .AddJsonConsole(console => console.UseUtcTimestamp = true)
             .AddFilter("Microsoft", LogLevel.Warning)
             // What was rejected by ourselves is answered, not logged as a fault of the framework's.
-            .AddFilter("Grpc.AspNetCore.Server", LogLevel.Critical);
+            .AddFilter("Grpc", LogLevel.Critical)
+            // It tells whole requests and responses.
+            .AddFilter("OpenIddict", LogLevel.Warning);
         builder.WebHost.AddListeners(options);
         builder.Services
             .AddStore(options)
@@ -33,22 +43,36 @@ internal static class ControlPlaneHost
             .AddPublications()
             .AddEnrolment(options)
             .AddSync()
+            .AddIdentityServer(options)
             .AddAdministration();
 
         var app = builder.Build();
+        app.UseIdentityServer();
         app.UseRouting();
         app.UseListeners();
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<EnrolmentService>().OnlyOn(Listener.Sidecars);
-        app.MapGrpcService<PolicyService>().OnlyOn(Listener.Administration);
-        app.MapGrpcService<DirectoryService>().OnlyOn(Listener.Administration);
-        app.MapGrpcService<IssuerService>().OnlyOn(Listener.Administration);
-        app.MapGrpcService<RevocationService>().OnlyOn(Listener.Administration);
-        app.MapGrpcService<FactorService>().OnlyOn(Listener.Administration);
-        app.MapGrpcService<RiskService>().OnlyOn(Listener.Administration);
-        app.MapGrpcService<FleetService>().OnlyOn(Listener.Administration);
+        app.MapOpenApi();
+        foreach (var service in Administration(app))
+        {
+            service.OnlyOn(Listener.Administration, Listener.Network);
+        }
+
         return app;
     }
+
+    private static IEnumerable<IEndpointConventionBuilder> Administration(WebApplication app) =>
+    [
+        app.MapGrpcService<PolicyService>(),
+        app.MapGrpcService<DirectoryService>(),
+        app.MapGrpcService<IssuerService>(),
+        app.MapGrpcService<RevocationService>(),
+        app.MapGrpcService<FactorService>(),
+        app.MapGrpcService<RiskService>(),
+        app.MapGrpcService<FleetService>(),
+        app.MapGrpcService<AdministratorService>(),
+        app.MapGrpcService<AuditService>(),
+    ];
 
     /// <summary>Brings the database up to date, and opens the secrets: without them there is nothing to serve.</summary>
     /// <exception cref="KeyVaultException">The master key is not to be had.</exception>
@@ -56,11 +80,13 @@ internal static class ControlPlaneHost
     {
         await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
-        if (app.Services.GetRequiredService<ServeOptions>().Listen is not null)
+        var options = app.Services.GetRequiredService<ServeOptions>();
+        if ((options.Listen ?? options.ListenHttps) is not null)
         {
-            app.Services.GetRequiredService<MutualTls>().Check();
+            app.Services.GetRequiredService<ServerTls>().Check();
         }
 
+        app.Services.GetRequiredService<StateFolder>().WriteCa(app.Services.GetRequiredService<CertificateAuthority>().CertificatePem);
         app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
     }
 
@@ -85,7 +111,7 @@ internal static class ControlPlaneHost
         .AddSingleton(options)
         .AddSingleton(s => new CertificateAuthority(s.GetRequiredService<SecretStore>().AuthorityPkcs12))
         .AddSingleton<SidecarRegistry>()
-        .AddSingleton<MutualTls>();
+        .AddSingleton<ServerTls>();
 
     private static IServiceCollection AddSync(this IServiceCollection services) => services
         .AddSingleton(s => new BundleSigner(s.GetRequiredService<SecretStore>().BundleSigningPkcs8))
@@ -98,7 +124,20 @@ internal static class ControlPlaneHost
 
     private static IServiceCollection AddAdministration(this IServiceCollection services)
     {
-        services.AddGrpc(grpc => grpc.Interceptors.Add<FailureInterceptor>());
-        return services.AddSingleton<FailureInterceptor>();
+        services
+            .AddGrpc(grpc =>
+            {
+                grpc.Interceptors.Add<FailureInterceptor>();
+                grpc.Interceptors.Add<AccessInterceptor>();
+            })
+            .AddJsonTranscoding(json => json.TypeRegistry = TypeRegistry.FromFiles(ErrorDetailsReflection.Descriptor));
+        return services
+            .AddOpenApi()
+            .AddSingleton(_ => new TokenValidator(new VerifiedTokenCache(MaxRememberedTokens), new DpopVerifier()))
+            .AddSingleton<AccessPolicies>()
+            .AddSingleton<AccessTokens>()
+            .AddSingleton<Administrators>()
+            .AddSingleton<FailureInterceptor>()
+            .AddSingleton<AccessInterceptor>();
     }
 }

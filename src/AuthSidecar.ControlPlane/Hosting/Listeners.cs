@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -19,6 +20,9 @@ internal enum Listener
 
     /// <summary>TLS 1.3 with certificates on both sides.</summary>
     Sidecars,
+
+    /// <summary>HTTPS for administrators and their tools: whoever has an access token.</summary>
+    Network,
 }
 
 /// <summary>The listeners, and the walls between them.</summary>
@@ -38,24 +42,34 @@ internal static class Listeners
                 kestrel.Listen(options.Listen, listen =>
                 {
                     Mark(listen, Listener.Sidecars);
-                    // Asked for with each connection: where listeners are made, there is no CA yet.
-                    var services = kestrel.ApplicationServices;
-                    listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(services.GetRequiredService<MutualTls>().ForConnection()) });
+                    UseTls(listen, kestrel.ApplicationServices, tls => tls.ForSidecars());
+                });
+            }
+
+            if (options.ListenHttps is not null)
+            {
+                kestrel.Listen(options.ListenHttps, listen =>
+                {
+                    Mark(listen, Listener.Network);
+                    listen.Protocols = HttpProtocols.Http1AndHttp2;
+                    UseTls(listen, kestrel.ApplicationServices, tls => tls.ForEverybody());
                 });
             }
         });
     }
 
-    /// <summary>Answers the endpoint on this listener alone; on others it does not exist.</summary>
-    public static TBuilder OnlyOn<TBuilder>(this TBuilder endpoint, Listener listener)
-        where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(new OnlyOnMetadata(listener));
+    /// <summary>Answers the endpoint on these listeners alone; on others it does not exist.</summary>
+    public static TBuilder OnlyOn<TBuilder>(this TBuilder endpoint, params Listener[] listeners)
+        where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(new OnlyOnMetadata(listeners));
+
+    /// <summary>The listener that a request came in by.</summary>
+    public static Listener Of(HttpContext context) =>
+        context.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(typeof(Listener), out var marked) is true ? (Listener)marked! : Listener.None;
 
     /// <summary>Keeps every endpoint to its listener; one without any is on none.</summary>
     public static void UseListeners(this WebApplication app) => app.Use((context, next) =>
     {
-        var wanted = context.GetEndpoint()?.Metadata.GetMetadata<OnlyOnMetadata>()?.Listener ?? Listener.None;
-        var actual = context.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(typeof(Listener), out var marked) is true ? (Listener)marked! : Listener.None;
-        if (wanted == Listener.None || wanted != actual)
+        if (Of(context) is not (not Listener.None and var listener) || context.GetEndpoint()?.Metadata.GetMetadata<OnlyOnMetadata>()?.Listeners.Contains(listener) is not true)
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
@@ -63,6 +77,10 @@ internal static class Listeners
 
         return next(context);
     });
+
+    // Asked for with each connection: where listeners are made, there is no CA yet.
+    private static void UseTls(ListenOptions listen, IServiceProvider services, Func<ServerTls, SslServerAuthenticationOptions> options) =>
+        listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(options(services.GetRequiredService<ServerTls>())) });
 
     private static void Mark(ListenOptions listen, Listener listener)
     {
@@ -112,5 +130,5 @@ internal static class Listeners
         throw new IOException($"another process is listening on `{path}`");
     }
 
-    private sealed record OnlyOnMetadata(Listener Listener);
+    private sealed record OnlyOnMetadata(Listener[] Listeners);
 }

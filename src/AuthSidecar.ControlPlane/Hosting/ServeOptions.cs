@@ -26,6 +26,12 @@ internal sealed record ServeOptions
     /// <summary>Where sidecars connect; null: nowhere.</summary>
     public IPEndPoint? Listen { get; init; }
 
+    /// <summary>Where administrators and their tools connect; null: nowhere but to the socket.</summary>
+    public IPEndPoint? ListenHttps { get; init; }
+
+    /// <summary>The address by which they reach us, which is the issuer of our tokens; null without <see cref="ListenHttps"/>.</summary>
+    public Uri? Url { get; init; }
+
     /// <summary>The certificate that sidecars are shown, in PEM; null: one of our own CA.</summary>
     public string? Certificate { get; init; }
 
@@ -58,9 +64,19 @@ internal sealed record ServeOptions
             }
         }
 
-        if (Listen is not null && Certificate is null && Names.Count == 0)
+        if ((Listen ?? ListenHttps) is not null && Certificate is null && Names.Count == 0)
         {
-            yield return "a certificate is for names: give `--name` for each name and address by which sidecars reach this node";
+            yield return "a certificate is for names: give `--name` for each name and address by which this node is reached";
+        }
+
+        if (ListenHttps is null != Url is null)
+        {
+            yield return "administrators reach a node by its address: give both `--listen-https` and `--url`, or neither";
+        }
+
+        if (Url is not null && (Url.Scheme != Uri.UriSchemeHttps || Url.Query.Length > 0 || Url.Fragment.Length > 0 || Url.UserInfo.Length > 0))
+        {
+            yield return $"`{Url}` is not the address of an issuer, such as `https://control.example:8443` (RFC 8414, section 2)";
         }
     }
 }

@@ -8,6 +8,8 @@ internal sealed class StateFolder
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
+    private const string CaFile = "ca.pem";
+
     private readonly string _path;
 
     /// <exception cref="IOException">The folder cannot be made.</exception>
@@ -31,6 +33,9 @@ internal sealed class StateFolder
 
     /// <summary>Lays the public keys out, for sidecars to be given.</summary>
     public void WriteBundleKeys(string keySet) => File.WriteAllText(Path.Combine(_path, "bundle-keys.json"), keySet);
+
+    /// <summary>Lays our CA's certificate out, for administrators' tools to be given.</summary>
+    public void WriteCa(string pem) => File.WriteAllText(Path.Combine(_path, CaFile), pem);
 
     /// <summary>Writes a file that nobody else can read, whole or not at all.</summary>
     private static void WriteSecret(string path, string content)

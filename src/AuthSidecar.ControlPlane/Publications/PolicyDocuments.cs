@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
@@ -33,18 +34,7 @@ internal static class PolicyDocuments
         var faults = new List<Fault>();
         CheckPaths(documents, faults);
         var schema = ReadSchema(documents, faults);
-        var builder = new PolicySetBuilder();
-        foreach (var document in documents.Where(d => IsPolicyFile(d.Path)))
-        {
-            builder.AddFile(new SourceText(document.Path, document.Content.ToByteArray()), document.Path[Folder.Length..^Extension.Length]);
-        }
-
-        if (documents.FirstOrDefault(d => d.Path == Links) is { } links)
-        {
-            builder.AddLinks(new SourceText(Links, links.Content.ToByteArray()));
-        }
-
-        if (!builder.TryBuild(out var policies, out var policyFaults))
+        if (!TryRead(documents, out var policies, out var policyFaults))
         {
             return ([.. faults, .. policyFaults], []);
         }
@@ -56,6 +46,23 @@ internal static class PolicyDocuments
 
         var validation = new Validator(schema).Validate(policies);
         return ([.. faults, .. Distinct(validation.Errors)], Distinct(validation.Warnings));
+    }
+
+    /// <summary>The policies, with their links.</summary>
+    public static bool TryRead(IReadOnlyList<Document> documents, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
+    {
+        var builder = new PolicySetBuilder();
+        foreach (var document in documents.Where(d => IsPolicyFile(d.Path)))
+        {
+            builder.AddFile(new SourceText(document.Path, document.Content.ToByteArray()), document.Path[Folder.Length..^Extension.Length]);
+        }
+
+        if (documents.FirstOrDefault(d => d.Path == Links) is { } links)
+        {
+            builder.AddLinks(new SourceText(Links, links.Content.ToByteArray()));
+        }
+
+        return builder.TryBuild(out policies, out faults);
     }
 
     /// <summary>The schema; null without one, and beside a fault.</summary>

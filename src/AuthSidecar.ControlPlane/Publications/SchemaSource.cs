@@ -9,7 +9,10 @@ namespace AuthSidecar.ControlPlane.Publications;
 /// <remarks>INVARIANT: asked only by a write that has taken its revision.</remarks>
 internal sealed class SchemaSource
 {
-    private readonly Dictionary<string, (long Revision, Schema? Schema)> _known = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Revision, Schema? Schema)> _known = new(StringComparer.Ordinal)
+    {
+        [BuiltInPolicies.Application] = (0, BuiltInPolicies.Schema),
+    };
 
     public async Task<List<(string Application, Schema Schema)>> InForceAsync(StoreContext context, CancellationToken cancellation)
     {

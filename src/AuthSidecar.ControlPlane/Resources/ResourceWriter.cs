@@ -47,23 +47,8 @@ internal sealed class ResourceWriter(ControlStore store)
                     return refusal;
                 }
 
-                if (row is null)
-                {
-                    row = new ResourceRow
-                    {
-                        Type = key.Type,
-                        Key = key.Key,
-                        Application = key.Placement.Application,
-                        Tenant = key.Placement.Tenant,
-                        Revision = 0,
-                        IsRemoved = false,
-                        Json = "",
-                    };
-                    transaction.Context.Resources.Add(row);
-                }
-
                 transaction.Audit(action, key.Key, live is null ? null : $"revision {live.Revision}", next.Audited);
-                (row.Revision, row.IsRemoved, row.Json, row.ExpiresAtMs) = (transaction.Revision, next.Json is null, next.Json ?? "", next.ExpiresAt?.ToUnixTimeMilliseconds());
+                Save(transaction, key, row, next);
                 return null;
             },
             cancellation);
@@ -83,6 +68,10 @@ internal sealed class ResourceWriter(ControlStore store)
         expectedRevision,
         cancellation);
 
+    /// <summary>Makes a change a part of a write that has others as well, and tells of it itself.</summary>
+    public static async Task SaveAsync(StoreTransaction transaction, ResourceKey key, ResourceChange change, CancellationToken cancellation) =>
+        Save(transaction, key, await Of(transaction.Context, key).SingleOrDefaultAsync(cancellation), change);
+
     /// <summary>One resource; null when there is none.</summary>
     public Task<ResourceRow?> FindAsync(ResourceKey key, CancellationToken cancellation) =>
         store.ReadAsync((context, _) => Of(context, key).SingleOrDefaultAsync(r => !r.IsRemoved, cancellation), cancellation);
@@ -90,6 +79,26 @@ internal sealed class ResourceWriter(ControlStore store)
     /// <summary>Some resources.</summary>
     public Task<List<ResourceRow>> ListAsync(Func<IQueryable<ResourceRow>, IQueryable<ResourceRow>> select, CancellationToken cancellation) =>
         store.ReadAsync((context, _) => select(context.Resources.Where(r => !r.IsRemoved)).ToListAsync(cancellation), cancellation);
+
+    private static void Save(StoreTransaction transaction, ResourceKey key, ResourceRow? row, ResourceChange change)
+    {
+        if (row is null)
+        {
+            row = new ResourceRow
+            {
+                Type = key.Type,
+                Key = key.Key,
+                Application = key.Placement.Application,
+                Tenant = key.Placement.Tenant,
+                Revision = 0,
+                IsRemoved = false,
+                Json = "",
+            };
+            transaction.Context.Resources.Add(row);
+        }
+
+        (row.Revision, row.IsRemoved, row.Json, row.ExpiresAtMs) = (transaction.Revision, change.Json is null, change.Json ?? "", change.ExpiresAt?.ToUnixTimeMilliseconds());
+    }
 
     private static IQueryable<ResourceRow> Of(StoreContext context, ResourceKey key) => context.Resources.Where(r =>
         r.Type == key.Type && r.Key == key.Key && r.Application == key.Placement.Application && r.Tenant == key.Placement.Tenant);

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Tokens;
 using Google.Protobuf.WellKnownTypes;
 
 namespace AuthSidecar.ControlPlane.Resources;
@@ -50,6 +51,21 @@ internal static class RevocationRecords
         }
 
         return revocation;
+    }
+
+    /// <summary>As tokens are held against it.</summary>
+    public static KeyValuePair<Revocations.Key, Revocations.Extent> ToEntry(ResourceRow row)
+    {
+        var revocation = Read(row);
+        var (target, id) = revocation.TargetCase switch
+        {
+            Revocation.TargetOneofCase.TokenId => (Revocations.Target.Token, revocation.TokenId),
+            Revocation.TargetOneofCase.SessionId => (Revocations.Target.Session, revocation.SessionId),
+            _ => (Revocations.Target.Subject, revocation.Subject),
+        };
+        return KeyValuePair.Create(
+            new Revocations.Key(target, revocation.Issuer, id),
+            new Revocations.Extent(revocation.NotBefore?.Seconds ?? long.MaxValue, revocation.ExpiresAt?.Seconds + 1 ?? long.MaxValue));
     }
 
     private static (string List, string Member, string Id) TargetOf(Revocation revocation) => revocation.TargetCase switch

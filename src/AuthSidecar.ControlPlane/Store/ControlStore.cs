@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Store;
@@ -106,6 +107,9 @@ internal abstract record Refusal
 
     /// <summary>What was to be changed is not there.</summary>
     public sealed record NotFound(string What) : Refusal;
+
+    /// <summary>The writer may not do this to what is, or is to be, of this placement.</summary>
+    public sealed record NotPermitted(string Action, Placement Placement) : Refusal;
 
     /// <summary>What was to be made is there.</summary>
     public sealed record AlreadyThere(string What) : Refusal;

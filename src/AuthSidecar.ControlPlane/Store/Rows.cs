@@ -102,6 +102,14 @@ internal sealed class JoinTokenRow
     public required int UsesLeft { get; set; }
 }
 
+/// <summary>A code with which somebody becomes the first administrator, known by its hash.</summary>
+internal sealed class ClaimCodeRow
+{
+    public required string CodeSha256 { get; set; }
+
+    public required long ExpiresAtMs { get; set; }
+}
+
 /// <summary>A sidecar that has enrolled: only its newest certificate admits it, and the one before, until the newest has been used.</summary>
 internal sealed class SidecarRow
 {

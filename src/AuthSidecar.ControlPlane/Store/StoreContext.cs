@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using OpenIddict.EntityFrameworkCore.Models;
 
 namespace AuthSidecar.ControlPlane.Store;
 
@@ -14,6 +15,10 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
     public DbSet<ResourceRow> Resources => Set<ResourceRow>();
 
     public DbSet<JoinTokenRow> JoinTokens => Set<JoinTokenRow>();
+
+    public DbSet<ClaimCodeRow> ClaimCodes => Set<ClaimCodeRow>();
+
+    public DbSet<OpenIddictEntityFrameworkCoreApplication> Clients => Set<OpenIddictEntityFrameworkCoreApplication>();
 
     public DbSet<SidecarRow> Sidecars => Set<SidecarRow>();
 
@@ -54,6 +59,11 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             token.ToTable("join_tokens");
             token.HasKey(t => t.Id);
         });
+        model.Entity<ClaimCodeRow>(code =>
+        {
+            code.ToTable("claim_codes");
+            code.HasKey(c => c.CodeSha256);
+        });
         model.Entity<SidecarRow>(sidecar =>
         {
             sidecar.ToTable("sidecars");
@@ -76,6 +86,9 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             audit.HasKey(a => new { a.Revision, a.Number });
             audit.HasIndex(a => a.AtMs);
         });
+
+        // The OAuth server's own: clients, tokens, authorizations, scopes.
+        model.UseOpenIddict();
     }
 }
 

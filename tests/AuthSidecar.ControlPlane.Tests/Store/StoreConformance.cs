@@ -1,5 +1,7 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
@@ -20,6 +22,8 @@ public abstract class StoreConformance : IAsyncLifetime
 {
     private static readonly EntityUid Alice = new("User", "alice");
     private static readonly EntityUid Reader = new("Role", "reader");
+
+    private static readonly MayWrite Anywhere = _ => true;
 
     private Node _node = null!;
 
@@ -68,9 +72,9 @@ public abstract class StoreConformance : IAsyncLifetime
         Assert.Equal(new Refusal.Stale(other.Revision), (await _node.WriteAsync(Alice, Reader, first.Revision)).Refusal);
         Assert.True((await _node.WriteAsync(Alice, Reader, other.Revision)).IsCommitted);
         // That of a membership is its member's own.
-        Assert.Equal(new Refusal.Stale(other.Revision), (await _node.Directory.ChangeMembershipsAsync("test", new("User", "bob"), [], [Reader], first.Revision, Cancellation)).Refusal);
-        Assert.True((await _node.Directory.ChangeMembershipsAsync("test", new("User", "bob"), [], [Reader], other.Revision, Cancellation)).IsCommitted);
-        Assert.IsType<Refusal.NotFound>((await _node.Directory.ChangeMembershipsAsync("test", new("User", "carol"), [], [], null, Cancellation)).Refusal);
+        Assert.Equal(new Refusal.Stale(other.Revision), (await _node.Directory.ChangeMembershipsAsync("test", Anywhere, new("User", "bob"), [], [Reader], first.Revision, Cancellation)).Refusal);
+        Assert.True((await _node.Directory.ChangeMembershipsAsync("test", Anywhere, new("User", "bob"), [], [Reader], other.Revision, Cancellation)).IsCommitted);
+        Assert.IsType<Refusal.NotFound>((await _node.Directory.ChangeMembershipsAsync("test", Anywhere, new("User", "carol"), [], [], null, Cancellation)).Refusal);
     }
 
     [Fact]
@@ -105,7 +109,7 @@ public abstract class StoreConformance : IAsyncLifetime
         var other = new Node(_node.Database);
         await _node.WriteAsync(Alice, Reader);
         Assert.IsType<Refusal.Invalid>((await other.WriteAsync(Reader, Alice)).Refusal);
-        Assert.True((await other.Directory.WriteAsync("test", new DirectoryChange([], [Alice]), null, Cancellation)).IsCommitted);
+        Assert.True((await other.Directory.WriteAsync("test", Anywhere, new DirectoryChange([], [Alice]), null, Cancellation)).IsCommitted);
         Assert.True((await _node.WriteAsync(Reader, Alice)).IsCommitted);
     }
 
@@ -140,10 +144,76 @@ public abstract class StoreConformance : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Write_EntityOfWhereTheWriterMayNot_Refused()
+    {
+        static bool MayInB(Placement placement) => placement.Tenant == "b";
+        await _node.WriteAsync(Alice, Reader, tenant: "a");
+        DirectoryChange taken = new([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "b"))], []);
+        var elsewhere = new Refusal.NotPermitted("entities.write", new Placement("", "a"));
+        // It would come here, but from there.
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, taken, null, Cancellation)).Refusal);
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, new DirectoryChange([], [Alice]), null, Cancellation)).Refusal);
+        Assert.Equal(elsewhere, (await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [], [Reader], null, Cancellation)).Refusal);
+        Assert.Equal(1, await _node.HeadAsync());
+        await _node.WriteAsync(Alice, Reader, tenant: "b");
+        Assert.True((await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [], [Reader], null, Cancellation)).IsCommitted);
+    }
+
+    [Fact]
+    public async Task Claim_CodeUsedTwiceLateOrWrong_MakesOneOwnerAndNoOther()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
+        var administrators = _node.Administrators(time);
+        var late = await administrators.TryCreateCodeAsync(Cancellation);
+        time.Advance(Administrators.CodeLifetime);
+        Assert.Null(await administrators.TryClaimAsync(late!, "alice", Jwks, Cancellation));
+        var (code, other) = (await administrators.TryCreateCodeAsync(Cancellation), await _node.Administrators(time).TryCreateCodeAsync(Cancellation));
+        Assert.Null(await administrators.TryClaimAsync(code![..^1] + (code[^1] == '0' ? '1' : '0'), "alice", Jwks, Cancellation));
+
+        // Two codes of two nodes, used by many at once.
+        var results = await Task.WhenAll(Enumerable.Range(0, 12).Select(i => new Node(_node.Database).Administrators(time).TryClaimAsync(i % 2 == 0 ? code : other!, $"alice{i}", Jwks, Cancellation)));
+        Assert.Single(results, r => r is { IsCommitted: true });
+        Assert.Equal(["owner"], Assert.Single(await administrators.ListAsync(Cancellation)).Roles);
+        Assert.Null(await administrators.TryCreateCodeAsync(Cancellation));
+    }
+
+    [Fact]
+    public async Task Administrator_KeyReplacedOrRemoved_TokensOfBeforeAreRevoked()
+    {
+        var administrators = _node.Administrators(TimeProvider.System);
+        Task<WriteResult> WriteAsync(string jwks, string role, long? expected = null) =>
+            administrators.WriteAsync("test", new Administrator { Name = "bob", Jwks = jwks, Roles = { role }, Applications = { "documents" }, Tenants = { "acme" } }, expected, Cancellation);
+        Task<long> RevokedAsync() => _node.Store.ReadAsync(
+            async (context, _) => await context.Resources.Where(r => r.Type == ResourceType.Revocations && r.Application == "authsidecar").MaxAsync(r => (long?)r.Revision, Cancellation) ?? 0, Cancellation);
+
+        var first = await WriteAsync(Jwks, "auditor", expected: 0);
+        Assert.Equal(new Refusal.Stale(first.Revision), (await WriteAsync(Jwks, "auditor", expected: 0)).Refusal);
+        await WriteAsync(Jwks, "operator");
+        Assert.Equal(0, await RevokedAsync());
+        var rekeyed = await WriteAsync("""{"keys": []}""", "operator");
+        Assert.Equal(rekeyed.Revision, await RevokedAsync());
+        var listed = Assert.Single(await administrators.ListAsync(Cancellation));
+        Assert.Equal(("bob", "operator", "documents", "acme"), (listed.Name, listed.Roles.Single(), listed.Applications.Single(), listed.Tenants.Single()));
+
+        var removed = await administrators.RemoveAsync("test", "bob", Cancellation);
+        Assert.Equal(removed.Revision, await RevokedAsync());
+        Assert.Empty(await administrators.ListAsync(Cancellation));
+        Assert.Equal(0, await _node.Store.ReadAsync((context, _) => context.Clients.CountAsync(), Cancellation));
+        Assert.Equal(new Refusal.NotFound("administrator `bob`"), (await administrators.RemoveAsync("test", "bob", Cancellation)).Refusal);
+    }
+
+    [Fact]
+    public async Task Administrator_ThatDoesNotConformToTheBuiltInSchema_IsNotStored()
+    {
+        var wrong = new Entity(new EntityUid("AuthSidecar::Administrator", "eve"), ValueRecord.Create([new("applications", Value.Of("all"))]), ValueRecord.Empty);
+        Assert.IsType<Refusal.Invalid>((await _node.Directory.WriteAsync("test", Anywhere, new DirectoryChange([(wrong, new Placement("authsidecar", ""))], []), null, Cancellation)).Refusal);
+    }
+
+    [Fact]
     public async Task Import_ManyEntities_AllOfThemAndAudited()
     {
         var many = Enumerable.Range(0, 20_000).Select(i => (new Entity(new EntityUid("User", $"user \"{i}\" \u00e9\U0001f600"), ValueRecord.Create([new("n", Value.Of(i))]), ValueRecord.Empty, Reader), new Placement("", ""))).ToList();
-        var result = await _node.Directory.WriteAsync("test", new DirectoryChange(many, []), null, Cancellation);
+        var result = await _node.Directory.WriteAsync("test", Anywhere, new DirectoryChange(many, []), null, Cancellation);
         Assert.True(result.IsCommitted);
         Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Entities.CountAsync(e => e.Revision == result.Revision), Cancellation));
         Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(a => a.Revision == result.Revision && a.Before == null && a.After != null), Cancellation));
@@ -257,17 +327,20 @@ public abstract class StoreConformance : IAsyncLifetime
         Assert.All(stored, s => Assert.DoesNotContain(Convert.ToHexString(later.BundleSigningPkcs8.AsSpan(40, 16)), s, StringComparison.Ordinal));
     }
 
+    private const string Jwks = """{"keys": [{"kid": "one"}]}""";
+
     private static ResourceKey Key(string key) => new(ResourceType.Keys, key, new Placement("app", ""));
 
     private sealed class Node
     {
+        private readonly DirectoryState _state = new();
+
         public Node(Database database)
         {
             Database = database;
             Store = new ControlStore(database, TimeProvider.System);
-            var state = new DirectoryState();
-            Directory = new DirectoryWriter(Store, state, new SchemaSource());
-            Policies = new PolicyPublisher(Store, state);
+            Directory = new DirectoryWriter(Store, _state, new SchemaSource());
+            Policies = new PolicyPublisher(Store, _state);
             Resources = new ResourceWriter(Store);
         }
 
@@ -281,8 +354,11 @@ public abstract class StoreConformance : IAsyncLifetime
 
         public ResourceWriter Resources { get; }
 
+        public Administrators Administrators(TimeProvider time) => new(
+            Store, Directory, _state, new ServeOptions { Database = Database, State = "", AdminSocket = "", Url = new Uri("https://control.test") }, time);
+
         public Task<WriteResult> WriteAsync(EntityUid uid, EntityUid parent, long? expectedRevision = null, string tenant = "") => Directory.WriteAsync(
-            "test", new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);
+            "test", Anywhere, new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);
 
         public async Task<WriteResult> PublishAsync(string policies, long expectedRevision) => (await Policies.PublishAsync(
             "test", "app", [new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) }], expectedRevision, "", Cancellation)).Result;

@@ -11,7 +11,7 @@ namespace AuthSidecar.ControlPlane.Hosting;
 /// enrol and nothing else.
 /// </summary>
 /// <remarks>The files are looked at with every handshake and read again when they have changed: cert-manager and SPIRE replace them while we run.</remarks>
-internal sealed class MutualTls(ServeOptions options, CertificateAuthority authority, TimeProvider time)
+internal sealed class ServerTls(ServeOptions options, CertificateAuthority authority, TimeProvider time)
 {
     private readonly Lock _reading = new();
     private DateTime _readOf;
@@ -34,8 +34,8 @@ internal sealed class MutualTls(ServeOptions options, CertificateAuthority autho
         }
     }
 
-    /// <summary>How to shake hands with whoever connects now.</summary>
-    public SslServerAuthenticationOptions ForConnection()
+    /// <summary>How to shake hands with a sidecar that connects now.</summary>
+    public SslServerAuthenticationOptions ForSidecars()
     {
         var (certificate, authorities) = Read();
         return new SslServerAuthenticationOptions
@@ -46,6 +46,9 @@ internal sealed class MutualTls(ServeOptions options, CertificateAuthority autho
             RemoteCertificateValidationCallback = (_, client, _, _) => client is null || IsOurs(X509CertificateLoader.LoadCertificate(client.GetRawCertData()), authorities),
         };
     }
+
+    /// <summary>How to shake hands with anybody else: who they are, they say later.</summary>
+    public SslServerAuthenticationOptions ForEverybody() => new() { EnabledSslProtocols = SslProtocols.Tls13, ServerCertificateContext = Read().Certificate };
 
     private static bool IsOurs(X509Certificate2 client, X509Certificate2Collection authorities)
     {

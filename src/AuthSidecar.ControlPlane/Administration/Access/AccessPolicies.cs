@@ -1,0 +1,70 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Tokens;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Administration.Access;
+
+/// <summary>Reads who may administer what from the store: the policies of our own application, the built-in ones when none are published, and its entities.</summary>
+internal sealed class AccessPolicies(ControlStore store, Feed feed, TimeProvider time) : IDisposable
+{
+    private readonly SemaphoreSlim _reading = new(1);
+    private (long Revision, AccessSnapshot Snapshot)? _current;
+
+    /// <summary>As of the newest revision that this node knows.</summary>
+    public async Task<AccessSnapshot> CurrentAsync(CancellationToken cancellation)
+    {
+        var head = feed.Head;
+        if (_current is var (known, snapshot) && known >= head)
+        {
+            return snapshot;
+        }
+
+        await _reading.WaitAsync(cancellation);
+        try
+        {
+            if (_current is not var (revision, current) || revision < head)
+            {
+                _current = (revision, current) = await store.ReadAsync(async (context, now) => (now, await ReadAsync(context, cancellation)), cancellation);
+            }
+
+            return current;
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    public void Dispose() => _reading.Dispose();
+
+    private async Task<AccessSnapshot> ReadAsync(StoreContext context, CancellationToken cancellation)
+    {
+        var published = await context.Publications
+            .Where(p => p.Application == BuiltInPolicies.Application && p.Type == ResourceType.Policies)
+            .OrderByDescending(p => p.Revision)
+            .Select(p => p.Documents)
+            .FirstOrDefaultAsync(cancellation);
+        var documents = published is null ? BuiltInPolicies.Documents : DocumentSet.Parser.ParseFrom(published).Documents;
+        var schema = PolicyDocuments.ReadSchema(documents, []) ?? BuiltInPolicies.Schema;
+
+        // Placed here and nowhere else: what is for all applications is written by those who may not write here.
+        var rows = await context.Entities.Where(e => e.Application == BuiltInPolicies.Application && !e.IsRemoved).ToListAsync(cancellation);
+        var json = EntityRows.ToJson(rows.Where(r => schema.EntityTypes.ContainsKey(r.Type)));
+        if (!PolicyDocuments.TryRead(documents, out var policies, out var faults) || !EntityStore.TryParse(json, schema, out var entities, out faults))
+        {
+            throw new InvalidDataException($"who may administer cannot be read: {faults[0]}");
+        }
+
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        var revocations = await context.Resources
+            .Where(r => r.Type == ResourceType.Revocations && !r.IsRemoved && (r.Application == "" || r.Application == BuiltInPolicies.Application) && r.ExpiresAtMs > now)
+            .ToListAsync(cancellation);
+        return new AccessSnapshot(policies, entities, new Revocations(revocations.Select(RevocationRecords.ToEntry)));
+    }
+}

@@ -1,0 +1,34 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.ControlPlane.Administration.Access;
+
+/// <summary>Who may administer what, as of a revision of the store. Immutable.</summary>
+internal sealed record AccessSnapshot(PolicySet Policies, EntityStore Entities, Revocations Revocations)
+{
+    public const string AdministratorType = "AuthSidecar::Administrator";
+    public const string RoleType = "AuthSidecar::Role";
+    public const string ApplicationType = "AuthSidecar::Application";
+    private const string ActionType = "AuthSidecar::Action";
+
+    private static readonly EntityUid AllApplications = new(ApplicationType, "");
+
+    public bool Knows(EntityUid administrator) => Entities.TryGetEntity(administrator, out _);
+
+    /// <summary>Whether policies allow it. What goes wrong does not.</summary>
+    public bool Allows(EntityUid administrator, string action, Placement placement)
+    {
+        var application = new EntityUid(ApplicationType, placement.Application);
+        Entity given = new(application, ValueRecord.Empty, ValueRecord.Empty, placement.Application.Length == 0 ? [] : [AllApplications]);
+        if (!Entities.TryUpdate([given], [], schema: null, out var entities, out _))
+        {
+            return false;
+        }
+
+        var context = ValueRecord.Create([KeyValuePair.Create("tenant", Value.Of(placement.Tenant))]);
+        var response = Authorizer.IsAuthorized(Policies, entities, new Request(administrator, new EntityUid(ActionType, action), application, context));
+        // A forbid that errs may well have forbidden.
+        return response.Decision == Decision.Allow && !response.Errors.Any(e => e.Policy.Effect == Effect.Forbid);
+    }
+}

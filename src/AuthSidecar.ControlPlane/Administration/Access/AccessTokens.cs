@@ -1,0 +1,40 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.Tokens;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration.Access;
+
+/// <summary>Finds out by their access token who calls.</summary>
+internal sealed class AccessTokens(TokenValidator validator, TokenKeys keys, AccessPolicies policies, TimeProvider time)
+{
+    private const string Scheme = "Bearer ";
+
+    /// <exception cref="RpcException">UNAUTHENTICATED, and why.</exception>
+    public async Task<Caller> AuthenticateAsync(ServerCallContext context)
+    {
+        var headers = context.GetHttpContext().Request.Headers.Authorization;
+        if (headers.Count != 1 || headers[0] is not { } header || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        {
+            throw Unauthenticated(context, TokenError.Missing, null);
+        }
+
+        var access = await policies.CurrentAsync(context.CancellationToken);
+        var result = validator.Validate(new TokenRequest { Token = new Secret(header[Scheme.Length..]) }, keys.Issuers, access.Revocations, time.GetUtcNow());
+        if (!result.IsValid)
+        {
+            throw Unauthenticated(context, result.Error, result.Detail);
+        }
+
+        // One that was removed is not known any more, whatever its token says.
+        var principal = new EntityUid(AccessSnapshot.AdministratorType, result.Token.Subject);
+        return access.Knows(principal) ? new AdministratorCaller(principal, access) : throw Unauthenticated(context, TokenError.SubjectMismatch, null);
+    }
+
+    private static RpcException Unauthenticated(ServerCallContext context, TokenError error, string? detail)
+    {
+        // RFC 6750, section 3: a request without a token is told nothing of an error.
+        context.GetHttpContext().Response.Headers.WWWAuthenticate = error == TokenError.Missing ? "Bearer" : "Bearer error=\"invalid_token\"";
+        return Failures.Unauthenticated(error, detail);
+    }
+}

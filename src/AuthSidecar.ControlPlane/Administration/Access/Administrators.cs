@@ -1,0 +1,157 @@
+using System.Security.Cryptography;
+using System.Text;
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Administration.Access;
+
+/// <summary>Adds administrators and takes them away: an entity of our own application, which policies speak of, and a client with a key, which gets tokens.</summary>
+internal sealed class Administrators(ControlStore store, DirectoryWriter directory, DirectoryState state, ServeOptions options, TimeProvider time)
+{
+    private const string Owner = "owner";
+    private const int CodeBytes = 32;
+
+    /// <summary>For how long a code to claim the control plane with is good.</summary>
+    public static readonly TimeSpan CodeLifetime = TimeSpan.FromHours(1);
+
+    private static readonly Placement Here = new(BuiltInPolicies.Application, "");
+
+    /// <summary>Makes a code for whoever is to be the first administrator; null when there is one.</summary>
+    public async Task<string?> TryCreateCodeAsync(CancellationToken cancellation)
+    {
+        if (await store.ReadAsync((context, _) => AnyAsync(context, cancellation), cancellation))
+        {
+            return null;
+        }
+
+        var code = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(CodeBytes));
+        var expires = (time.GetUtcNow() + CodeLifetime).ToUnixTimeMilliseconds();
+        await store.WriteAsync(
+            "system",
+            transaction =>
+            {
+                transaction.Context.ClaimCodes.Add(new ClaimCodeRow { CodeSha256 = HashOf(code), ExpiresAtMs = expires });
+                transaction.Audit("claim-code.create", "first administrator", before: null, after: null);
+                return Task.FromResult<Refusal?>(null);
+            },
+            cancellation);
+        return code;
+    }
+
+    /// <summary>Makes the first administrator; null when the code is not, or no longer, good.</summary>
+    public async Task<WriteResult?> TryClaimAsync(string code, string name, string jwks, CancellationToken cancellation)
+    {
+        // Looked up before anything is written: whoever guesses must not keep writers waiting.
+        var hash = HashOf(code);
+        if (!await store.ReadAsync((context, _) => IsGoodAsync(context, hash, cancellation), cancellation))
+        {
+            return null;
+        }
+
+        var result = await store.WriteAsync(
+            $"administrator:{name}",
+            async transaction =>
+            {
+                await state.CatchUpAsync(transaction.Context, cancellation);
+                if (!await IsGoodAsync(transaction.Context, hash, cancellation))
+                {
+                    return new Refusal.NotFound("such code");
+                }
+
+                await transaction.Context.ClaimCodes.ExecuteDeleteAsync(cancellation);
+                return await WriteAsync(transaction, "administrators.claim", new Administrator { Name = name, Roles = { Owner }, Jwks = jwks }, cancellation);
+            },
+            cancellation);
+        return result.Refusal is Refusal.NotFound ? null : result;
+    }
+
+    public Task<WriteResult> WriteAsync(string actor, Administrator administrator, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            await state.CatchUpAsync(transaction.Context, cancellation);
+            var current = state.TryGetPlace(UidOf(administrator.Name), out _, out var revision) ? revision : 0;
+            return expectedRevision is { } expected && expected != current
+                ? new Refusal.Stale(current)
+                : await WriteAsync(transaction, "administrators.write", administrator, cancellation);
+        },
+        cancellation);
+
+    public Task<WriteResult> RemoveAsync(string actor, string name, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            await state.CatchUpAsync(transaction.Context, cancellation);
+            if (!state.TryGetPlace(UidOf(name), out _, out _))
+            {
+                return new Refusal.NotFound($"administrator `{name}`");
+            }
+
+            await ClientRecords.RemoveAsync(transaction.Context, name, cancellation);
+            await RevokeTokensAsync(transaction, name, cancellation);
+            transaction.Audit("administrators.remove", name, before: null, after: null);
+            return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([], [UidOf(name)]), cancellation);
+        },
+        cancellation);
+
+    public Task<List<Administrator>> ListAsync(CancellationToken cancellation) => store.ReadAsync(
+        async (context, _) =>
+        {
+            var rows = await Of(context).OrderBy(e => e.Id).ToListAsync(cancellation);
+            var keys = await ClientRecords.KeysOfAsync(context, [.. rows.Select(r => r.Id)], cancellation);
+            return rows.ConvertAll(r => AdministratorEntities.Read(r, keys.GetValueOrDefault(r.Id, "")));
+        },
+        cancellation);
+
+    private async Task<Refusal?> WriteAsync(StoreTransaction transaction, string action, Administrator administrator, CancellationToken cancellation)
+    {
+        var keys = await ClientRecords.FindKeysAsync(transaction.Context, administrator.Name, cancellation);
+        if (keys is not null && keys != administrator.Jwks)
+        {
+            // A key is replaced because somebody else may have it: what it bought goes with it.
+            await RevokeTokensAsync(transaction, administrator.Name, cancellation);
+        }
+
+        await ClientRecords.WriteAsync(transaction.Context, administrator.Name, administrator.Jwks, cancellation);
+        transaction.Audit(action, administrator.Name, keys, administrator.Jwks);
+        return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([(AdministratorEntities.ToEntity(administrator), Here)], []), cancellation);
+    }
+
+    private async Task RevokeTokensAsync(StoreTransaction transaction, string name, CancellationToken cancellation)
+    {
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs);
+        var revocation = new Revocation
+        {
+            Issuer = options.Url?.AbsoluteUri ?? "",
+            Subject = name,
+            NotBefore = new Timestamp { Seconds = now.AddSeconds(1).ToUnixTimeSeconds() },
+            ExpiresAt = Timestamp.FromDateTimeOffset(now + IdentityServer.AccessTokenLifetime + Tokens.Issuer.MaxClockSkew),
+        };
+        var json = RevocationRecords.ToJson(revocation);
+        await ResourceWriter.SaveAsync(transaction, RevocationRecords.KeyOf(revocation, BuiltInPolicies.Application), new ResourceChange(json, json, revocation.ExpiresAt.ToDateTimeOffset()), cancellation);
+    }
+
+    private async Task<bool> IsGoodAsync(StoreContext context, string hash, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        return await context.ClaimCodes.AnyAsync(c => c.CodeSha256 == hash && c.ExpiresAtMs > now, cancellation) && !await AnyAsync(context, cancellation);
+    }
+
+    private static Task<bool> AnyAsync(StoreContext context, CancellationToken cancellation) => Of(context).AnyAsync(cancellation);
+
+    private static IQueryable<EntityRow> Of(StoreContext context) =>
+        context.Entities.Where(e => e.Type == AccessSnapshot.AdministratorType && e.Application == BuiltInPolicies.Application && !e.IsRemoved);
+
+    private static EntityUid UidOf(string name) => new(AccessSnapshot.AdministratorType, name);
+
+    // Nobody guesses 256 random bits: they are found by their hash.
+    private static string HashOf(string code) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(code)));
+}

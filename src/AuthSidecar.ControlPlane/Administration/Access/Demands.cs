@@ -1,0 +1,67 @@
+using System.Collections.Frozen;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
+
+namespace AuthSidecar.ControlPlane.Administration.Access;
+
+/// <summary>What a caller has to be allowed before a request is looked at.</summary>
+/// <param name="Action">The action.</param>
+/// <param name="Placement">What it is done to; null: the request's entities are of many placements, and each is asked about by itself.</param>
+internal readonly record struct Demand(string Action, Placement? Placement);
+
+/// <summary>What each request demands. One that is not in this table is nobody's.</summary>
+internal static class Demands
+{
+    private static readonly FrozenDictionary<Type, Func<IMessage, Demand>> ByRequest = new Dictionary<Type, Func<IMessage, Demand>>
+    {
+        [typeof(ValidatePoliciesRequest)] = _ => Everywhere("policies.validate"),
+        [typeof(DiffPoliciesRequest)] = r => In(((DiffPoliciesRequest)r).Application, "policies.read"),
+        [typeof(GetPoliciesRequest)] = r => In(((GetPoliciesRequest)r).Application, "policies.read"),
+        [typeof(ListPolicyPublicationsRequest)] = r => In(((ListPolicyPublicationsRequest)r).Application, "policies.read"),
+        [typeof(PublishPoliciesRequest)] = r => In(((PublishPoliciesRequest)r).Application, "policies.publish"),
+        [typeof(RollBackPoliciesRequest)] = r => In(((RollBackPoliciesRequest)r).Application, "policies.rollback"),
+
+        [typeof(WriteEntitiesRequest)] = _ => OfEach("entities.write"),
+        [typeof(ImportEntitiesRequest)] = _ => OfEach("entities.write"),
+        [typeof(ChangeMembershipsRequest)] = _ => OfEach("entities.write"),
+        [typeof(GetEntityRequest)] = _ => OfEach("entities.read"),
+
+        [typeof(WriteIssuerRequest)] = r => In(((WriteIssuerRequest)r).Application, "issuers.write"),
+        [typeof(RemoveIssuerRequest)] = r => In(((RemoveIssuerRequest)r).Application, "issuers.remove"),
+        [typeof(ListIssuersRequest)] = r => In(((ListIssuersRequest)r).Application, "issuers.read"),
+
+        [typeof(RevokeRequest)] = r => In(((RevokeRequest)r).Application, "revocations.write"),
+        [typeof(ListRevocationsRequest)] = r => In(((ListRevocationsRequest)r).Application, "revocations.read"),
+
+        [typeof(EnrolTotpRequest)] = r => In(((EnrolTotpRequest)r).Application, "factors.enrol", ((EnrolTotpRequest)r).Tenant),
+        [typeof(EnrolBackupCodesRequest)] = r => In(((EnrolBackupCodesRequest)r).Application, "factors.enrol", ((EnrolBackupCodesRequest)r).Tenant),
+        [typeof(RemoveFactorRequest)] = r => In(((RemoveFactorRequest)r).Application, "factors.remove", ((RemoveFactorRequest)r).Tenant),
+        [typeof(ListFactorsRequest)] = _ => OfEach("factors.read"),
+
+        [typeof(WriteRiskSettingsRequest)] = r => In(((WriteRiskSettingsRequest)r).Application, "risk-settings.write"),
+        [typeof(GetRiskSettingsRequest)] = r => In(((GetRiskSettingsRequest)r).Application, "risk-settings.read"),
+        [typeof(WriteRiskProfileRequest)] = r => In(((WriteRiskProfileRequest)r).Application, "risk-profiles.write", ((WriteRiskProfileRequest)r).Tenant),
+        [typeof(RemoveRiskProfileRequest)] = r => In(((RemoveRiskProfileRequest)r).Application, "risk-profiles.remove", ((RemoveRiskProfileRequest)r).Tenant),
+
+        [typeof(ListSidecarsRequest)] = _ => OfEach("fleet.read"),
+        [typeof(CreateJoinTokenRequest)] = r => In(((CreateJoinTokenRequest)r).Application, "join-tokens.create", ((CreateJoinTokenRequest)r).Tenant),
+        [typeof(RemoveSidecarRequest)] = r => In(((RemoveSidecarRequest)r).Application, "sidecars.remove", ((RemoveSidecarRequest)r).Tenant),
+
+        [typeof(WriteAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.write"),
+        [typeof(RemoveAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.remove"),
+        [typeof(ListAdministratorsRequest)] = _ => In(BuiltInPolicies.Application, "administrators.read"),
+
+        [typeof(ListAuditRecordsRequest)] = _ => Everywhere("audit.read"),
+    }.ToFrozenDictionary();
+
+    /// <summary>What a request demands; null: whatever it is, it is refused.</summary>
+    public static Demand? Of(IMessage request) => ByRequest.TryGetValue(request.GetType(), out var demand) ? demand(request) : null;
+
+    private static Demand In(string application, string action, string tenant = "") => new(action, new Placement(application, tenant));
+
+    private static Demand Everywhere(string action) => In("", action);
+
+    private static Demand OfEach(string action) => new(action, null);
+}

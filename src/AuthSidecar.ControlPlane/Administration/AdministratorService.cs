@@ -1,0 +1,55 @@
+using System.Text.Json.Nodes;
+using AuthSidecar.ControlPlane.Administration.Access;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The administrators' own side of the administration API.</summary>
+internal sealed class AdministratorService(Administrators administrators) : V1.AdministratorService.AdministratorServiceBase
+{
+    private const int MaxNames = 1_000;
+
+    public override async Task<ClaimControlPlaneResponse> ClaimControlPlane(ClaimControlPlaneRequest request, ServerCallContext context)
+    {
+        var result = await administrators.TryClaimAsync(
+            RequestChecks.Text(request.Code, "code"), RequestChecks.Name(request.Name, "name"), KeySet(request.Jwks, "jwks"), context.CancellationToken)
+            ?? throw Failures.CodeRejected();
+        return new ClaimControlPlaneResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<WriteAdministratorResponse> WriteAdministrator(WriteAdministratorRequest request, ServerCallContext context)
+    {
+        var given = RequestChecks.Required(request.Administrator, "administrator");
+        var administrator = new Administrator
+        {
+            Name = RequestChecks.Name(given.Name, "administrator.name"),
+            Roles = { Names(given.Roles, "administrator.roles") },
+            Applications = { Names(given.Applications, "administrator.applications") },
+            Tenants = { Names(given.Tenants, "administrator.tenants") },
+            Jwks = KeySet(given.Jwks, "administrator.jwks"),
+        };
+        var result = await administrators.WriteAsync(
+            Caller.Of(context).Name, administrator, RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision), context.CancellationToken);
+        return new WriteAdministratorResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<RemoveAdministratorResponse> RemoveAdministrator(RemoveAdministratorRequest request, ServerCallContext context) => new()
+    {
+        Revision = Failures.Committed(await administrators.RemoveAsync(Caller.Of(context).Name, RequestChecks.Name(request.Name, "name"), context.CancellationToken)),
+    };
+
+    public override async Task<ListAdministratorsResponse> ListAdministrators(ListAdministratorsRequest request, ServerCallContext context) =>
+        new() { Administrators = { await administrators.ListAsync(context.CancellationToken) } };
+
+    private static IEnumerable<string> Names(IReadOnlyList<string> names, string field) => names.Count <= MaxNames
+        ? names.Select((n, i) => RequestChecks.Name(n, $"{field}[{i}]"))
+        : throw Failures.InvalidField(field, $"there are at most {MaxNames}");
+
+    /// <summary>A key set, written in the one way in which it is compared.</summary>
+    private static string KeySet(string jwks, string field)
+    {
+        RequestChecks.KeySet(jwks, field);
+        return JsonNode.Parse(jwks)!.ToJsonString();
+    }
+}

@@ -1,0 +1,95 @@
+using System.Globalization;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The audit trail's side of the administration API.</summary>
+internal sealed class AuditService(ControlStore store) : V1.AuditService.AuditServiceBase
+{
+    public override async Task<ListAuditRecordsResponse> ListAuditRecords(ListAuditRecordsRequest request, ServerCallContext context)
+    {
+        var size = RequestChecks.PageSize(request.PageSize);
+        var (revision, number) = ReadToken(request.PageToken);
+        var rows = await store.ReadAsync(
+            (read, _) => Select(read.Audit, request)
+                .Where(a => a.Revision < revision || (a.Revision == revision && a.Number < number))
+                .OrderByDescending(a => a.Revision).ThenByDescending(a => a.Number)
+                .Take(size + 1)
+                .ToListAsync(context.CancellationToken),
+            context.CancellationToken);
+        var response = new ListAuditRecordsResponse { Records = { rows.Take(size).Select(ToMessage) } };
+        if (rows.Count > size)
+        {
+            response.NextPageToken = string.Create(CultureInfo.InvariantCulture, $"{rows[size - 1].Revision}.{rows[size - 1].Number}");
+        }
+
+        return response;
+    }
+
+    private static IQueryable<AuditRow> Select(IQueryable<AuditRow> all, ListAuditRecordsRequest request)
+    {
+        if (request.Actor.Length > 0)
+        {
+            all = all.Where(a => a.Actor == request.Actor);
+        }
+
+        if (request.Action.Length > 0)
+        {
+            all = request.Action.EndsWith('.') ? all.Where(a => a.Action.StartsWith(request.Action)) : all.Where(a => a.Action == request.Action);
+        }
+
+        if (request.Target.Length > 0)
+        {
+            all = all.Where(a => a.Target == request.Target);
+        }
+
+        if (request.Since?.ToDateTimeOffset().ToUnixTimeMilliseconds() is { } since)
+        {
+            all = all.Where(a => a.AtMs >= since);
+        }
+
+        return all;
+    }
+
+    private static (long Revision, int Number) ReadToken(string token)
+    {
+        if (token.Length == 0)
+        {
+            return (long.MaxValue, 0);
+        }
+
+        return token.Split('.') is [var revision, var number]
+            && long.TryParse(revision, NumberStyles.None, CultureInfo.InvariantCulture, out var r)
+            && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var n)
+            ? (r, n)
+            : throw Failures.InvalidField("page_token", "it is the `next_page_token` of an answer");
+    }
+
+    private static AuditRecord ToMessage(AuditRow row)
+    {
+        var record = new AuditRecord
+        {
+            Revision = (ulong)row.Revision,
+            Number = row.Number,
+            At = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.AtMs)),
+            Actor = row.Actor,
+            Action = row.Action,
+            Target = row.Target,
+        };
+        if (row.Before is { } before)
+        {
+            record.Before = before;
+        }
+
+        if (row.After is { } after)
+        {
+            record.After = after;
+        }
+
+        return record;
+    }
+}

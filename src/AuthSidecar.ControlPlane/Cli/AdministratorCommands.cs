@@ -1,0 +1,156 @@
+using System.CommandLine;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Net.Client;
+
+namespace AuthSidecar.ControlPlane.Cli;
+
+/// <summary>The commands about who administers, and about what they did.</summary>
+internal static class AdministratorCommands
+{
+    /// <summary><c>authsidecar-control claim</c>.</summary>
+    public static Command Claim()
+    {
+        var (url, name, ca, file) = (Url(), Name(), Ca(), CredentialsFile());
+        var codeFile = new Option<string?>("--code-file") { Description = "A file with the code that the control plane printed. Without it, the code is read from standard input." };
+        var command = new Command("claim", "Makes you the first administrator, with a key that is made here and stays here.") { url, name, ca, file, codeFile };
+        command.SetAction((parsed, cancellation) => AdminCommand.RunAsync(parsed.GetValue(url)!, async () =>
+        {
+            var credentials = Create(parsed, url, name, ca);
+            var code = parsed.GetValue(codeFile) is { } path ? await File.ReadAllTextAsync(path, cancellation) : AskForCode();
+            // Kept before it is used: of two things that can go wrong, a key without an office is the better one.
+            credentials.Save(parsed.GetValue(file)!);
+            try
+            {
+                using var channel = GrpcChannel.ForAddress(credentials.Url, new GrpcChannelOptions { HttpHandler = credentials.CreateHandler() });
+                await new AdministratorService.AdministratorServiceClient(channel).ClaimControlPlaneAsync(
+                    new ClaimControlPlaneRequest { Code = code.Trim(), Name = credentials.Name, Jwks = credentials.ToJwks() }, cancellationToken: cancellation);
+            }
+            catch (Grpc.Core.RpcException e) when (e.StatusCode is not (Grpc.Core.StatusCode.DeadlineExceeded or Grpc.Core.StatusCode.Cancelled))
+            {
+                File.Delete(parsed.GetValue(file)!);
+                throw;
+            }
+
+            Console.WriteLine($"{credentials.Name} is an owner; the key is in {parsed.GetValue(file)}");
+        }));
+        return command;
+    }
+
+    /// <summary><c>authsidecar-control credentials</c>.</summary>
+    public static Command Credentials()
+    {
+        var (url, name, ca, file) = (Url(), Name(), Ca(), CredentialsFile());
+        var command = new Command("credentials", "Makes a key for an administrator, which stays here, and prints the public half for an owner to add.") { url, name, ca, file };
+        command.SetAction((parsed, _) => AdminCommand.RunAsync(parsed.GetValue(url)!, () =>
+        {
+            var credentials = Create(parsed, url, name, ca);
+            credentials.Save(parsed.GetValue(file)!);
+            Console.WriteLine(credentials.ToJwks());
+            return Task.CompletedTask;
+        }));
+        return command;
+    }
+
+    /// <summary><c>authsidecar-control token</c>.</summary>
+    public static Command Token()
+    {
+        var file = CredentialsFile();
+        var command = new Command("token", "Prints an access token, for tools that speak HTTP.") { file };
+        command.SetAction((parsed, cancellation) => AdminCommand.RunAsync(parsed.GetValue(file)!, async () =>
+        {
+            var credentials = Cli.Credentials.Load(parsed.GetValue(file)!);
+            using var http = new HttpMessageInvoker(credentials.CreateHandler());
+            Console.WriteLine(await credentials.GetTokenAsync(http, TimeProvider.System, cancellation));
+        }));
+        return command;
+    }
+
+    /// <summary><c>authsidecar-control administrators</c>.</summary>
+    public static Command Administrators()
+    {
+        var name = new Argument<string>("name") { Description = "The administrator's name." };
+        var jwks = new Option<string>("--jwks") { Description = "A file with their public keys, as `authsidecar-control credentials` prints them.", Required = true };
+        var roles = new Option<string[]>("--role") { Description = "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated." };
+        var applications = new Option<string[]>("--application") { Description = "An application to which they are confined; may be repeated." };
+        var tenants = new Option<string[]>("--tenant") { Description = "A tenant to which they are confined; may be repeated." };
+        return new Command("administrators", "Who administers over the network.")
+        {
+            AdminCommand.Create("write", "Adds an administrator, or replaces one.", [name, jwks, roles, applications, tenants], async (parsed, channel, output, cancellation) =>
+            {
+                var administrator = new Administrator
+                {
+                    Name = parsed.GetValue(name)!,
+                    Jwks = await File.ReadAllTextAsync(parsed.GetValue(jwks)!, cancellation),
+                    Roles = { parsed.GetValue(roles) ?? [] },
+                    Applications = { parsed.GetValue(applications) ?? [] },
+                    Tenants = { parsed.GetValue(tenants) ?? [] },
+                };
+                var response = await new AdministratorService.AdministratorServiceClient(channel).WriteAdministratorAsync(
+                    new WriteAdministratorRequest { Administrator = administrator }, cancellationToken: cancellation);
+                output.WriteLine($"written: revision {response.Revision}");
+            }),
+            AdminCommand.Create("remove", "Takes an administrator away, and the tokens they have with them.", [name], async (parsed, channel, output, cancellation) =>
+            {
+                var response = await new AdministratorService.AdministratorServiceClient(channel).RemoveAdministratorAsync(
+                    new RemoveAdministratorRequest { Name = parsed.GetValue(name)! }, cancellationToken: cancellation);
+                output.WriteLine($"removed: revision {response.Revision}");
+            }),
+            AdminCommand.Create("list", "Every administrator.", [], async (_, channel, output, cancellation) =>
+            {
+                var response = await new AdministratorService.AdministratorServiceClient(channel).ListAdministratorsAsync(new ListAdministratorsRequest(), cancellationToken: cancellation);
+                foreach (var administrator in response.Administrators)
+                {
+                    var confined = administrator.Applications.Concat(administrator.Tenants.Select(t => $"tenant {t}")).ToList();
+                    output.WriteLine($"{administrator.Name}  {string.Join(", ", administrator.Roles)}{(confined.Count == 0 ? "" : $"  confined to {string.Join(", ", confined)}")}");
+                }
+            }),
+        };
+    }
+
+    /// <summary><c>authsidecar-control audit</c>.</summary>
+    public static Command Audit()
+    {
+        var actor = new Option<string>("--actor") { Description = "Only what they wrote, such as `administrator:alice` or `uid:0`.", DefaultValueFactory = _ => "" };
+        var action = new Option<string>("--action") { Description = "Only this action, such as `policies.publish`, or all that begin with `policies.`", DefaultValueFactory = _ => "" };
+        var target = new Option<string>("--target") { Description = "Only what was done to this.", DefaultValueFactory = _ => "" };
+        var count = new Option<int>("--count") { Description = "How many, from the newest on.", DefaultValueFactory = _ => 100 };
+        return AdminCommand.Create("audit", "Who wrote what, and when.", [actor, action, target, count], async (parsed, channel, output, cancellation) =>
+        {
+            var response = await new AuditService.AuditServiceClient(channel).ListAuditRecordsAsync(
+                new ListAuditRecordsRequest { Actor = parsed.GetValue(actor)!, Action = parsed.GetValue(action)!, Target = parsed.GetValue(target)!, PageSize = parsed.GetValue(count) },
+                cancellationToken: cancellation);
+            foreach (var record in response.Records)
+            {
+                output.WriteLine($"{record.Revision}.{record.Number}  {record.At.ToDateTimeOffset():u}  {record.Actor}  {record.Action}  {record.Target}");
+                foreach (var (sign, text) in new[] { ('-', record.HasBefore ? record.Before : null), ('+', record.HasAfter ? record.After : null) }.Where(l => l.Item2 is not null))
+                {
+                    output.WriteLine($"  {sign} {text}");
+                }
+            }
+        });
+    }
+
+    /// <exception cref="InvalidDataException">The address is none.</exception>
+    private static Credentials Create(ParseResult parsed, Argument<string> url, Option<string> name, Option<string?> ca) =>
+        Uri.TryCreate(parsed.GetValue(url)!, UriKind.Absolute, out var address) && address.Scheme == Uri.UriSchemeHttps
+            ? Cli.Credentials.Create(address, parsed.GetValue(name)!, parsed.GetValue(ca) is { } path ? File.ReadAllText(path) : null)
+            : throw new InvalidDataException($"`{parsed.GetValue(url)}` is not an address such as `https://control.example:8443`");
+
+    private static string AskForCode()
+    {
+        if (!Console.IsInputRedirected)
+        {
+            Console.Error.Write("code: ");
+        }
+
+        return Console.In.ReadLine() ?? "";
+    }
+
+    private static Argument<string> Url() => new("url") { Description = "The control plane's address, such as `https://control.example:8443`." };
+
+    private static Option<string> Name() => new("--name") { Description = "The administrator's name.", Required = true };
+
+    private static Option<string?> Ca() => new("--ca") { Description = "The CA of the control plane's certificate, in PEM, such as `ca.pem` of its state folder. Without it, whom this machine trusts." };
+
+    private static Option<string> CredentialsFile() => new("--credentials") { Description = "The file for the key.", DefaultValueFactory = _ => Cli.Credentials.DefaultPath };
+}

@@ -1,0 +1,42 @@
+using AuthSidecar.ControlPlane.V1;
+using Grpc.AspNetCore.Server;
+using Microsoft.OpenApi.Models;
+
+namespace AuthSidecar.ControlPlane.Hosting;
+
+/// <summary>The administration API over HTTP, described: an OpenAPI document that is made of the contract and its comments.</summary>
+internal static class OpenApi
+{
+    private const string Document = "openapi";
+    private const string Bearer = "bearer";
+
+    public static IServiceCollection AddOpenApi(this IServiceCollection services) => services
+        .AddGrpcSwagger()
+        .AddSwaggerGen(swagger =>
+        {
+            swagger.SwaggerDoc(Document, new OpenApiInfo
+            {
+                Title = "AuthSidecar administration",
+                Version = "v1",
+                Description = "Policies, entities, issuers, second factors, sidecars: whatever sidecars decide from. The same calls by gRPC: administration.proto.",
+            });
+            var comments = Path.Combine(AppContext.BaseDirectory, $"{typeof(Issuer).Assembly.GetName().Name}.xml");
+            swagger.IncludeXmlComments(comments);
+            swagger.IncludeGrpcXmlComments(comments, includeControllerXmlComments: true);
+            swagger.AddSecurityDefinition(Bearer, new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.Http,
+                Scheme = Bearer,
+                BearerFormat = "JWT",
+                Description = "An access token, from `oauth2/token` or `authsidecar-control token`.",
+            });
+            swagger.AddSecurityRequirement(new OpenApiSecurityRequirement
+            {
+                [new OpenApiSecurityScheme { Reference = new OpenApiReference { Type = ReferenceType.SecurityScheme, Id = Bearer } }] = [],
+            });
+            swagger.CustomOperationIds(call => call.ActionDescriptor.EndpointMetadata.OfType<GrpcMethodMetadata>().FirstOrDefault()?.Method.Name);
+        });
+
+    /// <summary>Serves it as <c>/openapi.json</c>, to anybody: the contract is no secret.</summary>
+    public static void MapOpenApi(this WebApplication app) => app.MapSwagger("/{documentName}.json").OnlyOn(Listener.Network);
+}

@@ -1,0 +1,99 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Administration.Access;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.ControlPlane.Tests.Administration;
+
+public sealed class BuiltInPoliciesTests
+{
+    private static readonly string[] Reads =
+    [
+        "administrators.read", "audit.read", "entities.read", "factors.read", "fleet.read", "issuers.read", "policies.read", "policies.validate", "revocations.read", "risk-settings.read",
+    ];
+
+    private static readonly string[] Writes =
+    [
+        "administrators.remove", "administrators.write", "entities.write", "factors.enrol", "factors.remove", "issuers.remove", "issuers.write", "join-tokens.create", "policies.publish",
+        "policies.rollback", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sidecars.remove",
+    ];
+
+    [Fact]
+    public void Documents_Validated_HaveNeitherFaultsNorWarnings()
+    {
+        var (faults, warnings) = PolicyDocuments.Validate(BuiltInPolicies.Documents);
+        Assert.Empty(faults);
+        Assert.Empty(warnings);
+    }
+
+    [Fact]
+    public void Demands_OfEveryCall_AreActionsOfTheSchemaAndAllOfThem()
+    {
+        var requests = AdministrationReflection.Descriptor.Services.SelectMany(s => s.Methods).Select(m => m.InputType).Where(t => t.ClrType != typeof(ClaimControlPlaneRequest));
+        var demanded = requests.Select(r => Demands.Of(r.Parser.ParseFrom([]))?.Action ?? throw new InvalidOperationException($"{r.FullName} is nobody's"));
+        Assert.Equal(Reads.Concat(Writes).Order(StringComparer.Ordinal), demanded.Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(
+            Reads.Concat(Writes).Concat(["read", "write"]).Order(StringComparer.Ordinal),
+            BuiltInPolicies.Schema.Actions.Keys.Select(a => a.Id).Order(StringComparer.Ordinal));
+        Assert.Null(Demands.Of(new ClaimControlPlaneRequest()));
+    }
+
+    [Theory]
+    [InlineData("owner", "*")]
+    [InlineData("policy_author", "entities.read policies.publish policies.read policies.rollback policies.validate")]
+    [InlineData("user_manager", "entities.read entities.write factors.enrol factors.read factors.remove revocations.read revocations.write risk-profiles.remove risk-profiles.write")]
+    [InlineData("operator", "fleet.read issuers.read issuers.remove issuers.write join-tokens.create revocations.read revocations.write risk-settings.read risk-settings.write sidecars.remove")]
+    [InlineData("auditor", "administrators.read audit.read entities.read factors.read fleet.read issuers.read policies.read policies.validate revocations.read risk-settings.read")]
+    [InlineData("stranger", "")]
+    public void Role_OfAnyApplication_MayDoTheseAndNoOthers(string role, string allowed)
+    {
+        var (access, principal) = Access(new Administrator { Name = "bob", Roles = { role } });
+        var expected = allowed == "*" ? Reads.Concat(Writes).Order(StringComparer.Ordinal) : allowed.Split(' ', StringSplitOptions.RemoveEmptyEntries).AsEnumerable();
+        Assert.Equal(expected, Reads.Concat(Writes).Where(a => access.Allows(principal, a, new Placement("documents", ""))).Order(StringComparer.Ordinal));
+        // Only owners write to the control plane itself.
+        Assert.Equal(role == "owner" ? Writes : [], Writes.Where(a => access.Allows(principal, a, new Placement("authsidecar", ""))));
+    }
+
+    [Theory]
+    [InlineData("documents", "acme", true)]
+    [InlineData("payroll", "acme", false)]
+    [InlineData("", "acme", false)]
+    [InlineData("documents", "", false)]
+    [InlineData("documents", "other", false)]
+    [InlineData("authsidecar", "acme", false)]
+    public void Confined_ToAnApplicationAndATenant_StaysThere(string application, string tenant, bool may)
+    {
+        foreach (var role in new[] { "owner", "user_manager" })
+        {
+            var (access, principal) = Access(new Administrator { Name = "bob", Roles = { role }, Applications = { "documents", "wiki" }, Tenants = { "acme" } });
+            Assert.Equal(may, access.Allows(principal, "entities.write", new Placement(application, tenant)));
+        }
+    }
+
+    [Fact]
+    public void Allows_WhatNobodyHasDecided_IsNot()
+    {
+        var (access, principal) = Access(new Administrator { Name = "bob", Roles = { "owner" } });
+        Assert.False(access.Allows(principal, "read-minds", new Placement("", "")));
+        Assert.False(access.Allows(new EntityUid(AccessSnapshot.AdministratorType, "nobody"), "policies.read", new Placement("", "")));
+        Assert.False(access.Knows(new EntityUid(AccessSnapshot.AdministratorType, "nobody")));
+    }
+
+    [Fact]
+    public void Allows_ForbidThatErrs_Not()
+    {
+        Assert.True(PolicySet.TryParse(SourceText.Of("permit (principal, action, resource); forbid (principal, action, resource) when { principal.nothing };", "test"), out var policies, out _));
+        var (access, principal) = Access(new Administrator { Name = "bob", Roles = { "owner" } });
+        Assert.False((access with { Policies = policies }).Allows(principal, "policies.read", new Placement("", "")));
+    }
+
+    private static (AccessSnapshot Access, EntityUid Principal) Access(Administrator administrator)
+    {
+        var entity = AdministratorEntities.ToEntity(administrator);
+        Assert.True(EntityStore.TryParse(SourceText.Of($"[{entity.ToJson()}]", "test"), BuiltInPolicies.Schema, out var entities, out var faults), faults.Count > 0 ? faults[0].ToString() : "");
+        Assert.True(PolicyDocuments.TryRead(BuiltInPolicies.Documents, out var policies, out _));
+        return (new AccessSnapshot(policies, entities, Revocations.None), entity.Uid);
+    }
+}

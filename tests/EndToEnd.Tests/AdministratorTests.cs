@@ -1,0 +1,234 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json.Nodes;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace EndToEnd.Tests;
+
+/// <summary>Administration over the network: by the command line, by gRPC and by HTTP, as administrators and their tools do it.</summary>
+public sealed class AdministratorTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Claim_CodeThatWasPrinted_MakesTheFirstOwnerAndNoSecond()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        var code = CodeOf(fleet);
+        var wrong = await ClaimAsync(fleet, "mallory", new string('0', code.Length));
+        Assert.Equal((2, true), (wrong.ExitCode, wrong.Error.Contains("the code is not the one that was printed", StringComparison.Ordinal)));
+        Assert.False(File.Exists(fleet.In("mallory.json")));
+
+        Assert.StartsWith("alice is an owner; ", (await ClaimAsync(fleet, "alice", code)).Output, StringComparison.Ordinal);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("alice.json")));
+        Assert.Equal("alice  owner\n", (await RunAsync(fleet, "alice", "administrators", "list")).Output);
+        Assert.Equal(2, (await ClaimAsync(fleet, "bob", code)).ExitCode);
+
+        // Nobody is told a code any more, and none was logged.
+        fleet.KillControlPlane();
+        await fleet.StartControlPlaneAsync();
+        Assert.Single(fleet.OutputOf(), l => l.Contains(code, StringComparison.Ordinal));
+        Assert.Single(fleet.OutputOf(), l => l.StartsWith("code: ", StringComparison.Ordinal));
+        Assert.Equal("alice  owner\n", (await RunAsync(fleet, "alice", "administrators", "list")).Output);
+    }
+
+    [Fact]
+    public async Task Confined_ToAnApplication_WritesThereAndNowhereElseUntilRemoved()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        await AddAsync(fleet, "bob", "--role", "user_manager", "--application", "documents");
+        var token = await TokenAsync(fleet, "bob");
+        var directory = new DirectoryService.DirectoryServiceClient(Connect(fleet, token));
+        await WriteAsync("User", "carol", "documents");
+        await DeniedAsync(() => WriteAsync("User", "carol", ""));
+        await DeniedAsync(() => WriteAsync("User", "carol", "payroll"));
+        await DeniedAsync(() => WriteAsync("AuthSidecar::Administrator", "mallory", "authsidecar"));
+
+        // What is there already, and not theirs, they neither take nor see.
+        await Writes.WriteAsync(fleet, Writes.User("everybody", "reader"));
+        await DeniedAsync(() => WriteAsync("User", "everybody", "documents"));
+        await DeniedAsync(async () => await directory.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = "User::\"everybody\"" }, cancellationToken: Cancellation));
+        await DeniedAsync(async () => await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"everybody\"" }, cancellationToken: Cancellation), StatusCode.NotFound);
+        await DeniedAsync(ImportAsync);
+        Assert.Equal("`policies.read` on application `documents` is not permitted", (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).Error[21..].Trim());
+
+        await RunAsync(fleet, "alice", "administrators", "remove", "bob");
+        await DeniedAsync(() => WriteAsync("User", "dave", "documents"), StatusCode.Unauthenticated);
+        // Another of the same name does not inherit the token.
+        await AddAsync(fleet, "bob", "--role", "user_manager");
+        await DeniedAsync(() => WriteAsync("User", "dave", "documents"), StatusCode.Unauthenticated);
+        Assert.Contains("administrator:bob  entities.write  User::\"carol\"\n", (await RunAsync(fleet, "alice", "audit", "--actor", "administrator:bob")).Output, StringComparison.Ordinal);
+
+        async Task WriteAsync(string type, string id, string application) => await directory.WriteEntitiesAsync(
+            new WriteEntitiesRequest { Entities = { new DirectoryEntity { Application = application, Json = $$"""{"uid": {"type": "{{type}}", "id": "{{id}}"}, "attrs": {}, "parents": []}""" } } }, cancellationToken: Cancellation);
+
+        async Task ImportAsync()
+        {
+            using var import = directory.ImportEntities(cancellationToken: Cancellation);
+            await import.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { new DirectoryEntity { Json = Writes.User("erin", "reader") } } }, Cancellation);
+            await import.RequestStream.CompleteAsync();
+            while (await import.ResponseStream.MoveNext(Cancellation))
+            {
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Http_SameCallsAsJson_AnswerAndRefuseAsGrpcDoes()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        using var http = Http(fleet, await TokenAsync(fleet, "alice"));
+        var content = Convert.ToBase64String(Encoding.UTF8.GetBytes(Writes.ReadersRead));
+        var published = await SendAsync(HttpMethod.Post, "v1/applications/documents/policies:publish", $$"""{"documents": [{"path": "policies/all.cedar", "content": "{{content}}"}], "message": "over HTTP"}""");
+        Assert.Equal(HttpStatusCode.OK, published.Status);
+        var history = await SendAsync(HttpMethod.Get, "v1/applications/documents/publications");
+        Assert.Equal(("administrator:alice", "over HTTP"), ((string?)history.Body["publications"]![0]!["author"], (string?)history.Body["publications"]![0]!["message"]));
+
+        var stale = await SendAsync(HttpMethod.Post, "v1/applications/documents/policies:publish", """{"expectedRevision": 1}""");
+        Assert.Equal((HttpStatusCode.Conflict, "STALE_REVISION", (string?)published.Body["revision"]!.ToString()), (stale.Status, ReasonOf(stale.Body), (string?)stale.Body["details"]![0]!["metadata"]!["revision"]));
+        var invalid = await SendAsync(HttpMethod.Post, "v1/entities:write", """{"entities": [{"json": "{}"}]}""");
+        Assert.Equal((HttpStatusCode.BadRequest, "INVALID_CONTENT"), (invalid.Status, ReasonOf(invalid.Body)));
+        Assert.Equal((HttpStatusCode.NotFound, "NOT_FOUND"), await SendAsync(HttpMethod.Get, "v1/entities?entity=User::%22nobody%22") is var missing ? (missing.Status, ReasonOf(missing.Body)) : default);
+
+        http.DefaultRequestHeaders.Authorization = null;
+        var anonymous = await http.GetAsync("v1/audit", Cancellation);
+        Assert.Equal((HttpStatusCode.Unauthorized, "Bearer"), (anonymous.StatusCode, anonymous.Headers.WwwAuthenticate.ToString()));
+
+        async Task<(HttpStatusCode Status, JsonNode Body)> SendAsync(HttpMethod method, string path, string? json = null)
+        {
+            using var request = new HttpRequestMessage(method, path) { Content = json is null ? null : new StringContent(json, Encoding.UTF8, "application/json") };
+            using var response = await http.SendAsync(request, Cancellation);
+            return (response.StatusCode, (await response.Content.ReadFromJsonAsync<JsonNode>(Cancellation))!);
+        }
+    }
+
+    [Fact]
+    public async Task Tokens_ThatAreNotAsTheyShouldBe_AreRefused()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        var token = await TokenAsync(fleet, "alice");
+        var parts = token.Split('.');
+        string[] refused =
+        [
+            "", "x", $"{parts[0]}.{parts[1]}.", $"{parts[0]}.{parts[1]}.{parts[2][..^2]}AA", $"{token}==", $".{parts[1]}.{parts[2]}",
+            $"eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{parts[1]}.",
+        ];
+        foreach (var text in refused)
+        {
+            using var http = Http(fleet, null);
+            http.DefaultRequestHeaders.TryAddWithoutValidation("authorization", $"Bearer {text}");
+            Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync("v1/audit", Cancellation)).StatusCode);
+        }
+
+        using var twice = Http(fleet, null);
+        twice.DefaultRequestHeaders.TryAddWithoutValidation("authorization", [$"Bearer {token}", $"Bearer {token}"]);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await twice.GetAsync("v1/audit", Cancellation)).StatusCode);
+        using var good = Http(fleet, token);
+        Assert.Equal(HttpStatusCode.OK, (await good.GetAsync("v1/audit", Cancellation)).StatusCode);
+        // What is for sidecars is not here, and what is for administrators is not there.
+        Assert.Equal(HttpStatusCode.NotFound, (await good.PostAsync("authsidecar.controlplane.v1.SyncService/Sync", null, Cancellation)).StatusCode);
+        Assert.All(fleet.OutputOf(), l => Assert.DoesNotContain(parts[2], l, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Audit_PagesFromTheNewestOn_LosesAndRepeatsNothing()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        await Writes.WriteAsync(fleet, [.. Enumerable.Range(0, 7).Select(i => Writes.User($"user{i}", "reader"))]);
+        await Writes.WriteAsync(fleet, Writes.User("user0", "writer"));
+        var audit = new AuditService.AuditServiceClient(Connect(fleet, await TokenAsync(fleet, "alice")));
+        var (seen, token) = (new List<AuditRecord>(), "");
+        do
+        {
+            var page = await audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { Action = "entities.", PageSize = 3, PageToken = token }, cancellationToken: Cancellation);
+            seen.AddRange(page.Records);
+            token = page.NextPageToken;
+        }
+        while (token.Length > 0);
+
+        Assert.Equal(["user0", "user6", "user5", "user4", "user3", "user2", "user1", "user0", "alice"], seen.Select(r => r.Target.Split('"')[1]));
+        Assert.Contains("reader", seen[0].Before, StringComparison.Ordinal);
+        Assert.Contains("writer", seen[0].After, StringComparison.Ordinal);
+        Assert.StartsWith("uid:", seen[0].Actor, StringComparison.Ordinal);
+        await DeniedAsync(async () => await audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { PageToken = "x" }, cancellationToken: Cancellation), StatusCode.InvalidArgument);
+    }
+
+    [Fact]
+    public async Task OpenApi_AsServed_IsTheOneInDocs()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        using var http = Http(fleet, null);
+        var served = await http.GetStringAsync("openapi.json", Cancellation);
+        var path = Path.Combine(Binary.Root, "docs", "openapi.json");
+        if (Environment.GetEnvironmentVariable("AUTHSIDECAR_WRITE_OPENAPI") is "1")
+        {
+            await File.WriteAllTextAsync(path, served + "\n", Cancellation);
+        }
+
+        Assert.Equal((await File.ReadAllTextAsync(path, Cancellation)).TrimEnd(), served.TrimEnd());
+    }
+
+    private static async Task<Fleet> StartWithAliceAsync()
+    {
+        var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await ClaimAsync(fleet, "alice", CodeOf(fleet));
+        return fleet;
+    }
+
+    private static string CodeOf(Fleet fleet) => fleet.OutputOf().Single(l => l.StartsWith("code: ", StringComparison.Ordinal))["code: ".Length..];
+
+    private static async Task<Binary.Finished> ClaimAsync(Fleet fleet, string name, string code)
+    {
+        await File.WriteAllTextAsync(fleet.In("code"), code, Cancellation);
+        return await Binary.RunControlAsync(
+            "claim", fleet.UrlOf().ToString(), "--name", name, "--ca", fleet.CaFile, "--credentials", fleet.In($"{name}.json"), "--code-file", fleet.In("code"));
+    }
+
+    private static async Task AddAsync(Fleet fleet, string name, params string[] arguments)
+    {
+        File.Delete(fleet.In($"{name}.json"));
+        var key = await Binary.RunControlAsync("credentials", fleet.UrlOf().ToString(), "--name", name, "--ca", fleet.CaFile, "--credentials", fleet.In($"{name}.json"));
+        await File.WriteAllTextAsync(fleet.In($"{name}.jwks"), key.Output, Cancellation);
+        var written = await RunAsync(fleet, "alice", ["administrators", "write", name, "--jwks", fleet.In($"{name}.jwks"), .. arguments]);
+        Assert.StartsWith("written: revision ", written.Output, StringComparison.Ordinal);
+    }
+
+    private static Task<Binary.Finished> RunAsync(Fleet fleet, string name, params string[] arguments) =>
+        Binary.RunControlAsync([.. arguments, "--credentials", fleet.In($"{name}.json")]);
+
+    private static async Task<string> TokenAsync(Fleet fleet, string name) => (await RunAsync(fleet, name, "token")).Output.Trim();
+
+    private static GrpcChannel Connect(Fleet fleet, string token) => GrpcChannel.ForAddress(fleet.UrlOf(), new GrpcChannelOptions
+    {
+        HttpHandler = Handler(fleet),
+        Credentials = ChannelCredentials.Create(ChannelCredentials.SecureSsl, CallCredentials.FromInterceptor((_, metadata) =>
+        {
+            metadata.Add("authorization", $"Bearer {token}");
+            return Task.CompletedTask;
+        })),
+    });
+
+    private static HttpClient Http(Fleet fleet, string? token)
+    {
+        var http = new HttpClient(Handler(fleet)) { BaseAddress = fleet.UrlOf() };
+        http.DefaultRequestHeaders.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
+        return http;
+    }
+
+    private static SocketsHttpHandler Handler(Fleet fleet)
+    {
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.ImportFromPemFile(fleet.CaFile);
+        return new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy } };
+    }
+
+    private static async Task DeniedAsync(Func<Task> call, StatusCode expected = StatusCode.PermissionDenied) => Assert.Equal(expected, (await Assert.ThrowsAsync<RpcException>(call)).StatusCode);
+
+    private static string? ReasonOf(JsonNode body) => (string?)body["details"]![0]!["reason"];
+}
