@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -5,6 +6,7 @@ using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -109,6 +111,36 @@ public sealed class AdministratorTests
     }
 
     [Fact]
+    public async Task Import_OverHttp_IsInForceWholeOrNotAtAll()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        using var http = Http(fleet, await TokenAsync(fleet, "alice"));
+        var lines = Enumerable.Range(0, 100).Select(l => $$"""{"entities": [{{string.Join(", ", Enumerable.Range(l * 1_000, 1_000).Select(Entity))}}]}""").ToList();
+        var imported = await ImportAsync(string.Join('\n', lines.Append("""{"removed": ["User::\"user7\""]}""")));
+        Assert.Equal(HttpStatusCode.OK, imported.Status);
+        Assert.Equal([.. Enumerable.Range(1, 10).Select(i => $$"""{"received":{{i * 10_000}},"revision":0}"""), $$"""{"received":100000,"revision":{{imported.Lines[^1].Split(':')[^1]}}"""], imported.Lines);
+        var directory = new DirectoryService.DirectoryServiceClient(Connect(fleet, await TokenAsync(fleet, "alice")));
+        Assert.Equal(imported.Lines[^1].Split(':')[^1].TrimEnd('}'), (await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"user99999\"" }, cancellationToken: Cancellation)).Entity.Revision.ToString(CultureInfo.InvariantCulture));
+        await DeniedAsync(async () => await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"user7\"" }, cancellationToken: Cancellation), StatusCode.NotFound);
+
+        var broken = await ImportAsync("\n{\"entities\": [{\"json\": 1]}");
+        Assert.Equal((HttpStatusCode.BadRequest, true), (broken.Status, broken.Lines[0].Contains("line 2: ", StringComparison.Ordinal)));
+        var late = await ImportAsync(string.Join('\n', lines.Take(20).Append("""{"entities": [{"json": "{}"}]}""")));
+        Assert.Contains("\"error\"", late.Lines[^1], StringComparison.Ordinal);
+        Assert.Contains("INVALID_CONTENT", late.Lines[^1], StringComparison.Ordinal);
+        http.DefaultRequestHeaders.Authorization = null;
+        Assert.Equal(HttpStatusCode.Unauthorized, (await ImportAsync("")).Status);
+
+        static string Entity(int i) => $$"""{"json": "{\"uid\": {\"type\": \"User\", \"id\": \"user{{i}}\"}, \"attrs\": {}, \"parents\": []}"}""";
+
+        async Task<(HttpStatusCode Status, string[] Lines)> ImportAsync(string content)
+        {
+            using var response = await http.PostAsync("v1/entities:import", new StringContent(content, Encoding.UTF8, "application/x-ndjson"), Cancellation);
+            return (response.StatusCode, (await response.Content.ReadAsStringAsync(Cancellation)).Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        }
+    }
+
+    [Fact]
     public async Task Tokens_ThatAreNotAsTheyShouldBe_AreRefused()
     {
         await using var fleet = await StartWithAliceAsync();
@@ -157,6 +189,48 @@ public sealed class AdministratorTests
         Assert.Contains("writer", seen[0].After, StringComparison.Ordinal);
         Assert.StartsWith("uid:", seen[0].Actor, StringComparison.Ordinal);
         await DeniedAsync(async () => await audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { PageToken = "x" }, cancellationToken: Cancellation), StatusCode.InvalidArgument);
+    }
+
+    [Fact]
+    public async Task Policies_PublishedForTheControlPlaneItself_DecideWhoAdministers()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        await AddAsync(fleet, "bob", "--role", "intern");
+        Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).ExitCode);
+        Assert.Equal(0, (await Binary.RunControlAsync("policies", "built-in", fleet.In("own"))).ExitCode);
+        await File.AppendAllTextAsync(
+            fleet.In("own/policies/administration.cedar"),
+            """permit (principal in AuthSidecar::Role::"intern", action == AuthSidecar::Action::"policies.read", resource == AuthSidecar::Application::"documents");""",
+            Cancellation);
+        Assert.StartsWith("published: revision ", (await RunAsync(fleet, "alice", "policies", "publish", fleet.In("own"), "--application", "authsidecar")).Output, StringComparison.Ordinal);
+        Assert.Equal(0, (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).ExitCode);
+        Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "history", "--application", "payroll")).ExitCode);
+
+        // Policies that lock everybody out are mended at the socket.
+        await File.WriteAllTextAsync(fleet.In("own/policies/administration.cedar"), "forbid (principal, action, resource);", Cancellation);
+        await RunAsync(fleet, "alice", "policies", "publish", fleet.In("own"), "--application", "authsidecar");
+        Assert.Equal(2, (await RunAsync(fleet, "alice", "administrators", "list")).ExitCode);
+        var history = (await Binary.RunControlAsync("policies", "history", "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"))).Output;
+        await Binary.RunControlAsync("policies", "roll-back", history.Split('\n')[1].Split(' ')[0], "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"));
+        Assert.Equal(0, (await RunAsync(fleet, "alice", "administrators", "list")).ExitCode);
+    }
+
+    [Fact]
+    public async Task TwoNodes_TokenOfOne_IsGoodAtTheOtherUntilItsAdministratorIsRemoved()
+    {
+        await using var postgres = new PostgresServer();
+        await postgres.InitializeAsync();
+        Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
+        await using var fleet = await Fleet.StartAsync(ownCa: true, database: $"postgres:{await postgres.CreateDatabaseAsync()}", nodes: 2, https: true);
+        await ClaimAsync(fleet, "alice", CodeOf(fleet));
+        await AddAsync(fleet, "bob", "--role", "auditor");
+        using var other = Http(fleet, await TokenAsync(fleet, "bob"), node: 1);
+        await Fleet.UntilAsync(async () => (await other.GetAsync("v1/audit", Cancellation)).StatusCode == HttpStatusCode.OK);
+        // The code that the other node printed is no longer good either.
+        var second = fleet.OutputOf(1).Single(l => l.StartsWith("code: ", StringComparison.Ordinal))["code: ".Length..];
+        Assert.Equal(2, (await ClaimAsync(fleet, "mallory", second)).ExitCode);
+        await RunAsync(fleet, "alice", "administrators", "remove", "bob");
+        await Fleet.UntilAsync(async () => (await other.GetAsync("v1/audit", Cancellation)).StatusCode == HttpStatusCode.Unauthorized);
     }
 
     [Fact]
@@ -214,9 +288,9 @@ public sealed class AdministratorTests
         })),
     });
 
-    private static HttpClient Http(Fleet fleet, string? token)
+    private static HttpClient Http(Fleet fleet, string? token, int node = 0)
     {
-        var http = new HttpClient(Handler(fleet)) { BaseAddress = fleet.UrlOf() };
+        var http = new HttpClient(Handler(fleet)) { BaseAddress = fleet.UrlOf(node) };
         http.DefaultRequestHeaders.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
         return http;
     }

@@ -9,17 +9,22 @@ namespace AuthSidecar.ControlPlane.Administration;
 internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> logger) : Interceptor
 {
     public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
-        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation) => GuardAsync(context, () => continuation(request, context));
+        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation) =>
+        GuardAsync(context.Method, () => continuation(request, context), context.CancellationToken);
 
     public override Task DuplexStreamingServerHandler<TRequest, TResponse>(
         IAsyncStreamReader<TRequest> requestStream, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, DuplexStreamingServerMethod<TRequest, TResponse> continuation) =>
-        GuardAsync(context, async () =>
-        {
-            await continuation(requestStream, responseStream, context);
-            return true;
-        });
+        GuardAsync(
+            context.Method,
+            async () =>
+            {
+                await continuation(requestStream, responseStream, context);
+                return true;
+            },
+            context.CancellationToken);
 
-    private async Task<T> GuardAsync<T>(ServerCallContext context, Func<Task<T>> call)
+    /// <summary>Calls, and lets nothing but statuses out.</summary>
+    public async Task<T> GuardAsync<T>(string method, Func<Task<T>> call, CancellationToken callerAway)
     {
         try
         {
@@ -33,18 +38,18 @@ internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> log
         {
             throw new RpcException(new Status(StatusCode.Cancelled, "the caller went away"));
         }
-        catch (IOException) when (context.CancellationToken.IsCancellationRequested)
+        catch (IOException) when (callerAway.IsCancellationRequested)
         {
             throw new RpcException(new Status(StatusCode.Cancelled, "the caller went away"));
         }
         catch (Exception e) when (IsStoreAway(e))
         {
-            Log.StoreAway(logger, context.Method, e.Message);
+            Log.StoreAway(logger, method, e.Message);
             throw Failures.StoreUnavailable();
         }
         catch (Exception e)
         {
-            Log.Escaped(logger, context.Method, e);
+            Log.Escaped(logger, method, e);
             throw Failures.Internal();
         }
     }

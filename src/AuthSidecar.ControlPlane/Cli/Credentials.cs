@@ -67,7 +67,13 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
         {
             ["keys"] = new JsonArray(new JsonObject
             {
-                ["kty"] = jwk.Kty, ["crv"] = jwk.Crv, ["x"] = jwk.X, ["y"] = jwk.Y, ["alg"] = SecurityAlgorithms.EcdsaSha256, ["use"] = "sig", ["kid"] = KeyIdOf(key),
+                ["kty"] = jwk.Kty,
+                ["crv"] = jwk.Crv,
+                ["x"] = jwk.X,
+                ["y"] = jwk.Y,
+                ["alg"] = SecurityAlgorithms.EcdsaSha256,
+                ["use"] = "sig",
+                ["kid"] = KeyIdOf(key),
             }),
         }.ToJsonString();
     }

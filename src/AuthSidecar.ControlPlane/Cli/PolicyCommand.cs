@@ -67,6 +67,7 @@ internal static class PolicyCommand
                     cancellationToken: cancellation);
                 output.WriteLine($"rolled back: revision {response.Revision}");
             }),
+            BuiltIn(),
             AdminCommand.Create("history", "Who published what and when.", [application], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new PolicyService.PolicyServiceClient(channel).ListPolicyPublicationsAsync(
@@ -78,6 +79,24 @@ internal static class PolicyCommand
                 }
             }),
         };
+    }
+
+    private static Command BuiltIn()
+    {
+        var folder = new Argument<string>("folder") { Description = "The folder to write them to." };
+        var command = new Command("built-in", "Writes out the policies by which the control plane itself is administered, to publish others for `authsidecar` in their place.") { folder };
+        command.SetAction((parsed, _) => AdminCommand.RunAsync("", () =>
+        {
+            foreach (var document in BuiltInPolicies.Documents)
+            {
+                var path = Path.Combine(parsed.GetValue(folder)!, document.Path);
+                System.IO.Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                File.WriteAllBytes(path, document.Content.ToByteArray());
+            }
+
+            return Task.CompletedTask;
+        }));
+        return command;
     }
 
     private static async Task<ulong> CurrentAsync(PolicyService.PolicyServiceClient client, string application, CancellationToken cancellation) =>

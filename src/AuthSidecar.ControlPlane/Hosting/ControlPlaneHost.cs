@@ -53,6 +53,7 @@ internal static class ControlPlaneHost
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<EnrolmentService>().OnlyOn(Listener.Sidecars);
         app.MapOpenApi();
+        app.MapImport().OnlyOn(Listener.Network);
         foreach (var service in Administration(app))
         {
             service.OnlyOn(Listener.Administration, Listener.Network);
@@ -137,6 +138,7 @@ internal static class ControlPlaneHost
             .AddSingleton<AccessPolicies>()
             .AddSingleton<AccessTokens>()
             .AddSingleton<Administrators>()
+            .AddSingleton<EntityImport>()
             .AddSingleton<FailureInterceptor>()
             .AddSingleton<AccessInterceptor>();
     }

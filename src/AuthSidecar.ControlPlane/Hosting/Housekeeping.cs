@@ -59,10 +59,13 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         }
 
         // Without a revision: what has expired is left out of every bundle already. But for the newest of each type: what sidecars have is no newer than what there is.
-        var before = (time.GetUtcNow() - KeepExpiredFor).ToUnixTimeMilliseconds();
+        var expired = time.GetUtcNow() - KeepExpiredFor;
+        var before = expired.ToUnixTimeMilliseconds();
         await using var context = database.Open();
         await context.Resources.Where(r => r.ExpiresAtMs < before && context.Resources.Any(n => n.Type == r.Type && n.Revision > r.Revision)).ExecuteDeleteAsync(stopping);
         await context.JoinTokens.Where(t => t.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        await context.ClaimCodes.Where(c => c.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        await context.Tokens.Where(t => t.ExpirationDate < expired.UtcDateTime).ExecuteDeleteAsync(stopping);
     }
 
     private static partial class Log

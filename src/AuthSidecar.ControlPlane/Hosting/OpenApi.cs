@@ -12,6 +12,7 @@ internal static class OpenApi
 
     public static IServiceCollection AddOpenApi(this IServiceCollection services) => services
         .AddGrpcSwagger()
+        .AddEndpointsApiExplorer()
         .AddSwaggerGen(swagger =>
         {
             swagger.SwaggerDoc(Document, new OpenApiInfo
@@ -34,7 +35,7 @@ internal static class OpenApi
             {
                 [new OpenApiSecurityScheme { Reference = new OpenApiReference { Type = ReferenceType.SecurityScheme, Id = Bearer } }] = [],
             });
-            swagger.CustomOperationIds(call => call.ActionDescriptor.EndpointMetadata.OfType<GrpcMethodMetadata>().FirstOrDefault()?.Method.Name);
+            swagger.CustomOperationIds(call => call.ActionDescriptor.EndpointMetadata.OfType<GrpcMethodMetadata>().FirstOrDefault()?.Method.Name ?? call.ActionDescriptor.EndpointMetadata.OfType<IEndpointNameMetadata>().FirstOrDefault()?.EndpointName);
         });
 
     /// <summary>Serves it as <c>/openapi.json</c>, to anybody: the contract is no secret.</summary>

@@ -41,7 +41,7 @@ internal static class ClientRecords
         if (await Of(context, id).SingleOrDefaultAsync(cancellation) is { Id: var key } client)
         {
             // Their tokens and authorizations first, which refer to it.
-            await context.Set<OpenIddictEntityFrameworkCoreToken>().Where(t => t.Application!.Id == key).ExecuteDeleteAsync(cancellation);
+            await context.Tokens.Where(t => t.Application!.Id == key).ExecuteDeleteAsync(cancellation);
             await context.Set<OpenIddictEntityFrameworkCoreAuthorization>().Where(a => a.Application!.Id == key).ExecuteDeleteAsync(cancellation);
             context.Clients.Remove(client);
         }

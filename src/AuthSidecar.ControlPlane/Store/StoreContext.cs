@@ -20,6 +20,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<OpenIddictEntityFrameworkCoreApplication> Clients => Set<OpenIddictEntityFrameworkCoreApplication>();
 
+    public DbSet<OpenIddictEntityFrameworkCoreToken> Tokens => Set<OpenIddictEntityFrameworkCoreToken>();
+
     public DbSet<SidecarRow> Sidecars => Set<SidecarRow>();
 
     public DbSet<DataKeyRow> DataKeys => Set<DataKeyRow>();

@@ -35,7 +35,7 @@ internal sealed class AccessInterceptor(AccessTokens tokens) : Interceptor
         Listener.Sidecars => null,
         Listener.Administration => LocalCaller.OfSocket(context),
         Listener.Network when claims => new ClaimingCaller(),
-        Listener.Network => await tokens.AuthenticateAsync(context),
+        Listener.Network => await tokens.AuthenticateAsync(context.GetHttpContext()),
         _ => throw Failures.Internal(),
     };
 

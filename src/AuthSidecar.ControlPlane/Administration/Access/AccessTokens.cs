@@ -11,15 +11,15 @@ internal sealed class AccessTokens(TokenValidator validator, TokenKeys keys, Acc
     private const string Scheme = "Bearer ";
 
     /// <exception cref="RpcException">UNAUTHENTICATED, and why.</exception>
-    public async Task<Caller> AuthenticateAsync(ServerCallContext context)
+    public async Task<Caller> AuthenticateAsync(HttpContext context)
     {
-        var headers = context.GetHttpContext().Request.Headers.Authorization;
+        var headers = context.Request.Headers.Authorization;
         if (headers.Count != 1 || headers[0] is not { } header || !header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
         {
             throw Unauthenticated(context, TokenError.Missing, null);
         }
 
-        var access = await policies.CurrentAsync(context.CancellationToken);
+        var access = await policies.CurrentAsync(context.RequestAborted);
         var result = validator.Validate(new TokenRequest { Token = new Secret(header[Scheme.Length..]) }, keys.Issuers, access.Revocations, time.GetUtcNow());
         if (!result.IsValid)
         {
@@ -31,10 +31,10 @@ internal sealed class AccessTokens(TokenValidator validator, TokenKeys keys, Acc
         return access.Knows(principal) ? new AdministratorCaller(principal, access) : throw Unauthenticated(context, TokenError.SubjectMismatch, null);
     }
 
-    private static RpcException Unauthenticated(ServerCallContext context, TokenError error, string? detail)
+    private static RpcException Unauthenticated(HttpContext context, TokenError error, string? detail)
     {
         // RFC 6750, section 3: a request without a token is told nothing of an error.
-        context.GetHttpContext().Response.Headers.WWWAuthenticate = error == TokenError.Missing ? "Bearer" : "Bearer error=\"invalid_token\"";
+        context.Response.Headers.WWWAuthenticate = error == TokenError.Missing ? "Bearer" : "Bearer error=\"invalid_token\"";
         return Failures.Unauthenticated(error, detail);
     }
 }

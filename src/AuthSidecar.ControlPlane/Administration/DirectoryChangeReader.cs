@@ -1,0 +1,42 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>Reads changes of entities. Where two speak of the same entity, the later one counts.</summary>
+internal sealed class DirectoryChangeReader
+{
+    private readonly Dictionary<EntityUid, (Entity Entity, Placement Placement)?> _changes = [];
+
+    public int Count => _changes.Count;
+
+    /// <exception cref="RpcException">INVALID_ARGUMENT with every fault.</exception>
+    public void Add(IReadOnlyList<DirectoryEntity> written, IReadOnlyList<string> removed)
+    {
+        var faults = new List<Fault>();
+        for (var i = 0; i < written.Count; i++)
+        {
+            var given = written[i];
+            var source = SourceText.Of(given.Json, $"entities[{i}]");
+            var placement = new Placement(RequestChecks.NameOrEmpty(given.Application, $"entities[{i}].application"), RequestChecks.NameOrEmpty(given.Tenant, $"entities[{i}].tenant"));
+            if (Entity.TryParse(source, out var entity, out var found))
+            {
+                _changes[entity.Uid] = (entity, placement);
+            }
+
+            faults.AddRange(found);
+        }
+
+        RequestChecks.None(faults);
+        foreach (var uid in RequestChecks.Uids(removed, "removed"))
+        {
+            _changes[uid] = null;
+        }
+    }
+
+    public DirectoryChange ToChange() => new(
+        [.. _changes.Values.Where(c => c is not null).Select(c => c!.Value)],
+        [.. _changes.Where(c => c.Value is null).Select(c => c.Key)]);
+}

@@ -1,0 +1,32 @@
+using System.Runtime.CompilerServices;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>Takes in any number of changes, message by message, and puts them into force at once at the end.</summary>
+internal sealed class EntityImport(DirectoryWriter writer)
+{
+    private const int MaxChanges = 2_000_000;
+
+    /// <returns>How far it is, after each message; last, with the revision.</returns>
+    /// <exception cref="RpcException">It was refused, and nothing of it was done.</exception>
+    public async IAsyncEnumerable<ImportEntitiesResponse> RunAsync(Caller caller, IAsyncEnumerable<ImportEntitiesRequest> messages, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var change = new DirectoryChangeReader();
+        await foreach (var message in messages.WithCancellation(cancellation))
+        {
+            change.Add(message.Entities, message.Removed);
+            if (change.Count > MaxChanges)
+            {
+                throw Failures.InvalidField("entities", $"an import has at most {MaxChanges} changes");
+            }
+
+            yield return new ImportEntitiesResponse { Received = (ulong)change.Count };
+        }
+
+        var result = await writer.WriteAsync(caller.Name, placement => caller.May("entities.write", placement), change.ToChange(), expectedRevision: null, cancellation);
+        yield return new ImportEntitiesResponse { Received = (ulong)change.Count, Revision = Failures.Committed(result) };
+    }
+}

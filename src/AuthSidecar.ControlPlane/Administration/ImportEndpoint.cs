@@ -1,0 +1,162 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using System.Text;
+using AuthSidecar.ControlPlane.Administration.Access;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
+using Google.Protobuf.Reflection;
+using Google.Rpc;
+using Grpc.Core;
+using Microsoft.AspNetCore.Http.Features;
+using HttpResponse = Microsoft.AspNetCore.Http.HttpResponse;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The one call that HTTP/JSON has no form for, a stream both ways, as lines of JSON: each a message.</summary>
+internal static class ImportEndpoint
+{
+    private const string Path = "/v1/entities:import";
+    private const string NdJson = "application/x-ndjson";
+    private const int MaxLineBytes = 4 * 1024 * 1024;
+
+    /// <summary>Between two words on how far it is: a client may well read none of them before it has sent everything.</summary>
+    private const int ProgressEvery = 10_000;
+
+    private static readonly JsonFormatter Statuses = new(JsonFormatter.Settings.Default.WithTypeRegistry(TypeRegistry.FromFiles(ErrorDetailsReflection.Descriptor)));
+
+    public static IEndpointConventionBuilder MapImport(this WebApplication app) => app
+        .MapPost(Path, RunAsync)
+        .WithName("ImportEntities")
+        .WithTags("DirectoryService")
+        .WithSummary("WriteEntities for any number, a message a line, in lines of some thousands each. Nothing is in force before the last line, and then all of it is; "
+            + "what goes wrong after the first line of the answer is its last line, as `error`.")
+        .Accepts<ImportEntitiesRequest>(NdJson)
+        .Produces<ImportEntitiesResponse>(contentType: NdJson);
+
+    private static async Task RunAsync(HttpContext context, AccessTokens tokens, EntityImport import, FailureInterceptor failures)
+    {
+        try
+        {
+            await failures.GuardAsync(Path, () => ImportAsync(context, tokens, import), context.RequestAborted);
+        }
+        catch (RpcException e)
+        {
+            await FailAsync(context.Response, e);
+        }
+    }
+
+    private static async Task<bool> ImportAsync(HttpContext context, AccessTokens tokens, EntityImport import)
+    {
+        var (cancellation, told) = (context.RequestAborted, 0UL);
+        var caller = await tokens.AuthenticateAsync(context);
+        // As long as it has few enough entities: they are counted.
+        context.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
+        await foreach (var progress in import.RunAsync(caller, ReadAsync(context.Request.BodyReader, cancellation), cancellation))
+        {
+            if (progress.Revision > 0 || progress.Received >= told + ProgressEvery)
+            {
+                context.Response.ContentType ??= NdJson;
+                await WriteAsync(context.Response, string.Create(CultureInfo.InvariantCulture, $"{{\"received\":{progress.Received},\"revision\":{progress.Revision}}}"), cancellation);
+                told = progress.Received;
+            }
+        }
+
+        return true;
+    }
+
+    private static async IAsyncEnumerable<ImportEntitiesRequest> ReadAsync(PipeReader body, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var number = 0;
+        while (true)
+        {
+            var read = await body.ReadAsync(cancellation);
+            var (lines, rest) = (new List<byte[]>(), read.Buffer);
+            while (TryTakeLine(ref rest, read.IsCompleted, out var line))
+            {
+                lines.Add(line.ToArray());
+            }
+
+            // Given back before anything is made of it: what goes wrong below leaves a body that can still be drained.
+            var isTooLong = rest.Length > MaxLineBytes;
+            body.AdvanceTo(rest.Start, rest.End);
+            foreach (var line in lines)
+            {
+                number++;
+                if (line.Length > 0)
+                {
+                    yield return Parse(line, number);
+                }
+            }
+
+            if (isTooLong)
+            {
+                throw Failures.InvalidField($"line {number + 1}", $"a line has at most {MaxLineBytes / (1024 * 1024)} MiB");
+            }
+
+            if (read.IsCompleted)
+            {
+                yield break;
+            }
+        }
+    }
+
+    private static bool TryTakeLine(ref ReadOnlySequence<byte> rest, bool isLast, out ReadOnlySequence<byte> line)
+    {
+        if (rest.PositionOf((byte)'\n') is { } end)
+        {
+            (line, rest) = (rest.Slice(0, end), rest.Slice(rest.GetPosition(1, end)));
+            return true;
+        }
+
+        line = rest;
+        if (!isLast || rest.IsEmpty)
+        {
+            return false;
+        }
+
+        rest = rest.Slice(rest.End);
+        return true;
+    }
+
+    private static ImportEntitiesRequest Parse(byte[] line, int number)
+    {
+        try
+        {
+            return ImportEntitiesRequest.Parser.ParseJson(Encoding.UTF8.GetString(line));
+        }
+        catch (Exception e) when (e is InvalidProtocolBufferException or InvalidJsonException)
+        {
+            throw Failures.InvalidField($"line {number}", "it is not JSON of the form `{\"entities\": [{\"json\", \"application\", \"tenant\"}], \"removed\": []}`");
+        }
+    }
+
+    private static Task FailAsync(HttpResponse response, RpcException failure)
+    {
+        var status = Statuses.Format(failure.GetRpcStatus() ?? new Google.Rpc.Status { Code = (int)failure.StatusCode, Message = failure.Status.Detail });
+        if (response.HasStarted)
+        {
+            return WriteAsync(response, $"{{ \"error\": {status} }}", CancellationToken.None);
+        }
+
+        (response.StatusCode, response.ContentType) = (HttpStatusOf(failure.StatusCode), "application/json");
+        return WriteAsync(response, status, CancellationToken.None);
+    }
+
+    // As google.rpc.Code has it, and as the other calls are answered.
+    private static int HttpStatusOf(StatusCode code) => code switch
+    {
+        StatusCode.InvalidArgument => StatusCodes.Status400BadRequest,
+        StatusCode.Unauthenticated => StatusCodes.Status401Unauthorized,
+        StatusCode.PermissionDenied => StatusCodes.Status403Forbidden,
+        StatusCode.Unavailable => StatusCodes.Status503ServiceUnavailable,
+        _ => StatusCodes.Status500InternalServerError,
+    };
+
+    private static async Task WriteAsync(HttpResponse response, string line, CancellationToken cancellation)
+    {
+        await response.WriteAsync(line + "\n", cancellation);
+        await response.Body.FlushAsync(cancellation);
+    }
+}
