@@ -58,6 +58,12 @@ public sealed class AdministratorTests
         await DeniedAsync(async () => await directory.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = "User::\"everybody\"" }, cancellationToken: Cancellation));
         await DeniedAsync(async () => await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"everybody\"" }, cancellationToken: Cancellation), StatusCode.NotFound);
         await DeniedAsync(ImportAsync);
+        using (var http = Http(fleet, token))
+        {
+            using var line = new StringContent($$"""{"entities": [{"json": {{JsonValue.Create(Writes.User("erin", "reader")).ToJsonString()}}}]}""", Encoding.UTF8, "application/x-ndjson");
+            Assert.Equal(HttpStatusCode.Forbidden, (await http.PostAsync("v1/entities:import", line, Cancellation)).StatusCode);
+        }
+
         Assert.Equal("`policies.read` on application `documents` is not permitted", (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).Error[21..].Trim());
 
         await RunAsync(fleet, "alice", "administrators", "remove", "bob");
@@ -231,6 +237,7 @@ public sealed class AdministratorTests
         Assert.Equal(2, (await ClaimAsync(fleet, "mallory", second)).ExitCode);
         await RunAsync(fleet, "alice", "administrators", "remove", "bob");
         await Fleet.UntilAsync(async () => (await other.GetAsync("v1/audit", Cancellation)).StatusCode == HttpStatusCode.Unauthorized);
+        Assert.All(fleet.OutputOf().Concat(fleet.OutputOf(1)), l => Assert.DoesNotContain("housekeeping failed", l, StringComparison.Ordinal));
     }
 
     [Fact]

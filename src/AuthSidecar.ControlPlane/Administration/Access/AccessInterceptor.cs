@@ -1,4 +1,6 @@
+using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Grpc.Core;
@@ -29,6 +31,26 @@ internal sealed class AccessInterceptor(AccessTokens tokens) : Interceptor
         await continuation(caller is null ? requestStream : new CheckedReader<TRequest>(requestStream, caller), responseStream, context);
     }
 
+    public override async Task<TResponse> ClientStreamingServerHandler<TRequest, TResponse>(
+        IAsyncStreamReader<TRequest> requestStream, ServerCallContext context, ClientStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        var caller = await IdentifyAsync(context, claims: false);
+        caller?.LetIn(context);
+        return await continuation(caller is null ? requestStream : new CheckedReader<TRequest>(requestStream, caller), context);
+    }
+
+    public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
+    {
+        if (await IdentifyAsync(context, claims: false) is { } caller)
+        {
+            Check(caller, request);
+            caller.LetIn(context);
+        }
+
+        await continuation(request, responseStream, context);
+    }
+
     /// <returns>Null: it is a sidecar.</returns>
     private async Task<Caller?> IdentifyAsync(ServerCallContext context, bool claims) => Listeners.Of(context.GetHttpContext()) switch
     {
@@ -48,8 +70,8 @@ internal sealed class AccessInterceptor(AccessTokens tokens) : Interceptor
 
         if (request is not IMessage message || Demands.Of(message) is not { } demand)
         {
-            // The code, at the socket, is nobody's either: whoever is there is in already.
-            throw Failures.PermissionDenied("", default);
+            // To claim it by the socket is nobody's either: whoever is there is in already.
+            throw Failures.PermissionDenied("claim", new Placement(BuiltInPolicies.Application, ""));
         }
 
         if (demand.Placement is { } placement && !caller.May(demand.Action, placement))
