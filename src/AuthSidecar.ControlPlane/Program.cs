@@ -12,6 +12,7 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     FleetCommands.Fleet(),
     FleetCommands.JoinToken(),
     FleetCommands.RemoveSidecar(),
+    FleetCommands.Keys(),
     AdministratorCommands.Claim(),
     AdministratorCommands.Credentials(),
     AdministratorCommands.Administrators(),

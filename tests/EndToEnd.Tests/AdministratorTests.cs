@@ -8,6 +8,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.V1;
 using Grpc.Core;
 using Grpc.Net.Client;
 
@@ -219,6 +220,37 @@ public sealed class AdministratorTests
         var history = (await Binary.RunControlAsync("policies", "history", "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"))).Output;
         await Binary.RunControlAsync("policies", "roll-back", history.Split('\n')[1].Split(' ')[0], "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"));
         Assert.Equal(0, (await RunAsync(fleet, "alice", "administrators", "list")).ExitCode);
+    }
+
+    [Fact]
+    public async Task RotateSigningKeys_Revoking_EndsTokensAtTheSidecarsAsWell()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        var join = await Binary.RunControlAsync("join-token", "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"));
+        // The control plane is an application: a sidecar of it knows its tokens.
+        var sidecar = await fleet.JoinAsync("one", join.Output.Trim(), "authsidecar");
+        var first = await TokenAsync(fleet, "alice");
+        await Fleet.UntilAsync(async () => (await ValidateAsync(first)).Valid);
+
+        Assert.True(ulong.TryParse((await RunAsync(fleet, "alice", "keys", "rotate")).Output, out var turned));
+        var second = await TokenAsync(fleet, "alice");
+        Assert.Equal((true, true), ((await ValidateAsync(first, turned)).Valid, (await ValidateAsync(second, turned)).Valid));
+        Assert.Equal(2, (await RunAsync(fleet, "alice", "keys", "list")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+
+        Assert.True(ulong.TryParse((await RunAsync(fleet, "alice", "keys", "rotate", "--revoke")).Output, out var revoked));
+        foreach (var token in new[] { first, second })
+        {
+            Assert.Equal(TokenRejection.KeyUnknown, (await ValidateAsync(token, revoked)).Reason);
+            using var http = Http(fleet, token);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync("v1/audit", Cancellation)).StatusCode);
+        }
+
+        Assert.True((await ValidateAsync(await TokenAsync(fleet, "alice"), revoked)).Valid);
+        Assert.Contains("it is the control plane itself", (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(
+            new WriteIssuerRequest { Application = "documents", Issuer = new Issuer { Issuer_ = fleet.UrlOf().AbsoluteUri, Audiences = { "documents" } }, Jwks = "{}" }, cancellationToken: Cancellation))).Status.Detail, StringComparison.Ordinal);
+
+        async Task<ValidateTokenResponse> ValidateAsync(string token, ulong atLeastRevision = 0) =>
+            await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token, AtLeastRevision = atLeastRevision }, cancellationToken: Cancellation);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
@@ -8,7 +9,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The issuers' side of the administration API.</summary>
-internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.IssuerServiceBase
+internal sealed class IssuerService(ResourceWriter writer, ServeOptions options) : V1.IssuerService.IssuerServiceBase
 {
     private const string AccessToken = "at+jwt";
     private const int MaxClockSkewSeconds = 60;
@@ -16,6 +17,11 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
     public override async Task<WriteIssuerResponse> WriteIssuer(WriteIssuerRequest request, ServerCallContext context)
     {
         var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
+        if (key.Key == options.Url?.AbsoluteUri)
+        {
+            throw Failures.InvalidField("issuer.issuer", "it is the control plane itself, whose keys every sidecar has");
+        }
+
         var issuer = Check(request.Issuer.Clone());
         RequestChecks.KeySet(request.Jwks, "jwks");
         var json = IssuerRecords.Write(issuer, request.Jwks);

@@ -63,6 +63,28 @@ internal static class FleetCommands
         });
     }
 
+    /// <summary><c>authsidecar-control keys</c>.</summary>
+    public static Command Keys()
+    {
+        var revoke = new Option<bool>("--revoke") { Description = "The keys of before are good for nothing any more, and what they signed with them: somebody else may have one." };
+        return new Command("keys", "The keys that the control plane signs tokens with.")
+        {
+            AdminCommand.Create("list", "Every key: the one that is to sign next, the one that does, and those whose last tokens are about.", [], async (_, channel, output, cancellation) =>
+            {
+                var response = await new KeyService.KeyServiceClient(channel).ListSigningKeysAsync(new ListSigningKeysRequest(), cancellationToken: cancellation);
+                foreach (var key in response.Keys)
+                {
+                    output.WriteLine($"{key.KeyId}  {key.Algorithm}  signs from {key.SignsFrom.ToDateTimeOffset():u}{(key.IsSigning ? "  (now)" : "")}");
+                }
+            }),
+            AdminCommand.Create("rotate", "Signs with a new key from now on, and prints the revision.", [revoke], async (parsed, channel, output, cancellation) =>
+            {
+                var response = await new KeyService.KeyServiceClient(channel).RotateSigningKeysAsync(new RotateSigningKeysRequest { Revoke = parsed.GetValue(revoke) }, cancellationToken: cancellation);
+                output.WriteLine(response.Revision);
+            }),
+        };
+    }
+
     private static Option<string> Application() => new("--application") { Description = "The application that is served.", Required = true };
 
     private static Option<string> Tenant() => new("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };

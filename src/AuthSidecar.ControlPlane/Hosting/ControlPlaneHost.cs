@@ -71,6 +71,7 @@ internal static class ControlPlaneHost
         app.MapGrpcService<FactorService>(),
         app.MapGrpcService<RiskService>(),
         app.MapGrpcService<FleetService>(),
+        app.MapGrpcService<KeyService>(),
         app.MapGrpcService<AdministratorService>(),
         app.MapGrpcService<AuditService>(),
     ];
@@ -81,6 +82,7 @@ internal static class ControlPlaneHost
     {
         await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
+        await app.Services.GetRequiredService<KeyRing>().OpenAsync(cancellation);
         var options = app.Services.GetRequiredService<ServeOptions>();
         if ((options.Listen ?? options.ListenHttps) is not null)
         {

@@ -1,11 +1,12 @@
+using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
-/// <summary>What has to be done now and then, by one node alone: wrapping data keys anew, removing what has expired.</summary>
-internal sealed partial class Housekeeping(Database database, SecretStore secrets, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
+/// <summary>What has to be done now and then, by one node alone: wrapping data keys anew, turning signing keys, removing what has expired.</summary>
+internal sealed partial class Housekeeping(Database database, SecretStore secrets, KeyRing keys, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
 {
     public static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
 
@@ -57,6 +58,8 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         {
             Log.Rewrapped(logger, rewrapped);
         }
+
+        await keys.KeepAsync(stopping);
 
         // Without a revision: what has expired is left out of every bundle already. But for the newest of each type: what sidecars have is no newer than what there is.
         var expired = time.GetUtcNow() - KeepExpiredFor;

@@ -2,7 +2,6 @@ using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Options;
-using Microsoft.IdentityModel.Tokens;
 using OpenIddict.Server;
 using static OpenIddict.Server.OpenIddictServerEvents;
 
@@ -15,7 +14,7 @@ internal static class IdentityServer
 
     public static IServiceCollection AddIdentityServer(this IServiceCollection services, ServeOptions options)
     {
-        services.AddSingleton<TokenKeys>();
+        services.AddSingleton<KeyRing>();
         if (options.Url is null)
         {
             return services;
@@ -38,9 +37,11 @@ internal static class IdentityServer
                     .AddEventHandler<HandleTokenRequestContext>(handler => handler.UseSingletonHandler<TokenRequests>());
                 server.UseAspNetCore();
             });
-        // OpenIddict wants keys when it is configured, and those of ours are in the store.
-        services.AddSingleton<IConfigureOptions<OpenIddictServerOptions>, SigningKeys>();
-        return services;
+        // It is configured anew whenever our keys change.
+        return services
+            .AddSingleton<IConfigureOptions<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
+            .AddSingleton<IOptionsChangeTokenSource<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
+            .AddHostedService(s => s.GetRequiredService<KeyRing>());
     }
 
     /// <summary>Answers the server's endpoints, on the one listener where they are.</summary>
@@ -49,15 +50,6 @@ internal static class IdentityServer
         if (app.Services.GetRequiredService<ServeOptions>().Url is not null)
         {
             app.UseWhen(context => Listeners.Of(context) == Listener.Network, network => network.UseAuthentication());
-        }
-    }
-
-    private sealed class SigningKeys(TokenKeys keys) : IConfigureOptions<OpenIddictServerOptions>
-    {
-        public void Configure(OpenIddictServerOptions options)
-        {
-            options.SigningCredentials.Add(new(keys.Signing, SecurityAlgorithms.RsaSha256));
-            options.EncryptionCredentials.Add(new(keys.Encryption, SecurityAlgorithms.Aes256KW, SecurityAlgorithms.Aes256CbcHmacSha512));
         }
     }
 }

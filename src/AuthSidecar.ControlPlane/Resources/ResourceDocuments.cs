@@ -16,17 +16,17 @@ internal sealed class ResourceDocuments(SecretStore secrets)
     /// <summary>With every field that has a default: documents are read by those who know none.</summary>
     public static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithFormatDefaultValues(true));
 
-    /// <summary>The documents of some rows of a type, all of them live.</summary>
-    public Dictionary<string, byte[]> Of(ResourceType type, IReadOnlyCollection<ResourceRow> rows) => type switch
+    /// <summary>The documents of some rows of a type, all of them live, for an application.</summary>
+    public Dictionary<string, byte[]> Of(ResourceType type, string application, IReadOnlyCollection<ResourceRow> rows) => type switch
     {
-        ResourceType.Keys => OfIssuers(rows),
+        ResourceType.Keys => OfIssuers(application, rows),
         ResourceType.Revocations => OfRevocations(rows),
         ResourceType.Factors => OfFactors(rows),
         ResourceType.Risk => OfRisk(rows),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "a type that is kept row by row"),
     };
 
-    private static Dictionary<string, byte[]> OfIssuers(IReadOnlyCollection<ResourceRow> rows)
+    private static Dictionary<string, byte[]> OfIssuers(string application, IReadOnlyCollection<ResourceRow> rows)
     {
         var (documents, issuers) = (new Dictionary<string, byte[]>(StringComparer.Ordinal), new JsonArray());
         foreach (var row in rows)
@@ -35,6 +35,12 @@ internal sealed class ResourceDocuments(SecretStore secrets)
             var path = $"keys/{issuers.Count}.jwks.json";
             documents.Add(path, Utf8(jwks));
             issuer["jwks"] = path;
+            if (issuer["audiences"] is not JsonArray { Count: > 0 })
+            {
+                // Ourselves, whose tokens name the application that they are for.
+                issuer["audiences"] = new JsonArray(application);
+            }
+
             issuers.Add(issuer);
         }
 

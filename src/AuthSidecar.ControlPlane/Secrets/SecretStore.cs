@@ -20,10 +20,10 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
 
     private const string BundleSigningKey = "bundle-signing";
     private const string Authority = "certificate-authority";
-    private const string TokenSigning = "token-signing";
     private const string TokenEncryption = "token-encryption";
     private const string System = "system";
-    private const int TokenSigningRsaBits = 2048;
+
+    private byte[] _secretsKey = [];
 
     /// <summary>What the secrets of second factors are wrapped with.</summary>
     public byte[] FactorWrappingKey { get; private set; } = [];
@@ -34,22 +34,27 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     /// <summary>The control plane's own CA with its key, as PKCS #12.</summary>
     public byte[] AuthorityPkcs12 { get; private set; } = [];
 
-    /// <summary>The key that our tokens are signed with, as PKCS #8.</summary>
-    public byte[] TokenSigningPkcs8 { get; private set; } = [];
-
     /// <summary>The key of tokens that nobody but ourselves reads.</summary>
     public byte[] TokenEncryptionKey { get; private set; } = [];
+
+    /// <summary>Encrypts a secret that is kept elsewhere in the store.</summary>
+    /// <param name="content">The secret.</param>
+    /// <param name="purpose">What it is for: it opens for nothing else.</param>
+    public byte[] Seal(ReadOnlySpan<byte> content, string purpose) => SealedBox.Seal(_secretsKey, content, Encoding.UTF8.GetBytes(purpose));
+
+    /// <exception cref="KeyVaultException">It was altered, or is for something else.</exception>
+    public byte[] Open(byte[] content, string purpose) =>
+        SealedBox.TryOpen(_secretsKey, content, Encoding.UTF8.GetBytes(purpose)) ?? throw new KeyVaultException($"the secret `{purpose}` was altered");
 
     /// <summary>Unwraps what there is, and makes what there is not yet.</summary>
     /// <exception cref="KeyVaultException">The vault does not unwrap it.</exception>
     public async Task OpenAsync(CancellationToken cancellation)
     {
         FactorWrappingKey = await OpenDataKeyAsync(FactorsKey, cancellation);
-        var secrets = await OpenDataKeyAsync(SecretsKey, cancellation);
-        BundleSigningPkcs8 = await OpenSecretAsync(BundleSigningKey, secrets, NewSigningKey, cancellation);
-        AuthorityPkcs12 = await OpenSecretAsync(Authority, secrets, () => CertificateAuthority.Create(time.GetUtcNow()), cancellation);
-        TokenSigningPkcs8 = await OpenSecretAsync(TokenSigning, secrets, NewTokenSigningKey, cancellation);
-        TokenEncryptionKey = await OpenSecretAsync(TokenEncryption, secrets, () => RandomNumberGenerator.GetBytes(KeyVault.KeyBytes), cancellation);
+        _secretsKey = await OpenDataKeyAsync(SecretsKey, cancellation);
+        BundleSigningPkcs8 = await OpenSecretAsync(BundleSigningKey, NewSigningKey, cancellation);
+        AuthorityPkcs12 = await OpenSecretAsync(Authority, () => CertificateAuthority.Create(time.GetUtcNow()), cancellation);
+        TokenEncryptionKey = await OpenSecretAsync(TokenEncryption, () => RandomNumberGenerator.GetBytes(KeyVault.KeyBytes), cancellation);
     }
 
     /// <summary>Wraps data keys anew that another master key wraps than the one that wraps now. Whoever uses them does not notice.</summary>
@@ -112,13 +117,12 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
         Task<DataKeyRow?> FindAsync() => store.ReadAsync((context, _) => context.DataKeys.SingleOrDefaultAsync(k => k.Name == name, cancellation), cancellation);
     }
 
-    private async Task<byte[]> OpenSecretAsync(string name, byte[] dataKey, Func<byte[]> create, CancellationToken cancellation)
+    private async Task<byte[]> OpenSecretAsync(string name, Func<byte[]> create, CancellationToken cancellation)
     {
-        var context = Encoding.UTF8.GetBytes(name);
         var row = await FindAsync();
         if (row is null)
         {
-            var sealedSecret = SealedBox.Seal(dataKey, create(), context);
+            var sealedSecret = Seal(create(), name);
             await store.WriteAsync(
                 System,
                 async transaction =>
@@ -135,7 +139,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
             row = await FindAsync();
         }
 
-        return SealedBox.TryOpen(dataKey, row!.Sealed, context) ?? throw new KeyVaultException($"the secret `{name}` was altered");
+        return Open(row!.Sealed, name);
 
         Task<SecretRow?> FindAsync() => store.ReadAsync((read, _) => read.Secrets.SingleOrDefaultAsync(s => s.Name == name, cancellation), cancellation);
     }
@@ -143,13 +147,6 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     private static byte[] NewSigningKey()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        return key.ExportPkcs8PrivateKey();
-    }
-
-    /// <summary>RSA: issued once, verified many times, which is three times as fast as with P-256.</summary>
-    private static byte[] NewTokenSigningKey()
-    {
-        using var key = RSA.Create(TokenSigningRsaBits);
         return key.ExportPkcs8PrivateKey();
     }
 }

@@ -139,6 +139,18 @@ internal sealed class DataKeyRow
     public required byte[] Wrapped { get; set; }
 }
 
+/// <summary>A key that tokens are signed with, or were, or will be.</summary>
+internal sealed class SigningKeyRow
+{
+    public required string KeyId { get; set; }
+
+    /// <summary>The private key, PKCS #8, under a data key.</summary>
+    public required byte[] Sealed { get; set; }
+
+    /// <summary>From when on tokens are signed with it; it is announced before.</summary>
+    public required long SignsFromMs { get; set; }
+}
+
 /// <summary>A secret under a data key.</summary>
 internal sealed class SecretRow
 {

@@ -26,6 +26,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<DataKeyRow> DataKeys => Set<DataKeyRow>();
 
+    public DbSet<SigningKeyRow> SigningKeys => Set<SigningKeyRow>();
+
     public DbSet<SecretRow> Secrets => Set<SecretRow>();
 
     public DbSet<AuditRow> Audit => Set<AuditRow>();
@@ -76,6 +78,11 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
         {
             key.ToTable("data_keys");
             key.HasKey(k => k.Name);
+        });
+        model.Entity<SigningKeyRow>(key =>
+        {
+            key.ToTable("signing_keys");
+            key.HasKey(k => k.KeyId);
         });
         model.Entity<SecretRow>(secret =>
         {

@@ -100,6 +100,6 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
         List<string> removed = isChange && type != ResourceType.Revocations ? [.. keys.Except(live.Select(r => r.Key))] : [];
         return removed.Count > MaxRemoved
             ? await ReadResourcesAsync(context, scope, type, since: 0)
-            : new BundleDraft(type, changed.Max(c => c.Revision), isChange ? since : 0, documents.Of(type, live), removed);
+            : new BundleDraft(type, changed.Max(c => c.Revision), isChange ? since : 0, documents.Of(type, scope.Application, live), removed);
     }
 }

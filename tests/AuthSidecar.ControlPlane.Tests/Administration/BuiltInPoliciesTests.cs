@@ -11,12 +11,12 @@ public sealed class BuiltInPoliciesTests
 {
     private static readonly string[] Reads =
     [
-        "administrators.read", "audit.read", "entities.read", "factors.read", "fleet.read", "issuers.read", "policies.read", "policies.validate", "revocations.read", "risk-settings.read",
+        "administrators.read", "audit.read", "entities.read", "factors.read", "fleet.read", "issuers.read", "keys.read", "policies.read", "policies.validate", "revocations.read", "risk-settings.read",
     ];
 
     private static readonly string[] Writes =
     [
-        "administrators.remove", "administrators.write", "entities.write", "factors.enrol", "factors.remove", "issuers.remove", "issuers.write", "join-tokens.create", "policies.publish",
+        "administrators.remove", "administrators.write", "entities.write", "factors.enrol", "factors.remove", "issuers.remove", "issuers.write", "join-tokens.create", "keys.rotate", "policies.publish",
         "policies.rollback", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sidecars.remove",
     ];
 
@@ -45,7 +45,7 @@ public sealed class BuiltInPoliciesTests
     [InlineData("policy_author", "entities.read policies.publish policies.read policies.rollback policies.validate")]
     [InlineData("user_manager", "entities.read entities.write factors.enrol factors.read factors.remove revocations.read revocations.write risk-profiles.remove risk-profiles.write")]
     [InlineData("operator", "fleet.read issuers.read issuers.remove issuers.write join-tokens.create revocations.read revocations.write risk-settings.read risk-settings.write sidecars.remove")]
-    [InlineData("auditor", "administrators.read audit.read entities.read factors.read fleet.read issuers.read policies.read policies.validate revocations.read risk-settings.read")]
+    [InlineData("auditor", "administrators.read audit.read entities.read factors.read fleet.read issuers.read keys.read policies.read policies.validate revocations.read risk-settings.read")]
     [InlineData("stranger", "")]
     public void Role_OfAnyApplication_MayDoTheseAndNoOthers(string role, string allowed)
     {

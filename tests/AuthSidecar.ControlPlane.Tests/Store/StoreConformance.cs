@@ -1,7 +1,9 @@
+using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
@@ -13,7 +15,9 @@ using Google.Protobuf;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
+using OpenIddict.Server;
 
 namespace AuthSidecar.ControlPlane.Tests.Store;
 
@@ -203,6 +207,60 @@ public abstract class StoreConformance : IAsyncLifetime
     }
 
     [Fact]
+    public async Task SigningKeys_ByTheCalendar_AreAnnouncedSignAndGo()
+    {
+        var start = DateTimeOffset.UnixEpoch.AddYears(56);
+        var time = new FakeTimeProvider(start);
+        var rings = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => new Node(_node.Database).KeyRingAsync(time)));
+        var first = Assert.Single(rings[0].Current.Keys).KeyId;
+        Assert.All(rings, r => Assert.Equal(first, r.Current.Signing));
+
+        async Task<(int Keys, string Signing)> AtAsync(TimeSpan age)
+        {
+            time.SetUtcNow(start + age);
+            await Task.WhenAll(rings.Select(r => r.OpenAsync(Cancellation)));
+            Assert.Single(rings.Select(r => (r.Current.Keys.Count, r.Current.Signing)).Distinct());
+            return (rings[0].Current.Keys.Count, rings[0].Current.Signing);
+        }
+
+        var announced = KeyRing.SignsFor - KeyRing.AnnouncedFor;
+        Assert.Equal((1, first), await AtAsync(announced - TimeSpan.FromSeconds(1)));
+        Assert.Equal((2, first), await AtAsync(announced));
+        var second = rings[0].Current.Keys[0];
+        Assert.Equal(start + KeyRing.SignsFor, second.SignsFrom);
+        Assert.Equal((2, first), await AtAsync(KeyRing.SignsFor - TimeSpan.FromSeconds(1)));
+        Assert.Equal((2, second.KeyId), await AtAsync(KeyRing.SignsFor));
+        Assert.Equal((2, second.KeyId), await AtAsync(KeyRing.SignsFor + KeyRing.KeptFor - TimeSpan.FromSeconds(1)));
+        Assert.Equal((1, second.KeyId), await AtAsync(KeyRing.SignsFor + KeyRing.KeptFor));
+        // Away for a year: the next one signs at once.
+        var (keys, signing) = await AtAsync(TimeSpan.FromDays(500));
+        Assert.Equal((2, false), (keys, signing == second.KeyId));
+    }
+
+    [Theory]
+    [InlineData(false, 2)]
+    [InlineData(true, 1)]
+    public async Task SigningKeys_RotatedOutOfTurn_NewOneSignsAndSidecarsAreTold(bool revoke, int left)
+    {
+        var ring = await _node.KeyRingAsync(TimeProvider.System);
+        var (before, token) = (ring.Current.Signing, ((IOptionsChangeTokenSource<OpenIddictServerOptions>)ring).GetChangeToken());
+        Assert.True((await ring.RotateAsync("test", revoke, Cancellation)).IsCommitted);
+        Assert.NotEqual(before, ring.Current.Signing);
+        Assert.Equal((left, !revoke), (ring.Current.Keys.Count, ring.Current.Keys.Any(k => k.KeyId == before)));
+        Assert.True(token.HasChanged);
+        var options = new OpenIddictServerOptions();
+        ring.Configure(options);
+        Assert.Equal(ring.Current.Signing, options.SigningCredentials[0].Kid);
+
+        var draft = Assert.Single(await _node.ReadDraftsAsync("", default), d => d.Type == ResourceType.Keys);
+        Assert.Contains("\"audiences\":[\"app\"]", Encoding.UTF8.GetString(draft.Documents["issuers.json"]), StringComparison.Ordinal);
+        var jwks = Encoding.UTF8.GetString(draft.Documents["keys/0.jwks.json"]);
+        Assert.Equal(!revoke, jwks.Contains(before, StringComparison.Ordinal));
+        Assert.Contains(ring.Current.Signing, jwks, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"d\"", jwks, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Administrator_ThatDoesNotConformToTheBuiltInSchema_IsNotStored()
     {
         var wrong = new Entity(new EntityUid("AuthSidecar::Administrator", "eve"), ValueRecord.Create([new("applications", Value.Of("all"))]), ValueRecord.Empty);
@@ -354,8 +412,19 @@ public abstract class StoreConformance : IAsyncLifetime
 
         public ResourceWriter Resources { get; }
 
-        public Administrators Administrators(TimeProvider time) => new(
-            Store, Directory, _state, new ServeOptions { Database = Database, State = "", AdminSocket = "", Url = new Uri("https://control.test") }, time);
+        private ServeOptions Options => new() { Database = Database, State = "", AdminSocket = "", Url = new Uri("https://control.test") };
+
+        public Administrators Administrators(TimeProvider time) => new(Store, Directory, _state, Options, time);
+
+        public async Task<KeyRing> KeyRingAsync(TimeProvider time)
+        {
+            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), time);
+            await secrets.OpenAsync(Cancellation);
+            var feed = new Feed(Database, Store, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
+            var ring = new KeyRing(Store, secrets, feed, Options, time, NullLogger<KeyRing>.Instance);
+            await ring.OpenAsync(Cancellation);
+            return ring;
+        }
 
         public Task<WriteResult> WriteAsync(EntityUid uid, EntityUid parent, long? expectedRevision = null, string tenant = "") => Directory.WriteAsync(
             "test", Anywhere, new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);

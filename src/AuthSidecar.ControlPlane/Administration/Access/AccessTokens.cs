@@ -6,7 +6,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration.Access;
 
 /// <summary>Finds out by their access token who calls.</summary>
-internal sealed class AccessTokens(TokenValidator validator, TokenKeys keys, AccessPolicies policies, TimeProvider time)
+internal sealed class AccessTokens(TokenValidator validator, KeyRing keys, AccessPolicies policies, TimeProvider time)
 {
     private const string Scheme = "Bearer ";
 

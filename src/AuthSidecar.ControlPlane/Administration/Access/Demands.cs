@@ -49,6 +49,9 @@ internal static class Demands
         [typeof(CreateJoinTokenRequest)] = r => In(((CreateJoinTokenRequest)r).Application, "join-tokens.create", ((CreateJoinTokenRequest)r).Tenant),
         [typeof(RemoveSidecarRequest)] = r => In(((RemoveSidecarRequest)r).Application, "sidecars.remove", ((RemoveSidecarRequest)r).Tenant),
 
+        [typeof(ListSigningKeysRequest)] = _ => In(BuiltInPolicies.Application, "keys.read"),
+        [typeof(RotateSigningKeysRequest)] = _ => In(BuiltInPolicies.Application, "keys.rotate"),
+
         [typeof(WriteAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.write"),
         [typeof(RemoveAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.remove"),
         [typeof(ListAdministratorsRequest)] = _ => In(BuiltInPolicies.Application, "administrators.read"),

@@ -284,6 +284,23 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.ToTable("sidecars", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SigningKeyRow", b =>
+                {
+                    b.Property<string>("KeyId")
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.Property<long>("SignsFromMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("KeyId");
+
+                    b.ToTable("signing_keys", (string)null);
+                });
+
             modelBuilder.Entity("OpenIddict.EntityFrameworkCore.Models.OpenIddictEntityFrameworkCoreApplication", b =>
                 {
                     b.Property<string>("Id")

@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 {
     [DbContext(typeof(PostgresStoreContext))]
-    [Migration("20261125064425_Administrators")]
+    [Migration("20261125084638_Administrators")]
     partial class Administrators
     {
         /// <inheritdoc />
@@ -285,6 +285,23 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasIndex("Revision");
 
                     b.ToTable("sidecars", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SigningKeyRow", b =>
+                {
+                    b.Property<string>("KeyId")
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.Property<long>("SignsFromMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("KeyId");
+
+                    b.ToTable("signing_keys", (string)null);
                 });
 
             modelBuilder.Entity("OpenIddict.EntityFrameworkCore.Models.OpenIddictEntityFrameworkCoreApplication", b =>

@@ -11,7 +11,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 {
     [DbContext(typeof(SqliteStoreContext))]
-    [Migration("20261125064423_Administrators")]
+    [Migration("20261125084636_Administrators")]
     partial class Administrators
     {
         /// <inheritdoc />
@@ -280,6 +280,23 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasIndex("Revision");
 
                     b.ToTable("sidecars", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SigningKeyRow", b =>
+                {
+                    b.Property<string>("KeyId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.Property<long>("SignsFromMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("KeyId");
+
+                    b.ToTable("signing_keys", (string)null);
                 });
 
             modelBuilder.Entity("OpenIddict.EntityFrameworkCore.Models.OpenIddictEntityFrameworkCoreApplication", b =>

@@ -69,6 +69,19 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                 });
 
             migrationBuilder.CreateTable(
+                name: "signing_keys",
+                columns: table => new
+                {
+                    KeyId = table.Column<string>(type: "TEXT", nullable: false),
+                    Sealed = table.Column<byte[]>(type: "BLOB", nullable: false),
+                    SignsFromMs = table.Column<long>(type: "INTEGER", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_signing_keys", x => x.KeyId);
+                });
+
+            migrationBuilder.CreateTable(
                 name: "OpenIddictAuthorizations",
                 columns: table => new
                 {
@@ -170,6 +183,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
             migrationBuilder.DropTable(
                 name: "claim_codes");
+
+            migrationBuilder.DropTable(
+                name: "signing_keys");
 
             migrationBuilder.DropTable(
                 name: "OpenIddictAuthorizations");

@@ -1,0 +1,24 @@
+using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The signing keys' side of the administration API.</summary>
+internal sealed class KeyService(KeyRing ring) : V1.KeyService.KeyServiceBase
+{
+    public override Task<ListSigningKeysResponse> ListSigningKeys(ListSigningKeysRequest request, ServerCallContext context)
+    {
+        var (keys, signing) = ring.Current;
+        return Task.FromResult(new ListSigningKeysResponse
+        {
+            Keys = { keys.Select(k => new V1.SigningKey { KeyId = k.KeyId, Algorithm = k.Public.Algorithm, SignsFrom = Timestamp.FromDateTimeOffset(k.SignsFrom), IsSigning = k.KeyId == signing }) },
+        });
+    }
+
+    public override async Task<RotateSigningKeysResponse> RotateSigningKeys(RotateSigningKeysRequest request, ServerCallContext context) => new()
+    {
+        Revision = Failures.Committed(await ring.RotateAsync(Caller.Of(context).Name, request.Revoke, context.CancellationToken)),
+    };
+}

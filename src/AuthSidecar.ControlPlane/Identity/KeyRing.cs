@@ -1,0 +1,223 @@
+using System.Collections.Frozen;
+using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Tokens;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using Microsoft.Extensions.Primitives;
+using Microsoft.IdentityModel.Tokens;
+using OpenIddict.Server;
+using Issuer = AuthSidecar.Tokens.Issuer;
+
+namespace AuthSidecar.ControlPlane.Identity;
+
+/// <summary>The keys that our tokens are signed with: announced before they sign, kept until the last token they signed has expired, and told to every sidecar.</summary>
+/// <remarks>
+/// All nodes have the same, in the store; each reads them again when it hears of a change. What is in force now is a matter of the clock alone: two nodes
+/// sign with the same key, as long as their clocks agree, and by either key where they do not.
+/// </remarks>
+internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, Feed feed, ServeOptions options, TimeProvider time, ILogger<KeyRing> logger)
+    : BackgroundService, IConfigureOptions<OpenIddictServerOptions>, IOptionsChangeTokenSource<OpenIddictServerOptions>
+{
+    public const string AccessTokenType = "at+jwt";
+
+    /// <summary>For how long a key signs.</summary>
+    public static readonly TimeSpan SignsFor = TimeSpan.FromDays(90);
+
+    /// <summary>How long before that the next one is announced: whoever reads key sets now and then has it in time.</summary>
+    public static readonly TimeSpan AnnouncedFor = TimeSpan.FromDays(14);
+
+    /// <summary>How long a key is kept once the next one signs: longer than any token it signed, by any clock.</summary>
+    public static readonly TimeSpan KeptFor = TimeSpan.FromHours(1);
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+
+    private SigningKey[] _keys = [];
+    private string _signing = "";
+    private CancellationTokenSource _changed = new();
+
+    /// <summary>Ourselves, as the issuer of administrators' access tokens.</summary>
+    public IssuerSet Issuers { get; private set; } = IssuerSet.Empty;
+
+    string IOptionsChangeTokenSource<OpenIddictServerOptions>.Name => Options.DefaultName;
+
+    private DateTimeOffset Now => time.GetUtcNow();
+
+    /// <summary>The keys, the next one first; and the one that signs.</summary>
+    public (IReadOnlyList<SigningKey> Keys, string Signing) Current => (_keys, _signing);
+
+    /// <summary>Makes the first key when there is none, and reads what there is.</summary>
+    public async Task OpenAsync(CancellationToken cancellation)
+    {
+        if (options.Url is not null)
+        {
+            await KeepAsync(cancellation);
+            await LoadAsync(cancellation);
+        }
+    }
+
+    /// <summary>Announces the next key when it is time, and takes those away that nothing is signed with any more. For one node to do now and then.</summary>
+    public async Task KeepAsync(CancellationToken cancellation)
+    {
+        if (options.Url is not null && Plan(await store.ReadAsync((context, _) => context.SigningKeys.ToListAsync(cancellation), cancellation)) is { IsNothing: false })
+        {
+            await ChangeAsync("system", Plan, cancellation);
+        }
+    }
+
+    /// <summary>Signs with a new key from now on.</summary>
+    /// <param name="actor">Who wants it.</param>
+    /// <param name="revoke">Whether the keys of before are good for nothing any more, and what they signed with them.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<WriteResult> RotateAsync(string actor, bool revoke, CancellationToken cancellation)
+    {
+        if (options.Url is null)
+        {
+            return new WriteResult(0, new Refusal.NotFound("signing key: this node has no `--url` and issues nothing"));
+        }
+
+        var result = await ChangeAsync(
+            actor,
+            // One that was announced and did not sign yet would sign soon: it goes either way.
+            keys => new KeyPlan(SigningKey.Create(secrets, Now), revoke ? keys : [.. keys.Where(k => k.SignsFromMs > Now.ToUnixTimeMilliseconds())]),
+            cancellation);
+        await LoadAsync(cancellation);
+        return result;
+    }
+
+    public void Configure(OpenIddictServerOptions options)
+    {
+        // The first that fits signs; all of them are in the key set.
+        foreach (var key in _keys.OrderByDescending(k => k.KeyId == _signing))
+        {
+            options.SigningCredentials.Add(new SigningCredentials(key.Private, SecurityAlgorithms.RsaSha256));
+        }
+
+        options.EncryptionCredentials.Add(new EncryptingCredentials(new SymmetricSecurityKey(secrets.TokenEncryptionKey), SecurityAlgorithms.Aes256KW, SecurityAlgorithms.Aes256CbcHmacSha512));
+    }
+
+    public IChangeToken GetChangeToken() => new CancellationChangeToken(Volatile.Read(ref _changed).Token);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (options.Url is not null && !stoppingToken.IsCancellationRequested)
+        {
+            var head = feed.Head;
+            try
+            {
+                await LoadAsync(stoppingToken);
+            }
+            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            {
+                // What is in memory goes on; what changed counts as soon as it can be read.
+                Log.LoadFailed(logger, e.Message);
+            }
+
+            // Something may have changed, or only the time.
+            await Task.WhenAny(feed.WhenNewer(head), Task.Delay(LookEvery, time, stoppingToken));
+        }
+    }
+
+    private async Task LoadAsync(CancellationToken cancellation)
+    {
+        var rows = await store.ReadAsync((context, _) => context.SigningKeys.OrderByDescending(k => k.SignsFromMs).ToListAsync(cancellation), cancellation);
+        var known = _keys.ToDictionary(k => (k.KeyId, k.SignsFrom.ToUnixTimeMilliseconds()));
+        SigningKey[] keys = [.. rows.Select(r => known.GetValueOrDefault((r.KeyId, r.SignsFromMs)) ?? SigningKey.Open(r, secrets))];
+        var signing = rows.Find(r => r.SignsFromMs <= Now.ToUnixTimeMilliseconds())?.KeyId ?? "";
+        if (signing == _signing && keys.SequenceEqual(_keys))
+        {
+            return;
+        }
+
+        // Keys that have gone are not disposed of: somebody may be signing with them at this moment.
+        (_keys, _signing) = (keys, signing);
+        Issuers = new IssuerSet(
+        [
+            new Issuer
+            {
+                Name = options.Url!.AbsoluteUri,
+                Keys = keys.ToFrozenDictionary(k => k.KeyId, k => k.Public, StringComparer.Ordinal),
+                Audiences = FrozenSet.Create(StringComparer.Ordinal, BuiltInPolicies.Application),
+                Types = FrozenSet.Create(StringComparer.Ordinal, AccessTokenType),
+            },
+        ]);
+        await Interlocked.Exchange(ref _changed, new CancellationTokenSource()).CancelAsync();
+    }
+
+    /// <summary>What the calendar wants of these keys.</summary>
+    private KeyPlan Plan(IReadOnlyList<SigningKeyRow> keys)
+    {
+        var (now, newest) = (Now, keys.MaxBy(k => k.SignsFromMs));
+        if (newest is null)
+        {
+            return new KeyPlan(SigningKey.Create(secrets, now), []);
+        }
+
+        var signsUntil = DateTimeOffset.FromUnixTimeMilliseconds(newest.SignsFromMs) + SignsFor;
+        var next = now >= signsUntil - AnnouncedFor ? SigningKey.Create(secrets, Later(signsUntil, now)) : null;
+        // A key signs until the next one does.
+        var outdated = keys.Where(k => keys.Any(n => n.SignsFromMs > k.SignsFromMs && DateTimeOffset.FromUnixTimeMilliseconds(n.SignsFromMs) + KeptFor <= now));
+        return new KeyPlan(next, [.. outdated]);
+    }
+
+    private Task<WriteResult> ChangeAsync(string actor, Func<IReadOnlyList<SigningKeyRow>, KeyPlan> plan, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            // Planned again where nobody else writes: another node may have been faster.
+            var keys = await transaction.Context.SigningKeys.ToListAsync(cancellation);
+            var (added, removed) = plan(keys);
+            if (added is null && removed.Count == 0)
+            {
+                return new Refusal.NotFound("key to be changed");
+            }
+
+            foreach (var key in removed)
+            {
+                transaction.Context.SigningKeys.Remove(key);
+                transaction.Audit("keys.remove", key.KeyId, $"signs from {DateTimeOffset.FromUnixTimeMilliseconds(key.SignsFromMs):u}", after: null);
+            }
+
+            if (added is not null)
+            {
+                transaction.Context.SigningKeys.Add(added);
+                transaction.Audit("keys.add", added.KeyId, before: null, $"signs from {DateTimeOffset.FromUnixTimeMilliseconds(added.SignsFromMs):u}");
+            }
+
+            await TellSidecarsAsync(transaction, [.. keys.Except(removed), .. added is null ? Array.Empty<SigningKeyRow>() : [added]], cancellation);
+            return null;
+        },
+        cancellation);
+
+    /// <summary>Our key set is a resource like any issuer's, of every application.</summary>
+    private Task TellSidecarsAsync(StoreTransaction transaction, IReadOnlyList<SigningKeyRow> rows, CancellationToken cancellation)
+    {
+        var jwks = rows.OrderByDescending(r => r.SignsFromMs).Select(r =>
+        {
+            using var key = SigningKey.Open(r, secrets);
+            return key.ToJwk();
+        });
+        var json = IssuerRecords.Write(new V1.Issuer { Issuer_ = options.Url!.AbsoluteUri, Types_ = { AccessTokenType } }, $$"""{"keys":[{{string.Join(',', jwks)}}]}""");
+        return ResourceWriter.SaveAsync(transaction, new ResourceKey(ResourceType.Keys, options.Url.AbsoluteUri, new Placement("", "")), new ResourceChange(json, json), cancellation);
+    }
+
+    private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
+
+    /// <summary>What is to become of the keys.</summary>
+    private readonly record struct KeyPlan(SigningKeyRow? Added, IReadOnlyList<SigningKeyRow> Removed)
+    {
+        public bool IsNothing => Added is null && Removed.Count == 0;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(30, LogLevel.Error, "the signing keys cannot be read, and those of before are used on: {Why}", EventName = "SigningKeysFailed")]
+        public static partial void LoadFailed(ILogger logger, string why);
+    }
+}
