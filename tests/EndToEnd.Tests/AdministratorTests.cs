@@ -51,7 +51,8 @@ public sealed class AdministratorTests
         await WriteAsync("User", "carol", "documents");
         await DeniedAsync(() => WriteAsync("User", "carol", ""));
         await DeniedAsync(() => WriteAsync("User", "carol", "payroll"));
-        await DeniedAsync(() => WriteAsync("AuthSidecar::Administrator", "mallory", "authsidecar"));
+        await DeniedAsync(() => WriteAsync("AuthSidecar::Role", "reader", "authsidecar"));
+        await DeniedAsync(() => WriteAsync("AuthSidecar::Administrator", "mallory", "documents"), StatusCode.InvalidArgument);
 
         // What is there already, and not theirs, they neither take nor see.
         await Writes.WriteAsync(fleet, Writes.User("everybody", "reader"));
@@ -67,7 +68,13 @@ public sealed class AdministratorTests
 
         Assert.Equal("`policies.read` on application `documents` is not permitted", (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).Error[21..].Trim());
 
+        // An import that began before its sender was removed comes to nothing.
+        using var late = directory.ImportEntities(cancellationToken: Cancellation);
+        await late.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { new DirectoryEntity { Application = "documents", Json = Writes.User("frank", "reader") } } }, Cancellation);
+        Assert.True(await late.ResponseStream.MoveNext(Cancellation));
         await RunAsync(fleet, "alice", "administrators", "remove", "bob");
+        await late.RequestStream.CompleteAsync();
+        await DeniedAsync(() => late.ResponseStream.MoveNext(Cancellation), StatusCode.Unauthenticated);
         await DeniedAsync(() => WriteAsync("User", "dave", "documents"), StatusCode.Unauthenticated);
         // Another of the same name does not inherit the token.
         await AddAsync(fleet, "bob", "--role", "user_manager");
@@ -171,6 +178,12 @@ public sealed class AdministratorTests
         using var good = Http(fleet, token);
         Assert.Equal(HttpStatusCode.OK, (await good.GetAsync("v1/audit", Cancellation)).StatusCode);
         // What is for sidecars is not here, and what is for administrators is not there.
+        using var there = new HttpClient(Handler(fleet)) { BaseAddress = new Uri($"https://127.0.0.1:{fleet.Port}"), DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        foreach (var path in new[] { ".well-known/openid-configuration", ".well-known/jwks.json", "oauth2/token", "openapi.json", "v1/audit" })
+        {
+            Assert.Equal(HttpStatusCode.NotFound, (await there.GetAsync(path, Cancellation)).StatusCode);
+        }
+
         Assert.Equal(HttpStatusCode.NotFound, (await good.PostAsync("authsidecar.controlplane.v1.SyncService/Sync", null, Cancellation)).StatusCode);
         Assert.All(fleet.OutputOf(), l => Assert.DoesNotContain(parts[2], l, StringComparison.Ordinal));
     }

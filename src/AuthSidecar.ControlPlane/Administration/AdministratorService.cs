@@ -9,11 +9,12 @@ namespace AuthSidecar.ControlPlane.Administration;
 internal sealed class AdministratorService(Administrators administrators) : V1.AdministratorService.AdministratorServiceBase
 {
     private const int MaxNames = 1_000;
+    private const int MaxNameLength = 100;
 
     public override async Task<ClaimControlPlaneResponse> ClaimControlPlane(ClaimControlPlaneRequest request, ServerCallContext context)
     {
         var result = await administrators.TryClaimAsync(
-            RequestChecks.Text(request.Code, "code"), RequestChecks.Name(request.Name, "name"), KeySet(request.Jwks, "jwks"), context.CancellationToken)
+            RequestChecks.Text(request.Code, "code"), Name(request.Name, "name"), KeySet(request.Jwks, "jwks"), context.CancellationToken)
             ?? throw Failures.CodeRejected();
         return new ClaimControlPlaneResponse { Revision = Failures.Committed(result) };
     }
@@ -23,7 +24,7 @@ internal sealed class AdministratorService(Administrators administrators) : V1.A
         var given = RequestChecks.Required(request.Administrator, "administrator");
         var administrator = new Administrator
         {
-            Name = RequestChecks.Name(given.Name, "administrator.name"),
+            Name = Name(given.Name, "administrator.name"),
             Roles = { Names(given.Roles, "administrator.roles") },
             Applications = { Names(given.Applications, "administrator.applications") },
             Tenants = { Names(given.Tenants, "administrator.tenants") },
@@ -41,6 +42,10 @@ internal sealed class AdministratorService(Administrators administrators) : V1.A
 
     public override async Task<ListAdministratorsResponse> ListAdministrators(ListAdministratorsRequest request, ServerCallContext context) =>
         new() { Administrators = { await administrators.ListAsync(context.CancellationToken) } };
+
+    // As long as a `client_id` may be.
+    private static string Name(string value, string field) =>
+        value.Length <= MaxNameLength ? RequestChecks.Name(value, field) : throw Failures.InvalidField(field, $"an administrator's name has at most {MaxNameLength} characters");
 
     private static IEnumerable<string> Names(IReadOnlyList<string> names, string field) => names.Count <= MaxNames
         ? names.Select((n, i) => RequestChecks.Name(n, $"{field}[{i}]"))

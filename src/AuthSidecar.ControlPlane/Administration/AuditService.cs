@@ -47,7 +47,7 @@ internal sealed class AuditService(ControlStore store) : V1.AuditService.AuditSe
             all = all.Where(a => a.Target == request.Target);
         }
 
-        if (request.Since?.ToDateTimeOffset().ToUnixTimeMilliseconds() is { } since)
+        if (RequestChecks.Time(request.Since, "since")?.ToUnixTimeMilliseconds() is { } since)
         {
             all = all.Where(a => a.AtMs >= since);
         }

@@ -19,6 +19,10 @@ internal abstract class Caller
     /// <summary>Whether they may do this to what has this placement.</summary>
     public abstract bool May(string action, Placement placement);
 
+    /// <summary>The same caller as of now, for calls that take long: what they might do at the beginning they may no longer do.</summary>
+    /// <exception cref="RpcException">UNAUTHENTICATED: they are nobody by now.</exception>
+    public virtual Task<Caller> AgainAsync() => Task.FromResult(this);
+
     /// <summary>Who calls, once <see cref="AccessInterceptor"/> has let them in.</summary>
     public static Caller Of(ServerCallContext context) => context.UserState.TryGetValue(Key, out var caller) ? (Caller)caller : throw Failures.Internal();
 
@@ -50,12 +54,14 @@ internal sealed class LocalCaller : Caller
 }
 
 /// <summary>An administrator with an access token. What they may do is the policies' to say.</summary>
-internal sealed class AdministratorCaller(EntityUid principal, AccessSnapshot access) : Caller
+internal sealed class AdministratorCaller(EntityUid principal, AccessSnapshot access, Func<Task<Caller>> again) : Caller
 {
     /// <summary>Such as <c>administrator:alice</c>.</summary>
     public override string Name { get; } = $"administrator:{principal.Id}";
 
     public override bool May(string action, Placement placement) => access.Allows(principal, action, placement);
+
+    public override Task<Caller> AgainAsync() => again();
 }
 
 /// <summary>Somebody with nothing but a code of ours.</summary>

@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
@@ -23,7 +24,7 @@ internal sealed class DirectoryChangeReader
             var placement = new Placement(RequestChecks.NameOrEmpty(given.Application, $"entities[{i}].application"), RequestChecks.NameOrEmpty(given.Tenant, $"entities[{i}].tenant"));
             if (Entity.TryParse(source, out var entity, out var found))
             {
-                _changes[entity.Uid] = (entity, placement);
+                _changes[NoAdministrator(entity.Uid, $"entities[{i}]")] = (entity, placement);
             }
 
             faults.AddRange(found);
@@ -32,9 +33,13 @@ internal sealed class DirectoryChangeReader
         RequestChecks.None(faults);
         foreach (var uid in RequestChecks.Uids(removed, "removed"))
         {
-            _changes[uid] = null;
+            _changes[NoAdministrator(uid, "removed")] = null;
         }
     }
+
+    /// <summary>An administrator is more than an entity: the key goes with it, and the tokens.</summary>
+    public static EntityUid NoAdministrator(EntityUid uid, string field) =>
+        uid.Type != AccessSnapshot.AdministratorType ? uid : throw Failures.InvalidField(field, $"{uid} is an administrator: AdministratorService writes and removes them");
 
     public DirectoryChange ToChange() => new(
         [.. _changes.Values.Where(c => c is not null).Select(c => c!.Value)],

@@ -21,6 +21,11 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
 
         var (caller, change) = (Caller.Of(context), new DirectoryChangeReader());
         change.Add(request.Entities, request.Removed);
+        if (change.Count == 0)
+        {
+            throw Failures.InvalidField("entities", "there is nothing to write");
+        }
+
         var expected = RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision);
         return new WriteEntitiesResponse
         {
@@ -44,7 +49,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
         var result = await writer.ChangeMembershipsAsync(
             caller.Name,
             placement => caller.May(Write, placement),
-            RequestChecks.Uid(request.Entity, "entity"),
+            DirectoryChangeReader.NoAdministrator(RequestChecks.Uid(request.Entity, "entity"), "entity"),
             RequestChecks.Uids(request.Added, "added"),
             RequestChecks.Uids(request.Removed, "removed"),
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),

@@ -33,6 +33,13 @@ internal sealed class EntityImport(DirectoryWriter writer)
             yield return new ImportEntitiesResponse { Received = (ulong)change.Count };
         }
 
+        if (change.Count == 0)
+        {
+            throw Failures.InvalidField("entities", "there is nothing to import");
+        }
+
+        // An import takes its time, and its sender may have been removed meanwhile.
+        caller = await caller.AgainAsync();
         var result = await writer.WriteAsync(caller.Name, placement => caller.May(Write, placement), change.ToChange(), expectedRevision: null, cancellation);
         yield return new ImportEntitiesResponse { Received = (ulong)change.Count, Revision = Failures.Committed(result) };
     }

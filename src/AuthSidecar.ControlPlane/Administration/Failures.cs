@@ -60,14 +60,16 @@ internal static class Failures
     public static RpcException CodeRejected() => Failure(
         Code.Unauthenticated, "CODE_REJECTED", "the code is not the one that was printed, has expired, or there is an administrator by now");
 
-    public static RpcException PermissionDenied(string action, Placement placement)
+    public static RpcException PermissionDenied(string action, Placement? placement)
     {
-        var where = placement.Application.Length == 0 ? "all applications" : $"application `{placement.Application}`";
-        return Failure(
-            Code.PermissionDenied,
-            "NOT_PERMITTED",
-            $"`{action}` on {where}{(placement.Tenant.Length == 0 ? "" : $", tenant `{placement.Tenant}`")} is not permitted",
-            metadata: ("action", action));
+        var where = placement switch
+        {
+            null => "something that is there already",
+            { Application: "" } => "all applications",
+            { Application: var application } => $"application `{application}`",
+        };
+        var tenant = placement is { Tenant: { Length: > 0 } name } ? $", tenant `{name}`" : "";
+        return Failure(Code.PermissionDenied, "NOT_PERMITTED", $"`{action}` on {where}{tenant} is not permitted", metadata: ("action", action));
     }
 
     /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>

@@ -2,6 +2,7 @@ using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.Tokens;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Administration;
@@ -67,6 +68,19 @@ internal static class RequestChecks
     public static string Message(string value) => value.Length <= MaxMessageLength ? value : throw Failures.InvalidField("message", $"a message has at most {MaxMessageLength} characters");
 
     public static long Revision(ulong value, string field) => value <= long.MaxValue ? (long)value : throw Failures.InvalidField(field, "there is no such revision");
+
+    /// <summary>A moment that can be one: the years 1 to 9999 (google.protobuf.Timestamp).</summary>
+    public static DateTimeOffset? Time(Timestamp? value, string field)
+    {
+        try
+        {
+            return value?.ToDateTimeOffset();
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentOutOfRangeException)
+        {
+            throw Failures.InvalidField(field, "it is no time of the years 1 to 9999");
+        }
+    }
 
     /// <summary>A revision that the caller has seen; null: it does not say.</summary>
     public static long? Expected(bool isSet, ulong value) => isSet ? Revision(value, "expected_revision") : null;

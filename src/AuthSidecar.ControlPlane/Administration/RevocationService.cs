@@ -62,9 +62,9 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
             },
             "revocation");
         // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
-        revocation.NotBefore = new Timestamp { Seconds = (revocation.NotBefore?.ToDateTimeOffset() ?? now.AddSeconds(1)).ToUnixTimeSeconds() };
+        revocation.NotBefore = new Timestamp { Seconds = (RequestChecks.Time(revocation.NotBefore, "revocation.not_before") ?? now.AddSeconds(1)).ToUnixTimeSeconds() };
         revocation.ExpiresAt ??= Timestamp.FromDateTimeOffset(now + DefaultLifetime);
-        return revocation.ExpiresAt.ToDateTimeOffset() > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "it is in the past: there is nothing to revoke");
+        return RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at") > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "it is in the past: there is nothing to revoke");
     }
 
     private static Timestamp Later(Timestamp? a, Timestamp b) => a is null || a.CompareTo(b) < 0 ? b : a;

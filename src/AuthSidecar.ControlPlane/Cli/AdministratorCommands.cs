@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.ControlPlane.Cli;
@@ -25,8 +26,9 @@ internal static class AdministratorCommands
                 await new AdministratorService.AdministratorServiceClient(channel).ClaimControlPlaneAsync(
                     new ClaimControlPlaneRequest { Code = code.Trim(), Name = credentials.Name, Jwks = credentials.ToJwks() }, cancellationToken: cancellation);
             }
-            catch (Grpc.Core.RpcException e) when (e.StatusCode is not (Grpc.Core.StatusCode.DeadlineExceeded or Grpc.Core.StatusCode.Cancelled))
+            catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.InvalidArgument or StatusCode.PermissionDenied)
             {
+                // Refused for certain. After anything else it may be the key of an owner.
                 File.Delete(parsed.GetValue(file)!);
                 throw;
             }

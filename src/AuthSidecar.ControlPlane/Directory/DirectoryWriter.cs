@@ -10,6 +10,8 @@ internal delegate bool MayWrite(Placement placement);
 /// <summary>Changes entities: all of a change or nothing, and never into what a sidecar would refuse.</summary>
 internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, SchemaSource schemas)
 {
+    private const string Write = "entities.write";
+
     /// <summary>Adds, replaces and removes entities.</summary>
     /// <param name="actor">Who writes.</param>
     /// <param name="may">Where they may.</param>
@@ -37,6 +39,11 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
                 return new Refusal.NotFound($"entity {member}");
             }
 
+            if (!may(placement))
+            {
+                return new Refusal.NotPermitted(Write, null);
+            }
+
             if (IsStale(revision, expectedRevision))
             {
                 return new Refusal.Stale(revision);
@@ -54,13 +61,15 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
     public async Task<Refusal?> ApplyAsync(StoreTransaction transaction, MayWrite may, DirectoryChange change, CancellationToken cancellation)
     {
         var removed = change.Removed.Where(u => state.TryGetPlace(u, out _, out _)).ToList();
-        // Where it goes, and where it was: who may write here alone cannot take it from there.
-        foreach (var placement in change.Written.Select(w => w.Placement).Concat(change.Written.Select(w => w.Entity.Uid).Concat(removed).Select(PlaceOf).OfType<Placement>()).Distinct())
+        // Where it goes, and where it was: who may write here alone cannot take it from there, nor learn where that is.
+        if (change.Written.Select(w => w.Placement).Distinct().FirstOrDefault(p => !may(p)) is { Application: not null } target)
         {
-            if (!may(placement))
-            {
-                return new Refusal.NotPermitted("entities.write", placement);
-            }
+            return new Refusal.NotPermitted(Write, target);
+        }
+
+        if (change.Written.Select(w => w.Entity.Uid).Concat(removed).Select(PlaceOf).OfType<Placement>().Distinct().Any(p => !may(p)))
+        {
+            return new Refusal.NotPermitted(Write, null);
         }
 
         if (!state.Entities.TryUpdate(change.Written.Select(w => w.Entity), removed, schema: null, out _, out var faults)
@@ -86,7 +95,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
 
             var row = EntityRows.Of(entity, placement, transaction.Revision);
             rows.Add(row);
-            transaction.Audit("entities.write", entity.Uid.ToString(), JsonOf(entity.Uid), row.Json);
+            transaction.Audit(Write, entity.Uid.ToString(), JsonOf(entity.Uid), row.Json);
         }
 
         await EntityRows.SaveAsync(transaction.Context, rows, cancellation);

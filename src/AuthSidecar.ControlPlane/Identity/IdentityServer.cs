@@ -49,6 +49,8 @@ internal static class IdentityServer
     {
         if (app.Services.GetRequiredService<ServeOptions>().Url is not null)
         {
+            // Said here, or the framework adds another for all listeners, in front of everything.
+            ((IApplicationBuilder)app).Properties["__AuthenticationMiddlewareSet"] = true;
             app.UseWhen(context => Listeners.Of(context) == Listener.Network, network => network.UseAuthentication());
         }
     }

@@ -19,6 +19,10 @@ internal static class BuiltInPolicies
 
     public static Schema Schema { get; } = PolicyDocuments.ReadSchema(Documents, []) ?? throw new InvalidOperationException("the built-in schema is none");
 
+    /// <summary>The schema that an application's entities are held against: that of its documents, and for ourselves always one.</summary>
+    public static Schema? SchemaOf(string application, IReadOnlyList<Document> documents) =>
+        PolicyDocuments.ReadSchema(documents, []) ?? (application == Application ? Schema : null);
+
     private static Document Read(string path, string resource)
     {
         using var stream = typeof(BuiltInPolicies).Assembly.GetManifestResourceStream(resource) ?? throw new InvalidOperationException($"`{resource}` is not built in");

@@ -54,7 +54,7 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
         }
 
         // What conforms to the schema before need not conform to this one.
-        if (PolicyDocuments.ReadSchema(DocumentSet.Parser.ParseFrom(documents).Documents, []) is { } schema)
+        if (BuiltInPolicies.SchemaOf(application, DocumentSet.Parser.ParseFrom(documents).Documents) is { } schema)
         {
             await directory.CatchUpAsync(transaction.Context, cancellation);
             if (SchemaSource.Check(directory.EntitiesOf(application), schema) is { Count: > 0 } faults)

@@ -27,7 +27,7 @@ internal sealed class SchemaSource
                 .Where(p => p.Type == ResourceType.Policies && p.Application == publication.Application && p.Revision == publication.Revision)
                 .Select(p => p.Documents)
                 .SingleAsync(cancellation);
-            _known[publication.Application] = (publication.Revision, PolicyDocuments.ReadSchema(DocumentSet.Parser.ParseFrom(documents).Documents, []));
+            _known[publication.Application] = (publication.Revision, BuiltInPolicies.SchemaOf(publication.Application, DocumentSet.Parser.ParseFrom(documents).Documents));
         }
 
         return [.. _known.Where(k => k.Value.Schema is not null).Select(k => (k.Key, k.Value.Schema!))];

@@ -108,8 +108,10 @@ internal abstract record Refusal
     /// <summary>What was to be changed is not there.</summary>
     public sealed record NotFound(string What) : Refusal;
 
-    /// <summary>The writer may not do this to what is, or is to be, of this placement.</summary>
-    public sealed record NotPermitted(string Action, Placement Placement) : Refusal;
+    /// <summary>The writer may not do this.</summary>
+    /// <param name="Action">What.</param>
+    /// <param name="Placement">To what would be of this placement; null: to something of one that is not theirs to know.</param>
+    public sealed record NotPermitted(string Action, Placement? Placement) : Refusal;
 
     /// <summary>What was to be made is there.</summary>
     public sealed record AlreadyThere(string What) : Refusal;

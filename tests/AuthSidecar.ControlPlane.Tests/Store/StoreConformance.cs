@@ -153,11 +153,14 @@ public abstract class StoreConformance : IAsyncLifetime
         static bool MayInB(Placement placement) => placement.Tenant == "b";
         await _node.WriteAsync(Alice, Reader, tenant: "a");
         DirectoryChange taken = new([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "b"))], []);
-        var elsewhere = new Refusal.NotPermitted("entities.write", new Placement("", "a"));
+        var elsewhere = new Refusal.NotPermitted("entities.write", null);
         // It would come here, but from there.
         Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, taken, null, Cancellation)).Refusal);
         Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, new DirectoryChange([], [Alice]), null, Cancellation)).Refusal);
         Assert.Equal(elsewhere, (await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [], [Reader], null, Cancellation)).Refusal);
+        Assert.Equal(
+            new Refusal.NotPermitted("entities.write", new Placement("", "a")),
+            (await _node.Directory.WriteAsync("test", MayInB, new DirectoryChange([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "a"))], []), null, Cancellation)).Refusal);
         Assert.Equal(1, await _node.HeadAsync());
         await _node.WriteAsync(Alice, Reader, tenant: "b");
         Assert.True((await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [], [Reader], null, Cancellation)).IsCommitted);

@@ -3,7 +3,6 @@ using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Store;
-using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Tokens;
 using Microsoft.EntityFrameworkCore;
@@ -11,29 +10,30 @@ using Microsoft.EntityFrameworkCore;
 namespace AuthSidecar.ControlPlane.Administration.Access;
 
 /// <summary>Reads who may administer what from the store: the policies of our own application, the built-in ones when none are published, and its entities.</summary>
-internal sealed class AccessPolicies(ControlStore store, Feed feed, TimeProvider time) : IDisposable
+internal sealed class AccessPolicies(ControlStore store, TimeProvider time) : IDisposable
 {
     private readonly SemaphoreSlim _reading = new(1);
-    private (long Revision, AccessSnapshot Snapshot)? _current;
+    private AsOf? _current;
 
-    /// <summary>As of the newest revision that this node knows.</summary>
+    /// <summary>As of now: what another node has committed counts here before the next call.</summary>
     public async Task<AccessSnapshot> CurrentAsync(CancellationToken cancellation)
     {
-        var head = feed.Head;
-        if (_current is var (known, snapshot) && known >= head)
+        var head = await store.ReadAsync((_, head) => Task.FromResult(head), cancellation);
+        if (Volatile.Read(ref _current) is { } known && known.Revision >= head)
         {
-            return snapshot;
+            return known.Snapshot;
         }
 
         await _reading.WaitAsync(cancellation);
         try
         {
-            if (_current is not var (revision, current) || revision < head)
+            if (_current is not { } current || current.Revision < head)
             {
-                _current = (revision, current) = await store.ReadAsync(async (context, now) => (now, await ReadAsync(context, cancellation)), cancellation);
+                current = await store.ReadAsync(async (context, now) => new AsOf(now, await ReadAsync(context, cancellation)), cancellation);
+                Volatile.Write(ref _current, current);
             }
 
-            return current;
+            return current.Snapshot;
         }
         finally
         {
@@ -51,10 +51,10 @@ internal sealed class AccessPolicies(ControlStore store, Feed feed, TimeProvider
             .Select(p => p.Documents)
             .FirstOrDefaultAsync(cancellation);
         var documents = published is null ? BuiltInPolicies.Documents : DocumentSet.Parser.ParseFrom(published).Documents;
-        var schema = PolicyDocuments.ReadSchema(documents, []) ?? BuiltInPolicies.Schema;
+        var schema = BuiltInPolicies.SchemaOf(BuiltInPolicies.Application, documents)!;
 
         // Placed here and nowhere else: what is for all applications is written by those who may not write here.
-        var rows = await context.Entities.Where(e => e.Application == BuiltInPolicies.Application && !e.IsRemoved).ToListAsync(cancellation);
+        var rows = await context.Entities.Where(e => e.Application == BuiltInPolicies.Application && e.Tenant == "" && !e.IsRemoved).ToListAsync(cancellation);
         var json = EntityRows.ToJson(rows.Where(r => schema.EntityTypes.ContainsKey(r.Type)));
         if (!PolicyDocuments.TryRead(documents, out var policies, out var faults) || !EntityStore.TryParse(json, schema, out var entities, out faults))
         {
@@ -63,8 +63,10 @@ internal sealed class AccessPolicies(ControlStore store, Feed feed, TimeProvider
 
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         var revocations = await context.Resources
-            .Where(r => r.Type == ResourceType.Revocations && !r.IsRemoved && (r.Application == "" || r.Application == BuiltInPolicies.Application) && r.ExpiresAtMs > now)
+            .Where(r => r.Type == ResourceType.Revocations && !r.IsRemoved && r.Application == BuiltInPolicies.Application && r.ExpiresAtMs > now)
             .ToListAsync(cancellation);
         return new AccessSnapshot(policies, entities, new Revocations(revocations.Select(RevocationRecords.ToEntry)));
     }
+
+    private sealed record AsOf(long Revision, AccessSnapshot Snapshot);
 }

@@ -20,7 +20,9 @@ internal sealed record AccessSnapshot(PolicySet Policies, EntityStore Entities, 
     public bool Allows(EntityUid administrator, string action, Placement placement)
     {
         var application = new EntityUid(ApplicationType, placement.Application);
-        Entity given = new(application, ValueRecord.Empty, ValueRecord.Empty, placement.Application.Length == 0 ? [] : [AllApplications]);
+        // With whatever is known of it: a policy may forbid by an application's groups or attributes.
+        var known = Entities.TryGetEntity(application, out var stored) ? stored : new Entity(application, ValueRecord.Empty, ValueRecord.Empty);
+        Entity given = new(application, known.Attributes, known.Tags, [.. known.Parents, .. placement.Application.Length == 0 ? Array.Empty<EntityUid>() : [AllApplications]]);
         if (!Entities.TryUpdate([given], [], schema: null, out var entities, out _))
         {
             return false;

@@ -28,13 +28,17 @@ internal sealed class AccessTokens(TokenValidator validator, KeyRing keys, Acces
 
         // One that was removed is not known any more, whatever its token says.
         var principal = new EntityUid(AccessSnapshot.AdministratorType, result.Token.Subject);
-        return access.Knows(principal) ? new AdministratorCaller(principal, access) : throw Unauthenticated(context, TokenError.SubjectMismatch, null);
+        return access.Knows(principal) ? new AdministratorCaller(principal, access, () => AuthenticateAsync(context)) : throw Unauthenticated(context, TokenError.SubjectMismatch, null);
     }
 
     private static RpcException Unauthenticated(HttpContext context, TokenError error, string? detail)
     {
-        // RFC 6750, section 3: a request without a token is told nothing of an error.
-        context.Response.Headers.WWWAuthenticate = error == TokenError.Missing ? "Bearer" : "Bearer error=\"invalid_token\"";
+        // RFC 6750, section 3: a request without a token is told nothing of an error. One whose answer has begun is told by its status alone.
+        if (!context.Response.HasStarted)
+        {
+            context.Response.Headers.WWWAuthenticate = error == TokenError.Missing ? "Bearer" : "Bearer error=\"invalid_token\"";
+        }
+
         return Failures.Unauthenticated(error, detail);
     }
 }

@@ -66,7 +66,6 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
                     return new Refusal.NotFound("such code");
                 }
 
-                await transaction.Context.ClaimCodes.ExecuteDeleteAsync(cancellation);
                 return await WriteAsync(transaction, "administrators.claim", new Administrator { Name = name, Roles = { Owner }, Jwks = jwks }, cancellation);
             },
             cancellation);
@@ -113,6 +112,8 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
 
     private async Task<Refusal?> WriteAsync(StoreTransaction transaction, string action, Administrator administrator, CancellationToken cancellation)
     {
+        // Whoever made the first one, no code is good any more, whatever becomes of them.
+        await transaction.Context.ClaimCodes.ExecuteDeleteAsync(cancellation);
         var keys = await ClientRecords.FindKeysAsync(transaction.Context, administrator.Name, cancellation);
         if (keys is not null && keys != administrator.Jwks)
         {
@@ -148,7 +149,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
     private static Task<bool> AnyAsync(StoreContext context, CancellationToken cancellation) => Of(context).AnyAsync(cancellation);
 
     private static IQueryable<EntityRow> Of(StoreContext context) =>
-        context.Entities.Where(e => e.Type == AccessSnapshot.AdministratorType && e.Application == BuiltInPolicies.Application && !e.IsRemoved);
+        context.Entities.Where(e => e.Type == AccessSnapshot.AdministratorType && e.Application == BuiltInPolicies.Application && e.Tenant == "" && !e.IsRemoved);
 
     private static EntityUid UidOf(string name) => new(AccessSnapshot.AdministratorType, name);
 
