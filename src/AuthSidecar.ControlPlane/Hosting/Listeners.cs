@@ -30,12 +30,16 @@ internal static class Listeners
 {
     private const UnixFileMode OwnerAndGroup = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
+    /// <summary>As JSON, the largest set of documents (4 MiB) in base64. Imports are streams, and bounded by themselves.</summary>
+    private const long MaxRequestBytes = 8 * 1024 * 1024;
+
     public static void AddListeners(this IWebHostBuilder host, ServeOptions options)
     {
         host.UseSockets(sockets => sockets.CreateBoundListenSocket = CreateBoundListenSocket);
         host.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxRequestBytes;
             kestrel.ListenUnixSocket(Path.GetFullPath(options.AdminSocket), listen => Mark(listen, Listener.Administration));
             if (options.Listen is not null)
             {
