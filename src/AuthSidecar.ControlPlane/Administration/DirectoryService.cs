@@ -9,7 +9,6 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>The entities' side of the administration API.</summary>
 internal sealed class DirectoryService(DirectoryWriter writer, EntityImport import, ControlStore store) : V1.DirectoryService.DirectoryServiceBase
 {
-    private const string Write = "entities.write";
     private const int MaxChanges = 10_000;
 
     public override async Task<WriteEntitiesResponse> WriteEntities(WriteEntitiesRequest request, ServerCallContext context)
@@ -29,7 +28,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
         var expected = RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision);
         return new WriteEntitiesResponse
         {
-            Revision = Failures.Committed(await writer.WriteAsync(caller.Name, placement => caller.May(Write, placement), change.ToChange(), expected, context.CancellationToken)),
+            Revision = Failures.Committed(await writer.WriteAsync(caller.Name, placement => caller.May(DirectoryWriter.Write, placement), change.ToChange(), expected, context.CancellationToken)),
         };
     }
 
@@ -48,7 +47,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
         var caller = Caller.Of(context);
         var result = await writer.ChangeMembershipsAsync(
             caller.Name,
-            placement => caller.May(Write, placement),
+            placement => caller.May(DirectoryWriter.Write, placement),
             DirectoryChangeReader.NoAdministrator(RequestChecks.Uid(request.Entity, "entity"), "entity"),
             RequestChecks.Uids(request.Added, "added"),
             RequestChecks.Uids(request.Removed, "removed"),

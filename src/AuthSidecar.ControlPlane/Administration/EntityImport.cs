@@ -8,7 +8,6 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>Takes in any number of changes, message by message, and puts them into force at once at the end.</summary>
 internal sealed class EntityImport(DirectoryWriter writer)
 {
-    private const string Write = "entities.write";
     private const int MaxChanges = 2_000_000;
 
     /// <returns>How far it is, after each message; last, with the revision.</returns>
@@ -19,9 +18,9 @@ internal sealed class EntityImport(DirectoryWriter writer)
         await foreach (var message in messages.WithCancellation(cancellation))
         {
             // Asked again where it is written, for where entities come from as well; here, so that nobody fills memory with what they may not write.
-            if (message.Entities.Select(e => new Placement(e.Application, e.Tenant)).Distinct().FirstOrDefault(p => !caller.May(Write, p)) is { Application: not null } forbidden)
+            if (message.Entities.Select(e => new Placement(e.Application, e.Tenant)).Distinct().FirstOrDefault(p => !caller.May(DirectoryWriter.Write, p)) is { Application: not null } forbidden)
             {
-                throw Failures.PermissionDenied(Write, forbidden);
+                throw Failures.PermissionDenied(DirectoryWriter.Write, forbidden);
             }
 
             change.Add(message.Entities, message.Removed);
@@ -40,7 +39,7 @@ internal sealed class EntityImport(DirectoryWriter writer)
 
         // An import takes its time, and its sender may have been removed meanwhile.
         caller = await caller.AgainAsync();
-        var result = await writer.WriteAsync(caller.Name, placement => caller.May(Write, placement), change.ToChange(), expectedRevision: null, cancellation);
+        var result = await writer.WriteAsync(caller.Name, placement => caller.May(DirectoryWriter.Write, placement), change.ToChange(), expectedRevision: null, cancellation);
         yield return new ImportEntitiesResponse { Received = (ulong)change.Count, Revision = Failures.Committed(result) };
     }
 }

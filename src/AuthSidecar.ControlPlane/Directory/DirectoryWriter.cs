@@ -10,7 +10,8 @@ internal delegate bool MayWrite(Placement placement);
 /// <summary>Changes entities: all of a change or nothing, and never into what a sidecar would refuse.</summary>
 internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, SchemaSource schemas)
 {
-    private const string Write = "entities.write";
+    /// <summary>What writing is called, in policies and in the audit trail.</summary>
+    public const string Write = "entities.write";
 
     /// <summary>Adds, replaces and removes entities.</summary>
     /// <param name="actor">Who writes.</param>
@@ -53,8 +54,6 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             return await ApplyAsync(transaction, may, new DirectoryChange([(changed, placement)], []), cancellation);
         },
         cancellation);
-
-    private static bool IsStale(long current, long? expected) => expected is { } seen && seen != current;
 
     /// <summary>Makes a change a part of a write that has others as well.</summary>
     /// <remarks>INVARIANT: the state has caught up in this transaction.</remarks>
@@ -101,6 +100,8 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         await EntityRows.SaveAsync(transaction.Context, rows, cancellation);
         return null;
     }
+
+    private static bool IsStale(long current, long? expected) => expected is { } seen && seen != current;
 
     private Placement? PlaceOf(EntityUid uid) => state.TryGetPlace(uid, out var placement, out _) ? placement : null;
 
