@@ -79,7 +79,7 @@ public sealed class AdministratorTests
         // Another of the same name does not inherit the token.
         await AddAsync(fleet, "bob", "--role", "user_manager");
         await DeniedAsync(() => WriteAsync("User", "dave", "documents"), StatusCode.Unauthenticated);
-        Assert.Contains("administrator:bob  entities.write  User::\"carol\"\n", (await RunAsync(fleet, "alice", "audit", "--actor", "administrator:bob")).Output, StringComparison.Ordinal);
+        Assert.Contains("administrator:bob  entities.write  User::\"carol\"  application documents\n", (await RunAsync(fleet, "alice", "audit", "--actor", "administrator:bob")).Output, StringComparison.Ordinal);
 
         async Task WriteAsync(string type, string id, string application) => await directory.WriteEntitiesAsync(
             new WriteEntitiesRequest { Entities = { new DirectoryEntity { Application = application, Json = $$"""{"uid": {"type": "{{type}}", "id": "{{id}}"}, "attrs": {}, "parents": []}""" } } }, cancellationToken: Cancellation);
@@ -93,6 +93,59 @@ public sealed class AdministratorTests
             {
             }
         }
+    }
+
+    [Fact]
+    public async Task Confined_ToATenant_DoesNothingToSubjectsOfOthers()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        await AddAsync(fleet, "bob", "--role", "user_manager", "--role", "auditor", "--application", "documents", "--tenant", "acme");
+        await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Entities = { Entity("carol", "acme"), Entity("dave", "globex") } }, cancellationToken: Cancellation);
+        using var channel = Connect(fleet, await TokenAsync(fleet, "bob"));
+        var (factors, risk) = (new FactorService.FactorServiceClient(channel), new RiskService.RiskServiceClient(channel));
+        await EnrolAsync("carol");
+        await DeniedAsync(() => EnrolAsync("dave"));
+        // Whoever is not in the directory may come to be of any tenant.
+        await DeniedAsync(() => EnrolAsync("nobody"));
+        await WriteProfileAsync("carol");
+        await DeniedAsync(() => WriteProfileAsync("dave"));
+
+        var audit = new AuditService.AuditServiceClient(channel);
+        await DeniedAsync(async () => await audit.ListAuditRecordsAsync(new ListAuditRecordsRequest(), cancellationToken: Cancellation));
+        await DeniedAsync(async () => await audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { Application = "documents" }, cancellationToken: Cancellation));
+        var seen = await audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { Application = "documents", Tenant = "acme" }, cancellationToken: Cancellation);
+        Assert.Equal(["risk-profiles.write", "factors.enrol", "entities.write"], seen.Records.Select(r => r.Action));
+        Assert.All(seen.Records, r => Assert.Equal(("documents", "acme", "User::\"carol\""), (r.Application, r.Tenant, r.Target)));
+
+        static DirectoryEntity Entity(string name, string tenant) => new() { Application = "documents", Tenant = tenant, Json = Writes.User(name, "reader") };
+
+        async Task EnrolAsync(string name) => await factors.EnrolTotpAsync(
+            new EnrolTotpRequest { Subject = $"User::\"{name}\"", FactorId = "app", Application = "documents", Tenant = "acme" }, cancellationToken: Cancellation);
+
+        async Task WriteProfileAsync(string name) => await risk.WriteRiskProfileAsync(
+            new WriteRiskProfileRequest { Subject = $"User::\"{name}\"", Profile = new RiskProfile(), Application = "documents", Tenant = "acme" }, cancellationToken: Cancellation);
+    }
+
+    [Fact]
+    public async Task Bodies_OfNobody_AreNotRead()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        using var http = Http(fleet, null);
+        http.DefaultRequestVersion = HttpVersion.Version11;
+        http.DefaultRequestHeaders.ExpectContinue = true;
+        foreach (var (path, type) in new[] { ("v1/entities:write", "application/json"), ("v1/entities:import", "application/x-ndjson") })
+        {
+            // It is asked for with 100 Continue, which never comes.
+            using var body = new StreamContent(new UnreadStream()) { Headers = { ContentType = new MediaTypeHeaderValue(type) } };
+            Assert.Equal(HttpStatusCode.Unauthorized, (await http.PostAsync(path, body, Cancellation)).StatusCode);
+        }
+
+        var administrators = new AdministratorService.AdministratorServiceClient(Connect(fleet, "x"));
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await administrators.ListAdministratorsAsync(new ListAdministratorsRequest(), cancellationToken: Cancellation));
+        Assert.Equal((StatusCode.Unauthenticated, "TOKEN_REJECTED"), (failure.StatusCode, failure.GetRpcStatus()!.GetDetail<Google.Rpc.ErrorInfo>()!.Reason));
+        Assert.Equal("no administrator: the access token is not accepted (Malformed)", failure.Status.Detail);
+        await DeniedAsync(async () => await administrators.ClaimControlPlaneAsync(new ClaimControlPlaneRequest { Code = "x", Name = "x", Jwks = new string('x', 300_000) }, cancellationToken: Cancellation), StatusCode.ResourceExhausted);
+        await DeniedAsync(async () => await administrators.ClaimControlPlaneAsync(new ClaimControlPlaneRequest { Code = "x", Name = "x", Jwks = "no keys" }, cancellationToken: Cancellation), StatusCode.Unauthenticated);
     }
 
     [Fact]
@@ -259,8 +312,10 @@ public sealed class AdministratorTests
         }
 
         Assert.True((await ValidateAsync(await TokenAsync(fleet, "alice"), revoked)).Valid);
+        using var own = Http(fleet, null);
+        var jwks = await own.GetStringAsync(".well-known/jwks.json", Cancellation);
         Assert.Contains("it is the control plane itself", (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(
-            new WriteIssuerRequest { Application = "documents", Issuer = new Issuer { Issuer_ = fleet.UrlOf().AbsoluteUri, Audiences = { "documents" } }, Jwks = "{}" }, cancellationToken: Cancellation))).Status.Detail, StringComparison.Ordinal);
+            new WriteIssuerRequest { Application = "documents", Issuer = new Issuer { Issuer_ = fleet.UrlOf().AbsoluteUri, Audiences = { "documents" } }, Jwks = jwks }, cancellationToken: Cancellation))).Status.Detail, StringComparison.Ordinal);
 
         async Task<ValidateTokenResponse> ValidateAsync(string token, ulong atLeastRevision = 0) =>
             await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token, AtLeastRevision = atLeastRevision }, cancellationToken: Cancellation);
@@ -355,6 +410,18 @@ public sealed class AdministratorTests
     }
 
     private static async Task DeniedAsync(Func<Task> call, StatusCode expected = StatusCode.PermissionDenied) => Assert.Equal(expected, (await Assert.ThrowsAsync<RpcException>(call)).StatusCode);
+
+    /// <summary>A long body that nobody may ask for.</summary>
+    private sealed class UnreadStream : MemoryStream
+    {
+        public override long Length => 4 * 1024 * 1024;
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new InvalidOperationException("somebody reads it");
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new InvalidOperationException("somebody reads it");
+
+        public override Task CopyToAsync(Stream destination, int bufferSize, CancellationToken cancellationToken) => throw new InvalidOperationException("somebody reads it");
+    }
 
     private static string? ReasonOf(JsonNode body) => (string?)body["details"]![0]!["reason"];
 }

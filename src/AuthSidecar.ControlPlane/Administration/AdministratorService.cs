@@ -2,6 +2,8 @@ using System.Text.Json.Nodes;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.Mvc;
 
 namespace AuthSidecar.ControlPlane.Administration;
 
@@ -11,10 +13,21 @@ internal sealed class AdministratorService(Administrators administrators) : V1.A
     private const int MaxNames = 1_000;
     private const int MaxNameLength = 100;
 
+    /// <summary>Of a request to this service, which anybody may claim at.</summary>
+    public const int MaxRequestBytes = 256 * 1024;
+
+    [AllowAnonymous]
+    [RequestSizeLimit(2 * MaxRequestBytes)]
     public override async Task<ClaimControlPlaneResponse> ClaimControlPlane(ClaimControlPlaneRequest request, ServerCallContext context)
     {
-        var result = await administrators.TryClaimAsync(
-            RequestChecks.Text(request.Code, "code"), Name(request.Name, "name"), KeySet(request.Jwks, "jwks"), context.CancellationToken)
+        // The code first: whoever has none is not worth reading keys for, nor keeping writers waiting.
+        var code = RequestChecks.Text(request.Code, "code");
+        if (!await administrators.IsGoodAsync(code, context.CancellationToken))
+        {
+            throw Failures.CodeRejected();
+        }
+
+        var result = await administrators.TryClaimAsync(code, Name(request.Name, "name"), KeySet(request.Jwks, "jwks"), context.CancellationToken)
             ?? throw Failures.CodeRejected();
         return new ClaimControlPlaneResponse { Revision = Failures.Committed(result) };
     }

@@ -47,6 +47,16 @@ internal sealed class AuditService(ControlStore store) : V1.AuditService.AuditSe
             all = all.Where(a => a.Target == request.Target);
         }
 
+        if (RequestChecks.NameOrEmpty(request.Application, "application") is { Length: > 0 } application)
+        {
+            all = all.Where(a => a.Application == application);
+        }
+
+        if (RequestChecks.NameOrEmpty(request.Tenant, "tenant") is { Length: > 0 } tenant)
+        {
+            all = all.Where(a => a.Tenant == tenant);
+        }
+
         if (RequestChecks.Time(request.Since, "since")?.ToUnixTimeMilliseconds() is { } since)
         {
             all = all.Where(a => a.AtMs >= since);
@@ -79,6 +89,8 @@ internal sealed class AuditService(ControlStore store) : V1.AuditService.AuditSe
             Actor = row.Actor,
             Action = row.Action,
             Target = row.Target,
+            Application = row.Application,
+            Tenant = row.Tenant,
         };
         if (row.Before is { } before)
         {

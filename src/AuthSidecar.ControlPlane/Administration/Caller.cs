@@ -2,17 +2,15 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Administration.Access;
-using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Store;
 using Grpc.Core;
 using Microsoft.AspNetCore.Connections.Features;
 
 namespace AuthSidecar.ControlPlane.Administration;
 
-/// <summary>Who administers, and what they may do. One that nobody has let in may do nothing.</summary>
+/// <summary>Who administers, and what they may do. Where there is none, nothing is done.</summary>
 internal abstract class Caller
 {
-    private static readonly object Key = new();
-
     /// <summary>As the audit trail has it.</summary>
     public abstract string Name { get; }
 
@@ -23,10 +21,10 @@ internal abstract class Caller
     /// <exception cref="RpcException">UNAUTHENTICATED: they are nobody by now.</exception>
     public virtual Task<Caller> AgainAsync() => Task.FromResult(this);
 
-    /// <summary>Who calls, once <see cref="AccessInterceptor"/> has let them in.</summary>
-    public static Caller Of(ServerCallContext context) => context.UserState.TryGetValue(Key, out var caller) ? (Caller)caller : throw Failures.Internal();
+    /// <summary>Who calls, as <see cref="AccessGate"/> has found out.</summary>
+    public static Caller Of(HttpContext context) => context.Features.Get<Caller>() ?? throw Failures.Internal();
 
-    public void LetIn(ServerCallContext context) => context.UserState[Key] = this;
+    public static Caller Of(ServerCallContext context) => Of(context.GetHttpContext());
 }
 
 /// <summary>Whoever may open the Unix socket, by the number that the kernel knows them by. That they may is the file's permission, and they may do everything.</summary>
@@ -42,9 +40,9 @@ internal sealed class LocalCaller : Caller
 
     public override bool May(string action, Placement placement) => true;
 
-    public static LocalCaller OfSocket(ServerCallContext context)
+    public static LocalCaller OfSocket(HttpContext context)
     {
-        var socket = context.GetHttpContext().Features.Get<IConnectionSocketFeature>()?.Socket;
+        var socket = context.Features.Get<IConnectionSocketFeature>()?.Socket;
         // struct ucred { pid_t pid; uid_t uid; gid_t gid; }, unix(7)
         Span<byte> credentials = stackalloc byte[3 * sizeof(int)];
         return socket is not null && socket.GetRawSocketOption(SolSocket, SoPeerCred, credentials) == credentials.Length
@@ -64,10 +62,10 @@ internal sealed class AdministratorCaller(EntityUid principal, AccessSnapshot ac
     public override Task<Caller> AgainAsync() => again();
 }
 
-/// <summary>Somebody with nothing but a code of ours.</summary>
-internal sealed class ClaimingCaller : Caller
+/// <summary>Anybody, where no token is asked for.</summary>
+internal sealed class AnonymousCaller : Caller
 {
-    public override string Name => "claim";
+    public override string Name => "anonymous";
 
     public override bool May(string action, Placement placement) => false;
 }

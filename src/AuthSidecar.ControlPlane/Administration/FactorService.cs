@@ -1,5 +1,4 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
@@ -23,7 +22,8 @@ internal sealed class FactorService(ResourceWriter writer, SecretStore secrets) 
         var result = await ChangeAsync(
             context,
             "factors.enrol",
-            KeyOf(subject, request.Application, request.Tenant),
+            subject,
+            RequestChecks.Placement(request.Application, request.Tenant),
             factors => factors.Exists(f => f.Id == factor.Id) ? (null, new Refusal.AlreadyThere($"factor `{factor.Id}` of {subject}")) : ([.. factors, factor], null));
         return new EnrolTotpResponse { OtpauthUri = uri, Revision = Failures.Committed(result) };
     }
@@ -35,7 +35,8 @@ internal sealed class FactorService(ResourceWriter writer, SecretStore secrets) 
         var result = await ChangeAsync(
             context,
             "factors.enrol",
-            KeyOf(subject, request.Application, request.Tenant),
+            subject,
+            RequestChecks.Placement(request.Application, request.Tenant),
             factors => factors.Exists(f => f.Id == factor.Id && f.Kind != factor.Kind)
                 ? (null, new Refusal.AlreadyThere($"factor `{factor.Id}` of another kind"))
                 : ([.. factors.Where(f => f.Id != factor.Id), factor], null));
@@ -48,7 +49,8 @@ internal sealed class FactorService(ResourceWriter writer, SecretStore secrets) 
         var result = await ChangeAsync(
             context,
             "factors.remove",
-            KeyOf(subject, request.Application, request.Tenant),
+            subject,
+            RequestChecks.Placement(request.Application, request.Tenant),
             factors => factors.Exists(f => f.Id == request.FactorId)
                 ? ([.. factors.Where(f => f.Id != request.FactorId)], null)
                 : (null, new Refusal.NotFound($"factor `{request.FactorId}` of {subject}")));
@@ -66,20 +68,19 @@ internal sealed class FactorService(ResourceWriter writer, SecretStore secrets) 
         };
     }
 
-    private static ResourceKey KeyOf(EntityUid subject, string application, string tenant) => new(ResourceType.Factors, subject.ToString(), RequestChecks.Placement(application, tenant));
-
-    /// <summary>Changes the factors of a subject. What is audited is which there are, never their secrets.</summary>
+    /// <summary>Changes the factors of a subject.</summary>
     private Task<WriteResult> ChangeAsync(
-        ServerCallContext context, string action, ResourceKey key, Func<List<FactorRecord>, (List<FactorRecord>? Factors, Refusal? Refusal)> change) => writer.WriteAsync(
+        ServerCallContext context, string action, EntityUid subject, Placement placement, Func<List<FactorRecord>, (List<FactorRecord>? Factors, Refusal? Refusal)> change) => writer.WriteAsync(
             Caller.Of(context).Name,
             action,
-            key,
+            new ResourceKey(ResourceType.Factors, subject.ToString(), placement),
             row => change(FactorRecords.Read(row?.Json ?? "")) switch
             {
-                ({ Count: > 0 } factors, _) => (new ResourceChange(FactorRecords.Write(factors), string.Join(", ", factors.Select(f => $"{f.Id} ({f.Kind})"))), null),
-                ({ Count: 0 }, _) => (new ResourceChange(null, null), null),
+                ({ Count: > 0 } factors, _) => (new ResourceChange(FactorRecords.Write(factors)), null),
+                ({ Count: 0 }, _) => (new ResourceChange(null), null),
                 (_, var refusal) => (null, refusal),
             },
             expectedRevision: null,
-            context.CancellationToken);
+            context.CancellationToken,
+            SubjectAccess.Of(Caller.Of(context), action, subject, placement.Application, context.CancellationToken));
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using AuthSidecar.Cedar;
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.Tokens;
 using Google.Protobuf;

@@ -3,11 +3,8 @@ using System.Globalization;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Text;
-using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
-using Google.Protobuf.Reflection;
-using Google.Rpc;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http.Features;
 using HttpResponse = Microsoft.AspNetCore.Http.HttpResponse;
@@ -24,8 +21,6 @@ internal static class ImportEndpoint
     /// <summary>Between two words on how far it is: a client may well read none of them before it has sent everything.</summary>
     private const int ProgressEvery = 10_000;
 
-    private static readonly JsonFormatter Statuses = new(JsonFormatter.Settings.Default.WithTypeRegistry(TypeRegistry.FromFiles(ErrorDetailsReflection.Descriptor)));
-
     public static IEndpointConventionBuilder MapImport(this WebApplication app) => app
         .MapPost(Path, RunAsync)
         .WithName("ImportEntities")
@@ -35,25 +30,24 @@ internal static class ImportEndpoint
         .Accepts<ImportEntitiesRequest>(NdJson)
         .Produces<ImportEntitiesResponse>(contentType: NdJson);
 
-    private static async Task RunAsync(HttpContext context, AccessTokens tokens, EntityImport import, FailureInterceptor failures)
+    private static async Task RunAsync(HttpContext context, EntityImport import, FailureInterceptor failures)
     {
         try
         {
-            await failures.GuardAsync(Path, () => ImportAsync(context, tokens, import), context.RequestAborted);
+            await failures.GuardAsync(Path, () => ImportAsync(context, import), context.RequestAborted);
         }
         catch (RpcException e)
         {
-            await FailAsync(context.Response, e);
+            await FailAsync(context, e);
         }
     }
 
-    private static async Task<bool> ImportAsync(HttpContext context, AccessTokens tokens, EntityImport import)
+    private static async Task<bool> ImportAsync(HttpContext context, EntityImport import)
     {
         var (cancellation, told) = (context.RequestAborted, 0UL);
-        var caller = await tokens.AuthenticateAsync(context);
         // As long as it has few enough entities: they are counted.
         context.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
-        await foreach (var progress in import.RunAsync(caller, ReadAsync(context.Request.BodyReader, cancellation), cancellation))
+        await foreach (var progress in import.RunAsync(Caller.Of(context), ReadAsync(context.Request.BodyReader, cancellation), cancellation))
         {
             if (progress.Revision > 0 || progress.Received >= told + ProgressEvery)
             {
@@ -132,27 +126,9 @@ internal static class ImportEndpoint
         }
     }
 
-    private static Task FailAsync(HttpResponse response, RpcException failure)
-    {
-        var status = Statuses.Format(failure.GetRpcStatus() ?? new Google.Rpc.Status { Code = (int)failure.StatusCode, Message = failure.Status.Detail });
-        if (response.HasStarted)
-        {
-            return WriteAsync(response, $"{{ \"error\": {status} }}", CancellationToken.None);
-        }
-
-        (response.StatusCode, response.ContentType) = (HttpStatusOf(failure.StatusCode), "application/json");
-        return WriteAsync(response, status, CancellationToken.None);
-    }
-
-    // As google.rpc.Code has it, and as the other calls are answered.
-    private static int HttpStatusOf(StatusCode code) => code switch
-    {
-        StatusCode.InvalidArgument => StatusCodes.Status400BadRequest,
-        StatusCode.Unauthenticated => StatusCodes.Status401Unauthorized,
-        StatusCode.PermissionDenied => StatusCodes.Status403Forbidden,
-        StatusCode.Unavailable => StatusCodes.Status503ServiceUnavailable,
-        _ => StatusCodes.Status500InternalServerError,
-    };
+    private static Task FailAsync(HttpContext context, RpcException failure) => context.Response.HasStarted
+        ? WriteAsync(context.Response, $"{{ \"error\": {FailureResponse.ToJson(failure)} }}", CancellationToken.None)
+        : FailureResponse.WriteAsync(context, failure);
 
     private static async Task WriteAsync(HttpResponse response, string line, CancellationToken cancellation)
     {

@@ -1,6 +1,5 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.ControlPlane.Directory;
-using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
@@ -9,7 +8,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The issuers' side of the administration API.</summary>
-internal sealed class IssuerService(ResourceWriter writer, ServeOptions options) : V1.IssuerService.IssuerServiceBase
+internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.IssuerServiceBase
 {
     private const string AccessToken = "at+jwt";
     private const int MaxClockSkewSeconds = 60;
@@ -17,11 +16,6 @@ internal sealed class IssuerService(ResourceWriter writer, ServeOptions options)
     public override async Task<WriteIssuerResponse> WriteIssuer(WriteIssuerRequest request, ServerCallContext context)
     {
         var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
-        if (key.Key == options.Url?.AbsoluteUri)
-        {
-            throw Failures.InvalidField("issuer.issuer", "it is the control plane itself, whose keys every sidecar has");
-        }
-
         var issuer = Check(request.Issuer.Clone());
         RequestChecks.KeySet(request.Jwks, "jwks");
         var json = IssuerRecords.Write(issuer, request.Jwks);
@@ -29,9 +23,12 @@ internal sealed class IssuerService(ResourceWriter writer, ServeOptions options)
             Caller.Of(context).Name,
             "issuers.write",
             key,
-            _ => (new ResourceChange(json, json), null),
+            _ => (new ResourceChange(json), null),
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
-            context.CancellationToken);
+            context.CancellationToken,
+            async store => await IssuerSetting.FindAsync(store, context.CancellationToken) != key.Key
+                ? null
+                : throw Failures.InvalidField("issuer.issuer", "it is the control plane itself, whose keys every sidecar has"));
         return new WriteIssuerResponse { Revision = Failures.Committed(result) };
     }
 

@@ -1,6 +1,6 @@
 using System.Text;
 using AuthSidecar.Cedar;
-using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.Tokens;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;

@@ -28,7 +28,7 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
                 }
 
                 var json = RevocationRecords.ToJson(revocation);
-                return (new ResourceChange(json, json, revocation.ExpiresAt.ToDateTimeOffset()), null);
+                return (new ResourceChange(json, revocation.ExpiresAt.ToDateTimeOffset()), null);
             },
             expectedRevision: null,
             context.CancellationToken);

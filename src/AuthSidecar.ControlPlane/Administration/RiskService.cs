@@ -1,5 +1,6 @@
-using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
 
@@ -8,6 +9,9 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>The risk settings' and profiles' side of the administration API.</summary>
 internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskServiceBase
 {
+    private const string WriteProfile = "risk-profiles.write";
+    private const string RemoveProfile = "risk-profiles.remove";
+
     public override async Task<WriteRiskSettingsResponse> WriteRiskSettings(WriteRiskSettingsRequest request, ServerCallContext context)
     {
         var settings = RequestChecks.Required(request.Settings, "settings");
@@ -17,7 +21,7 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
             Caller.Of(context).Name,
             "risk-settings.write",
             SettingsOf(request.Application),
-            _ => (new ResourceChange(json, json), null),
+            _ => (new ResourceChange(json), null),
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken);
         return new WriteRiskSettingsResponse { Revision = Failures.Committed(result) };
@@ -34,31 +38,35 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
         var profile = RequestChecks.Required(request.Profile, "profile");
         RequestChecks.None(RiskChecks.Check(profile));
         var json = ResourceDocuments.Json.Format(profile);
+        var (caller, subject) = (Caller.Of(context), RequestChecks.Uid(request.Subject, "subject"));
         var result = await writer.WriteAsync(
-            Caller.Of(context).Name,
-            "risk-profiles.write",
-            ProfileOf(request.Subject, request.Application, request.Tenant),
-            _ => (new ResourceChange(json, json), null),
+            caller.Name,
+            WriteProfile,
+            ProfileOf(subject, request.Application, request.Tenant),
+            _ => (new ResourceChange(json), null),
             expectedRevision: null,
-            context.CancellationToken);
+            context.CancellationToken,
+            SubjectAccess.Of(caller, WriteProfile, subject, request.Application, context.CancellationToken));
         return new WriteRiskProfileResponse { Revision = Failures.Committed(result) };
     }
 
     public override async Task<RemoveRiskProfileResponse> RemoveRiskProfile(RemoveRiskProfileRequest request, ServerCallContext context)
     {
+        var (caller, subject) = (Caller.Of(context), RequestChecks.Uid(request.Subject, "subject"));
         var result = await writer.RemoveAsync(
-            Caller.Of(context).Name,
-            "risk-profiles.remove",
-            ProfileOf(request.Subject, request.Application, request.Tenant),
-            $"risk profile of {request.Subject}",
+            caller.Name,
+            RemoveProfile,
+            ProfileOf(subject, request.Application, request.Tenant),
+            $"risk profile of {subject}",
             expectedRevision: null,
-            context.CancellationToken);
+            context.CancellationToken,
+            SubjectAccess.Of(caller, RemoveProfile, subject, request.Application, context.CancellationToken));
         return new RemoveRiskProfileResponse { Revision = Failures.Committed(result) };
     }
 
     private static ResourceKey SettingsOf(string application) =>
         new(ResourceType.Risk, ResourceDocuments.RiskSettings, new Placement(RequestChecks.Name(application, "application"), ""));
 
-    private static ResourceKey ProfileOf(string subject, string application, string tenant) =>
-        new(ResourceType.Risk, RequestChecks.Uid(subject, "subject").ToString(), RequestChecks.Placement(application, tenant));
+    private static ResourceKey ProfileOf(EntityUid subject, string application, string tenant) =>
+        new(ResourceType.Risk, subject.ToString(), RequestChecks.Placement(application, tenant));
 }

@@ -112,18 +112,28 @@ internal static class AdministratorCommands
     /// <summary><c>authsidecar-control audit</c>.</summary>
     public static Command Audit()
     {
+        var application = new Option<string>("--application") { Description = "Only what is of this application.", DefaultValueFactory = _ => "" };
+        var tenant = new Option<string>("--tenant") { Description = "Only what is of this tenant.", DefaultValueFactory = _ => "" };
         var actor = new Option<string>("--actor") { Description = "Only what they wrote, such as `administrator:alice` or `uid:0`.", DefaultValueFactory = _ => "" };
         var action = new Option<string>("--action") { Description = "Only this action, such as `policies.publish`, or all that begin with `policies.`", DefaultValueFactory = _ => "" };
         var target = new Option<string>("--target") { Description = "Only what was done to this.", DefaultValueFactory = _ => "" };
         var count = new Option<int>("--count") { Description = "How many, from the newest on.", DefaultValueFactory = _ => 100 };
-        return AdminCommand.Create("audit", "Who wrote what, and when.", [actor, action, target, count], async (parsed, channel, output, cancellation) =>
+        return AdminCommand.Create("audit", "Who wrote what, and when.", [application, tenant, actor, action, target, count], async (parsed, channel, output, cancellation) =>
         {
             var response = await new AuditService.AuditServiceClient(channel).ListAuditRecordsAsync(
-                new ListAuditRecordsRequest { Actor = parsed.GetValue(actor)!, Action = parsed.GetValue(action)!, Target = parsed.GetValue(target)!, PageSize = parsed.GetValue(count) },
+                new ListAuditRecordsRequest
+                {
+                    Application = parsed.GetValue(application)!,
+                    Tenant = parsed.GetValue(tenant)!,
+                    Actor = parsed.GetValue(actor)!,
+                    Action = parsed.GetValue(action)!,
+                    Target = parsed.GetValue(target)!,
+                    PageSize = parsed.GetValue(count),
+                },
                 cancellationToken: cancellation);
             foreach (var record in response.Records)
             {
-                output.WriteLine($"{record.Revision}.{record.Number}  {record.At.ToDateTimeOffset():u}  {record.Actor}  {record.Action}  {record.Target}");
+                output.WriteLine($"{record.Revision}.{record.Number}  {record.At.ToDateTimeOffset():u}  {record.Actor}  {record.Action}  {record.Target}{PlaceOf(record)}");
                 foreach (var (sign, text) in new[] { ('-', record.HasBefore ? record.Before : null), ('+', record.HasAfter ? record.After : null) }.Where(l => l.Item2 is not null))
                 {
                     output.WriteLine($"  {sign} {text}");
@@ -131,6 +141,9 @@ internal static class AdministratorCommands
             }
         });
     }
+
+    private static string PlaceOf(AuditRecord record) =>
+        $"{(record.Application.Length > 0 ? $"  application {record.Application}" : "")}{(record.Tenant.Length > 0 ? $"  tenant {record.Tenant}" : "")}";
 
     /// <exception cref="InvalidDataException">The address is none.</exception>
     private static Credentials Create(ParseResult parsed, Argument<string> url, Option<string> name, Option<string?> ca) =>

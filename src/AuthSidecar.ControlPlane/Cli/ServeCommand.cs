@@ -27,11 +27,12 @@ internal static class ServeCommand
         var listen = new Option<string?>("--listen") { Description = "The address and port where sidecars connect." };
         var listenHttps = new Option<string?>("--listen-https") { Description = "The address and port where administrators and their tools connect." };
         var url = new Option<string?>("--url") { Description = "The address by which they reach it, such as `https://control.example:8443`: the issuer of its tokens." };
+        var replaceIssuer = new Option<bool>("--replace-issuer") { Description = "Let `--url` take the place of the issuer of before. Every token it issued is good for nothing then." };
         var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, replaceIssuer, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -46,6 +47,7 @@ internal static class ServeCommand
                         Listen = EndPointOf(parsed.GetValue(listen)),
                         ListenHttps = EndPointOf(parsed.GetValue(listenHttps)),
                         Url = UrlOf(parsed.GetValue(url)),
+                        ReplaceIssuer = parsed.GetValue(replaceIssuer),
                         Names = parsed.GetValue(name) ?? [],
                         Certificate = parsed.GetValue(certificate),
                         CertificateKey = parsed.GetValue(key),

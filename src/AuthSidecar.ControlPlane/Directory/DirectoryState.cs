@@ -4,12 +4,6 @@ using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Directory;
 
-/// <summary>Whose sidecars get an entity. Empty: those of all applications, or tenants.</summary>
-internal readonly record struct Placement(string Application, string Tenant)
-{
-    public bool IsFor(string application) => Application.Length == 0 || Application == application;
-}
-
 /// <summary>
 /// All entities in memory, as of a revision: what writes are held against.
 /// </summary>

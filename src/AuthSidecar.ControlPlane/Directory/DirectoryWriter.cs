@@ -71,6 +71,11 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             return new Refusal.NotPermitted(Write, null);
         }
 
+        if (NewParentsIn(change).Any(p => !may(p)))
+        {
+            return new Refusal.NotPermitted(Write, null);
+        }
+
         if (!state.Entities.TryUpdate(change.Written.Select(w => w.Entity), removed, schema: null, out _, out var faults)
             || (faults = await CheckSchemasAsync(transaction.Context, change, cancellation)).Count > 0)
         {
@@ -82,7 +87,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         {
             state.TryGetPlace(uid, out var placement, out _);
             rows.Add(EntityRows.Tombstone(uid, placement, transaction.Revision));
-            transaction.Audit("entities.remove", uid.ToString(), JsonOf(uid), after: null);
+            transaction.Audit("entities.remove", uid.ToString(), placement, JsonOf(uid), after: null);
         }
 
         foreach (var (entity, placement) in change.Written)
@@ -90,11 +95,12 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             if (state.TryGetPlace(entity.Uid, out var before, out _) && before != placement)
             {
                 rows.Add(EntityRows.Tombstone(entity.Uid, before, transaction.Revision));
+                transaction.Audit("entities.remove", entity.Uid.ToString(), before, JsonOf(entity.Uid), after: null);
             }
 
             var row = EntityRows.Of(entity, placement, transaction.Revision);
             rows.Add(row);
-            transaction.Audit(Write, entity.Uid.ToString(), JsonOf(entity.Uid), row.Json);
+            transaction.Audit(Write, entity.Uid.ToString(), placement, JsonOf(entity.Uid), row.Json);
         }
 
         await EntityRows.SaveAsync(transaction.Context, rows, cancellation);
@@ -102,6 +108,27 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
     }
 
     private static bool IsStale(long current, long? expected) => expected is { } seen && seen != current;
+
+    /// <summary>The tenants' own groups that entities of others come into: membership may be all it takes, wherever a sidecar serves both.</summary>
+    private HashSet<Placement> NewParentsIn(DirectoryChange change)
+    {
+        var placements = new HashSet<Placement>();
+        var written = change.Written.ToDictionary(w => w.Entity.Uid, w => w.Placement);
+        foreach (var (entity, placement) in change.Written)
+        {
+            state.Entities.TryGetEntity(entity.Uid, out var before);
+            foreach (var parent in entity.Parents)
+            {
+                var place = written.TryGetValue(parent, out var with) ? with : PlaceOf(parent);
+                if (place is { Tenant.Length: > 0 } other && other.Tenant != placement.Tenant && before?.Parents.Contains(parent) is not true)
+                {
+                    placements.Add(other);
+                }
+            }
+        }
+
+        return placements;
+    }
 
     private Placement? PlaceOf(EntityUid uid) => state.TryGetPlace(uid, out var placement, out _) ? placement : null;
 

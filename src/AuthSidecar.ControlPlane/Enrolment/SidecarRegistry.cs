@@ -50,7 +50,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                     ExpiresAtMs = (time.GetUtcNow() + lifetime).ToUnixTimeMilliseconds(),
                     UsesLeft = uses,
                 });
-                transaction.Audit("join-tokens.create", token.Id, before: null, $"application `{scope.Application}`, tenant `{scope.Tenant}`, {uses} uses, {lifetime.TotalSeconds} s");
+                transaction.Audit("join-tokens.create", token.Id, scope.Placement, before: null, $"{uses} uses, {lifetime.TotalSeconds} s");
                 return Task.FromResult<Refusal?>(null);
             },
             cancellation);
@@ -86,7 +86,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
 
                 row.UsesLeft--;
                 await RegisterAsync(transaction, identity, certificate, previousSerial: "", cancellation);
-                transaction.Audit("sidecars.enrol", identity.ToUri(), before: null, $"certificate {certificate.SerialNumber}");
+                transaction.Audit("sidecars.enrol", identity.ToUri(), identity.Scope.Placement, before: null, $"certificate {certificate.SerialNumber}");
                 return null;
             },
             cancellation);
@@ -112,7 +112,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                 }
 
                 await RegisterAsync(transaction, identity, certificate, before.SerialNumber, cancellation);
-                transaction.Audit("sidecars.renew", identity.ToUri(), $"certificate {before.SerialNumber}", $"certificate {certificate.SerialNumber}");
+                transaction.Audit("sidecars.renew", identity.ToUri(), identity.Scope.Placement, $"certificate {before.SerialNumber}", $"certificate {certificate.SerialNumber}");
                 return null;
             },
             cancellation);
@@ -152,7 +152,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             }
 
             (row.IsRemoved, row.Revision) = (true, transaction.Revision);
-            transaction.Audit("sidecars.remove", identity.ToUri(), $"certificate {row.Serial}", after: null);
+            transaction.Audit("sidecars.remove", identity.ToUri(), identity.Scope.Placement, $"certificate {row.Serial}", after: null);
             return null;
         },
         cancellation);

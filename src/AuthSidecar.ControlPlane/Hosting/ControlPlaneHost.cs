@@ -50,6 +50,7 @@ internal static class ControlPlaneHost
         app.UseIdentityServer();
         app.UseRouting();
         app.UseListeners();
+        app.UseAccess();
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<EnrolmentService>().OnlyOn(Listener.Sidecars);
         app.MapOpenApi();
@@ -133,6 +134,7 @@ internal static class ControlPlaneHost
                 grpc.Interceptors.Add<FailureInterceptor>();
                 grpc.Interceptors.Add<AccessInterceptor>();
             })
+            .AddServiceOptions<AdministratorService>(service => service.MaxReceiveMessageSize = AdministratorService.MaxRequestBytes)
             .AddJsonTranscoding(json => json.TypeRegistry = TypeRegistry.FromFiles(ErrorDetailsReflection.Descriptor));
         return services
             .AddOpenApi()

@@ -1,6 +1,10 @@
+using System.Text;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.AspNetCore.Server;
+using Microsoft.OpenApi;
+using Microsoft.OpenApi.Extensions;
 using Microsoft.OpenApi.Models;
+using Swashbuckle.AspNetCore.Swagger;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -39,5 +43,10 @@ internal static class OpenApi
         });
 
     /// <summary>Serves it as <c>/openapi.json</c>, to anybody: the contract is no secret.</summary>
-    public static void MapOpenApi(this WebApplication app) => app.MapSwagger("/{documentName}.json").OnlyOn(Listener.Network);
+    public static void MapOpenApi(this WebApplication app)
+    {
+        // Of the contract alone, and so always the same: it is made once, whoever asks how often.
+        var json = new Lazy<string>(() => app.Services.GetRequiredService<ISwaggerProvider>().GetSwagger(Document).SerializeAsJson(OpenApiSpecVersion.OpenApi3_0));
+        app.MapGet($"/{Document}.json", () => Results.Text(json.Value, "application/json", Encoding.UTF8)).ExcludeFromDescription().AllowAnonymous().OnlyOn(Listener.Network);
+    }
 }

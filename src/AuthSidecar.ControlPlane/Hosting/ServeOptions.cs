@@ -32,6 +32,9 @@ internal sealed record ServeOptions
     /// <summary>The address by which they reach us, which is the issuer of our tokens; null without <see cref="ListenHttps"/>.</summary>
     public Uri? Url { get; init; }
 
+    /// <summary>Whether <see cref="Url"/> takes the place of the one that other nodes, or this one before, issued tokens by.</summary>
+    public bool ReplaceIssuer { get; init; }
+
     /// <summary>The certificate that sidecars are shown, in PEM; null: one of our own CA.</summary>
     public string? Certificate { get; init; }
 

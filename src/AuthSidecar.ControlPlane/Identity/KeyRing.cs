@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
@@ -22,7 +21,8 @@ namespace AuthSidecar.ControlPlane.Identity;
 /// All nodes have the same, in the store; each reads them again when it hears of a change. What is in force now is a matter of the clock alone: two nodes
 /// sign with the same key, as long as their clocks agree, and by either key where they do not.
 /// </remarks>
-internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, Feed feed, ServeOptions options, TimeProvider time, ILogger<KeyRing> logger)
+internal sealed partial class KeyRing(
+    ControlStore store, SecretStore secrets, Feed feed, ServeOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<KeyRing> logger)
     : BackgroundService, IConfigureOptions<OpenIddictServerOptions>, IOptionsChangeTokenSource<OpenIddictServerOptions>
 {
     public const string AccessTokenType = "at+jwt";
@@ -52,11 +52,15 @@ internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, F
     /// <summary>The keys, the next one first; and the one that signs.</summary>
     public (IReadOnlyList<SigningKey> Keys, string Signing) Current => (_keys, _signing);
 
+    private string OwnName => options.Url!.AbsoluteUri;
+
     /// <summary>Makes the first key when there is none, and reads what there is.</summary>
+    /// <exception cref="InvalidDataException">The other nodes issue tokens by another name.</exception>
     public async Task OpenAsync(CancellationToken cancellation)
     {
         if (options.Url is not null)
         {
+            await BecomeIssuerAsync(cancellation);
             await KeepAsync(cancellation);
             await LoadAsync(cancellation);
         }
@@ -126,7 +130,17 @@ internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, F
 
     private async Task LoadAsync(CancellationToken cancellation)
     {
-        var rows = await store.ReadAsync((context, _) => context.SigningKeys.OrderByDescending(k => k.SignsFromMs).ToListAsync(cancellation), cancellation);
+        var (issuer, rows) = await store.ReadAsync(
+            async (context, _) => (await IssuerSetting.FindAsync(context, cancellation), await context.SigningKeys.OrderByDescending(k => k.SignsFromMs).ToListAsync(cancellation)),
+            cancellation);
+        if (issuer != OwnName)
+        {
+            // What this node would issue, nobody would take.
+            Log.Replaced(logger, issuer);
+            lifetime.StopApplication();
+            return;
+        }
+
         var known = _keys.ToDictionary(k => (k.KeyId, k.SignsFrom.ToUnixTimeMilliseconds()));
         SigningKey[] keys = [.. rows.Select(r => known.GetValueOrDefault((r.KeyId, r.SignsFromMs)) ?? SigningKey.Open(r, secrets))];
         var signing = rows.Find(r => r.SignsFromMs <= Now.ToUnixTimeMilliseconds())?.KeyId ?? "";
@@ -141,13 +155,54 @@ internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, F
         [
             new Issuer
             {
-                Name = options.Url!.AbsoluteUri,
+                Name = OwnName,
                 Keys = keys.ToFrozenDictionary(k => k.KeyId, k => k.Public, StringComparer.Ordinal),
                 Audiences = FrozenSet.Create(StringComparer.Ordinal, BuiltInPolicies.Application),
                 Types = FrozenSet.Create(StringComparer.Ordinal, AccessTokenType),
             },
         ]);
         await Interlocked.Exchange(ref _changed, new CancellationTokenSource()).CancelAsync();
+    }
+
+    /// <summary>Takes the name that this node is given, unless others have another.</summary>
+    private async Task BecomeIssuerAsync(CancellationToken cancellation)
+    {
+        if (await store.ReadAsync((context, _) => IssuerSetting.FindAsync(context, cancellation), cancellation) == OwnName)
+        {
+            return;
+        }
+
+        await store.WriteAsync(
+            "system",
+            async transaction =>
+            {
+                var before = await IssuerSetting.FindAsync(transaction.Context, cancellation);
+                if (before is not null && before != OwnName && !options.ReplaceIssuer)
+                {
+                    throw new InvalidDataException(
+                        $"tokens are issued by `{before}` here: give `--url {before}`, or, when it is to be `{OwnName}` from now on and every token of before is to be good for nothing, `--replace-issuer`");
+                }
+
+                if (await transaction.Context.Resources.Where(r => r.Type == ResourceType.Keys && r.Key == OwnName && r.Application != "" && !r.IsRemoved).FirstOrDefaultAsync(cancellation) is { } other)
+                {
+                    throw new InvalidDataException($"`{OwnName}` is an issuer of the application `{other.Application}` already: remove that one first");
+                }
+
+                if (before is not null)
+                {
+                    await ResourceWriter.SaveAsync(transaction, ResourceOf(before), new ResourceChange(null), cancellation);
+                }
+
+                await IssuerSetting.SetAsync(transaction.Context, OwnName, cancellation);
+                transaction.Audit("issuer.set", OwnName, Placement.ControlPlane, before, OwnName);
+                if (await transaction.Context.SigningKeys.ToListAsync(cancellation) is { Count: > 0 } keys)
+                {
+                    await TellSidecarsAsync(transaction, keys, cancellation);
+                }
+
+                return null;
+            },
+            cancellation);
     }
 
     /// <summary>What the calendar wants of these keys.</summary>
@@ -181,13 +236,13 @@ internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, F
             foreach (var key in removed)
             {
                 transaction.Context.SigningKeys.Remove(key);
-                transaction.Audit("keys.remove", key.KeyId, $"signs from {DateTimeOffset.FromUnixTimeMilliseconds(key.SignsFromMs):u}", after: null);
+                transaction.Audit("keys.remove", key.KeyId, Placement.ControlPlane, $"signs from {DateTimeOffset.FromUnixTimeMilliseconds(key.SignsFromMs):u}", after: null);
             }
 
             if (added is not null)
             {
                 transaction.Context.SigningKeys.Add(added);
-                transaction.Audit("keys.add", added.KeyId, before: null, $"signs from {DateTimeOffset.FromUnixTimeMilliseconds(added.SignsFromMs):u}");
+                transaction.Audit("keys.add", added.KeyId, Placement.ControlPlane, before: null, $"signs from {DateTimeOffset.FromUnixTimeMilliseconds(added.SignsFromMs):u}");
             }
 
             await TellSidecarsAsync(transaction, [.. keys.Except(removed), .. added is null ? Array.Empty<SigningKeyRow>() : [added]], cancellation);
@@ -203,9 +258,11 @@ internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, F
             using var key = SigningKey.Open(r, secrets);
             return key.ToJwk();
         });
-        var json = IssuerRecords.Write(new V1.Issuer { Issuer_ = options.Url!.AbsoluteUri, Types_ = { AccessTokenType } }, $$"""{"keys":[{{string.Join(',', jwks)}}]}""");
-        return ResourceWriter.SaveAsync(transaction, new ResourceKey(ResourceType.Keys, options.Url.AbsoluteUri, new Placement("", "")), new ResourceChange(json, json), cancellation);
+        var json = IssuerRecords.Write(new V1.Issuer { Issuer_ = OwnName, Types_ = { AccessTokenType } }, $$"""{"keys":[{{string.Join(',', jwks)}}]}""");
+        return ResourceWriter.SaveAsync(transaction, ResourceOf(OwnName), new ResourceChange(json), cancellation);
     }
+
+    private static ResourceKey ResourceOf(string issuer) => new(ResourceType.Keys, issuer, new Placement("", ""));
 
     private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
 
@@ -219,5 +276,8 @@ internal sealed partial class KeyRing(ControlStore store, SecretStore secrets, F
     {
         [LoggerMessage(30, LogLevel.Error, "the signing keys cannot be read, and those of before are used on: {Why}", EventName = "SigningKeysFailed")]
         public static partial void LoadFailed(ILogger logger, string why);
+
+        [LoggerMessage(31, LogLevel.Critical, "tokens are issued by {Issuer} by now: this node ends, to be started with that as its `--url`", EventName = "IssuerReplaced")]
+        public static partial void Replaced(ILogger logger, string? issuer);
     }
 }

@@ -75,7 +75,7 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             Documents = documents,
         });
         // The documents themselves are in the history, under these revisions.
-        transaction.Audit(restoredFrom is null ? "policies.publish" : "policies.rollback", application, $"revision {current}", $"revision {transaction.Revision}");
+        transaction.Audit(restoredFrom is null ? "policies.publish" : "policies.rollback", application, new Placement(application, ""), $"revision {current}", $"revision {transaction.Revision}");
         return null;
     }
 

@@ -31,6 +31,9 @@ internal static class FactorRecords
 
     public static string Write(IEnumerable<FactorRecord> factors) => JsonSerializer.Serialize(factors, Json);
 
+    /// <summary>Which there are, without their secrets.</summary>
+    public static string Describe(string json) => string.Join(", ", Read(json).Select(f => $"{f.Id} ({f.Kind})"));
+
     /// <summary>An authenticator app's factor, its secret wrapped, and the URI to give to the app (Google's Key Uri Format).</summary>
     public static (FactorRecord Factor, string Uri) NewTotp(EntityUid subject, string id, string account, string service, byte[] wrappingKey)
     {

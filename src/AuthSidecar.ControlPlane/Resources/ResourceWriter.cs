@@ -1,4 +1,3 @@
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.EntityFrameworkCore;
@@ -10,9 +9,8 @@ internal readonly record struct ResourceKey(ResourceType Type, string Key, Place
 
 /// <summary>What is to become of a resource.</summary>
 /// <param name="Json">As a bundle's documents have it; null: it goes.</param>
-/// <param name="Audited">What the audit trail says of it: never a secret.</param>
 /// <param name="ExpiresAt">When it means nothing any more; null: never.</param>
-internal sealed record ResourceChange(string? Json, string? Audited, DateTimeOffset? ExpiresAt = null);
+internal sealed record ResourceChange(string? Json, DateTimeOffset? ExpiresAt = null);
 
 /// <summary>Writes resources one by one.</summary>
 internal sealed class ResourceWriter(ControlStore store)
@@ -24,16 +22,23 @@ internal sealed class ResourceWriter(ControlStore store)
     /// <param name="change">What is to become of what there is, which may be null; or why nothing is.</param>
     /// <param name="expectedRevision">The resource's, 0 where there is none; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
+    /// <param name="allow">What else has to hold, or why it does not.</param>
     public Task<WriteResult> WriteAsync(
         string actor,
         string action,
         ResourceKey key,
         Func<ResourceRow?, (ResourceChange? Change, Refusal? Refusal)> change,
         long? expectedRevision,
-        CancellationToken cancellation) => store.WriteAsync(
+        CancellationToken cancellation,
+        Func<StoreContext, Task<Refusal?>>? allow = null) => store.WriteAsync(
             actor,
             async transaction =>
             {
+                if (allow is not null && await allow(transaction.Context) is { } reason)
+                {
+                    return reason;
+                }
+
                 var row = await Of(transaction.Context, key).SingleOrDefaultAsync(cancellation);
                 var live = row is { IsRemoved: false } ? row : null;
                 if (expectedRevision is { } expected && expected != (live?.Revision ?? 0))
@@ -47,7 +52,7 @@ internal sealed class ResourceWriter(ControlStore store)
                     return refusal;
                 }
 
-                transaction.Audit(action, key.Key, live is null ? null : $"revision {live.Revision}", next.Audited);
+                transaction.Audit(action, key.Key, key.Placement, Audited(key.Type, live?.Json), Audited(key.Type, next.Json));
                 Save(transaction, key, row, next);
                 return null;
             },
@@ -60,13 +65,16 @@ internal sealed class ResourceWriter(ControlStore store)
     /// <param name="what">What it is, for whoever asks for one that is not there.</param>
     /// <param name="expectedRevision">The resource's; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
-    public Task<WriteResult> RemoveAsync(string actor, string action, ResourceKey key, string what, long? expectedRevision, CancellationToken cancellation) => WriteAsync(
+    /// <param name="allow">What else has to hold, or why it does not.</param>
+    public Task<WriteResult> RemoveAsync(
+        string actor, string action, ResourceKey key, string what, long? expectedRevision, CancellationToken cancellation, Func<StoreContext, Task<Refusal?>>? allow = null) => WriteAsync(
         actor,
         action,
         key,
-        row => row is null ? (null, new Refusal.NotFound(what)) : (new ResourceChange(null, null), null),
+        row => row is null ? (null, new Refusal.NotFound(what)) : (new ResourceChange(null), null),
         expectedRevision,
-        cancellation);
+        cancellation,
+        allow);
 
     /// <summary>Makes a change a part of a write that has others as well, and tells of it itself.</summary>
     public static async Task SaveAsync(StoreTransaction transaction, ResourceKey key, ResourceChange change, CancellationToken cancellation) =>
@@ -99,6 +107,9 @@ internal sealed class ResourceWriter(ControlStore store)
 
         (row.Revision, row.IsRemoved, row.Json, row.ExpiresAtMs) = (transaction.Revision, change.Json is null, change.Json ?? "", change.ExpiresAt?.ToUnixTimeMilliseconds());
     }
+
+    /// <summary>What the audit trail says of a resource: never a secret.</summary>
+    private static string? Audited(ResourceType type, string? json) => type == ResourceType.Factors && json is not null ? FactorRecords.Describe(json) : json;
 
     private static IQueryable<ResourceRow> Of(StoreContext context, ResourceKey key) => context.Resources.Where(r =>
         r.Type == key.Type && r.Key == key.Key && r.Application == key.Placement.Application && r.Tenant == key.Placement.Tenant);

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Tokens;

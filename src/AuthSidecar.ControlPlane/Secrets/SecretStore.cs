@@ -80,7 +80,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
                     }
 
                     (row.MasterKeyId, row.Wrapped) = (wrapped.KeyId, wrapped.Bytes);
-                    transaction.Audit("data-key.rewrap", row.Name, $"master key {before.MasterKeyId}", $"master key {wrapped.KeyId}");
+                    transaction.Audit("data-key.rewrap", row.Name, Placement.ControlPlane, $"master key {before.MasterKeyId}", $"master key {wrapped.KeyId}");
                     return null;
                 },
                 cancellation);
@@ -103,7 +103,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
                     if (!await transaction.Context.DataKeys.AnyAsync(k => k.Name == name, cancellation))
                     {
                         transaction.Context.DataKeys.Add(new DataKeyRow { Name = name, MasterKeyId = wrapped.KeyId, Wrapped = wrapped.Bytes });
-                        transaction.Audit("data-key.create", name, before: null, $"master key {wrapped.KeyId}");
+                        transaction.Audit("data-key.create", name, Placement.ControlPlane, before: null, $"master key {wrapped.KeyId}");
                     }
 
                     return null;
@@ -130,7 +130,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
                     if (!await transaction.Context.Secrets.AnyAsync(s => s.Name == name, cancellation))
                     {
                         transaction.Context.Secrets.Add(new SecretRow { Name = name, Sealed = sealedSecret });
-                        transaction.Audit("secret.create", name, before: null, after: null);
+                        transaction.Audit("secret.create", name, Placement.ControlPlane, before: null, after: null);
                     }
 
                     return null;

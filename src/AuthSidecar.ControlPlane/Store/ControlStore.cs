@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using AuthSidecar.Cedar;
-using AuthSidecar.ControlPlane.Directory;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Store;
@@ -65,8 +64,8 @@ internal sealed class StoreTransaction(StoreContext context, long revision, stri
 
     public long NowMs { get; } = now.ToUnixTimeMilliseconds();
 
-    /// <summary>Notes what was done.</summary>
-    public void Audit(string action, string target, string? before, string? after) => _audit.Add(new AuditRow
+    /// <summary>Notes what was done, and whose it is.</summary>
+    public void Audit(string action, string target, Placement placement, string? before, string? after) => _audit.Add(new AuditRow
     {
         Revision = revision,
         Number = _audit.Count,
@@ -74,6 +73,8 @@ internal sealed class StoreTransaction(StoreContext context, long revision, stri
         Actor = actor,
         Action = action,
         Target = target,
+        Application = placement.Application,
+        Tenant = placement.Tenant,
         Before = before,
         After = after,
     });
@@ -82,9 +83,9 @@ internal sealed class StoreTransaction(StoreContext context, long revision, stri
     public Task SaveAuditAsync(CancellationToken cancellation) => BulkWriter.InsertAsync(
         context,
         "audit",
-        ["Revision", "Number", "AtMs", "Actor", "Action", "Target", "Before", "After"],
+        ["Revision", "Number", "AtMs", "Actor", "Action", "Target", "Application", "Tenant", "Before", "After"],
         _audit,
-        a => [a.Revision, a.Number, a.AtMs, a.Actor, a.Action, a.Target, a.Before, a.After],
+        a => [a.Revision, a.Number, a.AtMs, a.Actor, a.Action, a.Target, a.Application, a.Tenant, a.Before, a.After],
         cancellation);
 }
 

@@ -129,6 +129,14 @@ internal sealed class SidecarRow
     public required bool IsRemoved { get; set; }
 }
 
+/// <summary>What all nodes have to agree on, by its name.</summary>
+internal sealed class SettingRow
+{
+    public required string Name { get; set; }
+
+    public required string Value { get; set; }
+}
+
 /// <summary>A data key under the master key of the vault.</summary>
 internal sealed class DataKeyRow
 {
@@ -176,6 +184,12 @@ internal sealed class AuditRow
 
     /// <summary>To what.</summary>
     public required string Target { get; set; }
+
+    /// <summary>The application whose sidecars have it; empty: those of all.</summary>
+    public required string Application { get; set; }
+
+    /// <summary>The tenant whose sidecars have it; empty: those of all.</summary>
+    public required string Tenant { get; set; }
 
     /// <summary>As it was; null: it was not there.</summary>
     public string? Before { get; set; }

@@ -24,6 +24,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<SidecarRow> Sidecars => Set<SidecarRow>();
 
+    public DbSet<SettingRow> Settings => Set<SettingRow>();
+
     public DbSet<DataKeyRow> DataKeys => Set<DataKeyRow>();
 
     public DbSet<SigningKeyRow> SigningKeys => Set<SigningKeyRow>();
@@ -74,6 +76,11 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             sidecar.HasKey(s => new { s.Application, s.Tenant, s.Name });
             sidecar.HasIndex(s => s.Revision);
         });
+        model.Entity<SettingRow>(setting =>
+        {
+            setting.ToTable("settings");
+            setting.HasKey(s => s.Name);
+        });
         model.Entity<DataKeyRow>(key =>
         {
             key.ToTable("data_keys");
@@ -94,6 +101,7 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             audit.ToTable("audit");
             audit.HasKey(a => new { a.Revision, a.Number });
             audit.HasIndex(a => a.AtMs);
+            audit.HasIndex(a => new { a.Application, a.Revision });
         });
 
         // The OAuth server's own: clients, tokens, authorizations, scopes.

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Sync;
@@ -44,4 +45,8 @@ internal readonly struct HeldRevisions : IEquatable<HeldRevisions>
 }
 
 /// <summary>Whom a sidecar serves, by its certificate. An empty tenant: all.</summary>
-internal readonly record struct SyncScope(string Application, string Tenant);
+internal readonly record struct SyncScope(string Application, string Tenant)
+{
+    /// <summary>Of what concerns the sidecar itself.</summary>
+    public Placement Placement => new(Application, Tenant);
+}

@@ -1,7 +1,7 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Administration.Access;
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Tokens;
 

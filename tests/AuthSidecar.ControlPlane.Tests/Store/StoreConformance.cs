@@ -143,6 +143,8 @@ public abstract class StoreConformance : IAsyncLifetime
     {
         await _node.WriteAsync(Alice, Reader, tenant: "a");
         var moved = await _node.WriteAsync(Alice, Reader, tenant: "b");
+        var audited = await _node.Store.ReadAsync((context, _) => context.Audit.Where(a => a.Revision == moved.Revision).OrderBy(a => a.Tenant).ToListAsync(), Cancellation);
+        Assert.Equal([("entities.remove", "a", true, false), ("entities.write", "b", true, true)], audited.Select(a => (a.Action, a.Tenant, a.Before is not null, a.After is not null)));
         var rows = await _node.Store.ReadAsync((context, _) => context.Entities.OrderBy(e => e.Tenant).ToListAsync(), Cancellation);
         Assert.Equal([("a", true, moved.Revision), ("b", false, moved.Revision)], rows.Select(r => (r.Tenant, r.IsRemoved, r.Revision)));
     }
@@ -188,6 +190,7 @@ public abstract class StoreConformance : IAsyncLifetime
     public async Task Administrator_KeyReplacedOrRemoved_TokensOfBeforeAreRevoked()
     {
         var administrators = _node.Administrators(TimeProvider.System);
+        await _node.KeyRingAsync(TimeProvider.System);
         Task<WriteResult> WriteAsync(string jwks, string role, long? expected = null) =>
             administrators.WriteAsync("test", new Administrator { Name = "bob", Jwks = jwks, Roles = { role }, Applications = { "documents" }, Tenants = { "acme" } }, expected, Cancellation);
         Task<long> RevokedAsync() => _node.Store.ReadAsync(
@@ -264,6 +267,40 @@ public abstract class StoreConformance : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Issuer_OfAnotherNameThanTheOthers_RefusedUntilItReplacesTheirs()
+    {
+        var ring = await _node.KeyRingAsync(TimeProvider.System);
+        await Assert.ThrowsAsync<InvalidDataException>(() => new Node(_node.Database).KeyRingAsync(TimeProvider.System, "https://other.test"));
+        await _node.WriteResourceAsync("https://taken.test/", "{}", expectedRevision: 0);
+        await Assert.ThrowsAsync<InvalidDataException>(() => new Node(_node.Database).KeyRingAsync(TimeProvider.System, "https://taken.test", replaceIssuer: true));
+        await _node.Resources.RemoveAsync("test", "keys.remove", Key("https://taken.test/"), "it", null, Cancellation);
+        Assert.False(_node.Lifetime.ApplicationStopping.IsCancellationRequested);
+
+        var replaced = await new Node(_node.Database).KeyRingAsync(TimeProvider.System, "https://other.test", replaceIssuer: true);
+        Assert.Equal(ring.Current.Signing, replaced.Current.Signing);
+        Assert.Equal(["https://control.test/ False", "https://other.test/ True"], await _node.Store.ReadAsync(
+            async (context, _) => (await context.Resources.Where(r => r.Type == ResourceType.Keys && r.Application == "").OrderBy(r => r.Key).ToListAsync()).Select(r => $"{r.Key} {!r.IsRemoved}"), Cancellation));
+        // The node of before notices as soon as it looks, and issues nothing more.
+        await ring.RotateAsync("test", revoke: false, Cancellation);
+        Assert.True(_node.Lifetime.ApplicationStopping.IsCancellationRequested);
+    }
+
+    [Fact]
+    public async Task Write_MemberOfAnotherTenantsGroup_OnlyByThoseWhoMayWriteThere()
+    {
+        static bool MayInB(Placement placement) => placement.Tenant == "b";
+        await _node.WriteAsync(Reader, new EntityUid("Role", "any"), tenant: "a");
+        DirectoryChange Joining(params EntityUid[] parents) => new([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty, parents), new Placement("", "b"))], []);
+        var elsewhere = new Refusal.NotPermitted("entities.write", null);
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, Joining(Reader), null, Cancellation)).Refusal);
+        Assert.True((await _node.Directory.WriteAsync("test", MayInB, Joining(), null, Cancellation)).IsCommitted);
+        Assert.Equal(elsewhere, (await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [Reader], [], null, Cancellation)).Refusal);
+        // What somebody who may has given, stays theirs.
+        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, Joining(Reader), null, Cancellation)).IsCommitted);
+        Assert.True((await _node.Directory.WriteAsync("test", MayInB, Joining(Reader, new EntityUid("Role", "nowhere")), null, Cancellation)).IsCommitted);
+    }
+
+    [Fact]
     public async Task Administrator_ThatDoesNotConformToTheBuiltInSchema_IsNotStored()
     {
         var wrong = new Entity(new EntityUid("AuthSidecar::Administrator", "eve"), ValueRecord.Create([new("applications", Value.Of("all"))]), ValueRecord.Empty);
@@ -298,7 +335,7 @@ public abstract class StoreConformance : IAsyncLifetime
         var again = await _node.WriteResourceAsync("issuer", "3", expectedRevision: 0);
         Assert.Equal("3", (await _node.Resources.FindAsync(Key("issuer"), Cancellation))!.Json);
         Assert.Equal(
-            [(first.Revision, null, "1"), (second.Revision, $"revision {first.Revision}", "2"), (removed.Revision, $"revision {second.Revision}", null), (again.Revision, null, "3")],
+            [(first.Revision, null, "1"), (second.Revision, "1", "2"), (removed.Revision, "2", null), (again.Revision, null, "3")],
             await _node.Store.ReadAsync(async (context, _) => (await context.Audit.OrderBy(a => a.Revision).ToListAsync()).Select(a => (a.Revision, a.Before, a.After)), Cancellation));
     }
 
@@ -415,16 +452,17 @@ public abstract class StoreConformance : IAsyncLifetime
 
         public ResourceWriter Resources { get; }
 
-        private ServeOptions Options => new() { Database = Database, State = "", AdminSocket = "", Url = new Uri("https://control.test") };
+        public ApplicationLifetime Lifetime { get; } = new(NullLogger<ApplicationLifetime>.Instance);
 
-        public Administrators Administrators(TimeProvider time) => new(Store, Directory, _state, Options, time);
+        public Administrators Administrators(TimeProvider time) => new(Store, Directory, _state, time);
 
-        public async Task<KeyRing> KeyRingAsync(TimeProvider time)
+        public async Task<KeyRing> KeyRingAsync(TimeProvider time, string url = "https://control.test", bool replaceIssuer = false)
         {
             var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), time);
             await secrets.OpenAsync(Cancellation);
-            var feed = new Feed(Database, Store, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
-            var ring = new KeyRing(Store, secrets, feed, Options, time, NullLogger<KeyRing>.Instance);
+            var options = new ServeOptions { Database = Database, State = "", AdminSocket = "", Url = new Uri(url), ReplaceIssuer = replaceIssuer };
+            var feed = new Feed(Database, Store, Lifetime, time, NullLogger<Feed>.Instance);
+            var ring = new KeyRing(Store, secrets, feed, options, Lifetime, time, NullLogger<KeyRing>.Instance);
             await ring.OpenAsync(Cancellation);
             return ring;
         }
@@ -436,13 +474,13 @@ public abstract class StoreConformance : IAsyncLifetime
             "test", "app", [new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) }], expectedRevision, "", Cancellation)).Result;
 
         public Task<WriteResult> WriteResourceAsync(string key, string json, long? expectedRevision) =>
-            Resources.WriteAsync("test", "keys.write", Key(key), _ => (new ResourceChange(json, json), null), expectedRevision, Cancellation);
+            Resources.WriteAsync("test", "keys.write", Key(key), _ => (new ResourceChange(json), null), expectedRevision, Cancellation);
 
         public Task<WriteResult> WriteFactorsAsync(string subject, string tenant, string id) => Resources.WriteAsync(
             "test",
             "factors.enrol",
             new ResourceKey(ResourceType.Factors, subject, new Placement("", tenant)),
-            _ => (new ResourceChange(FactorRecords.Write([new FactorRecord(subject, id, null, [new byte[32]])]), id), null),
+            _ => (new ResourceChange(FactorRecords.Write([new FactorRecord(subject, id, null, [new byte[32]])])), null),
             null,
             Cancellation);
 

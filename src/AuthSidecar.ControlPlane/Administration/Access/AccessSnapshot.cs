@@ -1,5 +1,5 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.ControlPlane.Directory;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.ControlPlane.Administration.Access;

@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
-using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
@@ -14,15 +13,13 @@ using Microsoft.EntityFrameworkCore;
 namespace AuthSidecar.ControlPlane.Administration.Access;
 
 /// <summary>Adds administrators and takes them away: an entity of our own application, which policies speak of, and a client with a key, which gets tokens.</summary>
-internal sealed class Administrators(ControlStore store, DirectoryWriter directory, DirectoryState state, ServeOptions options, TimeProvider time)
+internal sealed class Administrators(ControlStore store, DirectoryWriter directory, DirectoryState state, TimeProvider time)
 {
     private const string Owner = "owner";
     private const int CodeBytes = 32;
 
     /// <summary>For how long a code to claim the control plane with is good.</summary>
     public static readonly TimeSpan CodeLifetime = TimeSpan.FromHours(1);
-
-    private static readonly Placement Here = new(BuiltInPolicies.Application, "");
 
     /// <summary>Makes a code for whoever is to be the first administrator; null when there is one.</summary>
     public async Task<string?> TryCreateCodeAsync(CancellationToken cancellation)
@@ -39,23 +36,24 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
             transaction =>
             {
                 transaction.Context.ClaimCodes.Add(new ClaimCodeRow { CodeSha256 = HashOf(code), ExpiresAtMs = expires });
-                transaction.Audit("claim-code.create", "first administrator", before: null, after: null);
+                transaction.Audit("claim-code.create", "first administrator", Placement.ControlPlane, before: null, after: null);
                 return Task.FromResult<Refusal?>(null);
             },
             cancellation);
         return code;
     }
 
+    /// <summary>Whether somebody can become the first administrator with this code.</summary>
+    public Task<bool> IsGoodAsync(string code, CancellationToken cancellation)
+    {
+        var hash = HashOf(code);
+        return store.ReadAsync((context, _) => IsGoodAsync(context, hash, cancellation), cancellation);
+    }
+
     /// <summary>Makes the first administrator; null when the code is not, or no longer, good.</summary>
     public async Task<WriteResult?> TryClaimAsync(string code, string name, string jwks, CancellationToken cancellation)
     {
-        // Looked up before anything is written: whoever guesses must not keep writers waiting.
         var hash = HashOf(code);
-        if (!await store.ReadAsync((context, _) => IsGoodAsync(context, hash, cancellation), cancellation))
-        {
-            return null;
-        }
-
         var result = await store.WriteAsync(
             $"administrator:{name}",
             async transaction =>
@@ -96,7 +94,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
 
             await ClientRecords.RemoveAsync(transaction.Context, name, cancellation);
             await RevokeTokensAsync(transaction, name, cancellation);
-            transaction.Audit("administrators.remove", name, before: null, after: null);
+            transaction.Audit("administrators.remove", name, Placement.ControlPlane, before: null, after: null);
             return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([], [UidOf(name)]), cancellation);
         },
         cancellation);
@@ -122,22 +120,28 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
         }
 
         await ClientRecords.WriteAsync(transaction.Context, administrator.Name, administrator.Jwks, cancellation);
-        transaction.Audit(action, administrator.Name, keys, administrator.Jwks);
-        return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([(AdministratorEntities.ToEntity(administrator), Here)], []), cancellation);
+        transaction.Audit(action, administrator.Name, Placement.ControlPlane, keys, administrator.Jwks);
+        return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([(AdministratorEntities.ToEntity(administrator), Placement.ControlPlane)], []), cancellation);
     }
 
     private async Task RevokeTokensAsync(StoreTransaction transaction, string name, CancellationToken cancellation)
     {
+        if (await IssuerSetting.FindAsync(transaction.Context, cancellation) is not { } issuer)
+        {
+            // Nobody ever had a token.
+            return;
+        }
+
         var now = DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs);
         var revocation = new Revocation
         {
-            Issuer = options.Url?.AbsoluteUri ?? "",
+            Issuer = issuer,
             Subject = name,
             NotBefore = new Timestamp { Seconds = now.AddSeconds(1).ToUnixTimeSeconds() },
             ExpiresAt = Timestamp.FromDateTimeOffset(now + IdentityServer.AccessTokenLifetime + Tokens.Issuer.MaxClockSkew),
         };
         var json = RevocationRecords.ToJson(revocation);
-        await ResourceWriter.SaveAsync(transaction, RevocationRecords.KeyOf(revocation, BuiltInPolicies.Application), new ResourceChange(json, json, revocation.ExpiresAt.ToDateTimeOffset()), cancellation);
+        await ResourceWriter.SaveAsync(transaction, RevocationRecords.KeyOf(revocation, BuiltInPolicies.Application), new ResourceChange(json, revocation.ExpiresAt.ToDateTimeOffset()), cancellation);
     }
 
     private async Task<bool> IsGoodAsync(StoreContext context, string hash, CancellationToken cancellation)

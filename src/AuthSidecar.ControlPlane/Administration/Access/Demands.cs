@@ -1,6 +1,6 @@
 using System.Collections.Frozen;
-using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 
@@ -56,7 +56,7 @@ internal static class Demands
         [typeof(RemoveAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.remove"),
         [typeof(ListAdministratorsRequest)] = _ => In(BuiltInPolicies.Application, "administrators.read"),
 
-        [typeof(ListAuditRecordsRequest)] = _ => Everywhere("audit.read"),
+        [typeof(ListAuditRecordsRequest)] = r => In(((ListAuditRecordsRequest)r).Application, "audit.read", ((ListAuditRecordsRequest)r).Tenant),
     }.ToFrozenDictionary();
 
     /// <summary>What a request demands; null: whatever it is, it is refused.</summary>

@@ -41,6 +41,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<string>("After")
                         .HasColumnType("text");
 
+                    b.Property<string>("Application")
+                        .IsRequired()
+                        .HasColumnType("text");
+
                     b.Property<long>("AtMs")
                         .HasColumnType("bigint");
 
@@ -51,9 +55,15 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text");
 
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text");
+
                     b.HasKey("Revision", "Number");
 
                     b.HasIndex("AtMs");
+
+                    b.HasIndex("Application", "Revision");
 
                     b.ToTable("audit", (string)null);
                 });
@@ -250,6 +260,20 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasKey("Name");
 
                     b.ToTable("secrets", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SettingRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Value")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("settings", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SidecarRow", b =>

@@ -36,6 +36,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<string>("After")
                         .HasColumnType("TEXT");
 
+                    b.Property<string>("Application")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
                     b.Property<long>("AtMs")
                         .HasColumnType("INTEGER");
 
@@ -46,9 +50,15 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT");
 
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
                     b.HasKey("Revision", "Number");
 
                     b.HasIndex("AtMs");
+
+                    b.HasIndex("Application", "Revision");
 
                     b.ToTable("audit", (string)null);
                 });
@@ -245,6 +255,20 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasKey("Name");
 
                     b.ToTable("secrets", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SettingRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Value")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("settings", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SidecarRow", b =>
