@@ -14,34 +14,21 @@ internal sealed class CompactJws : IDisposable
     public const int MaxBytes = 8 * 1024;
     public const int MaxHeaderBytes = 1024;
     private const int MaxKeyIdBytes = 128;
-    private const int MaxJsonDepth = 8;
 
     private static readonly SearchValues<char> Base64UrlAlphabet =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
-    // Duplicate members are where parsers disagree, and an attacker chooses between two readings: RFC 7515, section 4, lets us refuse them.
-    private static readonly JsonDocumentOptions StrictJson = new()
-    {
-        AllowDuplicateProperties = false,
-        AllowTrailingCommas = false,
-        CommentHandling = JsonCommentHandling.Disallow,
-        // Deeper than we accept, so that too deep can be told from malformed; and no text that fits into a token is deeper.
-        MaxDepth = MaxBytes,
-    };
-
     private readonly JsonDocument _header;
-    private readonly JsonDocument _payload;
 
-    private CompactJws(JsonDocument header, JsonDocument payload, byte[] payloadBytes, byte[] signingInput, byte[] signature)
+    private CompactJws(JsonDocument header, byte[] payload, byte[] signingInput, byte[] signature)
     {
-        (_header, _payload, PayloadUtf8, SigningInput, Signature) = (header, payload, payloadBytes, signingInput, signature);
+        (_header, Payload, SigningInput, Signature) = (header, payload, signingInput, signature);
     }
 
     public JsonElement Header => _header.RootElement;
 
-    public JsonElement Payload => _payload.RootElement;
-
-    public byte[] PayloadUtf8 { get; }
+    /// <summary>What is signed: claims in a JWT, and anything else in any other JWS.</summary>
+    public byte[] Payload { get; }
 
     /// <summary>What the signature is over: the first two parts and the dot between them, as they came.</summary>
     public byte[] SigningInput { get; }
@@ -81,14 +68,15 @@ internal sealed class CompactJws : IDisposable
             return TokenError.TooLarge;
         }
 
+        byte[] payload = [];
         if (!TryDecode(text.AsSpan(0, firstDot), out var headerBytes)
-            || !TryDecode(text.AsSpan(firstDot + 1, secondDot - firstDot - 1), out var payloadBytes)
+            || (secondDot > firstDot + 1 && !TryDecode(text.AsSpan(firstDot + 1, secondDot - firstDot - 1), out payload))
             || !TryDecode(text.AsSpan(secondDot + 1), out var signature))
         {
             return TokenError.Malformed;
         }
 
-        if (TryParseObject(headerBytes, out var header) is var headerError and not TokenError.None)
+        if (StrictJson.TryParseObject(headerBytes, out var header) is var headerError and not TokenError.None)
         {
             return headerError;
         }
@@ -99,13 +87,7 @@ internal sealed class CompactJws : IDisposable
             return shapeError;
         }
 
-        if (TryParseObject(payloadBytes, out var payload) is var payloadError and not TokenError.None)
-        {
-            header.Dispose();
-            return payloadError;
-        }
-
-        jws = new CompactJws(header, payload!, payloadBytes, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
+        jws = new CompactJws(header, payload, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
         return TokenError.None;
     }
 
@@ -128,76 +110,6 @@ internal sealed class CompactJws : IDisposable
         // The decoder tolerates some forms on purpose; encoding again tolerates none.
         Span<char> again = text.Length <= 512 ? stackalloc char[text.Length] : new char[text.Length];
         return Base64Url.TryEncodeToChars(bytes, again, out var length) && text.SequenceEqual(again[..length]);
-    }
-
-    private static TokenError TryParseObject(byte[] utf8, out JsonDocument? document)
-    {
-        document = null;
-        JsonDocument? parsed = null;
-        try
-        {
-            parsed = JsonDocument.Parse(utf8, StrictJson);
-            var error = parsed.RootElement.ValueKind == JsonValueKind.Object ? Check(parsed.RootElement, 1) : TokenError.Malformed;
-            if (error == TokenError.None)
-            {
-                (document, parsed) = (parsed, null);
-            }
-
-            return error;
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            // Not JSON, a member twice, or (the second kind) an escaped lone surrogate in a name or string.
-            return TokenError.Malformed;
-        }
-        finally
-        {
-            parsed?.Dispose();
-        }
-    }
-
-    /// <summary>What the parser lets pass and a reader stumbles over: depth, strings that are not Unicode, numbers that are not finite (RFC 7493).</summary>
-    private static TokenError Check(JsonElement element, int depth)
-    {
-        if (depth > MaxJsonDepth && element.ValueKind is (JsonValueKind.Array or JsonValueKind.Object))
-        {
-            return TokenError.TooLarge;
-        }
-
-        switch (element.ValueKind)
-        {
-            case JsonValueKind.String:
-                return element.GetString() is null ? TokenError.Malformed : TokenError.None;
-            case JsonValueKind.Number:
-                return element.TryGetDouble(out var number) && double.IsFinite(number) ? TokenError.None : TokenError.Malformed;
-            case JsonValueKind.Array:
-                foreach (var item in element.EnumerateArray())
-                {
-                    if (Check(item, depth + 1) is var error and not TokenError.None)
-                    {
-                        return error;
-                    }
-                }
-
-                return TokenError.None;
-            case JsonValueKind.Object:
-                foreach (var member in element.EnumerateObject())
-                {
-                    if (member.Name.Length == 0)
-                    {
-                        return TokenError.Malformed;
-                    }
-
-                    if (Check(member.Value, depth + 1) is var error and not TokenError.None)
-                    {
-                        return error;
-                    }
-                }
-
-                return TokenError.None;
-            default:
-                return TokenError.None;
-        }
     }
 
     private static TokenError CheckHeader(JsonElement header)
@@ -223,9 +135,5 @@ internal sealed class CompactJws : IDisposable
     /// <summary>Printable ASCII of sensible length, because key ids end up in logs.</summary>
     internal static bool IsKeyId(string kid) => kid.Length is > 0 and <= MaxKeyIdBytes && !kid.AsSpan().ContainsAnyExceptInRange(' ', '~');
 
-    public void Dispose()
-    {
-        _header.Dispose();
-        _payload.Dispose();
-    }
+    public void Dispose() => _header.Dispose();
 }

@@ -23,9 +23,15 @@ internal sealed class DpopVerifier
         }
 
         using var proof = read!;
+        if (StrictJson.TryParseObject(proof.Payload, out var parsed) != TokenError.None)
+        {
+            return TokenError.ProofInvalid;
+        }
+
+        using var payload = parsed!;
         var nowSeconds = now.ToUnixTimeSeconds();
         var skewSeconds = (long)clockSkew.TotalSeconds;
-        var claims = new ClaimReader(proof.Payload);
+        var claims = new ClaimReader(payload.RootElement);
         var id = claims.RequiredString("jti");
         var method = claims.RequiredString("htm");
         var uri = claims.RequiredString("htu");

@@ -79,8 +79,15 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
             return TokenResult.Reject(TokenError.UnsupportedHeader, "jwk");
         }
 
+        malformed = StrictJson.TryParseObject(jws.Payload, out var parsed);
+        if (malformed != TokenError.None)
+        {
+            return TokenResult.Reject(malformed);
+        }
+
         // The issuer is not to be believed yet, but it may say which keys to try: only its own.
-        var claims = new ClaimReader(jws.Payload);
+        using var payload = parsed!;
+        var claims = new ClaimReader(payload.RootElement);
         var issuerName = claims.RequiredString("iss");
         if (claims.Error != TokenError.None)
         {
@@ -140,7 +147,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
             HasUnknownConfirmation = hasUnknown,
             KeyThumbprint = keyThumbprint,
             CertificateThumbprint = certificateThumbprint,
-            ClaimsUtf8 = jws.PayloadUtf8,
+            ClaimsUtf8 = jws.Payload,
         };
         return claims.Error == TokenError.None ? TokenResult.Accept(token) : TokenResult.Reject(claims.Error, claims.FaultyClaim);
     }

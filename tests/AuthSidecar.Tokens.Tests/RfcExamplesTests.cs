@@ -1,9 +1,10 @@
 using System.Collections.Frozen;
+using System.Security.Cryptography;
 using System.Text.Json;
 
 namespace AuthSidecar.Tokens.Tests;
 
-/// <summary>The examples of RFC 7515, appendix A: those we can verify, and those we must not.</summary>
+/// <summary>The examples of the RFCs: of RFC 7515, appendix A, unless it is said otherwise. Those we can verify, and those we must not.</summary>
 public sealed class RfcExamplesTests
 {
     private const string Payload = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
@@ -26,12 +27,17 @@ public sealed class RfcExamplesTests
     private const string EcKey = """{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}""";
     private const string EcToken = $"eyJhbGciOiJFUzI1NiJ9.{Payload}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
 
+    // A.4.1: its payload is no JSON.
+    private const string P521Key = """{"kty": "EC", "crv": "P-521", "x": "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk", "y": "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"}""";
+    private const string P521Token = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn";
+
     // A.5
     private const string UnsecuredToken = $"eyJhbGciOiJub25lIn0.{Payload}.";
 
     [Theory]
     [InlineData(RsaKey, RsaToken)]
     [InlineData(EcKey, EcToken)]
+    [InlineData(P521Key, P521Token)]
     public void Verify_AsymmetricExamples_SignatureIsRight(string jwk, string token)
     {
         var key = Key(jwk, out var fault);
@@ -43,6 +49,7 @@ public sealed class RfcExamplesTests
     [Theory]
     [InlineData(RsaKey, RsaToken)]
     [InlineData(EcKey, EcToken)]
+    [InlineData(P521Key, P521Token)]
     public void Verify_ExampleWithAnyOneCharacterChanged_Refused(string jwk, string token)
     {
         var key = Key(jwk, out _)!;
@@ -80,6 +87,56 @@ public sealed class RfcExamplesTests
         }]);
         Assert.Equal(expected, TokenValidator.Verify(token, issuers).Error);
     }
+
+    /// <summary>RFC 8037, appendix A: Ed25519 is not in the platform, and so its keys are refused as such.</summary>
+    [Fact]
+    public void Read_Ed25519KeyOfTheExample_RefusedAsNotSupported()
+    {
+        Assert.Null(Key("""{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}""", out var fault));
+        Assert.Equal("keys of type `OKP` are not supported", fault);
+    }
+
+    /// <summary>RFC 9068, section 2.2: the header and claims, signed here, since the RFC has no signature.</summary>
+    [Fact]
+    public void Validate_AccessTokenOfTheExample_Accepted()
+    {
+        using var rsa = RSA.Create(2048);
+        var issuers = new IssuerSet([new Issuer
+        {
+            Name = "https://authorization-server.example.com/",
+            Audiences = FrozenSet.Create(StringComparer.Ordinal, "https://rs.example.com/"),
+            Keys = new[] { VerificationKey.OfPublicKey(rsa, "RjEwOwOA") }.ToFrozenDictionary(k => k.KeyId, StringComparer.Ordinal),
+        }]);
+        var token = TokenForge.Sign(
+            """{"typ":"at+JWT","alg":"RS256","kid":"RjEwOwOA"}""",
+            """
+            {
+              "iss": "https://authorization-server.example.com/", "sub": "5ba552d67", "aud": "https://rs.example.com/", "exp": 1639528912, "iat": 1618354090,
+              "jti" : "dbe39bf3a3ba4238a513f51d6e1691c4", "client_id": "s6BhdRkqt3", "scope": "openid profile reademail"
+            }
+            """,
+            TokenForge.Rs256(rsa));
+        using var cache = new VerifiedTokenCache(1);
+        var result = new TokenValidator(cache, new DpopVerifier()).Validate(
+            new TokenRequest { Token = new Secret(token), RequiredScopes = ["reademail"] }, issuers, Revocations.None, DateTimeOffset.FromUnixTimeSeconds(1618354090));
+        Assert.Equal((TokenError.None, "5ba552d67", "s6BhdRkqt3"), (result.Error, result.Token.Subject, result.Token.ClientId));
+    }
+
+    /// <summary>RFC 9449, sections 6.1 and 7.1: the proof for the protected resource, its key's thumbprint and its token.</summary>
+    [Theory]
+    [InlineData(ProofToken, "GET", "https://resource.example.org/protectedresource", TokenError.None)]
+    [InlineData(ProofToken, "POST", "https://resource.example.org/protectedresource", TokenError.ProofInvalid)]
+    [InlineData(ProofToken, "GET", "https://resource.example.org/another", TokenError.ProofInvalid)]
+    [InlineData(ProofToken + "x", "GET", "https://resource.example.org/protectedresource", TokenError.ProofInvalid)]
+    public void VerifyProof_OfTheExample_GoodForItsRequestAlone(string token, string method, string uri, object expected) => Assert.Equal(
+        expected,
+        new DpopVerifier().Verify(new DpopRequest(new Secret(Proof), method, uri), token, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", Issuer.DefaultClockSkew, DateTimeOffset.FromUnixTimeSeconds(1562262618)));
+
+    private const string ProofToken = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
+    private const string Proof =
+        "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19"
+        + ".eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9"
+        + ".2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
 
     private static VerificationKey? Key(string jwk, out string? fault)
     {
