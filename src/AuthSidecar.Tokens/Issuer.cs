@@ -44,10 +44,29 @@ internal sealed record PrincipalMapping
 internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
 {
     private readonly FrozenDictionary<string, Issuer> _byName = issuers.ToFrozenDictionary(i => i.Name, StringComparer.Ordinal);
+    private Issuer? _last;
 
     public static readonly IssuerSet Empty = new([]);
 
     public Issuer? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>Whether it is one of these: this very object, and not another of the same name.</summary>
+    public bool Contains(Issuer issuer)
+    {
+        // Most have one issuer that is asked for again and again, and names are long.
+        if (ReferenceEquals(_last, issuer))
+        {
+            return true;
+        }
+
+        if (!ReferenceEquals(Find(issuer.Name), issuer))
+        {
+            return false;
+        }
+
+        _last = issuer;
+        return true;
+    }
 
     public int Count => _byName.Count;
 }

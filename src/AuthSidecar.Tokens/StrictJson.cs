@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace AuthSidecar.Tokens;
 
@@ -25,7 +26,9 @@ internal static class StrictJson
         try
         {
             parsed = JsonDocument.Parse(utf8, Options);
-            var error = parsed.RootElement.ValueKind == JsonValueKind.Object ? Check(parsed.RootElement, 1) : TokenError.Malformed;
+            // Where nothing is escaped, text that is Unicode has strings that are.
+            var isUnicode = !utf8.AsSpan().Contains((byte)'\\') && Utf8.IsValid(utf8);
+            var error = parsed.RootElement.ValueKind == JsonValueKind.Object ? Check(parsed.RootElement, 1, isUnicode) : TokenError.Malformed;
             if (error == TokenError.None)
             {
                 (document, parsed) = (parsed, null);
@@ -45,7 +48,7 @@ internal static class StrictJson
     }
 
     /// <summary>What the parser lets pass and a reader stumbles over: depth, strings that are not Unicode, numbers that are not finite (RFC 7493).</summary>
-    private static TokenError Check(JsonElement element, int depth)
+    private static TokenError Check(JsonElement element, int depth, bool isUnicode)
     {
         if (depth > MaxDepth && element.ValueKind is (JsonValueKind.Array or JsonValueKind.Object))
         {
@@ -55,13 +58,13 @@ internal static class StrictJson
         switch (element.ValueKind)
         {
             case JsonValueKind.String:
-                return element.GetString() is null ? TokenError.Malformed : TokenError.None;
+                return !isUnicode && element.GetString() is null ? TokenError.Malformed : TokenError.None;
             case JsonValueKind.Number:
                 return element.TryGetDouble(out var number) && double.IsFinite(number) ? TokenError.None : TokenError.Malformed;
             case JsonValueKind.Array:
                 foreach (var item in element.EnumerateArray())
                 {
-                    if (Check(item, depth + 1) is var error and not TokenError.None)
+                    if (Check(item, depth + 1, isUnicode) is var error and not TokenError.None)
                     {
                         return error;
                     }
@@ -71,12 +74,12 @@ internal static class StrictJson
             case JsonValueKind.Object:
                 foreach (var member in element.EnumerateObject())
                 {
-                    if (member.Name.Length == 0)
+                    if (isUnicode ? member.NameEquals(""u8) : member.Name.Length == 0)
                     {
                         return TokenError.Malformed;
                     }
 
-                    if (Check(member.Value, depth + 1) is var error and not TokenError.None)
+                    if (Check(member.Value, depth + 1, isUnicode) is var error and not TokenError.None)
                     {
                         return error;
                     }

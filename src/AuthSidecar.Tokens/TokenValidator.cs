@@ -42,9 +42,9 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
             }
 
             token = verified.Token;
-            if (now.ToUnixTimeSeconds() < token.ExpiresAt)
+            if (now.ToUnixTimeSeconds() is var seconds && seconds < token.ExpiresAt)
             {
-                cache.Add(text, token);
+                cache.Add(text, token, seconds);
             }
         }
 
@@ -99,7 +99,8 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
             return TokenResult.Reject(TokenError.IssuerUnknown);
         }
 
-        if (!issuer.Types.Contains(NormalizedType(jws.Type)))
+        var type = jws.Type ?? "";
+        if (!issuer.Types.Contains(type) && !issuer.Types.Contains(Normalized(type)))
         {
             return TokenResult.Reject(TokenError.TypeNotAllowed);
         }
@@ -118,10 +119,10 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
     }
 
     /// <summary>RFC 9068, section 4: <c>application/</c> may be left out; media types do not mind case.</summary>
-    private static string NormalizedType(string? typ)
+    private static string Normalized(string typ)
     {
         const string Prefix = "application/";
-        var lower = (typ ?? "").ToLowerInvariant();
+        var lower = typ.ToLowerInvariant();
         return lower.StartsWith(Prefix, StringComparison.Ordinal) ? lower[Prefix.Length..] : lower;
     }
 
@@ -181,11 +182,12 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
 
     private static TokenError? CheckScopes(VerifiedToken token, IReadOnlyList<string> required, ref string? detail)
     {
-        foreach (var scope in required)
+        // By index: an enumerator of the interface would be an object.
+        for (var i = 0; i < required.Count; i++)
         {
-            if (!token.Scopes.Contains(scope, StringComparer.Ordinal))
+            if (Array.IndexOf(token.Scopes, required[i]) < 0)
             {
-                detail = scope;
+                detail = required[i];
                 return TokenError.ScopeMissing;
             }
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
-using Microsoft.Extensions.Caching.Memory;
+using System.Numerics;
+using System.Text;
 
 namespace AuthSidecar.Tokens;
 
@@ -7,34 +8,132 @@ namespace AuthSidecar.Tokens;
 /// <remarks>
 /// Keyed by the whole text of the token. An entry counts only while its issuer is the very object that the snapshot has: when keys
 /// change the object does, and every token of that issuer is verified again.
+/// <para>
+/// A table of fixed size, in sets of a few places each. Readers take no lock: entries are immutable but for a mark, and references are written
+/// whole. Nothing but a genuine token gets in, so that whoever sends others pushes none out.
+/// </para>
 /// </remarks>
-internal sealed class VerifiedTokenCache : IDisposable
+internal sealed class VerifiedTokenCache
 {
-    private readonly MemoryCache _cache;
+    private const int Ways = 8;
 
-    /// <param name="capacity">How many tokens to remember at most.</param>
-    public VerifiedTokenCache(int capacity) => _cache = new MemoryCache(new MemoryCacheOptions { SizeLimit = capacity, CompactionPercentage = 0.1 });
+    /// <summary>Characters of the signature: of a genuine token they are as good as random, and nobody's choice.</summary>
+    private const int HashedChars = 24;
+
+    private readonly Entry?[] _places;
+    private readonly uint _lastSet;
+
+    /// <param name="capacity">How many tokens to have room for; twice the places, since sets fill unevenly.</param>
+    public VerifiedTokenCache(int capacity)
+    {
+        var sets = BitOperations.RoundUpToPowerOf2((uint)((Math.Max(capacity, 1) * 2L / Ways) + 1));
+        (_places, _lastSet) = (new Entry?[sets * Ways], sets - 1);
+    }
+
+    /// <summary>The text of a remembered token, so that it need not be made again; null when it is not remembered.</summary>
+    public string? FindText(ReadOnlySpan<byte> utf8)
+    {
+        foreach (var entry in SetOf(HashOf(utf8)))
+        {
+            if (entry is not null && entry.Text.Length == utf8.Length && Ascii.Equals(utf8, entry.Text))
+            {
+                return entry.Text;
+            }
+        }
+
+        return null;
+    }
 
     public bool TryGet(string text, IssuerSet issuers, [NotNullWhen(true)] out VerifiedToken? token)
     {
-        token = _cache.TryGetValue(text, out var entry) ? (VerifiedToken)entry! : null;
-        if (token is null || ReferenceEquals(issuers.Find(token.Issuer.Name), token.Issuer))
+        foreach (var entry in SetOf(HashOf(text)))
         {
-            return token is not null;
+            if (entry is not null && string.Equals(entry.Text, text, StringComparison.Ordinal))
+            {
+                token = entry.Token;
+                if (!issuers.Contains(token.Issuer))
+                {
+                    break;
+                }
+
+                entry.IsUsed = true;
+                return true;
+            }
         }
 
         token = null;
         return false;
     }
 
-    public void Add(string text, VerifiedToken token)
+    /// <summary>Remembers a token: in place of itself, of nothing, of one that has expired, or of one that nobody has asked for lately.</summary>
+    public void Add(string text, VerifiedToken token, long nowSeconds)
     {
-        using var entry = _cache.CreateEntry(text);
-        entry.Value = token;
-        entry.Size = 1;
-        // Only to make room: whether the token has expired is asked at every use. The skew is left out, since some tokens expire at the end of time.
-        entry.AbsoluteExpiration = DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt);
+        var set = SetOf(HashOf(text));
+        var victim = -1;
+        for (var i = 0; i < set.Length; i++)
+        {
+            var entry = set[i];
+            if (entry is null || entry.Token.ExpiresAt <= nowSeconds || string.Equals(entry.Text, text, StringComparison.Ordinal))
+            {
+                victim = i;
+                break;
+            }
+
+            if (!entry.IsUsed && victim < 0)
+            {
+                victim = i;
+            }
+        }
+
+        if (victim < 0)
+        {
+            // Everybody gets another chance but one, chosen by what nobody chooses.
+            foreach (var entry in set)
+            {
+                entry?.IsUsed = false;
+            }
+
+            victim = (int)(HashOf(text) >> 32) & (Ways - 1);
+        }
+
+        Volatile.Write(ref set[victim], new Entry(text, token));
     }
 
-    public void Dispose() => _cache.Dispose();
+    private Span<Entry?> SetOf(ulong hash) => _places.AsSpan((int)((uint)hash & _lastSet) * Ways, Ways);
+
+    private static ulong HashOf(ReadOnlySpan<char> text)
+    {
+        var hash = 0ul;
+        foreach (var c in text[^Math.Min(HashedChars, text.Length)..])
+        {
+            hash = Mix(hash, c);
+        }
+
+        return Finish(hash);
+    }
+
+    private static ulong HashOf(ReadOnlySpan<byte> utf8)
+    {
+        var hash = 0ul;
+        foreach (var b in utf8[^Math.Min(HashedChars, utf8.Length)..])
+        {
+            hash = Mix(hash, b);
+        }
+
+        return Finish(hash);
+    }
+
+    private static ulong Mix(ulong hash, uint c) => (hash ^ c) * 0x9e3779b97f4a7c15;
+
+    private static ulong Finish(ulong hash) => hash ^ (hash >> 32);
+
+    private sealed class Entry(string text, VerifiedToken token)
+    {
+        public string Text => text;
+
+        public VerifiedToken Token => token;
+
+        /// <summary>Whether somebody has asked for it since room was last made. Threads may lose each other's mark, and nothing with it.</summary>
+        public bool IsUsed { get; set; }
+    }
 }

@@ -9,7 +9,7 @@ using static AuthSidecar.Tokens.Tests.TokenForge;
 namespace AuthSidecar.Tokens.Tests;
 
 /// <summary>Tokens bound to a key, and the proofs of its possession (RFC 9449, section 4.3).</summary>
-public sealed class DpopTests : IDisposable
+public sealed class DpopTests
 {
     private const string IssuerName = "https://issuer.test";
     private const string Method = "POST";
@@ -297,6 +297,4 @@ public sealed class DpopTests : IDisposable
         using var certificate = request.Create(new X500DistinguishedName("CN=k"), X509SignatureGenerator.CreateForECDsa(AttackersKey), Now.AddYears(-1), Now.AddYears(1), [1]);
         return Convert.ToBase64String(certificate.RawData);
     }
-
-    public void Dispose() => _cache.Dispose();
 }

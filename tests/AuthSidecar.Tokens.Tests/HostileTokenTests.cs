@@ -9,7 +9,7 @@ using static AuthSidecar.Tokens.Tests.TokenForge;
 namespace AuthSidecar.Tokens.Tests;
 
 /// <summary>Access tokens and key sets as an attacker, or a careless issuer, makes them. None is accepted, and each is refused for its reason.</summary>
-public sealed class HostileTokenTests : IDisposable
+public sealed class HostileTokenTests
 {
     private const string IssuerName = "https://issuer.test";
     private const string OtherIssuerName = "https://other.test";
@@ -647,6 +647,4 @@ public sealed class HostileTokenTests : IDisposable
         Assert.Empty(faults);
         return new Issuer { Name = name, Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience), Keys = keys };
     }
-
-    public void Dispose() => _cache.Dispose();
 }

@@ -116,8 +116,7 @@ public sealed class RfcExamplesTests
             }
             """,
             TokenForge.Rs256(rsa));
-        using var cache = new VerifiedTokenCache(1);
-        var result = new TokenValidator(cache, new DpopVerifier()).Validate(
+        var result = new TokenValidator(new VerifiedTokenCache(1), new DpopVerifier()).Validate(
             new TokenRequest { Token = new Secret(token), RequiredScopes = ["reademail"] }, issuers, Revocations.None, DateTimeOffset.FromUnixTimeSeconds(1618354090));
         Assert.Equal((TokenError.None, "5ba552d67", "s6BhdRkqt3"), (result.Error, result.Token.Subject, result.Token.ClientId));
     }

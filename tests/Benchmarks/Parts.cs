@@ -7,6 +7,7 @@ using AuthSidecar.Hosting;
 using AuthSidecar.Policies;
 using AuthSidecar.Services;
 using AuthSidecar.Snapshots;
+using AuthSidecar.Tokens;
 using Google.Protobuf;
 
 namespace Benchmarks;
@@ -24,6 +25,14 @@ internal static class Parts
         await app.StartAsync();
         var snapshot = await app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(1), CancellationToken.None);
         var decisions = app.Services.GetRequiredService<DecisionPoint>();
+        foreach (var (step, act) in ValidationSteps(app.Services, snapshot, SampleRequests.ValidateToken(sample).ToByteArray()))
+        {
+            if ($"validate: {step}".Contains(filter, StringComparison.Ordinal))
+            {
+                Measure($"validate: {step}", act);
+            }
+        }
+
         foreach (var (name, message) in new[] { ("principal", SampleRequests.CheckPrincipal()), ("token", SampleRequests.CheckToken(sample)) })
         {
             foreach (var (step, act) in Steps(decisions, snapshot, message.ToByteArray()))
@@ -39,14 +48,28 @@ internal static class Parts
         return 0;
     }
 
+    private static IEnumerable<(string Step, Func<object?> Act)> ValidationSteps(IServiceProvider services, Snapshot snapshot, byte[] message)
+    {
+        var (now, payload, reader, validator) = (
+            TimeProvider.System.GetUtcNow(), new ReadOnlySequence<byte>(message), services.GetRequiredService<RequestReader>(), services.GetRequiredService<TokenValidator>());
+        var request = reader.ReadValidation(payload);
+        var freshness = new AnswerFreshness(ResourceTypes.Keys | ResourceTypes.Revocations, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
+        var result = validator.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
+        yield return ("read the request", () => reader.ReadValidation(payload));
+        yield return ("validate", () => validator.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now).IsValid ? result.Token : null);
+        yield return ("write the answer", () => AnswerWriter.Write(result, freshness));
+        yield return ("of which the clock", () => TimeProvider.System.GetUtcNow().Ticks > 0 ? result.Token : null);
+    }
+
     private static IEnumerable<(string Step, Func<object?> Act)> Steps(DecisionPoint decisions, Snapshot snapshot, byte[] message)
     {
         var now = TimeProvider.System.GetUtcNow();
         var payload = new ReadOnlySequence<byte>(message);
-        var request = RequestReader.ReadCheck(payload);
+        var reader = new RequestReader(new VerifiedTokenCache(1));
+        var request = reader.ReadCheck(payload);
         var answer = decisions.Check(request, snapshot, now);
         var freshness = new AnswerFreshness(ResourceTypes.Policies | ResourceTypes.Entities, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
-        yield return ("read the request", () => RequestReader.ReadCheck(payload));
+        yield return ("read the request", () => reader.ReadCheck(payload));
         yield return ("decide", () => decisions.Check(request, snapshot, now));
         yield return ("write the answer", () => AnswerWriter.Write(answer, DecisionId.Create(now), freshness));
 

@@ -96,6 +96,7 @@ internal static class SidecarHost
         services.AddSingleton<FailureInterceptor>();
         services.AddSingleton(options.MaxStaleness);
         services.AddSingleton<AuthSidecarService>();
+        services.AddSingleton<RequestReader>();
         services.AddSingleton<IServiceMethodProvider<AuthSidecarService>, ServiceMethods>();
         if (options.IsDevelopment)
         {

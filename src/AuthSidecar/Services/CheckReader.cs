@@ -15,7 +15,7 @@ internal sealed record CheckBatch(IReadOnlyList<CheckRequest> Checks, Revision A
 /// Reads CheckPermission and CheckPermissions: straight from the wire into the domain, since objects of the generated message would cost more
 /// than the decision. What is rare in a check, risk signals and proofs of possession, is left to the generated readers.
 /// </summary>
-internal readonly struct CheckReader(FieldChecks checks)
+internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache known)
 {
     public const int MaxChecks = 200;
 
@@ -23,6 +23,7 @@ internal readonly struct CheckReader(FieldChecks checks)
     private const int MaxEntities = EntityOverlay.MaxGiven - 1;
 
     private readonly ValueReader _values = new(checks);
+    private readonly TokenReader _tokens = new(checks, known);
 
     public CheckRequest? Read(ReadOnlySpan<byte> message)
     {
@@ -162,7 +163,7 @@ internal readonly struct CheckReader(FieldChecks checks)
                 return (tokens?.Find(token.Bytes, proof.Bytes) ?? ReadToken(at, token, proof, tokens), null);
             case (false, true):
                 // A proof without a token proves nothing; that is no reason not to look whether it is well-formed.
-                ReadProof(at, proof);
+                _tokens.ReadProof(checks.At(at, "token_proof"), proof);
                 return (null, _values.ReadUid(checks.At(at, "principal"), principal));
             default:
                 checks.Add(checks.At(at, "subject"), "a token or a principal is required");
@@ -172,15 +173,10 @@ internal readonly struct CheckReader(FieldChecks checks)
 
     private TokenRequest ReadToken(string at, Part token, Part proof, BatchTokens? tokens)
     {
-        var (dpop, certificate) = ReadProof(at, proof);
-        var request = new TokenRequest { Token = new Secret(MessageReader.Decode(token.Bytes)), Dpop = dpop, CertificateSha256 = certificate };
+        var request = _tokens.ReadToken(token, checks.At(at, "token_proof"), proof);
         tokens?.Add(request, proof.Bytes);
         return request;
     }
-
-    private (DpopRequest? Dpop, byte[] CertificateSha256) ReadProof(string at, Part proof) => proof.IsPresent
-        ? new SignalReader(checks).ReadProof(checks.At(at, "token_proof"), RequestReader.Parse(V1.TokenProof.Parser, proof.Bytes))
-        : (null, []);
 
     private (EntityUid? Resource, GivenEntity[] Entities) ReadEntities(string at, Part resource, scoped in CheckParts others)
     {

@@ -3,7 +3,6 @@ using AuthSidecar.Cedar;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
 using AuthSidecar.Risk;
-using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 using Google.Protobuf;
 using Grpc.Core;
@@ -11,30 +10,26 @@ using Wire = AuthSidecar.V1;
 
 namespace AuthSidecar.Services;
 
-/// <summary>A token to validate, from this revision or a later one.</summary>
-internal sealed record ValidationRequest(TokenRequest Token, Revision AtLeast);
-
 /// <summary>A request to score an access.</summary>
 internal sealed record RiskRequest(EntityUid Subject, RiskSignals Signals, EntityUid? Action);
 
 /// <summary>Reads requests off the wire: sizes against limits, names parsed, nothing missing.</summary>
-internal static class RequestReader
+internal sealed class RequestReader(VerifiedTokenCache tokens)
 {
-    private const int MaxScopes = 32;
-    private const int MaxAudienceBytes = 256;
     private const int MaxFactorIdBytes = 256;
     private const int MaxSessionIdBytes = 256;
     private const int MaxCodeBytes = 64;
 
+    private readonly Reading<ValidationRequest> _readValidation = (checks, message) => new TokenReader(checks, tokens).Read(message);
+    private readonly Reading<CheckRequest> _readCheck = (checks, message) => new CheckReader(checks, tokens).Read(message);
+    private readonly Reading<CheckBatch> _readBatch = (checks, message) => new CheckReader(checks, tokens).ReadBatch(message);
+
     /// <exception cref="RpcException">The request is malformed; here and below.</exception>
-    public static ValidationRequest ReadValidation(ReadOnlySequence<byte> payload) =>
-        Read(payload, static (checks, message) => ReadValidation(checks, Parse(Wire.ValidateTokenRequest.Parser, message)));
+    public ValidationRequest ReadValidation(ReadOnlySequence<byte> payload) => Read(payload, _readValidation);
 
-    public static CheckRequest ReadCheck(ReadOnlySequence<byte> payload) =>
-        Read(payload, static (checks, message) => new CheckReader(checks).Read(message));
+    public CheckRequest ReadCheck(ReadOnlySequence<byte> payload) => Read(payload, _readCheck);
 
-    public static CheckBatch ReadBatch(ReadOnlySequence<byte> payload) =>
-        Read(payload, static (checks, message) => new CheckReader(checks).ReadBatch(message));
+    public CheckBatch ReadBatch(ReadOnlySequence<byte> payload) => Read(payload, _readBatch);
 
     public static RiskRequest ReadRisk(ReadOnlySequence<byte> payload) =>
         Read(payload, static (checks, message) => ReadRisk(checks, Parse(Wire.EvaluateRiskRequest.Parser, message)));
@@ -73,22 +68,6 @@ internal static class RequestReader
         var describing = new FieldChecks(describes: true);
         read(describing, message);
         throw Failures.InvalidFields(describing.Violations);
-    }
-
-    private static ValidationRequest ReadValidation(FieldChecks checks, Wire.ValidateTokenRequest request)
-    {
-        checks.Count("required_scopes", request.RequiredScopes.Count, MaxScopes);
-        checks.Length("audience", request.Audience, MaxAudienceBytes);
-        var (dpop, certificate) = new SignalReader(checks).ReadProof("proof", request.Proof);
-        var token = new TokenRequest
-        {
-            Token = new Secret(request.Token),
-            Audience = request.Audience.Length == 0 ? null : request.Audience,
-            RequiredScopes = request.RequiredScopes,
-            Dpop = dpop,
-            CertificateSha256 = certificate,
-        };
-        return new ValidationRequest(token, new(request.AtLeastRevision));
     }
 
     private static RiskRequest? ReadRisk(FieldChecks checks, Wire.EvaluateRiskRequest request)

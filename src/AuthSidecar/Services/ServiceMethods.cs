@@ -10,7 +10,7 @@ namespace AuthSidecar.Services;
 /// the generated messages in between. And bytes that are no message, such as a string that is not UTF-8, are the caller's mistake: the
 /// generated binding would answer them UNKNOWN, as if the sidecar had failed.
 /// </remarks>
-internal sealed class ServiceMethods : IServiceMethodProvider<AuthSidecarService>
+internal sealed class ServiceMethods(RequestReader reader) : IServiceMethodProvider<AuthSidecarService>
 {
     private const string Service = "authsidecar.v1.AuthSidecarService";
 
@@ -25,9 +25,9 @@ internal sealed class ServiceMethods : IServiceMethodProvider<AuthSidecarService
 
     public void OnServiceMethodDiscovery(ServiceMethodProviderContext<AuthSidecarService> context)
     {
-        Add(context, "ValidateToken", RequestReader.ReadValidation, (s, r, c) => s.ValidateToken(r, c));
-        Add(context, "CheckPermission", RequestReader.ReadCheck, (s, r, c) => s.CheckPermission(r, c));
-        Add(context, "CheckPermissions", RequestReader.ReadBatch, (s, r, c) => s.CheckPermissions(r, c));
+        Add(context, "ValidateToken", reader.ReadValidation, (s, r, c) => s.ValidateToken(r, c));
+        Add(context, "CheckPermission", reader.ReadCheck, (s, r, c) => s.CheckPermission(r, c));
+        Add(context, "CheckPermissions", reader.ReadBatch, (s, r, c) => s.CheckPermissions(r, c));
         Add(context, "EvaluateRisk", RequestReader.ReadRisk, (s, r, _) => s.EvaluateRisk(r));
         Add(context, "VerifyMfa", RequestReader.ReadMfa, (s, r, _) => s.VerifyMfa(r));
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using AuthSidecar.Services;
+using AuthSidecar.Tokens;
 using AuthSidecar.V1;
 using CsCheck;
 using Google.Protobuf;
@@ -163,7 +164,44 @@ public sealed class MessageTests
         }
     }
 
-    private static AuthSidecar.Decisions.CheckRequest Read(byte[] bytes) => RequestReader.ReadCheck(new ReadOnlySequence<byte>(bytes));
+    [Fact]
+    public void ReadValidation_AnyRequest_SaysWhatTheGeneratedMessageSays() => Gen.Select(Text, Text, Text.Array[0, 5], Gen.Bool, Gen.ULong).Sample(
+        (token, audience, scopes, isBound, revision) =>
+        {
+            var proof = isBound ? new TokenProof { Dpop = new DpopProof { Proof = "proof", HttpMethod = "GET", HttpUri = "https://x.test/" } } : null;
+            var request = new ValidateTokenRequest { Token = token, Audience = audience, RequiredScopes = { scopes }, Proof = proof, AtLeastRevision = revision };
+            var read = new RequestReader(new VerifiedTokenCache(1)).ReadValidation(new ReadOnlySequence<byte>(request.ToByteArray()));
+            Assert.Equal((token, audience, revision), (read.Token.Token.Reveal(), read.Token.Audience ?? "", read.AtLeast.Number));
+            Assert.Equal(scopes, read.Token.RequiredScopes);
+            Assert.Equal((isBound, isBound ? "proof" : null), (read.Token.Dpop is not null, read.Token.Dpop?.Proof.Reveal()));
+        },
+        iter: 2_000);
+
+    [Fact]
+    public void ReadValidation_SpoiltBytes_NothingButARefusal()
+    {
+        var good = new ValidateTokenRequest { Token = "a.b.c", RequiredScopes = { "x", "y" }, Audience = "mail" }.ToByteArray();
+        var reader = new RequestReader(new VerifiedTokenCache(1));
+        for (var i = 0; i < good.Length * 256; i++)
+        {
+            var spoilt = good.ToArray();
+            spoilt[i / 256] = (byte)i;
+            try
+            {
+                reader.ReadValidation(new ReadOnlySequence<byte>(spoilt));
+            }
+            catch (RpcException e)
+            {
+                Assert.Equal(StatusCode.InvalidArgument, e.StatusCode);
+            }
+        }
+
+        Assert.Throws<RpcException>(() => reader.ReadValidation(new ReadOnlySequence<byte>([.. good, .. good])));
+        var many = new ValidateTokenRequest { RequiredScopes = { Enumerable.Range(0, 33).Select(i => $"s{i}") } };
+        Assert.Throws<RpcException>(() => reader.ReadValidation(new ReadOnlySequence<byte>(many.ToByteArray())));
+    }
+
+    private static AuthSidecar.Decisions.CheckRequest Read(byte[] bytes) => new RequestReader(new VerifiedTokenCache(1)).ReadCheck(new ReadOnlySequence<byte>(bytes));
 
     private static RecordValue Record((string, Value)[] fields) => new() { Fields = { Fields(fields) } };
 

@@ -1,0 +1,75 @@
+using AuthSidecar.Snapshots;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.Services;
+
+/// <summary>A token to validate, from this revision or a later one.</summary>
+internal sealed record ValidationRequest(TokenRequest Token, Revision AtLeast);
+
+/// <summary>Reads ValidateToken straight off the wire, and the tokens and proofs of other requests.</summary>
+internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache known)
+{
+    private const int MaxScopes = 32;
+    private const int MaxAudienceBytes = 256;
+
+    private readonly ValueReader _values = new(checks);
+
+    public ValidationRequest Read(ReadOnlySpan<byte> message)
+    {
+        Part token = default, audience = default, proof = default;
+        var (scopes, atLeastRevision) = (0, 0ul);
+        var reader = new MessageReader(message);
+        while (reader.Next())
+        {
+            switch (reader.Tag)
+            {
+                case 1 << 3 | MessageReader.Bytes: _values.Take(ref token, "token", reader.ReadBytes()); break;
+                case 2 << 3 | MessageReader.Bytes: _values.Take(ref audience, "audience", reader.ReadBytes()); break;
+                case 3 << 3 | MessageReader.Bytes: scopes++; goto default;
+                case 4 << 3 | MessageReader.Bytes: _values.Take(ref proof, "proof", reader.ReadBytes()); break;
+                case 5 << 3 | MessageReader.Varint: atLeastRevision = reader.ReadVarint(); break;
+                default: reader.Skip(); break;
+            }
+        }
+
+        checks.Length("audience", audience.Bytes.Length, MaxAudienceBytes);
+        var request = ReadToken(token, "proof", proof) with
+        {
+            Audience = audience.Bytes.IsEmpty ? null : NameCache.GetName(audience.Bytes),
+            RequiredScopes = checks.Count("required_scopes", scopes, MaxScopes) ? ReadScopes(message, scopes) : [],
+        };
+        return new ValidationRequest(request, new(atLeastRevision));
+    }
+
+    /// <param name="token">The token.</param>
+    /// <param name="at">Where its proof stands.</param>
+    /// <param name="proof">What proves possession of the key it is bound to.</param>
+    public TokenRequest ReadToken(Part token, string at, Part proof)
+    {
+        var (dpop, certificate) = ReadProof(at, proof);
+        return new TokenRequest { Token = new Secret(known.FindText(token.Bytes) ?? MessageReader.Decode(token.Bytes)), Dpop = dpop, CertificateSha256 = certificate };
+    }
+
+    public (DpopRequest? Dpop, byte[] CertificateSha256) ReadProof(string at, Part proof) => proof.IsPresent
+        ? new SignalReader(checks).ReadProof(at, RequestReader.Parse(V1.TokenProof.Parser, proof.Bytes))
+        : (null, []);
+
+    private static string[] ReadScopes(ReadOnlySpan<byte> message, int count)
+    {
+        var (scopes, index) = (count == 0 ? [] : new string[count], 0);
+        var reader = new MessageReader(message);
+        while (index < count && reader.Next())
+        {
+            if (reader.Tag == (3 << 3 | MessageReader.Bytes))
+            {
+                scopes[index++] = NameCache.GetName(reader.ReadBytes());
+            }
+            else
+            {
+                reader.Skip();
+            }
+        }
+
+        return scopes;
+    }
+}
