@@ -5,6 +5,8 @@ cd "$(dirname "$0")"
 . scripts/need.sh
 need_dotnet
 need_package postgresql pg_ctlcluster
+need_package nodejs node
+need_package npm npm
 
 dotnet restore --locked-mode --verbosity quiet
 dotnet build --no-restore --verbosity quiet --nologo

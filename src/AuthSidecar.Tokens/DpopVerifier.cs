@@ -15,8 +15,21 @@ internal sealed class DpopVerifier
 
     private readonly UsedProofs _used = new();
 
-    public TokenError Verify(DpopRequest request, string accessToken, string keyThumbprint, TimeSpan clockSkew, DateTimeOffset now)
+    /// <summary>A proof that goes with an access token, which is bound to the key.</summary>
+    public TokenError Verify(DpopRequest request, string accessToken, string keyThumbprint, TimeSpan clockSkew, DateTimeOffset now) =>
+        Verify(request, accessToken, clockSkew, now, keyThumbprint, out _);
+
+    /// <summary>A proof that goes with a request for a token, which is to be bound to its key (section 5).</summary>
+    /// <param name="request">The proof, and the request it came with.</param>
+    /// <param name="clockSkew">How far the client's clock and ours may be apart.</param>
+    /// <param name="now">Now.</param>
+    /// <param name="keyThumbprint">The key's thumbprint (RFC 7638), when there is no error.</param>
+    public TokenError VerifyForToken(DpopRequest request, TimeSpan clockSkew, DateTimeOffset now, out string keyThumbprint) =>
+        Verify(request, accessToken: null, clockSkew, now, expectedThumbprint: null, out keyThumbprint);
+
+    private TokenError Verify(DpopRequest request, string? accessToken, TimeSpan clockSkew, DateTimeOffset now, string? expectedThumbprint, out string keyThumbprint)
     {
+        keyThumbprint = "";
         if (CompactJws.TryRead(request.Proof.Reveal(), out var read) != TokenError.None)
         {
             return TokenError.ProofInvalid;
@@ -36,7 +49,7 @@ internal sealed class DpopVerifier
         var method = claims.RequiredString("htm");
         var uri = claims.RequiredString("htu");
         var issuedAt = claims.RequiredTime("iat");
-        var tokenHash = claims.RequiredString("ath");
+        var tokenHash = accessToken is null ? null : claims.RequiredString("ath");
         var expiresAt = claims.OptionalTime("exp");
         var notBefore = claims.OptionalTime("nbf");
         var goodUntil = issuedAt + (long)Lifetime.TotalSeconds + skewSeconds;
@@ -46,32 +59,31 @@ internal sealed class DpopVerifier
             || !string.Equals(proof.Type, "dpop+jwt", StringComparison.Ordinal)
             || !string.Equals(method, request.HttpMethod, StringComparison.Ordinal)
             || !IsSameTarget(uri, request.HttpUri)
-            || !string.Equals(tokenHash, Sha256Base64Url(accessToken), StringComparison.Ordinal)
+            || (accessToken is not null && !string.Equals(tokenHash, Sha256Base64Url(accessToken), StringComparison.Ordinal))
             || issuedAt > nowSeconds + skewSeconds
             || goodUntil < nowSeconds
             || expiresAt + skewSeconds <= nowSeconds
             || notBefore > nowSeconds + skewSeconds
-            || !IsSignedWith(keyThumbprint, proof))
+            || SignerOf(proof) is not { } thumbprint
+            || (expectedThumbprint is not null && !string.Equals(thumbprint, expectedThumbprint, StringComparison.Ordinal)))
         {
             return TokenError.ProofInvalid;
         }
 
-        return _used.TryAdd(keyThumbprint, Sha256Base64Url(id), goodUntil, nowSeconds);
+        keyThumbprint = thumbprint;
+        return _used.TryAdd(thumbprint, Sha256Base64Url(id), goodUntil, nowSeconds);
     }
 
-    /// <summary>Here, and only here, the key is taken from the token itself: it is the thumbprint that says whether it is the right one.</summary>
-    private static bool IsSignedWith(string keyThumbprint, CompactJws proof)
+    /// <summary>The thumbprint of the key that has signed it. Here, and only here, the key is taken from the token itself: it is the thumbprint that says whether it is the right one.</summary>
+    private static string? SignerOf(CompactJws proof)
     {
         if (!proof.Header.TryGetProperty("jwk", out var jwk))
         {
-            return false;
+            return null;
         }
 
         using var key = VerificationKey.TryRead(jwk, proof.Algorithm, out _);
-        return key is not null
-            && string.Equals(key.Thumbprint, keyThumbprint, StringComparison.Ordinal)
-            && string.Equals(key.Algorithm, proof.Algorithm, StringComparison.Ordinal)
-            && key.Verify(proof);
+        return key is not null && string.Equals(key.Algorithm, proof.Algorithm, StringComparison.Ordinal) && key.Verify(proof) ? key.Thumbprint : null;
     }
 
     /// <summary>Section 4.3, step 9: without query and fragment, after normalization (RFC 3986, sections 6.2.2 and 6.2.3).</summary>

@@ -51,6 +51,9 @@ internal sealed class Fleet : IAsyncDisposable
         Factors = new FactorService.FactorServiceClient(admin);
         Risks = new RiskService.RiskServiceClient(admin);
         Sidecars = new FleetService.FleetServiceClient(admin);
+        Accounts = new AccountService.AccountServiceClient(admin);
+        Clients = new ClientService.ClientServiceClient(admin);
+        Audit = new AuditService.AuditServiceClient(admin);
     }
 
     public PolicyService.PolicyServiceClient Policies { get; }
@@ -66,6 +69,12 @@ internal sealed class Fleet : IAsyncDisposable
     public RiskService.RiskServiceClient Risks { get; }
 
     public FleetService.FleetServiceClient Sidecars { get; }
+
+    public AccountService.AccountServiceClient Accounts { get; }
+
+    public ClientService.ClientServiceClient Clients { get; }
+
+    public AuditService.AuditServiceClient Audit { get; }
 
     /// <summary>Where sidecars find the control plane; a test may lead them there another way.</summary>
     public IReadOnlyList<string> Addresses { get; set; }

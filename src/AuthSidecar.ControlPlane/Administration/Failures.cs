@@ -29,6 +29,7 @@ internal static class Failures
         Refusal.Invalid invalid => Invalid(invalid.Faults),
         Refusal.NotFound missing => NotFound(missing.What),
         Refusal.NotPermitted denied => PermissionDenied(denied.Action, denied.Placement),
+        Refusal.Busy => Busy(),
         Refusal.AlreadyThere there => Failure(Code.AlreadyExists, "ALREADY_EXISTS", $"there is a {there.What} already"),
         _ => Internal(),
     };
@@ -74,6 +75,10 @@ internal static class Failures
     /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>
     public static RpcException StoreUnavailable() => Failure(
         Code.Unavailable, "STORE_UNAVAILABLE", "the control plane's database does not answer", new RetryInfo { RetryDelay = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) });
+
+    /// <summary>Passwords take their time to hash, and too many are being hashed.</summary>
+    public static RpcException Busy() => Failure(
+        Code.ResourceExhausted, "BUSY", "there is too much to do at the moment", new RetryInfo { RetryDelay = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) });
 
     public static RpcException Internal() => Failure(Code.Internal, "INTERNAL", "a fault of the control plane; see its log");
 

@@ -3,6 +3,7 @@ using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Pages;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
@@ -47,6 +48,7 @@ internal static class ControlPlaneHost
             .AddAdministration();
 
         var app = builder.Build();
+        app.UseSecurityHeaders();
         app.UseIdentityServer();
         app.UseRouting();
         app.UseListeners();
@@ -54,6 +56,7 @@ internal static class ControlPlaneHost
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<EnrolmentService>().OnlyOn(Listener.Sidecars);
         app.MapOpenApi();
+        app.MapPages();
         app.MapImport().OnlyOn(Listener.Network);
         foreach (var service in Administration(app))
         {
@@ -73,6 +76,8 @@ internal static class ControlPlaneHost
         app.MapGrpcService<RiskService>(),
         app.MapGrpcService<FleetService>(),
         app.MapGrpcService<KeyService>(),
+        app.MapGrpcService<AccountService>(),
+        app.MapGrpcService<ClientService>(),
         app.MapGrpcService<AdministratorService>(),
         app.MapGrpcService<AuditService>(),
     ];
@@ -138,7 +143,7 @@ internal static class ControlPlaneHost
             .AddJsonTranscoding(json => json.TypeRegistry = TypeRegistry.FromFiles(ErrorDetailsReflection.Descriptor));
         return services
             .AddOpenApi()
-            .AddSingleton(_ => new TokenValidator(new VerifiedTokenCache(MaxRememberedTokens), new DpopVerifier()))
+            .AddSingleton(s => new TokenValidator(new VerifiedTokenCache(MaxRememberedTokens), s.GetRequiredService<DpopVerifier>()))
             .AddSingleton<AccessPolicies>()
             .AddSingleton<AccessTokens>()
             .AddSingleton<Administrators>()

@@ -1,4 +1,5 @@
 using System.Net;
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 
@@ -31,6 +32,15 @@ internal sealed record ServeOptions
 
     /// <summary>The address by which they reach us, which is the issuer of our tokens; null without <see cref="ListenHttps"/>.</summary>
     public Uri? Url { get; init; }
+
+    /// <summary>How passwords are hashed that are set from now on.</summary>
+    public PasswordScheme PasswordScheme { get; init; }
+
+    /// <summary>What passwords have to be like.</summary>
+    public PasswordPolicy PasswordPolicy { get; init; }
+
+    /// <summary>What nobody's password may be made of, beside what is built in.</summary>
+    public IReadOnlyList<string> CommonPasswords { get; init; } = [];
 
     /// <summary>Whether <see cref="Url"/> takes the place of the one that other nodes, or this one before, issued tokens by.</summary>
     public bool ReplaceIssuer { get; init; }

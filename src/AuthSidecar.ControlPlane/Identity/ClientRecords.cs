@@ -1,15 +1,20 @@
 using System.Text.Json;
+using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
 using Microsoft.EntityFrameworkCore;
 using OpenIddict.EntityFrameworkCore.Models;
 using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity;
 
-/// <summary>OAuth clients that authenticate with a key of their own, as OpenIddict's tables have them: written in one transaction with what else they are.</summary>
+/// <summary>OAuth clients, as OpenIddict's tables have them: written in one transaction with what else they are.</summary>
 internal static class ClientRecords
 {
-    private static readonly string Permitted = JsonSerializer.Serialize(new[] { Permissions.Endpoints.Token, Permissions.GrantTypes.ClientCredentials });
+    /// <summary>The property that says which application a client's tokens are for.</summary>
+    public const string ApplicationProperty = "application";
+
+    private static readonly string[] CommonScopes = [Scopes.Profile, Scopes.Email];
 
     public static Task<string?> FindKeysAsync(StoreContext context, string id, CancellationToken cancellation) =>
         Of(context, id).Select(c => c.JsonWebKeySet).SingleOrDefaultAsync(cancellation);
@@ -17,35 +22,133 @@ internal static class ClientRecords
     public static Task<Dictionary<string, string>> KeysOfAsync(StoreContext context, IReadOnlyCollection<string> ids, CancellationToken cancellation) =>
         context.Clients.Where(c => ids.Contains(c.ClientId!)).ToDictionaryAsync(c => c.ClientId!, c => c.JsonWebKeySet ?? "", cancellation);
 
-    public static async Task WriteAsync(StoreContext context, string id, string jwks, CancellationToken cancellation)
+    /// <summary>One client; null when there is none, or it is an administrator.</summary>
+    public static async Task<Client?> FindAsync(StoreContext context, string id, CancellationToken cancellation) =>
+        await Of(context, id).AsNoTracking().SingleOrDefaultAsync(cancellation) is { } row && ApplicationOf(row) != BuiltInPolicies.Application ? Read(row) : null;
+
+    /// <summary>Every client but administrators, by id.</summary>
+    public static async Task<List<Client>> ListAsync(StoreContext context, CancellationToken cancellation) =>
+        [.. (await context.Clients.AsNoTracking().OrderBy(c => c.ClientId).ToListAsync(cancellation)).Where(c => ApplicationOf(c) != BuiltInPolicies.Application).Select(Read)];
+
+    /// <summary>Whether the id is taken, and by a client of another application.</summary>
+    public static async Task<bool> IsOfAnotherAsync(StoreContext context, string id, string application, CancellationToken cancellation) =>
+        await Of(context, id).AsNoTracking().SingleOrDefaultAsync(cancellation) is { } row && ApplicationOf(row) != application;
+
+    /// <summary>A client that is an administrator's.</summary>
+    public static Task WriteAdministratorAsync(StoreContext context, string id, string jwks, CancellationToken cancellation) =>
+        WriteAsync(context, new Client { Id = id, Application = BuiltInPolicies.Application, GrantTypes = { GrantType.ClientCredentials }, Jwks = jwks }, cancellation);
+
+    public static async Task WriteAsync(StoreContext context, Client client, CancellationToken cancellation)
     {
-        var client = await Of(context, id).SingleOrDefaultAsync(cancellation);
-        if (client is null)
+        var row = await Of(context, client.Id).SingleOrDefaultAsync(cancellation);
+        if (row is null)
         {
-            client = new OpenIddictEntityFrameworkCoreApplication
+            row = new OpenIddictEntityFrameworkCoreApplication { Id = Guid.NewGuid().ToString(), ClientId = client.Id };
+            context.Clients.Add(row);
+        }
+
+        row.ClientType = client.Jwks.Length > 0 ? ClientTypes.Confidential : ClientTypes.Public;
+        row.ConsentType = client.NeedsConsent ? ConsentTypes.Explicit : ConsentTypes.Implicit;
+        row.DisplayName = client.DisplayName.Length > 0 ? client.DisplayName : client.Id;
+        row.JsonWebKeySet = client.Jwks.Length > 0 ? client.Jwks : null;
+        row.Permissions = JsonSerializer.Serialize(PermissionsOf(client));
+        row.RedirectUris = ListOf(client.RedirectUris);
+        row.PostLogoutRedirectUris = ListOf(client.PostLogoutRedirectUris);
+        row.Requirements = JsonSerializer.Serialize(new[] { Requirements.Features.ProofKeyForCodeExchange });
+        row.Properties = JsonSerializer.Serialize(new Dictionary<string, string> { [ApplicationProperty] = client.Application });
+        row.ApplicationType = client.RedirectUris.Any(u => u.StartsWith("http:", StringComparison.Ordinal)) ? ApplicationTypes.Native : ApplicationTypes.Web;
+        row.ConcurrencyToken = Guid.NewGuid().ToString();
+    }
+
+    /// <returns>Whether there was one.</returns>
+    public static async Task<bool> RemoveAsync(StoreContext context, string id, CancellationToken cancellation)
+    {
+        if (await Of(context, id).SingleOrDefaultAsync(cancellation) is not { Id: var key } client)
+        {
+            return false;
+        }
+
+        // Their tokens and authorizations first, which refer to it.
+        await context.Tokens.Where(t => t.Application!.Id == key).ExecuteDeleteAsync(cancellation);
+        await context.Set<OpenIddictEntityFrameworkCoreAuthorization>().Where(a => a.Application!.Id == key).ExecuteDeleteAsync(cancellation);
+        context.Clients.Remove(client);
+        return true;
+    }
+
+    private static IEnumerable<string> PermissionsOf(Client client)
+    {
+        yield return Permissions.Endpoints.Token;
+        yield return Permissions.Endpoints.Revocation;
+        if (client.Jwks.Length > 0)
+        {
+            yield return Permissions.Endpoints.Introspection;
+        }
+
+        foreach (var type in client.GrantTypes)
+        {
+            switch (type)
             {
-                Id = Guid.NewGuid().ToString(),
-                ClientId = id,
-                ClientType = ClientTypes.Confidential,
-                ConsentType = ConsentTypes.Implicit,
-                Permissions = Permitted,
-            };
-            context.Clients.Add(client);
+                case GrantType.AuthorizationCode:
+                    yield return Permissions.Endpoints.Authorization;
+                    yield return Permissions.Endpoints.EndSession;
+                    yield return Permissions.GrantTypes.AuthorizationCode;
+                    yield return Permissions.ResponseTypes.Code;
+                    break;
+                case GrantType.DeviceCode:
+                    yield return Permissions.Endpoints.DeviceAuthorization;
+                    yield return Permissions.GrantTypes.DeviceCode;
+                    break;
+                case GrantType.ClientCredentials:
+                    yield return Permissions.GrantTypes.ClientCredentials;
+                    break;
+            }
         }
 
-        (client.JsonWebKeySet, client.ConcurrencyToken) = (jwks, Guid.NewGuid().ToString());
-    }
-
-    public static async Task RemoveAsync(StoreContext context, string id, CancellationToken cancellation)
-    {
-        if (await Of(context, id).SingleOrDefaultAsync(cancellation) is { Id: var key } client)
+        if (client.GrantTypes.Any(t => t is GrantType.AuthorizationCode or GrantType.DeviceCode))
         {
-            // Their tokens and authorizations first, which refer to it.
-            await context.Tokens.Where(t => t.Application!.Id == key).ExecuteDeleteAsync(cancellation);
-            await context.Set<OpenIddictEntityFrameworkCoreAuthorization>().Where(a => a.Application!.Id == key).ExecuteDeleteAsync(cancellation);
-            context.Clients.Remove(client);
+            yield return Permissions.GrantTypes.RefreshToken;
+        }
+
+        foreach (var scope in CommonScopes.Concat(client.Scopes))
+        {
+            yield return Permissions.Prefixes.Scope + scope;
         }
     }
+
+    private static Client Read(OpenIddictEntityFrameworkCoreApplication row)
+    {
+        var permissions = ItemsOf(row.Permissions);
+        var client = new Client
+        {
+            Id = row.ClientId,
+            DisplayName = row.DisplayName ?? "",
+            Application = ApplicationOf(row),
+            RedirectUris = { ItemsOf(row.RedirectUris) },
+            PostLogoutRedirectUris = { ItemsOf(row.PostLogoutRedirectUris) },
+            Jwks = row.JsonWebKeySet ?? "",
+            NeedsConsent = row.ConsentType == ConsentTypes.Explicit,
+        };
+        foreach (var (permission, type) in new[]
+        {
+            (Permissions.GrantTypes.AuthorizationCode, GrantType.AuthorizationCode), (Permissions.GrantTypes.DeviceCode, GrantType.DeviceCode), (Permissions.GrantTypes.ClientCredentials, GrantType.ClientCredentials),
+        })
+        {
+            if (permissions.Contains(permission))
+            {
+                client.GrantTypes.Add(type);
+            }
+        }
+
+        client.Scopes.AddRange(permissions.Where(p => p.StartsWith(Permissions.Prefixes.Scope, StringComparison.Ordinal)).Select(p => p[Permissions.Prefixes.Scope.Length..]).Except(CommonScopes));
+        return client;
+    }
+
+    private static string ApplicationOf(OpenIddictEntityFrameworkCoreApplication row) =>
+        JsonSerializer.Deserialize<Dictionary<string, string>>(row.Properties ?? "{}")!.GetValueOrDefault(ApplicationProperty, BuiltInPolicies.Application);
+
+    private static string? ListOf(IReadOnlyCollection<string> items) => items.Count == 0 ? null : JsonSerializer.Serialize(items);
+
+    private static string[] ItemsOf(string? json) => json is null ? [] : JsonSerializer.Deserialize<string[]>(json)!;
 
     private static IQueryable<OpenIddictEntityFrameworkCoreApplication> Of(StoreContext context, string id) => context.Clients.Where(c => c.ClientId == id);
 }

@@ -1,47 +1,80 @@
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Pages;
 using AuthSidecar.ControlPlane.Store;
-using Microsoft.AspNetCore.DataProtection;
+using AuthSidecar.Tokens;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using OpenIddict.Server;
+using static OpenIddict.Abstractions.OpenIddictConstants;
 using static OpenIddict.Server.OpenIddictServerEvents;
+using static OpenIddict.Server.OpenIddictServerHandlers;
 
 namespace AuthSidecar.ControlPlane.Identity;
 
-/// <summary>The OAuth 2.0 server: OpenIddict, with our store, our keys and our answers.</summary>
+/// <summary>The OAuth 2.0 and OpenID Connect server: OpenIddict, with our store, our keys, our refresh tokens and our answers.</summary>
 internal static class IdentityServer
 {
+    public const string AuthorizePath = "oauth2/authorize";
+    public const string LogoutPath = "oauth2/logout";
+    public const string DevicePath = "device";
+
     public static readonly TimeSpan AccessTokenLifetime = TimeSpan.FromMinutes(15);
 
     public static IServiceCollection AddIdentityServer(this IServiceCollection services, ServeOptions options)
     {
-        services.AddSingleton<KeyRing>();
+        services
+            .AddSingleton<KeyRing>()
+            .AddSingleton<Grants>()
+            .AddAccounts(options);
         if (options.Url is null)
         {
             return services;
         }
 
-        // Asked for by the framework; nothing is protected with it.
-        services.AddDataProtection().UseEphemeralDataProtectionProvider();
         services.AddScoped(s => s.GetRequiredService<Database>().Open());
         services.AddOpenIddict()
             .AddCore(core => core.UseEntityFrameworkCore().UseDbContext<StoreContext>())
             .AddServer(server =>
             {
                 server.SetIssuer(options.Url)
+                    .SetAuthorizationEndpointUris(AuthorizePath)
                     .SetTokenEndpointUris("oauth2/token")
+                    .SetDeviceAuthorizationEndpointUris("oauth2/device_authorization")
+                    .SetEndUserVerificationEndpointUris(DevicePath)
+                    .SetIntrospectionEndpointUris("oauth2/introspect")
+                    .SetRevocationEndpointUris("oauth2/revoke")
+                    .SetUserInfoEndpointUris("oauth2/userinfo")
+                    .SetEndSessionEndpointUris(LogoutPath)
                     .SetJsonWebKeySetEndpointUris(".well-known/jwks.json")
                     .AllowClientCredentialsFlow()
+                    .AllowAuthorizationCodeFlow()
+                    .AllowDeviceAuthorizationFlow()
+                    .AllowRefreshTokenFlow()
+                    .RequireProofKeyForCodeExchange()
+                    .Configure(o => o.CodeChallengeMethods.IntersectWith([CodeChallengeMethods.Sha256]))
                     .SetAccessTokenLifetime(AccessTokenLifetime)
+                    .SetRefreshTokenLifetime(Grants.RefreshTokenLifetime)
+                    .RegisterScopes(Scopes.Profile, Scopes.Email, Scopes.OfflineAccess)
+                    // We keep grants ourselves.
+                    .DisableAuthorizationStorage()
+                    // Each client has its own, which is looked at.
+                    .DisableScopeValidation()
                     // Read by whoever they are for (RFC 9068).
                     .DisableAccessTokenEncryption()
-                    .AddEventHandler<HandleTokenRequestContext>(handler => handler.UseSingletonHandler<TokenRequests>());
-                server.UseAspNetCore();
+                    .AddHandlers();
+                server.UseAspNetCore()
+                    .EnableAuthorizationEndpointPassthrough()
+                    .EnableEndUserVerificationEndpointPassthrough()
+                    .EnableEndSessionEndpointPassthrough();
             });
         // It is configured anew whenever our keys change.
         return services
             .AddSingleton<IConfigureOptions<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
             .AddSingleton<IOptionsChangeTokenSource<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
-            .AddHostedService(s => s.GetRequiredService<KeyRing>());
+            .AddHostedService(s => s.GetRequiredService<KeyRing>())
+            .AddPages();
     }
 
     /// <summary>Answers the server's endpoints, on the one listener where they are.</summary>
@@ -53,5 +86,34 @@ internal static class IdentityServer
             ((IApplicationBuilder)app).Properties["__AuthenticationMiddlewareSet"] = true;
             app.UseWhen(context => Listeners.Of(context) == Listener.Network, network => network.UseAuthentication());
         }
+    }
+
+    private static OpenIddictServerBuilder AddHandlers(this OpenIddictServerBuilder server) => server
+        .AddEventHandler<HandleTokenRequestContext>(h => h.UseSingletonHandler<TokenRequests>())
+        .AddEventHandler<HandleUserInfoRequestContext>(h => h.UseSingletonHandler<UserInfoRequests>())
+        .AddEventHandler<HandleRevocationRequestContext>(h => h.UseSingletonHandler<RevocationRequests>().SetOrder(Revocation.RevokeToken.Descriptor.Order - 500))
+        .AddEventHandler<GenerateTokenContext>(h => h.UseSingletonHandler<TokenWriter>().SetOrder(int.MinValue + 50_000))
+        .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<ClientAssertions.Types>().SetOrder(Protection.ResolveTokenValidationParameters.Descriptor.Order + 500))
+        .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<ClientAssertions.Meaning>().SetOrder(Protection.ValidateIdentityModelToken.Descriptor.Order + 500))
+        .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<RefreshTokenReader>().SetOrder(Protection.ValidateReferenceTokenIdentifier.Descriptor.Order - 500))
+        .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<TokenStateReader>().SetOrder(Protection.RestoreTokenEntryProperties.Descriptor.Order - 500))
+        .AddEventHandler<ValidateTokenRequestContext>(h => h.UseSingletonHandler<DpopProofs>())
+        .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<DpopProofs.Response>().SetOrder(int.MinValue + 50_000))
+        .AddEventHandler<HandleConfigurationRequestContext>(h => h.UseSingletonHandler<DpopProofs.Metadata>());
+
+    private static IServiceCollection AddAccounts(this IServiceCollection services, ServeOptions options)
+    {
+        services.AddOptions<IdentityOptions>();
+        services.TryAddSingleton<DpopVerifier>();
+        return services
+            .AddSingleton<ILookupNormalizer, UpperInvariantLookupNormalizer>()
+            .AddSingleton<IdentityErrorDescriber>()
+            .AddSingleton<IUserValidator<Account>, UserValidator<Account>>()
+            .AddSingleton(s => new PasswordHashing(s.GetRequiredService<Secrets.SecretStore>(), options.PasswordScheme))
+            .AddSingleton(_ => new PasswordRules(options.PasswordPolicy, options.CommonPasswords))
+            .AddSingleton<AccountManagers>()
+            .AddSingleton<AccountDirectory>()
+            .AddSingleton<Sessions>()
+            .AddSingleton<SignIn>();
     }
 }

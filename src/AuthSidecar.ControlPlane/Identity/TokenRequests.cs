@@ -1,29 +1,121 @@
+using System.Collections.Immutable;
 using System.Security.Claims;
+using System.Text.Json;
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Microsoft.IdentityModel.JsonWebTokens;
 using OpenIddict.Abstractions;
 using OpenIddict.Server;
 using static OpenIddict.Abstractions.OpenIddictConstants;
 using static OpenIddict.Server.OpenIddictServerEvents;
+using Account = AuthSidecar.ControlPlane.Accounts.Account;
 
 namespace AuthSidecar.ControlPlane.Identity;
 
-/// <summary>Says what is in the tokens of a client that has authenticated and may have them.</summary>
-internal sealed class TokenRequests : IOpenIddictServerHandler<HandleTokenRequestContext>
+/// <summary>Answers who asks for tokens: for itself, with a code, or with a refresh token. That the request is well-formed, and the client authenticated, has been seen to.</summary>
+internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDirectory accounts) : IOpenIddictServerHandler<HandleTokenRequestContext>
 {
-    public ValueTask HandleAsync(HandleTokenRequestContext context)
+    public async ValueTask HandleAsync(HandleTokenRequestContext context)
     {
-        if (!context.Request.IsClientCredentialsGrantType())
+        var cancellation = context.CancellationToken;
+        if (context.Request.IsClientCredentialsGrantType())
         {
-            context.Reject(Errors.UnsupportedGrantType, "the grant type is not supported");
-            return ValueTask.CompletedTask;
+            var client = await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, context.ClientId!, cancellation), cancellation);
+            context.SignIn(OfClient(context.ClientId!, client, context.Request.GetScopes()));
+            return;
         }
 
-        // RFC 9068, section 2.2: where there is no resource owner, the subject is the client.
-        var identity = new ClaimsIdentity("authsidecar", Claims.Name, Claims.Role);
-        identity.SetClaim(Claims.Subject, context.ClientId);
-        identity.SetResources(BuiltInPolicies.Application);
-        identity.SetDestinations(static _ => [Destinations.AccessToken]);
-        context.SignIn(new ClaimsPrincipal(identity));
-        return ValueTask.CompletedTask;
+        var (grant, failure) = await GrantOfAsync(context, cancellation);
+        if (grant is null)
+        {
+            context.Reject(Errors.InvalidGrant, failure);
+            return;
+        }
+
+        if (await accounts.FindAsync(grant.Row.AccountId, cancellation) is not { IsDisabled: false } account
+            || await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, grant.Row.ClientId, cancellation), cancellation) is not { } of)
+        {
+            context.Reject(Errors.InvalidGrant, "the account or the client is not there any more");
+            return;
+        }
+
+        context.SignIn(OfAccount(account, grant, of));
     }
+
+    private async Task<(Grant? Grant, string Failure)> GrantOfAsync(HandleTokenRequestContext context, CancellationToken cancellation)
+    {
+        var (principal, deviceKey) = (context.Principal!, DpopProofs.KeyOf(context.Transaction));
+        if (context.Request.IsRefreshTokenGrantType())
+        {
+            var token = new RefreshToken(principal.GetClaim(GrantClaims.Grant)!, long.Parse(principal.GetClaim(GrantClaims.Generation)!, System.Globalization.CultureInfo.InvariantCulture));
+            var isAuthenticated = context.Transaction.IsClientAuthenticated();
+            var (refreshed, failure) = await grants.RefreshAsync(token, context.ClientId!, deviceKey, isAuthenticated, cancellation);
+            return (refreshed, failure switch
+            {
+                RefreshFailure.Reused => "the refresh token was used already: its grant has ended",
+                RefreshFailure.Ended => "the refresh token has expired, or was revoked",
+                _ => "the refresh token is not this client's, or is bound to another key",
+            });
+        }
+
+        var begun = await grants.TryBeginAsync(
+            principal.GetClaim(GrantClaims.Grant)!, principal.GetClaim(GrantClaims.Session)!, context.ClientId!, string.Join(' ', principal.GetScopes()), deviceKey, cancellation);
+        return (begun, "the session has ended");
+    }
+
+    /// <summary>RFC 9068, section 2.2: where there is no resource owner, the subject is the client. Prefixed, so that no client can be taken for a user.</summary>
+    private static ClaimsPrincipal OfClient(string id, Client? client, ImmutableArray<string> scopes)
+    {
+        var identity = NewIdentity();
+        // Administrators are no clients of any application's, and nothing else has their audience.
+        identity.SetClaim(Claims.Subject, client is null ? id : $"client:{id}");
+        identity.SetResources(client?.Application ?? BuiltInPolicies.Application).SetScopes(scopes);
+        identity.SetDestinations(static _ => [Destinations.AccessToken]);
+        return new ClaimsPrincipal(identity);
+    }
+
+    private static ClaimsPrincipal OfAccount(Account account, Grant grant, Client client)
+    {
+        var (identity, row) = (NewIdentity(), grant.Row);
+        var scopes = row.Scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries).ToImmutableArray();
+        // RFC 9700, section 4.14: who cannot authenticate has to be bound to a key.
+        var isBound = row.DeviceKey.Length > 0 || client.Jwks.Length > 0;
+        identity.SetClaim(Claims.Subject, account.Id)
+            .SetClaim(Claims.AuthenticationTime, grant.Session.AuthenticatedAtMs / 1000)
+            .SetClaim(GrantClaims.Grant, row.Id)
+            // What is revoked is the grant, at sidecars, and what is signed out of is the session, at clients.
+            .SetClaim(GrantClaims.SessionId, row.Id)
+            .SetClaim(GrantClaims.Session, row.SessionId)
+            // When the generation was made, and not when it is signed: nothing is issued later than its grant was ended.
+            .SetClaim(GrantClaims.IssuedAt, row.RotatedAtMs)
+            .SetScopes(isBound ? scopes : scopes.Remove(Scopes.OfflineAccess))
+            .SetResources(client.Application);
+        // An array, also of one (OpenID Connect Core, section 2).
+        identity.AddClaim(new Claim(Claims.AuthenticationMethodReference, JsonSerializer.Serialize(grant.Session.Methods.Split(' ')), JsonClaimValueTypes.JsonArray));
+        if (scopes.Contains(Scopes.Profile))
+        {
+            identity.SetClaim(Claims.Name, account.DisplayName.Length > 0 ? account.DisplayName : account.UserName).SetClaim(Claims.PreferredUsername, account.UserName);
+        }
+
+        if (scopes.Contains(Scopes.Email) && account.Email is { } email)
+        {
+            identity.SetClaim(Claims.Email, email).SetClaim(Claims.EmailVerified, account.EmailConfirmed);
+        }
+
+        identity.SetDestinations(static claim => claim.Type switch
+        {
+            Claims.Name or Claims.PreferredUsername or Claims.Email or Claims.EmailVerified or GrantClaims.Session => [Destinations.IdentityToken],
+            GrantClaims.Grant => [],
+            GrantClaims.SessionId or GrantClaims.IssuedAt => [Destinations.AccessToken],
+            _ => [Destinations.AccessToken, Destinations.IdentityToken],
+        });
+        var principal = new ClaimsPrincipal(identity);
+        principal.SetRefreshTokenLifetime(TimeSpan.FromMilliseconds(Math.Max(1, row.ExpiresAtMs - row.RotatedAtMs)));
+        principal.SetAccessTokenLifetime(TimeSpan.FromMilliseconds(Math.Clamp(grant.Session.EndsAtMs - row.RotatedAtMs, 1, IdentityServer.AccessTokenLifetime.TotalMilliseconds)));
+        return principal;
+    }
+
+    private static ClaimsIdentity NewIdentity() => new("authsidecar", Claims.Name, Claims.Role);
 }

@@ -21,6 +21,8 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     private const string BundleSigningKey = "bundle-signing";
     private const string Authority = "certificate-authority";
     private const string TokenEncryption = "token-encryption";
+    private const string RefreshTokens = "refresh-tokens";
+    private const string Pepper = "password-pepper-1";
     private const string System = "system";
 
     private byte[] _secretsKey = [];
@@ -36,6 +38,12 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
 
     /// <summary>The key of tokens that nobody but ourselves reads.</summary>
     public byte[] TokenEncryptionKey { get; private set; } = [];
+
+    /// <summary>What refresh tokens are made with: who has it and the database could make them.</summary>
+    public byte[] RefreshTokenKey { get; private set; } = [];
+
+    /// <summary>What passwords are hashed with, beside their salts.</summary>
+    public byte[] PasswordPepper { get; private set; } = [];
 
     /// <summary>Encrypts a secret that is kept elsewhere in the store.</summary>
     /// <param name="content">The secret.</param>
@@ -54,7 +62,9 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
         _secretsKey = await OpenDataKeyAsync(SecretsKey, cancellation);
         BundleSigningPkcs8 = await OpenSecretAsync(BundleSigningKey, NewSigningKey, cancellation);
         AuthorityPkcs12 = await OpenSecretAsync(Authority, () => CertificateAuthority.Create(time.GetUtcNow()), cancellation);
-        TokenEncryptionKey = await OpenSecretAsync(TokenEncryption, () => RandomNumberGenerator.GetBytes(KeyVault.KeyBytes), cancellation);
+        TokenEncryptionKey = await OpenSecretAsync(TokenEncryption, NewKey, cancellation);
+        RefreshTokenKey = await OpenSecretAsync(RefreshTokens, NewKey, cancellation);
+        PasswordPepper = await OpenSecretAsync(Pepper, NewKey, cancellation);
     }
 
     /// <summary>Wraps data keys anew that another master key wraps than the one that wraps now. Whoever uses them does not notice.</summary>
@@ -143,6 +153,8 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
 
         Task<SecretRow?> FindAsync() => store.ReadAsync((read, _) => read.Secrets.SingleOrDefaultAsync(s => s.Name == name, cancellation), cancellation);
     }
+
+    private static byte[] NewKey() => RandomNumberGenerator.GetBytes(KeyVault.KeyBytes);
 
     private static byte[] NewSigningKey()
     {

@@ -114,6 +114,9 @@ internal abstract record Refusal
     /// <param name="Placement">To what would be of this placement; null: to something of one that is not theirs to know.</param>
     public sealed record NotPermitted(string Action, Placement? Placement) : Refusal;
 
+    /// <summary>There is too much to do at the moment.</summary>
+    public sealed record Busy : Refusal;
+
     /// <summary>What was to be made is there.</summary>
     public sealed record AlreadyThere(string What) : Refusal;
 }

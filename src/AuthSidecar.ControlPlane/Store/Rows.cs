@@ -129,6 +129,79 @@ internal sealed class SidecarRow
     public required bool IsRemoved { get; set; }
 }
 
+/// <summary>Somebody's session with a browser: it ends when nobody uses it, at its absolute end, or when somebody ends it.</summary>
+internal sealed class SessionRow
+{
+    public required string Id { get; set; }
+
+    public required string AccountId { get; set; }
+
+    /// <summary>What the browser has is found by its hash: nobody guesses 256 random bits.</summary>
+    public required string SecretSha256 { get; set; }
+
+    public required long AuthenticatedAtMs { get; set; }
+
+    /// <summary>When it was last used; to the minute.</summary>
+    public required long SeenAtMs { get; set; }
+
+    /// <summary>When it ends, however much it is used.</summary>
+    public required long EndsAtMs { get; set; }
+
+    /// <summary>How they have authenticated (RFC 8176), with spaces between.</summary>
+    public required string Methods { get; set; }
+
+    /// <summary>What the browser says of itself.</summary>
+    public required string UserAgent { get; set; }
+
+    public required string Address { get; set; }
+
+    public long? EndedAtMs { get; set; }
+
+    /// <summary>Why it was ended, for the one whom it is ended for.</summary>
+    public string EndedBecause { get; set; } = "";
+}
+
+/// <summary>
+/// What an account has granted a client in a session, and the family of its refresh tokens: one generation of them is good, and the next one takes its place.
+/// </summary>
+internal sealed class GrantRow
+{
+    /// <summary>Random; the <c>sid</c> of its access tokens.</summary>
+    public required string Id { get; set; }
+
+    public required string SessionId { get; set; }
+
+    public required string AccountId { get; set; }
+
+    public required string ClientId { get; set; }
+
+    /// <summary>With spaces between.</summary>
+    public required string Scopes { get; set; }
+
+    /// <summary>The thumbprint of the key that its refresh tokens are bound to; empty: they are bound to the client, which authenticates.</summary>
+    public required string DeviceKey { get; set; }
+
+    /// <summary>That of the refresh token that is good.</summary>
+    public required long Generation { get; set; }
+
+    /// <summary>When that one was made.</summary>
+    public required long RotatedAtMs { get; set; }
+
+    /// <summary>When it expires.</summary>
+    public required long ExpiresAtMs { get; set; }
+
+    public long? EndedAtMs { get; set; }
+}
+
+/// <summary>A key of ASP.NET Core's data protection, with which forms and cookies of pages are protected.</summary>
+internal sealed class DataProtectionKeyRow
+{
+    public required string Name { get; set; }
+
+    /// <summary>Its XML, under a data key.</summary>
+    public required byte[] Sealed { get; set; }
+}
+
 /// <summary>What all nodes have to agree on, by its name.</summary>
 internal sealed class SettingRow
 {

@@ -1,3 +1,5 @@
+using AuthSidecar.ControlPlane.Accounts;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using OpenIddict.EntityFrameworkCore.Models;
 
@@ -23,6 +25,16 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
     public DbSet<OpenIddictEntityFrameworkCoreToken> Tokens => Set<OpenIddictEntityFrameworkCoreToken>();
 
     public DbSet<SidecarRow> Sidecars => Set<SidecarRow>();
+
+    public DbSet<Account> Accounts => Set<Account>();
+
+    public DbSet<IdentityUserLogin<string>> UpstreamLogins => Set<IdentityUserLogin<string>>();
+
+    public DbSet<SessionRow> Sessions => Set<SessionRow>();
+
+    public DbSet<GrantRow> Grants => Set<GrantRow>();
+
+    public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
 
     public DbSet<SettingRow> Settings => Set<SettingRow>();
 
@@ -75,6 +87,40 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             sidecar.ToTable("sidecars");
             sidecar.HasKey(s => new { s.Application, s.Tenant, s.Name });
             sidecar.HasIndex(s => s.Revision);
+        });
+        model.Entity<Account>(account =>
+        {
+            account.ToTable("accounts");
+            account.HasKey(a => a.Id);
+            account.HasIndex(a => a.NormalizedUserName).IsUnique();
+            account.Property(a => a.ConcurrencyStamp).IsConcurrencyToken();
+        });
+        model.Entity<IdentityUserLogin<string>>(login =>
+        {
+            login.ToTable("upstream_logins");
+            login.HasKey(l => new { l.LoginProvider, l.ProviderKey });
+            login.HasIndex(l => l.UserId);
+        });
+        model.Entity<SessionRow>(session =>
+        {
+            session.ToTable("sessions");
+            session.HasKey(s => s.Id);
+            session.HasIndex(s => s.SecretSha256).IsUnique();
+            session.HasIndex(s => s.AccountId);
+            session.HasIndex(s => s.EndsAtMs);
+        });
+        model.Entity<GrantRow>(grant =>
+        {
+            grant.ToTable("grants");
+            grant.HasKey(g => g.Id);
+            grant.HasIndex(g => g.SessionId);
+            grant.HasIndex(g => g.AccountId);
+            grant.HasIndex(g => g.ExpiresAtMs);
+        });
+        model.Entity<DataProtectionKeyRow>(key =>
+        {
+            key.ToTable("data_protection_keys");
+            key.HasKey(k => k.Name);
         });
         model.Entity<SettingRow>(setting =>
         {

@@ -4,10 +4,8 @@ using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
-using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
-using Google.Protobuf.WellKnownTypes;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Administration.Access;
@@ -93,7 +91,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
             }
 
             await ClientRecords.RemoveAsync(transaction.Context, name, cancellation);
-            await RevokeTokensAsync(transaction, name, cancellation);
+            await TokenRevocations.SubjectAsync(transaction, BuiltInPolicies.Application, name, cancellation);
             transaction.Audit("administrators.remove", name, Placement.ControlPlane, before: null, after: null);
             return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([], [UidOf(name)]), cancellation);
         },
@@ -116,32 +114,12 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
         if (keys is not null && keys != administrator.Jwks)
         {
             // A key is replaced because somebody else may have it: what it bought goes with it.
-            await RevokeTokensAsync(transaction, administrator.Name, cancellation);
+            await TokenRevocations.SubjectAsync(transaction, BuiltInPolicies.Application, administrator.Name, cancellation);
         }
 
-        await ClientRecords.WriteAsync(transaction.Context, administrator.Name, administrator.Jwks, cancellation);
+        await ClientRecords.WriteAdministratorAsync(transaction.Context, administrator.Name, administrator.Jwks, cancellation);
         transaction.Audit(action, administrator.Name, Placement.ControlPlane, keys, administrator.Jwks);
         return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([(AdministratorEntities.ToEntity(administrator), Placement.ControlPlane)], []), cancellation);
-    }
-
-    private async Task RevokeTokensAsync(StoreTransaction transaction, string name, CancellationToken cancellation)
-    {
-        if (await IssuerSetting.FindAsync(transaction.Context, cancellation) is not { } issuer)
-        {
-            // Nobody ever had a token.
-            return;
-        }
-
-        var now = DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs);
-        var revocation = new Revocation
-        {
-            Issuer = issuer,
-            Subject = name,
-            NotBefore = new Timestamp { Seconds = now.AddSeconds(1).ToUnixTimeSeconds() },
-            ExpiresAt = Timestamp.FromDateTimeOffset(now + IdentityServer.AccessTokenLifetime + Tokens.Issuer.MaxClockSkew),
-        };
-        var json = RevocationRecords.ToJson(revocation);
-        await ResourceWriter.SaveAsync(transaction, RevocationRecords.KeyOf(revocation, BuiltInPolicies.Application), new ResourceChange(json, revocation.ExpiresAt.ToDateTimeOffset()), cancellation);
     }
 
     private async Task<bool> IsGoodAsync(StoreContext context, string hash, CancellationToken cancellation)

@@ -56,6 +56,16 @@ internal static class Demands
         [typeof(RemoveAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.remove"),
         [typeof(ListAdministratorsRequest)] = _ => In(BuiltInPolicies.Application, "administrators.read"),
 
+        [typeof(WriteAccountRequest)] = _ => Everywhere("accounts.write"),
+        [typeof(RemoveAccountRequest)] = _ => Everywhere("accounts.remove"),
+        [typeof(ListAccountsRequest)] = _ => Everywhere("accounts.read"),
+        [typeof(ListSessionsRequest)] = _ => Everywhere("sessions.read"),
+        [typeof(EndSessionsRequest)] = _ => Everywhere("sessions.end"),
+
+        [typeof(WriteClientRequest)] = r => In(((WriteClientRequest)r).Client?.Application ?? "", "clients.write"),
+        [typeof(RemoveClientRequest)] = r => In(((RemoveClientRequest)r).Application, "clients.remove"),
+        [typeof(ListClientsRequest)] = _ => OfEach("clients.read"),
+
         [typeof(ListAuditRecordsRequest)] = r => In(((ListAuditRecordsRequest)r).Application, "audit.read", ((ListAuditRecordsRequest)r).Tenant),
     }.ToFrozenDictionary();
 

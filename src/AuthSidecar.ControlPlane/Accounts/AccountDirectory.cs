@@ -1,0 +1,156 @@
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>What an administrator may say of an account.</summary>
+internal sealed record AccountProfile(string Id, string UserName, string Email, string DisplayName, bool IsDisabled);
+
+/// <summary>Adds accounts, changes them and takes them away.</summary>
+internal sealed class AccountDirectory(ControlStore store, AccountManagers managers, PasswordHashing hashing, PasswordRules rules)
+{
+    private const string Password = "password";
+
+    /// <summary>Adds an account, or changes it. Who is disabled has no session and no token from then on.</summary>
+    /// <param name="actor">Who writes.</param>
+    /// <param name="profile">What is to be.</param>
+    /// <param name="password">The password that it is to have; null: that of before, or none.</param>
+    /// <param name="expectedRevision">The account's, 0 where there is none; null: whatever it is.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<WriteResult> WriteAsync(string actor, AccountProfile profile, string? password, long? expectedRevision, CancellationToken cancellation)
+    {
+        var (hash, refusal) = await HashAsync(profile, password, cancellation);
+        return refusal is not null ? new WriteResult(0, refusal) : await store.WriteAsync(
+            actor,
+            async transaction =>
+            {
+                using var users = managers.Of(transaction.Context);
+                var account = await users.FindByIdAsync(profile.Id);
+                if (expectedRevision is { } expected && expected != (account?.Revision ?? 0))
+                {
+                    return new Refusal.Stale(account?.Revision ?? 0);
+                }
+
+                var before = account is null ? null : Describe(account);
+                var isNew = account is null;
+                account ??= new Account { Id = profile.Id, DisplayName = "", IsDisabled = false, Revision = 0 };
+                var ends = profile.IsDisabled && !account.IsDisabled ? "disabled" : !isNew && hash is not null ? Password : null;
+                (account.UserName, account.Email, account.DisplayName, account.IsDisabled, account.Revision) =
+                    (profile.UserName, profile.Email.Length == 0 ? null : profile.Email, profile.DisplayName, profile.IsDisabled, transaction.Revision);
+                account.PasswordHash = hash ?? account.PasswordHash;
+                var result = isNew ? await users.CreateAsync(account) : await users.UpdateAsync(account);
+                if (!result.Succeeded)
+                {
+                    return Invalid(result);
+                }
+
+                if (ends is not null)
+                {
+                    await Sessions.EndAllAsync(transaction, account.Id, ends, except: null, cancellation);
+                }
+
+                transaction.Audit(hash is null ? "accounts.write" : "accounts.write-with-password", account.Id, Placement.ControlPlane, before, Describe(account));
+                return null;
+            },
+            cancellation);
+    }
+
+    /// <summary>Sets a password: every other session ends, and every token.</summary>
+    /// <param name="actor">Who sets it.</param>
+    /// <param name="accountId">Whose.</param>
+    /// <param name="password">The new one.</param>
+    /// <param name="exceptSession">The session of whoever sets it themselves; null: none.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<WriteResult> SetPasswordAsync(string actor, string accountId, string password, string? exceptSession, CancellationToken cancellation)
+    {
+        if (await FindAsync(accountId, cancellation) is not { } known)
+        {
+            return new WriteResult(0, new Refusal.NotFound($"account `{accountId}`"));
+        }
+
+        var (hash, refusal) = await HashAsync(ProfileOf(known), password, cancellation);
+        return refusal is not null ? new WriteResult(0, refusal) : await store.WriteAsync(
+            actor,
+            async transaction =>
+            {
+                var set = await transaction.Context.Accounts
+                    .Where(a => a.Id == accountId)
+                    .ExecuteUpdateAsync(
+                        u => u.SetProperty(a => a.PasswordHash, hash).SetProperty(a => a.Revision, transaction.Revision).SetProperty(a => a.AccessFailedCount, 0).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null),
+                        cancellation);
+                if (set == 0)
+                {
+                    return new Refusal.NotFound($"account `{accountId}`");
+                }
+
+                await Sessions.EndAllAsync(transaction, accountId, Password, exceptSession, cancellation);
+                transaction.Audit("accounts.set-password", accountId, Placement.ControlPlane, before: null, after: null);
+                return null;
+            },
+            cancellation);
+    }
+
+    /// <summary>Takes an account away, its sessions and tokens with it.</summary>
+    public Task<WriteResult> RemoveAsync(string actor, string accountId, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            if (await transaction.Context.Accounts.SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { } account)
+            {
+                return new Refusal.NotFound($"account `{accountId}`");
+            }
+
+            await Sessions.EndAllAsync(transaction, accountId, "removed", except: null, cancellation);
+            await transaction.Context.UpstreamLogins.Where(l => l.UserId == accountId).ExecuteDeleteAsync(cancellation);
+            transaction.Context.Accounts.Remove(account);
+            transaction.Audit("accounts.remove", accountId, Placement.ControlPlane, Describe(account), after: null);
+            return null;
+        },
+        cancellation);
+
+    /// <summary>Ends every session of an account, and every token.</summary>
+    public Task<WriteResult> EndSessionsAsync(string actor, string accountId, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            await Sessions.EndAllAsync(transaction, accountId, "everywhere", except: null, cancellation);
+            transaction.Audit("sessions.end-all", accountId, Placement.ControlPlane, before: null, after: null);
+            return null;
+        },
+        cancellation);
+
+    public Task<Account?> FindAsync(string accountId, CancellationToken cancellation) =>
+        store.ReadAsync((context, _) => context.Accounts.SingleOrDefaultAsync(a => a.Id == accountId, cancellation), cancellation);
+
+    /// <summary>Accounts in the order of their ids.</summary>
+    public Task<List<Account>> ListAsync(string after, int count, CancellationToken cancellation) => store.ReadAsync(
+        (context, _) => context.Accounts.Where(a => string.Compare(a.Id, after) > 0).OrderBy(a => a.Id).Take(count).ToListAsync(cancellation), cancellation);
+
+    private static AccountProfile ProfileOf(Account account) => new(account.Id, account.UserName ?? "", account.Email ?? "", account.DisplayName, account.IsDisabled);
+
+    // Where nothing waits for the store: it takes its time.
+    private async Task<(string? Hash, Refusal? Refusal)> HashAsync(AccountProfile profile, string? password, CancellationToken cancellation)
+    {
+        if (password is null)
+        {
+            return (null, null);
+        }
+
+        if (rules.FaultOf(password, [profile.UserName, profile.DisplayName, profile.Email.Split('@')[0]], hasSecondFactor: false) is { } fault)
+        {
+            return (null, Invalid(Password, fault));
+        }
+
+        var account = new Account { Id = profile.Id, DisplayName = "", IsDisabled = false, Revision = 0 };
+        return await hashing.TryHashAsync(account, password, cancellation) is { } hash ? (hash, null) : (null, new Refusal.Busy());
+    }
+
+    private static Refusal Invalid(IdentityResult result) => Invalid("account", string.Join(" ", result.Errors.Select(e => e.Description)));
+
+    private static Refusal Invalid(string field, string fault) => new Refusal.Invalid([new Fault(field, 0, 0, fault)]);
+
+    private static string Describe(Account account) =>
+        $"{account.UserName}{(account.Email is { } email ? $" <{email}>" : "")}{(account.DisplayName.Length > 0 ? $" ({account.DisplayName})" : "")}{(account.IsDisabled ? ", disabled" : "")}";
+}

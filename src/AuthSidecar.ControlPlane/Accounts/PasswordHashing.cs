@@ -1,0 +1,102 @@
+using AuthSidecar.ControlPlane.Secrets;
+using Microsoft.AspNetCore.Identity;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>Whether a password was right.</summary>
+internal enum PasswordCheck
+{
+    /// <summary>It was not.</summary>
+    Wrong,
+
+    /// <summary>It was.</summary>
+    Right,
+
+    /// <summary>It was, and is to be hashed anew, as passwords are hashed by now.</summary>
+    RightButOutdated,
+
+    /// <summary>There is too much to do at the moment: nobody has looked.</summary>
+    Busy,
+}
+
+/// <summary>Hashes and verifies passwords, as many at once as there are processors: it is meant to be slow, and whoever waits for anything else must not notice.</summary>
+internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme) : IPasswordHasher<Account>, IDisposable
+{
+    /// <summary>The newest pepper. Where there is another one some day, those before it still verify.</summary>
+    private const string PepperId = "1";
+
+    /// <summary>A second or two of work; whoever comes then is better told so than left to wait.</summary>
+    private const int MaxWaiting = 64;
+
+    private readonly SemaphoreSlim _workers = new(Environment.ProcessorCount);
+    private readonly Lock _creatingDummy = new();
+    private PasswordHash? _dummy;
+    private int _waiting;
+
+    public string HashPassword(Account user, string password) => PasswordHash.Create(password, scheme, PepperId, secrets.PasswordPepper).ToString();
+
+    public PasswordVerificationResult VerifyHashedPassword(Account user, string hashedPassword, string providedPassword) => Verify(hashedPassword, providedPassword) switch
+    {
+        PasswordCheck.Right => PasswordVerificationResult.Success,
+        PasswordCheck.RightButOutdated => PasswordVerificationResult.SuccessRehashNeeded,
+        _ => PasswordVerificationResult.Failed,
+    };
+
+    /// <summary>Hashes a password; null: there is too much to do.</summary>
+    public Task<string?> TryHashAsync(Account account, string password, CancellationToken cancellation) => RunAsync<string?>(() => HashPassword(account, password), null, cancellation);
+
+    /// <summary>Verifies a password.</summary>
+    /// <param name="hash">As it is stored; null: of somebody who has none, or whom nobody knows. That takes as long as any other.</param>
+    /// <param name="password">As it was given.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public Task<PasswordCheck> VerifyAsync(string? hash, string password, CancellationToken cancellation) => RunAsync(() => Verify(hash, password), PasswordCheck.Busy, cancellation);
+
+    public void Dispose() => _workers.Dispose();
+
+    private PasswordCheck Verify(string? stored, string password)
+    {
+        if (stored is null || !PasswordHash.TryParse(stored, out var hash) || hash.PepperId != PepperId)
+        {
+            Dummy().Verify(password, secrets.PasswordPepper);
+            return PasswordCheck.Wrong;
+        }
+
+        return !hash.Verify(password, secrets.PasswordPepper) ? PasswordCheck.Wrong
+            : hash.IsCurrent(scheme, PepperId) ? PasswordCheck.Right
+            : PasswordCheck.RightButOutdated;
+    }
+
+    private PasswordHash Dummy()
+    {
+        lock (_creatingDummy)
+        {
+            return _dummy ??= PasswordHash.Create(Guid.NewGuid().ToString(), scheme, PepperId, secrets.PasswordPepper);
+        }
+    }
+
+    private async Task<T> RunAsync<T>(Func<T> work, T busy, CancellationToken cancellation)
+    {
+        if (Interlocked.Increment(ref _waiting) > MaxWaiting)
+        {
+            Interlocked.Decrement(ref _waiting);
+            return busy;
+        }
+
+        try
+        {
+            await _workers.WaitAsync(cancellation);
+            try
+            {
+                return await Task.Run(work, cancellation);
+            }
+            finally
+            {
+                _workers.Release();
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+    }
+}

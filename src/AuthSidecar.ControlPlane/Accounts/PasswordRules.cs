@@ -1,0 +1,166 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Text;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>What passwords have to be like.</summary>
+internal enum PasswordPolicy
+{
+    /// <summary>SP 800-63B-4, section 3.1.1: long, and none of the commonest. Nothing about classes of characters.</summary>
+    Length,
+
+    /// <summary>Twelve characters of all four classes, as many checklists have it; and none of the commonest either.</summary>
+    Classes,
+}
+
+/// <summary>Says what is wrong with a password that somebody wants.</summary>
+internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> more)
+{
+    private const int Alone = 15;
+    private const int WithSecondFactor = 8;
+    private const int WithClasses = 12;
+    private const int Most = 128;
+
+    private static readonly FrozenSet<string> Common = ReadCommon();
+    private static readonly string[] Rows = ["abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "azertyuiop", "1qaz2wsx3edc4rfv5tgb6yhn"];
+
+    private readonly FrozenSet<string> _more = more.Select(Fold).Where(w => w.Length > 0).ToFrozenSet(StringComparer.Ordinal);
+
+    /// <summary>What is wrong with it; null: nothing.</summary>
+    /// <param name="password">The password.</param>
+    /// <param name="own">The account's own names: whoever guesses begins with them.</param>
+    /// <param name="hasSecondFactor">Whether a second factor goes with it.</param>
+    public string? FaultOf(string password, IEnumerable<string> own, bool hasSecondFactor)
+    {
+        var length = new StringInfo(password).LengthInTextElements;
+        var least = policy == PasswordPolicy.Classes ? WithClasses : hasSecondFactor ? WithSecondFactor : Alone;
+        if (length < least || password.Length > Most)
+        {
+            return $"it has {least} to {Most} characters{(policy == PasswordPolicy.Length && !hasSecondFactor ? $" ({WithSecondFactor} where there is a second factor)" : "")}";
+        }
+
+        if (policy == PasswordPolicy.Classes && !(password.Any(char.IsUpper) && password.Any(char.IsLower) && password.Any(char.IsDigit) && password.Any(c => !char.IsLetterOrDigit(c))))
+        {
+            return "it has an upper-case letter, a lower-case one, a digit and another character";
+        }
+
+        var folded = Fold(password);
+        return IsGuessable(folded, own.Select(Fold).Where(w => w.Length > 2).ToHashSet(StringComparer.Ordinal))
+            ? "it is one of the commonest, or your own name: it would be guessed first"
+            : null;
+    }
+
+    /// <summary>Whether nothing is left of it without common words, runs of keys, and repetitions.</summary>
+    private bool IsGuessable(string folded, HashSet<string> own)
+    {
+        // What is worth a guess for itself; the rest of it must be worth some as well.
+        const int Spare = 4;
+        var rest = 0;
+        for (var i = 0; i < folded.Length;)
+        {
+            var taken = Math.Max(WordAt(folded, i, own), Math.Max(RunAt(folded, i), RepetitionAt(folded, i)));
+            rest += taken == 0 ? 1 : 0;
+            i += Math.Max(taken, 1);
+        }
+
+        return rest < Spare && Words(folded, own) < 3;
+    }
+
+    /// <summary>How many different common words there are in it: three of them, chosen at random, are a good password.</summary>
+    private int Words(string folded, HashSet<string> own)
+    {
+        var words = new HashSet<string>(StringComparer.Ordinal);
+        for (var i = 0; i < folded.Length;)
+        {
+            var taken = WordAt(folded, i, own);
+            if (taken > 0)
+            {
+                words.Add(folded.Substring(i, taken));
+            }
+
+            i += Math.Max(taken, 1);
+        }
+
+        return words.Count;
+    }
+
+    private int WordAt(string folded, int start, HashSet<string> own)
+    {
+        const int Longest = 16;
+        for (var length = Math.Min(Longest, folded.Length - start); length >= 3; length--)
+        {
+            var word = folded.Substring(start, length);
+            if (Common.Contains(word) || _more.Contains(word) || own.Contains(word))
+            {
+                return length;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>Keys that lie side by side, forwards or backwards; letters and digits in their order.</summary>
+    private static int RunAt(string folded, int start)
+    {
+        const int Least = 3;
+        foreach (var row in Rows)
+        {
+            foreach (var keys in new[] { row, new string([.. row.Reverse()]) })
+            {
+                var at = keys.IndexOf(folded[start], StringComparison.Ordinal);
+                var length = 1;
+                while (at >= 0 && at + length < keys.Length && start + length < folded.Length && keys[at + length] == folded[start + length])
+                {
+                    length++;
+                }
+
+                if (at >= 0 && length >= Least)
+                {
+                    return length;
+                }
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>What stands right before it, once more.</summary>
+    private static int RepetitionAt(string folded, int start)
+    {
+        for (var length = Math.Min(start, folded.Length - start); length >= 1; length--)
+        {
+            if (folded.AsSpan(start, length).SequenceEqual(folded.AsSpan(start - length, length)))
+            {
+                return length;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>Without case, without what looks alike, without what people put between words.</summary>
+    private static string Fold(string text)
+    {
+        var folded = new StringBuilder(text.Length);
+        foreach (var c in text.Normalize(NormalizationForm.FormKC).ToLowerInvariant())
+        {
+            var plain = c switch { '@' => 'a', '$' => 's', '!' when folded.Length > 0 => '\0', _ => c };
+            if (char.IsLetterOrDigit(plain))
+            {
+                folded.Append(plain);
+            }
+        }
+
+        return folded.ToString();
+    }
+
+    private static FrozenSet<string> ReadCommon()
+    {
+        using var stream = typeof(PasswordRules).Assembly.GetManifestResourceStream("accounts/common-passwords.txt") ?? throw new InvalidOperationException("the common passwords are not built in");
+        using var reader = new StreamReader(stream);
+        var words = reader.ReadToEnd().Split([' ', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries).Where(w => w[0] != '#');
+        // As they are, and as they are written with digits that look like letters.
+        return words.Concat(words.Select(w => w.Replace('o', '0'))).Concat(words.Select(w => w.Replace('e', '3').Replace('o', '0').Replace('i', '1').Replace('a', '4').Replace('s', '5'))).Concat(words.Select(w => w.Replace('e', '3'))).Concat(words.Select(w => w.Replace('i', '1'))).ToFrozenSet(StringComparer.Ordinal);
+    }
+}

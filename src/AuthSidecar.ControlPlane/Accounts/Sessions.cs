@@ -1,0 +1,143 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>How somebody has authenticated, and from where.</summary>
+/// <param name="Methods">RFC 8176, with spaces between.</param>
+/// <param name="UserAgent">What the browser says of itself.</param>
+/// <param name="Address">Whom the connection is with.</param>
+internal sealed record Authentication(string Methods, string UserAgent, string Address);
+
+/// <summary>Sessions with browsers: begun by authenticating, found by what the browser has, ended by use, time, limit or will.</summary>
+internal sealed class Sessions(ControlStore store, Database database, TimeProvider time)
+{
+    public static readonly TimeSpan IdleFor = TimeSpan.FromMinutes(30);
+    public static readonly TimeSpan LivesFor = TimeSpan.FromHours(8);
+    public const int AtOnce = 3;
+
+    /// <summary>Use is noted to the minute: it is of no interest more exactly.</summary>
+    private static readonly TimeSpan NotedEvery = TimeSpan.FromMinutes(1);
+
+    private const int SecretBytes = 32;
+    private const int MaxUserAgent = 256;
+
+    private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>Begins a session; where that is one too many, the one that was longest not used ends.</summary>
+    /// <returns>The session, and what the browser is to have.</returns>
+    public async Task<(SessionRow Session, string Secret)> BeginAsync(string accountId, Authentication authentication, CancellationToken cancellation)
+    {
+        var (secret, now) = (Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes)), NowMs);
+        var session = new SessionRow
+        {
+            Id = Guid.CreateVersion7(time.GetUtcNow()).ToString("N"),
+            AccountId = accountId,
+            SecretSha256 = HashOf(secret),
+            AuthenticatedAtMs = now,
+            SeenAtMs = now,
+            EndsAtMs = now + (long)LivesFor.TotalMilliseconds,
+            Methods = authentication.Methods,
+            UserAgent = authentication.UserAgent[..Math.Min(MaxUserAgent, authentication.UserAgent.Length)],
+            Address = authentication.Address,
+        };
+        await store.WriteAsync(
+            ActorOf(accountId),
+            async transaction =>
+            {
+                var others = await Live(transaction.Context, now).Where(s => s.AccountId == accountId).OrderByDescending(s => s.SeenAtMs).ToListAsync(cancellation);
+                foreach (var other in others.Skip(AtOnce - 1))
+                {
+                    await EndAsync(transaction, other, "limit", cancellation);
+                }
+
+                transaction.Context.Sessions.Add(session);
+                transaction.Audit("sessions.begin", session.Id, Placement.ControlPlane, before: null, $"{session.Methods} from {session.Address}");
+                return null;
+            },
+            cancellation);
+        return (session, secret);
+    }
+
+    /// <summary>The session of what a browser has, and notes that it is used; ended ones too, which tell why.</summary>
+    public async Task<SessionRow?> FindAsync(string secret, CancellationToken cancellation)
+    {
+        var (hash, now) = (HashOf(secret), NowMs);
+        await using var context = database.Open();
+        var session = await context.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.SecretSha256 == hash, cancellation);
+        if (session is not null && IsLive(session, now) && now - session.SeenAtMs >= NotedEvery.TotalMilliseconds)
+        {
+            await context.Sessions.Where(s => s.Id == session.Id && s.SeenAtMs < now).ExecuteUpdateAsync(u => u.SetProperty(s => s.SeenAtMs, now), cancellation);
+        }
+
+        return session;
+    }
+
+    public bool IsLive(SessionRow session) => IsLive(session, NowMs);
+
+    /// <summary>The live sessions of an account, the newest first.</summary>
+    public Task<List<SessionRow>> ListAsync(string accountId, CancellationToken cancellation) => store.ReadAsync(
+        (context, _) => Live(context, NowMs).Where(s => s.AccountId == accountId).OrderByDescending(s => s.AuthenticatedAtMs).ToListAsync(cancellation), cancellation);
+
+    /// <summary>Ends a session of an account, and the tokens that were granted in it.</summary>
+    public Task<WriteResult> EndAsync(string actor, string accountId, string sessionId, string because, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            if (await transaction.Context.Sessions.SingleOrDefaultAsync(s => s.Id == sessionId && s.AccountId == accountId && s.EndedAtMs == null, cancellation) is not { } session)
+            {
+                return new Refusal.NotFound($"session `{sessionId}`");
+            }
+
+            await EndAsync(transaction, session, because, cancellation);
+            return null;
+        },
+        cancellation);
+
+    /// <summary>Ends every session of an account, and every token: as a part of the write that is the reason.</summary>
+    public static async Task EndAllAsync(StoreTransaction transaction, string accountId, string because, string? except, CancellationToken cancellation)
+    {
+        foreach (var session in await transaction.Context.Sessions.Where(s => s.AccountId == accountId && s.EndedAtMs == null && s.Id != except).ToListAsync(cancellation))
+        {
+            await EndAsync(transaction, session, because, cancellation);
+        }
+
+        if (except is null)
+        {
+            await TokenRevocations.SubjectAsync(transaction, "", accountId, cancellation);
+        }
+    }
+
+    /// <summary>Those that nobody has ended, and that have not ended by themselves.</summary>
+    public static IQueryable<SessionRow> Live(StoreContext context, long nowMs)
+    {
+        var seenSince = nowMs - (long)IdleFor.TotalMilliseconds;
+        return context.Sessions.Where(s => s.EndedAtMs == null && s.EndsAtMs > nowMs && s.SeenAtMs > seenSince);
+    }
+
+    /// <summary>How the audit trail names an account.</summary>
+    public static string ActorOf(string accountId) => $"account:{accountId}";
+
+    private static async Task EndAsync(StoreTransaction transaction, SessionRow session, string because, CancellationToken cancellation)
+    {
+        var (now, context) = (transaction.NowMs, transaction.Context);
+        // Whoever refreshes or redeems a code holds this row until they are done, and comes too late after it.
+        await context.Sessions.Where(s => s.Id == session.Id).ExecuteUpdateAsync(u => u.SetProperty(s => s.EndedAtMs, now).SetProperty(s => s.EndedBecause, because), cancellation);
+        foreach (var grant in await context.Grants.AsNoTracking().Where(g => g.SessionId == session.Id && g.EndedAtMs == null).ToListAsync(cancellation))
+        {
+            await TokenRevocations.GrantAsync(transaction, grant.Id, cancellation);
+        }
+
+        await context.Grants.Where(g => g.SessionId == session.Id && g.EndedAtMs == null).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, now), cancellation);
+        transaction.Audit("sessions.end", session.Id, Placement.ControlPlane, $"of account {session.AccountId}", because);
+    }
+
+    private static bool IsLive(SessionRow session, long nowMs) =>
+        session.EndedAtMs is null && session.EndsAtMs > nowMs && session.SeenAtMs > nowMs - (long)IdleFor.TotalMilliseconds;
+
+    private static string HashOf(string secret) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
+}

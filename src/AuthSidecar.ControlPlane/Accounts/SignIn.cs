@@ -1,0 +1,89 @@
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>What became of an attempt to sign in. That it failed is all that whoever tried is told.</summary>
+internal enum SignInOutcome
+{
+    /// <summary>The name is nobody's, the password is another, or the account is disabled.</summary>
+    Refused,
+
+    Accepted,
+
+    /// <summary>There were too many attempts: this one was not looked at.</summary>
+    Locked,
+
+    /// <summary>There is too much to do at the moment.</summary>
+    Busy,
+}
+
+/// <summary>Holds names and passwords against accounts.</summary>
+/// <remarks>
+/// Attempts are counted before anything is compared, in a transaction of their own: those who come at once are all counted, and nothing that fails
+/// afterwards takes it back. The delay doubles with each failure and ends at some minutes: nobody locks anybody out for good.
+/// </remarks>
+internal sealed class SignIn(Database database, PasswordHashing hashing, ILookupNormalizer normalizer, TimeProvider time)
+{
+    /// <summary>So many mistakes are typing.</summary>
+    private const int FreeAttempts = 5;
+
+    private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromMinutes(15);
+
+    public async Task<(SignInOutcome Outcome, Account? Account)> TryAsync(string name, string password, CancellationToken cancellation)
+    {
+        var normalized = normalizer.NormalizeName(name);
+        await using var context = database.Open();
+        var account = await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.NormalizedUserName == normalized, cancellation);
+        if (account is not null && !await TryCountAsync(context, account, cancellation))
+        {
+            return (SignInOutcome.Locked, null);
+        }
+
+        // Also for nobody: how long it takes does not tell who there is.
+        var check = await hashing.VerifyAsync(account?.PasswordHash, password, cancellation);
+        if (check == PasswordCheck.Busy)
+        {
+            return (SignInOutcome.Busy, null);
+        }
+
+        if (account is null || check == PasswordCheck.Wrong || account.IsDisabled)
+        {
+            return (SignInOutcome.Refused, null);
+        }
+
+        await context.Accounts.Where(a => a.Id == account.Id).ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, 0).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null), cancellation);
+        if (check == PasswordCheck.RightButOutdated && await hashing.TryHashAsync(account, password, cancellation) is { } hash)
+        {
+            await context.Accounts.Where(a => a.Id == account.Id && a.PasswordHash == account.PasswordHash).ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash), cancellation);
+        }
+
+        return (SignInOutcome.Accepted, account);
+    }
+
+    /// <summary>Counts an attempt as failed until it has succeeded; false: it is not to be looked at.</summary>
+    private async Task<bool> TryCountAsync(StoreContext context, Account account, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        if (account.LockoutEnd > now)
+        {
+            return false;
+        }
+
+        var (seen, failures) = (account.AccessFailedCount, account.AccessFailedCount + 1);
+        DateTimeOffset? lockedUntil = failures <= FreeAttempts ? null : now + DelayAfter(failures);
+        // Only if nobody else has counted meanwhile: attempts at once are no more than attempts one by one.
+        return await context.Accounts
+            .Where(a => a.Id == account.Id && a.AccessFailedCount == seen)
+            .ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, failures).SetProperty(a => a.LockoutEnd, lockedUntil), cancellation) == 1;
+    }
+
+    private static TimeSpan DelayAfter(int failures)
+    {
+        var doublings = Math.Min(failures - FreeAttempts - 1, 20);
+        var delay = FirstDelay * (1 << doublings);
+        return delay < LongestDelay ? delay : LongestDelay;
+    }
+}

@@ -1,0 +1,123 @@
+using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The OAuth clients' side of the administration API.</summary>
+internal sealed class ClientService(ControlStore store) : V1.ClientService.ClientServiceBase
+{
+    private const int MaxIdLength = 100;
+    private const int MaxListed = 64;
+
+    public override async Task<WriteClientResponse> WriteClient(WriteClientRequest request, ServerCallContext context)
+    {
+        var client = Check(RequestChecks.Required(request.Client, "client").Clone());
+        var result = await store.WriteAsync(
+            Caller.Of(context).Name,
+            async transaction =>
+            {
+                if (await ClientRecords.IsOfAnotherAsync(transaction.Context, client.Id, client.Application, context.CancellationToken))
+                {
+                    // Of whom is not the caller's to know: it may be an administrator.
+                    return new Refusal.AlreadyThere($"client `{client.Id}` of another application");
+                }
+
+                var before = await ClientRecords.FindAsync(transaction.Context, client.Id, context.CancellationToken);
+                await ClientRecords.WriteAsync(transaction.Context, client, context.CancellationToken);
+                transaction.Audit("clients.write", client.Id, new Placement(client.Application, ""), before?.ToString(), client.ToString());
+                return null;
+            },
+            context.CancellationToken);
+        return new WriteClientResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<RemoveClientResponse> RemoveClient(RemoveClientRequest request, ServerCallContext context)
+    {
+        var (id, application) = (RequestChecks.Name(request.Id, "id"), RequestChecks.Name(request.Application, "application"));
+        var result = await store.WriteAsync(
+            Caller.Of(context).Name,
+            async transaction =>
+            {
+                if (await ClientRecords.FindAsync(transaction.Context, id, context.CancellationToken) is not { } before || before.Application != application)
+                {
+                    return new Refusal.NotFound($"client `{id}` of application `{application}`");
+                }
+
+                await ClientRecords.RemoveAsync(transaction.Context, id, context.CancellationToken);
+                transaction.Audit("clients.remove", id, new Placement(application, ""), before.ToString(), after: null);
+                return null;
+            },
+            context.CancellationToken);
+        return new RemoveClientResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<ListClientsResponse> ListClients(ListClientsRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var clients = await store.ReadAsync((read, _) => ClientRecords.ListAsync(read, context.CancellationToken), context.CancellationToken);
+        return new ListClientsResponse { Clients = { clients.Where(c => caller.May("clients.read", new Placement(c.Application, ""))) } };
+    }
+
+    private static Client Check(Client client)
+    {
+        RequestChecks.Name(client.Id, "client.id");
+        if (client.Id.Length > MaxIdLength)
+        {
+            throw Failures.InvalidField("client.id", $"it has at most {MaxIdLength} characters");
+        }
+
+        if (RequestChecks.Name(client.Application, "client.application") == BuiltInPolicies.Application)
+        {
+            throw Failures.InvalidField("client.application", "clients of the control plane itself are administrators: AdministratorService writes them");
+        }
+
+        RequestChecks.TextOr(client.DisplayName, "client.display_name", "");
+        if (client.GrantTypes.Count == 0 || client.GrantTypes.Any(t => !Enum.IsDefined(t) || t == GrantType.Unspecified))
+        {
+            throw Failures.InvalidField("client.grant_types", "it gets tokens in at least one of the ways there are");
+        }
+
+        if (client.GrantTypes.Contains(GrantType.ClientCredentials) && client.Jwks.Length == 0)
+        {
+            throw Failures.InvalidField("client.jwks", "a client that gets tokens for itself authenticates");
+        }
+
+        if (client.Jwks.Length > 0)
+        {
+            RequestChecks.KeySet(client.Jwks, "client.jwks");
+        }
+
+        if (client.GrantTypes.Contains(GrantType.AuthorizationCode) && client.RedirectUris.Count == 0)
+        {
+            throw Failures.InvalidField("client.redirect_uris", "a browser has to come back to somewhere");
+        }
+
+        Uris(client.RedirectUris, "client.redirect_uris");
+        Uris(client.PostLogoutRedirectUris, "client.post_logout_redirect_uris");
+        foreach (var scope in client.Scopes)
+        {
+            // RFC 6749, section 3.3.
+            if (scope.Length is 0 or > MaxIdLength || scope.Any(c => c is < '!' or > '~' or '"' or '\\'))
+            {
+                throw Failures.InvalidField("client.scopes", "a scope is a word of printable ASCII characters without quotes");
+            }
+        }
+
+        return client.Scopes.Count <= MaxListed ? client : throw Failures.InvalidField("client.scopes", $"there are at most {MaxListed}");
+    }
+
+    private static void Uris(IReadOnlyCollection<string> uris, string field)
+    {
+        if (uris.Count > MaxListed || uris.Any(u => !IsRedirectUri(u)))
+        {
+            throw Failures.InvalidField(field, $"each of at most {MaxListed} is an `https:` address without a fragment, or an `http:` one of this very machine");
+        }
+    }
+
+    private static bool IsRedirectUri(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Fragment.Length == 0 && uri.UserInfo.Length == 0 && uri.IsWellFormedOriginalString()
+        && (uri.Scheme == Uri.UriSchemeHttps || (uri.Scheme == Uri.UriSchemeHttp && uri.Host is "127.0.0.1" or "[::1]"));
+}

@@ -1,0 +1,63 @@
+using AuthSidecar.Tokens;
+using Microsoft.AspNetCore;
+using OpenIddict.Server;
+using static OpenIddict.Server.OpenIddictServerEvents;
+
+namespace AuthSidecar.ControlPlane.Identity;
+
+/// <summary>Binds tokens to the key of a proof that goes with the request for them (RFC 9449, section 5).</summary>
+internal sealed class DpopProofs(DpopVerifier verifier, TimeProvider time) : IOpenIddictServerHandler<ValidateTokenRequestContext>
+{
+    private const string Header = "DPoP";
+    private const string InvalidProof = "invalid_dpop_proof";
+    private const string KeyProperty = "authsidecar.dpop.key";
+
+    public ValueTask HandleAsync(ValidateTokenRequestContext context)
+    {
+        var request = context.Transaction.GetHttpRequest()!;
+        var headers = request.Headers[Header];
+        if (headers.Count == 0)
+        {
+            return ValueTask.CompletedTask;
+        }
+
+        var uri = new Uri(context.Options.Issuer!, "oauth2/token").AbsoluteUri;
+        if (headers is not [{ } proof] || verifier.VerifyForToken(new DpopRequest(new Secret(proof), request.Method, uri), Issuer.DefaultClockSkew, time.GetUtcNow(), out var key) != TokenError.None)
+        {
+            context.Reject(InvalidProof, "the DPoP proof is none, is not of this request, has expired, or was used already");
+            return ValueTask.CompletedTask;
+        }
+
+        context.Transaction.SetProperty(KeyProperty, key);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>The thumbprint of the key whose possession was proved; empty: there is none.</summary>
+    public static string KeyOf(OpenIddictServerTransaction transaction) => transaction.GetProperty<string>(KeyProperty) ?? "";
+
+    /// <summary>Says that the token wants proofs.</summary>
+    internal sealed class Response : IOpenIddictServerHandler<ApplyTokenResponseContext>
+    {
+        public ValueTask HandleAsync(ApplyTokenResponseContext context)
+        {
+            if (KeyOf(context.Transaction).Length > 0 && context.Response.AccessToken is not null)
+            {
+                context.Response.TokenType = Header;
+            }
+
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    /// <summary>Section 5.1.</summary>
+    internal sealed class Metadata : IOpenIddictServerHandler<HandleConfigurationRequestContext>
+    {
+        private static readonly System.Text.Json.JsonElement Algorithms = System.Text.Json.JsonSerializer.SerializeToElement<string[]>(["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]);
+
+        public ValueTask HandleAsync(HandleConfigurationRequestContext context)
+        {
+            context.Metadata["dpop_signing_alg_values_supported"] = Algorithms;
+            return ValueTask.CompletedTask;
+        }
+    }
+}

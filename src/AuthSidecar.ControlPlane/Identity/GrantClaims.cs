@@ -1,0 +1,20 @@
+using OpenIddict.Server;
+using static OpenIddict.Server.OpenIddictServerEvents;
+
+namespace AuthSidecar.ControlPlane.Identity;
+
+/// <summary>What goes from one request of a grant to the next in codes and refresh tokens, and into no other token.</summary>
+internal static class GrantClaims
+{
+    /// <summary>OpenID Connect Front-Channel Logout 1.0, section 3.</summary>
+    public const string SessionId = "sid";
+
+    public const string Session = "as_session";
+    public const string Grant = "as_grant";
+    public const string Generation = "as_generation";
+    public const string IssuedAt = "as_issued_at";
+
+    /// <summary>Whether the client has authenticated, and not only named itself.</summary>
+    public static bool IsClientAuthenticated(this OpenIddictServerTransaction transaction) =>
+        transaction.GetProperty<ProcessAuthenticationContext>(typeof(ProcessAuthenticationContext).FullName!)?.ClientAssertionPrincipal is not null;
+}

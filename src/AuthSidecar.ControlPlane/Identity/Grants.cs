@@ -1,0 +1,182 @@
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Identity;
+
+/// <summary>A grant as it is now.</summary>
+/// <param name="Row">The grant, with the generation that is good.</param>
+/// <param name="Session">Its session.</param>
+internal sealed record Grant(GrantRow Row, SessionRow Session);
+
+/// <summary>Why a refresh token buys nothing.</summary>
+internal enum RefreshFailure
+{
+    None,
+
+    /// <summary>It is none, or of another client, or of another key.</summary>
+    Unknown,
+
+    /// <summary>It has expired, or its grant, its session or its account has ended.</summary>
+    Ended,
+
+    /// <summary>Somebody has used it already: there are two who have it, and now neither has anything.</summary>
+    Reused,
+}
+
+/// <summary>
+/// Grants, and the refresh tokens that prolong them: one conditional update takes a generation to the next, so that of any number who come with the same
+/// token one succeeds, and none after the grant was ended.
+/// </summary>
+internal sealed class Grants(ControlStore store, Database database, SecretStore secrets, TimeProvider time)
+{
+    public static readonly TimeSpan RefreshTokenLifetime = TimeSpan.FromDays(7);
+
+    /// <summary>For how long a client that has lost the answer may ask once more.</summary>
+    public static readonly TimeSpan RetryWithin = TimeSpan.FromSeconds(10);
+
+    private const int IdBytes = 16;
+
+    private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>The id of a grant that is yet to begin.</summary>
+    public static string NewId() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(IdBytes));
+
+    /// <summary>Begins a grant in a session; null when that has ended meanwhile.</summary>
+    public async Task<Grant?> TryBeginAsync(string grantId, string sessionId, string clientId, string scopes, string deviceKey, CancellationToken cancellation)
+    {
+        var now = NowMs;
+        await using var context = database.Open();
+        await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
+        if (await TryUseSessionAsync(context, sessionId, now, cancellation) is not { } session)
+        {
+            return null;
+        }
+
+        var grant = new GrantRow
+        {
+            Id = grantId,
+            SessionId = sessionId,
+            AccountId = session.AccountId,
+            ClientId = clientId,
+            Scopes = scopes,
+            DeviceKey = deviceKey,
+            Generation = 1,
+            RotatedAtMs = now,
+            ExpiresAtMs = ExpiryAt(now, session),
+        };
+        context.Grants.Add(grant);
+        await context.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return new Grant(grant, session);
+    }
+
+    /// <summary>Takes a grant to its next generation.</summary>
+    /// <param name="token">A refresh token.</param>
+    /// <param name="clientId">The client that has it.</param>
+    /// <param name="deviceKey">The key whose possession it has proved; empty: none.</param>
+    /// <param name="isAuthenticated">Whether the client itself has authenticated.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<(Grant? Grant, RefreshFailure Failure)> RefreshAsync(RefreshToken token, string clientId, string deviceKey, bool isAuthenticated, CancellationToken cancellation)
+    {
+        var now = NowMs;
+        var grant = await FindAsync(token.GrantId, cancellation);
+        // Where the client has not authenticated, a token without a key would be anybody's.
+        if (grant is null || grant.ClientId != clientId || grant.DeviceKey != deviceKey || (deviceKey.Length == 0 && !isAuthenticated))
+        {
+            return (null, RefreshFailure.Unknown);
+        }
+
+        if (await TryRotateAsync(grant, token.Generation, now, cancellation) is { } rotated)
+        {
+            return (rotated, RefreshFailure.None);
+        }
+
+        return await AfterLosingAsync(token, now, cancellation);
+    }
+
+    /// <summary>Ends a grant and its tokens, access tokens included.</summary>
+    public Task<WriteResult> EndAsync(string actor, string grantId, string because, CancellationToken cancellation) => store.WriteAsync(
+        actor,
+        async transaction =>
+        {
+            var ended = await transaction.Context.Grants
+                .Where(g => g.Id == grantId && g.EndedAtMs == null)
+                .ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, transaction.NowMs), cancellation);
+            if (ended == 0)
+            {
+                return new Refusal.NotFound("such grant");
+            }
+
+            await TokenRevocations.GrantAsync(transaction, grantId, cancellation);
+            transaction.Audit("grants.end", grantId, Placement.ControlPlane, before: null, because);
+            return null;
+        },
+        cancellation);
+
+    public async Task<GrantRow?> FindAsync(string grantId, CancellationToken cancellation)
+    {
+        await using var context = database.Open();
+        return await context.Grants.AsNoTracking().SingleOrDefaultAsync(g => g.Id == grantId, cancellation);
+    }
+
+    /// <summary>The refresh token of a grant as it is now.</summary>
+    public string TokenOf(GrantRow grant) => new RefreshToken(grant.Id, grant.Generation).ToText(secrets.RefreshTokenKey);
+
+    public RefreshToken? ReadToken(string text) => RefreshToken.TryRead(text, secrets.RefreshTokenKey);
+
+    private async Task<Grant?> TryRotateAsync(GrantRow grant, long generation, long now, CancellationToken cancellation)
+    {
+        await using var context = database.Open();
+        await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
+        // The session first, as whoever ends it does: two who take both in turn never wait for each other.
+        if (await TryUseSessionAsync(context, grant.SessionId, now, cancellation) is not { } session)
+        {
+            return null;
+        }
+
+        var (next, expiry) = (generation + 1, ExpiryAt(now, session));
+        var rotated = await context.Grants
+            .Where(g => g.Id == grant.Id && g.Generation == generation && g.EndedAtMs == null && g.ExpiresAtMs > now)
+            .ExecuteUpdateAsync(u => u.SetProperty(g => g.Generation, next).SetProperty(g => g.RotatedAtMs, now).SetProperty(g => g.ExpiresAtMs, expiry), cancellation);
+        if (rotated == 0)
+        {
+            return null;
+        }
+
+        await transaction.CommitAsync(cancellation);
+        (grant.Generation, grant.RotatedAtMs, grant.ExpiresAtMs) = (next, now, expiry);
+        return new Grant(grant, session);
+    }
+
+    /// <summary>Somebody was faster, or there is nothing left to rotate: a client that asks once more is told what it was told, and anybody else is one too many.</summary>
+    private async Task<(Grant? Grant, RefreshFailure Failure)> AfterLosingAsync(RefreshToken token, long now, CancellationToken cancellation)
+    {
+        var grant = await FindAsync(token.GrantId, cancellation);
+        if (grant is not { EndedAtMs: null } || grant.ExpiresAtMs <= now || grant.Generation <= token.Generation)
+        {
+            return (null, RefreshFailure.Ended);
+        }
+
+        if (grant.Generation == token.Generation + 1 && now - grant.RotatedAtMs <= RetryWithin.TotalMilliseconds)
+        {
+            await using var context = database.Open();
+            var session = await Sessions.Live(context, now).AsNoTracking().SingleOrDefaultAsync(s => s.Id == grant.SessionId, cancellation);
+            return session is null ? (null, RefreshFailure.Ended) : (new Grant(grant, session), RefreshFailure.None);
+        }
+
+        await EndAsync(Sessions.ActorOf(grant.AccountId), grant.Id, "a refresh token was used twice", cancellation);
+        return (null, RefreshFailure.Reused);
+    }
+
+    /// <summary>Uses a live session, and keeps whoever would end it waiting until the transaction is over.</summary>
+    private static async Task<SessionRow?> TryUseSessionAsync(StoreContext context, string sessionId, long now, CancellationToken cancellation) =>
+        await Sessions.Live(context, now).Where(s => s.Id == sessionId).ExecuteUpdateAsync(u => u.SetProperty(s => s.SeenAtMs, now), cancellation) == 1
+            ? await context.Sessions.AsNoTracking().SingleAsync(s => s.Id == sessionId, cancellation)
+            : null;
+
+    private static long ExpiryAt(long now, SessionRow session) => Math.Min(now + (long)RefreshTokenLifetime.TotalMilliseconds, session.EndsAtMs);
+}

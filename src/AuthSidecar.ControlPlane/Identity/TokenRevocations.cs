@@ -1,0 +1,44 @@
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
+
+namespace AuthSidecar.ControlPlane.Identity;
+
+/// <summary>Revokes access tokens of ours: as a part of the write that is the reason, so that sidecars hear of both at once.</summary>
+internal static class TokenRevocations
+{
+    /// <summary>All tokens that a subject has by now, in the eyes of an application's sidecars; empty: of all.</summary>
+    public static Task SubjectAsync(StoreTransaction transaction, string application, string subject, CancellationToken cancellation) => SaveAsync(
+        transaction,
+        application,
+        // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
+        now => new Revocation { Subject = subject, NotBefore = new Timestamp { Seconds = now.AddSeconds(1).ToUnixTimeSeconds() } },
+        cancellation);
+
+    /// <summary>All tokens of a grant, also those that somebody is signing at this moment: there are none that would still be good.</summary>
+    public static Task GrantAsync(StoreTransaction transaction, string grantId, CancellationToken cancellation) =>
+        SaveAsync(transaction, "", now => new Revocation { SessionId = grantId, NotBefore = new Timestamp { Seconds = (now + Longest).ToUnixTimeSeconds() } }, cancellation);
+
+    /// <summary>One token.</summary>
+    public static Task TokenAsync(StoreTransaction transaction, string tokenId, CancellationToken cancellation) =>
+        SaveAsync(transaction, "", _ => new Revocation { TokenId = tokenId }, cancellation);
+
+    /// <summary>By when any token of this moment has expired, by any clock; and one that was being signed, too.</summary>
+    private static TimeSpan Longest => 2 * (IdentityServer.AccessTokenLifetime + Tokens.Issuer.MaxClockSkew);
+
+    private static async Task SaveAsync(StoreTransaction transaction, string application, Func<DateTimeOffset, Revocation> create, CancellationToken cancellation)
+    {
+        if (await IssuerSetting.FindAsync(transaction.Context, cancellation) is not { } issuer)
+        {
+            // Nobody ever had a token.
+            return;
+        }
+
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs);
+        var revocation = create(now);
+        (revocation.Issuer, revocation.ExpiresAt) = (issuer, Timestamp.FromDateTimeOffset(now + Longest));
+        await ResourceWriter.SaveAsync(
+            transaction, RevocationRecords.KeyOf(revocation, application), new ResourceChange(RevocationRecords.ToJson(revocation), revocation.ExpiresAt.ToDateTimeOffset()), cancellation);
+    }
+}

@@ -1,0 +1,46 @@
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Store;
+
+namespace AuthSidecar.ControlPlane.Pages;
+
+/// <summary>Sessions as browsers have them: in a cookie that no script reads, no other site sends with a form, and no other host sets.</summary>
+internal sealed class BrowserSessions(Sessions sessions)
+{
+    private const string Cookie = "__Host-session";
+
+    private static readonly CookieOptions Options = new() { HttpOnly = true, Secure = true, SameSite = SameSiteMode.Lax, Path = "/" };
+
+    /// <summary>The live session; null when there is none.</summary>
+    public async Task<SessionRow?> FindAsync(HttpContext context) => await FindAnyAsync(context) is { } session && sessions.IsLive(session) ? session : null;
+
+    /// <summary>The session that has ended, if that is what the browser has.</summary>
+    public async Task<SessionRow?> FindEndedAsync(HttpContext context) => await FindAnyAsync(context) is { } session && !sessions.IsLive(session) ? session : null;
+
+    /// <summary>Begins a session; one that the browser has already ends.</summary>
+    public async Task<SessionRow> BeginAsync(HttpContext context, Account account, string methods)
+    {
+        var before = await FindAsync(context);
+        var authentication = new Authentication(methods, context.Request.Headers.UserAgent.ToString(), context.Connection.RemoteIpAddress?.ToString() ?? "");
+        var (session, secret) = await sessions.BeginAsync(account.Id, authentication, context.RequestAborted);
+        context.Response.Cookies.Append(Cookie, secret, Options);
+        if (before is not null)
+        {
+            await sessions.EndAsync(Sessions.ActorOf(before.AccountId), before.AccountId, before.Id, "signed in anew", context.RequestAborted);
+        }
+
+        return session;
+    }
+
+    public async Task EndAsync(HttpContext context)
+    {
+        if (await FindAsync(context) is { } session)
+        {
+            await sessions.EndAsync(Sessions.ActorOf(session.AccountId), session.AccountId, session.Id, "signed out", context.RequestAborted);
+        }
+
+        context.Response.Cookies.Delete(Cookie, Options);
+    }
+
+    private async Task<SessionRow?> FindAnyAsync(HttpContext context) =>
+        context.Request.Cookies.TryGetValue(Cookie, out var secret) && secret.Length is > 0 and < 128 ? await sessions.FindAsync(secret, context.RequestAborted) : null;
+}

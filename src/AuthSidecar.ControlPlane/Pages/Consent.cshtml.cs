@@ -1,0 +1,71 @@
+using System.Collections.Immutable;
+using AuthSidecar.ControlPlane.Accounts;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.RazorPages;
+using static OpenIddict.Abstractions.OpenIddictConstants;
+
+namespace AuthSidecar.ControlPlane.Pages;
+
+/// <summary>To allow a client something, or not.</summary>
+internal sealed class ConsentModel(BrowserSessions browser, Consents consents, AccountDirectory accounts) : PageModel
+{
+    [BindProperty(SupportsGet = true, Name = "return")]
+    public string Return { get; set; } = "";
+
+    [BindProperty]
+    public string Decision { get; set; } = "";
+
+    public string ClientName { get; private set; } = "";
+
+    public string AccountName { get; private set; } = "";
+
+    public IReadOnlyList<string> Lines { get; private set; } = [];
+
+    public async Task<IActionResult> OnGetAsync() => await ReadAsync() is null ? BadRequest() : Page();
+
+    public async Task<IActionResult> OnPostAsync()
+    {
+        if (await ReadAsync() is not var (accountId, clientId, scopes))
+        {
+            return BadRequest();
+        }
+
+        if (Decision != "allow")
+        {
+            return LocalRedirect($"{Return}&{AuthorizeEndpoint.Denied}=1");
+        }
+
+        await consents.GiveAsync(accountId, clientId, scopes, HttpContext.RequestAborted);
+        return LocalRedirect(Return);
+    }
+
+    /// <summary>Who is asked, about whom and what; null when nobody is.</summary>
+    private async Task<(string AccountId, string ClientId, ImmutableArray<string> Scopes)?> ReadAsync()
+    {
+        if (!Url.IsLocalUrl(Return) || await browser.FindAsync(HttpContext) is not { } session || await accounts.FindAsync(session.AccountId, HttpContext.RequestAborted) is not { } account)
+        {
+            return null;
+        }
+
+        var clientId = ReturnUrl.ParameterOf(Return, Parameters.ClientId);
+        if (clientId.Length == 0 || await consents.NameOfAsync(clientId, HttpContext.RequestAborted) is not { } name)
+        {
+            return null;
+        }
+
+        await consents.AllowReturnAsync(HttpContext, Return);
+        var scopes = ReturnUrl.ParameterOf(Return, Parameters.Scope).Split(' ', StringSplitOptions.RemoveEmptyEntries).ToImmutableArray();
+        (ClientName, AccountName) = (name, account.DisplayName.Length > 0 ? account.DisplayName : account.UserName!);
+        Lines = [.. scopes.Select(Describe).Distinct()];
+        return (account.Id, clientId, scopes);
+    }
+
+    private static string Describe(string scope) => scope switch
+    {
+        Scopes.OpenId => "who you are",
+        Scopes.Profile => "your name",
+        Scopes.Email => "your mail address",
+        Scopes.OfflineAccess => "all of this also while you are away",
+        _ => scope,
+    };
+}

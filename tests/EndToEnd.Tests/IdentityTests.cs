@@ -1,0 +1,232 @@
+using System.Text.Json.Nodes;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.V1;
+
+namespace EndToEnd.Tests;
+
+/// <summary>Signing in, tokens and their ends, as a standard client sees them and as a sidecar does.</summary>
+public sealed class IdentityTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Login_WithPkceAndDpop_TokensAreGoodUntilTheGrantIsRevoked()
+    {
+        await using var fleet = await StartAsync();
+        var sidecar = await JoinAsync(fleet);
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false, scope: "openid profile offline_access documents.read");
+        var tokens = await web.RunAsync("login");
+        Assert.Equal(("dpop", "alice"), ((string?)tokens["token_type"], (string?)tokens["claims"]!["sub"]));
+        Assert.InRange((int)tokens["expires_in"]!, 890, 900);
+        Assert.Equal("Alice Example", (string?)tokens["claims"]!["name"]);
+        var claims = ClaimsOf(Text(tokens, "access_token"));
+        TestContext.Current.TestOutputHelper!.WriteLine($"answered: {claims.ToJsonString()}");
+        Assert.Equal(("documents", "web", "alice", "openid profile offline_access documents.read"), ((string?)claims["aud"], (string?)claims["client_id"], (string?)claims["sub"], (string?)claims["scope"]));
+        Assert.NotNull((string?)claims["cnf"]!["jkt"]);
+        Assert.Equal("pwd", (string?)claims["amr"]![0]);
+
+        // It is bound, and the sidecar wants its proof: without one it says so, and has checked all else.
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.ProofMissing);
+        var refreshed = await web.RunAsync("refresh", Text(tokens, "refresh_token"));
+        Assert.Equal(TokenRejection.ProofMissing, await ReasonAsync(sidecar, Text(refreshed, "access_token")));
+        await web.RunAsync("revoke", Text(refreshed, "refresh_token"));
+        foreach (var of in new[] { tokens, refreshed })
+        {
+            await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(of, "access_token")) == TokenRejection.Revoked);
+        }
+
+        Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(refreshed, "refresh_token"))));
+    }
+
+    [Fact]
+    public async Task Refresh_OnceMoreByTheSameDevice_SameSuccessor_ByAnotherOrTooOld_EndsTheGrant()
+    {
+        await using var fleet = await StartAsync();
+        var sidecar = await JoinAsync(fleet);
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false);
+        var first = await web.RunAsync("login");
+        var second = await web.RunAsync("refresh", Text(first, "refresh_token"));
+        var again = await web.RunAsync("refresh", Text(first, "refresh_token"));
+        Assert.Equal(Text(second, "refresh_token"), Text(again, "refresh_token"));
+
+        // A thief has the token, and not the key: nothing is lost by that.
+        var thief = await web.OnAnotherDeviceAsync();
+        Assert.Equal("invalid_grant", ErrorOf(await thief.RunAsync("refresh", Text(second, "refresh_token"))));
+        var third = await web.RunAsync("refresh", Text(second, "refresh_token"));
+        // Two generations late is no retry.
+        Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(first, "refresh_token"))));
+        Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(third, "refresh_token"))));
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(third, "access_token")) == TokenRejection.Revoked);
+        var audit = await fleet.Audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { Action = "grants.end" }, cancellationToken: Cancellation);
+        Assert.Equal(("account:alice", "a refresh token was used twice"), (audit.Records.Single().Actor, audit.Records.Single().After));
+    }
+
+    [Fact]
+    public async Task PublicClient_WithoutAKey_GetsNoRefreshToken()
+    {
+        await using var fleet = await StartAsync();
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: false, hasKey: false);
+        var tokens = await web.RunAsync("login");
+        Assert.Equal(("bearer", null), ((string?)tokens["token_type"], tokens["refresh_token"]));
+    }
+
+    [Fact]
+    public async Task Code_UsedTwiceOrWithAnotherVerifier_Refused_AndTwiceEndsItsGrant()
+    {
+        await using var fleet = await StartAsync();
+        var sidecar = await JoinAsync(fleet);
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: false, hasKey: false);
+        Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("wrongVerifier")));
+        var replayed = await web.RunAsync("replay");
+        Assert.Equal("invalid_grant", ErrorOf(replayed["second"]!));
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(replayed["first"]!, "access_token")) == TokenRejection.Revoked);
+    }
+
+    [Fact]
+    public async Task Confidential_ClientWithItsOwnKey_RefreshesIntrospectsAndGetsTokensForItself()
+    {
+        await using var fleet = await StartAsync();
+        var sidecar = await JoinAsync(fleet);
+        // A resource server is called like its application: then the tokens are its own to look into.
+        var server = await OpenIdClient.RegisterAsync(fleet, "documents", dpop: false, hasKey: true);
+        var tokens = await server.RunAsync("login");
+        var refreshed = await server.RunAsync("refresh", Text(tokens, "refresh_token"));
+        var active = await server.RunAsync("introspect", Text(refreshed, "access_token"));
+        Assert.Equal((true, "alice"), ((bool)active["active"]!, (string?)active["sub"]));
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(refreshed, "access_token")) == TokenRejection.Unspecified);
+
+        await server.RunAsync("revoke", Text(refreshed, "access_token"));
+        Assert.False((bool)(await server.RunAsync("introspect", Text(refreshed, "access_token")))["active"]!);
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(refreshed, "access_token")) == TokenRejection.Revoked);
+        Assert.True((bool)(await server.RunAsync("introspect", Text(refreshed, "refresh_token")))["active"]!);
+        Assert.False((bool)(await server.RunAsync("introspect", Text(tokens, "refresh_token")))["active"]!);
+        Assert.False((bool)(await server.RunAsync("introspect", "nonsense"))["active"]!);
+
+        var own = await OpenIdClient.RegisterAsync(fleet, "alice", dpop: false, hasKey: true, scope: "documents.read");
+        var credentials = await own.RunAsync("credentials");
+        Assert.Equal(("client:alice", "documents.read"), ((string?)ClaimsOf(Text(credentials, "access_token"))["sub"], (string?)ClaimsOf(Text(credentials, "access_token"))["scope"]));
+        Assert.Null(credentials["refresh_token"]);
+    }
+
+    [Fact]
+    public async Task Sessions_EndedByAdministratorPasswordOrLogout_TokensAndPagesEndWithThem()
+    {
+        await using var fleet = await StartAsync();
+        var sidecar = await JoinAsync(fleet);
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false);
+        var tokens = await web.RunAsync("login");
+        var session = (await fleet.Accounts.ListSessionsAsync(new ListSessionsRequest { AccountId = "alice" }, cancellationToken: Cancellation)).Sessions.Single();
+        Assert.Equal((string?)tokens["claims"]!["sid"], session.Id);
+        await EndedAsync(tokens, async () => await fleet.Accounts.EndSessionsAsync(new EndSessionsRequest { AccountId = "alice", SessionId = session.Id }, cancellationToken: Cancellation));
+
+        tokens = await web.RunAsync("login");
+        await EndedAsync(tokens, async () => await fleet.Accounts.EndSessionsAsync(new EndSessionsRequest { AccountId = "alice" }, cancellationToken: Cancellation));
+        tokens = await web.RunAsync("login");
+        await EndedAsync(tokens, async () => await WriteAliceAsync(fleet));
+        tokens = await web.RunAsync("login");
+        await EndedAsync(tokens, async () => await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = "alice", Disabled = true } }, cancellationToken: Cancellation));
+        await WriteAliceAsync(fleet);
+        var bye = await web.RunAsync("logout");
+        Assert.Equal("http://127.0.0.1:8123/bye?state=bye", (string?)bye["after"]);
+        await EndedAsync(bye["tokens"]!, () => Task.CompletedTask);
+
+        async Task EndedAsync(JsonNode of, Func<Task> end)
+        {
+            await end();
+            await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(of, "access_token")) == TokenRejection.Revoked);
+            Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(of, "refresh_token"))));
+            Assert.Empty((await fleet.Accounts.ListSessionsAsync(new ListSessionsRequest { AccountId = "alice" }, cancellationToken: Cancellation)).Sessions);
+        }
+    }
+
+    [Fact]
+    public async Task FourthSession_EndsTheOneThatWasLongestNotUsed()
+    {
+        await using var fleet = await StartAsync();
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false);
+        var first = await web.RunAsync("login");
+        await web.RunAsync("login");
+        await web.RunAsync("login");
+        await web.RunAsync("login");
+        Assert.Equal(3, (await fleet.Accounts.ListSessionsAsync(new ListSessionsRequest { AccountId = "alice" }, cancellationToken: Cancellation)).Sessions.Count);
+        Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(first, "refresh_token"))));
+    }
+
+    [Fact]
+    public async Task Consent_AskedOnce_AndRefusedWhenRefused()
+    {
+        await using var fleet = await StartAsync();
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: false, hasKey: false, needsConsent: true);
+        Assert.Equal("access_denied", ErrorOf(await web.RunAsync("deny")));
+        var silent = await web.RunAsync("silent");
+        Assert.Equal("login_required", (string?)silent["before"]);
+        Assert.NotNull(silent["after"]!["access_token"]);
+    }
+
+    [Fact]
+    public async Task Device_ConnectedByItsCode_GetsTokens_AndRefusedNone()
+    {
+        await using var fleet = await StartAsync();
+        var tv = await OpenIdClient.RegisterAsync(fleet, "tv", dpop: true, hasKey: false);
+        var connected = await tv.RunAsync("device");
+        Assert.Equal("?result=connected", (string?)connected["page"]);
+        Assert.Equal("alice", (string?)ClaimsOf(Text(connected["tokens"]!, "access_token"))["sub"]);
+        Assert.NotNull(connected["tokens"]!["refresh_token"]);
+        Assert.Equal("access_denied", ErrorOf(await tv.RunAsync("device", "deny")));
+    }
+
+    [Fact]
+    public async Task Requests_ThatAreNotAsTheyShouldBe_AreRefused()
+    {
+        await using var fleet = await StartAsync();
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: false, hasKey: false);
+        foreach (var wrong in new[]
+        {
+            """{"redirect_uri": "https://evil.example/callback"}""", """{"redirect_uri": "http://127.0.0.1:8123/callback/more"}""", """{"redirect_uri": "http://localhost:8123/callback"}""", """{"client_id": "nobody"}""",
+            """{"code_challenge_method": "plain"}""", """{"code_challenge": "", "code_challenge_method": ""}""", """{"scope": "openid payroll"}""", """{"response_type": "token"}""", """{"response_type": "code token"}""",
+            """{"response_mode": "query.jwt"}""", """{"prompt": "none login"}""", """{"request_uri": "https://evil.example/request"}""",
+        })
+        {
+            var answer = await web.RunAsync("page", wrong);
+            Assert.True((int?)answer["status"] == 400 || ErrorOf(answer) is not null, $"{wrong}: {answer.ToJsonString()}");
+            // Where to is not to be believed.
+            Assert.NotEqual("evil.example", (string?)answer["host"]);
+        }
+    }
+
+    private static async Task<Fleet> StartAsync()
+    {
+        var missing = await OpenIdClient.MissingAsync();
+        Assert.SkipWhen(missing is not null, missing ?? "");
+        var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await WriteAliceAsync(fleet);
+        return fleet;
+    }
+
+    private static async Task WriteAliceAsync(Fleet fleet) => await fleet.Accounts.WriteAccountAsync(
+        new WriteAccountRequest { Account = new Account { Id = "alice", DisplayName = "Alice Example", Email = "alice@example.com" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
+
+    private static async Task<AuthSidecarService.AuthSidecarServiceClient> JoinAsync(Fleet fleet)
+    {
+        var join = await Binary.RunControlAsync("join-token", "--application", "documents", "--admin-socket", fleet.In("control.sock"));
+        return await fleet.JoinAsync("one", join.Output.Trim(), "documents");
+    }
+
+    /// <summary>Why a sidecar does not take a token; unspecified: it does.</summary>
+    private static async Task<TokenRejection> ReasonAsync(AuthSidecarService.AuthSidecarServiceClient sidecar, string token)
+    {
+        var answer = await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token }, cancellationToken: Cancellation);
+        TestContext.Current.TestOutputHelper!.WriteLine($"the sidecar: valid {answer.Valid}, {answer.Reason} {answer.Detail}");
+        return answer.Reason;
+    }
+
+    private static string Text(JsonNode tokens, string name) => (string?)tokens[name] ?? throw new InvalidOperationException($"there is no {name}: {tokens.ToJsonString()}");
+
+    private static string? ErrorOf(JsonNode answer)
+    {
+        TestContext.Current.TestOutputHelper!.WriteLine($"answered: {answer.ToJsonString()}");
+        return (string?)answer["error"];
+    }
+
+    private static JsonNode ClaimsOf(string token) => JsonNode.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(token.Split('.')[1]))!;
+}
