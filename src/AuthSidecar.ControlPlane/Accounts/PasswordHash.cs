@@ -84,8 +84,7 @@ internal sealed partial class PasswordHash
 
     private static byte[] Derive(PasswordScheme scheme, int memoryKib, int cost, string password, byte[] pepper, byte[] salt)
     {
-        // Keyboards compose characters differently (SP 800-63B-4, section 3.1.1.2).
-        var peppered = HMACSHA256.HashData(pepper, Encoding.UTF8.GetBytes(password.Normalize(NormalizationForm.FormKC)));
+        var peppered = HMACSHA256.HashData(pepper, Encoding.UTF8.GetBytes(password));
         return scheme == PasswordScheme.Argon2id
             ? PasswordBasedKeyDerivationAlgorithm.Argon2id(new Argon2Parameters { DegreeOfParallelism = 1, MemorySize = memoryKib, NumberOfPasses = cost }).DeriveBytes(peppered, salt, HashBytes)
             : Rfc2898DeriveBytes.Pbkdf2(peppered, salt, cost, HashAlgorithmName.SHA512, HashBytes);

@@ -59,7 +59,7 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
         var rest = 0;
         for (var i = 0; i < folded.Length;)
         {
-            var taken = Math.Max(WordAt(folded, i, own), Math.Max(RunAt(folded, i), RepetitionAt(folded, i)));
+            var taken = Math.Max(Math.Max(WordAt(folded, i, own), YearAt(folded, i)), Math.Max(RunAt(folded, i), RepetitionAt(folded, i)));
             rest += taken == 0 ? 1 : 0;
             i += Math.Max(taken, 1);
         }
@@ -98,6 +98,18 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
         }
 
         return 0;
+    }
+
+    /// <summary>A year that somebody might have been born in, or live in.</summary>
+    private static int YearAt(string folded, int start)
+    {
+        const int Digits = 4;
+        return start + Digits <= folded.Length
+            && (folded[start], folded[start + 1]) is ('1', '9') or ('2', '0')
+            && char.IsAsciiDigit(folded[start + 2])
+            && char.IsAsciiDigit(folded[start + 3])
+            ? Digits
+            : 0;
     }
 
     /// <summary>Keys that lie side by side, forwards or backwards; letters and digits in their order.</summary>
@@ -143,7 +155,7 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
     private static string Fold(string text)
     {
         var folded = new StringBuilder(text.Length);
-        foreach (var c in text.Normalize(NormalizationForm.FormKC).ToLowerInvariant())
+        foreach (var c in text.ToLowerInvariant())
         {
             var plain = c switch { '@' => 'a', '$' => 's', '!' when folded.Length > 0 => '\0', _ => c };
             if (char.IsLetterOrDigit(plain))

@@ -68,6 +68,8 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         await context.Resources.Where(r => r.ExpiresAtMs < before && context.Resources.Any(n => n.Type == r.Type && n.Revision > r.Revision)).ExecuteDeleteAsync(stopping);
         await context.JoinTokens.Where(t => t.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.ClaimCodes.Where(c => c.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        await context.Sessions.Where(s => s.EndsAtMs < before).ExecuteDeleteAsync(stopping);
+        await context.Grants.Where(g => g.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Tokens.Where(t => t.ExpirationDate < expired.UtcDateTime).ExecuteDeleteAsync(stopping);
     }
 

@@ -1,7 +1,9 @@
 using System.Data;
+using System.Data.Common;
 using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Storage;
 using Npgsql;
 
@@ -59,6 +61,7 @@ internal sealed class SqliteDatabase(string path) : Database
 {
     private readonly DbContextOptions<SqliteStoreContext> _options = new DbContextOptionsBuilder<SqliteStoreContext>()
         .UseSqlite(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString())
+        .AddInterceptors(new Patience())
         .Options;
 
     public override StoreContext Open() => new SqliteStoreContext(_options);
@@ -77,6 +80,27 @@ internal sealed class SqliteDatabase(string path) : Database
         await context.Database.OpenConnectionAsync(cancellation);
         var transaction = ((SqliteConnection)context.Database.GetDbConnection()).BeginTransaction(deferred: true);
         return (await context.Database.UseTransactionAsync(transaction, cancellation))!;
+    }
+
+    /// <summary>Writers queue up in SQLite, which looks again after a millisecond; its client for .NET would after a hundred and fifty.</summary>
+    private sealed class Patience : DbConnectionInterceptor
+    {
+        private const string Wait = "PRAGMA busy_timeout = 30000";
+
+        public override void ConnectionOpened(DbConnection connection, ConnectionEndEventData eventData) => Set(connection);
+
+        public override Task ConnectionOpenedAsync(DbConnection connection, ConnectionEndEventData eventData, CancellationToken cancellationToken = default)
+        {
+            Set(connection);
+            return Task.CompletedTask;
+        }
+
+        private static void Set(DbConnection connection)
+        {
+            using var command = connection.CreateCommand();
+            command.CommandText = Wait;
+            command.ExecuteNonQuery();
+        }
     }
 }
 

@@ -11,13 +11,16 @@ public sealed class BuiltInPoliciesTests
 {
     private static readonly string[] Reads =
     [
-        "administrators.read", "audit.read", "entities.read", "factors.read", "fleet.read", "issuers.read", "keys.read", "policies.read", "policies.validate", "revocations.read", "risk-settings.read",
+        "accounts.read", "administrators.read", "audit.read", "clients.read", "entities.read", "factors.read", "fleet.read", "issuers.read",
+        "keys.read", "policies.read", "policies.validate", "revocations.read", "risk-settings.read", "sessions.read",
     ];
 
     private static readonly string[] Writes =
     [
-        "administrators.remove", "administrators.write", "entities.write", "factors.enrol", "factors.remove", "issuers.remove", "issuers.write", "join-tokens.create", "keys.rotate", "policies.publish",
-        "policies.rollback", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sidecars.remove",
+        "accounts.remove", "accounts.write", "administrators.remove", "administrators.write", "clients.remove", "clients.write", "entities.write",
+        "factors.enrol", "factors.remove", "issuers.remove", "issuers.write", "join-tokens.create", "keys.rotate", "policies.publish",
+        "policies.rollback", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sessions.end",
+        "sidecars.remove",
     ];
 
     [Fact]
@@ -31,7 +34,7 @@ public sealed class BuiltInPoliciesTests
     [Fact]
     public void Demands_OfEveryCall_AreActionsOfTheSchemaAndAllOfThem()
     {
-        var requests = AdministrationReflection.Descriptor.Services.SelectMany(s => s.Methods).Select(m => m.InputType).Where(t => t.ClrType != typeof(ClaimControlPlaneRequest));
+        var requests = AdministrationReflection.Descriptor.Services.Concat(IdentityReflection.Descriptor.Services).SelectMany(s => s.Methods).Select(m => m.InputType).Where(t => t.ClrType != typeof(ClaimControlPlaneRequest));
         var demanded = requests.Select(r => Demands.Of(r.Parser.ParseFrom([]))?.Action ?? throw new InvalidOperationException($"{r.FullName} is nobody's"));
         Assert.Equal(Reads.Concat(Writes).Order(StringComparer.Ordinal), demanded.Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(
@@ -43,9 +46,9 @@ public sealed class BuiltInPoliciesTests
     [Theory]
     [InlineData("owner", "*")]
     [InlineData("policy_author", "entities.read policies.publish policies.read policies.rollback policies.validate")]
-    [InlineData("user_manager", "entities.read entities.write factors.enrol factors.read factors.remove revocations.read revocations.write risk-profiles.remove risk-profiles.write")]
-    [InlineData("operator", "fleet.read issuers.read issuers.remove issuers.write join-tokens.create revocations.read revocations.write risk-settings.read risk-settings.write sidecars.remove")]
-    [InlineData("auditor", "administrators.read audit.read entities.read factors.read fleet.read issuers.read keys.read policies.read policies.validate revocations.read risk-settings.read")]
+    [InlineData("user_manager", "accounts.read accounts.remove accounts.write entities.read entities.write factors.enrol factors.read factors.remove revocations.read revocations.write risk-profiles.remove risk-profiles.write sessions.end sessions.read")]
+    [InlineData("operator", "clients.read clients.remove clients.write fleet.read issuers.read issuers.remove issuers.write join-tokens.create revocations.read revocations.write risk-settings.read risk-settings.write sidecars.remove")]
+    [InlineData("auditor", "accounts.read administrators.read audit.read clients.read entities.read factors.read fleet.read issuers.read keys.read policies.read policies.validate revocations.read risk-settings.read sessions.read")]
     [InlineData("stranger", "")]
     public void Role_OfAnyApplication_MayDoTheseAndNoOthers(string role, string allowed)
     {

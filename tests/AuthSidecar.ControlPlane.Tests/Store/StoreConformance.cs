@@ -1,5 +1,9 @@
+using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.Cedar;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.AspNetCore.Identity;
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Hosting;
@@ -18,6 +22,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Microsoft.Extensions.Time.Testing;
 using OpenIddict.Server;
+using Account = AuthSidecar.ControlPlane.Accounts.Account;
 
 namespace AuthSidecar.ControlPlane.Tests.Store;
 
@@ -300,6 +305,172 @@ public abstract class StoreConformance : IAsyncLifetime
         Assert.True((await _node.Directory.WriteAsync("test", MayInB, Joining(Reader, new EntityUid("Role", "nowhere")), null, Cancellation)).IsCommitted);
     }
 
+    /// <summary>Who refreshes, who refreshes as well, and who ends it, in whatever order they come: from two nodes, thousands of times.</summary>
+    [Fact]
+    public async Task Grants_RefreshedAndEndedAtOnce_NeverTwoSuccessorsNorOneThatOutlivesItsEnd()
+    {
+        const int Rounds = 1_500;
+        var nodes = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => new Node(_node.Database).GrantsAsync(TimeProvider.System)));
+        for (var round = 0; round < Rounds; round++)
+        {
+            var (session, _) = await nodes[0].Sessions.BeginAsync($"account-{round}", new Authentication("pwd", "", ""), Cancellation);
+            var grant = await nodes[0].Grants.TryBeginAsync(Grants.NewId(), session.Id, "web", "openid", "key", Cancellation);
+            var token = nodes[0].Grants.ReadToken(nodes[0].Grants.TokenOf(grant!.Row))!;
+            var how = round % 3;
+            var delays = Enumerable.Range(0, 4).Select(_ => RandomNumberGenerator.GetInt32(20_000)).ToArray();
+            var refreshes = Enumerable.Range(0, 3).Select(i => Task.Run(async () =>
+            {
+                Spin(delays[i]);
+                var (refreshed, failure) = await nodes[i % 2].Grants.RefreshAsync(token, "web", "key", isAuthenticated: false, Cancellation);
+                return (Token: refreshed is null ? null : nodes[i % 2].Grants.TokenOf(refreshed.Row), failure);
+            })).ToArray();
+            var end = Task.Run(async () =>
+            {
+                Spin(delays[3]);
+                return how switch
+                {
+                    1 => (await nodes[1].Grants.EndAsync("test", grant.Row.Id, "test", Cancellation)).IsCommitted,
+                    2 => (await nodes[1].Sessions.EndAsync("test", session.AccountId, session.Id, "test", Cancellation)).IsCommitted,
+                    _ => false,
+                };
+            });
+            var results = await Task.WhenAll(refreshes);
+            var ended = await end;
+            Assert.Equal(how > 0, ended);
+
+            // However many there were: one successor, and the same for all.
+            var successors = results.Select(r => r.Token).OfType<string>().Distinct().ToList();
+            Assert.True(successors.Count <= 1);
+            Assert.DoesNotContain(results, r => r.failure == RefreshFailure.Reused);
+            Assert.Equal(how == 0 ? 3 : results.Count(r => r.Token is not null), results.Count(r => r.Token is not null));
+            foreach (var successor in successors)
+            {
+                var (again, _) = await nodes[0].Grants.RefreshAsync(nodes[0].Grants.ReadToken(successor)!, "web", "key", isAuthenticated: false, Cancellation);
+                Assert.Equal(!ended, again is not null);
+            }
+
+            Assert.Null((await nodes[0].Grants.RefreshAsync(token, "web", "key", isAuthenticated: false, Cancellation)).Grant);
+        }
+
+        static void Spin(int times) => Thread.SpinWait(times);
+    }
+
+    [Fact]
+    public async Task Grants_WithAnotherKeyClientOrTooLate_BuyNothing_AndReuseEndsThem()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
+        var node = await _node.GrantsAsync(time);
+        var (session, _) = await node.Sessions.BeginAsync("alice", new Authentication("pwd", "", ""), Cancellation);
+        var first = node.Grants.ReadToken(await BeginAsync())!;
+        Assert.Equal(RefreshFailure.Unknown, (await RefreshAsync(first, key: "other")).Failure);
+        Assert.Equal(RefreshFailure.Unknown, (await RefreshAsync(first, key: "")).Failure);
+        Assert.Equal(RefreshFailure.Unknown, (await RefreshAsync(first, client: "other")).Failure);
+        Assert.Equal(RefreshFailure.Unknown, (await RefreshAsync(first with { GrantId = "none" })).Failure);
+        Assert.Equal(RefreshFailure.Ended, (await RefreshAsync(first with { Generation = 2 })).Failure);
+        var second = node.Grants.ReadToken(node.Grants.TokenOf((await RefreshAsync(first)).Grant!.Row))!;
+        time.Advance(Grants.RetryWithin);
+        Assert.Equal(second.Generation, (await RefreshAsync(first)).Grant!.Row.Generation);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(RefreshFailure.Reused, (await RefreshAsync(first)).Failure);
+        Assert.Equal(RefreshFailure.Ended, (await RefreshAsync(second)).Failure);
+
+        // It lives as long as its session is used, and no longer than that may last.
+        var token = node.Grants.ReadToken(await BeginAsync())!;
+        for (var used = TimeSpan.Zero; used < Sessions.LivesFor - Sessions.IdleFor; used += Sessions.IdleFor / 2)
+        {
+            time.Advance(Sessions.IdleFor / 2);
+            token = node.Grants.ReadToken(node.Grants.TokenOf((await RefreshAsync(token)).Grant!.Row))!;
+        }
+
+        time.Advance(Sessions.IdleFor / 2);
+        time.Advance(Sessions.IdleFor / 2);
+        Assert.Equal(RefreshFailure.Ended, (await RefreshAsync(token)).Failure);
+        (session, _) = await node.Sessions.BeginAsync("alice", new Authentication("pwd", "", ""), Cancellation);
+        token = node.Grants.ReadToken(await BeginAsync())!;
+        time.Advance(Sessions.IdleFor);
+        Assert.Equal(RefreshFailure.Ended, (await RefreshAsync(token)).Failure);
+        // Altered, or of another control plane.
+        var text = node.Grants.TokenOf((await node.Grants.FindAsync(token.GrantId, Cancellation))!);
+        Assert.Null(node.Grants.ReadToken(text[..^1] + (text[^1] == 'A' ? 'B' : 'A')));
+        Assert.Null(RefreshToken.TryRead(text, new byte[32]));
+        Assert.Null(node.Grants.ReadToken(text.Replace(".1.", ".2.", StringComparison.Ordinal)));
+
+        async Task<string> BeginAsync() => node.Grants.TokenOf((await node.Grants.TryBeginAsync(Grants.NewId(), session.Id, "web", "openid", "key", Cancellation))!.Row);
+
+        Task<(Grant? Grant, RefreshFailure Failure)> RefreshAsync(RefreshToken of, string client = "web", string key = "key") =>
+            node.Grants.RefreshAsync(of, client, key, isAuthenticated: false, Cancellation);
+    }
+
+    [Fact]
+    public async Task SignIn_ManyWrong_DelaysDoubleAndNobodyIsLockedOutForGood()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
+        var (accounts, signIn) = await _node.AccountsAsync(time);
+        const string Password = "a long walk along the Vltava";
+        Assert.True((await accounts.WriteAsync("test", new AccountProfile("alice", "Alice@Example.com", "", "", IsDisabled: false), Password, expectedRevision: 0, Cancellation)).IsCommitted);
+        Assert.IsType<Refusal.Stale>((await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: false), null, expectedRevision: 0, Cancellation)).Refusal);
+        Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", new AccountProfile("bob", "alice@example.COM", "", "", IsDisabled: false), null, null, Cancellation)).Refusal);
+        Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", new AccountProfile("bob", "bob", "", "", IsDisabled: false), "passwordpassword", null, Cancellation)).Refusal);
+        Assert.Equal(SignInOutcome.Accepted, await TryAsync("ALICE@example.com", Password));
+        Assert.Equal(SignInOutcome.Refused, await TryAsync("nobody", Password));
+
+        var expected = TimeSpan.FromSeconds(2);
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal(SignInOutcome.Refused, await TryAsync("alice@example.com", "wrong"));
+        }
+
+        for (var i = 0; i < 12; i++)
+        {
+            Assert.Equal(SignInOutcome.Refused, await TryAsync("alice@example.com", "wrong"));
+            time.Advance(expected - TimeSpan.FromMilliseconds(1));
+            Assert.Equal(SignInOutcome.Locked, await TryAsync("alice@example.com", Password));
+            time.Advance(TimeSpan.FromMilliseconds(1));
+            expected = TimeSpan.FromSeconds(Math.Min(expected.TotalSeconds * 2, 900));
+        }
+
+        Assert.Equal(SignInOutcome.Accepted, await TryAsync("alice@example.com", Password));
+        Assert.Equal(SignInOutcome.Refused, await TryAsync("alice@example.com", "wrong"));
+        Assert.Equal(SignInOutcome.Accepted, await TryAsync("alice@example.com", Password));
+
+        // All at once: no more are looked at than one by one.
+        for (var i = 0; i < 5; i++)
+        {
+            await TryAsync("alice@example.com", "wrong");
+        }
+
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => TryAsync("alice@example.com", "wrong")));
+        Assert.Equal((1, 11), (outcomes.Count(o => o == SignInOutcome.Refused), outcomes.Count(o => o == SignInOutcome.Locked)));
+        time.Advance(TimeSpan.FromHours(1));
+        await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: true), null, null, Cancellation);
+        Assert.Equal(SignInOutcome.Refused, await TryAsync("alice", Password));
+
+        async Task<SignInOutcome> TryAsync(string name, string password) => (await signIn.TryAsync(name, password, Cancellation)).Outcome;
+    }
+
+    [Fact]
+    public async Task Sessions_OneTooMany_EndsTheOneThatWasLongestNotUsed()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
+        var node = await _node.GrantsAsync(time);
+        var begun = new List<(SessionRow Session, string Secret)>();
+        for (var i = 0; i < Sessions.AtOnce; i++)
+        {
+            begun.Add(await node.Sessions.BeginAsync("alice", new Authentication("pwd", $"browser {i}", ""), Cancellation));
+            time.Advance(TimeSpan.FromMinutes(2));
+        }
+
+        // The first one is used now, and so the second one has to go.
+        Assert.NotNull(await node.Sessions.FindAsync(begun[0].Secret, Cancellation));
+        begun.Add(await node.Sessions.BeginAsync("alice", new Authentication("pwd", "browser 3", ""), Cancellation));
+        Assert.Equal(["browser 3", "browser 2", "browser 0"], (await node.Sessions.ListAsync("alice", Cancellation)).Select(s => s.UserAgent));
+        Assert.Equal("limit", (await node.Sessions.FindAsync(begun[1].Secret, Cancellation))!.EndedBecause);
+        Assert.Null(await node.Sessions.FindAsync(begun[1].Session.Id, Cancellation));
+        Assert.IsType<Refusal.NotFound>((await node.Sessions.EndAsync("test", "bob", begun[0].Session.Id, "test", Cancellation)).Refusal);
+        time.Advance(Sessions.IdleFor);
+        Assert.Empty(await node.Sessions.ListAsync("alice", Cancellation));
+    }
+
     [Fact]
     public async Task Administrator_ThatDoesNotConformToTheBuiltInSchema_IsNotStored()
     {
@@ -456,10 +627,29 @@ public abstract class StoreConformance : IAsyncLifetime
 
         public Administrators Administrators(TimeProvider time) => new(Store, Directory, _state, time);
 
-        public async Task<KeyRing> KeyRingAsync(TimeProvider time, string url = "https://control.test", bool replaceIssuer = false)
+        public async Task<(Grants Grants, Sessions Sessions)> GrantsAsync(TimeProvider time)
+        {
+            var store = new ControlStore(Database, time);
+            return (new Grants(store, Database, await SecretsAsync(time), time), new Sessions(store, Database, time));
+        }
+
+        public async Task<(AccountDirectory Accounts, SignIn SignIn)> AccountsAsync(TimeProvider time)
+        {
+            var (hashing, normalizer, errors) = (new PasswordHashing(await SecretsAsync(time), PasswordScheme.Argon2id), new UpperInvariantLookupNormalizer(), new IdentityErrorDescriber());
+            var managers = new AccountManagers(Options.Create(new IdentityOptions()), hashing, [new UserValidator<Account>(errors)], normalizer, errors, new ServiceCollection().BuildServiceProvider(), NullLogger<UserManager<Account>>.Instance);
+            return (new AccountDirectory(new ControlStore(Database, time), managers, hashing, new PasswordRules(PasswordPolicy.Length, [])), new SignIn(Database, hashing, normalizer, time));
+        }
+
+        private async Task<SecretStore> SecretsAsync(TimeProvider time)
         {
             var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), time);
             await secrets.OpenAsync(Cancellation);
+            return secrets;
+        }
+
+        public async Task<KeyRing> KeyRingAsync(TimeProvider time, string url = "https://control.test", bool replaceIssuer = false)
+        {
+            var secrets = await SecretsAsync(time);
             var options = new ServeOptions { Database = Database, State = "", AdminSocket = "", Url = new Uri(url), ReplaceIssuer = replaceIssuer };
             var feed = new Feed(Database, Store, Lifetime, time, NullLogger<Feed>.Instance);
             var ring = new KeyRing(Store, secrets, feed, options, Lifetime, time, NullLogger<KeyRing>.Instance);

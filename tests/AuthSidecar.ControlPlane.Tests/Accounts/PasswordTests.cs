@@ -1,0 +1,152 @@
+using System.Diagnostics;
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.AspNetCore.Identity;
+
+namespace AuthSidecar.ControlPlane.Tests.Accounts;
+
+/// <summary>Passwords: how they are hashed, what they have to be like, and how long it takes to be refused.</summary>
+public sealed class PasswordTests : IAsyncLifetime
+{
+    private const string Password = "a long walk along the Vltava";
+
+    private static readonly Account Nobody = new() { DisplayName = "", IsDisabled = false, Revision = 0 };
+    private static readonly byte[] Pepper = [.. Enumerable.Range(0, 32).Select(i => (byte)i)];
+
+    private readonly string _folder = System.IO.Directory.CreateTempSubdirectory("passwords").FullName;
+    private SecretStore _secrets = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        var database = Database.Parse($"sqlite:{Path.Combine(_folder, "store.db")}");
+        await database.MigrateAsync(Cancellation);
+        _secrets = new SecretStore(new ControlStore(database, TimeProvider.System), new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), TimeProvider.System);
+        await _secrets.OpenAsync(Cancellation);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        System.IO.Directory.Delete(_folder, recursive: true);
+        return ValueTask.CompletedTask;
+    }
+
+    [Theory]
+    [InlineData(0, "$argon2id$v=19$m=19456,t=2,p=1,keyid=1$")]
+    [InlineData(1, "$pbkdf2-sha512$i=220000,keyid=1$")]
+    public void Hash_Created_IsAPhcStringThatVerifiesItsPasswordAlone(int scheme, string prefix)
+    {
+        var text = PasswordHash.Create(Password, (PasswordScheme)scheme, "1", Pepper).ToString();
+        Assert.StartsWith(prefix, text, StringComparison.Ordinal);
+        Assert.NotEqual(text, PasswordHash.Create(Password, (PasswordScheme)scheme, "1", Pepper).ToString());
+        Assert.True(PasswordHash.TryParse(text, out var hash));
+        Assert.True(hash.Verify(Password, Pepper));
+        Assert.False(hash.Verify(Password + " ", Pepper));
+        Assert.False(hash.Verify(Password, new byte[32]));
+        Assert.True(hash.IsCurrent((PasswordScheme)scheme, "1"));
+        Assert.False(hash.IsCurrent((PasswordScheme)(1 - scheme), "1"));
+        Assert.False(hash.IsCurrent((PasswordScheme)scheme, "2"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("$argon2id$v=19$m=19456,t=2,p=1,keyid=1$AAAA$AAAA")]
+    [InlineData("$argon2id$v=18$m=19456,t=2,p=1,keyid=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("$argon2i$v=19$m=19456,t=2,p=1,keyid=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("$argon2id$v=19$m=99999999999,t=2,p=1,keyid=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("AQAAAAIAAYagAAAAE")]
+    public void Hash_ThatIsNone_IsNotRead(string text) => Assert.False(PasswordHash.TryParse(text, out _));
+
+    [Fact]
+    public async Task Verify_OfTheOtherScheme_RightAndToBeHashedAnew()
+    {
+        using var argon2 = new PasswordHashing(_secrets, PasswordScheme.Argon2id);
+        using var pbkdf2 = new PasswordHashing(_secrets, PasswordScheme.Pbkdf2Sha512);
+        var hash = pbkdf2.HashPassword(Nobody, Password);
+        Assert.Equal(PasswordCheck.Right, await pbkdf2.VerifyAsync(hash, Password, Cancellation));
+        Assert.Equal(PasswordCheck.RightButOutdated, await argon2.VerifyAsync(hash, Password, Cancellation));
+        Assert.Equal(PasswordCheck.Wrong, await argon2.VerifyAsync(hash, "another", Cancellation));
+        Assert.Equal(PasswordCheck.Wrong, await argon2.VerifyAsync(null, Password, Cancellation));
+        Assert.Equal(PasswordVerificationResult.SuccessRehashNeeded, argon2.VerifyHashedPassword(Nobody, hash, Password));
+    }
+
+    [Fact]
+    public async Task Verify_ManyAtOnce_ThoseTooManyAreTurnedAway()
+    {
+        using var hashing = new PasswordHashing(_secrets, PasswordScheme.Argon2id);
+        var hash = hashing.HashPassword(Nobody, Password);
+        var checks = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => hashing.VerifyAsync(hash, Password, Cancellation)));
+        Assert.Contains(PasswordCheck.Busy, checks);
+        Assert.InRange(checks.Count(c => c == PasswordCheck.Right), 64, 199);
+        Assert.DoesNotContain(PasswordCheck.Wrong, checks);
+        Assert.Equal(PasswordCheck.Right, await hashing.VerifyAsync(hash, Password, Cancellation));
+    }
+
+    /// <summary>The medians of many, taken in turn: what is left between them tells nobody who there is.</summary>
+    [Fact]
+    public async Task Verify_OfSomebodyNobodyKnows_TakesAsLong()
+    {
+        using var hashing = new PasswordHashing(_secrets, PasswordScheme.Argon2id);
+        var hash = hashing.HashPassword(Nobody, Password);
+        var (known, unknown) = (new List<double>(), new List<double>());
+        for (var i = 0; i < 21; i++)
+        {
+            known.Add(await TimeAsync(hash));
+            unknown.Add(await TimeAsync(null));
+        }
+
+        var ratio = Median(known) / Median(unknown);
+        Assert.InRange(ratio, 1 / 1.2, 1.2);
+
+        async Task<double> TimeAsync(string? stored)
+        {
+            var started = Stopwatch.GetTimestamp();
+            await hashing.VerifyAsync(stored, "not it at all", Cancellation);
+            return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+        }
+
+        static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    }
+
+    [Theory]
+    [InlineData("a long walk along the Vltava", true)]
+    [InlineData("correct horse battery staple", true)]
+    [InlineData("zr7-Lmq2.vv0Pw9", true)]
+    [InlineData("\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341\u767e\u5343\u842c\u5104\u5146", true)]
+    [InlineData("zr7-Lmq2.vv0Pw", false)]
+    [InlineData("passwordpassword", false)]
+    [InlineData("Password1234567890!", false)]
+    [InlineData("P@ssw0rdP@ssw0rd!!", false)]
+    [InlineData("qwertyuiopasdfghjkl", false)]
+    [InlineData("1234567890123456", false)]
+    [InlineData("aaaaaaaaaaaaaaaaaaaa", false)]
+    [InlineData("abcabcabcabcabcabc", false)]
+    [InlineData("alicealicealice1", false)]
+    [InlineData("Alice.Example-2026", false)]
+    [InlineData("ILoveYou!ILoveYou!", false)]
+    [InlineData("hunterhunter20262026", false)]
+    public void Rules_OfLength_WantLongOnesAndNoneOfTheCommonest(string password, bool isGood) =>
+        Assert.Equal(isGood, new PasswordRules(PasswordPolicy.Length, []).FaultOf(password, ["alice", "Alice Example"], hasSecondFactor: false) is null);
+
+    [Fact]
+    public void Rules_AtTheirEdges()
+    {
+        var rules = new PasswordRules(PasswordPolicy.Length, ["vltava"]);
+        Assert.Null(rules.FaultOf("zr7-Lmq2", [], hasSecondFactor: true));
+        Assert.NotNull(rules.FaultOf("zr7-Lmq", [], hasSecondFactor: true));
+        Assert.Null(rules.FaultOf(string.Concat(Enumerable.Range(0, 32).Select(i => $"{i:x2}zK")), [], hasSecondFactor: false));
+        Assert.NotNull(rules.FaultOf(string.Concat(Enumerable.Range(0, 33).Select(i => $"{i:x2}zK")), [], hasSecondFactor: false));
+        // The operator's own list.
+        Assert.NotNull(rules.FaultOf("VltavaVltavaVltava", [], hasSecondFactor: false));
+
+        var classes = new PasswordRules(PasswordPolicy.Classes, []);
+        Assert.Null(classes.FaultOf("Zr7-Lmq2.vv0", [], hasSecondFactor: false));
+        foreach (var wrong in new[] { "Zr7-Lmq2.vv", "zr7-lmq2.vv0", "ZR7-LMQ2.VV0", "Zrx-Lmqy.vvz", "Zr7aLmq2bvv0", "Password1234!" })
+        {
+            Assert.NotNull(classes.FaultOf(wrong, [], hasSecondFactor: false));
+        }
+    }
+}
