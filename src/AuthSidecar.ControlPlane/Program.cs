@@ -13,6 +13,8 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     FleetCommands.JoinToken(),
     FleetCommands.RemoveSidecar(),
     FleetCommands.Keys(),
+    IdentityCommands.Accounts(),
+    IdentityCommands.Clients(),
     AdministratorCommands.Claim(),
     AdministratorCommands.Credentials(),
     AdministratorCommands.Administrators(),

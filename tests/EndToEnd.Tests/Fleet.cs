@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -92,6 +93,14 @@ internal sealed class Fleet : IAsyncDisposable
 
     /// <summary>The CA of the nodes' certificates, in PEM.</summary>
     public string CaFile => _ownCa ? In("control/ca.pem") : In("ca.pem");
+
+    /// <summary>A caller of a node's side for administrators and people, who trusts its CA.</summary>
+    public HttpClient CreateHttp(int node = 0)
+    {
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.ImportFromPemFile(CaFile);
+        return new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy }, AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = UrlOf(node) };
+    }
 
     /// <param name="ownCa">Whether the control plane's own CA certifies it and its sidecars.</param>
     /// <param name="database">The database; null: SQLite.</param>

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Http.Headers;
 using System.Text.Json.Nodes;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.V1;
@@ -20,10 +22,23 @@ public sealed class IdentityTests
         Assert.InRange((int)tokens["expires_in"]!, 890, 900);
         Assert.Equal("Alice Example", (string?)tokens["claims"]!["name"]);
         var claims = ClaimsOf(Text(tokens, "access_token"));
-        TestContext.Current.TestOutputHelper!.WriteLine($"answered: {claims.ToJsonString()}");
         Assert.Equal(("documents", "web", "alice", "openid profile offline_access documents.read"), ((string?)claims["aud"], (string?)claims["client_id"], (string?)claims["sub"], (string?)claims["scope"]));
         Assert.NotNull((string?)claims["cnf"]!["jkt"]);
         Assert.Equal("pwd", (string?)claims["amr"]![0]);
+
+        Assert.Equal("Alice Example", (string?)(await web.RunAsync("userinfo", Text(tokens, "access_token"), "alice"))["name"]);
+        var elsewhere = await web.OnAnotherDeviceAsync();
+        Assert.Equal("invalid_token", ErrorOf(await elsewhere.RunAsync("userinfo", Text(tokens, "access_token"), "alice")));
+        using (var http = fleet.CreateHttp())
+        {
+            // As if it were not bound.
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Text(tokens, "access_token"));
+            Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync("oauth2/userinfo", Cancellation)).StatusCode);
+        }
+
+        var server = await OpenIdClient.RegisterAsync(fleet, "documents", dpop: false, hasKey: true);
+        var introspected = await server.RunAsync("introspect", Text(tokens, "access_token"));
+        Assert.Equal((true, (string?)claims["cnf"]!["jkt"], (string?)claims["sid"]), ((bool)introspected["active"]!, (string?)introspected["cnf"]?["jkt"], (string?)introspected["sid"]));
 
         // It is bound, and the sidecar wants its proof: without one it says so, and has checked all else.
         await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.ProofMissing);

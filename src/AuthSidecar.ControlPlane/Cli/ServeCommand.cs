@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Secrets;
@@ -28,11 +29,14 @@ internal static class ServeCommand
         var listenHttps = new Option<string?>("--listen-https") { Description = "The address and port where administrators and their tools connect." };
         var url = new Option<string?>("--url") { Description = "The address by which they reach it, such as `https://control.example:8443`: the issuer of its tokens." };
         var replaceIssuer = new Option<bool>("--replace-issuer") { Description = "Let `--url` take the place of the issuer of before. Every token it issued is good for nothing then." };
+        var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are hashed anew when they are used." };
+        var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. None of the commonest either way." };
+        var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with words, one a line, that no password may be made of, beside those that are built in." };
         var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, replaceIssuer, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -47,6 +51,9 @@ internal static class ServeCommand
                         Listen = EndPointOf(parsed.GetValue(listen)),
                         ListenHttps = EndPointOf(parsed.GetValue(listenHttps)),
                         Url = UrlOf(parsed.GetValue(url)),
+                        PasswordScheme = parsed.GetValue(passwordHashing),
+                        PasswordPolicy = parsed.GetValue(passwordPolicy),
+                        CommonPasswords = parsed.GetValue(commonPasswords) is { } words ? await File.ReadAllLinesAsync(words, cancellation) : [],
                         ReplaceIssuer = parsed.GetValue(replaceIssuer),
                         Names = parsed.GetValue(name) ?? [],
                         Certificate = parsed.GetValue(certificate),

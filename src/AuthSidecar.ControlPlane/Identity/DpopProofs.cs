@@ -21,7 +21,7 @@ internal sealed class DpopProofs(DpopVerifier verifier, TimeProvider time) : IOp
             return ValueTask.CompletedTask;
         }
 
-        var uri = new Uri(context.Options.Issuer!, "oauth2/token").AbsoluteUri;
+        var uri = new Uri(context.Options.Issuer!, IdentityServer.TokenPath).AbsoluteUri;
         if (headers is not [{ } proof] || verifier.VerifyForToken(new DpopRequest(new Secret(proof), request.Method, uri), Issuer.DefaultClockSkew, time.GetUtcNow(), out var key) != TokenError.None)
         {
             context.Reject(InvalidProof, "the DPoP proof is none, is not of this request, has expired, or was used already");
@@ -48,6 +48,37 @@ internal sealed class DpopProofs(DpopVerifier verifier, TimeProvider time) : IOp
             return ValueTask.CompletedTask;
         }
     }
+
+    /// <summary>Takes a token that comes with a proof (section 7.1), which the framework does not know.</summary>
+    internal sealed class Extraction : IOpenIddictServerHandler<ExtractUserInfoRequestContext>
+    {
+        public ValueTask HandleAsync(ExtractUserInfoRequestContext context)
+        {
+            if (context.Request is { AccessToken: null } request && TokenOf(context.Transaction) is { } token)
+            {
+                request.AccessToken = token;
+            }
+
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    /// <summary>Whether a token that was shown here is in the right hands: a bound one with its proof, and one with a proof bound.</summary>
+    public bool IsInRightHands(OpenIddictServerTransaction transaction, Uri issuer, string path, string? confirmation)
+    {
+        var (request, token) = (transaction.GetHttpRequest()!, TokenOf(transaction));
+        if (confirmation is null || token is null)
+        {
+            return confirmation is null && token is null;
+        }
+
+        using var parsed = System.Text.Json.JsonDocument.Parse(confirmation);
+        return parsed.RootElement.TryGetProperty("jkt", out var key) && request.Headers[Header] is [{ } proof]
+            && verifier.Verify(new DpopRequest(new Secret(proof), request.Method, new Uri(issuer, path).AbsoluteUri), token, key.GetString()!, Issuer.DefaultClockSkew, time.GetUtcNow()) == TokenError.None;
+    }
+
+    private static string? TokenOf(OpenIddictServerTransaction transaction) =>
+        transaction.GetHttpRequest()!.Headers.Authorization is [{ } header] && header.StartsWith(Header + " ", StringComparison.OrdinalIgnoreCase) ? header[(Header.Length + 1)..] : null;
 
     /// <summary>Section 5.1.</summary>
     internal sealed class Metadata : IOpenIddictServerHandler<HandleConfigurationRequestContext>

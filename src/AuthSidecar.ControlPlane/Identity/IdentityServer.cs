@@ -17,6 +17,8 @@ namespace AuthSidecar.ControlPlane.Identity;
 internal static class IdentityServer
 {
     public const string AuthorizePath = "oauth2/authorize";
+    public const string TokenPath = "oauth2/token";
+    public const string UserInfoPath = "oauth2/userinfo";
     public const string LogoutPath = "oauth2/logout";
     public const string DevicePath = "device";
 
@@ -40,12 +42,12 @@ internal static class IdentityServer
             {
                 server.SetIssuer(options.Url)
                     .SetAuthorizationEndpointUris(AuthorizePath)
-                    .SetTokenEndpointUris("oauth2/token")
+                    .SetTokenEndpointUris(TokenPath)
                     .SetDeviceAuthorizationEndpointUris("oauth2/device_authorization")
                     .SetEndUserVerificationEndpointUris(DevicePath)
                     .SetIntrospectionEndpointUris("oauth2/introspect")
                     .SetRevocationEndpointUris("oauth2/revoke")
-                    .SetUserInfoEndpointUris("oauth2/userinfo")
+                    .SetUserInfoEndpointUris(UserInfoPath)
                     .SetEndSessionEndpointUris(LogoutPath)
                     .SetJsonWebKeySetEndpointUris(".well-known/jwks.json")
                     .AllowClientCredentialsFlow()
@@ -91,6 +93,7 @@ internal static class IdentityServer
     private static OpenIddictServerBuilder AddHandlers(this OpenIddictServerBuilder server) => server
         .AddEventHandler<HandleTokenRequestContext>(h => h.UseSingletonHandler<TokenRequests>())
         .AddEventHandler<HandleUserInfoRequestContext>(h => h.UseSingletonHandler<UserInfoRequests>())
+        .AddEventHandler<HandleIntrospectionRequestContext>(h => h.UseSingletonHandler<IntrospectionRequests>())
         .AddEventHandler<HandleRevocationRequestContext>(h => h.UseSingletonHandler<RevocationRequests>().SetOrder(Revocation.RevokeToken.Descriptor.Order - 500))
         .AddEventHandler<GenerateTokenContext>(h => h.UseSingletonHandler<TokenWriter>().SetOrder(int.MinValue + 50_000))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<ClientAssertions.Types>().SetOrder(Protection.ResolveTokenValidationParameters.Descriptor.Order + 500))
@@ -98,6 +101,7 @@ internal static class IdentityServer
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<RefreshTokenReader>().SetOrder(Protection.ValidateReferenceTokenIdentifier.Descriptor.Order - 500))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<TokenStateReader>().SetOrder(Protection.RestoreTokenEntryProperties.Descriptor.Order - 500))
         .AddEventHandler<ValidateTokenRequestContext>(h => h.UseSingletonHandler<DpopProofs>())
+        .AddEventHandler<ExtractUserInfoRequestContext>(h => h.UseSingletonHandler<DpopProofs.Extraction>().SetOrder(int.MaxValue - 50_000))
         .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<DpopProofs.Response>().SetOrder(int.MinValue + 50_000))
         .AddEventHandler<HandleConfigurationRequestContext>(h => h.UseSingletonHandler<DpopProofs.Metadata>());
 

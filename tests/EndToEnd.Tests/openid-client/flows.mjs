@@ -143,6 +143,8 @@ const commands = {
 try {
   console.log(JSON.stringify(await commands[command]()));
 } catch (failure) {
-  if (!failure.error && !failure.cause?.error) throw failure;
-  console.log(JSON.stringify({ error: failure.error ?? failure.cause.error, error_description: failure.error_description ?? failure.cause?.error_description }));
+  // In the body, or as a challenge (RFC 6750, section 3).
+  const said = [failure, failure.cause, failure.cause?.[0]?.parameters].find(part => part?.error);
+  if (!said) throw failure;
+  console.log(JSON.stringify({ error: said.error, error_description: said.error_description }));
 }
