@@ -7,6 +7,7 @@ need_dotnet
 need_package postgresql pg_ctlcluster
 need_package nodejs node
 need_package npm npm
+need_package chromium chromium
 
 dotnet restore --locked-mode --verbosity quiet
 dotnet build --no-restore --verbosity quiet --nologo

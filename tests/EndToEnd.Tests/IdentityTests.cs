@@ -211,7 +211,7 @@ public sealed class IdentityTests
 
     private static async Task<Fleet> StartAsync()
     {
-        var missing = await OpenIdClient.MissingAsync();
+        var missing = await NodeScripts.MissingAsync();
         Assert.SkipWhen(missing is not null, missing ?? "");
         var fleet = await Fleet.StartAsync(ownCa: true, https: true);
         await WriteAliceAsync(fleet);

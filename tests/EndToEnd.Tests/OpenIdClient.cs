@@ -1,6 +1,4 @@
 using System.Buffers.Text;
-using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using AuthSidecar.ControlPlane.V1;
@@ -12,12 +10,7 @@ internal sealed class OpenIdClient(Fleet fleet, string id, JsonObject settings)
 {
     public const string Password = "a long walk along the Vltava";
 
-    private static readonly Lazy<Task<string?>> Prepared = new(PrepareAsync);
-
     private string Folder => fleet.In($"client-{id}");
-
-    /// <summary>Why it cannot be run here; null: it can.</summary>
-    public static Task<string?> MissingAsync() => Prepared.Value;
 
     /// <summary>Registers a client of the application `documents`.</summary>
     /// <param name="fleet">Where.</param>
@@ -77,35 +70,5 @@ internal sealed class OpenIdClient(Fleet fleet, string id, JsonObject settings)
     }
 
     /// <summary>Runs a command of flows.mjs.</summary>
-    public async Task<JsonNode> RunAsync(string command, params string[] arguments)
-    {
-        var start = new ProcessStartInfo("node", [Script(), command, Folder, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["NODE_EXTRA_CA_CERTS"] = fleet.CaFile;
-        using var process = Process.Start(start)!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.True(process.ExitCode == 0, $"{command}: {await error}");
-        return JsonNode.Parse(await output)!;
-    }
-
-    private static string Script([CallerFilePath] string path = "") => Path.Combine(Path.GetDirectoryName(path)!, "openid-client", "flows.mjs");
-
-    private static async Task<string?> PrepareAsync()
-    {
-        var folder = Path.GetDirectoryName(Script())!;
-        if (Directory.Exists(Path.Combine(folder, "node_modules", "openid-client")))
-        {
-            return null;
-        }
-
-        try
-        {
-            var finished = await Binary.ShellAsync($"cd '{folder}' && npm ci --no-audit --no-fund");
-            return finished.ExitCode == 0 ? null : $"npm ci failed: {finished.Error}";
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return "npm is not there";
-        }
-    }
+    public Task<JsonNode> RunAsync(string command, params string[] arguments) => NodeScripts.RunAsync("flows.mjs", fleet.CaFile, [command, Folder, .. arguments]);
 }

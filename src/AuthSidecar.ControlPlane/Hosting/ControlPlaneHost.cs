@@ -35,6 +35,8 @@ internal static class ControlPlaneHost
             .AddFilter("Microsoft", LogLevel.Warning)
             // What was rejected by ourselves is answered, not logged as a fault of the framework's.
             .AddFilter("Grpc", LogLevel.Critical)
+            // It misses an encryptor: what keeps its keys encrypts them.
+            .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error)
             // It tells whole requests and responses.
             .AddFilter("OpenIddict", LogLevel.Warning);
         builder.WebHost.AddListeners(options);
