@@ -56,6 +56,25 @@ public sealed class PageTests
     }
 
     [Fact]
+    public async Task SignIn_TooOftenFromOneAddress_IsTurnedAway()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        using var http = fleet.CreateHttp();
+        var statuses = new List<int>();
+        for (var i = 0; i < 31; i++)
+        {
+            using var answer = await http.PostAsync("login", new FormUrlEncodedContent([]), Cancellation);
+            statuses.Add((int)answer.StatusCode);
+            Assert.Equal(i == 30, answer.Headers.RetryAfter is not null);
+        }
+
+        Assert.Equal([.. Enumerable.Repeat(400, 30), 429], statuses);
+        // What is no attempt goes on.
+        Assert.Equal(System.Net.HttpStatusCode.OK, (await http.GetAsync("login", Cancellation)).StatusCode);
+        Assert.NotEqual(System.Net.HttpStatusCode.TooManyRequests, (await http.PostAsync("oauth2/token", new FormUrlEncodedContent([]), Cancellation)).StatusCode);
+    }
+
+    [Fact]
     public async Task Pages_Headers_ForbidScriptsFramesAndCaches()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);

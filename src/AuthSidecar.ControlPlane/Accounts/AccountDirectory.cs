@@ -9,7 +9,7 @@ namespace AuthSidecar.ControlPlane.Accounts;
 internal sealed record AccountProfile(string Id, string UserName, string Email, string DisplayName, bool IsDisabled);
 
 /// <summary>Adds accounts, changes them and takes them away.</summary>
-internal sealed class AccountDirectory(ControlStore store, AccountManagers managers, PasswordHashing hashing, PasswordRules rules)
+internal sealed class AccountDirectory(ControlStore store, AccountManagers managers, PasswordHashing hashing, PasswordRules rules, SecondFactors factors)
 {
     private const string Password = "password";
 
@@ -138,7 +138,7 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
             return (null, null);
         }
 
-        if (rules.FaultOf(password, [profile.UserName, profile.DisplayName, profile.Email.Split('@')[0]], hasSecondFactor: false) is { } fault)
+        if (rules.FaultOf(password, [profile.UserName, profile.DisplayName, profile.Email.Split('@')[0]], await factors.HasAnyAsync(profile.Id, cancellation)) is { } fault)
         {
             return (null, Invalid(Password, fault));
         }

@@ -12,6 +12,9 @@ internal enum SignInOutcome
 
     Accepted,
 
+    /// <summary>The password was right, and there is a second factor.</summary>
+    CodeRequired,
+
     /// <summary>There were too many attempts: this one was not looked at.</summary>
     Locked,
 
@@ -19,12 +22,12 @@ internal enum SignInOutcome
     Busy,
 }
 
-/// <summary>Holds names and passwords against accounts.</summary>
+/// <summary>Holds names, passwords and codes against accounts.</summary>
 /// <remarks>
 /// Attempts are counted before anything is compared, in a transaction of their own: those who come at once are all counted, and nothing that fails
 /// afterwards takes it back. The delay doubles with each failure and ends at some minutes: nobody locks anybody out for good.
 /// </remarks>
-internal sealed class SignIn(Database database, PasswordHashing hashing, ILookupNormalizer normalizer, TimeProvider time)
+internal sealed class SignIn(Database database, PasswordHashing hashing, SecondFactors factors, ILookupNormalizer normalizer, TimeProvider time)
 {
     /// <summary>So many mistakes are typing.</summary>
     private const int FreeAttempts = 5;
@@ -32,6 +35,7 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, ILookup
     private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromMinutes(15);
 
+    /// <summary>Tries a name and a password.</summary>
     public async Task<(SignInOutcome Outcome, Account? Account)> TryAsync(string name, string password, CancellationToken cancellation)
     {
         var normalized = normalizer.NormalizeName(name);
@@ -44,22 +48,47 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, ILookup
 
         // Also for nobody: how long it takes does not tell who there is.
         var check = await hashing.VerifyAsync(account?.PasswordHash, password, cancellation);
-        if (check == PasswordCheck.Busy)
+        if (account is null || account.IsDisabled || check is not (PasswordCheck.Right or PasswordCheck.RightButOutdated))
         {
-            return (SignInOutcome.Busy, null);
+            return (check == PasswordCheck.Busy ? SignInOutcome.Busy : SignInOutcome.Refused, null);
         }
 
-        if (account is null || check == PasswordCheck.Wrong || account.IsDisabled)
-        {
-            return (SignInOutcome.Refused, null);
-        }
-
-        await context.Accounts.Where(a => a.Id == account.Id).ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, 0).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null), cancellation);
         if (check == PasswordCheck.RightButOutdated && await hashing.TryHashAsync(account, password, cancellation) is { } hash)
         {
             await context.Accounts.Where(a => a.Id == account.Id && a.PasswordHash == account.PasswordHash).ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash), cancellation);
         }
 
+        if (await factors.HasAnyAsync(account.Id, cancellation))
+        {
+            // This was no mistake; those before it still are, also those with codes.
+            await SetFailuresAsync(context, account, account.AccessFailedCount, cancellation);
+            return (SignInOutcome.CodeRequired, account);
+        }
+
+        await SetFailuresAsync(context, account, 0, cancellation);
+        return (SignInOutcome.Accepted, account);
+    }
+
+    /// <summary>Tries a code of a second factor, for an account whose password was right a moment ago.</summary>
+    public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string accountId, string code, CancellationToken cancellation)
+    {
+        await using var context = database.Open();
+        if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account)
+        {
+            return (SignInOutcome.Refused, null);
+        }
+
+        if (!await TryCountAsync(context, account, cancellation))
+        {
+            return (SignInOutcome.Locked, null);
+        }
+
+        if (!await factors.TryUseAsync(accountId, code, cancellation))
+        {
+            return (SignInOutcome.Refused, null);
+        }
+
+        await SetFailuresAsync(context, account, 0, cancellation);
         return (SignInOutcome.Accepted, account);
     }
 
@@ -79,6 +108,9 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, ILookup
             .Where(a => a.Id == account.Id && a.AccessFailedCount == seen)
             .ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, failures).SetProperty(a => a.LockoutEnd, lockedUntil), cancellation) == 1;
     }
+
+    private static Task<int> SetFailuresAsync(StoreContext context, Account account, int failures, CancellationToken cancellation) =>
+        context.Accounts.Where(a => a.Id == account.Id).ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, failures).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null), cancellation);
 
     private static TimeSpan DelayAfter(int failures)
     {

@@ -32,11 +32,12 @@ internal static class ServeCommand
         var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are hashed anew when they are used." };
         var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. None of the commonest either way." };
         var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with words, one a line, that no password may be made of, beside those that are built in." };
+        var attempts = new Option<int>("--attempts-per-minute") { Description = "How often an address may try to sign in; tokens twenty times as often. 0: no limit, for where all come from the address of a proxy.", DefaultValueFactory = _ => 30 };
         var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -54,6 +55,7 @@ internal static class ServeCommand
                         PasswordScheme = parsed.GetValue(passwordHashing),
                         PasswordPolicy = parsed.GetValue(passwordPolicy),
                         CommonPasswords = parsed.GetValue(commonPasswords) is { } words ? await File.ReadAllLinesAsync(words, cancellation) : [],
+                        AttemptsPerMinute = parsed.GetValue(attempts),
                         ReplaceIssuer = parsed.GetValue(replaceIssuer),
                         Names = parsed.GetValue(name) ?? [],
                         Certificate = parsed.GetValue(certificate),

@@ -47,10 +47,12 @@ internal static class ControlPlaneHost
             .AddEnrolment(options)
             .AddSync()
             .AddIdentityServer(options)
+            .AddAttemptLimits(options)
             .AddAdministration();
 
         var app = builder.Build();
         app.UseSecurityHeaders();
+        app.UseRateLimiter();
         app.UseIdentityServer();
         app.UseRouting();
         app.UseListeners();

@@ -42,6 +42,9 @@ internal sealed record ServeOptions
     /// <summary>What nobody's password may be made of, beside what is built in.</summary>
     public IReadOnlyList<string> CommonPasswords { get; init; } = [];
 
+    /// <summary>How often an address may try to sign in within a minute; 0: as often as it likes, for where all come from the address of a proxy.</summary>
+    public int AttemptsPerMinute { get; init; } = 30;
+
     /// <summary>Whether <see cref="Url"/> takes the place of the one that other nodes, or this one before, issued tokens by.</summary>
     public bool ReplaceIssuer { get; init; }
 
@@ -80,6 +83,11 @@ internal sealed record ServeOptions
         if ((Listen ?? ListenHttps) is not null && Certificate is null && Names.Count == 0)
         {
             yield return "a certificate is for names: give `--name` for each name and address by which this node is reached";
+        }
+
+        if (AttemptsPerMinute < 0)
+        {
+            yield return "`--attempts-per-minute` is 0 or more";
         }
 
         if (ListenHttps is null != Url is null)

@@ -118,6 +118,7 @@ internal static class IdentityServer
             .AddSingleton<AccountManagers>()
             .AddSingleton<AccountDirectory>()
             .AddSingleton<Sessions>()
+            .AddSingleton<SecondFactors>()
             .AddSingleton<SignIn>();
     }
 }

@@ -44,7 +44,7 @@ internal sealed class AccountModel(BrowserSessions browser, Sessions sessions, A
     public Task<IActionResult> OnPostPasswordAsync(string current, string next) => ForAccountAsync(async (account, session) =>
     {
         var (outcome, _) = await signIn.TryAsync(account.UserName!, current ?? "", HttpContext.RequestAborted);
-        if (outcome != SignInOutcome.Accepted)
+        if (outcome is not (SignInOutcome.Accepted or SignInOutcome.CodeRequired))
         {
             Fault = outcome == SignInOutcome.Refused ? "That is not your password." : "That cannot be done at the moment. Try again later.";
             return;

@@ -1,13 +1,19 @@
 using AuthSidecar.ControlPlane.Accounts;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
 
 namespace AuthSidecar.ControlPlane.Pages;
 
-/// <summary>To sign in with a name and a password.</summary>
-internal sealed class LoginModel(SignIn signIn, BrowserSessions browser, Consents consents) : PageModel
+/// <summary>To sign in with a name and a password, and with a code where there is a second factor.</summary>
+internal sealed class LoginModel(SignIn signIn, BrowserSessions browser, Consents consents, IDataProtectionProvider protection) : PageModel
 {
     private const int MaxLength = 512;
+
+    /// <summary>For how long a right password waits for its code.</summary>
+    private static readonly TimeSpan PendingFor = TimeSpan.FromMinutes(5);
+
+    private readonly ITimeLimitedDataProtector _pending = protection.CreateProtector("sign-in.pending").ToTimeLimitedDataProtector();
 
     [BindProperty(SupportsGet = true, Name = "return")]
     public string Return { get; set; } = "/account";
@@ -17,6 +23,9 @@ internal sealed class LoginModel(SignIn signIn, BrowserSessions browser, Consent
 
     [BindProperty]
     public string Password { get; set; } = "";
+
+    /// <summary>Whose password was right and whose code is yet to come, for nobody else to make; null: there is nobody.</summary>
+    public string? Pending { get; private set; }
 
     /// <summary>What went wrong.</summary>
     public string? Fault { get; private set; }
@@ -43,20 +52,58 @@ internal sealed class LoginModel(SignIn signIn, BrowserSessions browser, Consent
         var (outcome, account) = Name.Length is > 0 and <= MaxLength && Password.Length is > 0 and <= MaxLength
             ? await signIn.TryAsync(Name, Password, HttpContext.RequestAborted)
             : (SignInOutcome.Refused, null);
-        if (outcome == SignInOutcome.Accepted)
+        return await AnswerAsync(outcome, account, "pwd", "That is not the name, or not the password.");
+    }
+
+    public async Task<IActionResult> OnPostCodeAsync(string pending, string code)
+    {
+        if (ReadPending(pending ?? "") is not { } accountId)
         {
-            await browser.BeginAsync(HttpContext, account!, "pwd");
-            return LocalRedirect(Url.IsLocalUrl(Return) ? Return : "/account");
+            return LocalRedirect($"{PagesSetup.LoginPath}?return={Uri.EscapeDataString(Return)}");
         }
 
-        (Fault, Response.StatusCode) = outcome switch
+        Pending = pending;
+        var (outcome, account) = await signIn.TryCodeAsync(accountId, code ?? "", HttpContext.RequestAborted);
+        // RFC 8176.
+        return await AnswerAsync(outcome, account, "pwd otp mfa", "That is not the code, or it was used already.");
+    }
+
+    private async Task<IActionResult> AnswerAsync(SignInOutcome outcome, Account? account, string methods, string refusal)
+    {
+        switch (outcome)
         {
-            SignInOutcome.Locked => ("There were too many attempts. Wait a while, and try again.", StatusCodes.Status429TooManyRequests),
-            SignInOutcome.Busy => ("There is too much to do at the moment. Try again.", StatusCodes.Status503ServiceUnavailable),
-            _ => ("That is not the name, or not the password.", StatusCodes.Status200OK),
-        };
+            case SignInOutcome.Accepted:
+                await browser.BeginAsync(HttpContext, account!, methods);
+                return LocalRedirect(Url.IsLocalUrl(Return) ? Return : "/account");
+            case SignInOutcome.CodeRequired:
+                Pending = _pending.Protect(account!.Id, PendingFor);
+                break;
+            case SignInOutcome.Locked:
+                (Fault, Response.StatusCode) = ("There were too many attempts. Wait a while, and try again.", StatusCodes.Status429TooManyRequests);
+                break;
+            case SignInOutcome.Busy:
+                (Fault, Response.StatusCode) = ("There is too much to do at the moment. Try again.", StatusCodes.Status503ServiceUnavailable);
+                break;
+            default:
+                Fault = refusal;
+                break;
+        }
+
         await AllowReturnAsync();
         return Page();
+    }
+
+    private string? ReadPending(string text)
+    {
+        try
+        {
+            return _pending.Unprotect(text);
+        }
+        catch (System.Security.Cryptography.CryptographicException)
+        {
+            // Too old, or none of ours.
+            return null;
+        }
     }
 
     private Task AllowReturnAsync() => Url.IsLocalUrl(Return) ? consents.AllowReturnAsync(HttpContext, Return) : Task.CompletedTask;

@@ -42,6 +42,11 @@ internal static class FactorRecords
         return (new FactorRecord(subject.ToString(), id, SealedBox.Seal(wrappingKey, secret, ContextOf(subject, id)), null), uri);
     }
 
+    /// <summary>The secret of an authenticator app's factor.</summary>
+    /// <exception cref="KeyVaultException">It was altered, or is another's.</exception>
+    public static byte[] OpenTotp(EntityUid subject, FactorRecord factor, byte[] wrappingKey) =>
+        SealedBox.TryOpen(wrappingKey, factor.TotpSecret!, ContextOf(subject, factor.Id)) ?? throw new KeyVaultException($"the factor `{factor.Id}` of {subject} was altered");
+
     /// <summary>Backup codes, and what is kept of them: 128 random bits need no salt.</summary>
     public static (FactorRecord Factor, IReadOnlyList<string> Codes) NewBackupCodes(EntityUid subject, string id)
     {

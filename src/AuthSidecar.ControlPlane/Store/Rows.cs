@@ -193,6 +193,16 @@ internal sealed class GrantRow
     public long? EndedAtMs { get; set; }
 }
 
+/// <summary>The newest step of an authenticator app that somebody has signed in with: none up to it is good any more.</summary>
+internal sealed class UsedStepRow
+{
+    public required string AccountId { get; set; }
+
+    public required string FactorId { get; set; }
+
+    public required long Step { get; set; }
+}
+
 /// <summary>A key of ASP.NET Core's data protection, with which forms and cookies of pages are protected.</summary>
 internal sealed class DataProtectionKeyRow
 {

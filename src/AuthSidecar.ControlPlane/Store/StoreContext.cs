@@ -34,6 +34,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<GrantRow> Grants => Set<GrantRow>();
 
+    public DbSet<UsedStepRow> UsedSteps => Set<UsedStepRow>();
+
     public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
 
     public DbSet<SettingRow> Settings => Set<SettingRow>();
@@ -116,6 +118,11 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             grant.HasIndex(g => g.SessionId);
             grant.HasIndex(g => g.AccountId);
             grant.HasIndex(g => g.ExpiresAtMs);
+        });
+        model.Entity<UsedStepRow>(step =>
+        {
+            step.ToTable("used_steps");
+            step.HasKey(s => new { s.AccountId, s.FactorId });
         });
         model.Entity<DataProtectionKeyRow>(key =>
         {

@@ -449,6 +449,47 @@ public abstract class StoreConformance : IAsyncLifetime
     }
 
     [Fact]
+    public async Task SignIn_WithASecondFactor_EachCodeOnceAndMistakesAdd()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
+        var (accounts, signIn) = await _node.AccountsAsync(time);
+        const string Password = "a long walk along the Vltava";
+        await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: false), Password, null, Cancellation);
+        Assert.IsType<Refusal.Invalid>((await accounts.SetPasswordAsync("test", "alice", "zr7-Lmq2", null, Cancellation)).Refusal);
+        var (subject, key) = (new EntityUid("User", "alice"), await _node.FactorKeyAsync(time));
+        var (totp, uri) = FactorRecords.NewTotp(subject, "app", "alice", "test", key);
+        var (backup, codes) = FactorRecords.NewBackupCodes(subject, "paper");
+        await _node.Resources.WriteAsync("test", "factors.enrol", new ResourceKey(ResourceType.Factors, subject.ToString(), new Placement("", "")), _ => (new ResourceChange(FactorRecords.Write([totp, backup])), null), null, Cancellation);
+        Assert.True((await accounts.SetPasswordAsync("test", "alice", "zr7-Lmq2", null, Cancellation)).IsCommitted);
+
+        var secret = OtpNet.Base32Encoding.ToBytes(uri.Split("secret=")[1].Split('&')[0]);
+        string CodeAt(TimeSpan after) => new OtpNet.Totp(secret).ComputeTotp((time.GetUtcNow() + after).UtcDateTime);
+        Assert.Equal(SignInOutcome.CodeRequired, (await signIn.TryAsync("alice", "zr7-Lmq2", Cancellation)).Outcome);
+        var current = CodeAt(TimeSpan.Zero);
+        // At once from many sides, written in two ways: one of them.
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => signIn.TryCodeAsync("alice", i % 2 == 0 ? current : current.Insert(3, " "), Cancellation)));
+        Assert.InRange(outcomes.Count(o => o.Outcome == SignInOutcome.Accepted), 0, 1);
+        time.Advance(TimeSpan.FromHours(1));
+        current = CodeAt(TimeSpan.Zero);
+        Assert.Equal(SignInOutcome.Accepted, (await signIn.TryCodeAsync("alice", current, Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", current, Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", CodeAt(TimeSpan.FromSeconds(-30)), Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Accepted, (await signIn.TryCodeAsync("alice", CodeAt(TimeSpan.FromSeconds(30)), Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Accepted, (await signIn.TryCodeAsync("alice", codes[3].ToLowerInvariant(), Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", codes[3], Cancellation)).Outcome);
+
+        // A right password in between does not make wrong codes be forgotten.
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.Equal(SignInOutcome.CodeRequired, (await signIn.TryAsync("alice", "zr7-Lmq2", Cancellation)).Outcome);
+            Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", "000000", Cancellation)).Outcome);
+        }
+
+        Assert.Equal(SignInOutcome.Locked, (await signIn.TryCodeAsync("alice", codes[4], Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("nobody", codes[4], Cancellation)).Outcome);
+    }
+
+    [Fact]
     public async Task Sessions_OneTooMany_EndsTheOneThatWasLongestNotUsed()
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
@@ -637,8 +678,11 @@ public abstract class StoreConformance : IAsyncLifetime
         {
             var (hashing, normalizer, errors) = (new PasswordHashing(await SecretsAsync(time), PasswordScheme.Argon2id), new UpperInvariantLookupNormalizer(), new IdentityErrorDescriber());
             var managers = new AccountManagers(Options.Create(new IdentityOptions()), hashing, [new UserValidator<Account>(errors)], normalizer, errors, new ServiceCollection().BuildServiceProvider(), NullLogger<UserManager<Account>>.Instance);
-            return (new AccountDirectory(new ControlStore(Database, time), managers, hashing, new PasswordRules(PasswordPolicy.Length, [])), new SignIn(Database, hashing, normalizer, time));
+            var factors = new SecondFactors(Database, Resources, await SecretsAsync(time), time);
+            return (new AccountDirectory(new ControlStore(Database, time), managers, hashing, new PasswordRules(PasswordPolicy.Length, []), factors), new SignIn(Database, hashing, factors, normalizer, time));
         }
+
+        public async Task<byte[]> FactorKeyAsync(TimeProvider time) => (await SecretsAsync(time)).FactorWrappingKey;
 
         private async Task<SecretStore> SecretsAsync(TimeProvider time)
         {

@@ -11,7 +11,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 {
     [DbContext(typeof(SqliteStoreContext))]
-    [Migration("20261125102820_Accounts")]
+    [Migration("20261125111600_Accounts")]
     partial class Accounts
     {
         /// <inheritdoc />
@@ -502,6 +502,22 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasKey("KeyId");
 
                     b.ToTable("signing_keys", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UsedStepRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("FactorId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("AccountId", "FactorId");
+
+                    b.ToTable("used_steps", (string)null);
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.Identity.IdentityUserLogin<string>", b =>

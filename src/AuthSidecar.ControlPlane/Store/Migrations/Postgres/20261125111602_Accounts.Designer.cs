@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 {
     [DbContext(typeof(PostgresStoreContext))]
-    [Migration("20261125102822_Accounts")]
+    [Migration("20261125111602_Accounts")]
     partial class Accounts
     {
         /// <inheritdoc />
@@ -507,6 +507,22 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasKey("KeyId");
 
                     b.ToTable("signing_keys", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UsedStepRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("text");
+
+                    b.Property<string>("FactorId")
+                        .HasColumnType("text");
+
+                    b.Property<long>("Step")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("AccountId", "FactorId");
+
+                    b.ToTable("used_steps", (string)null);
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.Identity.IdentityUserLogin<string>", b =>

@@ -106,6 +106,19 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     table.PrimaryKey("PK_upstream_logins", x => new { x.LoginProvider, x.ProviderKey });
                 });
 
+            migrationBuilder.CreateTable(
+                name: "used_steps",
+                columns: table => new
+                {
+                    AccountId = table.Column<string>(type: "text", nullable: false),
+                    FactorId = table.Column<string>(type: "text", nullable: false),
+                    Step = table.Column<long>(type: "bigint", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("PK_used_steps", x => new { x.AccountId, x.FactorId });
+                });
+
             migrationBuilder.CreateIndex(
                 name: "IX_accounts_NormalizedUserName",
                 table: "accounts",
@@ -166,6 +179,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
             migrationBuilder.DropTable(
                 name: "upstream_logins");
+
+            migrationBuilder.DropTable(
+                name: "used_steps");
         }
     }
 }

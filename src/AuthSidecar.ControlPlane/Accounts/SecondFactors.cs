@@ -1,0 +1,111 @@
+using System.Security.Cryptography;
+using System.Text;
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Microsoft.EntityFrameworkCore;
+using OtpNet;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>
+/// The second factors of accounts, when they sign in: those that are for all applications. Verified where there is one truth, a code is good once, at whatever
+/// node.
+/// </summary>
+internal sealed class SecondFactors(Database database, ResourceWriter resources, SecretStore secrets, TimeProvider time)
+{
+    /// <summary>How far the clock of an authenticator may be off: a step either way (RFC 6238, section 5.2).</summary>
+    private static readonly VerificationWindow Window = new(previous: 1, future: 1);
+
+    private const int MaxCodeLength = 64;
+
+    public async Task<bool> HasAnyAsync(string accountId, CancellationToken cancellation) => (await ReadAsync(accountId, cancellation)).Count > 0;
+
+    /// <summary>Whether this is a code of one of an account's factors, which it then is no longer.</summary>
+    public async Task<bool> TryUseAsync(string accountId, string code, CancellationToken cancellation)
+    {
+        if (code.Length > MaxCodeLength)
+        {
+            return false;
+        }
+
+        // As it is compared, before anything is looked up by it: two ways of writing a code are one code.
+        var canonical = string.Concat(code.Where(char.IsAsciiLetterOrDigit)).ToUpperInvariant();
+        foreach (var factor in await ReadAsync(accountId, cancellation))
+        {
+            if (factor.TotpSecret is null ? await TryUseBackupCodeAsync(accountId, factor, canonical, cancellation) : await TryUseTotpAsync(accountId, factor, canonical, cancellation))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static EntityUid SubjectOf(string accountId) => new("User", accountId);
+
+    private static ResourceKey KeyOf(string accountId) => new(ResourceType.Factors, SubjectOf(accountId).ToString(), new Placement("", ""));
+
+    private async Task<List<FactorRecord>> ReadAsync(string accountId, CancellationToken cancellation) =>
+        FactorRecords.Read((await resources.FindAsync(KeyOf(accountId), cancellation))?.Json ?? "");
+
+    private async Task<bool> TryUseTotpAsync(string accountId, FactorRecord factor, string code, CancellationToken cancellation)
+    {
+        var secret = FactorRecords.OpenTotp(SubjectOf(accountId), factor, secrets.FactorWrappingKey);
+        if (!new Totp(secret).VerifyTotp(time.GetUtcNow().UtcDateTime, code, out var step, Window))
+        {
+            return false;
+        }
+
+        // The step and not the code, and only ever a later one.
+        await using var context = database.Open();
+        if (await context.UsedSteps.Where(u => u.AccountId == accountId && u.FactorId == factor.Id && u.Step < step).ExecuteUpdateAsync(u => u.SetProperty(s => s.Step, step), cancellation) == 1)
+        {
+            return true;
+        }
+
+        if (await context.UsedSteps.AnyAsync(u => u.AccountId == accountId && u.FactorId == factor.Id, cancellation))
+        {
+            return false;
+        }
+
+        context.UsedSteps.Add(new UsedStepRow { AccountId = accountId, FactorId = factor.Id, Step = step });
+        try
+        {
+            await context.SaveChangesAsync(cancellation);
+            return true;
+        }
+        catch (DbUpdateException)
+        {
+            // Somebody was faster, with the same code or another.
+            return false;
+        }
+    }
+
+    private async Task<bool> TryUseBackupCodeAsync(string accountId, FactorRecord factor, string code, CancellationToken cancellation)
+    {
+        var hash = SHA256.HashData(Encoding.ASCII.GetBytes(code));
+        var result = await resources.WriteAsync(
+            Sessions.ActorOf(accountId),
+            "factors.use",
+            KeyOf(accountId),
+            row =>
+            {
+                // Read again where nobody else writes.
+                var factors = FactorRecords.Read(row?.Json ?? "");
+                var index = factors.FindIndex(f => f.Id == factor.Id && f.BackupCodeSha256?.Any(h => h.AsSpan().SequenceEqual(hash)) is true);
+                if (index < 0)
+                {
+                    return (null, new Refusal.NotFound("such code"));
+                }
+
+                factors[index] = factors[index] with { BackupCodeSha256 = [.. factors[index].BackupCodeSha256!.Where(h => !h.AsSpan().SequenceEqual(hash))] };
+                return (new ResourceChange(FactorRecords.Write(factors)), null);
+            },
+            expectedRevision: null,
+            cancellation);
+        return result.IsCommitted;
+    }
+}

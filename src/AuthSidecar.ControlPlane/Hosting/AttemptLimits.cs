@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading.RateLimiting;
+
+namespace AuthSidecar.ControlPlane.Hosting;
+
+/// <summary>Limits how often an address may try what somebody could guess at: signing in, and, twenty times as often, tokens. Accounts have limits of their own.</summary>
+internal static class AttemptLimits
+{
+    private const int TokensPerAttempt = 20;
+
+    private static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
+
+    public static IServiceCollection AddAttemptLimits(this IServiceCollection services, ServeOptions options) => services.AddRateLimiter(limiter =>
+    {
+        limiter.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
+        limiter.OnRejected = (context, _) =>
+        {
+            var seconds = context.Lease.TryGetMetadata(MetadataName.RetryAfter, out var after) ? after.TotalSeconds : Window.TotalSeconds;
+            context.HttpContext.Response.Headers.RetryAfter = Math.Ceiling(seconds).ToString(CultureInfo.InvariantCulture);
+            return ValueTask.CompletedTask;
+        };
+        limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => (options.AttemptsPerMinute, KindOf(context)) switch
+        {
+            ( > 0 and var most, Kind.SignIn) => Limit($"sign-in {AddressOf(context)}", most),
+            ( > 0 and var most, Kind.Tokens) => Limit($"tokens {AddressOf(context)}", most * TokensPerAttempt),
+            _ => RateLimitPartition.GetNoLimiter(""),
+        });
+    });
+
+    private enum Kind
+    {
+        None,
+        SignIn,
+        Tokens,
+    }
+
+    private static RateLimitPartition<string> Limit(string key, int perMinute) => RateLimitPartition.GetSlidingWindowLimiter(
+        key, _ => new SlidingWindowRateLimiterOptions { PermitLimit = perMinute, Window = Window, SegmentsPerWindow = 6, AutoReplenishment = true });
+
+    private static Kind KindOf(HttpContext context)
+    {
+        if (Listeners.Of(context) != Listener.Network || HttpMethods.IsGet(context.Request.Method))
+        {
+            return Kind.None;
+        }
+
+        var path = context.Request.Path.Value ?? "";
+        return path is "/login" or "/v1/administrators:claim" || path.EndsWith("/ClaimControlPlane", StringComparison.Ordinal) ? Kind.SignIn
+            : path is "/device" || path.StartsWith("/oauth2/", StringComparison.OrdinalIgnoreCase) ? Kind.Tokens
+            : Kind.None;
+    }
+
+    /// <summary>The address, and of IPv6 the network: whoever has one address there has all of them.</summary>
+    private static string AddressOf(HttpContext context)
+    {
+        const int NetworkBytes = 8;
+        var address = context.Connection.RemoteIpAddress ?? IPAddress.None;
+        address = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+        return address.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(address.GetAddressBytes(), 0, NetworkBytes) : address.ToString();
+    }
+}
