@@ -14,6 +14,12 @@ internal sealed record Issuer
     /// <summary>Its keys by key id. Never looked up across issuers: a key speaks for its own issuer alone.</summary>
     public required FrozenDictionary<string, VerificationKey> Keys { get; init; }
 
+    /// <summary>Where it publishes its keys; null: nowhere, and they are what they are.</summary>
+    public Uri? KeySetUrl { get; init; }
+
+    /// <summary>Called when a token has a key that is not here. Never waits; null: there is nowhere to look.</summary>
+    public Action? LookForKeys { get; init; }
+
     /// <summary>The audiences that are us; a token must name at least one.</summary>
     public required FrozenSet<string> Audiences { get; init; }
 
@@ -47,6 +53,8 @@ internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
     private Issuer? _last;
 
     public static readonly IssuerSet Empty = new([]);
+
+    public IEnumerable<Issuer> All => _byName.Values;
 
     public Issuer? Find(string name) => _byName.GetValueOrDefault(name);
 

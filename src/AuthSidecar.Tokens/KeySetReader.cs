@@ -11,7 +11,13 @@ internal static class KeySetReader
 
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
 
-    public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8, List<Fault> faults)
+    /// <summary>Reads one that is given to us, and to nobody else: what cannot be used in it is a mistake.</summary>
+    public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8, List<Fault> faults) => Read(name, utf8, skipsUnusable: false, faults);
+
+    /// <summary>Reads one that is published for everybody, in which keys that we cannot use are nobody's mistake; but one has to be there that we can.</summary>
+    public static FrozenDictionary<string, VerificationKey> ReadUsable(string name, byte[] utf8, List<Fault> faults) => Read(name, utf8, skipsUnusable: true, faults);
+
+    private static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8, bool skipsUnusable, List<Fault> faults)
     {
         var keys = new Dictionary<string, VerificationKey>(StringComparer.Ordinal);
         try
@@ -52,11 +58,18 @@ internal static class KeySetReader
             var key = VerificationKey.TryRead(jwk, algorithm: null, out var fault);
             if (fault is not null)
             {
-                Fail($"key {index}: {fault}");
+                if (!skipsUnusable)
+                {
+                    Fail($"key {index}: {fault}");
+                }
             }
             else if (key is null)
             {
                 // A key for something else than verifying, such as encryption.
+            }
+            else if (skipsUnusable && key.KeyId.Length == 0)
+            {
+                // Nobody can name it.
             }
             else if (!CompactJws.IsKeyId(key.KeyId))
             {

@@ -107,6 +107,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
 
         if (jws.KeyId is not { } keyId || !issuer.Keys.TryGetValue(keyId, out var key))
         {
+            issuer.LookForKeys?.Invoke();
             return TokenResult.Reject(TokenError.KeyUnknown);
         }
 

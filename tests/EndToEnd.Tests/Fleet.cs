@@ -198,6 +198,13 @@ internal sealed class Fleet : IAsyncDisposable
         return client;
     }
 
+    /// <summary>A sidecar that decides from a folder, and has nothing to do with the control plane but what the folder says.</summary>
+    public AuthSidecarService.AuthSidecarServiceClient StartOnFolder(string name, string folder, params string[] arguments)
+    {
+        _sidecars[name] = Start(Binary.Sidecar, ["serve", "--bundle", folder, "--state", In($"{name}.state"), "--socket", In($"{name}.sock"), "--listen", "none", .. arguments]);
+        return ClientOf(name);
+    }
+
     public Process StartJoining(string name, string token, string application = "documents")
     {
         File.WriteAllText(In($"{name}.token"), token);

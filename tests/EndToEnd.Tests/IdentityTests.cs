@@ -124,6 +124,25 @@ public sealed class IdentityTests
     }
 
     [Fact]
+    public async Task KeySet_AtItsAddress_IsFetchedByASidecarThatMay()
+    {
+        await using var fleet = await StartAsync();
+        var server = await OpenIdClient.RegisterAsync(fleet, "documents", dpop: false, hasKey: true, scope: "documents.read");
+        var folder = fleet.In("bundle");
+        Directory.CreateDirectory(folder);
+        await File.WriteAllTextAsync(Path.Combine(folder, "bundle.json"), """{"version": 1, "contents": ["issuers.json"]}""", Cancellation);
+        await File.WriteAllTextAsync(
+            Path.Combine(folder, "issuers.json"),
+            $$"""{"issuers": [{"issuer": "{{fleet.UrlOf()}}", "jwksUrl": "{{fleet.UrlOf()}}.well-known/jwks.json", "audiences": ["documents"]}]}""",
+            Cancellation);
+        var sidecar = fleet.StartOnFolder("folder", folder, "--key-set-private-host", "127.0.0.1", "--key-set-ca", fleet.CaFile);
+        var token = Text(await server.RunAsync("credentials"), "access_token");
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, token) == TokenRejection.Unspecified);
+        var stranger = fleet.StartOnFolder("stranger", folder, "--key-set-ca", fleet.CaFile);
+        await Fleet.UntilAsync(async () => await ReasonAsync(stranger, token) == TokenRejection.KeyUnknown);
+    }
+
+    [Fact]
     public async Task Sessions_EndedByAdministratorPasswordOrLogout_TokensAndPagesEndWithThem()
     {
         await using var fleet = await StartAsync();

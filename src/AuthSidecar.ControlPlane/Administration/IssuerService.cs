@@ -17,7 +17,15 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
     {
         var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
         var issuer = Check(request.Issuer.Clone());
-        RequestChecks.KeySet(request.Jwks, "jwks");
+        if (issuer.JwksUrl.Length == 0)
+        {
+            RequestChecks.KeySet(request.Jwks, "jwks");
+        }
+        else if (request.Jwks.Length > 0)
+        {
+            throw Failures.InvalidField("jwks", "the issuer publishes its keys at `jwks_url`: they are one or the other");
+        }
+
         var json = IssuerRecords.Write(issuer, request.Jwks);
         var result = await writer.WriteAsync(
             Caller.Of(context).Name,
@@ -76,6 +84,11 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
             throw Failures.InvalidField("issuer.clock_skew_seconds", $"it is 0 to {MaxClockSkewSeconds}");
         }
 
+        if (issuer.JwksUrl.Length > 0 && !(Uri.TryCreate(issuer.JwksUrl, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0))
+        {
+            throw Failures.InvalidField("issuer.jwks_url", "it is an `https:` address");
+        }
+
         if (issuer.Principal is { } principal && (principal.HasType ? principal.Parents.Values.Append(principal.Type) : principal.Parents.Values).FirstOrDefault(t => !EntityType.IsValid(t)) is { } wrong)
         {
             throw Failures.InvalidField("issuer.principal", $"`{wrong}` is not an entity type name");
@@ -87,6 +100,6 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
     private static ConfiguredIssuer ToMessage(ResourceRow row)
     {
         var (issuer, jwks) = IssuerRecords.Read(row.Json);
-        return new ConfiguredIssuer { Issuer = Issuer.Parser.ParseJson(issuer.ToJsonString()), Jwks = jwks.ToJsonString(), Revision = (ulong)row.Revision };
+        return new ConfiguredIssuer { Issuer = Issuer.Parser.ParseJson(issuer.ToJsonString()), Jwks = jwks?.ToJsonString() ?? "", Revision = (ulong)row.Revision };
     }
 }

@@ -7,12 +7,13 @@ namespace AuthSidecar.ControlPlane.Resources;
 internal static class IssuerRecords
 {
     public static string Write(Issuer issuer, string jwks) =>
-        new JsonObject { ["issuer"] = JsonNode.Parse(ResourceDocuments.Json.Format(issuer)), ["jwks"] = JsonNode.Parse(jwks) }.ToJsonString();
+        new JsonObject { ["issuer"] = JsonNode.Parse(ResourceDocuments.Json.Format(issuer)), ["jwks"] = jwks.Length == 0 ? null : JsonNode.Parse(jwks) }.ToJsonString();
 
-    public static (JsonObject Issuer, JsonNode Jwks) Read(string json)
+    /// <returns>The issuer, and its key set; null: it publishes it.</returns>
+    public static (JsonObject Issuer, JsonNode? Jwks) Read(string json)
     {
         var record = JsonNode.Parse(json)!.AsObject();
-        var (issuer, jwks) = (record["issuer"]!.AsObject(), record["jwks"]!);
+        var (issuer, jwks) = (record["issuer"]!.AsObject(), record["jwks"]);
         record.Clear();
         return (issuer, jwks);
     }

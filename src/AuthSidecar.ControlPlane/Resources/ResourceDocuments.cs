@@ -32,9 +32,13 @@ internal sealed class ResourceDocuments(SecretStore secrets)
         foreach (var row in rows)
         {
             var (issuer, jwks) = IssuerRecords.Read(row.Json);
-            var path = $"keys/{issuers.Count}.jwks.json";
-            documents.Add(path, Utf8(jwks));
-            issuer["jwks"] = path;
+            if (jwks is not null)
+            {
+                var path = $"keys/{issuers.Count}.jwks.json";
+                documents.Add(path, Utf8(jwks));
+                issuer["jwks"] = path;
+            }
+
             if (issuer["audiences"] is not JsonArray { Count: > 0 })
             {
                 // Ourselves, whose tokens name the application that they are for.

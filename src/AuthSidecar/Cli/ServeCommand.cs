@@ -2,6 +2,7 @@ using System.CommandLine;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Streams;
+using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Cli;
 
@@ -25,6 +26,9 @@ internal static class ServeCommand
         {
             Description = "How old a type of resource may be to be answered from, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h.",
         };
+        var keySetHosts = new Option<string[]>("--key-set-host") { Description = "A host that key sets may be fetched from (`jwksUrl`); may be repeated." };
+        var keySetPrivateHosts = new Option<string[]>("--key-set-private-host") { Description = "One that may be at a private address, such as an issuer in the same cluster; may be repeated." };
+        var keySetCa = new Option<string?>("--key-set-ca") { Description = "The CA of their certificates instead of those that the machine trusts, in PEM." };
         var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
         var listen = new Option<string>("--listen") { Description = "The loopback address and port to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultListen };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
@@ -32,7 +36,7 @@ internal static class ServeCommand
         log.AcceptOnlyFromAmong("json", "text");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, state, socket, listen, development, log,
+            bundle, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, keySetHosts, keySetPrivateHosts, keySetCa, state, socket, listen, development, log,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -72,6 +76,7 @@ internal static class ServeCommand
                     Bundle = parsed.GetValue(bundle),
                     ControlPlane = addresses.Count == 0 ? null : ReadControlPlane(parsed, addresses),
                     MaxStaleness = limits,
+                    KeySets = new RemoteKeySetOptions { Hosts = parsed.GetValue(keySetHosts) ?? [], PrivateHosts = parsed.GetValue(keySetPrivateHosts) ?? [], Ca = parsed.GetValue(keySetCa) },
                     State = parsed.GetValue(state)!,
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,

@@ -2,6 +2,7 @@ using System.Net;
 using AuthSidecar.Risk;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Streams;
+using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Hosting;
 
@@ -34,6 +35,9 @@ internal sealed record ServeOptions
 
     /// <summary>How many verified tokens to remember.</summary>
     public int TokenCacheSize { get; init; } = DefaultTokenCacheSize;
+
+    /// <summary>What may be asked for key sets.</summary>
+    public RemoteKeySetOptions KeySets { get; init; } = new();
 
     /// <summary>How old what there is may be to be answered from. A folder is what there is to have: nothing newer is waiting somewhere else.</summary>
     public MaxStaleness MaxStaleness { get; init; } = MaxStaleness.Unlimited;
@@ -74,6 +78,11 @@ internal sealed record ServeOptions
         if (Listen is not null && !IPAddress.IsLoopback(Listen.Address))
         {
             yield return $"`{Listen}` is not a loopback address: the sidecar serves its own pod, without TLS";
+        }
+
+        if (KeySets.Ca is { } ca && !File.Exists(ca))
+        {
+            yield return $"the file `{ca}` of `--key-set-ca` does not exist";
         }
 
         if (TokenCacheSize < 1)

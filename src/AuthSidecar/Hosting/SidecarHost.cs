@@ -73,10 +73,14 @@ internal static class SidecarHost
 
     private static IServiceCollection AddState(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(new StateFolder(options.State))
-        .AddSingleton<SnapshotCache>();
+        .AddSingleton(s => new SnapshotCache(s.GetRequiredService<TimeProvider>(), s.GetRequiredService<RemoteKeySets>()));
 
     private static IServiceCollection AddTokens(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(_ => new VerifiedTokenCache(options.TokenCacheSize))
+        .AddSingleton(options.KeySets)
+        .AddSingleton<KeySetClient>()
+        .AddSingleton<RemoteKeySets>()
+        .AddHostedService(s => s.GetRequiredService<RemoteKeySets>())
         .AddSingleton<DpopVerifier>()
         .AddSingleton<TokenValidator>();
 

@@ -21,6 +21,9 @@ internal sealed class StateFolder
 
     public string LastKnownGood => Path.Combine(_path, "last-known-good");
 
+    /// <summary>What issuers published when it was last fetched.</summary>
+    public string KeySets => Path.Combine(_path, "key-sets");
+
     public string ClaimStore => Path.Combine(_path, "claims.journal");
 
     /// <summary>The key that TOTP secrets in bundle folders are wrapped with. Made when there is none.</summary>

@@ -1,12 +1,28 @@
+using AuthSidecar.Tokens;
+
 namespace AuthSidecar.Snapshots;
 
 /// <summary>Holds the current snapshot. Readers take the reference once per request and never wait; a publisher exchanges it.</summary>
-internal sealed class SnapshotCache(TimeProvider time)
+internal sealed class SnapshotCache
 {
+    private readonly TimeProvider _time;
+    private readonly RemoteKeySets? _keySets;
     private readonly Lock _publishing = new();
+    private Snapshot? _published;
     private Snapshot? _current;
     private Confirmations _confirmations = Confirmations.None;
-    private TaskCompletionSource _published = NewSignal();
+    private TaskCompletionSource _publication = NewSignal();
+
+    /// <param name="time">The clock.</param>
+    /// <param name="keySets">What issuers publish themselves, of whom a source knows the address alone; null: nobody does.</param>
+    public SnapshotCache(TimeProvider time, RemoteKeySets? keySets = null)
+    {
+        (_time, _keySets) = (time, keySets);
+        if (keySets is not null)
+        {
+            keySets.Changed += CompleteAgain;
+        }
+    }
 
     /// <summary>The snapshot to decide from; null before the first.</summary>
     public Snapshot? Current => Volatile.Read(ref _current);
@@ -15,7 +31,7 @@ internal sealed class SnapshotCache(TimeProvider time)
     public event Action<Snapshot>? Published;
 
     /// <summary>How long ago each type of resource was last known to be what the source has.</summary>
-    public ResourceAges AgesAt(DateTimeOffset now) => new(Volatile.Read(ref _confirmations), now, time);
+    public ResourceAges AgesAt(DateTimeOffset now) => new(Volatile.Read(ref _confirmations), now, _time);
 
     /// <exception cref="InvalidOperationException">The revision is older; or it is the same, and so is everything else.</exception>
     public void Publish(Snapshot snapshot)
@@ -23,13 +39,14 @@ internal sealed class SnapshotCache(TimeProvider time)
         TaskCompletionSource waiting;
         lock (_publishing)
         {
-            if (_current is { } current && (snapshot.Revision < current.Revision || snapshot == current))
+            if (_published is { } before && (snapshot.Revision < before.Revision || snapshot == before))
             {
-                throw new InvalidOperationException($"revision {snapshot.Revision} is not newer than {current.Revision}");
+                throw new InvalidOperationException($"revision {snapshot.Revision} is not newer than {before.Revision}");
             }
 
-            Volatile.Write(ref _current, snapshot);
-            waiting = Interlocked.Exchange(ref _published, NewSignal());
+            _published = snapshot;
+            Volatile.Write(ref _current, Complete(snapshot));
+            waiting = Interlocked.Exchange(ref _publication, NewSignal());
         }
 
         waiting.SetResult();
@@ -40,8 +57,8 @@ internal sealed class SnapshotCache(TimeProvider time)
     /// <remarks>By one thread at a time: that of the source.</remarks>
     public void Confirm(ResourceTypes types, DateTimeOffset? at = null)
     {
-        var now = time.GetUtcNow();
-        Volatile.Write(ref _confirmations, _confirmations.With(types, at ?? now, now, time.GetTimestamp()));
+        var now = _time.GetUtcNow();
+        Volatile.Write(ref _confirmations, _confirmations.With(types, at ?? now, now, _time.GetTimestamp()));
     }
 
     /// <summary>Waits for a revision, or a later one.</summary>
@@ -51,7 +68,7 @@ internal sealed class SnapshotCache(TimeProvider time)
         while (true)
         {
             // The signal is taken before the snapshot is looked at: a publication in between completes it.
-            var published = Volatile.Read(ref _published).Task;
+            var published = Volatile.Read(ref _publication).Task;
             if (Current is { } snapshot && snapshot.Revision >= revision)
             {
                 return snapshot;
@@ -60,6 +77,20 @@ internal sealed class SnapshotCache(TimeProvider time)
             await published.WaitAsync(cancellation);
         }
     }
+
+    private void CompleteAgain()
+    {
+        lock (_publishing)
+        {
+            if (_published is { } snapshot)
+            {
+                Volatile.Write(ref _current, Complete(snapshot));
+            }
+        }
+    }
+
+    private Snapshot Complete(Snapshot snapshot) =>
+        _keySets is null ? snapshot : snapshot with { Issuers = snapshot.Issuers with { Value = _keySets.Complete(snapshot.Issuers.Value) } };
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -33,8 +33,11 @@ internal sealed record IssuerEntry
 {
     public required string Issuer { get; set; }
 
-    /// <summary>The file with its key set, in the bundle.</summary>
-    public required string Jwks { get; set; }
+    /// <summary>The file with its key set, in the bundle; empty: it publishes it.</summary>
+    public string Jwks { get; set; } = "";
+
+    /// <summary>Where it publishes its key set; empty: it is in the bundle.</summary>
+    public string JwksUrl { get; set; } = "";
 
     public required IReadOnlyList<string> Audiences { get; set; }
 
@@ -43,6 +46,9 @@ internal sealed record IssuerEntry
     public int ClockSkewSeconds { get; set; } = (int)Tokens.Issuer.DefaultClockSkew.TotalSeconds;
 
     public PrincipalEntry Principal { get; set; } = new();
+
+    private Uri? KeySetUrl =>
+        JwksUrl.Length > 0 && Uri.TryCreate(JwksUrl, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0 ? url : null;
 
     /// <summary>Checks all there is to check, and makes the issuer when nothing is wrong.</summary>
     public Issuer? Build(BundleFiles files, List<Fault> faults)
@@ -74,7 +80,18 @@ internal sealed record IssuerEntry
         }
 
         var keys = FrozenDictionary<string, VerificationKey>.Empty;
-        if (!IssuersFile.IsKeySet(Jwks))
+        if (Jwks.Length == 0 == (JwksUrl.Length == 0))
+        {
+            Fail("it has a key set in the bundle, `jwks`, or an address where it publishes it, `jwksUrl`");
+        }
+        else if (JwksUrl.Length > 0)
+        {
+            if (KeySetUrl is null)
+            {
+                Fail($"`{JwksUrl}` is not an `https:` address");
+            }
+        }
+        else if (!IssuersFile.IsKeySet(Jwks))
         {
             Fail($"the name of a key set ends in `.jwks.json`, and `{Jwks}` does not");
         }
@@ -94,6 +111,7 @@ internal sealed record IssuerEntry
             Types = Types.Select(t => t.ToLowerInvariant()).ToFrozenSet(StringComparer.Ordinal),
             ClockSkew = TimeSpan.FromSeconds(ClockSkewSeconds),
             Keys = keys,
+            KeySetUrl = KeySetUrl,
             Principal = new PrincipalMapping { Type = Principal.Type, Attributes = Principal.Attributes, Parents = Principal.Parents },
         };
 

@@ -62,4 +62,5 @@ internal static class JsonFile
 [JsonSerializable(typeof(RiskFile))]
 [JsonSerializable(typeof(ProfilesFile))]
 [JsonSerializable(typeof(Streams.LastKnownGoodIndex))]
+[JsonSerializable(typeof(Tokens.StoredKeySet))]
 internal sealed partial class BundleJson : JsonSerializerContext;
