@@ -68,7 +68,7 @@ if [ "${1:-}" = --save ]; then
     echo
     report
     echo
-    echo "- \`empty\`: a unary call of google.protobuf.Empty on the same host, with the same interceptor."
+    echo "- \`empty\`: a unary call of google.protobuf.Empty of the gRPC framework on the same host."
     echo "- \`check-principal\`: CheckPermission with a principal, a resource of two attributes, 12 policies; answered ALLOW."
     echo "- \`check-token\`: the same with an RS256 token in place of the principal, verified before and remembered."
     echo "- \`validate-token\`: ValidateToken with the same token; the answer carries all claims."

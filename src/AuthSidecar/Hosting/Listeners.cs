@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
@@ -15,6 +16,7 @@ internal static class Listeners
     public static void AddListeners(this IWebHostBuilder host, ServeOptions options)
     {
         host.UseKestrelCore();
+        host.ConfigureServices(services => services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>());
         host.UseSockets(sockets => sockets.CreateBoundListenSocket = CreateBoundListenSocket);
         host.ConfigureKestrel(kestrel =>
         {

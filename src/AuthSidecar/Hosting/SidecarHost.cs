@@ -7,7 +7,6 @@ using AuthSidecar.Sync;
 using AuthSidecar.Sync.Bundles;
 using AuthSidecar.Sync.Streams;
 using AuthSidecar.Tokens;
-using Grpc.AspNetCore.Server.Model;
 using Grpc.Health.V1;
 using Grpc.HealthCheck;
 using Grpc.Reflection;
@@ -44,8 +43,7 @@ internal static class SidecarHost
 
         var app = builder.Build();
         // What cannot be made, such as a store that another process has, is to be found out now and not by the first call.
-        app.Services.GetRequiredService<AuthSidecarService>();
-        app.MapGrpcService<AuthSidecarService>();
+        app.Services.GetRequiredService<UnaryCalls>().Map(app);
         app.MapGrpcService<HealthServiceImpl>();
         if (options.IsDevelopment)
         {
@@ -101,7 +99,7 @@ internal static class SidecarHost
         services.AddSingleton(options.MaxStaleness);
         services.AddSingleton<AuthSidecarService>();
         services.AddSingleton<RequestReader>();
-        services.AddSingleton<IServiceMethodProvider<AuthSidecarService>, ServiceMethods>();
+        services.AddSingleton<UnaryCalls>();
         if (options.IsDevelopment)
         {
             services.AddSingleton(new ReflectionServiceImpl(V1.AuthSidecarService.Descriptor, Health.Descriptor));

@@ -2,7 +2,6 @@ using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
-using Grpc.Core;
 
 namespace AuthSidecar.Services;
 
@@ -19,19 +18,19 @@ internal sealed partial class AuthSidecarService(
 {
     // The common case has its snapshot at hand, and then nothing of a call is asynchronous.
 
-    public Task<Answer> ValidateToken(ValidationRequest request, ServerCallContext context) => request.AtLeast == default
-        ? Task.FromResult(Validate(request, Current, context))
-        : AwaitSnapshot(request, request.AtLeast, context, Validate);
+    public Task<Answer> ValidateToken(ValidationRequest request, CallLimits limits) => request.AtLeast == default
+        ? Task.FromResult(Validate(request, Current, limits))
+        : AwaitSnapshot(request, request.AtLeast, limits, Validate);
 
-    public Task<Answer> CheckPermission(CheckRequest request, ServerCallContext context) => request.AtLeast == default
-        ? Task.FromResult(Check(request, Current, context))
-        : AwaitSnapshot(request, request.AtLeast, context, Check);
+    public Task<Answer> CheckPermission(CheckRequest request, CallLimits limits) => request.AtLeast == default
+        ? Task.FromResult(Check(request, Current, limits))
+        : AwaitSnapshot(request, request.AtLeast, limits, Check);
 
-    public Task<Answer> CheckPermissions(CheckBatch request, ServerCallContext context) => request.AtLeast == default
-        ? Task.FromResult(Check(request, Current, context))
-        : AwaitSnapshot(request, request.AtLeast, context, Check);
+    public Task<Answer> CheckPermissions(CheckBatch request, CallLimits limits) => request.AtLeast == default
+        ? Task.FromResult(Check(request, Current, limits))
+        : AwaitSnapshot(request, request.AtLeast, limits, Check);
 
-    public Task<Answer> EvaluateRisk(RiskRequest request)
+    public Task<Answer> EvaluateRisk(RiskRequest request, CallLimits limits)
     {
         var snapshot = Current;
         var now = time.GetUtcNow();
@@ -40,7 +39,7 @@ internal sealed partial class AuthSidecarService(
         return Task.FromResult(AnswerWriter.Write(assessment, freshness));
     }
 
-    public Task<Answer> VerifyMfa(MfaRequest request)
+    public Task<Answer> VerifyMfa(MfaRequest request, CallLimits limits)
     {
         var snapshot = Current;
         var now = time.GetUtcNow();
@@ -59,22 +58,23 @@ internal sealed partial class AuthSidecarService(
 
     private Snapshot Current => snapshots.Current ?? throw Failures.NoSnapshot();
 
-    private async Task<Answer> AwaitSnapshot<T>(T request, Revision atLeast, ServerCallContext context, Func<T, Snapshot, ServerCallContext, Answer> answer)
+    private async Task<Answer> AwaitSnapshot<T>(T request, Revision atLeast, CallLimits limits, Func<T, Snapshot, CallLimits, Answer> answer)
     {
         Snapshot snapshot;
         try
         {
-            snapshot = await snapshots.WaitForAsync(atLeast, context.CancellationToken);
+            using var waiting = limits.BeginWait();
+            snapshot = await snapshots.WaitForAsync(atLeast, waiting.Token);
         }
         catch (OperationCanceledException)
         {
             throw Failures.RevisionNotReached(atLeast, snapshots.Current?.Revision ?? default);
         }
 
-        return answer(request, snapshot, context);
+        return answer(request, snapshot, limits);
     }
 
-    private Answer Validate(ValidationRequest request, Snapshot snapshot, ServerCallContext context)
+    private Answer Validate(ValidationRequest request, Snapshot snapshot, CallLimits limits)
     {
         var now = time.GetUtcNow();
         var freshness = Demand(ResourceTypes.Keys | ResourceTypes.Revocations, snapshot, now);
@@ -82,7 +82,7 @@ internal sealed partial class AuthSidecarService(
         return AnswerWriter.Write(result, freshness);
     }
 
-    private Answer Check(CheckRequest request, Snapshot snapshot, ServerCallContext context)
+    private Answer Check(CheckRequest request, Snapshot snapshot, CallLimits limits)
     {
         var now = time.GetUtcNow();
         var freshness = Demand(TypesFor(request), snapshot, now);
@@ -90,7 +90,7 @@ internal sealed partial class AuthSidecarService(
         return AnswerWriter.Write(answer, Decided(answer, snapshot, now), freshness);
     }
 
-    private Answer Check(CheckBatch request, Snapshot snapshot, ServerCallContext context)
+    private Answer Check(CheckBatch request, Snapshot snapshot, CallLimits limits)
     {
         var now = time.GetUtcNow();
         var validated = new Dictionary<TokenRequest, TokenResult>(ReferenceEqualityComparer.Instance);
@@ -98,7 +98,7 @@ internal sealed partial class AuthSidecarService(
         foreach (var check in request.Checks)
         {
             // A batch can be long enough for its caller to lose patience.
-            context.CancellationToken.ThrowIfCancellationRequested();
+            limits.ThrowIfOver();
             var freshness = Demand(TypesFor(check), snapshot, now);
             var answer = decisions.Check(check, ValidateOnce(check.Token), snapshot, now);
             AnswerWriter.WriteResult(ref batch, answer, Decided(answer, snapshot, now), freshness);

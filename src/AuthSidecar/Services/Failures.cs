@@ -28,6 +28,10 @@ internal static class Failures
     public static RpcException MalformedMessage() =>
         Failure(Code.InvalidArgument, V1.ErrorReason.MalformedMessage, "the bytes are no message of this type");
 
+    public static RpcException Compressed() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "compressed messages are not taken: they are small");
+
+    public static RpcException TooLarge(int mostBytes) => Failure(Code.ResourceExhausted, V1.ErrorReason.MalformedMessage, $"a message has at most {mostBytes} bytes");
+
     public static RpcException NoSnapshot() => Failure(
         Code.Unavailable, V1.ErrorReason.NoSnapshot, "the sidecar has no snapshot yet", new RetryInfo { RetryDelay = RetryAfter });
 

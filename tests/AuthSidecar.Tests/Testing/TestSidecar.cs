@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using AuthSidecar.Cli;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
@@ -50,6 +51,20 @@ internal sealed class TestSidecar : IAsyncDisposable
         await sidecar._app.StartAsync(TestContext.Current.CancellationToken);
         return sidecar;
     }
+
+    /// <summary>A caller that sends what it likes.</summary>
+    public HttpClient CreateHttp() => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, cancellation) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_folder["s.sock"]), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    })
+    {
+        BaseAddress = new Uri("http://localhost"),
+    };
 
     /// <summary>Waits until the sidecar serves another revision than this.</summary>
     public async Task<ulong> WaitForRevisionAfterAsync(ulong revision)

@@ -1,0 +1,76 @@
+using System.Globalization;
+using Grpc.Core;
+
+namespace AuthSidecar.Services;
+
+/// <summary>How long a caller waits for an answer. Costs nothing unless somebody has to wait.</summary>
+internal readonly struct CallLimits
+{
+    private const int MaxDigits = 8;
+
+    private readonly CancellationToken _aborted;
+    private readonly TimeProvider _time;
+    private readonly long _started;
+    private readonly TimeSpan? _timeout;
+
+    /// <param name="aborted">Cancelled when the caller goes away.</param>
+    /// <param name="timeout">The header `grpc-timeout`; null: as long as it takes.</param>
+    /// <param name="time">The clock.</param>
+    public CallLimits(CancellationToken aborted, string? timeout, TimeProvider time)
+    {
+        (_aborted, _time, _timeout) = (aborted, time, timeout is null ? null : Read(timeout));
+        _started = _timeout is null ? 0 : time.GetTimestamp();
+    }
+
+    private bool IsPastDeadline => _timeout is { } timeout && _time.GetElapsedTime(_started) >= timeout;
+
+    /// <summary>A call that is over for its caller must not be answered as if it were not: an ALLOW that comes late may be enforced late.</summary>
+    /// <exception cref="RpcException">It is over.</exception>
+    public void ThrowIfOver()
+    {
+        if (IsPastDeadline)
+        {
+            throw Failures.DeadlineExceeded();
+        }
+
+        if (_aborted.IsCancellationRequested)
+        {
+            throw Failures.Cancelled();
+        }
+    }
+
+    /// <summary>Is cancelled when the call is over; to be disposed of by whoever has waited.</summary>
+    public CancellationTokenSource BeginWait()
+    {
+        var waiting = CancellationTokenSource.CreateLinkedTokenSource(_aborted);
+        if (_timeout is { } timeout)
+        {
+            var left = timeout - _time.GetElapsedTime(_started);
+            waiting.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
+        }
+
+        return waiting;
+    }
+
+    /// <summary>Digits and a unit (PROTOCOL-HTTP2 of gRPC, "Requests"); null when it is something else, which is no deadline.</summary>
+    private static TimeSpan? Read(string text)
+    {
+        if (text.Length is < 2 or > MaxDigits + 1 || !long.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+        {
+            return null;
+        }
+
+        // The longest that can be waited for is some weeks, which is as good as for ever.
+        TimeSpan? timeout = text[^1] switch
+        {
+            'H' => TimeSpan.FromHours(number),
+            'M' => TimeSpan.FromMinutes(number),
+            'S' => TimeSpan.FromSeconds(number),
+            'm' => TimeSpan.FromMilliseconds(number),
+            'u' => TimeSpan.FromMicroseconds(number),
+            'n' => TimeSpan.FromTicks(number / TimeSpan.NanosecondsPerTick),
+            _ => null,
+        };
+        return timeout < TimeSpan.FromDays(20) ? timeout : null;
+    }
+}

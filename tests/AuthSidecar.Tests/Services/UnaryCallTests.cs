@@ -1,0 +1,177 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Http.Headers;
+using AuthSidecar.Services;
+using AuthSidecar.Tests.Testing;
+using AuthSidecar.V1;
+using Google.Protobuf;
+using Grpc.Core;
+using Microsoft.Extensions.Time.Testing;
+
+namespace AuthSidecar.Tests.Services;
+
+/// <summary>The frames of a call, byte by byte (PROTOCOL-HTTP2 of gRPC): what a client that is not ours, or nobody's friend, may send.</summary>
+public sealed class UnaryCallTests : IAsyncLifetime
+{
+    private const string Validate = "/authsidecar.v1.AuthSidecarService/ValidateToken";
+
+    private readonly TestIssuer _issuer = new();
+    private TestBundle _bundle = null!;
+    private TestSidecar _sidecar = null!;
+    private HttpClient _http = null!;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _bundle = new TestBundle(_issuer);
+        _sidecar = await TestSidecar.StartAsync(_bundle);
+        await _sidecar.WaitForRevisionAfterAsync(0);
+        _http = _sidecar.CreateHttp();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        await _sidecar.DisposeAsync();
+        _bundle.Dispose();
+        _issuer.Dispose();
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(4096)]
+    public async Task Message_InPieces_IsAnsweredAsOne(int piece)
+    {
+        var (status, answer, _) = await SendAsync(Validate, Frame(new ValidateTokenRequest { Token = _issuer.Issue(TimeProvider.System.GetUtcNow()).Reveal() }.ToByteArray()), piece);
+        Assert.Equal(StatusCode.OK, status);
+        Assert.True(ValidateTokenResponse.Parser.ParseFrom(answer).Valid);
+    }
+
+    [Fact]
+    public async Task Frames_ThatAreNotOneMessage_Refused()
+    {
+        var message = new ValidateTokenRequest { Token = "a.b.c" }.ToByteArray();
+        var frame = Frame(message);
+        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync([]));
+        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync(frame[..4]));
+        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync(frame[..^1]));
+        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync([.. frame, .. frame]));
+        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync([.. frame, 0]));
+        Assert.Equal(StatusCode.Unimplemented, await StatusAsync([1, .. frame[1..]]));
+        Assert.Equal(StatusCode.ResourceExhausted, await StatusAsync([0, 0xff, 0xff, 0xff, 0xff, .. message]));
+        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync(Frame([0xff])));
+        Assert.Equal(StatusCode.OK, await StatusAsync(Frame([])));
+        // Nothing of this has hurt anybody.
+        Assert.Equal(StatusCode.OK, await StatusAsync(frame));
+
+        async Task<StatusCode> StatusAsync(byte[] body) => (await SendAsync(Validate, body)).Status;
+    }
+
+    [Fact]
+    public async Task Failure_AsTrailersOnly_HasItsReason()
+    {
+        var (status, _, headers) = await SendAsync(Validate, Frame([0xff]));
+        Assert.Equal(StatusCode.InvalidArgument, status);
+        Assert.Equal("the bytes are no message of this type", Uri.UnescapeDataString(headers.GetValues("grpc-message").Single()));
+        var details = Google.Rpc.Status.Parser.ParseFrom(Convert.FromBase64String(headers.GetValues("grpc-status-details-bin").Single()));
+        Assert.Equal("ERROR_REASON_MALFORMED_MESSAGE", details.GetDetail<Google.Rpc.ErrorInfo>()!.Reason);
+    }
+
+    [Fact]
+    public async Task Method_ThatThereIsNot_Unimplemented() =>
+        Assert.Equal(StatusCode.Unimplemented, (await SendAsync("/authsidecar.v1.AuthSidecarService/Forget", Frame([]))).Status);
+
+    [Fact]
+    public async Task ContentType_OfAnotherProtocol_UnsupportedMediaType()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, Validate) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new StringContent("{}") };
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, (await _http.SendAsync(request, Cancellation)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("1H", 3_600_000)]
+    [InlineData("2M", 120_000)]
+    [InlineData("3S", 3_000)]
+    [InlineData("250m", 250)]
+    [InlineData("5000u", 5)]
+    [InlineData("4000000n", 4)]
+    [InlineData("", null)]
+    [InlineData("S", null)]
+    [InlineData("-1S", null)]
+    [InlineData("1.5S", null)]
+    [InlineData("1s", null)]
+    [InlineData("123456789S", null)]
+    [InlineData("99999999H", null)]
+    public void Limits_Timeout_IsReadAndKept(string text, int? milliseconds)
+    {
+        var time = new FakeTimeProvider();
+        var limits = new CallLimits(CancellationToken.None, text, time);
+        limits.ThrowIfOver();
+        time.Advance(TimeSpan.FromMilliseconds((milliseconds ?? 1_000_000) - 1));
+        limits.ThrowIfOver();
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        if (milliseconds is null)
+        {
+            limits.ThrowIfOver();
+            return;
+        }
+
+        Assert.Equal(StatusCode.DeadlineExceeded, Assert.Throws<RpcException>(limits.ThrowIfOver).StatusCode);
+        using var waiting = limits.BeginWait();
+        Assert.True(waiting.IsCancellationRequested || waiting.Token.WaitHandle.WaitOne(TimeSpan.FromSeconds(5)));
+    }
+
+    [Fact]
+    public void Limits_CallerWhoHasGone_IsNotAnswered()
+    {
+        using var aborted = new CancellationTokenSource();
+        var limits = new CallLimits(aborted.Token, timeout: null, TimeProvider.System);
+        limits.ThrowIfOver();
+        aborted.Cancel();
+        Assert.Equal(StatusCode.Cancelled, Assert.Throws<RpcException>(limits.ThrowIfOver).StatusCode);
+    }
+
+    private static byte[] Frame(byte[] message)
+    {
+        var frame = new byte[5 + message.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(1), (uint)message.Length);
+        message.CopyTo(frame, 5);
+        return frame;
+    }
+
+    private async Task<(StatusCode Status, byte[] Answer, HttpResponseHeaders Headers)> SendAsync(string path, byte[] body, int? piece = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = piece is { } size ? new PiecesContent(body, size) : new ByteArrayContent(body),
+        };
+        request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+        using var response = await _http.SendAsync(request, Cancellation);
+        var answer = await response.Content.ReadAsByteArrayAsync(Cancellation);
+        var status = response.Headers.TryGetValues("grpc-status", out var only) ? only : response.TrailingHeaders.GetValues("grpc-status");
+        return ((StatusCode)int.Parse(status.Single(), System.Globalization.CultureInfo.InvariantCulture), answer.Length > 5 ? answer[5..] : [], response.Headers);
+    }
+
+    private sealed class PiecesContent(byte[] body, int size) : HttpContent
+    {
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            foreach (var piece in body.Chunk(size).Take(64).Append(body.Skip(64 * size).ToArray()))
+            {
+                await stream.WriteAsync(piece);
+                await stream.FlushAsync();
+            }
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+    }
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# What validating a token costs, JIT and AOT: tests/Benchmarks/tokens.sh [--save]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/need.sh
+need_dotnet
+need_package clang clang
+
+bin=artifacts/bin/Benchmarks/release/Benchmarks
+dotnet build tests/Benchmarks --configuration Release --verbosity quiet --nologo
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$bin" --filter 'Benchmarks.Tokens.*' --artifacts "$folder" | tee "$folder/log" | grep -E '^(\||// \*)' || true
+
+report() {
+  echo "# Tokens: validating one"
+  echo
+  echo "Made by \`tests/Benchmarks/tokens.sh --save\` on $(date -u +%F)."
+  echo
+  echo "$(sed -nE 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores; $(sed -nE 's/^PRETTY_NAME="(.*)"/\1/p' /etc/os-release), Linux $(uname -r); .NET $(dotnet --version)."
+  echo "One thread. \`Ratio\`: to \`BareSignature\`, the platform's check of an RS256 signature by the same key (RSA-2048) over the same bytes."
+  echo
+  grep '^|' "$folder/results/Benchmarks.Tokens.Validation-report-github.md"
+  echo
+  echo "- \`Cached\`: a token that was verified before: its times, audience, scopes and revocations are looked at (10,000 sessions are revoked)."
+  echo "- \`FirstSight\`: one of 4,096 that nobody remembers: read, verified, its claims read, and remembered."
+}
+if [ "${1:-}" = --save ]; then report | tee tests/Benchmarks/results/tokens.md; else report; fi
