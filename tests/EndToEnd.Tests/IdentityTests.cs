@@ -174,6 +174,25 @@ public sealed class IdentityTests
     }
 
     [Fact]
+    public async Task Role_TakenAway_EndsAccessTokensAndTheNextIsARefreshAway()
+    {
+        await using var fleet = await StartAsync();
+        var sidecar = await JoinAsync(fleet);
+        await Writes.WriteAsync(fleet, Writes.User("alice", "reader"), Writes.User("bob", "reader"));
+        var server = await OpenIdClient.RegisterAsync(fleet, "documents", dpop: false, hasKey: true);
+        var tokens = await server.RunAsync("login");
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.Unspecified);
+        // What others lose, and what is given, is of no concern.
+        await Writes.RemoveRoleAsync(fleet.Directories, "bob");
+        await fleet.Directories.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = "User::\"alice\"", Added = { "Role::\"writer\"" } }, cancellationToken: Cancellation);
+        var revision = await Writes.RemoveRoleAsync(fleet.Directories, "alice");
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.Revoked);
+        var refreshed = await server.RunAsync("refresh", Text(tokens, "refresh_token"));
+        var answer = await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = Text(refreshed, "access_token"), AtLeastRevision = revision }, cancellationToken: Cancellation);
+        Assert.True(answer.Valid, $"{answer.Reason}");
+    }
+
+    [Fact]
     public async Task FourthSession_EndsTheOneThatWasLongestNotUsed()
     {
         await using var fleet = await StartAsync();

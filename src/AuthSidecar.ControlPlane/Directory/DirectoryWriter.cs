@@ -1,6 +1,8 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Store;
+using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Directory;
 
@@ -10,6 +12,11 @@ internal delegate bool MayWrite(Placement placement);
 /// <summary>Changes entities: all of a change or nothing, and never into what a sidecar would refuse.</summary>
 internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, SchemaSource schemas)
 {
+    /// <summary>The entities of accounts, by the account's id.</summary>
+    private const string UserType = "User";
+
+    private const int MaxIdsAtOnce = 500;
+
     /// <summary>What writing is called, in policies and in the audit trail.</summary>
     public const string Write = "entities.write";
 
@@ -104,7 +111,26 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         }
 
         await EntityRows.SaveAsync(transaction.Context, rows, cancellation);
+        await RevokeOutdatedAsync(transaction, change, removed, cancellation);
         return null;
+    }
+
+    /// <summary>
+    /// Ends the access tokens of accounts that have lost a role: what was put into a token by it, such as a scope, goes with it. The next one is a refresh away.
+    /// </summary>
+    private async Task RevokeOutdatedAsync(StoreTransaction transaction, DirectoryChange change, IReadOnlyList<EntityUid> removed, CancellationToken cancellation)
+    {
+        var ids = change.Written
+            .Where(w => w.Entity.Uid.Type == UserType && state.Entities.TryGetEntity(w.Entity.Uid, out var before) && before.Parents.ToArray().Except(w.Entity.Parents.ToArray()).Any())
+            .Select(w => w.Entity.Uid.Id)
+            .Concat(removed.Where(u => u.Type == UserType).Select(u => u.Id));
+        foreach (var some in ids.Chunk(MaxIdsAtOnce))
+        {
+            foreach (var account in await transaction.Context.Accounts.Where(a => some.Contains(a.Id)).Select(a => a.Id).ToListAsync(cancellation))
+            {
+                await TokenRevocations.SubjectAsync(transaction, "", account, cancellation);
+            }
+        }
     }
 
     private static bool IsStale(long current, long? expected) => expected is { } seen && seen != current;

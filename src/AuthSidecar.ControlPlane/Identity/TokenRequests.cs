@@ -41,7 +41,10 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
             return;
         }
 
-        context.SignIn(OfAccount(account, grant, of));
+        // An epoch is in whole seconds, and this one may not be over: what is issued after it, which this is, is of the next.
+        var issuedAt = DateTimeOffset.FromUnixTimeMilliseconds(grant.Row.RotatedAtMs);
+        var epoch = await store.ReadAsync((read, _) => TokenRevocations.SubjectEpochAsync(read, account.Id, cancellation), cancellation);
+        context.SignIn(OfAccount(account, grant, of, epoch > issuedAt ? epoch.Value : issuedAt));
     }
 
     private async Task<(Grant? Grant, string Failure)> GrantOfAsync(HandleTokenRequestContext context, CancellationToken cancellation)
@@ -76,7 +79,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         return new ClaimsPrincipal(identity);
     }
 
-    private static ClaimsPrincipal OfAccount(Account account, Grant grant, Client client)
+    private static ClaimsPrincipal OfAccount(Account account, Grant grant, Client client, DateTimeOffset issuedAt)
     {
         var (identity, row) = (NewIdentity(), grant.Row);
         var scopes = row.Scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries).ToImmutableArray();
@@ -89,7 +92,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
             .SetClaim(GrantClaims.SessionId, row.Id)
             .SetClaim(GrantClaims.Session, row.SessionId)
             // When the generation was made, and not when it is signed: nothing is issued later than its grant was ended.
-            .SetClaim(GrantClaims.IssuedAt, row.RotatedAtMs)
+            .SetClaim(GrantClaims.IssuedAt, issuedAt.ToUnixTimeMilliseconds())
             .SetScopes(isBound ? scopes : scopes.Remove(Scopes.OfflineAccess))
             .SetResources(client.Application);
         // An array, also of one (OpenID Connect Core, section 2).

@@ -2,6 +2,7 @@ using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
+using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Identity;
 
@@ -15,6 +16,19 @@ internal static class TokenRevocations
         // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
         now => new Revocation { Subject = subject, NotBefore = new Timestamp { Seconds = now.AddSeconds(1).ToUnixTimeSeconds() } },
         cancellation);
+
+    /// <summary>The moment from which on tokens of a subject are good; null: any.</summary>
+    public static async Task<DateTimeOffset?> SubjectEpochAsync(StoreContext context, string subject, CancellationToken cancellation)
+    {
+        if (await IssuerSetting.FindAsync(context, cancellation) is not { } issuer)
+        {
+            return null;
+        }
+
+        var key = RevocationRecords.KeyOf(new Revocation { Issuer = issuer, Subject = subject }, "");
+        var row = await context.Resources.AsNoTracking().SingleOrDefaultAsync(r => r.Type == key.Type && r.Key == key.Key && r.Application == "" && r.Tenant == "" && !r.IsRemoved, cancellation);
+        return row is null ? null : RevocationRecords.Read(row).NotBefore?.ToDateTimeOffset();
+    }
 
     /// <summary>All tokens of a grant, also those that somebody is signing at this moment: there are none that would still be good.</summary>
     public static Task GrantAsync(StoreTransaction transaction, string grantId, CancellationToken cancellation) =>
