@@ -29,9 +29,13 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
     private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <summary>Begins a session; where that is one too many, the one that was longest not used ends.</summary>
-    /// <returns>The session, and what the browser is to have.</returns>
-    public async Task<(SessionRow Session, string Secret)> BeginAsync(string accountId, Authentication authentication, CancellationToken cancellation)
+    /// <param name="account">The account as it was when it authenticated: where it is disabled, gone, or of another password by now, there is none.</param>
+    /// <param name="authentication">How, and from where.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <returns>The session, and what the browser is to have; null: there is none.</returns>
+    public async Task<(SessionRow Session, string Secret)?> TryBeginAsync(Account account, Authentication authentication, CancellationToken cancellation)
     {
+        var accountId = account.Id;
         var (secret, now) = (Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes)), NowMs);
         var session = new SessionRow
         {
@@ -45,10 +49,15 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
             UserAgent = authentication.UserAgent[..Math.Min(MaxUserAgent, authentication.UserAgent.Length)],
             Address = authentication.Address,
         };
-        await store.WriteAsync(
+        var result = await store.WriteAsync(
             ActorOf(accountId),
             async transaction =>
             {
+                if (!await transaction.Context.Accounts.AnyAsync(a => a.Id == accountId && !a.IsDisabled && a.PasswordHash == account.PasswordHash, cancellation))
+                {
+                    return new Refusal.NotFound("such account any more");
+                }
+
                 var others = await Live(transaction.Context, now).Where(s => s.AccountId == accountId).OrderByDescending(s => s.SeenAtMs).ToListAsync(cancellation);
                 foreach (var other in others.Skip(AtOnce - 1))
                 {
@@ -60,7 +69,7 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
                 return null;
             },
             cancellation);
-        return (session, secret);
+        return result.IsCommitted ? (session, secret) : null;
     }
 
     /// <summary>The session of what a browser has, and notes that it is used; ended ones too, which tell why.</summary>
@@ -106,10 +115,13 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
             await EndAsync(transaction, session, because, cancellation);
         }
 
-        if (except is null)
+        // Of the one that stays it is the browser that stays: what was granted in it may be in anybody's hands.
+        if (except is not null)
         {
-            await TokenRevocations.SubjectAsync(transaction, "", accountId, cancellation);
+            await EndGrantsAsync(transaction, except, cancellation);
         }
+
+        await TokenRevocations.SubjectAsync(transaction, "", accountId, cancellation);
     }
 
     /// <summary>Those that nobody has ended, and that have not ended by themselves.</summary>
@@ -127,13 +139,18 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
         var (now, context) = (transaction.NowMs, transaction.Context);
         // Whoever refreshes or redeems a code holds this row until they are done, and comes too late after it.
         await context.Sessions.Where(s => s.Id == session.Id).ExecuteUpdateAsync(u => u.SetProperty(s => s.EndedAtMs, now).SetProperty(s => s.EndedBecause, because), cancellation);
-        foreach (var grant in await context.Grants.AsNoTracking().Where(g => g.SessionId == session.Id && g.EndedAtMs == null).ToListAsync(cancellation))
+        await EndGrantsAsync(transaction, session.Id, cancellation);
+        transaction.Audit("sessions.end", session.Id, Placement.ControlPlane, $"of account {session.AccountId}", because);
+    }
+
+    private static async Task EndGrantsAsync(StoreTransaction transaction, string sessionId, CancellationToken cancellation)
+    {
+        foreach (var grant in await transaction.Context.Grants.AsNoTracking().Where(g => g.SessionId == sessionId && g.EndedAtMs == null).ToListAsync(cancellation))
         {
             await TokenRevocations.GrantAsync(transaction, grant.Id, cancellation);
         }
 
-        await context.Grants.Where(g => g.SessionId == session.Id && g.EndedAtMs == null).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, now), cancellation);
-        transaction.Audit("sessions.end", session.Id, Placement.ControlPlane, $"of account {session.AccountId}", because);
+        await transaction.Context.Grants.Where(g => g.SessionId == sessionId && g.EndedAtMs == null).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, transaction.NowMs), cancellation);
     }
 
     private static bool IsLive(SessionRow session, long nowMs) =>

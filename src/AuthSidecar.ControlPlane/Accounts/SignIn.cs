@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -48,32 +50,48 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
 
         // Also for nobody: how long it takes does not tell who there is.
         var check = await hashing.VerifyAsync(account?.PasswordHash, password, cancellation);
-        if (account is null || account.IsDisabled || check is not (PasswordCheck.Right or PasswordCheck.RightButOutdated))
+        if (check == PasswordCheck.Busy)
         {
-            return (check == PasswordCheck.Busy ? SignInOutcome.Busy : SignInOutcome.Refused, null);
+            // Nobody has looked: it was no mistake.
+            await UncountAsync(context, account, cancellation);
+            return (SignInOutcome.Busy, null);
+        }
+
+        if (account is null || account.IsDisabled || check == PasswordCheck.Wrong)
+        {
+            return (SignInOutcome.Refused, null);
         }
 
         if (check == PasswordCheck.RightButOutdated && await hashing.TryHashAsync(account, password, cancellation) is { } hash)
         {
-            await context.Accounts.Where(a => a.Id == account.Id && a.PasswordHash == account.PasswordHash).ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash), cancellation);
+            var verified = account.PasswordHash;
+            await context.Accounts.Where(a => a.Id == account.Id && a.PasswordHash == verified).ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash), cancellation);
+            account.PasswordHash = hash;
         }
 
         if (await factors.HasAnyAsync(account.Id, cancellation))
         {
             // This was no mistake; those before it still are, also those with codes.
-            await SetFailuresAsync(context, account, account.AccessFailedCount, cancellation);
+            await UncountAsync(context, account, cancellation);
             return (SignInOutcome.CodeRequired, account);
         }
 
-        await SetFailuresAsync(context, account, 0, cancellation);
+        await ForgetFailuresAsync(context, account, cancellation);
         return (SignInOutcome.Accepted, account);
     }
 
+    /// <summary>What a right password is remembered by until its code comes: another password since, and it was for nothing.</summary>
+    public static string DigestOf(Account account) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(account.PasswordHash ?? "")));
+
     /// <summary>Tries a code of a second factor, for an account whose password was right a moment ago.</summary>
-    public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string accountId, string code, CancellationToken cancellation)
+    /// <param name="accountId">The account.</param>
+    /// <param name="passwordDigest">What <see cref="DigestOf"/> said of it then.</param>
+    /// <param name="code">The code.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string accountId, string passwordDigest, string code, CancellationToken cancellation)
     {
         await using var context = database.Open();
-        if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account)
+        if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account || DigestOf(account) != passwordDigest)
         {
             return (SignInOutcome.Refused, null);
         }
@@ -88,7 +106,7 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
             return (SignInOutcome.Refused, null);
         }
 
-        await SetFailuresAsync(context, account, 0, cancellation);
+        await ForgetFailuresAsync(context, account, cancellation);
         return (SignInOutcome.Accepted, account);
     }
 
@@ -109,8 +127,22 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
             .ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, failures).SetProperty(a => a.LockoutEnd, lockedUntil), cancellation) == 1;
     }
 
-    private static Task<int> SetFailuresAsync(StoreContext context, Account account, int failures, CancellationToken cancellation) =>
-        context.Accounts.Where(a => a.Id == account.Id).ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, failures).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null), cancellation);
+    /// <summary>Takes back what <see cref="TryCountAsync"/> has counted, and nothing that others have counted since.</summary>
+    private static Task UncountAsync(StoreContext context, Account? account, CancellationToken cancellation)
+    {
+        if (account is null)
+        {
+            return Task.CompletedTask;
+        }
+
+        var (before, lockedUntil) = (account.AccessFailedCount, account.LockoutEnd);
+        return context.Accounts
+            .Where(a => a.Id == account.Id && a.AccessFailedCount == before + 1)
+            .ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, before).SetProperty(a => a.LockoutEnd, lockedUntil), cancellation);
+    }
+
+    private static Task<int> ForgetFailuresAsync(StoreContext context, Account account, CancellationToken cancellation) =>
+        context.Accounts.Where(a => a.Id == account.Id).ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, 0).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null), cancellation);
 
     private static TimeSpan DelayAfter(int failures)
     {

@@ -46,9 +46,10 @@ internal static class AttemptLimits
             return Kind.None;
         }
 
-        var path = context.Request.Path.Value ?? "";
-        return path is "/login" or "/v1/administrators:claim" || path.EndsWith("/ClaimControlPlane", StringComparison.Ordinal) ? Kind.SignIn
-            : path is "/device" || path.StartsWith("/oauth2/", StringComparison.OrdinalIgnoreCase) ? Kind.Tokens
+        // As routing reads it: in any case, with or without a slash at its end.
+        var path = (context.Request.Path.Value ?? "").TrimEnd('/').ToLowerInvariant();
+        return path is "/login" or "/v1/administrators:claim" || path.EndsWith("/claimcontrolplane", StringComparison.Ordinal) ? Kind.SignIn
+            : path is "/device" || path.StartsWith("/oauth2/", StringComparison.Ordinal) ? Kind.Tokens
             : Kind.None;
     }
 

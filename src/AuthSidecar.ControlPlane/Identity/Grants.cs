@@ -69,7 +69,18 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
             ExpiresAtMs = ExpiryAt(now, session),
         };
         context.Grants.Add(grant);
-        await context.SaveChangesAsync(cancellation);
+        try
+        {
+            await context.SaveChangesAsync(cancellation);
+        }
+        catch (DbUpdateException) when (!cancellation.IsCancellationRequested)
+        {
+            // Somebody has begun it a moment ago, with the same code: nobody knows which of the two is the right one.
+            await transaction.RollbackAsync(cancellation);
+            await EndAsync(Sessions.ActorOf(session.AccountId), grantId, "an authorization code was used twice", cancellation);
+            return null;
+        }
+
         await transaction.CommitAsync(cancellation);
         return new Grant(grant, session);
     }

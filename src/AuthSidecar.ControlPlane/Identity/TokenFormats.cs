@@ -106,7 +106,8 @@ internal sealed class TokenStateReader(ControlStore store, Grants grants, TimePr
 
                 break;
             case TokenTypeIdentifiers.Private.AuthorizationCode when context.Principal.GetClaim(GrantClaims.Grant) is { } grantId:
-                if (await grants.FindAsync(grantId, context.CancellationToken) is { } begun)
+                // By its own client, while it is good: an old one that lies about somewhere ends nothing.
+                if (context.Principal.GetExpirationDate() > time.GetUtcNow() && await grants.FindAsync(grantId, context.CancellationToken) is { } begun && begun.ClientId == context.Request?.ClientId)
                 {
                     // RFC 6749, section 4.1.2: there are two who have it, and nobody knows which of them is the right one.
                     await grants.EndAsync(Sessions.ActorOf(begun.AccountId), grantId, "an authorization code was used twice", context.CancellationToken);

@@ -17,6 +17,9 @@ namespace AuthSidecar.ControlPlane.Identity;
 /// <summary>Answers who asks for tokens: for itself, with a code, or with a refresh token. That the request is well-formed, and the client authenticated, has been seen to.</summary>
 internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDirectory accounts) : IOpenIddictServerHandler<HandleTokenRequestContext>
 {
+    /// <summary>How far an epoch is ahead of a generation that was made before it and is asked for once more: not farther.</summary>
+    private static readonly TimeSpan EpochsAhead = Grants.RetryWithin + TimeSpan.FromSeconds(2);
+
     public async ValueTask HandleAsync(HandleTokenRequestContext context)
     {
         var cancellation = context.CancellationToken;
@@ -44,12 +47,23 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         // An epoch is in whole seconds, and this one may not be over: what is issued after it, which this is, is of the next.
         var issuedAt = DateTimeOffset.FromUnixTimeMilliseconds(grant.Row.RotatedAtMs);
         var epoch = await store.ReadAsync((read, _) => TokenRevocations.SubjectEpochAsync(read, account.Id, cancellation), cancellation);
+        if (epoch > issuedAt + EpochsAhead)
+        {
+            context.Reject(Errors.InvalidGrant, "the account's tokens are revoked for a while yet");
+            return;
+        }
+
         context.SignIn(OfAccount(account, grant, of, epoch > issuedAt ? epoch.Value : issuedAt));
     }
 
     private async Task<(Grant? Grant, string Failure)> GrantOfAsync(HandleTokenRequestContext context, CancellationToken cancellation)
     {
         var (principal, deviceKey) = (context.Principal!, DpopProofs.KeyOf(context.Transaction));
+        if (principal.GetClaim(GrantClaims.Grant) is null)
+        {
+            return (null, "it is of no grant");
+        }
+
         if (context.Request.IsRefreshTokenGrantType())
         {
             var token = new RefreshToken(principal.GetClaim(GrantClaims.Grant)!, long.Parse(principal.GetClaim(GrantClaims.Generation)!, System.Globalization.CultureInfo.InvariantCulture));
@@ -74,7 +88,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         var identity = NewIdentity();
         // Administrators are no clients of any application's, and nothing else has their audience.
         identity.SetClaim(Claims.Subject, client is null ? id : $"client:{id}");
-        identity.SetResources(client?.Application ?? BuiltInPolicies.Application).SetScopes(scopes);
+        identity.SetResources(client?.Application ?? BuiltInPolicies.Application).SetScopes(scopes.Except([Scopes.OfflineAccess, Scopes.OpenId]));
         identity.SetDestinations(static _ => [Destinations.AccessToken]);
         return new ClaimsPrincipal(identity);
     }

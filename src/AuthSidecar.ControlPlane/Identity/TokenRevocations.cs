@@ -25,9 +25,7 @@ internal static class TokenRevocations
             return null;
         }
 
-        var key = RevocationRecords.KeyOf(new Revocation { Issuer = issuer, Subject = subject }, "");
-        var row = await context.Resources.AsNoTracking().SingleOrDefaultAsync(r => r.Type == key.Type && r.Key == key.Key && r.Application == "" && r.Tenant == "" && !r.IsRemoved, cancellation);
-        return row is null ? null : RevocationRecords.Read(row).NotBefore?.ToDateTimeOffset();
+        return (await FindAsync(context, RevocationRecords.KeyOf(new Revocation { Issuer = issuer, Subject = subject }, ""), cancellation))?.NotBefore?.ToDateTimeOffset();
     }
 
     /// <summary>All tokens of a grant, also those that somebody is signing at this moment: there are none that would still be good.</summary>
@@ -52,7 +50,22 @@ internal static class TokenRevocations
         var now = DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs);
         var revocation = create(now);
         (revocation.Issuer, revocation.ExpiresAt) = (issuer, Timestamp.FromDateTimeOffset(now + Longest));
-        await ResourceWriter.SaveAsync(
-            transaction, RevocationRecords.KeyOf(revocation, application), new ResourceChange(RevocationRecords.ToJson(revocation), revocation.ExpiresAt.ToDateTimeOffset()), cancellation);
+        var key = RevocationRecords.KeyOf(revocation, application);
+        if (await FindAsync(transaction.Context, key, cancellation) is { } before)
+        {
+            // What is revoked already stays revoked, at least as far and as long.
+            revocation.NotBefore = Later(before.NotBefore, revocation.NotBefore);
+            revocation.ExpiresAt = Later(before.ExpiresAt, revocation.ExpiresAt)!;
+        }
+
+        await ResourceWriter.SaveAsync(transaction, key, new ResourceChange(RevocationRecords.ToJson(revocation), revocation.ExpiresAt.ToDateTimeOffset()), cancellation);
     }
+
+    private static async Task<Revocation?> FindAsync(StoreContext context, ResourceKey key, CancellationToken cancellation) =>
+        await context.Resources.AsNoTracking()
+            .SingleOrDefaultAsync(r => r.Type == key.Type && r.Key == key.Key && r.Application == key.Placement.Application && r.Tenant == key.Placement.Tenant && !r.IsRemoved, cancellation) is { } row
+            ? RevocationRecords.Read(row)
+            : null;
+
+    private static Timestamp? Later(Timestamp? a, Timestamp? b) => a is null || (b is not null && a.CompareTo(b) < 0) ? b : a;
 }

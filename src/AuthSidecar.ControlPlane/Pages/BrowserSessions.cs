@@ -16,19 +16,23 @@ internal sealed class BrowserSessions(Sessions sessions)
     /// <summary>The session that has ended, if that is what the browser has.</summary>
     public async Task<SessionRow?> FindEndedAsync(HttpContext context) => await FindAnyAsync(context) is { } session && !sessions.IsLive(session) ? session : null;
 
-    /// <summary>Begins a session; one that the browser has already ends.</summary>
-    public async Task<SessionRow> BeginAsync(HttpContext context, Account account, string methods)
+    /// <summary>Begins a session; one that the browser has already ends. False: the account is not what it was when it authenticated.</summary>
+    public async Task<bool> TryBeginAsync(HttpContext context, Account account, string methods)
     {
         var before = await FindAsync(context);
         var authentication = new Authentication(methods, context.Request.Headers.UserAgent.ToString(), context.Connection.RemoteIpAddress?.ToString() ?? "");
-        var (session, secret) = await sessions.BeginAsync(account.Id, authentication, context.RequestAborted);
+        if (await sessions.TryBeginAsync(account, authentication, context.RequestAborted) is not var (_, secret))
+        {
+            return false;
+        }
+
         context.Response.Cookies.Append(Cookie, secret, Options);
         if (before is not null)
         {
             await sessions.EndAsync(Sessions.ActorOf(before.AccountId), before.AccountId, before.Id, "signed in anew", context.RequestAborted);
         }
 
-        return session;
+        return true;
     }
 
     public async Task EndAsync(HttpContext context)

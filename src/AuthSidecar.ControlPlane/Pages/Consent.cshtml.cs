@@ -10,7 +10,7 @@ namespace AuthSidecar.ControlPlane.Pages;
 internal sealed class ConsentModel(BrowserSessions browser, Consents consents, AccountDirectory accounts) : PageModel
 {
     [BindProperty(SupportsGet = true, Name = "return")]
-    public string Return { get; set; } = "";
+    public string Return { get; set => field = value ?? ""; } = "";
 
     [BindProperty]
     public string Decision { get; set; } = "";
@@ -56,16 +56,7 @@ internal sealed class ConsentModel(BrowserSessions browser, Consents consents, A
         await consents.AllowReturnAsync(HttpContext, Return);
         var scopes = ReturnUrl.ParameterOf(Return, Parameters.Scope).Split(' ', StringSplitOptions.RemoveEmptyEntries).ToImmutableArray();
         (ClientName, AccountName) = (name, account.DisplayName.Length > 0 ? account.DisplayName : account.UserName!);
-        Lines = [.. scopes.Select(Describe).Distinct()];
+        Lines = Consents.Describe(scopes);
         return (account.Id, clientId, scopes);
     }
-
-    private static string Describe(string scope) => scope switch
-    {
-        Scopes.OpenId => "who you are",
-        Scopes.Profile => "your name",
-        Scopes.Email => "your mail address",
-        Scopes.OfflineAccess => "all of this also while you are away",
-        _ => scope,
-    };
 }

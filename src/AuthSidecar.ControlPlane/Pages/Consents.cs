@@ -42,6 +42,16 @@ internal sealed class Consents(IOpenIddictApplicationManager applications, IOpen
             cancellation);
     }
 
+    /// <summary>What scopes mean, to people.</summary>
+    public static IReadOnlyList<string> Describe(ImmutableArray<string> scopes) => [.. scopes.Select(scope => scope switch
+    {
+        Scopes.OpenId => "who you are",
+        Scopes.Profile => "your name",
+        Scopes.Email => "your mail address",
+        Scopes.OfflineAccess => "all of this also while you are away",
+        _ => scope,
+    }).Distinct()];
+
     /// <summary>What the client is called; null when there is none.</summary>
     public async Task<string?> NameOfAsync(string clientId, CancellationToken cancellation) =>
         await applications.FindByClientIdAsync(clientId, cancellation) is { } client ? await applications.GetDisplayNameAsync(client, cancellation) : null;

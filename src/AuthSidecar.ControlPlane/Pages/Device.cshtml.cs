@@ -11,7 +11,7 @@ namespace AuthSidecar.ControlPlane.Pages;
 internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : PageModel
 {
     [BindProperty(SupportsGet = true, Name = "user_code")]
-    public string UserCode { get; set; } = "";
+    public string UserCode { get; set => field = value ?? ""; } = "";
 
     [BindProperty(SupportsGet = true, Name = "result")]
     public string Result { get; set; } = "";
@@ -20,6 +20,9 @@ internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : 
     public string Decision { get; set; } = "";
 
     public string? ClientName { get; private set; }
+
+    /// <summary>What it would get.</summary>
+    public IReadOnlyList<string> Lines { get; private set; } = [];
 
     public string? Fault { get; private set; }
 
@@ -67,6 +70,7 @@ internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : 
             return null;
         }
 
+        Lines = Consents.Describe(found.Principal.GetScopes());
         ClientName = await consents.NameOfAsync(clientId, HttpContext.RequestAborted);
         return found.Principal;
     }

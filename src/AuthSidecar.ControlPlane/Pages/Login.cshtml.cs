@@ -16,13 +16,13 @@ internal sealed class LoginModel(SignIn signIn, BrowserSessions browser, Consent
     private readonly ITimeLimitedDataProtector _pending = protection.CreateProtector("sign-in.pending").ToTimeLimitedDataProtector();
 
     [BindProperty(SupportsGet = true, Name = "return")]
-    public string Return { get; set; } = "/account";
+    public string Return { get; set => field = value ?? ""; } = "/account";
 
     [BindProperty]
-    public string Name { get; set; } = "";
+    public string Name { get; set => field = value ?? ""; } = "";
 
     [BindProperty]
-    public string Password { get; set; } = "";
+    public string Password { get; set => field = value ?? ""; } = "";
 
     /// <summary>Whose password was right and whose code is yet to come, for nobody else to make; null: there is nobody.</summary>
     public string? Pending { get; private set; }
@@ -57,13 +57,13 @@ internal sealed class LoginModel(SignIn signIn, BrowserSessions browser, Consent
 
     public async Task<IActionResult> OnPostCodeAsync(string pending, string code)
     {
-        if (ReadPending(pending ?? "") is not { } accountId)
+        if (ReadPending(pending ?? "")?.Split(' ') is not [var accountId, var digest])
         {
             return LocalRedirect($"{PagesSetup.LoginPath}?return={Uri.EscapeDataString(Return)}");
         }
 
         Pending = pending;
-        var (outcome, account) = await signIn.TryCodeAsync(accountId, code ?? "", HttpContext.RequestAborted);
+        var (outcome, account) = await signIn.TryCodeAsync(accountId, digest, code ?? "", HttpContext.RequestAborted);
         // RFC 8176.
         return await AnswerAsync(outcome, account, "pwd otp mfa", "That is not the code, or it was used already.");
     }
@@ -72,11 +72,10 @@ internal sealed class LoginModel(SignIn signIn, BrowserSessions browser, Consent
     {
         switch (outcome)
         {
-            case SignInOutcome.Accepted:
-                await browser.BeginAsync(HttpContext, account!, methods);
+            case SignInOutcome.Accepted when await browser.TryBeginAsync(HttpContext, account!, methods):
                 return LocalRedirect(Url.IsLocalUrl(Return) ? Return : "/account");
             case SignInOutcome.CodeRequired:
-                Pending = _pending.Protect(account!.Id, PendingFor);
+                Pending = _pending.Protect($"{account!.Id} {Accounts.SignIn.DigestOf(account)}", PendingFor);
                 break;
             case SignInOutcome.Locked:
                 (Fault, Response.StatusCode) = ("There were too many attempts. Wait a while, and try again.", StatusCodes.Status429TooManyRequests);

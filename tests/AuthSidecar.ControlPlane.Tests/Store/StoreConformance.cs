@@ -313,7 +313,7 @@ public abstract class StoreConformance : IAsyncLifetime
         var nodes = await Task.WhenAll(Enumerable.Range(0, 2).Select(_ => new Node(_node.Database).GrantsAsync(TimeProvider.System)));
         for (var round = 0; round < Rounds; round++)
         {
-            var (session, _) = await nodes[0].Sessions.BeginAsync($"account-{round}", new Authentication("pwd", "", ""), Cancellation);
+            var (session, _) = await _node.BeginSessionAsync(nodes[0].Sessions, $"account-{round}");
             var grant = await nodes[0].Grants.TryBeginAsync(Grants.NewId(), session.Id, "web", "openid", "key", Cancellation);
             var token = nodes[0].Grants.ReadToken(nodes[0].Grants.TokenOf(grant!.Row))!;
             var how = round % 3;
@@ -360,7 +360,7 @@ public abstract class StoreConformance : IAsyncLifetime
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var node = await _node.GrantsAsync(time);
-        var (session, _) = await node.Sessions.BeginAsync("alice", new Authentication("pwd", "", ""), Cancellation);
+        var (session, _) = await _node.BeginSessionAsync(node.Sessions, "alice");
         var first = node.Grants.ReadToken(await BeginAsync())!;
         Assert.Equal(RefreshFailure.Unknown, (await RefreshAsync(first, key: "other")).Failure);
         Assert.Equal(RefreshFailure.Unknown, (await RefreshAsync(first, key: "")).Failure);
@@ -385,7 +385,7 @@ public abstract class StoreConformance : IAsyncLifetime
         time.Advance(Sessions.IdleFor / 2);
         time.Advance(Sessions.IdleFor / 2);
         Assert.Equal(RefreshFailure.Ended, (await RefreshAsync(token)).Failure);
-        (session, _) = await node.Sessions.BeginAsync("alice", new Authentication("pwd", "", ""), Cancellation);
+        (session, _) = await _node.BeginSessionAsync(node.Sessions, "alice");
         token = node.Grants.ReadToken(await BeginAsync())!;
         time.Advance(Sessions.IdleFor);
         Assert.Equal(RefreshFailure.Ended, (await RefreshAsync(token)).Failure);
@@ -467,26 +467,36 @@ public abstract class StoreConformance : IAsyncLifetime
         Assert.Equal(SignInOutcome.CodeRequired, (await signIn.TryAsync("alice", "zr7-Lmq2", Cancellation)).Outcome);
         var current = CodeAt(TimeSpan.Zero);
         // At once from many sides, written in two ways: one of them.
-        var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => signIn.TryCodeAsync("alice", i % 2 == 0 ? current : current.Insert(3, " "), Cancellation)));
+        var outcomes = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => TryCodeAsync("alice", i % 2 == 0 ? current : current.Insert(3, " "), Cancellation)));
         Assert.InRange(outcomes.Count(o => o.Outcome == SignInOutcome.Accepted), 0, 1);
         time.Advance(TimeSpan.FromHours(1));
         current = CodeAt(TimeSpan.Zero);
-        Assert.Equal(SignInOutcome.Accepted, (await signIn.TryCodeAsync("alice", current, Cancellation)).Outcome);
-        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", current, Cancellation)).Outcome);
-        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", CodeAt(TimeSpan.FromSeconds(-30)), Cancellation)).Outcome);
-        Assert.Equal(SignInOutcome.Accepted, (await signIn.TryCodeAsync("alice", CodeAt(TimeSpan.FromSeconds(30)), Cancellation)).Outcome);
-        Assert.Equal(SignInOutcome.Accepted, (await signIn.TryCodeAsync("alice", codes[3].ToLowerInvariant(), Cancellation)).Outcome);
-        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", codes[3], Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Accepted, (await TryCodeAsync("alice", current, Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await TryCodeAsync("alice", current, Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await TryCodeAsync("alice", CodeAt(TimeSpan.FromSeconds(-30)), Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Accepted, (await TryCodeAsync("alice", CodeAt(TimeSpan.FromSeconds(30)), Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Accepted, (await TryCodeAsync("alice", codes[3].ToLowerInvariant(), Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await TryCodeAsync("alice", codes[3], Cancellation)).Outcome);
+
+        async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string id, string code, CancellationToken cancellation) =>
+            await signIn.TryCodeAsync(id, SignIn.DigestOf((await accounts.FindAsync("alice", cancellation))!), code, cancellation);
+
+        // A password that is another by now does not wait for its code.
+        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", "another", codes[5], Cancellation)).Outcome);
+        var (verified, sessions) = ((await accounts.FindAsync("alice", Cancellation))!, (await _node.GrantsAsync(time)).Sessions);
+        await accounts.SetPasswordAsync("test", "alice", "zr7-Lmq3", null, Cancellation);
+        Assert.Null(await sessions.TryBeginAsync(verified, new Authentication("pwd", "", ""), Cancellation));
+        await accounts.SetPasswordAsync("test", "alice", "zr7-Lmq2", null, Cancellation);
 
         // A right password in between does not make wrong codes be forgotten.
-        for (var i = 0; i < 5; i++)
+        for (var i = 0; i < 6; i++)
         {
             Assert.Equal(SignInOutcome.CodeRequired, (await signIn.TryAsync("alice", "zr7-Lmq2", Cancellation)).Outcome);
-            Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("alice", "000000", Cancellation)).Outcome);
+            Assert.Equal(SignInOutcome.Refused, (await TryCodeAsync("alice", "000000", Cancellation)).Outcome);
         }
 
-        Assert.Equal(SignInOutcome.Locked, (await signIn.TryCodeAsync("alice", codes[4], Cancellation)).Outcome);
-        Assert.Equal(SignInOutcome.Refused, (await signIn.TryCodeAsync("nobody", codes[4], Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Locked, (await TryCodeAsync("alice", codes[4], Cancellation)).Outcome);
+        Assert.Equal(SignInOutcome.Refused, (await TryCodeAsync("nobody", codes[4], Cancellation)).Outcome);
     }
 
     [Fact]
@@ -497,13 +507,13 @@ public abstract class StoreConformance : IAsyncLifetime
         var begun = new List<(SessionRow Session, string Secret)>();
         for (var i = 0; i < Sessions.AtOnce; i++)
         {
-            begun.Add(await node.Sessions.BeginAsync("alice", new Authentication("pwd", $"browser {i}", ""), Cancellation));
+            begun.Add(await _node.BeginSessionAsync(node.Sessions, "alice", $"browser {i}"));
             time.Advance(TimeSpan.FromMinutes(2));
         }
 
         // The first one is used now, and so the second one has to go.
         Assert.NotNull(await node.Sessions.FindAsync(begun[0].Secret, Cancellation));
-        begun.Add(await node.Sessions.BeginAsync("alice", new Authentication("pwd", "browser 3", ""), Cancellation));
+        begun.Add(await _node.BeginSessionAsync(node.Sessions, "alice", "browser 3"));
         Assert.Equal(["browser 3", "browser 2", "browser 0"], (await node.Sessions.ListAsync("alice", Cancellation)).Select(s => s.UserAgent));
         Assert.Equal("limit", (await node.Sessions.FindAsync(begun[1].Secret, Cancellation))!.EndedBecause);
         Assert.Null(await node.Sessions.FindAsync(begun[1].Session.Id, Cancellation));
@@ -672,6 +682,20 @@ public abstract class StoreConformance : IAsyncLifetime
         {
             var store = new ControlStore(Database, time);
             return (new Grants(store, Database, await SecretsAsync(time), time), new Sessions(store, Database, time));
+        }
+
+        /// <summary>Begins a session of an account, which is made when it is not there.</summary>
+        public async Task<(SessionRow Session, string Secret)> BeginSessionAsync(Sessions sessions, string accountId, string userAgent = "")
+        {
+            var account = new Account { Id = accountId, UserName = accountId, NormalizedUserName = accountId, DisplayName = "", IsDisabled = false, Revision = 0, PasswordHash = "right" };
+            await using var context = Database.Open();
+            if (!await context.Accounts.AnyAsync(a => a.Id == accountId))
+            {
+                context.Accounts.Add(account);
+                await context.SaveChangesAsync();
+            }
+
+            return (await sessions.TryBeginAsync(account, new Authentication("pwd", userAgent, ""), Cancellation))!.Value;
         }
 
         public async Task<(AccountDirectory Accounts, SignIn SignIn)> AccountsAsync(TimeProvider time)
