@@ -18,10 +18,10 @@ internal sealed class Revocations(IEnumerable<KeyValuePair<Revocations.Key, Revo
 
     public int Count => _entries.Count;
 
-    public bool Contains(VerifiedToken token) => Count > 0 && (
-        (token.TokenId is { } id && Contains(Target.Token, id, token))
-        || (token.SessionId is { } session && Contains(Target.Session, session, token))
-        || Contains(Target.Subject, token.Subject, token));
+    public bool Contains(VerifiedToken token) => Count > 0
+        && ((token.TokenId is { } id && Contains(Target.Token, id, token))
+            || (token.SessionId is { } session && Contains(Target.Session, session, token))
+            || Contains(Target.Subject, token.Subject, token));
 
     /// <summary>These and more, without those that have nothing left to revoke.</summary>
     public Revocations With(Revocations more, DateTimeOffset now)

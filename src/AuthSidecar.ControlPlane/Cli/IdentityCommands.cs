@@ -16,7 +16,7 @@ internal static class IdentityCommands
         var displayName = new Option<string>("--display-name") { Description = "What they are called on pages.", DefaultValueFactory = _ => "" };
         var password = new Option<string?>("--password-file") { Description = "A file with their password; `-` for standard input. Without it, the password stays what it is." };
         var disabled = new Option<bool>("--disabled") { Description = "They can sign in nowhere; their sessions and tokens end." };
-        var session = new Option<string>("--session") { Description = "Only this session.", DefaultValueFactory = _ => "" };
+        var session = new Option<string>("--session") { Description = "The id of the one to end, as `accounts sessions` lists it. Without it, all end.", DefaultValueFactory = _ => "" };
         return new Command("accounts", "Who signs in with a password.")
         {
             AdminCommand.Create("write", "Adds an account, or changes one. A new password ends all sessions and tokens.", [id, name, email, displayName, password, disabled], async (parsed, channel, output, cancellation) =>

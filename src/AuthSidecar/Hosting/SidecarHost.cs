@@ -94,8 +94,7 @@ internal static class SidecarHost
 
     private static IServiceCollection AddCalls(this IServiceCollection services, ServeOptions options)
     {
-        services.AddGrpc(grpc => grpc.Interceptors.Add<FailureInterceptor>());
-        services.AddSingleton<FailureInterceptor>();
+        services.AddGrpc();
         services.AddSingleton(options.MaxStaleness);
         services.AddSingleton<AuthSidecarService>();
         services.AddSingleton<RequestReader>();

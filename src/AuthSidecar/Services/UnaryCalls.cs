@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
 using Grpc.Core;
+using Microsoft.AspNetCore.Connections;
 
 namespace AuthSidecar.Services;
 
@@ -53,11 +54,8 @@ internal sealed partial class UnaryCalls(AuthSidecarService service, RequestRead
         {
             Fail(context.Response, e);
         }
-        catch (OperationCanceledException)
-        {
-            Fail(context.Response, Failures.Cancelled());
-        }
-        catch (BadHttpRequestException)
+        // The caller went away: it cancelled, or its connection broke off within the message.
+        catch (Exception e) when (e is OperationCanceledException or BadHttpRequestException or ConnectionResetException)
         {
             Fail(context.Response, Failures.Cancelled());
         }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.Cedar;
@@ -134,7 +135,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
     {
         private readonly Lock _completing = new();
         private FrozenDictionary<string, VerificationKey> _keys = FrozenDictionary<string, VerificationKey>.Empty;
-        private Dictionary<Issuer, Issuer> _completed = new(ReferenceEqualityComparer.Instance);
+        private ConditionalWeakTable<Issuer, Issuer> _completed = [];
         private long _attemptedAtMs;
         private int _isWanted;
 
@@ -150,13 +151,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         {
             lock (_completing)
             {
-                if (!_completed.TryGetValue(issuer, out var complete))
-                {
-                    // Issuers of bundles that are no more go with the next change of keys.
-                    _completed.Add(issuer, complete = issuer with { Keys = _keys, LookForKeys = want });
-                }
-
-                return complete;
+                return _completed.GetValue(issuer, i => i with { Keys = _keys, LookForKeys = want });
             }
         }
 
@@ -217,7 +212,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         {
             lock (_completing)
             {
-                (_keys, _completed) = (keys, new Dictionary<Issuer, Issuer>(ReferenceEqualityComparer.Instance));
+                (_keys, _completed) = (keys, []);
             }
         }
     }
