@@ -15,6 +15,7 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     FleetCommands.Keys(),
     IdentityCommands.Accounts(),
     IdentityCommands.Clients(),
+    IdentityCommands.Upstreams(),
     AdministratorCommands.Claim(),
     AdministratorCommands.Credentials(),
     AdministratorCommands.Administrators(),

@@ -18,6 +18,8 @@ internal sealed class Fleet : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
+    private static int _lastPort = 20_000 + (Environment.ProcessId % 100 * 100);
+
     private readonly string _folder = Directory.CreateTempSubdirectory("fleet").FullName;
     private readonly List<Node> _nodes = [];
     private readonly Dictionary<string, Process> _sidecars = [];
@@ -27,10 +29,11 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly string? _database;
 
     private readonly bool _https;
+    private readonly IReadOnlyDictionary<string, string>? _environment;
 
-    private Fleet(bool ownCa, string? database, int nodes, bool https)
+    private Fleet(bool ownCa, string? database, int nodes, bool https, IReadOnlyDictionary<string, string>? environment)
     {
-        (_ownCa, _database, _https) = (ownCa, database, https);
+        (_ownCa, _database, _https, _environment) = (ownCa, database, https, environment);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest("CN=fleet", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
@@ -54,6 +57,7 @@ internal sealed class Fleet : IAsyncDisposable
         Sidecars = new FleetService.FleetServiceClient(admin);
         Accounts = new AccountService.AccountServiceClient(admin);
         Clients = new ClientService.ClientServiceClient(admin);
+        Upstreams = new UpstreamService.UpstreamServiceClient(admin);
         Audit = new AuditService.AuditServiceClient(admin);
     }
 
@@ -74,6 +78,8 @@ internal sealed class Fleet : IAsyncDisposable
     public AccountService.AccountServiceClient Accounts { get; }
 
     public ClientService.ClientServiceClient Clients { get; }
+
+    public UpstreamService.UpstreamServiceClient Upstreams { get; }
 
     public AuditService.AuditServiceClient Audit { get; }
 
@@ -106,9 +112,10 @@ internal sealed class Fleet : IAsyncDisposable
     /// <param name="database">The database; null: SQLite.</param>
     /// <param name="nodes">How many nodes of the control plane there are.</param>
     /// <param name="https">Whether administrators reach them over the network.</param>
-    public static async Task<Fleet> StartAsync(bool ownCa = false, string? database = null, int nodes = 1, bool https = false)
+    /// <param name="environment">What nodes have in their environment besides.</param>
+    public static async Task<Fleet> StartAsync(bool ownCa = false, string? database = null, int nodes = 1, bool https = false, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var fleet = new Fleet(ownCa, database, nodes, https);
+        var fleet = new Fleet(ownCa, database, nodes, https, environment);
         for (var i = 0; i < nodes; i++)
         {
             await fleet.StartControlPlaneAsync(i);
@@ -135,7 +142,8 @@ internal sealed class Fleet : IAsyncDisposable
         started.Process = Start(
             Binary.ControlPlane,
             ["serve", "--state", In(started.Name), "--admin-socket", In($"{started.Name}.sock"), "--listen", $"127.0.0.1:{started.Port}", .. shared, .. certificates, .. network],
-            started.Output.Enqueue);
+            started.Output.Enqueue,
+            _environment);
         await UntilAsync(async () =>
         {
             try
@@ -308,9 +316,9 @@ internal sealed class Fleet : IAsyncDisposable
         File.WriteAllText(In($"{name}.key"), key.ExportPkcs8PrivateKeyPem());
     }
 
-    private static Process Start(string file, string[] arguments, Action<string>? read = null)
+    private static Process Start(string file, string[] arguments, Action<string>? read = null, IReadOnlyDictionary<string, string>? environment = null)
     {
-        var process = Binary.Start(file, arguments);
+        var process = Binary.Start(file, arguments, environment);
         // Nobody reads along: a full pipe would stop it.
         process.OutputDataReceived += (_, line) => Note(line.Data);
         process.ErrorDataReceived += (_, line) => Note(line.Data);
@@ -328,11 +336,22 @@ internal sealed class Fleet : IAsyncDisposable
         }
     }
 
+    /// <summary>A port that nobody listens at, and that the system gives to nobody who connects: those it takes for that are higher.</summary>
     private static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = Interlocked.Increment(ref _lastPort);
+            try
+            {
+                using var listener = new TcpListener(IPAddress.Loopback, port);
+                listener.Start();
+                return port;
+            }
+            catch (SocketException)
+            {
+            }
+        }
     }
 
     private sealed record Node(string Name, int Port, int HttpsPort, DirectoryService.DirectoryServiceClient Directory)

@@ -22,6 +22,9 @@ public sealed class PageTests
         await fleet.Clients.WriteClientAsync(
             new WriteClientRequest { Client = new Client { Id = "web", DisplayName = "Document Viewer", Application = "documents", GrantTypes = { GrantType.AuthorizationCode }, RedirectUris = { "http://127.0.0.1/callback" }, NeedsConsent = true } },
             cancellationToken: Cancellation);
+        await fleet.Upstreams.WriteUpstreamAsync(
+            new WriteUpstreamRequest { Upstream = new Upstream { Id = "example", DisplayName = "Example", Kind = UpstreamKind.OpenidConnect, Issuer = "https://127.0.0.1:1", ClientId = "x" }, ClientSecret = "x" },
+            cancellationToken: Cancellation);
         var settings = new JsonObject
         {
             ["issuer"] = fleet.UrlOf().ToString(),
@@ -43,6 +46,8 @@ public sealed class PageTests
         Assert.Empty(seen["overflows"]!.AsArray());
         Assert.Equal("name", Text("focused"));
         Assert.Equal(("/login", "That is not the name, or not the password.", "Alice Example"), (Text("redirectedTo"), Text("wrong"), Text("account")));
+        Assert.Equal("Example is not to be reached at the moment. Try again later.", Text("away"));
+        Assert.Equal((200, "It does not act for you any more.", 0, 1), ((int)seen["token"]!, Text("removed"), (int)seen["devicesLeft"]!, (int)seen["ways"]!));
         Assert.False((bool)seen["scriptRan"]!);
         Assert.Equal((true, true, "Lax"), ((bool)seen["cookie"]!["httpOnly"]!, (bool)seen["cookie"]!["secure"]!, (string?)seen["cookie"]!["sameSite"]));
         Assert.Equal((2, "You are signed out there.", "/login"), ((int)seen["sessions"]!, Text("notice"), Text("otherEndedAt")));

@@ -11,7 +11,8 @@ namespace AuthSidecar.ControlPlane.Accounts;
 /// <param name="Methods">RFC 8176, with spaces between.</param>
 /// <param name="UserAgent">What the browser says of itself.</param>
 /// <param name="Address">Whom the connection is with.</param>
-internal sealed record Authentication(string Methods, string UserAgent, string Address);
+/// <param name="At">When; null: now.</param>
+internal sealed record Authentication(string Methods, string UserAgent, string Address, DateTimeOffset? At);
 
 /// <summary>Sessions with browsers: begun by authenticating, found by what the browser has, ended by use, time, limit or will.</summary>
 internal sealed class Sessions(ControlStore store, Database database, TimeProvider time)
@@ -19,6 +20,9 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
     public static readonly TimeSpan IdleFor = TimeSpan.FromMinutes(30);
     public static readonly TimeSpan LivesFor = TimeSpan.FromHours(8);
     public const int AtOnce = 3;
+
+    /// <summary>For how long somebody who has authenticated may change how they sign in.</summary>
+    public static readonly TimeSpan FreshFor = TimeSpan.FromMinutes(10);
 
     /// <summary>Use is noted to the minute: it is of no interest more exactly.</summary>
     private static readonly TimeSpan NotedEvery = TimeSpan.FromMinutes(1);
@@ -28,21 +32,21 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
 
     private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
 
-    /// <summary>Begins a session; where that is one too many, the one that was longest not used ends.</summary>
+    /// <summary>Begins a session, or begins the browser's own anew; where that is one too many, the one that was longest not used ends.</summary>
     /// <param name="account">The account as it was when it authenticated: where it is disabled, gone, or of another password by now, there is none.</param>
     /// <param name="authentication">How, and from where.</param>
+    /// <param name="before">The live session that the browser has. Of the same account it goes on, with what was granted in it; of another it ends.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>The session, and what the browser is to have; null: there is none.</returns>
-    public async Task<(SessionRow Session, string Secret)?> TryBeginAsync(Account account, Authentication authentication, CancellationToken cancellation)
+    public async Task<(SessionRow Session, string Secret)?> TryBeginAsync(Account account, Authentication authentication, SessionRow? before, CancellationToken cancellation)
     {
-        var accountId = account.Id;
         var (secret, now) = (Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes)), NowMs);
         var session = new SessionRow
         {
             Id = Guid.CreateVersion7(time.GetUtcNow()).ToString("N"),
-            AccountId = accountId,
+            AccountId = account.Id,
             SecretSha256 = HashOf(secret),
-            AuthenticatedAtMs = now,
+            AuthenticatedAtMs = Math.Min(now, authentication.At?.ToUnixTimeMilliseconds() ?? now),
             SeenAtMs = now,
             EndsAtMs = now + (long)LivesFor.TotalMilliseconds,
             Methods = authentication.Methods,
@@ -50,22 +54,36 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
             Address = authentication.Address,
         };
         var result = await store.WriteAsync(
-            ActorOf(accountId),
+            ActorOf(account.Id),
             async transaction =>
             {
-                if (!await transaction.Context.Accounts.AnyAsync(a => a.Id == accountId && !a.IsDisabled && a.PasswordHash == account.PasswordHash, cancellation))
+                var context = transaction.Context;
+                if (!await context.Accounts.AnyAsync(a => a.Id == account.Id && !a.IsDisabled && a.PasswordHash == account.PasswordHash, cancellation))
                 {
                     return new Refusal.NotFound("such account any more");
                 }
 
-                var others = await Live(transaction.Context, now).Where(s => s.AccountId == accountId).OrderByDescending(s => s.SeenAtMs).ToListAsync(cancellation);
+                if (before is not null && await Live(context, now).SingleOrDefaultAsync(s => s.Id == before.Id, cancellation) is { } own)
+                {
+                    if (own.AccountId == account.Id)
+                    {
+                        session.Id = own.Id;
+                        context.Entry(own).CurrentValues.SetValues(session);
+                        transaction.Audit("sessions.renew", session.Id, Placement.ControlPlane, DescribeStart(own), DescribeStart(session));
+                        return null;
+                    }
+
+                    await EndAsync(transaction, own, "signed in anew", cancellation);
+                }
+
+                var others = await Live(context, now).Where(s => s.AccountId == account.Id).OrderByDescending(s => s.SeenAtMs).ToListAsync(cancellation);
                 foreach (var other in others.Skip(AtOnce - 1))
                 {
                     await EndAsync(transaction, other, "limit", cancellation);
                 }
 
-                transaction.Context.Sessions.Add(session);
-                transaction.Audit("sessions.begin", session.Id, Placement.ControlPlane, before: null, $"{session.Methods} from {session.Address}");
+                context.Sessions.Add(session);
+                transaction.Audit("sessions.begin", session.Id, Placement.ControlPlane, before: null, DescribeStart(session));
                 return null;
             },
             cancellation);
@@ -87,6 +105,9 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
     }
 
     public bool IsLive(SessionRow session) => IsLive(session, NowMs);
+
+    /// <summary>Whether somebody has authenticated in it just now.</summary>
+    public bool IsFresh(SessionRow session) => NowMs - session.AuthenticatedAtMs <= FreshFor.TotalMilliseconds;
 
     /// <summary>The live sessions of an account, the newest first.</summary>
     public Task<List<SessionRow>> ListAsync(string accountId, CancellationToken cancellation) => store.ReadAsync(
@@ -155,6 +176,8 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
 
     private static bool IsLive(SessionRow session, long nowMs) =>
         session.EndedAtMs is null && session.EndsAtMs > nowMs && session.SeenAtMs > nowMs - (long)IdleFor.TotalMilliseconds;
+
+    private static string DescribeStart(SessionRow session) => $"{session.Methods} from {session.Address}";
 
     private static string HashOf(string secret) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
 }

@@ -80,6 +80,12 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         return (SignInOutcome.Accepted, account);
     }
 
+    /// <summary>Looks at an account that somebody else has authenticated: whether it may be signed in to, and whether there is a second factor here.</summary>
+    public async Task<SignInOutcome> AcceptAsync(Account account, CancellationToken cancellation) =>
+        account.IsDisabled ? SignInOutcome.Refused
+        : await factors.HasAnyAsync(account.Id, cancellation) ? SignInOutcome.CodeRequired
+        : SignInOutcome.Accepted;
+
     /// <summary>What a right password is remembered by until its code comes: another password since, and it was for nothing.</summary>
     public static string DigestOf(Account account) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(account.PasswordHash ?? "")));
 

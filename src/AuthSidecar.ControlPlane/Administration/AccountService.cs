@@ -3,11 +3,12 @@ using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using Microsoft.AspNetCore.Identity;
 
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The accounts' side of the administration API.</summary>
-internal sealed class AccountService(AccountDirectory accounts, Sessions sessions) : V1.AccountService.AccountServiceBase
+internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins logins, Sessions sessions) : V1.AccountService.AccountServiceBase
 {
     public override async Task<WriteAccountResponse> WriteAccount(WriteAccountRequest request, ServerCallContext context)
     {
@@ -35,7 +36,8 @@ internal sealed class AccountService(AccountDirectory accounts, Sessions session
     public override async Task<ListAccountsResponse> ListAccounts(ListAccountsRequest request, ServerCallContext context)
     {
         var listed = await accounts.ListAsync(request.AfterId, RequestChecks.PageSize(request.PageSize), context.CancellationToken);
-        return new ListAccountsResponse { Accounts = { listed.Select(ToMessage) } };
+        var linked = await logins.ListAsync([.. listed.Select(a => a.Id)], context.CancellationToken);
+        return new ListAccountsResponse { Accounts = { listed.Select(a => ToMessage(a, linked[a.Id])) } };
     }
 
     public override async Task<ListSessionsResponse> ListSessions(ListSessionsRequest request, ServerCallContext context)
@@ -53,7 +55,7 @@ internal sealed class AccountService(AccountDirectory accounts, Sessions session
         return new EndSessionsResponse { Revision = Failures.Committed(result) };
     }
 
-    private static V1.Account ToMessage(Accounts.Account account) => new()
+    private static V1.Account ToMessage(Accounts.Account account, IEnumerable<IdentityUserLogin<string>> logins) => new()
     {
         Id = account.Id,
         UserName = account.UserName ?? "",
@@ -61,6 +63,7 @@ internal sealed class AccountService(AccountDirectory accounts, Sessions session
         DisplayName = account.DisplayName,
         Disabled = account.IsDisabled,
         Revision = (ulong)account.Revision,
+        Logins = { logins.Select(l => new UpstreamLogin { Issuer = l.LoginProvider, Subject = l.ProviderKey }) },
     };
 
     private static Session ToMessage(SessionRow session) => new()

@@ -97,13 +97,9 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
 
         Uris(client.RedirectUris, "client.redirect_uris");
         Uris(client.PostLogoutRedirectUris, "client.post_logout_redirect_uris");
-        foreach (var scope in client.Scopes)
+        if (!client.Scopes.All(RequestChecks.IsScope))
         {
-            // RFC 6749, section 3.3.
-            if (scope.Length is 0 or > MaxIdLength || scope.Any(c => c is < '!' or > '~' or '"' or '\\'))
-            {
-                throw Failures.InvalidField("client.scopes", "a scope is a word of printable ASCII characters without quotes");
-            }
+            throw Failures.InvalidField("client.scopes", "a scope is a word of printable ASCII characters without quotes");
         }
 
         return client.Scopes.Count <= MaxListed ? client : throw Failures.InvalidField("client.scopes", $"there are at most {MaxListed}");

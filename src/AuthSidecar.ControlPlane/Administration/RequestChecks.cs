@@ -13,6 +13,7 @@ internal static class RequestChecks
     private const int MaxNameLength = 128;
     private const int MaxMessageLength = 1_000;
     private const int MaxTextLength = 512;
+    private const int MaxScopeLength = 100;
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1_000;
 
@@ -31,6 +32,9 @@ internal static class RequestChecks
         value.Length is > 0 and <= MaxTextLength && !value.Any(char.IsControl) ? value : throw Failures.InvalidField(field, $"it has 1 to {MaxTextLength} characters, none of them a control character");
 
     public static string TextOr(string value, string field, string otherwise) => value.Length == 0 ? otherwise : Text(value, field);
+
+    /// <summary>A scope (RFC 6749, section 3.3), which is not long.</summary>
+    public static bool IsScope(string value) => value.Length is > 0 and <= MaxScopeLength && value.All(c => c is >= '!' and <= '~' and not '"' and not '\\');
 
     /// <summary>A message that has to be there.</summary>
     public static T Required<T>(T? value, string field)

@@ -34,8 +34,7 @@ internal static class IdentityCommands
                 };
                 if (parsed.GetValue(password) is { } file)
                 {
-                    // Without the end of the line, which nobody types.
-                    request.Password = (file == "-" ? await Console.In.ReadToEndAsync(cancellation) : await File.ReadAllTextAsync(file, cancellation)).TrimEnd('\r', '\n');
+                    request.Password = await ReadSecretAsync(file, cancellation);
                 }
 
                 var response = await new AccountService.AccountServiceClient(channel).WriteAccountAsync(request, cancellationToken: cancellation);
@@ -54,7 +53,7 @@ internal static class IdentityCommands
                     var page = await client.ListAccountsAsync(new ListAccountsRequest { AfterId = after, PageSize = 1_000 }, cancellationToken: cancellation);
                     foreach (var account in page.Accounts)
                     {
-                        output.WriteLine($"{account.Id}  {account.UserName}{(account.Email.Length > 0 ? $"  {account.Email}" : "")}{(account.Disabled ? "  disabled" : "")}");
+                        output.WriteLine($"{account.Id}  {account.UserName}{(account.Email.Length > 0 ? $"  {account.Email}" : "")}{(account.Disabled ? "  disabled" : "")}{string.Concat(account.Logins.Select(l => $"  {l.Subject} of {l.Issuer}"))}");
                     }
 
                     after = page.Accounts.Count > 0 ? page.Accounts[^1].Id : "";
@@ -88,8 +87,7 @@ internal static class IdentityCommands
         {
             AdminCommand.Create("write", "Adds a client, or replaces one.", [file], async (parsed, channel, output, cancellation) =>
             {
-                var path = parsed.GetValue(file)!;
-                var client = Read(path == "-" ? await Console.In.ReadToEndAsync(cancellation) : await File.ReadAllTextAsync(path, cancellation), path);
+                var client = await ReadAsync(Client.Parser, parsed.GetValue(file)!, "a client", cancellation);
                 var response = await new ClientService.ClientServiceClient(channel).WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: cancellation);
                 output.WriteLine($"written: revision {response.Revision}");
             }),
@@ -109,16 +107,56 @@ internal static class IdentityCommands
         };
     }
 
-    /// <exception cref="InvalidDataException">It is no client.</exception>
-    private static Client Read(string json, string path)
+    /// <summary><c>authsidecar-control upstreams</c>.</summary>
+    public static Command Upstreams()
+    {
+        var file = new Argument<string>("file") { Description = "The provider as JSON, as `upstreams list` prints it; `-` for standard input." };
+        var id = new Argument<string>("id") { Description = "The provider's id." };
+        var secret = new Option<string?>("--secret-file") { Description = "A file with the secret that the provider has given; `-` for standard input. Without it, the secret stays what it is." };
+        return new Command("upstreams", "Where people may sign in beside here: Google, GitHub, Microsoft, any OpenID provider.")
+        {
+            AdminCommand.Create("write", "Adds a provider, or replaces one.", [file, secret], async (parsed, channel, output, cancellation) =>
+            {
+                var request = new WriteUpstreamRequest { Upstream = await ReadAsync(Upstream.Parser, parsed.GetValue(file)!, "an upstream provider", cancellation) };
+                if (parsed.GetValue(secret) is { } path)
+                {
+                    request.ClientSecret = await ReadSecretAsync(path, cancellation);
+                }
+
+                var response = await new UpstreamService.UpstreamServiceClient(channel).WriteUpstreamAsync(request, cancellationToken: cancellation);
+                output.WriteLine($"written: revision {response.Revision}");
+            }),
+            AdminCommand.Create("remove", "Takes a provider away: nobody signs in with it any more.", [id], async (parsed, channel, output, cancellation) =>
+            {
+                var response = await new UpstreamService.UpstreamServiceClient(channel).RemoveUpstreamAsync(new RemoveUpstreamRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
+                output.WriteLine($"removed: revision {response.Revision}");
+            }),
+            AdminCommand.Create("list", "Every provider, each a line of JSON, with the address to register with it.", [], async (_, channel, output, cancellation) =>
+            {
+                foreach (var upstream in (await new UpstreamService.UpstreamServiceClient(channel).ListUpstreamsAsync(new ListUpstreamsRequest(), cancellationToken: cancellation)).Upstreams)
+                {
+                    output.WriteLine(JsonFormatter.Default.Format(upstream));
+                }
+            }),
+        };
+    }
+
+    /// <summary>A secret in a file, without the end of the line, which nobody types.</summary>
+    private static async Task<string> ReadSecretAsync(string path, CancellationToken cancellation) => (await ReadTextAsync(path, cancellation)).TrimEnd('\r', '\n');
+
+    private static Task<string> ReadTextAsync(string path, CancellationToken cancellation) => path == "-" ? Console.In.ReadToEndAsync(cancellation) : File.ReadAllTextAsync(path, cancellation);
+
+    /// <exception cref="InvalidDataException">It is none.</exception>
+    private static async Task<T> ReadAsync<T>(MessageParser<T> parser, string path, string what, CancellationToken cancellation)
+        where T : IMessage<T>
     {
         try
         {
-            return Client.Parser.ParseJson(json);
+            return parser.ParseJson(await ReadTextAsync(path, cancellation));
         }
         catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException)
         {
-            throw new InvalidDataException($"`{path}` is not a client as JSON: {e.Message}");
+            throw new InvalidDataException($"`{path}` is not {what} as JSON: {e.Message}");
         }
     }
 }

@@ -41,13 +41,19 @@ internal static class AttemptLimits
 
     private static Kind KindOf(HttpContext context)
     {
-        if (Listeners.Of(context) != Listener.Network || HttpMethods.IsGet(context.Request.Method))
+        if (Listeners.Of(context) != Listener.Network)
         {
             return Kind.None;
         }
 
         // As routing reads it: in any case, with or without a slash at its end.
         var path = (context.Request.Path.Value ?? "").TrimEnd('/').ToLowerInvariant();
+        if (HttpMethods.IsGet(context.Request.Method))
+        {
+            // To a provider elsewhere and back again, which is written down.
+            return path.StartsWith("/login/", StringComparison.Ordinal) ? Kind.Tokens : Kind.None;
+        }
+
         return path is "/login" or "/v1/administrators:claim" || path.EndsWith("/claimcontrolplane", StringComparison.Ordinal) ? Kind.SignIn
             : path is "/device" || path.StartsWith("/oauth2/", StringComparison.Ordinal) ? Kind.Tokens
             : Kind.None;

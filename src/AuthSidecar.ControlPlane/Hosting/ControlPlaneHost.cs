@@ -35,6 +35,8 @@ internal static class ControlPlaneHost
             .AddFilter("Microsoft", LogLevel.Warning)
             // What was rejected by ourselves is answered, not logged as a fault of the framework's.
             .AddFilter("Grpc", LogLevel.Critical)
+            // It tells of every request to a provider elsewhere, and of each twice.
+            .AddFilter("System.Net.Http", LogLevel.Warning)
             // It misses an encryptor: what keeps its keys encrypts them.
             .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error)
             // It tells whole requests and responses.
@@ -82,6 +84,7 @@ internal static class ControlPlaneHost
         app.MapGrpcService<KeyService>(),
         app.MapGrpcService<AccountService>(),
         app.MapGrpcService<ClientService>(),
+        app.MapGrpcService<UpstreamService>(),
         app.MapGrpcService<AdministratorService>(),
         app.MapGrpcService<AuditService>(),
     ];

@@ -63,6 +63,8 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
             AccountId = session.AccountId,
             ClientId = clientId,
             Scopes = scopes,
+            AuthenticatedAtMs = session.AuthenticatedAtMs,
+            Methods = session.Methods,
             DeviceKey = deviceKey,
             Generation = 1,
             RotatedAtMs = now,
@@ -125,6 +127,20 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
             await TokenRevocations.GrantAsync(transaction, grantId, cancellation);
             transaction.Audit("grants.end", grantId, Placement.ControlPlane, before: null, because);
             return null;
+        },
+        cancellation);
+
+    /// <summary>What an account has granted and what has not ended, the newest use first; with what each client is called.</summary>
+    public Task<List<(GrantRow Grant, string ClientName)>> ListAsync(string accountId, CancellationToken cancellation) => store.ReadAsync(
+        async (context, _) =>
+        {
+            var now = NowMs;
+            var live = await context.Grants
+                .Where(g => g.AccountId == accountId && g.EndedAtMs == null && g.ExpiresAtMs > now && Sessions.Live(context, now).Any(s => s.Id == g.SessionId))
+                .OrderByDescending(g => g.RotatedAtMs)
+                .Join(context.Clients, g => g.ClientId, c => c.ClientId, (g, c) => new { Grant = g, c.DisplayName })
+                .ToListAsync(cancellation);
+            return live.ConvertAll(l => (l.Grant, l.DisplayName ?? l.Grant.ClientId));
         },
         cancellation);
 

@@ -2,6 +2,7 @@ using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Pages;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Upstreams;
 using AuthSidecar.Tokens;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -76,6 +77,7 @@ internal static class IdentityServer
             .AddSingleton<IConfigureOptions<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
             .AddSingleton<IOptionsChangeTokenSource<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
             .AddHostedService(s => s.GetRequiredService<KeyRing>())
+            .AddUpstreams(options)
             .AddPages();
     }
 

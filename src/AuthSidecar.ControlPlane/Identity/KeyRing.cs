@@ -8,8 +8,6 @@ using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Tokens;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Options;
-using Microsoft.Extensions.Primitives;
 using Microsoft.IdentityModel.Tokens;
 using OpenIddict.Server;
 using Issuer = AuthSidecar.Tokens.Issuer;
@@ -23,7 +21,7 @@ namespace AuthSidecar.ControlPlane.Identity;
 /// </remarks>
 internal sealed partial class KeyRing(
     ControlStore store, SecretStore secrets, Feed feed, ServeOptions options, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<KeyRing> logger)
-    : BackgroundService, IConfigureOptions<OpenIddictServerOptions>, IOptionsChangeTokenSource<OpenIddictServerOptions>
+    : OptionsFromStore<OpenIddictServerOptions>(feed, time, logger)
 {
     public const string AccessTokenType = "at+jwt";
 
@@ -36,21 +34,19 @@ internal sealed partial class KeyRing(
     /// <summary>How long a key is kept once the next one signs: longer than any token it signed, by any clock.</summary>
     public static readonly TimeSpan KeptFor = TimeSpan.FromHours(1);
 
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
-
     private SigningKey[] _keys = [];
     private string _signing = "";
-    private CancellationTokenSource _changed = new();
 
     /// <summary>Ourselves, as the issuer of administrators' access tokens.</summary>
     public IssuerSet Issuers { get; private set; } = IssuerSet.Empty;
 
-    string IOptionsChangeTokenSource<OpenIddictServerOptions>.Name => Options.DefaultName;
-
-    private DateTimeOffset Now => time.GetUtcNow();
 
     /// <summary>The keys, the next one first; and the one that signs.</summary>
     public (IReadOnlyList<SigningKey> Keys, string Signing) Current => (_keys, _signing);
+
+    protected override string What => "signing keys";
+
+    private DateTimeOffset Now => Time.GetUtcNow();
 
     private string OwnName => options.Url!.AbsoluteUri;
 
@@ -95,7 +91,7 @@ internal sealed partial class KeyRing(
         return result;
     }
 
-    public void Configure(OpenIddictServerOptions options)
+    public override void Configure(OpenIddictServerOptions options)
     {
         // The first that fits signs; all of them are in the key set.
         foreach (var key in _keys.OrderByDescending(k => k.KeyId == _signing))
@@ -106,29 +102,7 @@ internal sealed partial class KeyRing(
         options.EncryptionCredentials.Add(new EncryptingCredentials(new SymmetricSecurityKey(secrets.TokenEncryptionKey), SecurityAlgorithms.Aes256KW, SecurityAlgorithms.Aes256CbcHmacSha512));
     }
 
-    public IChangeToken GetChangeToken() => new CancellationChangeToken(Volatile.Read(ref _changed).Token);
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        while (options.Url is not null && !stoppingToken.IsCancellationRequested)
-        {
-            var head = feed.Head;
-            try
-            {
-                await LoadAsync(stoppingToken);
-            }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
-            {
-                // What is in memory goes on; what changed counts as soon as it can be read.
-                Log.LoadFailed(logger, e.Message);
-            }
-
-            // Something may have changed, or only the time.
-            await Task.WhenAny(feed.WhenNewer(head), Task.Delay(LookEvery, time, stoppingToken));
-        }
-    }
-
-    private async Task LoadAsync(CancellationToken cancellation)
+    protected override async Task LoadAsync(CancellationToken cancellation)
     {
         var (issuer, rows) = await store.ReadAsync(
             async (context, _) => (await IssuerSetting.FindAsync(context, cancellation), await context.SigningKeys.OrderByDescending(k => k.SignsFromMs).ToListAsync(cancellation)),
@@ -161,7 +135,7 @@ internal sealed partial class KeyRing(
                 Types = FrozenSet.Create(StringComparer.Ordinal, AccessTokenType),
             },
         ]);
-        await Interlocked.Exchange(ref _changed, new CancellationTokenSource()).CancelAsync();
+        await ChangedAsync();
     }
 
     /// <summary>Takes the name that this node is given, unless others have another.</summary>
@@ -274,9 +248,6 @@ internal sealed partial class KeyRing(
 
     private static partial class Log
     {
-        [LoggerMessage(30, LogLevel.Error, "the signing keys cannot be read, and those of before are used on: {Why}", EventName = "SigningKeysFailed")]
-        public static partial void LoadFailed(ILogger logger, string why);
-
         [LoggerMessage(31, LogLevel.Critical, "tokens are issued by {Issuer} by now: this node ends, to be started with that as its `--url`", EventName = "IssuerReplaced")]
         public static partial void Replaced(ILogger logger, string? issuer);
     }

@@ -100,7 +100,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         // RFC 9700, section 4.14: who cannot authenticate has to be bound to a key.
         var isBound = row.DeviceKey.Length > 0 || client.Jwks.Length > 0;
         identity.SetClaim(Claims.Subject, account.Id)
-            .SetClaim(Claims.AuthenticationTime, grant.Session.AuthenticatedAtMs / 1000)
+            .SetClaim(Claims.AuthenticationTime, row.AuthenticatedAtMs / 1000)
             .SetClaim(GrantClaims.Grant, row.Id)
             // What is revoked is the grant, at sidecars, and what is signed out of is the session, at clients.
             .SetClaim(GrantClaims.SessionId, row.Id)
@@ -110,7 +110,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
             .SetScopes(isBound ? scopes : scopes.Remove(Scopes.OfflineAccess))
             .SetResources(client.Application);
         // An array, also of one (OpenID Connect Core, section 2).
-        identity.AddClaim(new Claim(Claims.AuthenticationMethodReference, JsonSerializer.Serialize(grant.Session.Methods.Split(' ')), JsonClaimValueTypes.JsonArray));
+        identity.AddClaim(new Claim(Claims.AuthenticationMethodReference, JsonSerializer.Serialize(row.Methods.Split(' ')), JsonClaimValueTypes.JsonArray));
         if (scopes.Contains(Scopes.Profile))
         {
             identity.SetClaim(Claims.Name, account.DisplayName.Length > 0 ? account.DisplayName : account.UserName).SetClaim(Claims.PreferredUsername, account.UserName);

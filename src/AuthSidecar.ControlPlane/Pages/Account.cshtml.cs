@@ -1,17 +1,35 @@
 using System.Globalization;
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Upstreams;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
+using Upstream = AuthSidecar.ControlPlane.V1.Upstream;
 
 namespace AuthSidecar.ControlPlane.Pages;
 
-/// <summary>One's own account: sessions and password.</summary>
-internal sealed class AccountModel(BrowserSessions browser, Sessions sessions, AccountDirectory accounts, SignIn signIn) : PageModel
+/// <summary>One's own account: sessions, applications, ways to sign in.</summary>
+internal sealed class AccountModel(
+    BrowserSessions browser, Sessions sessions, Grants grants, AccountDirectory accounts, SignIn signIn, UpstreamProviders upstreams, UpstreamLogins logins, LinkRequests links) : PageModel
 {
     public string DisplayName { get; private set; } = "";
 
     public IReadOnlyList<Item> Sessions { get; private set; } = [];
+
+    /// <summary>What acts for them.</summary>
+    public IReadOnlyList<Device> Devices { get; private set; } = [];
+
+    /// <summary>Where else they sign in.</summary>
+    public IReadOnlyList<Login> Logins { get; private set; } = [];
+
+    /// <summary>Where they could.</summary>
+    public IReadOnlyList<Upstream> Linkable { get; private set; } = [];
+
+    /// <summary>What makes a link of theirs to such a place one that counts.</summary>
+    public string LinkRequest { get; private set; } = "";
+
+    public bool HasPassword { get; private set; }
 
     public string? Fault { get; private set; }
 
@@ -29,6 +47,16 @@ internal sealed class AccountModel(BrowserSessions browser, Sessions sessions, A
     {
         await sessions.EndAsync(Accounts.Sessions.ActorOf(account.Id), account.Id, id ?? "", "ended elsewhere", HttpContext.RequestAborted);
         Notice = "You are signed out there.";
+    });
+
+    public Task<IActionResult> OnPostEndGrantAsync(string id) => ForAccountAsync(async (account, session) =>
+    {
+        if (await grants.FindAsync(id ?? "", HttpContext.RequestAborted) is { } grant && grant.AccountId == account.Id)
+        {
+            await grants.EndAsync(Accounts.Sessions.ActorOf(account.Id), grant.Id, "removed by its account", HttpContext.RequestAborted);
+        }
+
+        Notice = "It does not act for you any more.";
     });
 
     public async Task<IActionResult> OnPostEndAllAsync()
@@ -59,6 +87,20 @@ internal sealed class AccountModel(BrowserSessions browser, Sessions sessions, A
         };
     });
 
+    public async Task<IActionResult> OnPostUnlinkAsync(string issuer, string subject)
+    {
+        if (await browser.FindAsync(HttpContext) is { } session && !sessions.IsFresh(session))
+        {
+            return LocalRedirect(LinkRequests.SignInAgainPath);
+        }
+
+        return await ForAccountAsync(async (_, session) => (Notice, Fault) = (await logins.UnlinkAsync(session, issuer ?? "", subject ?? "", HttpContext.RequestAborted)).Refusal switch
+        {
+            null or Refusal.NotFound => ("You do not sign in there any more, and are signed out everywhere else.", null),
+            _ => ((string?)null, "It is the only way in that you have."),
+        });
+    }
+
     private async Task<IActionResult> ForAccountAsync(Func<Account, SessionRow, Task> act)
     {
         if (await browser.FindAsync(HttpContext) is not { } session || await accounts.FindAsync(session.AccountId, HttpContext.RequestAborted) is not { } account)
@@ -68,9 +110,28 @@ internal sealed class AccountModel(BrowserSessions browser, Sessions sessions, A
 
         await act(account, session);
         DisplayName = account.DisplayName.Length > 0 ? account.DisplayName : account.UserName!;
+        Devices = [.. (await grants.ListAsync(account.Id, HttpContext.RequestAborted)).Select(g => new Device(g.Grant.Id, g.ClientName, TimeOf(g.Grant.RotatedAtMs), g.Grant.SessionId == session.Id))];
+        HasPassword = account.PasswordHash is not null;
+        var linked = (await logins.ListAsync([account.Id], HttpContext.RequestAborted))[account.Id].ToList();
+        Logins = [.. linked.Select(l => new Login(upstreams.All.FirstOrDefault(u => UpstreamKinds.IssuerOf(u) == l.LoginProvider)?.DisplayName ?? l.LoginProvider, l.LoginProvider, l.ProviderKey))];
+        Linkable = [.. upstreams.All.Where(u => Logins.All(l => l.Name != u.DisplayName))];
+        LinkRequest = Linkable.Count > 0 ? links.Of(session) : "";
         Sessions = [.. (await sessions.ListAsync(account.Id, HttpContext.RequestAborted)).Select(s => Item.Of(s, session.Id))];
         return Page();
     }
+
+    private static string TimeOf(long ms) => DateTimeOffset.FromUnixTimeMilliseconds(ms).ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
+
+    /// <param name="Id">The grant.</param>
+    /// <param name="Name">What the client is called.</param>
+    /// <param name="Used">When it was last given tokens.</param>
+    /// <param name="IsFromHere">Whether it was allowed to in this very browser.</param>
+    internal sealed record Device(string Id, string Name, string Used, bool IsFromHere);
+
+    /// <param name="Name">What the provider is called.</param>
+    /// <param name="Issuer">Its own name.</param>
+    /// <param name="Subject">What it calls them.</param>
+    internal sealed record Login(string Name, string Issuer, string Subject);
 
     internal sealed record Item(string Id, string Device, string Address, string Since, string Seen, bool IsThis)
     {
@@ -83,7 +144,5 @@ internal sealed class AccountModel(BrowserSessions browser, Sessions sessions, A
             var system = new[] { ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux") }.FirstOrDefault(s => userAgent.Contains(s.Item1, StringComparison.Ordinal)).Item2;
             return (browser, system) switch { (null, null) => userAgent.Length > 0 ? userAgent : "something unnamed", (null, _) => system, (_, null) => browser, _ => $"{browser} on {system}" };
         }
-
-        private static string TimeOf(long ms) => DateTimeOffset.FromUnixTimeMilliseconds(ms).ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
     }
 }

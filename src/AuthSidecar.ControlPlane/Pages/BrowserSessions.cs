@@ -16,22 +16,20 @@ internal sealed class BrowserSessions(Sessions sessions)
     /// <summary>The session that has ended, if that is what the browser has.</summary>
     public async Task<SessionRow?> FindEndedAsync(HttpContext context) => await FindAnyAsync(context) is { } session && !sessions.IsLive(session) ? session : null;
 
-    /// <summary>Begins a session; one that the browser has already ends. False: the account is not what it was when it authenticated.</summary>
-    public async Task<bool> TryBeginAsync(HttpContext context, Account account, string methods)
+    /// <summary>Begins a session, or the browser's own anew; one of another account that it has ends. False: the account is not what it was when it authenticated.</summary>
+    /// <param name="context">The browser.</param>
+    /// <param name="account">Who has authenticated.</param>
+    /// <param name="methods">How (RFC 8176), with spaces between.</param>
+    /// <param name="at">When; null: now.</param>
+    public async Task<bool> TryBeginAsync(HttpContext context, Account account, string methods, DateTimeOffset? at)
     {
-        var before = await FindAsync(context);
-        var authentication = new Authentication(methods, context.Request.Headers.UserAgent.ToString(), context.Connection.RemoteIpAddress?.ToString() ?? "");
-        if (await sessions.TryBeginAsync(account, authentication, context.RequestAborted) is not var (_, secret))
+        var authentication = new Authentication(methods, context.Request.Headers.UserAgent.ToString(), context.Connection.RemoteIpAddress?.ToString() ?? "", at);
+        if (await sessions.TryBeginAsync(account, authentication, await FindAsync(context), context.RequestAborted) is not var (_, secret))
         {
             return false;
         }
 
         context.Response.Cookies.Append(Cookie, secret, Options);
-        if (before is not null)
-        {
-            await sessions.EndAsync(Sessions.ActorOf(before.AccountId), before.AccountId, before.Id, "signed in anew", context.RequestAborted);
-        }
-
         return true;
     }
 

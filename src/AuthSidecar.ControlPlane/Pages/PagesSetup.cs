@@ -31,7 +31,7 @@ internal static class PagesSetup
             antiforgery.SuppressXFrameOptionsHeader = true;
         });
         services.AddRazorPages();
-        return services.AddSingleton<BrowserSessions>().AddScoped<Consents>();
+        return services.AddSingleton<BrowserSessions>().AddSingleton<LinkRequests>().AddScoped<Consents>();
     }
 
     public static void MapPages(this WebApplication app)

@@ -178,6 +178,12 @@ internal sealed class GrantRow
     /// <summary>With spaces between.</summary>
     public required string Scopes { get; set; }
 
+    /// <summary>When they had authenticated as it began: in its session they may have done so again since (OpenID Connect Core, section 12.2).</summary>
+    public required long AuthenticatedAtMs { get; set; }
+
+    /// <summary>How they had authenticated as it began (RFC 8176), with spaces between.</summary>
+    public required string Methods { get; set; }
+
     /// <summary>The thumbprint of the key that its refresh tokens are bound to; empty: they are bound to the client, which authenticates.</summary>
     public required string DeviceKey { get; set; }
 
@@ -191,6 +197,18 @@ internal sealed class GrantRow
     public required long ExpiresAtMs { get; set; }
 
     public long? EndedAtMs { get; set; }
+}
+
+/// <summary>A provider elsewhere that people may sign in with.</summary>
+internal sealed class UpstreamRow
+{
+    public required string Id { get; set; }
+
+    /// <summary>The provider, as the administration API has it.</summary>
+    public required string Json { get; set; }
+
+    /// <summary>What we authenticate with there, under a data key.</summary>
+    public required byte[] Sealed { get; set; }
 }
 
 /// <summary>The newest step of an authenticator app that somebody has signed in with: none up to it is good any more.</summary>

@@ -30,6 +30,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<IdentityUserLogin<string>> UpstreamLogins => Set<IdentityUserLogin<string>>();
 
+    public DbSet<UpstreamRow> Upstreams => Set<UpstreamRow>();
+
     public DbSet<SessionRow> Sessions => Set<SessionRow>();
 
     public DbSet<GrantRow> Grants => Set<GrantRow>();
@@ -102,6 +104,11 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             login.ToTable("upstream_logins");
             login.HasKey(l => new { l.LoginProvider, l.ProviderKey });
             login.HasIndex(l => l.UserId);
+        });
+        model.Entity<UpstreamRow>(upstream =>
+        {
+            upstream.ToTable("upstreams");
+            upstream.HasKey(u => u.Id);
         });
         model.Entity<SessionRow>(session =>
         {

@@ -50,6 +50,11 @@ async function signIn(page, password = settings.password) {
 const page = await open();
 await page.goto('/account');
 seen.redirectedTo = new URL(page.url()).pathname;
+// A provider that is not there.
+await page.getByRole('link', { name: 'Example' }).click();
+seen.away = await page.getByRole('alert').textContent();
+await look(page, 'upstream-away');
+await page.getByRole('link', { name: 'Sign in another way' }).click();
 await look(page, 'login');
 // By the keyboard alone.
 seen.focused = await page.evaluate(() => document.activeElement.id);
@@ -71,7 +76,7 @@ await other.goto('/account');
 await signIn(other);
 await page.reload();
 await look(page, 'account');
-seen.sessions = await page.getByRole('listitem').count();
+seen.sessions = await page.getByRole('list').first().getByRole('listitem').count();
 await page.getByRole('button', { name: 'Sign out there: Firefox on Linux' }).click();
 seen.notice = await page.getByRole('status').textContent();
 await other.reload();
@@ -92,6 +97,17 @@ await look(page, 'consent');
 await page.getByRole('button', { name: 'Allow', exact: true }).click();
 await page.waitForURL('http://127.0.0.1:8123/**');
 seen.backWith = [...new URL(page.url()).searchParams.keys()];
+
+// What acts for somebody, until it does no more: the client redeems its code as clients do.
+const token = await page.request.post('/oauth2/token', { form: {
+  grant_type: 'authorization_code', client_id: 'web', code: new URL(page.url()).searchParams.get('code'), redirect_uri: 'http://127.0.0.1:8123/callback', code_verifier: 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk' } });
+seen.token = token.status();
+await page.goto('/account');
+await look(page, 'account-full');
+await page.getByRole('button', { name: 'Remove Document Viewer' }).click();
+seen.removed = await page.getByRole('status').textContent();
+seen.devicesLeft = await page.getByRole('heading', { name: 'What acts for you' }).count();
+seen.ways = await page.getByRole('link', { name: 'Link Example' }).count();
 
 await page.goto('/device');
 await look(page, 'device');

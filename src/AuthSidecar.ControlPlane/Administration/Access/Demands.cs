@@ -66,6 +66,10 @@ internal static class Demands
         [typeof(RemoveClientRequest)] = r => In(((RemoveClientRequest)r).Application, "clients.remove"),
         [typeof(ListClientsRequest)] = _ => OfEach("clients.read"),
 
+        [typeof(WriteUpstreamRequest)] = _ => Everywhere("upstreams.write"),
+        [typeof(RemoveUpstreamRequest)] = _ => Everywhere("upstreams.remove"),
+        [typeof(ListUpstreamsRequest)] = _ => Everywhere("upstreams.read"),
+
         [typeof(ListAuditRecordsRequest)] = r => In(((ListAuditRecordsRequest)r).Application, "audit.read", ((ListAuditRecordsRequest)r).Tenant),
     }.ToFrozenDictionary();
 

@@ -219,6 +219,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text");
 
+                    b.Property<long>("AuthenticatedAtMs")
+                        .HasColumnType("bigint");
+
                     b.Property<string>("ClientId")
                         .IsRequired()
                         .HasColumnType("text");
@@ -235,6 +238,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.Property<long>("Generation")
                         .HasColumnType("bigint");
+
+                    b.Property<string>("Methods")
+                        .IsRequired()
+                        .HasColumnType("text");
 
                     b.Property<long>("RotatedAtMs")
                         .HasColumnType("bigint");
@@ -504,6 +511,24 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasKey("KeyId");
 
                     b.ToTable("signing_keys", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Json")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("upstreams", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UsedStepRow", b =>

@@ -214,6 +214,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT");
 
+                    b.Property<long>("AuthenticatedAtMs")
+                        .HasColumnType("INTEGER");
+
                     b.Property<string>("ClientId")
                         .IsRequired()
                         .HasColumnType("TEXT");
@@ -230,6 +233,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.Property<long>("Generation")
                         .HasColumnType("INTEGER");
+
+                    b.Property<string>("Methods")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
 
                     b.Property<long>("RotatedAtMs")
                         .HasColumnType("INTEGER");
@@ -499,6 +506,24 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasKey("KeyId");
 
                     b.ToTable("signing_keys", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Json")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("upstreams", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UsedStepRow", b =>

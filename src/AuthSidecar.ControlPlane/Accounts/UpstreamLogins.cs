@@ -1,0 +1,110 @@
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Upstreams;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>Accounts and the providers elsewhere that they sign in with. Who somebody is there is a pair of the provider's name and its name for them; an address links nobody with anybody.</summary>
+internal sealed class UpstreamLogins(ControlStore store, AccountManagers managers, TimeProvider time)
+{
+    /// <summary>The account that signs in so; null: there is none.</summary>
+    public Task<Account?> FindAsync(UpstreamIdentity identity, CancellationToken cancellation) => store.ReadAsync(
+        (context, _) => context.UpstreamLogins
+            .Where(l => l.LoginProvider == identity.Issuer && l.ProviderKey == identity.Subject)
+            .Join(context.Accounts, l => l.UserId, a => a.Id, (_, a) => a)
+            .SingleOrDefaultAsync(cancellation),
+        cancellation);
+
+    /// <summary>What accounts are linked with.</summary>
+    public async Task<ILookup<string, IdentityUserLogin<string>>> ListAsync(IReadOnlyCollection<string> accountIds, CancellationToken cancellation) =>
+        (await store.ReadAsync((context, _) => context.UpstreamLogins.Where(l => accountIds.Contains(l.UserId)).OrderBy(l => l.LoginProvider).ThenBy(l => l.ProviderKey).ToListAsync(cancellation), cancellation))
+        .ToLookup(l => l.UserId, StringComparer.Ordinal);
+
+    /// <summary>Makes an account for somebody who has none. They have no password, and what else the provider says of them is not verified here.</summary>
+    public async Task<Account?> TryCreateAsync(UpstreamIdentity identity, CancellationToken cancellation)
+    {
+        var id = Guid.CreateVersion7(time.GetUtcNow()).ToString("N");
+        var account = new Account { Id = id, UserName = id, DisplayName = identity.Name, Email = identity.Email.Length > 0 ? identity.Email : null, IsDisabled = false, Revision = 0 };
+        var result = await store.WriteAsync(
+            Sessions.ActorOf(id),
+            async transaction =>
+            {
+                if (await IsTakenAsync(transaction, identity, cancellation))
+                {
+                    return new Refusal.AlreadyThere("account that signs in so");
+                }
+
+                account.Revision = transaction.Revision;
+                using var users = managers.Of(transaction.Context);
+                if (await users.CreateAsync(account) is { Succeeded: false } failed)
+                {
+                    throw new InvalidOperationException($"an account of our own making is refused: {failed}");
+                }
+
+                Link(transaction, account.Id, identity);
+                transaction.Audit("accounts.write", account.Id, Placement.ControlPlane, before: null, $"{identity.Name} of {identity.Issuer}");
+                return null;
+            },
+            cancellation);
+        return result.IsCommitted ? account : null;
+    }
+
+    /// <summary>Links an account with what somebody is called elsewhere, who has just authenticated in both places.</summary>
+    /// <param name="session">Theirs here.</param>
+    /// <param name="identity">Who they are there.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public Task<WriteResult> LinkAsync(SessionRow session, UpstreamIdentity identity, CancellationToken cancellation) => store.WriteAsync(
+        Sessions.ActorOf(session.AccountId),
+        async transaction =>
+        {
+            if (!await Sessions.Live(transaction.Context, transaction.NowMs).AnyAsync(s => s.Id == session.Id, cancellation))
+            {
+                return new Refusal.NotFound("such session any more");
+            }
+
+            if (await IsTakenAsync(transaction, identity, cancellation))
+            {
+                return new Refusal.AlreadyThere("account that signs in so");
+            }
+
+            Link(transaction, session.AccountId, identity);
+            return null;
+        },
+        cancellation);
+
+    /// <summary>Takes a link away, and ends what may have been begun with it: every other session, and every token.</summary>
+    /// <returns>Not committed when it is the only way in that the account has.</returns>
+    public Task<WriteResult> UnlinkAsync(SessionRow session, string issuer, string subject, CancellationToken cancellation) => store.WriteAsync(
+        Sessions.ActorOf(session.AccountId),
+        async transaction =>
+        {
+            var logins = await transaction.Context.UpstreamLogins.Where(l => l.UserId == session.AccountId).ToListAsync(cancellation);
+            if (logins.Find(l => l.LoginProvider == issuer && l.ProviderKey == subject) is not { } login)
+            {
+                return new Refusal.NotFound("such link");
+            }
+
+            if (logins.Count == 1 && !await transaction.Context.Accounts.AnyAsync(a => a.Id == session.AccountId && a.PasswordHash != null, cancellation))
+            {
+                return new Refusal.NotPermitted("logins.unlink", null);
+            }
+
+            transaction.Context.UpstreamLogins.Remove(login);
+            await Sessions.EndAllAsync(transaction, session.AccountId, "unlinked", session.Id, cancellation);
+            transaction.Audit("logins.unlink", session.AccountId, Placement.ControlPlane, Describe(issuer, subject), after: null);
+            return null;
+        },
+        cancellation);
+
+    private static Task<bool> IsTakenAsync(StoreTransaction transaction, UpstreamIdentity identity, CancellationToken cancellation) =>
+        transaction.Context.UpstreamLogins.AnyAsync(l => l.LoginProvider == identity.Issuer && l.ProviderKey == identity.Subject, cancellation);
+
+    private static void Link(StoreTransaction transaction, string accountId, UpstreamIdentity identity)
+    {
+        transaction.Context.UpstreamLogins.Add(new IdentityUserLogin<string> { LoginProvider = identity.Issuer, ProviderKey = identity.Subject, UserId = accountId });
+        transaction.Audit("logins.link", accountId, Placement.ControlPlane, before: null, Describe(identity.Issuer, identity.Subject));
+    }
+
+    private static string Describe(string issuer, string subject) => $"{subject} of {issuer}";
+}

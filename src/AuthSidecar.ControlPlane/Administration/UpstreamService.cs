@@ -1,0 +1,100 @@
+using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Upstreams;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The upstream providers' side of the administration API.</summary>
+internal sealed class UpstreamService(ControlStore store, SecretStore secrets, ServeOptions options) : V1.UpstreamService.UpstreamServiceBase
+{
+    private const int MaxIdLength = 64;
+    private const int MaxSecretLength = 1_000;
+    private const int MaxListed = 32;
+
+    public override async Task<WriteUpstreamResponse> WriteUpstream(WriteUpstreamRequest request, ServerCallContext context)
+    {
+        var upstream = Check(RequestChecks.Required(request.Upstream, "upstream").Clone());
+        if (request.HasClientSecret && request.ClientSecret.Length is 0 or > MaxSecretLength)
+        {
+            throw Failures.InvalidField("client_secret", $"it has 1 to {MaxSecretLength} characters");
+        }
+
+        var result = await store.WriteAsync(
+            Caller.Of(context).Name,
+            async transaction => await UpstreamRecords.TryWriteAsync(transaction, upstream, request.HasClientSecret ? request.ClientSecret : null, secrets, context.CancellationToken)
+                ? null
+                : throw Failures.InvalidField("client_secret", "there is none of before, and a provider gives one"),
+            context.CancellationToken);
+        return new WriteUpstreamResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<RemoveUpstreamResponse> RemoveUpstream(RemoveUpstreamRequest request, ServerCallContext context)
+    {
+        var id = Id(request.Id, "id");
+        var result = await store.WriteAsync(
+            Caller.Of(context).Name,
+            async transaction => await UpstreamRecords.TryRemoveAsync(transaction, id, context.CancellationToken) ? null : new Refusal.NotFound($"upstream provider `{id}`"),
+            context.CancellationToken);
+        return new RemoveUpstreamResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<ListUpstreamsResponse> ListUpstreams(ListUpstreamsRequest request, ServerCallContext context)
+    {
+        var rows = await store.ReadAsync((read, _) => UpstreamRecords.ListAsync(read, context.CancellationToken), context.CancellationToken);
+        return new ListUpstreamsResponse { Upstreams = { rows.Select(r => WithRedirectUri(UpstreamRecords.Read(r))) } };
+    }
+
+    private Upstream WithRedirectUri(Upstream upstream)
+    {
+        upstream.RedirectUri = options.Url is { } url ? new Uri(url, UpstreamKinds.CallbackPathOf(upstream.Id)).AbsoluteUri : "";
+        return upstream;
+    }
+
+    private static Upstream Check(Upstream upstream)
+    {
+        Id(upstream.Id, "upstream.id");
+        var kind = upstream.Kind;
+        if (kind == UpstreamKind.Unspecified || !Enum.IsDefined(kind))
+        {
+            throw Failures.InvalidField("upstream.kind", "it is one of those there are");
+        }
+
+        if (kind == UpstreamKind.OpenidConnect ? !IsIssuer(upstream.Issuer) : upstream.Issuer.Length > 0)
+        {
+            throw Failures.InvalidField("upstream.issuer", "it is an `https:` address without query and fragment, for OPENID_CONNECT, and otherwise known");
+        }
+
+        if (kind == UpstreamKind.Microsoft ? !IsTenant(upstream.Tenant) : upstream.Tenant.Length > 0)
+        {
+            throw Failures.InvalidField("upstream.tenant", "it is a UUID, `organizations`, `consumers` or `common`, for MICROSOFT alone");
+        }
+
+        if (upstream.EndpointHosts.Count > (kind == UpstreamKind.OpenidConnect ? MaxListed : 0) || upstream.EndpointHosts.Any(h => Uri.CheckHostName(h) == UriHostNameType.Unknown))
+        {
+            throw Failures.InvalidField("upstream.endpoint_hosts", $"each of at most {MaxListed} is the name of a host, for OPENID_CONNECT alone");
+        }
+
+        RequestChecks.Text(upstream.ClientId, "upstream.client_id");
+        if (upstream.Scopes.Count > MaxListed || !upstream.Scopes.All(RequestChecks.IsScope))
+        {
+            throw Failures.InvalidField("upstream.scopes", $"each of at most {MaxListed} is a word of printable ASCII characters without quotes");
+        }
+
+        upstream.RedirectUri = "";
+        upstream.DisplayName = RequestChecks.TextOr(upstream.DisplayName, "upstream.display_name", UpstreamKinds.NameOf(upstream));
+        return upstream;
+    }
+
+    /// <summary>An id that stands in an address.</summary>
+    private static string Id(string value, string field) => value.Length is > 0 and <= MaxIdLength && value.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') && value[0] != '-'
+        ? value
+        : throw Failures.InvalidField(field, $"it has 1 to {MaxIdLength} lower-case letters, digits or `-`, and does not begin with that");
+
+    private static bool IsIssuer(string text) => Uri.TryCreate(text, UriKind.Absolute, out var uri)
+        && uri.Scheme == Uri.UriSchemeHttps && uri.UserInfo.Length == 0 && uri.Query.Length == 0 && uri.Fragment.Length == 0 && uri.IsWellFormedOriginalString();
+
+    private static bool IsTenant(string text) => UpstreamKinds.MicrosoftGroups.Contains(text) || (Guid.TryParseExact(text, "D", out _) && !text.Any(char.IsAsciiLetterUpper));
+}

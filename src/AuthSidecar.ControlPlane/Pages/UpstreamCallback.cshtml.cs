@@ -1,0 +1,86 @@
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Upstreams;
+using Microsoft.AspNetCore;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Mvc;
+using OpenIddict.Client.AspNetCore;
+using Upstream = AuthSidecar.ControlPlane.V1.Upstream;
+
+namespace AuthSidecar.ControlPlane.Pages;
+
+/// <summary>Where a provider sends browsers back to: OpenIddict has looked at the state, the code and the tokens by then, and this is about who it is.</summary>
+internal sealed partial class UpstreamCallbackModel(
+    UpstreamProviders upstreams, UpstreamLogins logins, SignIn signIn, Sessions sessions, BrowserSessions browser, Consents consents, IDataProtectionProvider protection, TimeProvider time,
+    ILogger<UpstreamCallbackModel> logger)
+    : SignInPage(browser, consents, protection)
+{
+    /// <summary>Somebody else has authenticated them, and how is theirs to know; in use, and not registered (RFC 8176).</summary>
+    private const string Federated = "fed";
+
+    public string Name { get; private set; } = "";
+
+    public async Task<IActionResult> OnGetAsync(string id)
+    {
+        if (upstreams.Find(id) is not { } upstream)
+        {
+            return NotFound();
+        }
+
+        Name = upstream.DisplayName;
+        Return = "/account";
+        if (HttpContext.GetOpenIddictClientResponse() is { Error: { } error } response)
+        {
+            Log.Failed(logger, id, error, response.ErrorDescription);
+            return Fail($"Signing in with {Name} did not work.");
+        }
+
+        var answer = await HttpContext.AuthenticateAsync(OpenIddictClientAspNetCoreDefaults.AuthenticationScheme);
+        if (!answer.Succeeded || UpstreamIdentity.TryRead(upstream, answer, time.GetUtcNow()) is not { } identity)
+        {
+            Log.Failed(logger, id, "no_identity", "it does not say who somebody is");
+            return Fail($"Signing in with {Name} did not work.");
+        }
+
+        Return = answer.Properties.RedirectUri ?? Return;
+        return answer.Properties.Items.TryGetValue(LinkRequests.Property, out var sessionId) ? await LinkAsync(identity, sessionId!) : await SignInAsync(upstream, identity);
+    }
+
+    private async Task<IActionResult> SignInAsync(Upstream upstream, UpstreamIdentity identity)
+    {
+        var account = await logins.FindAsync(identity, HttpContext.RequestAborted);
+        if (account is null && upstream.CreatesAccounts)
+        {
+            // Twice at once is one account: whoever came second finds it.
+            account = await logins.TryCreateAsync(identity, HttpContext.RequestAborted) ?? await logins.FindAsync(identity, HttpContext.RequestAborted);
+        }
+
+        return account is null
+            ? Fail($"Nobody here signs in with this account of {Name}. Sign in another way, and link it on the page of your account.")
+            : await AnswerAsync(await signIn.AcceptAsync(account, HttpContext.RequestAborted), account, Federated, identity.AuthenticatedAt, "This account cannot be signed in to.");
+    }
+
+    private async Task<IActionResult> LinkAsync(UpstreamIdentity identity, string sessionId)
+    {
+        if (await Browser.FindAsync(HttpContext) is not { } session || session.Id != sessionId || !sessions.IsFresh(session))
+        {
+            return LocalRedirect(LinkRequests.SignInAgainPath);
+        }
+
+        return (await logins.LinkAsync(session, identity, HttpContext.RequestAborted)).IsCommitted
+            ? LocalRedirect("/account")
+            : Fail($"This account of {Name} is linked already.");
+    }
+
+    private IActionResult Fail(string fault)
+    {
+        (Fault, Response.StatusCode) = (fault, StatusCodes.Status403Forbidden);
+        return Page();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(41, LogLevel.Warning, "an answer of the upstream provider {Upstream} is refused: {Error}: {Description}", EventName = "UpstreamRefused")]
+        public static partial void Failed(ILogger logger, string upstream, string error, string? description);
+    }
+}

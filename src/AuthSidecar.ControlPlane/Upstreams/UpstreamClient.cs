@@ -1,0 +1,66 @@
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Hosting;
+using Microsoft.Extensions.Options;
+using OpenIddict.Client;
+using Polly;
+using static OpenIddict.Abstractions.OpenIddictConstants;
+using static OpenIddict.Client.OpenIddictClientEvents;
+
+namespace AuthSidecar.ControlPlane.Upstreams;
+
+/// <summary>Us as a client of providers elsewhere: OpenIddict's, with our store, and with nothing left to what a provider says it can do.</summary>
+internal static class UpstreamClient
+{
+    private const int MaxResponseBytes = 256 * 1024;
+
+    /// <summary>Somebody is waiting, in front of a browser.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    public static IServiceCollection AddUpstreams(this IServiceCollection services, ServeOptions options)
+    {
+        services.AddOpenIddict().AddClient(client =>
+        {
+            client.SetClientUri(options.Url!)
+                .AllowAuthorizationCodeFlow()
+                // It insists on one also while there is no provider; no id of one is like that.
+                .SetRedirectionEndpointUris(UpstreamKinds.CallbackPathOf("-"))
+                .AddEventHandler<HandleConfigurationResponseContext>(h => h.UseSingletonHandler<DiscoveredEndpoints>().SetOrder(int.MaxValue - 50_000));
+            var web = client.UseAspNetCore()
+                .EnableRedirectionEndpointPassthrough()
+                .EnableErrorPassthrough();
+            web.Configure(o => (o.CookieBuilder.Name, o.CookieBuilder.SameSite) = ("__Host-upstream", SameSiteMode.Lax));
+            client.UseSystemNetHttp()
+                // A code is redeemed once, and whoever waits can try again themselves.
+                .SetHttpResiliencePipeline(ResiliencePipeline<HttpResponseMessage>.Empty)
+                .ConfigureHttpClientHandler(handler => handler.AllowAutoRedirect = false)
+                .ConfigureHttpClient(http => (http.Timeout, http.MaxResponseContentBufferSize) = (Patience, MaxResponseBytes));
+            client.UseWebProviders();
+        });
+        return services
+            .AddSingleton<UpstreamProviders>()
+            .AddSingleton<UpstreamLogins>()
+            .AddSingleton<IConfigureOptions<OpenIddictClientOptions>>(s => s.GetRequiredService<UpstreamProviders>())
+            .AddSingleton<IOptionsChangeTokenSource<OpenIddictClientOptions>>(s => s.GetRequiredService<UpstreamProviders>())
+            .AddHostedService(s => s.GetRequiredService<UpstreamProviders>());
+    }
+
+    /// <summary>Looks at what a discovery document says before anything of it is used.</summary>
+    internal sealed class DiscoveredEndpoints(UpstreamProviders upstreams) : IOpenIddictClientHandler<HandleConfigurationResponseContext>
+    {
+        public ValueTask HandleAsync(HandleConfigurationResponseContext context)
+        {
+            var found = context.Configuration;
+            if (upstreams.Find(context.Registration.RegistrationId!) is not { } upstream
+                || new[] { found.AuthorizationEndpoint, found.TokenEndpoint, found.UserInfoEndpoint, found.JsonWebKeySetUri }.FirstOrDefault(e => e is not null && !UpstreamKinds.MayAsk(upstream, e)) is not null)
+            {
+                context.Reject(Errors.ServerError, "its discovery document leads to a host that is not its own: see `endpoint_hosts`");
+                return ValueTask.CompletedTask;
+            }
+
+            // Also from who does not say that it knows PKCE: whoever does not know it passes over it (RFC 9700, section 2.1.1).
+            found.CodeChallengeMethodsSupported.Clear();
+            found.CodeChallengeMethodsSupported.Add(CodeChallengeMethods.Sha256);
+            return ValueTask.CompletedTask;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using System.Globalization;
+using System.Security.Claims;
+using AuthSidecar.ControlPlane.V1;
+using Microsoft.AspNetCore.Authentication;
+using OpenIddict.Abstractions;
+using OpenIddict.Client.AspNetCore;
+using static OpenIddict.Abstractions.OpenIddictConstants;
+
+namespace AuthSidecar.ControlPlane.Upstreams;
+
+/// <summary>Somebody, as a provider knows them. Only the first two say who it is: a name or an address is what anybody may have there.</summary>
+/// <param name="Issuer">The provider's name for itself.</param>
+/// <param name="Subject">Its name for them.</param>
+/// <param name="Name">What they are called; empty: it does not say.</param>
+/// <param name="Email">An address; empty: it does not say.</param>
+/// <param name="AuthenticatedAt">When they authenticated there; null: it does not say.</param>
+internal sealed record UpstreamIdentity(string Issuer, string Subject, string Name, string Email, DateTimeOffset? AuthenticatedAt)
+{
+    /// <summary>OpenID Connect Core, section 2.</summary>
+    private const int MaxSubjectLength = 255;
+
+    private const int MaxTextLength = 256;
+
+    /// <summary>The end of the year 9999.</summary>
+    private const long MaxUnixSeconds = 253_402_300_799;
+
+    /// <summary>Clocks differ.</summary>
+    private static readonly TimeSpan Skew = TimeSpan.FromMinutes(1);
+
+    /// <summary>Who it is, of an answer that OpenIddict has verified; null: it does not say who, or did so once.</summary>
+    public static UpstreamIdentity? TryRead(Upstream upstream, AuthenticateResult answer, DateTimeOffset now)
+    {
+        var merged = answer.Principal!;
+        if (upstream.Kind == UpstreamKind.Github)
+        {
+            return Of(UpstreamKinds.GitHubIssuer, merged.GetClaim(ClaimTypes.NameIdentifier), merged, authenticatedAt: null);
+        }
+
+        // What a token is held against beside its signature, OpenIddict leaves to the endpoint that gave it: when it ends (OpenID Connect Core, section 3.1.3.7).
+        if (answer.Properties!.GetParameter<ClaimsPrincipal>(OpenIddictClientAspNetCoreConstants.Properties.BackchannelIdentityTokenPrincipal) is not { } token
+            || TimeOf(token, Claims.ExpiresAt) is not { } expiry || expiry + Skew <= now || token.GetClaim(Claims.Issuer) is not { } issuer)
+        {
+            return null;
+        }
+
+        // Of these there is one for each tenant, and OpenIddict takes any that is signed: it is the tenant's own, or it is nobody's.
+        return upstream.Kind == UpstreamKind.Microsoft && issuer != $"https://{UpstreamKinds.MicrosoftHost}/{token.GetClaim("tid")}/v2.0"
+            ? null
+            : Of(issuer, token.GetClaim(Claims.Subject), merged, TimeOf(token, Claims.AuthenticationTime));
+    }
+
+    private static DateTimeOffset? TimeOf(ClaimsPrincipal token, string claim) =>
+        long.TryParse(token.GetClaim(claim), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds <= MaxUnixSeconds ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null;
+
+    private static UpstreamIdentity? Of(string issuer, string? subject, ClaimsPrincipal said, DateTimeOffset? authenticatedAt) => subject is { Length: > 0 and <= MaxSubjectLength }
+        ? new UpstreamIdentity(issuer, subject, Text(said.GetClaim(Claims.Name)), Text(said.GetClaim(Claims.Email)), authenticatedAt)
+        : null;
+
+    private static string Text(string? claim) => claim is { Length: <= MaxTextLength } && !claim.Any(char.IsControl) ? claim : "";
+}

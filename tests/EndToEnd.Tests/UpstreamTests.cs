@@ -1,0 +1,339 @@
+using System.Net;
+using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
+
+namespace EndToEnd.Tests;
+
+/// <summary>Signing in with a provider elsewhere, which does what it should or something else.</summary>
+public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClassFixture<UpstreamTests.Misbehaving>
+{
+    private const string Refused = "Signing in with Provider did not work.";
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task SignIn_OfSomebodyNew_GetsAnAccountAndTheSameOneAgain()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        await using var fleet = await StartAsync(provider);
+        await WriteAsync(fleet, OpenIdConnect(provider, createsAccounts: true));
+        using (var browser = NewBrowser(fleet, provider))
+        {
+            var login = await browser.GoAsync("login?return=%2Faccount");
+            var account = await browser.GoAsync(login.LinkTo("Provider")!);
+            Assert.Equal("/account", account.Url.AbsolutePath);
+            Assert.Contains("Jane Doe", account.Read(), StringComparison.Ordinal);
+            // They have no other way in, and no password to change.
+            Assert.DoesNotContain("A new one", account.Read(), StringComparison.Ordinal);
+            var stays = await browser.SubmitAsync(account, "/account?handler=Unlink", ("issuer", provider.Issuer));
+            Assert.Contains("It is the only way in that you have.", stays.Read(), StringComparison.Ordinal);
+        }
+
+        using (var another = NewBrowser(fleet, provider))
+        {
+            Assert.Equal("/account", (await another.GoAsync("login/provider")).Url.AbsolutePath);
+        }
+
+        var made = Assert.Single((await fleet.Accounts.ListAccountsAsync(new ListAccountsRequest(), cancellationToken: Cancellation)).Accounts);
+        Assert.Equal((provider.Issuer, provider.Subject), (made.Logins.Single().Issuer, made.Logins.Single().Subject));
+        var sessions = (await fleet.Accounts.ListSessionsAsync(new ListSessionsRequest { AccountId = made.Id }, cancellationToken: Cancellation)).Sessions;
+        Assert.Equal(["fed", "fed"], sessions.Select(s => s.Methods.Single()));
+
+        // What is asked is fresh each time, and challenges are S256.
+        Assert.Equal(2, provider.Asked.Select(a => a["state"].ToString()).Distinct().Count());
+        Assert.Equal(2, provider.Asked.Select(a => a["nonce"].ToString()).Distinct().Count());
+        Assert.All(provider.Asked, a => Assert.Equal(("S256", "code", $"{fleet.UrlOf()}login/provider/callback"), (a["code_challenge_method"].ToString(), a["response_type"].ToString(), a["redirect_uri"].ToString())));
+        Assert.All(provider.Asked, a => Assert.DoesNotContain("max_age", a.Keys));
+
+        await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = made.Id, UserName = made.UserName, Disabled = true } }, cancellationToken: Cancellation);
+        using var disabled = NewBrowser(fleet, provider);
+        Assert.Contains("This account cannot be signed in to.", (await disabled.GoAsync("login/provider")).Read(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Link_ByWhoHasJustSignedIn_AndByNobodyElseAndNoAddress()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        await using var fleet = await StartAsync(provider);
+        await WriteAsync(fleet, OpenIdConnect(provider, createsAccounts: false));
+        await WriteAliceAsync(fleet);
+        // The same address is the same person to nobody.
+        provider.Email = "alice@example.com";
+        using var browser = NewBrowser(fleet, provider);
+        var stranger = await browser.GoAsync("login/provider");
+        Assert.Equal(HttpStatusCode.Forbidden, stranger.Status);
+        Assert.Contains("Nobody here signs in with this account of Provider.", stranger.Read(), StringComparison.Ordinal);
+
+        var account = await SignInAsync(browser);
+        var link = account.LinkTo("Link")!;
+        // It is hers, and of nobody who is not signed in.
+        using (var thief = NewBrowser(fleet, provider))
+        {
+            Assert.Equal("/login", (await thief.GoAsync(link)).Url.AbsolutePath);
+        }
+
+        Assert.Equal("/login", (await browser.GoAsync("login/provider?link=nonsense")).Url.AbsolutePath);
+        Assert.Contains("Provider Unlink", string.Join(' ', (await browser.GoAsync(link)).Read().Split(default(char[]), StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        using var elsewhere = NewBrowser(fleet, provider);
+        Assert.Contains("Alice Example", (await elsewhere.GoAsync("login/provider")).Read(), StringComparison.Ordinal);
+
+        // What is linked is not linked once more, and what is unlinked signs nobody in, and has signed nobody in.
+        await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = "bob" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
+        using var bobs = NewBrowser(fleet, provider);
+        var bob = await SignInAsync(bobs, "bob");
+        Assert.Contains("This account of Provider is linked already.", (await bobs.GoAsync(bob.LinkTo("Link")!)).Read(), StringComparison.Ordinal);
+        await browser.SubmitAsync(await browser.GoAsync("account"), "/account?handler=Unlink", ("issuer", provider.Issuer));
+        Assert.Contains("a way to sign in was taken away", (await elsewhere.GoAsync("account")).Read(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Forbidden, (await elsewhere.GoAsync("login/provider")).Status);
+        var audit = await fleet.Audit.ListAuditRecordsAsync(new ListAuditRecordsRequest(), cancellationToken: Cancellation);
+        Assert.Equal(
+            [("logins.link", "account:alice", "alice"), ("logins.unlink", "account:alice", "alice")],
+            audit.Records.Where(r => r.Action.StartsWith("logins.", StringComparison.Ordinal)).OrderBy(r => r.Revision).Select(r => (r.Action, r.Actor, r.Target)));
+    }
+
+    [Fact]
+    public async Task SecondFactor_OfTheAccount_IsAskedForAfterTheProvider_AndSigningInAgainAsksTheProviderAgain()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        await using var fleet = await StartAsync(provider);
+        await WriteAsync(fleet, OpenIdConnect(provider, createsAccounts: false));
+        await WriteAliceAsync(fleet);
+        using var browser = NewBrowser(fleet, provider);
+        await browser.GoAsync((await SignInAsync(browser)).LinkTo("Link")!);
+        var codes = (await fleet.Factors.EnrolBackupCodesAsync(new EnrolBackupCodesRequest { Subject = "User::\"alice\"", FactorId = "backup" }, cancellationToken: Cancellation)).Codes;
+
+        using var other = NewBrowser(fleet, provider);
+        var asked = await other.GoAsync("login/provider?return=%2Faccount");
+        Assert.Contains("or a backup code", asked.Read(), StringComparison.Ordinal);
+        Assert.Equal("/login", (await other.GoAsync("account")).Url.AbsolutePath);
+        var wrong = await other.SubmitAsync(asked, "/login?handler=Code", ("code", "not-a-code"));
+        Assert.Contains("That is not the code", wrong.Read(), StringComparison.Ordinal);
+        Assert.Equal("/account", (await other.SubmitAsync(wrong, "/login?handler=Code", ("code", codes[0]))).Url.AbsolutePath);
+        var sessions = (await fleet.Accounts.ListSessionsAsync(new ListSessionsRequest { AccountId = "alice" }, cancellationToken: Cancellation)).Sessions;
+        Assert.Contains(sessions, s => s.Methods.SequenceEqual(["fed", "otp", "mfa"]));
+
+        // Who is signed in, and is to authenticate once more, is to do so there.
+        await other.GoAsync("login/provider?return=%2Faccount");
+        Assert.Equal("0", provider.Asked.Last()["max_age"].ToString());
+    }
+
+    [Fact]
+    public async Task Answer_OfAnotherBrowserOrOfBefore_IsNobodys()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        await using var fleet = await StartAsync(provider);
+        await WriteAsync(fleet, OpenIdConnect(provider, createsAccounts: true));
+        await WriteAsync(fleet, OpenIdConnect(provider, createsAccounts: true, id: "second"));
+        using var browser = NewBrowser(fleet, provider);
+        // Somebody gets a code for themselves, and stops.
+        var stopped = await browser.GoAsync("login/provider", UntilCallback);
+        using (var victim = NewBrowser(fleet, provider))
+        {
+            // Whom they make follow it signs in as nobody, least of all as them (RFC 9700, section 4.7).
+            Assert.Equal(HttpStatusCode.Forbidden, (await victim.GoAsync(stopped.Location!.ToString())).Status);
+        }
+
+        Assert.Equal(0, provider.TokenRequests);
+        var answer = (await browser.GoAsync("login/provider", UntilCallback)).Location!.ToString();
+        Assert.Equal("/account", (await browser.GoAsync(answer)).Url.AbsolutePath);
+        // Nor is it once it was used.
+        Assert.Equal(HttpStatusCode.Forbidden, (await browser.GoAsync(answer)).Status);
+        Assert.Equal(1, provider.TokenRequests);
+
+        // At the address of another provider it is good for nothing, either.
+        var mixed = (await browser.GoAsync("login/provider", UntilCallback)).Location!;
+        Assert.Equal(HttpStatusCode.Forbidden, (await browser.GoAsync(mixed.ToString().Replace("/provider/", "/second/", StringComparison.Ordinal))).Status);
+        Assert.Equal(1, provider.TokenRequests);
+
+        // A code of somebody else's, in an answer of one's own: it is for another verifier (RFC 7636).
+        using var thief = NewBrowser(fleet, provider);
+        var theirs = (await thief.GoAsync("login/provider", UntilCallback)).Location!;
+        var others = (await browser.GoAsync("login/provider", UntilCallback)).Location!;
+        Assert.Contains(Refused, (await thief.GoAsync(theirs.ToString().Replace(CodeOf(theirs), CodeOf(others), StringComparison.Ordinal))).Read(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task GoogleGitHubAndMicrosoft_AreSpokenToAsTheyWantIt()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        // By their own names, to which the machine's proxy leads.
+        await using var proxy = new ConnectProxy(provider.Port);
+        await using var fleet = await StartAsync(provider, proxy.Address);
+        await WriteAsync(fleet, new Upstream { Id = "google", Kind = UpstreamKind.Google, ClientId = UpstreamProvider.ClientId, CreatesAccounts = true });
+        await WriteAsync(fleet, new Upstream { Id = "github", Kind = UpstreamKind.Github, ClientId = UpstreamProvider.ClientId, CreatesAccounts = true });
+        await WriteAsync(fleet, new Upstream { Id = "microsoft", Kind = UpstreamKind.Microsoft, Tenant = provider.Tenant, ClientId = UpstreamProvider.ClientId, CreatesAccounts = true });
+        await WriteAsync(fleet, new Upstream { Id = "anybody", Kind = UpstreamKind.Microsoft, Tenant = "common", DisplayName = "Microsoft (anybody)", ClientId = UpstreamProvider.ClientId, CreatesAccounts = true });
+        foreach (var id in new[] { "google", "github", "microsoft", "anybody" })
+        {
+            using var browser = NewBrowser(fleet, provider, proxy.Address);
+            var page = await browser.GoAsync($"login/{id}");
+            Assert.True(page.Url.AbsolutePath == "/account", $"{id}: {page.Read()}");
+            Assert.Contains("Jane Doe", page.Read(), StringComparison.Ordinal);
+        }
+
+        var accounts = (await fleet.Accounts.ListAccountsAsync(new ListAccountsRequest(), cancellationToken: Cancellation)).Accounts;
+        Assert.Equal(
+            ["https://accounts.google.com", "https://github.com/login/oauth", $"https://login.microsoftonline.com/{provider.Tenant}/v2.0"],
+            accounts.SelectMany(a => a.Logins).Select(l => l.Issuer).Order(StringComparer.Ordinal));
+        Assert.All(accounts, a => Assert.Equal(provider.Subject, a.Logins.Single().Subject));
+        Assert.All(provider.Asked, a => Assert.Equal("S256", a["code_challenge_method"].ToString()));
+
+        // A token of one tenant that says it is another's, where any tenant's are taken.
+        provider.Misbehaviour = Misbehaviour.IssuerOfAnotherInTheToken;
+        using var cheat = NewBrowser(fleet, provider, proxy.Address);
+        Assert.Equal(HttpStatusCode.Forbidden, (await cheat.GoAsync("login/anybody")).Status);
+    }
+
+    [Fact]
+    public async Task Providers_AreWrittenListedAndTakenAway_AndTheirSecretIsNeverSaid()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        await using var fleet = await StartAsync(provider);
+        var good = OpenIdConnect(provider, createsAccounts: true);
+        foreach (var (change, field) in new (Action<Upstream>, string)[]
+        {
+            (u => u.Id = "", "upstream.id"), (u => u.Id = "Upper", "upstream.id"), (u => u.Id = "-", "upstream.id"), (u => u.Id = "a/b", "upstream.id"),
+            (u => u.Kind = UpstreamKind.Unspecified, "upstream.kind"), (u => u.Kind = (UpstreamKind)9, "upstream.kind"),
+            (u => u.Issuer = "http://provider.example", "upstream.issuer"), (u => u.Issuer = "", "upstream.issuer"), (u => u.Issuer = "https://provider.example?x=1", "upstream.issuer"),
+            (u => (u.Kind, u.Tenant) = (UpstreamKind.Google, ""), "upstream.issuer"),
+            (u => u.Tenant = "common", "upstream.tenant"), (u => (u.Kind, u.Issuer, u.Tenant) = (UpstreamKind.Microsoft, "", "contoso.com"), "upstream.tenant"),
+            (u => u.EndpointHosts.Add("https://x"), "upstream.endpoint_hosts"), (u => u.ClientId = "", "upstream.client_id"), (u => u.Scopes.Add("two words"), "upstream.scopes"),
+        })
+        {
+            var wrong = good.Clone();
+            change(wrong);
+            var refused = await Assert.ThrowsAsync<RpcException>(() => WriteAsync(fleet, wrong));
+            Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+            Assert.StartsWith(field + ":", refused.Status.Detail, StringComparison.Ordinal);
+        }
+
+        var secretless = await Assert.ThrowsAsync<RpcException>(async () => await fleet.Upstreams.WriteUpstreamAsync(new WriteUpstreamRequest { Upstream = good }, cancellationToken: Cancellation));
+        Assert.StartsWith("client_secret:", secretless.Status.Detail, StringComparison.Ordinal);
+
+        // By the command line, as `list` prints it.
+        await File.WriteAllTextAsync(fleet.In("secret"), UpstreamProvider.ClientSecret + "\n", Cancellation);
+        await File.WriteAllTextAsync(fleet.In("provider.json"), $$"""{"id": "provider", "kind": "UPSTREAM_KIND_OPENID_CONNECT", "issuer": "{{provider.Issuer}}", "clientId": "{{UpstreamProvider.ClientId}}", "createsAccounts": true}""", Cancellation);
+        var admin = new[] { "--admin-socket", fleet.In("control.sock") };
+        Assert.Equal(0, (await Binary.RunControlAsync(["upstreams", "write", fleet.In("provider.json"), "--secret-file", fleet.In("secret"), .. admin])).ExitCode);
+        var listed = await Binary.RunControlAsync(["upstreams", "list", .. admin]);
+        Assert.Contains($"{fleet.UrlOf()}login/provider/callback", listed.Output, StringComparison.Ordinal);
+        Assert.Contains("\"displayName\": \"127.0.0.1\"", listed.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(UpstreamProvider.ClientSecret, listed.Output, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(fleet.In("again.json"), listed.Output, Cancellation);
+        Assert.Equal(0, (await Binary.RunControlAsync(["upstreams", "write", fleet.In("again.json"), .. admin])).ExitCode);
+        using var browser = NewBrowser(fleet, provider);
+        await Fleet.UntilAsync(async () => (await browser.GoAsync("login/provider")).Url.AbsolutePath == "/account");
+
+        Assert.Equal(0, (await Binary.RunControlAsync(["upstreams", "remove", "provider", .. admin])).ExitCode);
+        Assert.Equal(2, (await Binary.RunControlAsync(["upstreams", "remove", "provider", .. admin])).ExitCode);
+        await Fleet.UntilAsync(async () => (await browser.GoAsync("login/provider")).Status == HttpStatusCode.NotFound);
+        var audit = await fleet.Audit.ListAuditRecordsAsync(new ListAuditRecordsRequest(), cancellationToken: Cancellation);
+        Assert.DoesNotContain(audit.Records, r => $"{r.Before}{r.After}".Contains(UpstreamProvider.ClientSecret, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(Misbehaviour.StateOfAnother)]
+    [InlineData(Misbehaviour.NoState)]
+    [InlineData(Misbehaviour.NonceOfAnother)]
+    [InlineData(Misbehaviour.NoNonce)]
+    [InlineData(Misbehaviour.IssuerOfAnotherInTheAnswer)]
+    [InlineData(Misbehaviour.IssuerOfAnotherInTheToken)]
+    [InlineData(Misbehaviour.AudienceOfAnother)]
+    [InlineData(Misbehaviour.Unsigned)]
+    [InlineData(Misbehaviour.SignedByAnother)]
+    [InlineData(Misbehaviour.SignedWithTheClientSecret)]
+    [InlineData(Misbehaviour.Expired)]
+    [InlineData(Misbehaviour.NoSubject)]
+    [InlineData(Misbehaviour.UserInfoOfAnother)]
+    [InlineData(Misbehaviour.NoIdToken)]
+    [InlineData(Misbehaviour.TokenEndpointFails)]
+    [InlineData(Misbehaviour.TokenEndpointRedirects)]
+    [InlineData(Misbehaviour.HugeAnswer)]
+    [InlineData(Misbehaviour.Slow)]
+    [InlineData(Misbehaviour.IssuerOfAnotherInTheDocument, false)]
+    [InlineData(Misbehaviour.TokenEndpointElsewhere, false)]
+    [InlineData(Misbehaviour.DiscoveryFails, false)]
+    public async Task Provider_ThatMisbehaves_SignsNobodyIn(Misbehaviour misbehaviour, bool isAsked = true)
+    {
+        var (provider, fleet, id) = (misbehaving.Provider, misbehaving.Fleet, $"provider-{(int)misbehaviour}");
+        (provider.Misbehaviour, provider.Subject) = (Misbehaviour.None, id);
+        provider.Asked.Clear();
+        await WriteAsync(fleet, OpenIdConnect(provider, createsAccounts: true, id));
+        using var browser = NewBrowser(fleet, provider);
+        provider.Misbehaviour = misbehaviour;
+        var page = await browser.GoAsync($"login/{id}");
+        Assert.Equal((isAsked ? HttpStatusCode.Forbidden : HttpStatusCode.ServiceUnavailable, isAsked), (page.Status, !provider.Asked.IsEmpty));
+        Assert.Contains(isAsked ? Refused : "Provider is not to be reached at the moment.", page.Read(), StringComparison.Ordinal);
+        Assert.Equal("/login", (await browser.GoAsync("account")).Url.AbsolutePath);
+        var accounts = (await fleet.Accounts.ListAccountsAsync(new ListAccountsRequest(), cancellationToken: Cancellation)).Accounts;
+        Assert.DoesNotContain(accounts, a => a.Logins.Any(l => l.Subject == id));
+        Assert.Contains(fleet.OutputOf(), l => l.Contains(isAsked ? $"an answer of the upstream provider {id} is refused" : $"the upstream provider {id} is not to be reached", StringComparison.Ordinal));
+        Assert.DoesNotContain(fleet.OutputOf(), l => l.Contains(UpstreamProvider.ClientSecret, StringComparison.Ordinal));
+
+        // It was only this once.
+        provider.Misbehaviour = Misbehaviour.None;
+        Assert.Equal("/account", (await browser.GoAsync($"login/{id}")).Url.AbsolutePath);
+    }
+
+    private static Upstream OpenIdConnect(UpstreamProvider provider, bool createsAccounts, string id = "provider") => new()
+    {
+        Id = id,
+        DisplayName = "Provider",
+        Kind = UpstreamKind.OpenidConnect,
+        Issuer = provider.Issuer,
+        ClientId = UpstreamProvider.ClientId,
+        CreatesAccounts = createsAccounts,
+    };
+
+    /// <summary>A control plane that trusts the provider's CA, as a machine does.</summary>
+    private static async Task<Fleet> StartAsync(UpstreamProvider provider, Uri? proxy = null)
+    {
+        var environment = new Dictionary<string, string> { ["SSL_CERT_FILE"] = provider.CaFile };
+        if (proxy is not null)
+        {
+            (environment["HTTPS_PROXY"], environment["NO_PROXY"]) = (proxy.ToString(), "127.0.0.1");
+        }
+
+        return await Fleet.StartAsync(ownCa: true, https: true, environment: environment);
+    }
+
+    private static TestBrowser NewBrowser(Fleet fleet, UpstreamProvider provider, Uri? proxy = null) => new(fleet.UrlOf(), proxy, fleet.CaFile, provider.CaFile);
+
+    private static async Task WriteAsync(Fleet fleet, Upstream upstream)
+    {
+        await fleet.Upstreams.WriteUpstreamAsync(new WriteUpstreamRequest { Upstream = upstream, ClientSecret = UpstreamProvider.ClientSecret }, cancellationToken: Cancellation);
+        using var http = fleet.CreateHttp();
+        await Fleet.UntilAsync(async () => (await http.GetStringAsync("login", Cancellation)).Contains($"/login/{upstream.Id}?", StringComparison.Ordinal));
+    }
+
+    private static async Task WriteAliceAsync(Fleet fleet) => await fleet.Accounts.WriteAccountAsync(
+        new WriteAccountRequest { Account = new Account { Id = "alice", DisplayName = "Alice Example", Email = "alice@example.com" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
+
+    private static async Task<TestBrowser.Page> SignInAsync(TestBrowser browser, string name = "alice") =>
+        await browser.SubmitAsync(await browser.GoAsync("login?return=%2Faccount"), "/login", ("name", name), ("password", OpenIdClient.Password));
+
+    /// <summary>Stops before it is back.</summary>
+    private static Uri? UntilCallback(Uri to) => to.AbsolutePath.EndsWith("/callback", StringComparison.Ordinal) ? null : to;
+
+    private static string CodeOf(Uri answer) => Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(answer.Query)["code"].ToString();
+
+    /// <summary>One control plane for a provider that misbehaves in many ways.</summary>
+    public sealed class Misbehaving : IAsyncLifetime
+    {
+        internal UpstreamProvider Provider { get; private set; } = null!;
+
+        internal Fleet Fleet { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            Provider = await UpstreamProvider.StartAsync();
+            Fleet = await UpstreamTests.StartAsync(Provider);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Fleet.DisposeAsync();
+            await Provider.DisposeAsync();
+        }
+    }
+}
