@@ -13,6 +13,10 @@ internal sealed class CompactJws : IDisposable
 {
     public const int MaxBytes = 8 * 1024;
     public const int MaxHeaderBytes = 1024;
+
+    /// <summary>What stands between its parts: what has as many is one, or would be.</summary>
+    public const int Dots = 2;
+
     private const int MaxKeyIdBytes = 128;
 
     private static readonly SearchValues<char> Base64UrlAlphabet =

@@ -20,6 +20,12 @@ internal sealed record Issuer
     /// <summary>Called when a token has a key that is not here. Never waits; null: there is nowhere to look.</summary>
     public Action? LookForKeys { get; init; }
 
+    /// <summary>Where it is asked about its opaque tokens (RFC 7662); null: its tokens are JWTs.</summary>
+    public Uri? IntrospectionUrl { get; init; }
+
+    /// <summary>What its opaque tokens begin with; empty: with anything.</summary>
+    public string OpaquePrefix { get; init; } = "";
+
     /// <summary>The audiences that are us; a token must name at least one.</summary>
     public required FrozenSet<string> Audiences { get; init; }
 
@@ -50,6 +56,7 @@ internal sealed record PrincipalMapping
 internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
 {
     private readonly FrozenDictionary<string, Issuer> _byName = issuers.ToFrozenDictionary(i => i.Name, StringComparer.Ordinal);
+    private readonly Issuer[] _opaque = [.. issuers.Where(i => i.IntrospectionUrl is not null)];
     private Issuer? _last;
 
     public static readonly IssuerSet Empty = new([]);
@@ -57,6 +64,25 @@ internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
     public IEnumerable<Issuer> All => _byName.Values;
 
     public Issuer? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>Whose a token is that says nothing itself; null: it is a JWT, or nobody's. Of one that could be a JWT no other issuer is told.</summary>
+    public Issuer? FindOpaque(string token)
+    {
+        if (_opaque.Length == 0 || token.AsSpan().Count('.') == CompactJws.Dots)
+        {
+            return null;
+        }
+
+        foreach (var issuer in _opaque)
+        {
+            if (token.StartsWith(issuer.OpaquePrefix, StringComparison.Ordinal))
+            {
+                return issuer;
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>Whether it is one of these: this very object, and not another of the same name.</summary>
     public bool Contains(Issuer issuer)

@@ -26,6 +26,8 @@ internal enum TokenError
     ProofReplayed,
     ProofLimit,
     SubjectMismatch,
+    IntrospectionPending,
+    Inactive,
 }
 
 /// <summary>A verified token, or why there is none. The default is not valid.</summary>

@@ -18,12 +18,18 @@ internal sealed record TokenRequest
     public byte[] CertificateSha256 { get; init; } = [];
 }
 
+/// <summary>What is known of a token that says nothing itself.</summary>
+/// <param name="token">The token.</param>
+/// <param name="issuer">Whose it would be.</param>
+/// <param name="now">The moment.</param>
+internal delegate TokenResult OpaqueTokenFinder(string token, Issuer issuer, DateTimeOffset now);
+
 /// <summary>Decides whether a token is genuine, meant for us, unexpired, unrevoked, and in the right hands.</summary>
 /// <remarks>
 /// Facts that cannot change (the signature is right, the claims are these) are remembered for as long as the issuer's configuration is
 /// the same object. Everything that can change is checked at every call, also behind the cache.
 /// </remarks>
-internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop)
+internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop, OpaqueTokenFinder? findOpaque = null)
 {
     public TokenResult Validate(TokenRequest request, IssuerSet issuers, Revocations revocations, DateTimeOffset now)
     {
@@ -35,14 +41,16 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
 
         if (!cache.TryGet(text, issuers, out var token))
         {
-            var verified = Verify(text, issuers);
+            var opaqueOf = findOpaque is null ? null : issuers.FindOpaque(text);
+            var verified = opaqueOf is null ? Verify(text, issuers) : findOpaque!(text, opaqueOf, now);
             if (!verified.IsValid)
             {
                 return verified;
             }
 
             token = verified.Token;
-            if (now.ToUnixTimeSeconds() is var seconds && seconds < token.ExpiresAt)
+            // What an issuer said of an opaque token is not true for ever.
+            if (opaqueOf is null && now.ToUnixTimeSeconds() is var seconds && seconds < token.ExpiresAt)
             {
                 cache.Add(text, token, seconds);
             }
@@ -116,7 +124,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
             return TokenResult.Reject(TokenError.AlgorithmNotAllowed);
         }
 
-        return key.Verify(jws) ? ReadClaims(ref claims, issuer, jws) : TokenResult.Reject(TokenError.SignatureInvalid);
+        return key.Verify(jws) ? VerifiedToken.Read(ref claims, issuer, jws.Payload) : TokenResult.Reject(TokenError.SignatureInvalid);
     }
 
     /// <summary>RFC 9068, section 4: <c>application/</c> may be left out; media types do not mind case.</summary>
@@ -125,33 +133,6 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
         const string Prefix = "application/";
         var lower = typ.ToLowerInvariant();
         return lower.StartsWith(Prefix, StringComparison.Ordinal) ? lower[Prefix.Length..] : lower;
-    }
-
-    private static TokenResult ReadClaims(ref ClaimReader claims, Issuer issuer, CompactJws jws)
-    {
-        var (isBound, hasUnknown, keyThumbprint, certificateThumbprint) = claims.OptionalConfirmation();
-        var token = new VerifiedToken
-        {
-            Issuer = issuer,
-            Subject = claims.RequiredString("sub"),
-            Audiences = claims.RequiredAudiences(),
-            ExpiresAt = claims.RequiredTime("exp"),
-            IssuedAt = claims.RequiredTime("iat"),
-            NotBefore = claims.OptionalTime("nbf"),
-            TokenId = claims.OptionalString("jti"),
-            SessionId = claims.OptionalString("sid"),
-            ClientId = claims.OptionalString("client_id"),
-            Scopes = claims.OptionalScopes(),
-            AuthenticationContext = claims.OptionalString("acr"),
-            AuthenticationMethods = claims.OptionalStrings("amr"),
-            AuthenticatedAt = claims.OptionalTime("auth_time"),
-            IsBound = isBound,
-            HasUnknownConfirmation = hasUnknown,
-            KeyThumbprint = keyThumbprint,
-            CertificateThumbprint = certificateThumbprint,
-            ClaimsUtf8 = jws.Payload,
-        };
-        return claims.Error == TokenError.None ? TokenResult.Accept(token) : TokenResult.Reject(claims.Error, claims.FaultyClaim);
     }
 
     private static TokenError CheckTimes(VerifiedToken token, DateTimeOffset now, out string? detail)

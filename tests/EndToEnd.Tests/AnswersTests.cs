@@ -58,6 +58,9 @@ public sealed class AnswersTests
             (r => r.Jwks = """{"keys": [{"kty": "oct", "kid": "k", "k": "AAAA"}]}""", "jwks"),
             (r => r.Jwks = r.Jwks.Replace("\"x\"", "\"d\": \"AAAA\", \"x\"", StringComparison.Ordinal), "jwks"),
             (r => r.Jwks = r.Jwks.Replace("\"kid\": \"k\", ", "", StringComparison.Ordinal), "jwks"),
+            (r => r.Issuer.JwksUrl = "https://issuer.test/keys", "jwks"),
+            (r => r.Issuer.IntrospectionUrl = "http://issuer.test/introspect", "issuer.introspection_url"),
+            (r => r.Issuer.OpaquePrefix = "op", "issuer.opaque_prefix"),
             (r => r.Issuer.Audiences.Clear(), "issuer.audiences"),
             (r => r.Issuer.ClockSkewSeconds = 61, "issuer.clock_skew_seconds"),
             (r => r.Issuer.Principal = new PrincipalMapping { Type = "a b" }, "issuer.principal"),
@@ -78,6 +81,21 @@ public sealed class AnswersTests
         Assert.Equal(StatusCode.Aborted, (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(again, cancellationToken: Cancellation))).StatusCode);
         again.ExpectedRevision = written.Revision;
         await fleet.Issuers.WriteIssuerAsync(again, cancellationToken: Cancellation);
+        // Of an opaque token nobody is asked but its issuer: two must not be taken for each other.
+        var opaque = new WriteIssuerRequest { Application = "documents", Issuer = new Issuer { Issuer_ = "https://opaque.test", Audiences = { "documents" }, IntrospectionUrl = "https://opaque.test/introspect", OpaquePrefix = "op" } };
+        await fleet.Issuers.WriteIssuerAsync(opaque, cancellationToken: Cancellation);
+        opaque.Issuer.Issuer_ = "https://other.test";
+        foreach (var prefix in new[] { "op", "opaque-", "o", "" })
+        {
+            opaque.Issuer.OpaquePrefix = prefix;
+            var refused = await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(opaque, cancellationToken: Cancellation));
+            Assert.Equal("issuer.opaque_prefix", refused.GetRpcStatus()!.GetDetail<Google.Rpc.BadRequest>()!.FieldViolations[0].Field);
+        }
+
+        opaque.Issuer.OpaquePrefix = "other-";
+        await fleet.Issuers.WriteIssuerAsync(opaque, cancellationToken: Cancellation);
+        await fleet.Issuers.RemoveIssuerAsync(new RemoveIssuerRequest { Application = "documents", Issuer = "https://opaque.test" }, cancellationToken: Cancellation);
+        await fleet.Issuers.RemoveIssuerAsync(new RemoveIssuerRequest { Application = "documents", Issuer = "https://other.test" }, cancellationToken: Cancellation);
         Assert.Equal(["documents"], (await fleet.Issuers.ListIssuersAsync(new ListIssuersRequest { Application = "documents" }, cancellationToken: Cancellation)).Issuers.Single().Issuer.Audiences);
     }
 

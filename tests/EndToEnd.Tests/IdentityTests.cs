@@ -135,10 +135,10 @@ public sealed class IdentityTests
             Path.Combine(folder, "issuers.json"),
             $$"""{"issuers": [{"issuer": "{{fleet.UrlOf()}}", "jwksUrl": "{{fleet.UrlOf()}}.well-known/jwks.json", "audiences": ["documents"]}]}""",
             Cancellation);
-        var sidecar = fleet.StartOnFolder("folder", folder, "--key-set-private-host", "127.0.0.1", "--key-set-ca", fleet.CaFile);
+        var sidecar = fleet.StartOnFolder("folder", folder, "--issuer-private-host", "127.0.0.1", "--issuer-ca", fleet.CaFile);
         var token = Text(await server.RunAsync("credentials"), "access_token");
         await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, token) == TokenRejection.Unspecified);
-        var stranger = fleet.StartOnFolder("stranger", folder, "--key-set-ca", fleet.CaFile);
+        var stranger = fleet.StartOnFolder("stranger", folder, "--issuer-ca", fleet.CaFile);
         await Fleet.UntilAsync(async () => await ReasonAsync(stranger, token) == TokenRejection.KeyUnknown);
     }
 

@@ -4,6 +4,7 @@ using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
+using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Administration;
 
@@ -17,13 +18,14 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
     {
         var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
         var issuer = Check(request.Issuer.Clone());
-        if (issuer.JwksUrl.Length == 0)
-        {
-            RequestChecks.KeySet(request.Jwks, "jwks");
-        }
-        else if (request.Jwks.Length > 0)
+        if (issuer.JwksUrl.Length > 0 && request.Jwks.Length > 0)
         {
             throw Failures.InvalidField("jwks", "the issuer publishes its keys at `jwks_url`: they are one or the other");
+        }
+
+        if (request.Jwks.Length > 0 || (issuer.JwksUrl.Length == 0 && issuer.IntrospectionUrl.Length == 0))
+        {
+            RequestChecks.KeySet(request.Jwks, "jwks");
         }
 
         var json = IssuerRecords.Write(issuer, request.Jwks);
@@ -34,9 +36,11 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
             _ => (new ResourceChange(json), null),
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken,
-            async store => await IssuerSetting.FindAsync(store, context.CancellationToken) != key.Key
-                ? null
-                : throw Failures.InvalidField("issuer.issuer", "it is the control plane itself, whose keys every sidecar has"));
+            async store => await IssuerSetting.FindAsync(store, context.CancellationToken) == key.Key
+                ? throw Failures.InvalidField("issuer.issuer", "it is the control plane itself, whose keys every sidecar has")
+                : issuer.IntrospectionUrl.Length > 0 && await FindRivalAsync(store, key, issuer.OpaquePrefix, context.CancellationToken) is { } rival
+                    ? throw Failures.InvalidField("issuer.opaque_prefix", $"what begins so could be of the issuer `{rival}` as well")
+                    : null);
         return new WriteIssuerResponse { Revision = Failures.Committed(result) };
     }
 
@@ -57,6 +61,14 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
         var application = RequestChecks.Name(request.Application, "application");
         var rows = await writer.ListAsync(all => all.Where(r => r.Type == ResourceType.Keys && r.Application == application).OrderBy(r => r.Key), context.CancellationToken);
         return new ListIssuersResponse { Issuers = { rows.Select(ToMessage) } };
+    }
+
+    /// <summary>Another issuer of the application whose opaque tokens could be taken for this one's; null: there is none.</summary>
+    private static async Task<string?> FindRivalAsync(StoreContext store, ResourceKey key, string prefix, CancellationToken cancellation)
+    {
+        var others = await store.Resources.AsNoTracking().Where(r => r.Type == key.Type && r.Application == key.Placement.Application && r.Key != key.Key && !r.IsRemoved).ToListAsync(cancellation);
+        return others.Find(r => ToMessage(r).Issuer is { IntrospectionUrl.Length: > 0 } other
+            && (other.OpaquePrefix.StartsWith(prefix, StringComparison.Ordinal) || prefix.StartsWith(other.OpaquePrefix, StringComparison.Ordinal)))?.Key;
     }
 
     private static ResourceKey KeyOf(string application, string issuer, string field) =>
@@ -84,9 +96,11 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
             throw Failures.InvalidField("issuer.clock_skew_seconds", $"it is 0 to {MaxClockSkewSeconds}");
         }
 
-        if (issuer.JwksUrl.Length > 0 && !(Uri.TryCreate(issuer.JwksUrl, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0))
+        Address(issuer.JwksUrl, "issuer.jwks_url");
+        Address(issuer.IntrospectionUrl, "issuer.introspection_url");
+        if (issuer.OpaquePrefix.Length > 0 && issuer.IntrospectionUrl.Length == 0)
         {
-            throw Failures.InvalidField("issuer.jwks_url", "it is an `https:` address");
+            throw Failures.InvalidField("issuer.opaque_prefix", "it goes with `introspection_url`");
         }
 
         if (issuer.Principal is { } principal && (principal.HasType ? principal.Parents.Values.Append(principal.Type) : principal.Parents.Values).FirstOrDefault(t => !EntityType.IsValid(t)) is { } wrong)
@@ -95,6 +109,14 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
         }
 
         return issuer;
+    }
+
+    private static void Address(string text, string field)
+    {
+        if (text.Length > 0 && !(Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0))
+        {
+            throw Failures.InvalidField(field, "it is an `https:` address");
+        }
     }
 
     private static ConfiguredIssuer ToMessage(ResourceRow row)

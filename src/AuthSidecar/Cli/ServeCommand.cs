@@ -26,9 +26,10 @@ internal static class ServeCommand
         {
             Description = "How old a type of resource may be to be answered from, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h.",
         };
-        var keySetHosts = new Option<string[]>("--key-set-host") { Description = "A host that key sets may be fetched from (`jwksUrl`); may be repeated." };
-        var keySetPrivateHosts = new Option<string[]>("--key-set-private-host") { Description = "One that may be at a private address, such as an issuer in the same cluster; may be repeated." };
-        var keySetCa = new Option<string?>("--key-set-ca") { Description = "The CA of their certificates instead of those that the machine trusts, in PEM." };
+        var issuerHosts = new Option<string[]>("--issuer-host") { Description = "A host of issuers that may be asked for key sets (`jwksUrl`) and about opaque tokens (`introspectionUrl`); may be repeated." };
+        var issuerPrivateHosts = new Option<string[]>("--issuer-private-host") { Description = "One that may be at a private address, such as an issuer in the same cluster; may be repeated." };
+        var issuerCa = new Option<string?>("--issuer-ca") { Description = "The CA of their certificates instead of those that the machine trusts, in PEM." };
+        var introspectionClients = new Option<string?>("--introspection-clients") { Description = "A file with what issuers are asked about opaque tokens with: `{\"ISSUER\": {\"clientId\": …, \"clientSecret\": …}}`." };
         var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
         var listen = new Option<string>("--listen") { Description = "The loopback address and port to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultListen };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
@@ -36,7 +37,7 @@ internal static class ServeCommand
         log.AcceptOnlyFromAmong("json", "text");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, keySetHosts, keySetPrivateHosts, keySetCa, state, socket, listen, development, log,
+            bundle, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, listen, development, log,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -76,7 +77,8 @@ internal static class ServeCommand
                     Bundle = parsed.GetValue(bundle),
                     ControlPlane = addresses.Count == 0 ? null : ReadControlPlane(parsed, addresses),
                     MaxStaleness = limits,
-                    KeySets = new RemoteKeySetOptions { Hosts = parsed.GetValue(keySetHosts) ?? [], PrivateHosts = parsed.GetValue(keySetPrivateHosts) ?? [], Ca = parsed.GetValue(keySetCa) },
+                    Issuers = new IssuerHosts { Hosts = parsed.GetValue(issuerHosts) ?? [], PrivateHosts = parsed.GetValue(issuerPrivateHosts) ?? [], Ca = parsed.GetValue(issuerCa) },
+                    IntrospectionClients = parsed.GetValue(introspectionClients),
                     State = parsed.GetValue(state)!,
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,

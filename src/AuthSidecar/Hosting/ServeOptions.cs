@@ -36,8 +36,11 @@ internal sealed record ServeOptions
     /// <summary>How many verified tokens to remember.</summary>
     public int TokenCacheSize { get; init; } = DefaultTokenCacheSize;
 
-    /// <summary>What may be asked for key sets.</summary>
-    public RemoteKeySetOptions KeySets { get; init; } = new();
+    /// <summary>Which issuers may be asked for anything.</summary>
+    public IssuerHosts Issuers { get; init; } = new();
+
+    /// <summary>The file that says what issuers are asked about opaque tokens with; null: none is asked.</summary>
+    public string? IntrospectionClients { get; init; }
 
     /// <summary>How old what there is may be to be answered from. A folder is what there is to have: nothing newer is waiting somewhere else.</summary>
     public MaxStaleness MaxStaleness { get; init; } = MaxStaleness.Unlimited;
@@ -80,9 +83,12 @@ internal sealed record ServeOptions
             yield return $"`{Listen}` is not a loopback address: the sidecar serves its own pod, without TLS";
         }
 
-        if (KeySets.Ca is { } ca && !File.Exists(ca))
+        foreach (var (option, path) in new[] { ("--issuer-ca", Issuers.Ca), ("--introspection-clients", IntrospectionClients) })
         {
-            yield return $"the file `{ca}` of `--key-set-ca` does not exist";
+            if (path is not null && !File.Exists(path))
+            {
+                yield return $"the file `{path}` of `{option}` does not exist";
+            }
         }
 
         if (TokenCacheSize < 1)

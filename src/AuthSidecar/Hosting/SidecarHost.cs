@@ -75,12 +75,17 @@ internal static class SidecarHost
 
     private static IServiceCollection AddTokens(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(_ => new VerifiedTokenCache(options.TokenCacheSize))
-        .AddSingleton(options.KeySets)
+        .AddSingleton(options.Issuers)
+        .AddSingleton<IssuerHttp>()
+        .AddSingleton(new RemoteKeySetOptions())
         .AddSingleton<KeySetClient>()
         .AddSingleton<RemoteKeySets>()
         .AddHostedService(s => s.GetRequiredService<RemoteKeySets>())
+        .AddSingleton(_ => IntrospectionClients.Read(options.IntrospectionClients))
+        .AddSingleton<IntrospectionClient>()
+        .AddSingleton<OpaqueTokens>()
         .AddSingleton<DpopVerifier>()
-        .AddSingleton<TokenValidator>();
+        .AddSingleton(s => new TokenValidator(s.GetRequiredService<VerifiedTokenCache>(), s.GetRequiredService<DpopVerifier>(), s.GetRequiredService<OpaqueTokens>().Find));
 
     private static IServiceCollection AddMfa(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(s => ClaimStore.Open(s.GetRequiredService<StateFolder>().ClaimStore, new AttemptLimits()))

@@ -315,6 +315,8 @@ internal static class AnswerWriter
         TokenError.ProofReplayed => Wire.TokenRejection.ProofReplayed,
         TokenError.ProofLimit => Wire.TokenRejection.ProofLimit,
         TokenError.SubjectMismatch => Wire.TokenRejection.SubjectMismatch,
+        TokenError.IntrospectionPending => Wire.TokenRejection.IntrospectionPending,
+        TokenError.Inactive => Wire.TokenRejection.Inactive,
         _ => Wire.TokenRejection.Unspecified,
     };
 }

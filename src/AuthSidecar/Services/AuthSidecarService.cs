@@ -11,24 +11,25 @@ internal sealed partial class AuthSidecarService(
     DecisionPoint decisions,
     DecisionCounter counter,
     TokenValidator tokens,
+    OpaqueTokens opaqueTokens,
     MfaVerifier mfa,
     MaxStaleness maxStaleness,
     TimeProvider time,
     ILogger<AuthSidecarService> logger)
 {
-    // The common case has its snapshot at hand, and then nothing of a call is asynchronous.
+    // The common case has its facts at hand, and then nothing of a call is asynchronous.
 
-    public Task<Answer> ValidateToken(ValidationRequest request, CallLimits limits) => request.AtLeast == default
+    public Task<Answer> ValidateToken(ValidationRequest request, CallLimits limits) => request.AtLeast == default && IsKnown(request.Token)
         ? Task.FromResult(Validate(request, Current, limits))
-        : AwaitSnapshot(request, request.AtLeast, limits, Validate);
+        : AwaitFacts(request, request.AtLeast, [request.Token], limits, Validate);
 
-    public Task<Answer> CheckPermission(CheckRequest request, CallLimits limits) => request.AtLeast == default
+    public Task<Answer> CheckPermission(CheckRequest request, CallLimits limits) => request.AtLeast == default && IsKnown(request.Token)
         ? Task.FromResult(Check(request, Current, limits))
-        : AwaitSnapshot(request, request.AtLeast, limits, Check);
+        : AwaitFacts(request, request.AtLeast, [request.Token], limits, Check);
 
-    public Task<Answer> CheckPermissions(CheckBatch request, CallLimits limits) => request.AtLeast == default
+    public Task<Answer> CheckPermissions(CheckBatch request, CallLimits limits) => request.AtLeast == default && AreKnown(request.Checks)
         ? Task.FromResult(Check(request, Current, limits))
-        : AwaitSnapshot(request, request.AtLeast, limits, Check);
+        : AwaitFacts(request, request.AtLeast, request.Checks.Select(c => c.Token), limits, Check);
 
     public Task<Answer> EvaluateRisk(RiskRequest request, CallLimits limits)
     {
@@ -58,17 +59,43 @@ internal sealed partial class AuthSidecarService(
 
     private Snapshot Current => snapshots.Current ?? throw Failures.NoSnapshot();
 
-    private async Task<Answer> AwaitSnapshot<T>(T request, Revision atLeast, CallLimits limits, Func<T, Snapshot, CallLimits, Answer> answer)
+    /// <summary>Whether nobody has to be asked about a token. It may still be a bad one.</summary>
+    private bool IsKnown(TokenRequest? token) => token is null || opaqueTokens.IsKnown(token.Token, Current.Issuers.Value);
+
+    private bool AreKnown(IReadOnlyList<CheckRequest> checks)
     {
+        for (var i = 0; i < checks.Count; i++)
+        {
+            if (!IsKnown(checks[i].Token))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Answers once the revision is there that the caller has seen elsewhere, and issuers have said what opaque tokens are; or their time is over.</summary>
+    private async Task<Answer> AwaitFacts<T>(T request, Revision atLeast, IEnumerable<TokenRequest?> asked, CallLimits limits, Func<T, Snapshot, CallLimits, Answer> answer)
+    {
+        using var waiting = limits.BeginWait();
         Snapshot snapshot;
         try
         {
-            using var waiting = limits.BeginWait();
-            snapshot = await snapshots.WaitForAsync(atLeast, waiting.Token);
+            snapshot = atLeast == default ? Current : await snapshots.WaitForAsync(atLeast, waiting.Token);
         }
         catch (OperationCanceledException)
         {
             throw Failures.RevisionNotReached(atLeast, snapshots.Current?.Revision ?? default);
+        }
+
+        try
+        {
+            await Task.WhenAll(asked.OfType<TokenRequest>().Select(t => opaqueTokens.AskAsync(t.Token, snapshot.Issuers.Value))).WaitAsync(waiting.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            limits.ThrowIfOver();
         }
 
         return answer(request, snapshot, limits);

@@ -1,8 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Security;
-using System.Net.Sockets;
-using System.Security.Cryptography.X509Certificates;
 
 namespace AuthSidecar.Tokens;
 
@@ -11,39 +8,13 @@ namespace AuthSidecar.Tokens;
 /// <param name="ETag">What to ask with the next time.</param>
 internal readonly record struct FetchedKeySet(byte[]? Body, string? ETag);
 
-/// <summary>Fetches key sets: by HTTPS, from allowed hosts at public addresses, without following anything, at most so large and so slow.</summary>
-internal sealed class KeySetClient : IDisposable
+/// <summary>Fetches key sets (RFC 7517, section 5).</summary>
+internal sealed class KeySetClient(IssuerHttp http)
 {
-    private const int MaxBytes = 64 * 1024;
-
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
-    private readonly RemoteKeySetOptions _options;
-    private readonly HttpClient _http;
-
-    public KeySetClient(RemoteKeySetOptions options)
-    {
-        _options = options;
-        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ConnectTimeout = Patience, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
-        if (options.Ca is { } ca)
-        {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            policy.CustomTrustStore.ImportFromPemFile(ca);
-            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
-        }
-
-        _http = new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxBytes };
-    }
-
     /// <exception cref="HttpRequestException">It could not be fetched, and why; also when it is too large, or would lead elsewhere.</exception>
     /// <exception cref="OperationCanceledException">It took too long.</exception>
     public async Task<FetchedKeySet> FetchAsync(Uri url, string? etag, CancellationToken cancellation)
     {
-        if (!_options.Allows(url))
-        {
-            throw new HttpRequestException("the host is not allowed: see `--key-set-host`");
-        }
-
         using var request = new HttpRequestMessage(HttpMethod.Get, url);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
         if (etag is not null)
@@ -51,7 +22,7 @@ internal sealed class KeySetClient : IDisposable
             request.Headers.TryAddWithoutValidation("If-None-Match", etag);
         }
 
-        using var response = await _http.SendAsync(request, cancellation);
+        using var response = await http.SendAsync(request, cancellation);
         if (response.StatusCode == HttpStatusCode.NotModified && etag is not null)
         {
             return new FetchedKeySet(null, etag);
@@ -60,53 +31,5 @@ internal sealed class KeySetClient : IDisposable
         return response.StatusCode == HttpStatusCode.OK
             ? new FetchedKeySet(await response.Content.ReadAsByteArrayAsync(cancellation), response.Headers.ETag?.ToString())
             : throw new HttpRequestException($"it is answered {(int)response.StatusCode}");
-    }
-
-    public void Dispose() => _http.Dispose();
-
-    /// <summary>Connects to an address that was looked at: a name may lead to one place when it is checked and to another when it is used.</summary>
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
-    {
-        var host = context.DnsEndPoint.Host;
-        var addresses = await Dns.GetHostAddressesAsync(host, cancellation);
-        if (!_options.AllowsPrivate(host) && addresses.FirstOrDefault(a => !IsPublic(a)) is not null)
-        {
-            throw new HttpRequestException("the host is at a private address: see `--key-set-private-host`");
-        }
-
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(addresses, context.DnsEndPoint.Port, cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Whether an address is one of the internet's at large (RFC 6890), and not of this machine, this network, or nobody.</summary>
-    internal static bool IsPublic(IPAddress address)
-    {
-        address = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        var b = address.GetAddressBytes();
-        if (address.AddressFamily == AddressFamily.InterNetworkV6)
-        {
-            // Global unicast, but for documentation, and for what wraps an IPv4 address: 6to4 and Teredo.
-            return (b[0] & 0xe0) == 0x20 && !(b[0] == 0x20 && b[1] == 0x01 && ((b[2] == 0x0d && b[3] == 0xb8) || b[2] < 0x02)) && !(b[0] == 0x20 && b[1] == 0x02);
-        }
-
-        return (b[0], b[1], b[2]) switch
-        {
-            (0 or 10 or 127 or >= 224, _, _) => false,
-            (100, >= 64 and < 128, _) => false,
-            (169, 254, _) => false,
-            (172, >= 16 and < 32, _) => false,
-            (192, 168, _) or (192, 0, 0 or 2) or (192, 88, 99) => false,
-            (198, 18 or 19, _) or (198, 51, 100) or (203, 0, 113) => false,
-            _ => true,
-        };
     }
 }

@@ -99,7 +99,7 @@ public sealed class HostTests : IDisposable
     [InlineData(true)]
     public async Task Reflection_OutsideDevelopment_IsOff(bool isDevelopment)
     {
-        await using var sidecar = await TestSidecar.StartAsync(_bundle, isDevelopment: isDevelopment);
+        await using var sidecar = await TestSidecar.StartAsync(_bundle, change: o => o with { IsDevelopment = isDevelopment });
         using var call = new ServerReflection.ServerReflectionClient(sidecar.Channel).ServerReflectionInfo(cancellationToken: Cancellation);
         if (isDevelopment)
         {

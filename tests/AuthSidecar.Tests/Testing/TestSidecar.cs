@@ -17,14 +17,15 @@ internal sealed class TestSidecar : IAsyncDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly WebApplication _app;
 
-    private TestSidecar(string bundle, Action<IServiceCollection>? configure, bool isDevelopment)
+    private TestSidecar(string bundle, Action<IServiceCollection>? configure, Func<ServeOptions, ServeOptions>? change)
     {
         var state = _folder["state"];
         // The key that the test bundles wrap their secrets with.
         Directory.CreateDirectory(state);
         File.WriteAllText(Path.Combine(state, "mfa-wrapping.key"), Convert.ToBase64String(TestBundle.WrappingKey));
+        var options = new ServeOptions { Bundle = bundle, State = state, Socket = _folder["s.sock"], Drain = TimeSpan.FromSeconds(5), Log = LogFormat.None };
         _app = SidecarHost.Build(
-            new ServeOptions { Bundle = bundle, State = state, Socket = _folder["s.sock"], Drain = TimeSpan.FromSeconds(5), Log = LogFormat.None, IsDevelopment = isDevelopment },
+            change?.Invoke(options) ?? options,
             services =>
             {
                 services.AddSingleton<ILoggerProvider>(new CollectingLoggerProvider(Logs));
@@ -45,9 +46,9 @@ internal sealed class TestSidecar : IAsyncDisposable
 
     public string State => _folder["state"];
 
-    public static async Task<TestSidecar> StartAsync(TestBundle bundle, Action<IServiceCollection>? configure = null, bool isDevelopment = false)
+    public static async Task<TestSidecar> StartAsync(TestBundle bundle, Action<IServiceCollection>? configure = null, Func<ServeOptions, ServeOptions>? change = null)
     {
-        var sidecar = new TestSidecar(bundle.Path, configure, isDevelopment);
+        var sidecar = new TestSidecar(bundle.Path, configure, change);
         await sidecar._app.StartAsync(TestContext.Current.CancellationToken);
         return sidecar;
     }

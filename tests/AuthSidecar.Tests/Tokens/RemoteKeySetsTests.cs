@@ -1,14 +1,11 @@
 using System.Collections.Frozen;
 using System.Net;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using AuthSidecar.Hosting;
+using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Microsoft.IdentityModel.Tokens;
@@ -24,43 +21,18 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
     private readonly FakeTimeProvider _time = new(DateTimeOffset.UnixEpoch.AddYears(56));
     private readonly RSA _first = RSA.Create(2048);
     private readonly RSA _second = RSA.Create(2048);
-    private readonly WebApplication _server;
-    private Func<HttpContext, Task> _answer = _ => Task.CompletedTask;
-    private int _fetches;
+    private readonly TlsServer _server = new();
     private int _notModified;
-
-    public RemoteKeySetsTests()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddIpAddress(IPAddress.Loopback);
-        request.CertificateExtensions.Add(names.Build());
-        var certificate = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(99));
-        File.WriteAllText(CaFile, certificate.ExportCertificatePem());
-
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
-        _server = builder.Build();
-        _server.Run(context =>
-        {
-            Interlocked.Increment(ref _fetches);
-            return _answer(context);
-        });
-    }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    private string CaFile => Path.Combine(_folder, "ca.pem");
+    private string CaFile => _server.CaFile;
 
-    private Uri Url => new($"{_server.Urls.Single()}/keys");
+    private Uri Url => _server.UrlOf("keys");
 
     public async ValueTask InitializeAsync()
     {
-        await _server.StartAsync(Cancellation);
+        await _server.StartAsync();
         Publish(Jwk(_first, "one"));
     }
 
@@ -84,11 +56,11 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         }
 
         // The issuer is away when it starts again.
-        _answer = Status(500);
+        _server.Answer = TlsServer.Status(500);
         await using var again = await RunAsync();
         Assert.True(again.Accepts(_first, "one"));
         _time.Advance(TimeSpan.FromHours(23));
-        await UntilAsync(() => _fetches >= 3);
+        await UntilAsync(() => _server.Requests >= 3);
         Assert.True(again.Accepts(_first, "one"));
         _time.Advance(TimeSpan.FromHours(2));
         await UntilAsync(() => !again.Accepts(_first, "one"));
@@ -100,16 +72,16 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
     [Fact]
     public async Task Keys_OfAHostThatNobodyAllowed_AreNotAskedFor()
     {
-        await using var nobody = await RunAsync(new RemoteKeySetOptions { Ca = CaFile });
+        await using var nobody = await RunAsync(new IssuerHosts { Ca = CaFile });
         // Allowed, and at a private address all the same.
-        await using var publicOnly = await RunAsync(new RemoteKeySetOptions { Hosts = ["127.0.0.1"], Ca = CaFile });
+        await using var publicOnly = await RunAsync(new IssuerHosts { Hosts = ["127.0.0.1"], Ca = CaFile });
         for (var i = 0; i < 3; i++)
         {
             _time.Advance(TimeSpan.FromMinutes(10));
             await Task.Delay(50, Cancellation);
         }
 
-        Assert.Equal(0, _fetches);
+        Assert.Equal(0, _server.Requests);
         Assert.False(nobody.Accepts(_first, "one") || publicOnly.Accepts(_first, "one"));
     }
 
@@ -122,15 +94,15 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         // Not before the cooldown is over, whoever asks how often.
         Flood(500_000);
         await Task.Delay(100, Cancellation);
-        Assert.Equal(1, _fetches);
+        Assert.Equal(1, _server.Requests);
         Assert.False(running.Accepts(_second, "two"));
         _time.Advance(TimeSpan.FromSeconds(30));
         Flood(500_000);
         await UntilAsync(() => running.Accepts(_second, "two"), ticks: 0.01);
-        Assert.Equal(2, _fetches);
+        Assert.Equal(2, _server.Requests);
         Flood(1_000);
         await Task.Delay(100, Cancellation);
-        Assert.Equal(2, _fetches);
+        Assert.Equal(2, _server.Requests);
         Assert.True(running.Accepts(_first, "one"));
 
         void Flood(int tokens)
@@ -152,7 +124,7 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         await UntilAsync(() => running.Accepts(_first, "one"));
         Func<HttpContext, Task>[] answers =
         [
-            Status(404), Status(204), c => c.Response.WriteAsync("{"), c => c.Response.WriteAsync("""{"keys": []}"""), c => c.Response.WriteAsync(new string(' ', 65 * 1024) + KeySet(Jwk(_second, "two"))),
+            TlsServer.Status(404), TlsServer.Status(204), c => c.Response.WriteAsync("{"), c => c.Response.WriteAsync("""{"keys": []}"""), c => c.Response.WriteAsync(new string(' ', 65 * 1024) + KeySet(Jwk(_second, "two"))),
             c => c.Response.WriteAsync(KeySet(Jwk(_second, "two"), Jwk(_second, "two"))),
             c => c.Response.WriteAsync("""{"keys": [{"kty": "oct", "k": "AAAA", "kid": "secret"}]}"""),
             c =>
@@ -168,16 +140,16 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         ];
         foreach (var (index, answer) in answers.Index())
         {
-            _answer = answer;
+            _server.Answer = answer;
             _time.Advance(TimeSpan.FromMinutes(10));
-            await UntilAsync(() => _fetches >= index + 2);
+            await UntilAsync(() => _server.Requests >= index + 2);
         }
 
         await Task.Delay(50, Cancellation);
         Assert.True(running.Accepts(_first, "one"));
         Assert.False(running.Accepts(_second, "two"));
         // One that we cannot use beside one that we can.
-        _answer = c => c.Response.WriteAsync(KeySet("""{"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}""", Jwk(_second, "two")));
+        _server.Answer = c => c.Response.WriteAsync(KeySet("""{"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}""", Jwk(_second, "two")));
         _time.Advance(TimeSpan.FromMinutes(10));
         await UntilAsync(() => running.Accepts(_second, "two"));
         Assert.False(running.Accepts(_first, "one"));
@@ -211,15 +183,9 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
     public void IsPublic_Addresses(string text, bool expected)
     {
 #pragma warning disable RS0030 // These are written as it takes them.
-        Assert.Equal(expected, KeySetClient.IsPublic(IPAddress.Parse(text)));
+        Assert.Equal(expected, IssuerHttp.IsPublic(IPAddress.Parse(text)));
 #pragma warning restore RS0030
     }
-
-    private static Func<HttpContext, Task> Status(int status) => context =>
-    {
-        context.Response.StatusCode = status;
-        return Task.CompletedTask;
-    };
 
     private static string KeySet(params string[] keys) => $$"""{"keys": [{{string.Join(',', keys)}}]}""";
 
@@ -244,7 +210,7 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
     private void Publish(params string[] keys)
     {
         var (text, tag) = (KeySet(keys), $"\"{keys.Length}\"");
-        _answer = context =>
+        _server.Answer = context =>
         {
             context.Response.Headers.ETag = tag;
             if (context.Request.Headers.IfNoneMatch == tag)
@@ -258,18 +224,17 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         };
     }
 
-    private async Task<Running> RunAsync(RemoteKeySetOptions? options = null)
+    private async Task<Running> RunAsync(IssuerHosts? hosts = null)
     {
-        options ??= new RemoteKeySetOptions { PrivateHosts = ["127.0.0.1"], Ca = CaFile };
-        var client = new KeySetClient(options);
-        var sets = new RemoteKeySets(options, client, new StateFolder(Path.Combine(_folder, "state")), _time, NullLogger<RemoteKeySets>.Instance);
+        var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = CaFile });
+        var sets = new RemoteKeySets(new RemoteKeySetOptions(), new KeySetClient(http), new StateFolder(Path.Combine(_folder, "state")), _time, NullLogger<RemoteKeySets>.Instance);
         var issuers = new IssuerSet([new Issuer { Name = Name, Audiences = FrozenSet.Create(StringComparer.Ordinal, "app"), Keys = FrozenDictionary<string, VerificationKey>.Empty, KeySetUrl = Url }]);
-        var running = new Running(sets, client, issuers, _time);
+        var running = new Running(sets, http, issuers, _time);
         await sets.StartAsync(Cancellation);
         return running;
     }
 
-    private sealed class Running(RemoteKeySets sets, KeySetClient client, IssuerSet issuers, TimeProvider time) : IAsyncDisposable
+    private sealed class Running(RemoteKeySets sets, IssuerHttp http, IssuerSet issuers, TimeProvider time) : IAsyncDisposable
     {
         private readonly TokenValidator _validator = new(new VerifiedTokenCache(10), new DpopVerifier());
 
@@ -287,7 +252,7 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         {
             await sets.StopAsync(CancellationToken.None);
             sets.Dispose();
-            client.Dispose();
+            http.Dispose();
         }
     }
 }

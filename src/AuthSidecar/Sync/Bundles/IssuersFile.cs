@@ -25,6 +25,12 @@ internal sealed record IssuersFile
             }
         }
 
+        if (issuers.Values.Where(i => i.IntrospectionUrl is not null).Select(i => i.OpaquePrefix).Order(StringComparer.Ordinal).ToList() is { } prefixes
+            && prefixes.Zip(prefixes.Skip(1)).Any(p => p.Second.StartsWith(p.First, StringComparison.Ordinal)))
+        {
+            faults.Add(new Fault(FileName, 0, 0, "opaque tokens could be of more than one issuer: give each an `opaquePrefix` that no other's begins with"));
+        }
+
         return new IssuerSet(issuers.Values);
     }
 }
@@ -39,6 +45,12 @@ internal sealed record IssuerEntry
     /// <summary>Where it publishes its key set; empty: it is in the bundle.</summary>
     public string JwksUrl { get; set; } = "";
 
+    /// <summary>Where it is asked about opaque tokens; empty: it has none.</summary>
+    public string IntrospectionUrl { get; set; } = "";
+
+    /// <summary>What its opaque tokens begin with.</summary>
+    public string OpaquePrefix { get; set; } = "";
+
     public required IReadOnlyList<string> Audiences { get; set; }
 
     public IReadOnlyList<string> Types { get; set; } = ["at+jwt"];
@@ -47,8 +59,6 @@ internal sealed record IssuerEntry
 
     public PrincipalEntry Principal { get; set; } = new();
 
-    private Uri? KeySetUrl =>
-        JwksUrl.Length > 0 && Uri.TryCreate(JwksUrl, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0 ? url : null;
 
     /// <summary>Checks all there is to check, and makes the issuer when nothing is wrong.</summary>
     public Issuer? Build(BundleFiles files, List<Fault> faults)
@@ -80,15 +90,21 @@ internal sealed record IssuerEntry
         }
 
         var keys = FrozenDictionary<string, VerificationKey>.Empty;
-        if (Jwks.Length == 0 == (JwksUrl.Length == 0))
+        var (keySetUrl, introspectionUrl) = (Address(JwksUrl), Address(IntrospectionUrl));
+        if (introspectionUrl is null && OpaquePrefix.Length > 0)
+        {
+            Fail("`opaquePrefix` goes with `introspectionUrl`");
+        }
+
+        if (Jwks.Length > 0 && keySetUrl is not null)
         {
             Fail("it has a key set in the bundle, `jwks`, or an address where it publishes it, `jwksUrl`");
         }
-        else if (JwksUrl.Length > 0)
+        else if (Jwks.Length == 0)
         {
-            if (KeySetUrl is null)
+            if (keySetUrl is null && introspectionUrl is null)
             {
-                Fail($"`{JwksUrl}` is not an `https:` address");
+                Fail("there is no way to verify its tokens: it has a key set, `jwks` or `jwksUrl`, or is asked about them, `introspectionUrl`");
             }
         }
         else if (!IssuersFile.IsKeySet(Jwks))
@@ -111,9 +127,26 @@ internal sealed record IssuerEntry
             Types = Types.Select(t => t.ToLowerInvariant()).ToFrozenSet(StringComparer.Ordinal),
             ClockSkew = TimeSpan.FromSeconds(ClockSkewSeconds),
             Keys = keys,
-            KeySetUrl = KeySetUrl,
+            KeySetUrl = keySetUrl,
+            IntrospectionUrl = introspectionUrl,
+            OpaquePrefix = OpaquePrefix,
             Principal = new PrincipalMapping { Type = Principal.Type, Attributes = Principal.Attributes, Parents = Principal.Parents },
         };
+
+        Uri? Address(string text)
+        {
+            if (text.Length > 0 && Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0)
+            {
+                return url;
+            }
+
+            if (text.Length > 0)
+            {
+                Fail($"`{text}` is not an `https:` address");
+            }
+
+            return null;
+        }
 
         void Fail(string message) => faults.Add(new Fault(IssuersFile.FileName, 0, 0, $"issuer `{Issuer}`: {message}"));
     }

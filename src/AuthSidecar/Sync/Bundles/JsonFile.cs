@@ -63,4 +63,5 @@ internal static class JsonFile
 [JsonSerializable(typeof(ProfilesFile))]
 [JsonSerializable(typeof(Streams.LastKnownGoodIndex))]
 [JsonSerializable(typeof(Tokens.StoredKeySet))]
+[JsonSerializable(typeof(Dictionary<string, Tokens.IntrospectionCredentials>))]
 internal sealed partial class BundleJson : JsonSerializerContext;
