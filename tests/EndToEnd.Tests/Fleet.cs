@@ -43,7 +43,7 @@ internal sealed class Fleet : IAsyncDisposable
         for (var i = 0; i < nodes; i++)
         {
             var name = i == 0 ? "control" : $"control{i}";
-            _nodes.Add(new Node(name, FreePort(), FreePort(), new DirectoryService.DirectoryServiceClient(Connect(In($"{name}.sock")))));
+            _nodes.Add(new Node(name, FreePort(), FreePort(), FreePort(), new DirectoryService.DirectoryServiceClient(Connect(In($"{name}.sock")))));
         }
 
         Addresses = [.. _nodes.Select(n => $"https://127.0.0.1:{n.Port}")];
@@ -101,11 +101,17 @@ internal sealed class Fleet : IAsyncDisposable
     public string CaFile => _ownCa ? In("control/ca.pem") : In("ca.pem");
 
     /// <summary>A caller of a node's side for administrators and people, who trusts its CA.</summary>
-    public HttpClient CreateHttp(int node = 0)
+    /// <param name="node">The node.</param>
+    /// <param name="certificate">What they connect with, where that is to be; null: where nobody has a certificate.</param>
+    public HttpClient CreateHttp(int node = 0, X509Certificate2? certificate = null)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.ImportFromPemFile(CaFile);
-        return new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy }, AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = UrlOf(node) };
+        var tls = new SslClientAuthenticationOptions { CertificateChainPolicy = policy, ClientCertificates = certificate is null ? null : [certificate] };
+        return new HttpClient(new SocketsHttpHandler { SslOptions = tls, AllowAutoRedirect = false, UseCookies = false })
+        {
+            BaseAddress = certificate is null ? UrlOf(node) : new Uri($"https://127.0.0.1:{_nodes[node].CertificatesPort}"),
+        };
     }
 
     /// <param name="ownCa">Whether the control plane's own CA certifies it and its sidecars.</param>
@@ -133,7 +139,7 @@ internal sealed class Fleet : IAsyncDisposable
         string[] certificates = _ownCa ? ["--name", "127.0.0.1"] : ["--certificate", In("control.pem"), "--certificate-key", In("control.key"), "--client-ca", In("ca.pem")];
         string[] shared = _database is null ? [] : ["--database", _database, "--key-vault", $"file:{In("master.key")}"];
         // One issuer, whichever node is reached.
-        string[] network = _https ? ["--listen-https", $"127.0.0.1:{started.HttpsPort}", "--url", UrlOf().ToString()] : [];
+        string[] network = _https ? ["--listen-https", $"127.0.0.1:{started.HttpsPort}", "--url", UrlOf().ToString(), "--listen-certificates", $"127.0.0.1:{started.CertificatesPort}", "--certificates-url", $"https://127.0.0.1:{started.CertificatesPort}"] : [];
         if (_database is not null && !File.Exists(In("master.key")))
         {
             await File.WriteAllTextAsync(In("master.key"), Convert.ToBase64String(RandomNumberGenerator.GetBytes(32)));
@@ -354,7 +360,7 @@ internal sealed class Fleet : IAsyncDisposable
         }
     }
 
-    private sealed record Node(string Name, int Port, int HttpsPort, DirectoryService.DirectoryServiceClient Directory)
+    private sealed record Node(string Name, int Port, int HttpsPort, int CertificatesPort, DirectoryService.DirectoryServiceClient Directory)
     {
         public Process? Process { get; set; }
 

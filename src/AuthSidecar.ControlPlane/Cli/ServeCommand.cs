@@ -28,6 +28,8 @@ internal static class ServeCommand
         var listen = new Option<string?>("--listen") { Description = "The address and port where sidecars connect." };
         var listenHttps = new Option<string?>("--listen-https") { Description = "The address and port where administrators and their tools connect." };
         var url = new Option<string?>("--url") { Description = "The address by which they reach it, such as `https://control.example:8443`: the issuer of its tokens." };
+        var listenCertificates = new Option<string?>("--listen-certificates") { Description = "The address and port where clients connect that get tokens bound to their certificates (RFC 8705)." };
+        var certificatesUrl = new Option<string?>("--certificates-url") { Description = "The address by which they reach it, such as `https://control.example:8444`." };
         var replaceIssuer = new Option<bool>("--replace-issuer") { Description = "Let `--url` take the place of the issuer of before. Every token it issued is good for nothing then." };
         var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are hashed anew when they are used." };
         var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. None of the commonest either way." };
@@ -37,7 +39,7 @@ internal static class ServeCommand
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -52,6 +54,8 @@ internal static class ServeCommand
                         Listen = EndPointOf(parsed.GetValue(listen)),
                         ListenHttps = EndPointOf(parsed.GetValue(listenHttps)),
                         Url = UrlOf(parsed.GetValue(url)),
+                        ListenCertificates = EndPointOf(parsed.GetValue(listenCertificates)),
+                        CertificatesUrl = UrlOf(parsed.GetValue(certificatesUrl)),
                         PasswordScheme = parsed.GetValue(passwordHashing),
                         PasswordPolicy = parsed.GetValue(passwordPolicy),
                         CommonPasswords = parsed.GetValue(commonPasswords) is { } words ? await File.ReadAllLinesAsync(words, cancellation) : [],

@@ -41,7 +41,7 @@ internal static class AttemptLimits
 
     private static Kind KindOf(HttpContext context)
     {
-        if (Listeners.Of(context) != Listener.Network)
+        if (Listeners.Of(context) is not (Listener.Network or Listener.Certificates))
         {
             return Kind.None;
         }

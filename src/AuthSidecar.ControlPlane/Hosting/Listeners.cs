@@ -23,6 +23,9 @@ internal enum Listener
 
     /// <summary>HTTPS for administrators and their tools: whoever has an access token.</summary>
     Network,
+
+    /// <summary>HTTPS for those who get tokens that are bound to the certificate they connect with.</summary>
+    Certificates,
 }
 
 /// <summary>The listeners, and the walls between them.</summary>
@@ -50,14 +53,17 @@ internal static class Listeners
                 });
             }
 
-            if (options.ListenHttps is not null)
+            foreach (var (endPoint, listener) in new[] { (options.ListenHttps, Listener.Network), (options.ListenCertificates, Listener.Certificates) })
             {
-                kestrel.Listen(options.ListenHttps, listen =>
+                if (endPoint is not null)
                 {
-                    Mark(listen, Listener.Network);
-                    listen.Protocols = HttpProtocols.Http1AndHttp2;
-                    UseTls(listen, kestrel.ApplicationServices, tls => tls.ForEverybody());
-                });
+                    kestrel.Listen(endPoint, listen =>
+                    {
+                        Mark(listen, listener);
+                        listen.Protocols = HttpProtocols.Http1AndHttp2;
+                        UseTls(listen, kestrel.ApplicationServices, tls => listener == Listener.Certificates ? tls.ForCertificates() : tls.ForEverybody());
+                    });
+                }
             }
         });
     }

@@ -33,6 +33,12 @@ internal sealed record ServeOptions
     /// <summary>The address by which they reach us, which is the issuer of our tokens; null without <see cref="ListenHttps"/>.</summary>
     public Uri? Url { get; init; }
 
+    /// <summary>Where those connect who get tokens that are bound to their certificates; null: nowhere.</summary>
+    public IPEndPoint? ListenCertificates { get; init; }
+
+    /// <summary>The address by which they reach us; null without <see cref="ListenCertificates"/>.</summary>
+    public Uri? CertificatesUrl { get; init; }
+
     /// <summary>How passwords are hashed that are set from now on.</summary>
     public PasswordScheme PasswordScheme { get; init; }
 
@@ -93,6 +99,16 @@ internal sealed record ServeOptions
         if (ListenHttps is null != Url is null)
         {
             yield return "administrators reach a node by its address: give both `--listen-https` and `--url`, or neither";
+        }
+
+        if (ListenCertificates is null != CertificatesUrl is null || (CertificatesUrl is not null && Url is null))
+        {
+            yield return "clients find where they connect with certificates by its address: give both `--listen-certificates` and `--certificates-url`, beside `--url`, or neither";
+        }
+
+        if (CertificatesUrl is { } certificates && certificates.Scheme != Uri.UriSchemeHttps)
+        {
+            yield return $"`{certificates}` is not an address such as `https://control.example:8444`";
         }
 
         if (Url is not null && (Url.Scheme != Uri.UriSchemeHttps || Url.Query.Length > 0 || Url.Fragment.Length > 0 || Url.UserInfo.Length > 0))

@@ -50,6 +50,15 @@ internal sealed class ServerTls(ServeOptions options, CertificateAuthority autho
     /// <summary>How to shake hands with anybody else: who they are, they say later.</summary>
     public SslServerAuthenticationOptions ForEverybody() => new() { EnabledSslProtocols = SslProtocols.Tls13, ServerCertificateContext = Read().Certificate };
 
+    /// <summary>How to shake hands with whoever has a certificate, of whatever CA or none: they have its key, and that is all it has to say.</summary>
+    public SslServerAuthenticationOptions ForCertificates() => new()
+    {
+        EnabledSslProtocols = SslProtocols.Tls13,
+        ServerCertificateContext = Read().Certificate,
+        ClientCertificateRequired = true,
+        RemoteCertificateValidationCallback = (_, client, _, _) => client is not null,
+    };
+
     private static bool IsOurs(X509Certificate2 client, X509Certificate2Collection authorities)
     {
         using var chain = new X509Chain();

@@ -81,14 +81,18 @@ internal static class IdentityServer
             .AddPages();
     }
 
-    /// <summary>Answers the server's endpoints, on the one listener where they are.</summary>
+    /// <summary>Answers the server's endpoints, on the listeners where they are.</summary>
     public static void UseIdentityServer(this WebApplication app)
     {
         if (app.Services.GetRequiredService<ServeOptions>().Url is not null)
         {
             // Said here, or the framework adds another for all listeners, in front of everything.
             ((IApplicationBuilder)app).Properties["__AuthenticationMiddlewareSet"] = true;
-            app.UseWhen(context => Listeners.Of(context) == Listener.Network, network => network.UseAuthentication());
+            app.UseWhen(context => Listeners.Of(context) is Listener.Network or Listener.Certificates, network =>
+            {
+                network.UseClientCertificates();
+                network.UseAuthentication();
+            });
         }
     }
 
@@ -102,10 +106,10 @@ internal static class IdentityServer
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<ClientAssertions.Meaning>().SetOrder(Protection.ValidateIdentityModelToken.Descriptor.Order + 500))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<RefreshTokenReader>().SetOrder(Protection.ValidateReferenceTokenIdentifier.Descriptor.Order - 500))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<TokenStateReader>().SetOrder(Protection.RestoreTokenEntryProperties.Descriptor.Order - 500))
-        .AddEventHandler<ValidateTokenRequestContext>(h => h.UseSingletonHandler<DpopProofs>())
-        .AddEventHandler<ExtractUserInfoRequestContext>(h => h.UseSingletonHandler<DpopProofs.Extraction>().SetOrder(int.MaxValue - 50_000))
-        .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<DpopProofs.Response>().SetOrder(int.MinValue + 50_000))
-        .AddEventHandler<HandleConfigurationRequestContext>(h => h.UseSingletonHandler<DpopProofs.Metadata>());
+        .AddEventHandler<ValidateTokenRequestContext>(h => h.UseSingletonHandler<PossessionProofs>())
+        .AddEventHandler<ExtractUserInfoRequestContext>(h => h.UseSingletonHandler<PossessionProofs.Extraction>().SetOrder(int.MaxValue - 50_000))
+        .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<PossessionProofs.Response>().SetOrder(int.MinValue + 50_000))
+        .AddEventHandler<HandleConfigurationRequestContext>(h => h.UseSingletonHandler<PossessionProofs.Metadata>().SetOrder(int.MaxValue - 50_000));
 
     private static IServiceCollection AddAccounts(this IServiceCollection services, ServeOptions options)
     {

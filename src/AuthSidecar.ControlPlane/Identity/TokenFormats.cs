@@ -23,10 +23,9 @@ internal sealed class TokenWriter(Grants grants, TimeProvider time) : IOpenIddic
             case TokenTypeIdentifiers.AccessToken:
                 context.CreateTokenEntry = false;
                 context.Principal.SetClaim(Claims.JwtId, Guid.CreateVersion7(time.GetUtcNow()).ToString("N"));
-                if (DpopProofs.KeyOf(context.Transaction) is { Length: > 0 } key)
+                if (PossessionProofs.KeyOf(context.Transaction) is { IsNone: false } key)
                 {
-                    // RFC 9449, section 6.1.
-                    context.Principal.SetClaim("cnf", JsonSerializer.SerializeToElement(new Dictionary<string, string> { ["jkt"] = key }));
+                    context.Principal.SetClaim("cnf", key.ToConfirmation());
                 }
 
                 if (context.Principal.GetClaim(GrantClaims.IssuedAt) is { } issuedAt)
@@ -98,8 +97,8 @@ internal sealed class TokenStateReader(ControlStore store, Grants grants, TimePr
                     return;
                 }
 
-                // The framework knows of certificates alone, and throws at anything else; keys are our own to look at.
-                if (context.Principal.GetClaim(Confirmation) is { } confirmation && confirmation.Contains("\"jkt\"", StringComparison.Ordinal))
+                // The framework knows of certificates alone, and throws at anything else; what tokens are bound to is our own to look at.
+                if (context.Principal.GetClaim(Confirmation) is { } confirmation)
                 {
                     context.Principal.SetClaim(GrantClaims.Confirmation, confirmation).RemoveClaims(Confirmation);
                 }
@@ -172,7 +171,7 @@ internal sealed class RevocationRequests(ControlStore store, Grants grants) : IO
     }
 }
 
-/// <summary>Says of a token that is looked into also what key it is bound to (RFC 9449, section 6.2).</summary>
+/// <summary>Says of a token that is looked into also what it is bound to (RFC 9449, section 6.2; RFC 8705, section 3.2).</summary>
 internal sealed class IntrospectionRequests : IOpenIddictServerHandler<HandleIntrospectionRequestContext>
 {
     public ValueTask HandleAsync(HandleIntrospectionRequestContext context)
@@ -180,7 +179,7 @@ internal sealed class IntrospectionRequests : IOpenIddictServerHandler<HandleInt
         if (context.GenericTokenPrincipal.GetClaim(GrantClaims.Confirmation) is { } confirmation)
         {
             context.Claims["cnf"] = JsonSerializer.Deserialize<JsonElement>(confirmation);
-            context.TokenType = "DPoP";
+            context.TokenType = BoundKey.Read(confirmation).Member == BoundKey.Key ? "DPoP" : TokenTypes.Bearer;
         }
 
         if (context.GenericTokenPrincipal.GetClaim(GrantClaims.SessionId) is { } session)
@@ -193,14 +192,14 @@ internal sealed class IntrospectionRequests : IOpenIddictServerHandler<HandleInt
 }
 
 /// <summary>What an account lets be known of it (OpenID Connect Core, section 5.3).</summary>
-internal sealed class UserInfoRequests(AccountDirectory accounts, DpopProofs proofs) : IOpenIddictServerHandler<HandleUserInfoRequestContext>
+internal sealed class UserInfoRequests(AccountDirectory accounts, PossessionProofs proofs) : IOpenIddictServerHandler<HandleUserInfoRequestContext>
 {
     public async ValueTask HandleAsync(HandleUserInfoRequestContext context)
     {
         var principal = context.AccessTokenPrincipal;
         if (!proofs.IsInRightHands(context.Transaction, context.Options.Issuer!, IdentityServer.UserInfoPath, principal.GetClaim(GrantClaims.Confirmation)))
         {
-            context.Reject(Errors.InvalidToken, "the token is bound to a key, and there is no proof of it");
+            context.Reject(Errors.InvalidToken, "the token is bound to a key or a certificate, and there is no proof of it");
             return;
         }
 

@@ -58,7 +58,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
 
     private async Task<(Grant? Grant, string Failure)> GrantOfAsync(HandleTokenRequestContext context, CancellationToken cancellation)
     {
-        var (principal, deviceKey) = (context.Principal!, DpopProofs.KeyOf(context.Transaction));
+        var (principal, deviceKey) = (context.Principal!, PossessionProofs.KeyOf(context.Transaction).ToString());
         if (principal.GetClaim(GrantClaims.Grant) is null)
         {
             return (null, "it is of no grant");

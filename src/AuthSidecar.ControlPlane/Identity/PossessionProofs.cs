@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.Tokens;
 using Microsoft.AspNetCore;
 using OpenIddict.Server;
@@ -5,19 +6,26 @@ using static OpenIddict.Server.OpenIddictServerEvents;
 
 namespace AuthSidecar.ControlPlane.Identity;
 
-/// <summary>Binds tokens to the key of a proof that goes with the request for them (RFC 9449, section 5).</summary>
-internal sealed class DpopProofs(DpopVerifier verifier, TimeProvider time) : IOpenIddictServerHandler<ValidateTokenRequestContext>
+/// <summary>Binds tokens to the key of a proof that goes with the request for them (RFC 9449, section 5), or to the certificate that it came in by (RFC 8705, section 3).</summary>
+internal sealed class PossessionProofs(DpopVerifier verifier, TimeProvider time) : IOpenIddictServerHandler<ValidateTokenRequestContext>
 {
     private const string Header = "DPoP";
     private const string InvalidProof = "invalid_dpop_proof";
-    private const string KeyProperty = "authsidecar.dpop.key";
+    private const string KeyProperty = "authsidecar.bound-key";
 
     public ValueTask HandleAsync(ValidateTokenRequestContext context)
     {
         var request = context.Transaction.GetHttpRequest()!;
-        var headers = request.Headers[Header];
+        var (headers, certificate) = (request.Headers[Header], ClientCertificates.Of(request.HttpContext));
         if (headers.Count == 0)
         {
+            context.Transaction.SetProperty(KeyProperty, certificate.IsNone ? null : (object)certificate);
+            return ValueTask.CompletedTask;
+        }
+
+        if (!certificate.IsNone)
+        {
+            context.Reject(InvalidProof, "a token is bound to a key or to a certificate, and there are both");
             return ValueTask.CompletedTask;
         }
 
@@ -28,19 +36,19 @@ internal sealed class DpopProofs(DpopVerifier verifier, TimeProvider time) : IOp
             return ValueTask.CompletedTask;
         }
 
-        context.Transaction.SetProperty(KeyProperty, key);
+        context.Transaction.SetProperty(KeyProperty, (object)new BoundKey(BoundKey.Key, key));
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>The thumbprint of the key whose possession was proved; empty: there is none.</summary>
-    public static string KeyOf(OpenIddictServerTransaction transaction) => transaction.GetProperty<string>(KeyProperty) ?? "";
+    /// <summary>What possession was proved of; the default: of nothing.</summary>
+    public static BoundKey KeyOf(OpenIddictServerTransaction transaction) => transaction.GetProperty<object>(KeyProperty) is BoundKey key ? key : default;
 
     /// <summary>Says that the token wants proofs.</summary>
     internal sealed class Response : IOpenIddictServerHandler<ApplyTokenResponseContext>
     {
         public ValueTask HandleAsync(ApplyTokenResponseContext context)
         {
-            if (KeyOf(context.Transaction).Length > 0 && context.Response.AccessToken is not null)
+            if (KeyOf(context.Transaction).Member == BoundKey.Key && context.Response.AccessToken is not null)
             {
                 context.Response.TokenType = Header;
             }
@@ -67,27 +75,34 @@ internal sealed class DpopProofs(DpopVerifier verifier, TimeProvider time) : IOp
     public bool IsInRightHands(OpenIddictServerTransaction transaction, Uri issuer, string path, string? confirmation)
     {
         var (request, token) = (transaction.GetHttpRequest()!, TokenOf(transaction));
-        if (confirmation is null || token is null)
+        var bound = confirmation is null ? default : BoundKey.Read(confirmation);
+        return bound.Member switch
         {
-            return confirmation is null && token is null;
-        }
-
-        using var parsed = System.Text.Json.JsonDocument.Parse(confirmation);
-        return parsed.RootElement.TryGetProperty("jkt", out var key) && request.Headers[Header] is [{ } proof]
-            && verifier.Verify(new DpopRequest(new Secret(proof), request.Method, new Uri(issuer, path).AbsoluteUri), token, key.GetString()!, Issuer.DefaultClockSkew, time.GetUtcNow()) == TokenError.None;
+            BoundKey.Key => token is not null && request.Headers[Header] is [{ } proof]
+                && verifier.Verify(new DpopRequest(new Secret(proof), request.Method, new Uri(issuer, path).AbsoluteUri), token, bound.Thumbprint, Issuer.DefaultClockSkew, time.GetUtcNow()) == TokenError.None,
+            BoundKey.Certificate => token is null && ClientCertificates.Of(request.HttpContext) == bound,
+            _ => confirmation is null && token is null,
+        };
     }
 
     private static string? TokenOf(OpenIddictServerTransaction transaction) =>
         transaction.GetHttpRequest()!.Headers.Authorization is [{ } header] && header.StartsWith(Header + " ", StringComparison.OrdinalIgnoreCase) ? header[(Header.Length + 1)..] : null;
 
-    /// <summary>Section 5.1.</summary>
-    internal sealed class Metadata : IOpenIddictServerHandler<HandleConfigurationRequestContext>
+    /// <summary>RFC 9449, section 5.1.</summary>
+    internal sealed class Metadata(ServeOptions options) : IOpenIddictServerHandler<HandleConfigurationRequestContext>
     {
         private static readonly System.Text.Json.JsonElement Algorithms = System.Text.Json.JsonSerializer.SerializeToElement<string[]>(["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]);
 
         public ValueTask HandleAsync(HandleConfigurationRequestContext context)
         {
             context.Metadata["dpop_signing_alg_values_supported"] = Algorithms;
+            if (options.CertificatesUrl is { } url)
+            {
+                // RFC 8705, sections 3.3 and 5.
+                context.TlsClientCertificateBoundAccessTokens = true;
+                (context.MtlsTokenEndpointAlias, context.MtlsUserInfoEndpointAlias) = (new Uri(url, IdentityServer.TokenPath), new Uri(url, IdentityServer.UserInfoPath));
+            }
+
             return ValueTask.CompletedTask;
         }
     }
