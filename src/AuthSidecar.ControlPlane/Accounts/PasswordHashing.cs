@@ -22,9 +22,6 @@ internal enum PasswordCheck
 /// <summary>Hashes and verifies passwords, as many at once as there are processors: it is meant to be slow, and whoever waits for anything else must not notice.</summary>
 internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme) : IPasswordHasher<Account>, IDisposable
 {
-    /// <summary>The newest pepper. Where there is another one some day, those before it still verify.</summary>
-    private const string PepperId = "1";
-
     /// <summary>A second or two of work; whoever comes then is better told so than left to wait.</summary>
     private const int MaxWaiting = 64;
 
@@ -33,7 +30,7 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
     private PasswordHash? _dummy;
     private int _waiting;
 
-    public string HashPassword(Account user, string password) => PasswordHash.Create(password, scheme, PepperId, secrets.PasswordPepper).ToString();
+    public string HashPassword(Account user, string password) => Create(password).ToString();
 
     public PasswordVerificationResult VerifyHashedPassword(Account user, string hashedPassword, string providedPassword) => Verify(hashedPassword, providedPassword) switch
     {
@@ -49,28 +46,44 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
     /// <param name="hash">As it is stored; null: of somebody who has none, or whom nobody knows. That takes as long as any other.</param>
     /// <param name="password">As it was given.</param>
     /// <param name="cancellation">Ends the wait.</param>
-    public Task<PasswordCheck> VerifyAsync(string? hash, string password, CancellationToken cancellation) => RunAsync(() => Verify(hash, password), PasswordCheck.Busy, cancellation);
+    public async Task<PasswordCheck> VerifyAsync(string? hash, string password, CancellationToken cancellation)
+    {
+        if (hash is not null && PasswordHash.TryParse(hash, out var parsed) && secrets.Peppers.Find(parsed.PepperId) is null)
+        {
+            // Another node has made it since.
+            await secrets.ReadPeppersAsync(cancellation);
+        }
+
+        return await RunAsync(() => Verify(hash, password), PasswordCheck.Busy, cancellation);
+    }
 
     public void Dispose() => _workers.Dispose();
 
     private PasswordCheck Verify(string? stored, string password)
     {
-        if (stored is null || !PasswordHash.TryParse(stored, out var hash) || hash.PepperId != PepperId)
+        var peppers = secrets.Peppers;
+        if (stored is null || !PasswordHash.TryParse(stored, out var hash) || peppers.Find(hash.PepperId) is not { } pepper)
         {
-            Dummy().Verify(password, secrets.PasswordPepper);
+            Dummy().Verify(password, peppers.NewestPepper);
             return PasswordCheck.Wrong;
         }
 
-        return !hash.Verify(password, secrets.PasswordPepper) ? PasswordCheck.Wrong
-            : hash.IsCurrent(scheme, PepperId) ? PasswordCheck.Right
+        return !hash.Verify(password, pepper) ? PasswordCheck.Wrong
+            : hash.IsCurrent(scheme, peppers.NewestId) ? PasswordCheck.Right
             : PasswordCheck.RightButOutdated;
+    }
+
+    private PasswordHash Create(string password)
+    {
+        var peppers = secrets.Peppers;
+        return PasswordHash.Create(password, scheme, peppers.NewestId, peppers.NewestPepper);
     }
 
     private PasswordHash Dummy()
     {
         lock (_creatingDummy)
         {
-            return _dummy ??= PasswordHash.Create(Guid.NewGuid().ToString(), scheme, PepperId, secrets.PasswordPepper);
+            return _dummy ??= Create(Guid.NewGuid().ToString());
         }
     }
 

@@ -1,12 +1,13 @@
 using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Administration;
 
-/// <summary>The signing keys' side of the administration API.</summary>
-internal sealed class KeyService(KeyRing ring) : V1.KeyService.KeyServiceBase
+/// <summary>The keys' side of the administration API.</summary>
+internal sealed class KeyService(KeyRing ring, SecretStore secrets) : V1.KeyService.KeyServiceBase
 {
     public override Task<ListSigningKeysResponse> ListSigningKeys(ListSigningKeysRequest request, ServerCallContext context)
     {
@@ -20,5 +21,10 @@ internal sealed class KeyService(KeyRing ring) : V1.KeyService.KeyServiceBase
     public override async Task<RotateSigningKeysResponse> RotateSigningKeys(RotateSigningKeysRequest request, ServerCallContext context) => new()
     {
         Revision = Failures.Committed(await ring.RotateAsync(Caller.Of(context).Name, request.Revoke, context.CancellationToken)),
+    };
+
+    public override async Task<RotatePasswordPepperResponse> RotatePasswordPepper(RotatePasswordPepperRequest request, ServerCallContext context) => new()
+    {
+        Revision = Failures.Committed(await secrets.AddPepperAsync(Caller.Of(context).Name, context.CancellationToken)),
     };
 }

@@ -67,7 +67,7 @@ internal static class FleetCommands
     public static Command Keys()
     {
         var revoke = new Option<bool>("--revoke") { Description = "The keys of before are good for nothing any more, and what they signed with them: somebody else may have one." };
-        return new Command("keys", "The keys that the control plane signs tokens with.")
+        return new Command("keys", "The keys that the control plane signs tokens with, and hashes passwords with.")
         {
             AdminCommand.Create("list", "Every key: the one that is to sign next, the one that does, and those whose last tokens are about.", [], async (_, channel, output, cancellation) =>
             {
@@ -80,6 +80,11 @@ internal static class FleetCommands
             AdminCommand.Create("rotate", "Signs with a new key from now on, and prints the revision.", [revoke], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new KeyService.KeyServiceClient(channel).RotateSigningKeysAsync(new RotateSigningKeysRequest { Revoke = parsed.GetValue(revoke) }, cancellationToken: cancellation);
+                output.WriteLine(response.Revision);
+            }),
+            AdminCommand.Create("rotate-pepper", "Hashes passwords with a new pepper from now on, and prints the revision.", [], async (_, channel, output, cancellation) =>
+            {
+                var response = await new KeyService.KeyServiceClient(channel).RotatePasswordPepperAsync(new RotatePasswordPepperRequest(), cancellationToken: cancellation);
                 output.WriteLine(response.Revision);
             }),
         };

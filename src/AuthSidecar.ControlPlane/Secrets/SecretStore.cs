@@ -22,7 +22,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     private const string Authority = "certificate-authority";
     private const string TokenEncryption = "token-encryption";
     private const string RefreshTokens = "refresh-tokens";
-    private const string Pepper = "password-pepper-1";
+    private const string PepperPrefix = "password-pepper-";
     private const string System = "system";
 
     private byte[] _secretsKey = [];
@@ -43,7 +43,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     public byte[] RefreshTokenKey { get; private set; } = [];
 
     /// <summary>What passwords are hashed with, beside their salts.</summary>
-    public byte[] PasswordPepper { get; private set; } = [];
+    public Peppers Peppers { get; private set; } = new([]);
 
     /// <summary>Encrypts a secret that is kept elsewhere in the store.</summary>
     /// <param name="content">The secret.</param>
@@ -64,7 +64,33 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
         AuthorityPkcs12 = await OpenSecretAsync(Authority, () => CertificateAuthority.Create(time.GetUtcNow()), cancellation);
         TokenEncryptionKey = await OpenSecretAsync(TokenEncryption, NewKey, cancellation);
         RefreshTokenKey = await OpenSecretAsync(RefreshTokens, NewKey, cancellation);
-        PasswordPepper = await OpenSecretAsync(Pepper, NewKey, cancellation);
+        await OpenSecretAsync($"{PepperPrefix}{Peppers.FirstId}", NewKey, cancellation);
+        await ReadPeppersAsync(cancellation);
+    }
+
+    /// <summary>Reads the peppers again: another node may have made one.</summary>
+    public async Task ReadPeppersAsync(CancellationToken cancellation)
+    {
+        var rows = await store.ReadAsync((context, _) => context.Secrets.Where(s => s.Name.StartsWith(PepperPrefix)).ToListAsync(cancellation), cancellation);
+        Peppers = new Peppers(rows.Select(r => KeyValuePair.Create(r.Name[PepperPrefix.Length..], Open(r.Sealed, r.Name))));
+    }
+
+    /// <summary>Hashes passwords with a new pepper from now on. Those before it verify what they have hashed, until its owner comes and it is hashed anew.</summary>
+    public async Task<WriteResult> AddPepperAsync(string actor, CancellationToken cancellation)
+    {
+        var result = await store.WriteAsync(
+            actor,
+            async transaction =>
+            {
+                var names = await transaction.Context.Secrets.Where(s => s.Name.StartsWith(PepperPrefix)).Select(s => s.Name).ToListAsync(cancellation);
+                var name = $"{PepperPrefix}{Peppers.NextId(names.Select(n => n[PepperPrefix.Length..]))}";
+                transaction.Context.Secrets.Add(new SecretRow { Name = name, Sealed = Seal(NewKey(), name) });
+                transaction.Audit("secret.create", name, Placement.ControlPlane, before: null, after: null);
+                return null;
+            },
+            cancellation);
+        await ReadPeppersAsync(cancellation);
+        return result;
     }
 
     /// <summary>Wraps data keys anew that another master key wraps than the one that wraps now. Whoever uses them does not notice.</summary>

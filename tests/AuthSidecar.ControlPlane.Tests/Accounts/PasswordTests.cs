@@ -16,6 +16,7 @@ public sealed class PasswordTests : IAsyncLifetime
 
     private readonly string _folder = System.IO.Directory.CreateTempSubdirectory("passwords").FullName;
     private SecretStore _secrets = null!;
+    private SecretStore _otherNodes = null!;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -23,8 +24,14 @@ public sealed class PasswordTests : IAsyncLifetime
     {
         var database = Database.Parse($"sqlite:{Path.Combine(_folder, "store.db")}");
         await database.MigrateAsync(Cancellation);
-        _secrets = new SecretStore(new ControlStore(database, TimeProvider.System), new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), TimeProvider.System);
-        await _secrets.OpenAsync(Cancellation);
+        (_secrets, _otherNodes) = (await OpenAsync(), await OpenAsync());
+
+        async Task<SecretStore> OpenAsync()
+        {
+            var secrets = new SecretStore(new ControlStore(database, TimeProvider.System), new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), TimeProvider.System);
+            await secrets.OpenAsync(Cancellation);
+            return secrets;
+        }
     }
 
     public ValueTask DisposeAsync()
@@ -71,6 +78,30 @@ public sealed class PasswordTests : IAsyncLifetime
         Assert.Equal(PasswordCheck.Wrong, await argon2.VerifyAsync(hash, "another", Cancellation));
         Assert.Equal(PasswordCheck.Wrong, await argon2.VerifyAsync(null, Password, Cancellation));
         Assert.Equal(PasswordVerificationResult.SuccessRehashNeeded, argon2.VerifyHashedPassword(Nobody, hash, Password));
+    }
+
+    [Fact]
+    public async Task Pepper_Rotated_OldHashesVerifyAndAreToBeHashedAnew_AlsoAtNodesThatHaveNotHeard()
+    {
+        using var here = new PasswordHashing(_secrets, PasswordScheme.Argon2id);
+        using var there = new PasswordHashing(_otherNodes, PasswordScheme.Argon2id);
+        var old = here.HashPassword(Nobody, Password);
+        for (var i = 2; i <= 11; i++)
+        {
+            Assert.True((await _secrets.AddPepperAsync("test", Cancellation)).IsCommitted);
+        }
+
+        // By number: 11 is newer than 9.
+        var renewed = here.HashPassword(Nobody, Password);
+        Assert.Contains(",keyid=11$", renewed, StringComparison.Ordinal);
+        Assert.Equal(PasswordCheck.RightButOutdated, await here.VerifyAsync(old, Password, Cancellation));
+        Assert.Equal(PasswordCheck.Wrong, await here.VerifyAsync(old, "another", Cancellation));
+        Assert.Equal(PasswordCheck.Right, await here.VerifyAsync(renewed, Password, Cancellation));
+        Assert.Equal(PasswordCheck.Right, await there.VerifyAsync(old, Password, Cancellation));
+        Assert.Equal(PasswordCheck.Right, await there.VerifyAsync(renewed, Password, Cancellation));
+        Assert.Equal(PasswordCheck.RightButOutdated, await there.VerifyAsync(old, Password, Cancellation));
+        Assert.Equal(PasswordCheck.Wrong, await here.VerifyAsync(renewed.Replace("keyid=11", "keyid=99", StringComparison.Ordinal), Password, Cancellation));
+        Assert.Equal(PasswordCheck.Wrong, await here.VerifyAsync(renewed.Replace("keyid=11", "keyid=1", StringComparison.Ordinal), Password, Cancellation));
     }
 
     [Fact]

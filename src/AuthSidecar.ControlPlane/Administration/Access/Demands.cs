@@ -51,6 +51,7 @@ internal static class Demands
 
         [typeof(ListSigningKeysRequest)] = _ => In(BuiltInPolicies.Application, "keys.read"),
         [typeof(RotateSigningKeysRequest)] = _ => In(BuiltInPolicies.Application, "keys.rotate"),
+        [typeof(RotatePasswordPepperRequest)] = _ => In(BuiltInPolicies.Application, "keys.rotate"),
 
         [typeof(WriteAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.write"),
         [typeof(RemoveAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.remove"),
