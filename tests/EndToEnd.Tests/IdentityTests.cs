@@ -193,6 +193,58 @@ public sealed class IdentityTests
     }
 
     [Fact]
+    public async Task Client_GivenLessOrTakenAway_WhatItWasGrantedEnds()
+    {
+        await using var fleet = await StartAsync();
+        var sidecar = await JoinAsync(fleet);
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false, scope: "openid offline_access documents.read");
+        var plain = await OpenIdClient.RegisterAsync(fleet, "plain", dpop: true, hasKey: false);
+        var own = await OpenIdClient.RegisterAsync(fleet, "own", dpop: false, hasKey: true, scope: "documents.read");
+        var (tokens, others, credentials) = (await web.RunAsync("login"), await plain.RunAsync("login"), await own.RunAsync("credentials"));
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(credentials, "access_token")) == TokenRejection.Unspecified);
+
+        foreach (var id in new[] { "web", "plain" })
+        {
+            var client = (await fleet.Clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: Cancellation)).Clients.Single(c => c.Id == id);
+            client.Scopes.Clear();
+            await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: Cancellation);
+        }
+
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.Revoked);
+        Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(tokens, "refresh_token"))));
+        // What it still may have, it has.
+        others = await plain.RunAsync("refresh", Text(others, "refresh_token"));
+        Assert.Equal(TokenRejection.ProofMissing, await ReasonAsync(sidecar, Text(others, "access_token")));
+
+        await fleet.Clients.RemoveClientAsync(new RemoveClientRequest { Id = "plain", Application = "documents" }, cancellationToken: Cancellation);
+        await fleet.Clients.RemoveClientAsync(new RemoveClientRequest { Id = "own", Application = "documents" }, cancellationToken: Cancellation);
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(others, "access_token")) == TokenRejection.Revoked);
+        await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(credentials, "access_token")) == TokenRejection.Revoked);
+    }
+
+    [Fact]
+    public async Task Applications_AreKeptApart_WhateverTheirClientsAreCalled()
+    {
+        await using var fleet = await StartAsync();
+        // Of another application, and called like this one.
+        var spy = await OpenIdClient.RegisterAsync(fleet, "documents", dpop: false, hasKey: true);
+        var client = (await fleet.Clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: Cancellation)).Clients.Single();
+        await fleet.Clients.RemoveClientAsync(new RemoveClientRequest { Id = "documents", Application = "documents" }, cancellationToken: Cancellation);
+        client.Application = "others";
+        await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: Cancellation);
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false);
+        var tokens = await web.RunAsync("login");
+        Assert.False((bool)(await spy.RunAsync("introspect", Text(tokens, "access_token")))["active"]!);
+
+        // Nor is a subject that another application's administrator revokes revoked here.
+        var everywhere = new Revocation { Issuer = fleet.UrlOf().ToString(), Subject = "alice", NotBefore = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(TimeProvider.System.GetUtcNow().AddMinutes(1)), ExpiresAt = Google.Protobuf.WellKnownTypes.Timestamp.FromDateTimeOffset(TimeProvider.System.GetUtcNow().AddHours(1)) };
+        await fleet.Revocations.RevokeAsync(new RevokeRequest { Application = "others", Revocation = everywhere }, cancellationToken: Cancellation);
+        Assert.Equal("alice", (string?)(await web.RunAsync("userinfo", Text(tokens, "access_token"), "alice"))["sub"]);
+        await fleet.Revocations.RevokeAsync(new RevokeRequest { Application = "documents", Revocation = everywhere }, cancellationToken: Cancellation);
+        Assert.Equal("invalid_token", ErrorOf(await web.RunAsync("userinfo", Text(tokens, "access_token"), "alice")));
+    }
+
+    [Fact]
     public async Task FourthSession_EndsTheOneThatWasLongestNotUsed()
     {
         await using var fleet = await StartAsync();

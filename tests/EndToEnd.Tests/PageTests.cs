@@ -45,7 +45,7 @@ public sealed class PageTests
         Assert.Empty(seen["accessibility"]!.AsArray());
         Assert.Empty(seen["overflows"]!.AsArray());
         Assert.Equal("name", Text("focused"));
-        Assert.Equal(("/login", "That is not the name, or not the password.", "Alice Example"), (Text("redirectedTo"), Text("wrong"), Text("account")));
+        Assert.Equal(("/login", "That is not the name, or not the password. After several attempts it takes a while until one counts again.", "Alice Example"), (Text("redirectedTo"), Text("wrong"), Text("account")));
         Assert.Equal("Example is not to be reached at the moment. Try again later.", Text("away"));
         Assert.Equal((200, "It does not act for you any more.", 0, 1), ((int)seen["token"]!, Text("removed"), (int)seen["devicesLeft"]!, (int)seen["ways"]!));
         Assert.False((bool)seen["scriptRan"]!);

@@ -104,6 +104,8 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
 
             await Sessions.EndAllAsync(transaction, accountId, "removed", except: null, cancellation);
             await transaction.Context.UpstreamLogins.Where(l => l.UserId == accountId).ExecuteDeleteAsync(cancellation);
+            // Another account by this id some day has consented to nothing.
+            await transaction.Context.Consents.Where(c => c.Subject == accountId).ExecuteDeleteAsync(cancellation);
             transaction.Context.Accounts.Remove(account);
             transaction.Audit("accounts.remove", accountId, Placement.ControlPlane, Describe(account), after: null);
             return null;

@@ -17,7 +17,7 @@ internal enum SignInOutcome
     /// <summary>The password was right, and there is a second factor.</summary>
     CodeRequired,
 
-    /// <summary>There were too many attempts: this one was not looked at.</summary>
+    /// <summary>There were too many attempts: this one was not looked at. With a password it is told as <see cref="Refused"/> is: only names that somebody has are ever locked.</summary>
     Locked,
 
     /// <summary>There is too much to do at the moment.</summary>
@@ -45,7 +45,8 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         var account = await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.NormalizedUserName == normalized, cancellation);
         if (account is not null && !await TryCountAsync(context, account, cancellation))
         {
-            return (SignInOutcome.Locked, null);
+            // Not what was given: it takes as long to be told so.
+            return (await hashing.VerifyAsync(null, password, cancellation) == PasswordCheck.Busy ? SignInOutcome.Busy : SignInOutcome.Locked, null);
         }
 
         // Also for nobody: how long it takes does not tell who there is.

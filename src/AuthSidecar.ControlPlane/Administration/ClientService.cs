@@ -27,6 +27,7 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
 
                 var before = await ClientRecords.FindAsync(transaction.Context, client.Id, context.CancellationToken);
                 await ClientRecords.WriteAsync(transaction.Context, client, context.CancellationToken);
+                await Grants.EndOfClientAsync(transaction, client.Id, ClientRecords.ScopesOf(client), "its client may have less", context.CancellationToken);
                 transaction.Audit("clients.write", client.Id, new Placement(client.Application, ""), before?.ToString(), client.ToString());
                 return null;
             },
@@ -47,6 +48,8 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
                 }
 
                 await ClientRecords.RemoveAsync(transaction.Context, id, context.CancellationToken);
+                await Grants.EndOfClientAsync(transaction, id, allowed: null, "its client was removed", context.CancellationToken);
+                await TokenRevocations.SubjectAsync(transaction, application, TokenRequests.SubjectOfClient(id), context.CancellationToken);
                 transaction.Audit("clients.remove", id, new Placement(application, ""), before.ToString(), after: null);
                 return null;
             },

@@ -16,6 +16,11 @@ internal static class ClientRecords
 
     private static readonly string[] CommonScopes = [Scopes.Profile, Scopes.Email];
 
+    /// <summary>The scopes that a client may have for somebody; null: nobody can grant it anything.</summary>
+    public static IReadOnlySet<string>? ScopesOf(Client client) => client.GrantTypes.Any(t => t is GrantType.AuthorizationCode or GrantType.DeviceCode)
+        ? new HashSet<string>([Scopes.OpenId, Scopes.OfflineAccess, .. CommonScopes, .. client.Scopes], StringComparer.Ordinal)
+        : null;
+
     public static Task<string?> FindKeysAsync(StoreContext context, string id, CancellationToken cancellation) =>
         Of(context, id).Select(c => c.JsonWebKeySet).SingleOrDefaultAsync(cancellation);
 
@@ -70,7 +75,7 @@ internal static class ClientRecords
 
         // Their tokens and authorizations first, which refer to it.
         await context.Tokens.Where(t => t.Application!.Id == key).ExecuteDeleteAsync(cancellation);
-        await context.Set<OpenIddictEntityFrameworkCoreAuthorization>().Where(a => a.Application!.Id == key).ExecuteDeleteAsync(cancellation);
+        await context.Consents.Where(a => a.Application!.Id == key).ExecuteDeleteAsync(cancellation);
         context.Clients.Remove(client);
         return true;
     }

@@ -130,6 +130,27 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
         },
         cancellation);
 
+    /// <summary>Ends grants of a client, as a part of the write that is the reason: those with a scope that it may not have any more.</summary>
+    /// <param name="transaction">The write.</param>
+    /// <param name="clientId">The client.</param>
+    /// <param name="allowed">The scopes that it may have; null: it may have nothing.</param>
+    /// <param name="because">Why.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public static async Task EndOfClientAsync(StoreTransaction transaction, string clientId, IReadOnlySet<string>? allowed, string because, CancellationToken cancellation)
+    {
+        var now = transaction.NowMs;
+        foreach (var grant in await transaction.Context.Grants.AsNoTracking().Where(g => g.ClientId == clientId && g.EndedAtMs == null && g.ExpiresAtMs > now).ToListAsync(cancellation))
+        {
+            if (allowed is null || !grant.Scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries).All(allowed.Contains))
+            {
+                // At once: whoever refreshes at this moment finds it ended, or another generation.
+                await transaction.Context.Grants.Where(g => g.Id == grant.Id && g.EndedAtMs == null).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, now), cancellation);
+                await TokenRevocations.GrantAsync(transaction, grant.Id, cancellation);
+                transaction.Audit("grants.end", grant.Id, Placement.ControlPlane, before: null, because);
+            }
+        }
+    }
+
     /// <summary>What an account has granted and what has not ended, the newest use first; with what each client is called.</summary>
     public Task<List<(GrantRow Grant, string ClientName)>> ListAsync(string accountId, CancellationToken cancellation) => store.ReadAsync(
         async (context, _) =>

@@ -125,7 +125,7 @@ internal sealed class TokenStateReader(ControlStore store, Grants grants, TimePr
                 return true;
             }
 
-            var (now, issuedAt) = (time.GetUtcNow(), principal.GetCreationDate()?.ToUnixTimeSeconds() ?? 0);
+            var (now, audiences, issuedAt) = (time.GetUtcNow(), principal.GetAudiences(), principal.GetCreationDate()?.ToUnixTimeSeconds() ?? 0);
             var keys = new[] { new Revocation { TokenId = id }, new Revocation { SessionId = principal.GetClaim(GrantClaims.SessionId) ?? "" }, new Revocation { Subject = principal.GetClaim(Claims.Subject) ?? "" } }
                 .Select(r =>
                 {
@@ -134,7 +134,7 @@ internal sealed class TokenStateReader(ControlStore store, Grants grants, TimePr
                 })
                 .ToList();
             var rows = await context.Resources
-                .Where(r => r.Type == ResourceType.Revocations && !r.IsRemoved && keys.Contains(r.Key) && r.ExpiresAtMs > now.ToUnixTimeMilliseconds())
+                .Where(r => r.Type == ResourceType.Revocations && !r.IsRemoved && keys.Contains(r.Key) && (r.Application == "" || audiences.Contains(r.Application)) && r.ExpiresAtMs > now.ToUnixTimeMilliseconds())
                 .ToListAsync(cancellation);
             return rows.Select(RevocationRecords.ToEntry).Any(e => issuedAt < e.Value.NotBefore);
         },
@@ -172,10 +172,19 @@ internal sealed class RevocationRequests(ControlStore store, Grants grants) : IO
 }
 
 /// <summary>Says of a token that is looked into also what it is bound to (RFC 9449, section 6.2; RFC 8705, section 3.2).</summary>
-internal sealed class IntrospectionRequests : IOpenIddictServerHandler<HandleIntrospectionRequestContext>
+internal sealed class IntrospectionRequests(ControlStore store) : IOpenIddictServerHandler<HandleIntrospectionRequestContext>
 {
-    public ValueTask HandleAsync(HandleIntrospectionRequestContext context)
+    public async ValueTask HandleAsync(HandleIntrospectionRequestContext context)
     {
+        // By its name it is whom the token is for; but names are given by whoever manages another application as well.
+        var clientId = context.Request.ClientId!;
+        if (!context.GenericTokenPrincipal.HasPresenter(clientId)
+            && (await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, clientId, context.CancellationToken), context.CancellationToken))?.Application != clientId)
+        {
+            context.Reject(Errors.InvalidToken, "the token is for another application");
+            return;
+        }
+
         if (context.GenericTokenPrincipal.GetClaim(GrantClaims.Confirmation) is { } confirmation)
         {
             context.Claims["cnf"] = JsonSerializer.Deserialize<JsonElement>(confirmation);
@@ -186,8 +195,6 @@ internal sealed class IntrospectionRequests : IOpenIddictServerHandler<HandleInt
         {
             context.Claims[GrantClaims.SessionId] = session;
         }
-
-        return ValueTask.CompletedTask;
     }
 }
 

@@ -56,6 +56,9 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         context.SignIn(OfAccount(account, grant, of, epoch > issuedAt ? epoch.Value : issuedAt));
     }
 
+    /// <summary>RFC 9068, section 2.2: where there is no resource owner, the subject is the client. Prefixed, so that no client can be taken for a user.</summary>
+    public static string SubjectOfClient(string id) => $"client:{id}";
+
     private async Task<(Grant? Grant, string Failure)> GrantOfAsync(HandleTokenRequestContext context, CancellationToken cancellation)
     {
         var (principal, deviceKey) = (context.Principal!, PossessionProofs.KeyOf(context.Transaction).ToString());
@@ -82,12 +85,11 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         return (begun, "the session has ended");
     }
 
-    /// <summary>RFC 9068, section 2.2: where there is no resource owner, the subject is the client. Prefixed, so that no client can be taken for a user.</summary>
     private static ClaimsPrincipal OfClient(string id, Client? client, ImmutableArray<string> scopes)
     {
         var identity = NewIdentity();
         // Administrators are no clients of any application's, and nothing else has their audience.
-        identity.SetClaim(Claims.Subject, client is null ? id : $"client:{id}");
+        identity.SetClaim(Claims.Subject, client is null ? id : SubjectOfClient(id));
         identity.SetResources(client?.Application ?? BuiltInPolicies.Application).SetScopes(scopes.Except([Scopes.OfflineAccess, Scopes.OpenId]));
         identity.SetDestinations(static _ => [Destinations.AccessToken]);
         return new ClaimsPrincipal(identity);

@@ -79,6 +79,12 @@ internal sealed class AccountModel(
         }
 
         var result = await accounts.SetPasswordAsync(Accounts.Sessions.ActorOf(account.Id), account.Id, next ?? "", session.Id, HttpContext.RequestAborted);
+        if (result.IsCommitted && await accounts.FindAsync(account.Id, HttpContext.RequestAborted) is { } changed)
+        {
+            // What the browser had may be in somebody else's hands, too.
+            await browser.TryBeginAsync(HttpContext, changed, session.Methods, DateTimeOffset.FromUnixTimeMilliseconds(session.AuthenticatedAtMs));
+        }
+
         (Notice, Fault) = result.Refusal switch
         {
             null => ("The password is changed, and you are signed out everywhere else.", null),

@@ -47,7 +47,8 @@ internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, Bro
         var (outcome, account) = Name.Length is > 0 and <= MaxLength && Password.Length is > 0 and <= MaxLength
             ? await signIn.TryAsync(Name, Password, HttpContext.RequestAborted)
             : (SignInOutcome.Refused, null);
-        return await AnswerAsync(outcome, account, "pwd", at: null, "That is not the name, or not the password.");
+        return await AnswerAsync(
+            outcome == SignInOutcome.Locked ? SignInOutcome.Refused : outcome, account, "pwd", at: null, "That is not the name, or not the password. After several attempts it takes a while until one counts again.");
     }
 
     public async Task<IActionResult> OnPostCodeAsync(string pending, string code)

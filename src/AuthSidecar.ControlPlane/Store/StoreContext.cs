@@ -24,6 +24,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<OpenIddictEntityFrameworkCoreToken> Tokens => Set<OpenIddictEntityFrameworkCoreToken>();
 
+    public DbSet<OpenIddictEntityFrameworkCoreAuthorization> Consents => Set<OpenIddictEntityFrameworkCoreAuthorization>();
+
     public DbSet<SidecarRow> Sidecars => Set<SidecarRow>();
 
     public DbSet<Account> Accounts => Set<Account>();
