@@ -2,6 +2,7 @@ using BenchmarkDotNet.Running;
 using Benchmarks;
 using Benchmarks.Cedar;
 using Benchmarks.Sync;
+using Benchmarks.Tokens;
 
 return args switch
 {
@@ -16,6 +17,10 @@ return args switch
     ["fleet", var folder, var sidecars, var control, var broadcast, var binary] => await FleetLoad.RunAsync(folder, Number(sidecars), Number(control), Number(broadcast), binary),
     // A sidecar with very many users: what it takes in, and what callers notice.
     ["sidecar", var folder, var users, var control, var binary] => await SidecarLoad.RunAsync(folder, Number(users), Number(control), binary),
+    // A million tokens with random key ids beside good ones.
+    ["unknown-keys", var folder] => await UnknownKeys.RunAsync(folder),
+    // Revocations at a hundred sidecars.
+    ["revocations", var folder, var sidecars, var cached, var control, var https, var binary] => await RevocationLoad.RunAsync(folder, Number(sidecars), Number(cached), Number(control), Number(https), binary),
     ["broadcast-host", var folder, var port] => await BroadcastHost.RunAsync(folder, Number(port)),
     // BenchmarkDotNet's own command line: --list flat, --filter '*Decisions*', …
     _ => BenchmarkSwitcher.FromAssembly(typeof(LoadHost).Assembly).Run(args, new JitAndAot()).Any(s => s.HasCriticalValidationErrors) ? 1 : 0,

@@ -10,13 +10,13 @@ internal sealed class ControlPlaneProcess : IDisposable
     private readonly Process _process;
     private readonly string _socket;
 
-    public ControlPlaneProcess(string binary, string folder, int port, Certificates certificates)
+    public ControlPlaneProcess(string binary, string folder, int port, Certificates certificates, params string[] more)
     {
         _socket = Path.Combine(folder, "admin.sock");
         _process = Process.Start(binary,
         [
             "serve", "--state", Path.Combine(folder, "control"), "--admin-socket", _socket, "--listen", $"127.0.0.1:{port}",
-            "--certificate", certificates.In("control.pem"), "--certificate-key", certificates.In("control.key"), "--client-ca", certificates.In("ca.pem"),
+            "--certificate", certificates.In("control.pem"), "--certificate-key", certificates.In("control.key"), "--client-ca", certificates.In("ca.pem"), .. more,
         ]);
         Admin = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { ConnectCallback = ConnectAsync } });
     }
