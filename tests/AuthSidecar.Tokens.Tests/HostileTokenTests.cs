@@ -427,6 +427,16 @@ public sealed class HostileTokenTests
         Assert.True(Validate(Good).IsValid);
     }
 
+    /// <summary>What the tables are for: many shapes, and every reason there is to refuse one by its text alone.</summary>
+    [Fact]
+    public void Shapes_OfHostileTokens_AreManyAndOfEveryReason()
+    {
+        Assert.True(Table.Count >= 60, $"there are {Table.Count}");
+        // Those that are about a request, or an issuer that is asked, have tests of their own.
+        TokenError[] others = [TokenError.Unset, TokenError.None, TokenError.ScopeMissing, TokenError.ProofInvalid, TokenError.ProofReplayed, TokenError.ProofLimit, TokenError.SubjectMismatch, TokenError.IntrospectionPending, TokenError.Inactive];
+        Assert.Equal(Enum.GetValues<TokenError>().Except(others).Order(), Table.Values.Select(s => s.Expected).Distinct().Order());
+    }
+
     [Theory]
     [MemberData(nameof(GoodShapes))]
     public void Validate_TokenAtTheEdgeOfTheRules_AcceptedAlsoWhenRemembered(string shape)
