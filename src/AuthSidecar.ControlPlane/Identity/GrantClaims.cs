@@ -12,7 +12,8 @@ internal static class GrantClaims
     public const string Session = "as_session";
     public const string Grant = "as_grant";
     public const string Generation = "as_generation";
-    /// <summary>The key that an access token is bound to, while we look at it.</summary>
+
+    /// <summary>What an access token is bound to, while we look at it.</summary>
     public const string Confirmation = "as_cnf";
 
     public const string IssuedAt = "as_issued_at";
