@@ -203,6 +203,14 @@ public sealed class IdentityTests
         var (tokens, others, credentials) = (await web.RunAsync("login"), await plain.RunAsync("login"), await own.RunAsync("credentials"));
         await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(credentials, "access_token")) == TokenRejection.Unspecified);
 
+        // Somebody has just agreed to something, and the client has not asked for it yet.
+        using var browser = new TestBrowser(fleet.UrlOf(), proxy: null, fleet.CaFile);
+        await browser.SubmitAsync(await browser.GoAsync("login"), "/login", ("name", "alice"), ("password", OpenIdClient.Password));
+        const string Challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", Verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        var back = (await browser.GoAsync(
+            $"oauth2/authorize?client_id=web&response_type=code&scope=openid%20documents.read&redirect_uri=http%3A%2F%2F127.0.0.1%3A8123%2Fcallback&code_challenge={Challenge}&code_challenge_method=S256", to => to.Port == 8123 ? null : to)).Location!;
+        var code = Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(back.Query)["code"].ToString();
+
         foreach (var id in new[] { "web", "plain" })
         {
             var client = (await fleet.Clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: Cancellation)).Clients.Single(c => c.Id == id);
@@ -212,6 +220,12 @@ public sealed class IdentityTests
 
         await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.Revoked);
         Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(tokens, "refresh_token"))));
+        using (var http = fleet.CreateHttp())
+        {
+            var form = new FormUrlEncodedContent([new("grant_type", "authorization_code"), new("client_id", "web"), new("code", code), new("code_verifier", Verifier), new("redirect_uri", "http://127.0.0.1:8123/callback")]);
+            Assert.Contains("invalid_grant", await (await http.PostAsync("oauth2/token", form, Cancellation)).Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        }
+
         // What it still may have, it has.
         others = await plain.RunAsync("refresh", Text(others, "refresh_token"));
         Assert.Equal(TokenRejection.ProofMissing, await ReasonAsync(sidecar, Text(others, "access_token")));

@@ -148,6 +148,8 @@ internal sealed class UpstreamProvider : IAsyncDisposable
             ["token_endpoint"] = Misbehaviour == Misbehaviour.TokenEndpointElsewhere ? "https://metadata.internal/token" : $"{at}/token",
             ["jwks_uri"] = $"{at}/jwks",
             ["userinfo_endpoint"] = request.Host.Host == "login.microsoftonline.com" ? "https://graph.microsoft.com/oidc/userinfo" : $"{at}/userinfo",
+            // Where nobody is to send anything.
+            ["pushed_authorization_request_endpoint"] = "https://metadata.internal/par",
             ["response_types_supported"] = new JsonArray("code"),
             ["subject_types_supported"] = new JsonArray("public"),
             ["id_token_signing_alg_values_supported"] = new JsonArray("RS256"),

@@ -25,6 +25,11 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
             Assert.Contains("Jane Doe", account.Read(), StringComparison.Ordinal);
             // They have no other way in, and no password to change.
             Assert.DoesNotContain("A new one", account.Read(), StringComparison.Ordinal);
+            // When they have authenticated there, it has not said; until it does, they change nothing.
+            var again = await browser.SubmitAsync(account, "/account?handler=Unlink", ("issuer", provider.Issuer));
+            Assert.Contains("Sign in once more before you change how you sign in.", again.Read(), StringComparison.Ordinal);
+            account = await browser.GoAsync(again.LinkTo("Provider")!);
+            Assert.Equal("0", provider.Asked.Last()["max_age"].ToString());
             var stays = await browser.SubmitAsync(account, "/account?handler=Unlink", ("issuer", provider.Issuer));
             Assert.Contains("It is the only way in that you have.", stays.Read(), StringComparison.Ordinal);
         }
@@ -40,10 +45,10 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         Assert.Equal(["fed", "fed"], sessions.Select(s => s.Methods.Single()));
 
         // What is asked is fresh each time, and challenges are S256.
-        Assert.Equal(2, provider.Asked.Select(a => a["state"].ToString()).Distinct().Count());
-        Assert.Equal(2, provider.Asked.Select(a => a["nonce"].ToString()).Distinct().Count());
+        Assert.Equal(3, provider.Asked.Select(a => a["state"].ToString()).Distinct().Count());
+        Assert.Equal(3, provider.Asked.Select(a => a["nonce"].ToString()).Distinct().Count());
         Assert.All(provider.Asked, a => Assert.Equal(("S256", "code", $"{fleet.UrlOf()}login/provider/callback"), (a["code_challenge_method"].ToString(), a["response_type"].ToString(), a["redirect_uri"].ToString())));
-        Assert.All(provider.Asked, a => Assert.DoesNotContain("max_age", a.Keys));
+        Assert.Single(provider.Asked, a => a.ContainsKey("max_age"));
 
         await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = made.Id, UserName = made.UserName, Disabled = true } }, cancellationToken: Cancellation);
         using var disabled = NewBrowser(fleet, provider);
@@ -221,6 +226,9 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         Assert.DoesNotContain(UpstreamProvider.ClientSecret, listed.Output, StringComparison.Ordinal);
         await File.WriteAllTextAsync(fleet.In("again.json"), listed.Output, Cancellation);
         Assert.Equal(0, (await Binary.RunControlAsync(["upstreams", "write", fleet.In("again.json"), .. admin])).ExitCode);
+        // The secret goes where it was given for, and nowhere else.
+        await File.WriteAllTextAsync(fleet.In("again.json"), listed.Output.Replace(provider.Issuer, "https://evil.example", StringComparison.Ordinal), Cancellation);
+        Assert.Contains("client_secret: there is none of before that was given for this", (await Binary.RunControlAsync(["upstreams", "write", fleet.In("again.json"), .. admin])).Error, StringComparison.Ordinal);
         using var browser = NewBrowser(fleet, provider);
         await Fleet.UntilAsync(async () => (await browser.GoAsync("login/provider")).Url.AbsolutePath == "/account");
 

@@ -58,7 +58,7 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
             async transaction =>
             {
                 var context = transaction.Context;
-                if (!await context.Accounts.AnyAsync(a => a.Id == account.Id && !a.IsDisabled && a.PasswordHash == account.PasswordHash, cancellation))
+                if (!await context.Accounts.AnyAsync(a => a.Id == account.Id && !a.IsDisabled && a.PasswordHash == account.PasswordHash && a.SecurityStamp == account.SecurityStamp, cancellation))
                 {
                     return new Refusal.NotFound("such account any more");
                 }
@@ -68,6 +68,12 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
                     if (own.AccountId == account.Id)
                     {
                         session.Id = own.Id;
+                        if (own.AuthenticatedAtMs > session.AuthenticatedAtMs)
+                        {
+                            // What counts is the last time that is known of.
+                            (session.AuthenticatedAtMs, session.Methods) = (own.AuthenticatedAtMs, own.Methods);
+                        }
+
                         context.Entry(own).CurrentValues.SetValues(session);
                         transaction.Audit("sessions.renew", session.Id, Placement.ControlPlane, DescribeStart(own), DescribeStart(session));
                         return null;

@@ -66,7 +66,13 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         if (check == PasswordCheck.RightButOutdated && await hashing.TryHashAsync(account, password, cancellation) is { } hash)
         {
             var verified = account.PasswordHash;
-            await context.Accounts.Where(a => a.Id == account.Id && a.PasswordHash == verified).ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash), cancellation);
+            if (await context.Accounts.Where(a => a.Id == account.Id && a.PasswordHash == verified).ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash), cancellation) == 0)
+            {
+                // Somebody was faster, perhaps with the same password: from the beginning.
+                await UncountAsync(context, account, cancellation);
+                return await TryAsync(name, password, cancellation);
+            }
+
             account.PasswordHash = hash;
         }
 
@@ -87,8 +93,8 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         : await factors.HasAnyAsync(account.Id, cancellation) ? SignInOutcome.CodeRequired
         : SignInOutcome.Accepted;
 
-    /// <summary>What a right password is remembered by until its code comes: another password since, and it was for nothing.</summary>
-    public static string DigestOf(Account account) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(account.PasswordHash ?? "")));
+    /// <summary>What whoever has authenticated once is remembered by until their code comes: another password, or a link taken away since, and it was for nothing.</summary>
+    public static string DigestOf(Account account) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{account.SecurityStamp} {account.PasswordHash}")));
 
     /// <summary>Tries a code of a second factor, for an account whose password was right a moment ago.</summary>
     /// <param name="accountId">The account.</param>

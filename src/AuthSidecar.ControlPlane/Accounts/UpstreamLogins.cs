@@ -91,6 +91,9 @@ internal sealed class UpstreamLogins(ControlStore store, AccountManagers manager
             }
 
             transaction.Context.UpstreamLogins.Remove(login);
+            // Whoever is signing in by it at this moment is not let in any more.
+            var stamp = Guid.NewGuid().ToString("N");
+            await transaction.Context.Accounts.Where(a => a.Id == session.AccountId).ExecuteUpdateAsync(u => u.SetProperty(a => a.SecurityStamp, stamp), cancellation);
             await Sessions.EndAllAsync(transaction, session.AccountId, "unlinked", session.Id, cancellation);
             transaction.Audit("logins.unlink", session.AccountId, Placement.ControlPlane, Describe(issuer, subject), after: null);
             return null;

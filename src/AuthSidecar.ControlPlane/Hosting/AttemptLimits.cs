@@ -48,13 +48,10 @@ internal static class AttemptLimits
 
         // As routing reads it: in any case, with or without a slash at its end.
         var path = (context.Request.Path.Value ?? "").TrimEnd('/').ToLowerInvariant();
-        if (HttpMethods.IsGet(context.Request.Method))
-        {
-            // To a provider elsewhere and back again, which is written down.
-            return path.StartsWith("/login/", StringComparison.Ordinal) ? Kind.Tokens : Kind.None;
-        }
-
-        return path is "/login" or "/v1/administrators:claim" || path.EndsWith("/claimcontrolplane", StringComparison.Ordinal) ? Kind.SignIn
+        // To a provider elsewhere and back again, by whatever method: it is written down.
+        return path.StartsWith("/login/", StringComparison.Ordinal) ? Kind.Tokens
+            : HttpMethods.IsGet(context.Request.Method) ? Kind.None
+            : path is "/login" or "/v1/administrators:claim" || path.EndsWith("/claimcontrolplane", StringComparison.Ordinal) ? Kind.SignIn
             : path is "/device" || path.StartsWith("/oauth2/", StringComparison.Ordinal) ? Kind.Tokens
             : Kind.None;
     }

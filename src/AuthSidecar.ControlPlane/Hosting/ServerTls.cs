@@ -43,6 +43,7 @@ internal sealed class ServerTls(ServeOptions options, CertificateAuthority autho
             EnabledSslProtocols = SslProtocols.Tls13,
             ServerCertificateContext = certificate,
             ClientCertificateRequired = true,
+            CertificateChainPolicy = Unquestioned(),
             RemoteCertificateValidationCallback = (_, client, _, _) => client is null || IsOurs(X509CertificateLoader.LoadCertificate(client.GetRawCertData()), authorities),
         };
     }
@@ -56,8 +57,12 @@ internal sealed class ServerTls(ServeOptions options, CertificateAuthority autho
         EnabledSslProtocols = SslProtocols.Tls13,
         ServerCertificateContext = Read().Certificate,
         ClientCertificateRequired = true,
+        CertificateChainPolicy = Unquestioned(),
         RemoteCertificateValidationCallback = (_, client, _, _) => client is not null,
     };
+
+    /// <summary>What is built before the callback is asked: nothing is fetched for it from addresses that a stranger's certificate names.</summary>
+    private static X509ChainPolicy Unquestioned() => new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
 
     private static bool IsOurs(X509Certificate2 client, X509Certificate2Collection authorities)
     {

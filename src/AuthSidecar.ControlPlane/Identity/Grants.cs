@@ -40,6 +40,9 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
 
     private const int IdBytes = 16;
 
+    /// <summary>How many ids a statement names.</summary>
+    private const int MaxAtOnce = 500;
+
     private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <summary>The id of a grant that is yet to begin.</summary>
@@ -139,15 +142,25 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
     public static async Task EndOfClientAsync(StoreTransaction transaction, string clientId, IReadOnlySet<string>? allowed, string because, CancellationToken cancellation)
     {
         var now = transaction.NowMs;
-        foreach (var grant in await transaction.Context.Grants.AsNoTracking().Where(g => g.ClientId == clientId && g.EndedAtMs == null && g.ExpiresAtMs > now).ToListAsync(cancellation))
+        var live = transaction.Context.Grants.Where(g => g.ClientId == clientId && g.EndedAtMs == null && g.ExpiresAtMs > now);
+        var ended = (await live.Select(g => new { g.Id, g.Scopes, g.RotatedAtMs }).ToListAsync(cancellation))
+            .Where(g => allowed is null || !g.Scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries).All(allowed.Contains))
+            .ToList();
+        foreach (var some in ended.Chunk(MaxAtOnce))
         {
-            if (allowed is null || !grant.Scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries).All(allowed.Contains))
-            {
-                // At once: whoever refreshes at this moment finds it ended, or another generation.
-                await transaction.Context.Grants.Where(g => g.Id == grant.Id && g.EndedAtMs == null).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, now), cancellation);
-                await TokenRevocations.GrantAsync(transaction, grant.Id, cancellation);
-                transaction.Audit("grants.end", grant.Id, Placement.ControlPlane, before: null, because);
-            }
+            var ids = some.Select(g => g.Id).ToList();
+            await live.Where(g => ids.Contains(g.Id)).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, now), cancellation);
+        }
+
+        // Those that have not been used for longer than an access token lives have none.
+        foreach (var grant in ended.Where(g => now - g.RotatedAtMs < TokenRevocations.Longest.TotalMilliseconds))
+        {
+            await TokenRevocations.GrantAsync(transaction, grant.Id, cancellation);
+        }
+
+        if (ended.Count > 0)
+        {
+            transaction.Audit("grants.end-of-client", clientId, Placement.ControlPlane, $"{ended.Count} of them", because);
         }
     }
 

@@ -104,6 +104,7 @@ internal sealed partial class KeyRing(
 
     protected override async Task LoadAsync(CancellationToken cancellation)
     {
+        await secrets.ReadPeppersAsync(cancellation);
         var (issuer, rows) = await store.ReadAsync(
             async (context, _) => (await IssuerSetting.FindAsync(context, cancellation), await context.SigningKeys.OrderByDescending(k => k.SignsFromMs).ToListAsync(cancellation)),
             cancellation);

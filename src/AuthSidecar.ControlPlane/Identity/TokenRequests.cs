@@ -44,6 +44,14 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
             return;
         }
 
+        if (ClientRecords.ScopesOf(of) is not { } allowed || !grant.Row.Scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries).All(allowed.Contains))
+        {
+            // A code of before it had less.
+            await grants.EndAsync(Sessions.ActorOf(account.Id), grant.Row.Id, "its client may have less", cancellation);
+            context.Reject(Errors.InvalidGrant, "the client may not have this any more");
+            return;
+        }
+
         // An epoch is in whole seconds, and this one may not be over: what is issued after it, which this is, is of the next.
         var issuedAt = DateTimeOffset.FromUnixTimeMilliseconds(grant.Row.RotatedAtMs);
         var epoch = await store.ReadAsync((read, _) => TokenRevocations.SubjectEpochAsync(read, account.Id, cancellation), cancellation);

@@ -37,7 +37,7 @@ internal static class TokenRevocations
         SaveAsync(transaction, "", _ => new Revocation { TokenId = tokenId }, cancellation);
 
     /// <summary>By when any token of this moment has expired, by any clock; and one that was being signed, too.</summary>
-    private static TimeSpan Longest => 2 * (IdentityServer.AccessTokenLifetime + Tokens.Issuer.MaxClockSkew);
+    public static TimeSpan Longest => 2 * (IdentityServer.AccessTokenLifetime + Tokens.Issuer.MaxClockSkew);
 
     private static async Task SaveAsync(StoreTransaction transaction, string application, Func<DateTimeOffset, Revocation> create, CancellationToken cancellation)
     {

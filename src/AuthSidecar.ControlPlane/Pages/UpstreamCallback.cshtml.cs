@@ -57,8 +57,11 @@ internal sealed partial class UpstreamCallbackModel(
 
         return account is null
             ? Fail($"Nobody here signs in with this account of {Name}. Sign in another way, and link it on the page of your account.")
-            : await AnswerAsync(await signIn.AcceptAsync(account, HttpContext.RequestAborted), account, Federated, identity.AuthenticatedAt, "This account cannot be signed in to.");
+            : await AnswerAsync(await signIn.AcceptAsync(account, HttpContext.RequestAborted), account, Federated, AuthenticatedAt(identity), "This account cannot be signed in to.");
     }
+
+    /// <summary>Where the provider does not say when, it may have been long ago: it has let in whoever sits at this browser.</summary>
+    private DateTimeOffset AuthenticatedAt(UpstreamIdentity identity) => identity.AuthenticatedAt ?? time.GetUtcNow() - Sessions.FreshFor - TimeSpan.FromSeconds(1);
 
     private async Task<IActionResult> LinkAsync(UpstreamIdentity identity, string sessionId)
     {

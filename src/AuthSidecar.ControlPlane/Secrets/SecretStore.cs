@@ -25,6 +25,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     private const string PepperPrefix = "password-pepper-";
     private const string System = "system";
 
+    private readonly Lock _readingPeppers = new();
     private byte[] _secretsKey = [];
 
     /// <summary>What the secrets of second factors are wrapped with.</summary>
@@ -72,7 +73,14 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     public async Task ReadPeppersAsync(CancellationToken cancellation)
     {
         var rows = await store.ReadAsync((context, _) => context.Secrets.Where(s => s.Name.StartsWith(PepperPrefix)).ToListAsync(cancellation), cancellation);
-        Peppers = new Peppers(rows.Select(r => KeyValuePair.Create(r.Name[PepperPrefix.Length..], Open(r.Sealed, r.Name))));
+        lock (_readingPeppers)
+        {
+            // None is ever taken away: whoever has read fewer has read before.
+            if (rows.Count > Peppers.Count)
+            {
+                Peppers = new Peppers(rows.Select(r => KeyValuePair.Create(r.Name[PepperPrefix.Length..], Open(r.Sealed, r.Name))));
+            }
+        }
     }
 
     /// <summary>Hashes passwords with a new pepper from now on. Those before it verify what they have hashed, until its owner comes and it is hashed anew.</summary>

@@ -54,6 +54,10 @@ internal static class UpstreamKinds
         _ => false,
     };
 
+    /// <summary>Whether a secret that was given for one is good for the other: it goes to the same place, and says the same of us.</summary>
+    public static bool AreAlike(Upstream one, Upstream other) =>
+        (one.Kind, one.Issuer, one.Tenant, one.ClientId) == (other.Kind, other.Issuer, other.Tenant, other.ClientId) && one.EndpointHosts.SequenceEqual(other.EndpointHosts);
+
     /// <summary>The provider, as OpenIddict has it.</summary>
     public static OpenIddictClientRegistration Register(Upstream upstream, string secret)
     {
@@ -69,6 +73,8 @@ internal static class UpstreamKinds
             ResponseTypes = { ResponseTypes.Code },
             ResponseModes = { ResponseModes.Query },
             CodeChallengeMethods = { CodeChallengeMethods.Sha256 },
+            // What is pushed has our secret in it, and goes to one endpoint more.
+            DisablePushedAuthorizationRequests = true,
         };
         switch (upstream.Kind)
         {

@@ -3,18 +3,19 @@ using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
 using Microsoft.IdentityModel.Tokens;
 using OpenIddict.Client;
 
 namespace AuthSidecar.ControlPlane.Upstreams;
 
 /// <summary>The providers elsewhere that people may sign in with, as this node has them: OpenIddict's client is configured with them.</summary>
-internal sealed class UpstreamProviders(ControlStore store, SecretStore secrets, Feed feed, TimeProvider time, ILogger<UpstreamProviders> logger)
+internal sealed partial class UpstreamProviders(ControlStore store, SecretStore secrets, Feed feed, TimeProvider time, ILogger<UpstreamProviders> logger)
     : OptionsFromStore<OpenIddictClientOptions>(feed, time, logger)
 {
     private const int SigningKeyBytes = 64;
 
-    private IReadOnlyList<UpstreamRow> _rows = [];
+    private IReadOnlyList<Provider> _providers = [];
 
     /// <summary>Every provider, by id.</summary>
     public IReadOnlyList<Upstream> All { get; private set; } = [];
@@ -23,11 +24,9 @@ internal sealed class UpstreamProviders(ControlStore store, SecretStore secrets,
 
     public Upstream? Find(string id) => All.FirstOrDefault(u => u.Id == id);
 
-    public Task OpenAsync(CancellationToken cancellation) => LoadAsync(cancellation);
-
     public override void Configure(OpenIddictClientOptions options)
     {
-        options.Registrations.AddRange(_rows.Select(r => UpstreamKinds.Register(UpstreamRecords.Read(r), UpstreamRecords.SecretOf(r, secrets))));
+        options.Registrations.AddRange(_providers.Select(p => p.Registration));
         // What browsers carry to a provider and back is for nobody but us: two keys of our own, which all nodes have.
         options.SigningCredentials.Add(new SigningCredentials(new SymmetricSecurityKey(Derive("upstream state: signing"u8, SigningKeyBytes)), SecurityAlgorithms.HmacSha256));
         options.EncryptionCredentials.Add(new EncryptingCredentials(
@@ -37,13 +36,28 @@ internal sealed class UpstreamProviders(ControlStore store, SecretStore secrets,
     protected override async Task LoadAsync(CancellationToken cancellation)
     {
         var rows = await store.ReadAsync((context, _) => UpstreamRecords.ListAsync(context, cancellation), cancellation);
-        if (rows.Count == _rows.Count && rows.Zip(_rows).All(p => p.First.Json == p.Second.Json && p.First.Sealed.AsSpan().SequenceEqual(p.Second.Sealed)))
+        // One that is as it was keeps what it has learned of its provider.
+        var providers = rows.Select(r => _providers.FirstOrDefault(p => p.IsOf(r)) ?? TryOpen(r)).OfType<Provider>().ToList();
+        if (!providers.SequenceEqual(_providers))
         {
-            return;
+            (_providers, All) = (providers, [.. providers.Select(p => p.Upstream)]);
+            await ChangedAsync();
         }
+    }
 
-        (_rows, All) = (rows, [.. rows.Select(UpstreamRecords.Read)]);
-        await ChangedAsync();
+    /// <summary>One that cannot be read is left out: the others, and whoever signs in here, go on.</summary>
+    private Provider? TryOpen(UpstreamRow row)
+    {
+        try
+        {
+            var upstream = UpstreamRecords.Read(row);
+            return new Provider(row, upstream, UpstreamKinds.Register(upstream, UpstreamRecords.SecretOf(row, secrets)));
+        }
+        catch (Exception e) when (e is KeyVaultException or InvalidProtocolBufferException or InvalidJsonException or UriFormatException)
+        {
+            Log.Unreadable(logger, row.Id, e.Message);
+            return null;
+        }
     }
 
     private byte[] Derive(ReadOnlySpan<byte> purpose, int length)
@@ -51,5 +65,16 @@ internal sealed class UpstreamProviders(ControlStore store, SecretStore secrets,
         var key = new byte[length];
         HKDF.Expand(HashAlgorithmName.SHA256, secrets.TokenEncryptionKey, key, purpose);
         return key;
+    }
+
+    private sealed record Provider(UpstreamRow Row, Upstream Upstream, OpenIddictClientRegistration Registration)
+    {
+        public bool IsOf(UpstreamRow row) => Row.Id == row.Id && Row.Json == row.Json && Row.Sealed.AsSpan().SequenceEqual(row.Sealed);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(42, LogLevel.Error, "the upstream provider {Upstream} cannot be read, and is left out: {Why}", EventName = "UpstreamUnreadable")]
+        public static partial void Unreadable(ILogger logger, string upstream, string why);
     }
 }

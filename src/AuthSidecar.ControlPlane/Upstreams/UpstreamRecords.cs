@@ -18,7 +18,7 @@ internal static class UpstreamRecords
 
     public static string SecretOf(UpstreamRow row, SecretStore secrets) => Encoding.UTF8.GetString(secrets.Open(row.Sealed, PurposeOf(row.Id)));
 
-    /// <summary>Writes one; false when it is new and has no secret.</summary>
+    /// <summary>Writes one; false when there is no secret for it: it is new, or somewhere else than the one that the secret was given for.</summary>
     /// <param name="transaction">The write.</param>
     /// <param name="upstream">What is to be.</param>
     /// <param name="secret">Its secret; null: that of before.</param>
@@ -27,7 +27,7 @@ internal static class UpstreamRecords
     public static async Task<bool> TryWriteAsync(StoreTransaction transaction, Upstream upstream, string? secret, SecretStore secrets, CancellationToken cancellation)
     {
         var row = await transaction.Context.Upstreams.SingleOrDefaultAsync(u => u.Id == upstream.Id, cancellation);
-        if (row is null && secret is null)
+        if (secret is null && (row is null || !UpstreamKinds.AreAlike(Read(row), upstream)))
         {
             return false;
         }

@@ -29,7 +29,7 @@ internal static class ServeCommand
         var issuerHosts = new Option<string[]>("--issuer-host") { Description = "A host of issuers that may be asked for key sets (`jwksUrl`) and about opaque tokens (`introspectionUrl`); may be repeated." };
         var issuerPrivateHosts = new Option<string[]>("--issuer-private-host") { Description = "One that may be at a private address, such as an issuer in the same cluster; may be repeated." };
         var issuerCa = new Option<string?>("--issuer-ca") { Description = "The CA of their certificates instead of those that the machine trusts, in PEM." };
-        var introspectionClients = new Option<string?>("--introspection-clients") { Description = "A file with what issuers are asked about opaque tokens with: `{\"ISSUER\": {\"clientId\": …, \"clientSecret\": …}}`." };
+        var introspectionClients = new Option<string?>("--introspection-clients") { Description = "A file with what issuers are asked about opaque tokens with: `{\"ISSUER\": {\"url\": …, \"clientId\": …, \"clientSecret\": …}}`." };
         var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
         var listen = new Option<string>("--listen") { Description = "The loopback address and port to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultListen };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };

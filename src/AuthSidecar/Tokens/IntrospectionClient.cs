@@ -19,7 +19,7 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
     {
         if (clients.Find(issuer) is not { } client)
         {
-            throw new HttpRequestException("there is nothing to ask it with: see `--introspection-clients`");
+            throw new HttpRequestException("there is nothing to ask it with at that address: see `--introspection-clients`");
         }
 
         using var request = new HttpRequestMessage(HttpMethod.Post, issuer.IntrospectionUrl)
@@ -61,10 +61,15 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
         return issuerName is not null && issuerName != issuer.Name ? TokenResult.Reject(TokenError.IssuerUnknown)
             // A refresh token is active as well, and no access token (RFC 8725, section 3.12).
             : type is not null && !IsAccessToken(type) ? TokenResult.Reject(TokenError.TypeNotAllowed)
-            : VerifiedToken.ReadIntrospected(ref claims, issuer, body, until.ToUnixTimeSeconds());
+            : VerifiedToken.ReadIntrospected(ref claims, issuer, body, until.ToUnixTimeSeconds()) is var read && read.IsValid && IsDpop(type) && read.Token.KeyThumbprint is null
+                // It wants proofs, and does not say of which key.
+                ? TokenResult.Reject(TokenError.ClaimMissing, "cnf")
+                : read;
     }
+
+    private static bool IsDpop(string? type) => "DPoP".Equals(type, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>RFC 6749, section 7.1; some say what it is instead of how it is used.</summary>
     private static bool IsAccessToken(string type) =>
-        type.Equals("Bearer", StringComparison.OrdinalIgnoreCase) || type.Equals("DPoP", StringComparison.OrdinalIgnoreCase) || type.Equals("access_token", StringComparison.OrdinalIgnoreCase);
+        type.Equals("Bearer", StringComparison.OrdinalIgnoreCase) || IsDpop(type) || type.Equals("access_token", StringComparison.OrdinalIgnoreCase);
 }

@@ -6,6 +6,9 @@ namespace AuthSidecar.Tokens;
 /// <summary>What we are to an issuer that is asked about tokens.</summary>
 internal sealed record IntrospectionCredentials
 {
+    /// <summary>Where they are for, and nowhere else: a bundle may say that it is asked at another address by now.</summary>
+    public required string Url { get; set; }
+
     public required string ClientId { get; set; }
 
     public required string ClientSecret { get; set; }
@@ -16,7 +19,8 @@ internal sealed class IntrospectionClients(IReadOnlyDictionary<string, Introspec
 {
     public static readonly IntrospectionClients None = new(new Dictionary<string, IntrospectionCredentials>());
 
-    public IntrospectionCredentials? Find(Issuer issuer) => byIssuer.GetValueOrDefault(issuer.Name);
+    public IntrospectionCredentials? Find(Issuer issuer) =>
+        byIssuer.GetValueOrDefault(issuer.Name) is { } found && Uri.TryCreate(found.Url, UriKind.Absolute, out var url) && url == issuer.IntrospectionUrl ? found : null;
 
     /// <param name="path">The file; null: there is none, and nobody is asked.</param>
     /// <exception cref="InvalidDataException">It is not what it should be.</exception>

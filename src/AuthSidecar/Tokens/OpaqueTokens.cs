@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 
 namespace AuthSidecar.Tokens;
 
@@ -16,37 +17,23 @@ internal sealed partial class OpaqueTokens(IntrospectionClient client, TimeProvi
     /// <summary>How old what was said of a token in use may be before its issuer is asked again.</summary>
     public static readonly TimeSpan RenewAfter = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long anybody waits for an issuer.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
     /// <summary>Longer ones are nobody's.</summary>
     private const int MaxLength = 1024;
-
-    private const int MaxActive = 10_000;
-    private const int MaxRejected = 10_000;
-
-    /// <summary>How many may be waited for: whoever comes then is told to come again.</summary>
-    private const int MaxPending = 1_000;
-
-    private const int AtOnce = 16;
-
-    /// <summary>How long anybody waits for an issuer.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
-    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
     /// <summary>RFC 6750, section 2.1, but for the padding.</summary>
     private static readonly SearchValues<char> Alphabet = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/");
 
-    private readonly ConcurrentDictionary<(string Issuer, string Token), Fact> _active = new();
-    private readonly ConcurrentDictionary<(string Issuer, string Token), Fact> _rejected = new();
-    private readonly ConcurrentDictionary<(string Issuer, string Token), Task> _pending = new();
-    private readonly SemaphoreSlim _asking = new(AtOnce);
-    private long _sweptAtMs;
-    private long _loggedAtMs;
+    /// <summary>Each issuer's by itself: one that is slow keeps no other's waiting, and one that is configured otherwise by now is another.</summary>
+    private readonly ConditionalWeakTable<Issuer, Desk> _desks = [];
 
-    private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
+    private DateTimeOffset Now => time.GetUtcNow();
 
-    /// <summary>Whether nobody has to be asked before the token can be judged.</summary>
+    /// <summary>Whether nobody has to be asked before the token can be judged, now and while somebody waits for others.</summary>
     public bool IsKnown(Secret token, IssuerSet issuers) =>
-        issuers.FindOpaque(token.Reveal()) is not { } issuer || !CanBe(token.Reveal()) || FindFact(issuer, token.Reveal(), NowMs) is not null;
+        issuers.FindOpaque(token.Reveal()) is not { } issuer || !CanBe(token.Reveal()) || DeskOf(issuer).Find(token.Reveal(), Now + Patience) is not null;
 
     /// <summary>Asks the issuer, if it has to be asked; over when it has answered, or will not in time.</summary>
     public async Task AskAsync(Secret token, IssuerSet issuers)
@@ -58,7 +45,7 @@ internal sealed partial class OpaqueTokens(IntrospectionClient client, TimeProvi
 
         try
         {
-            await Begin(issuers.FindOpaque(token.Reveal())!, token.Reveal()).WaitAsync(Patience, time);
+            await DeskOf(issuers.FindOpaque(token.Reveal())!).AskAsync(token.Reveal()).WaitAsync(Patience, time);
         }
         catch (TimeoutException)
         {
@@ -74,134 +61,168 @@ internal sealed partial class OpaqueTokens(IntrospectionClient client, TimeProvi
             return TokenResult.Reject(token.Length > MaxLength ? TokenError.TooLarge : TokenError.Malformed);
         }
 
-        var nowMs = now.ToUnixTimeMilliseconds();
-        if (FindFact(issuer, token, nowMs) is not { } fact)
+        var desk = DeskOf(issuer);
+        if (desk.Find(token, now) is not { } fact)
         {
             return TokenResult.Reject(TokenError.IntrospectionPending);
         }
 
-        if (fact.Result.IsValid && nowMs - fact.SaidAtMs >= RenewAfter.TotalMilliseconds)
+        if (fact.Result.IsValid && now - fact.SaidAt >= RenewAfter)
         {
             // For those who come after.
-            _ = Begin(issuer, token);
+            desk.Renew(token);
         }
 
         return fact.Result;
     }
 
-    /// <summary>RFC 6750, section 2.1: what a token is made of, and what may therefore be sent to an issuer as one.</summary>
-    private static bool CanBe(string token) => token.Length is > 0 and <= MaxLength && token.AsSpan().TrimEnd('=') is var body && body.Length > 0
-        && !body.ContainsAnyExcept(Alphabet);
+    /// <summary>What a token is made of, and what may therefore be sent to an issuer as one.</summary>
+    private static bool CanBe(string token) =>
+        token.Length is > 0 and <= MaxLength && token.AsSpan().TrimEnd('=') is { Length: > 0 } body && !body.ContainsAnyExcept(Alphabet);
 
-    private Fact? FindFact(Issuer issuer, string token, long nowMs) =>
-        (_active.TryGetValue((issuer.Name, token), out var fact) || _rejected.TryGetValue((issuer.Name, token), out fact))
-        // One that is configured otherwise by now is another.
-        && ReferenceEquals(fact.Issuer, issuer) && nowMs - fact.SaidAtMs is >= 0 and var age && age < GoodFor.TotalMilliseconds
-            ? fact
-            : null;
+    private Desk DeskOf(Issuer issuer) => _desks.GetValue(issuer, i => new Desk(i, client, time, logger));
 
-    private Task Begin(Issuer issuer, string token)
+    /// <param name="Result">What was said.</param>
+    /// <param name="SaidAt">When.</param>
+    private sealed record Fact(TokenResult Result, DateTimeOffset SaidAt);
+
+    /// <summary>One issuer: what it has said, and what it is being asked.</summary>
+    private sealed class Desk(Issuer issuer, IntrospectionClient client, TimeProvider time, ILogger logger)
     {
-        var key = (issuer.Name, token);
-        if (_pending.TryGetValue(key, out var pending))
+        private const int MaxFacts = 10_000;
+
+        /// <summary>How many may be waited for: whoever comes then is told to come again.</summary>
+        private const int MaxWaiting = 1_000;
+
+        private const int AtOnce = 16;
+
+        private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
+        private static readonly TimeSpan SweepEvery = TimeSpan.FromSeconds(1);
+
+        private readonly ConcurrentDictionary<string, Fact> _active = new(StringComparer.Ordinal);
+        private readonly ConcurrentDictionary<string, Fact> _refused = new(StringComparer.Ordinal);
+        private readonly ConcurrentDictionary<string, Task> _pending = new(StringComparer.Ordinal);
+        // What is in use comes before what anybody may make up: neither waits for the other.
+        private readonly SemaphoreSlim _asking = new(AtOnce);
+        private readonly SemaphoreSlim _renewing = new(AtOnce);
+        private int _waiting;
+        private long _sweptAt;
+        private long _loggedAt;
+
+        /// <summary>What was said of a token, if it still counts then.</summary>
+        public Fact? Find(string token, DateTimeOffset at) =>
+            (_active.TryGetValue(token, out var fact) || _refused.TryGetValue(token, out fact)) && at - fact.SaidAt is var age && age >= TimeSpan.Zero && age < GoodFor ? fact : null;
+
+        public Task AskAsync(string token)
         {
+            if (_pending.TryGetValue(token, out var pending))
+            {
+                return pending;
+            }
+
+            if (Interlocked.Increment(ref _waiting) > MaxWaiting)
+            {
+                Interlocked.Decrement(ref _waiting);
+                return Task.CompletedTask;
+            }
+
+            return Begin(token, _asking, () => Interlocked.Decrement(ref _waiting));
+        }
+
+        public void Renew(string token)
+        {
+            if (!_pending.ContainsKey(token))
+            {
+                _ = Begin(token, _renewing, () => { });
+            }
+        }
+
+        /// <summary>Asks, unless somebody is asking.</summary>
+        private Task Begin(string token, SemaphoreSlim places, Action end)
+        {
+            var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var pending = _pending.GetOrAdd(token, begun.Task);
+            if (ReferenceEquals(pending, begun.Task))
+            {
+                // For everybody: the caller who came first may go away.
+                _ = RunAsync(token, places, end, begun);
+            }
+            else
+            {
+                end();
+            }
+
             return pending;
         }
 
-        if (_pending.Count >= MaxPending)
+        private async Task RunAsync(string token, SemaphoreSlim places, Action end, TaskCompletionSource done)
         {
-            return Task.CompletedTask;
-        }
-
-        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        pending = _pending.GetOrAdd(key, begun.Task);
-        if (ReferenceEquals(pending, begun.Task))
-        {
-            // For everybody: the caller who came first may go away.
-            _ = RunAsync(issuer, token, begun);
-        }
-
-        return pending;
-    }
-
-    private async Task RunAsync(Issuer issuer, string token, TaskCompletionSource done)
-    {
-        var isAsking = await _asking.WaitAsync(Patience);
-        try
-        {
-            if (isAsking)
+            var isAsking = await places.WaitAsync(Patience);
+            try
             {
-                Remember(token, new Fact(issuer, await client.AskAsync(token, issuer, time.GetUtcNow() + GoodFor, CancellationToken.None), NowMs));
-            }
-        }
-        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException)
-        {
-            Note(issuer, e);
-        }
-        finally
-        {
-            if (isAsking)
-            {
-                _asking.Release();
-            }
-
-            _pending.TryRemove((issuer.Name, token), out _);
-            done.SetResult();
-        }
-    }
-
-    /// <summary>Whoever makes an issuer fail a thousand times fills no disk with it.</summary>
-    private void Note(Issuer issuer, Exception e)
-    {
-        var (now, logged) = (NowMs, Volatile.Read(ref _loggedAtMs));
-        if (now - logged >= LogEvery.TotalMilliseconds && Interlocked.CompareExchange(ref _loggedAtMs, now, logged) == logged)
-        {
-            Log.Failed(logger, issuer.Name, e.Message);
-        }
-    }
-
-    /// <summary>Those that are refused never push out those that are accepted: anybody can come with as many of them as they like.</summary>
-    private void Remember(string token, Fact fact)
-    {
-        var key = (fact.Issuer.Name, token);
-        var (to, from, most) = fact.Result.IsValid ? (_active, _rejected, MaxActive) : (_rejected, _active, MaxRejected);
-        if (to.Count >= most)
-        {
-            Sweep(fact.SaidAtMs);
-        }
-
-        if (to.Count < most || to.ContainsKey(key))
-        {
-            to[key] = fact;
-        }
-
-        from.TryRemove(key, out _);
-    }
-
-    private void Sweep(long nowMs)
-    {
-        var swept = Volatile.Read(ref _sweptAtMs);
-        if (nowMs - swept < 1_000 || Interlocked.CompareExchange(ref _sweptAtMs, nowMs, swept) != swept)
-        {
-            return;
-        }
-
-        foreach (var facts in new[] { _active, _rejected })
-        {
-            foreach (var (key, fact) in facts)
-            {
-                if (nowMs - fact.SaidAtMs >= GoodFor.TotalMilliseconds)
+                if (isAsking)
                 {
-                    facts.TryRemove(key, out _);
+                    Remember(token, new Fact(await client.AskAsync(token, issuer, time.GetUtcNow() + GoodFor, CancellationToken.None), time.GetUtcNow()));
+                }
+            }
+            catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException)
+            {
+                // Whoever makes an issuer fail a thousand times fills no disk with it.
+                if (IsTime(ref _loggedAt, LogEvery))
+                {
+                    Log.Failed(logger, issuer.Name, e.Message);
+                }
+            }
+            finally
+            {
+                if (isAsking)
+                {
+                    places.Release();
+                }
+
+                _pending.TryRemove(token, out _);
+                end();
+                done.SetResult();
+            }
+        }
+
+        /// <summary>Those that are refused never push out those that are accepted: anybody can come with as many of them as they like.</summary>
+        private void Remember(string token, Fact fact)
+        {
+            var (to, from) = fact.Result.IsValid ? (_active, _refused) : (_refused, _active);
+            if (to.Count >= MaxFacts && IsTime(ref _sweptAt, SweepEvery))
+            {
+                Sweep(to, fact.SaidAt);
+            }
+
+            if (to.Count >= MaxFacts && to.FirstOrDefault() is { Key: { } another })
+            {
+                // Whoever it is asks once more.
+                to.TryRemove(another, out _);
+            }
+
+            to[token] = fact;
+            from.TryRemove(token, out _);
+        }
+
+        private static void Sweep(ConcurrentDictionary<string, Fact> facts, DateTimeOffset now)
+        {
+            foreach (var (token, fact) in facts)
+            {
+                if (now - fact.SaidAt >= GoodFor)
+                {
+                    facts.TryRemove(token, out _);
                 }
             }
         }
-    }
 
-    /// <param name="Issuer">Who said it.</param>
-    /// <param name="Result">What.</param>
-    /// <param name="SaidAtMs">When.</param>
-    private sealed record Fact(Issuer Issuer, TokenResult Result, long SaidAtMs);
+        /// <summary>For one of all who ask within a while.</summary>
+        private bool IsTime(ref long last, TimeSpan every)
+        {
+            var (now, before) = (time.GetUtcNow().ToUnixTimeMilliseconds(), Volatile.Read(ref last));
+            return now - before >= every.TotalMilliseconds && Interlocked.CompareExchange(ref last, now, before) == before;
+        }
+    }
 
     private static partial class Log
     {

@@ -373,6 +373,13 @@ public abstract partial class StoreConformance
         // Its tokens say when somebody authenticated for it, and not when they did so for something else.
         Assert.Equal((session.AuthenticatedAtMs, again.AuthenticatedAtMs), (refreshed.Row.AuthenticatedAtMs, refreshed.Session.AuthenticatedAtMs));
 
+        // With somebody elsewhere who says that it was longer ago, or does not say: what is known counts, and nothing is the fresher for it.
+        time.Advance(TimeSpan.FromMinutes(11));
+        (again, newSecret) = await _node.BeginSessionAsync(sessions, "alice", before: again, at: time.GetUtcNow() - TimeSpan.FromHours(1));
+        Assert.False(sessions.IsFresh(again));
+        Assert.Equal(time.GetUtcNow() - TimeSpan.FromMinutes(11), DateTimeOffset.FromUnixTimeMilliseconds((await sessions.FindAsync(newSecret, Cancellation))!.AuthenticatedAtMs));
+        Assert.False(sessions.IsFresh((await _node.BeginSessionAsync(sessions, "carol", at: time.GetUtcNow() - TimeSpan.FromHours(1))).Session));
+
         // As somebody else in the same browser, and from one that was ended meanwhile.
         var (bobs, _) = await _node.BeginSessionAsync(sessions, "bob", before: again);
         Assert.NotEqual(again.Id, bobs.Id);
@@ -408,7 +415,11 @@ public abstract partial class StoreConformance
         // Another's is not theirs to take away; their own is, and every other session ends with it.
         var (elsewhere, _) = await _node.BeginSessionAsync(sessions, "alice");
         Assert.IsType<Refusal.NotFound>((await logins.UnlinkAsync(alice, jane.Issuer, jane.Subject, Cancellation)).Refusal);
+        var signingIn = (await logins.FindAsync(second, Cancellation))!;
         Assert.True((await logins.UnlinkAsync(alice, second.Issuer, second.Subject, Cancellation)).IsCommitted);
+        // Whoever was on their way in by it is not let in any more.
+        Assert.Null(await sessions.TryBeginAsync(signingIn, new Authentication("fed", "", "", null), before: null, Cancellation));
+        Assert.NotEqual(SignIn.DigestOf(signingIn), SignIn.DigestOf((await accounts.FindAsync("alice", Cancellation))!));
         Assert.Equal([alice.Id], (await sessions.ListAsync("alice", Cancellation)).Select(s => s.Id));
         await sessions.EndAsync("test", "alice", alice.Id, "test", Cancellation);
         Assert.IsType<Refusal.NotFound>((await logins.LinkAsync(alice, second, Cancellation)).Refusal);

@@ -348,9 +348,9 @@ public abstract partial class StoreConformance : IAsyncLifetime
         }
 
         /// <summary>Begins a session of an account, which is made when it is not there.</summary>
-        public async Task<(SessionRow Session, string Secret)> BeginSessionAsync(Sessions sessions, string accountId, string userAgent = "", SessionRow? before = null)
+        public async Task<(SessionRow Session, string Secret)> BeginSessionAsync(Sessions sessions, string accountId, string userAgent = "", SessionRow? before = null, DateTimeOffset? at = null)
         {
-            var account = new Account { Id = accountId, UserName = accountId, NormalizedUserName = accountId, DisplayName = "", IsDisabled = false, Revision = 0, PasswordHash = "right" };
+            var account = new Account { Id = accountId, UserName = accountId, NormalizedUserName = accountId, DisplayName = "", IsDisabled = false, Revision = 0, PasswordHash = "right", SecurityStamp = "stamp" };
             await using var context = Database.Open();
             if (!await context.Accounts.AnyAsync(a => a.Id == accountId))
             {
@@ -358,7 +358,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
                 await context.SaveChangesAsync();
             }
 
-            return (await sessions.TryBeginAsync(account, new Authentication("pwd", userAgent, "", null), before, Cancellation))!.Value;
+            return (await sessions.TryBeginAsync(account, new Authentication("pwd", userAgent, "", at), before, Cancellation))!.Value;
         }
 
         public async Task<(AccountDirectory Accounts, SignIn SignIn, UpstreamLogins Logins)> AccountsAsync(TimeProvider time)

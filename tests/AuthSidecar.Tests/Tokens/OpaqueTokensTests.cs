@@ -115,6 +115,8 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
     [InlineData("""{"active": true, "sub": "alice", "aud": "app", "nbf": 4000000000}""", TokenError.NotYetValid)]
     [InlineData("""{"active": true, "sub": "alice", "aud": "app", "cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}""", TokenError.ProofMissing)]
     [InlineData("""{"active": true, "sub": "alice", "aud": "app", "cnf": {"unheard-of": "x"}}""", TokenError.ProofMissing)]
+    [InlineData("""{"active": true, "sub": "alice", "aud": "app", "token_type": "DPoP"}""", TokenError.ClaimMissing)]
+    [InlineData("""{"active": true, "sub": "alice", "aud": "app", "token_type": "DPoP", "cnf": {"x5t#S256": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}""", TokenError.ClaimMissing)]
     [InlineData("""{"active": true, "sub": "alice", "aud": "app"}""", TokenError.None)]
     [InlineData("""{"active": true, "sub": "alice", "aud": ["others", "app"], "iss": "https://opaque.test", "token_type": "bearer"}""", TokenError.None)]
     public async Task Answer_ThatIsNotAsItShouldBe_AcceptsNothing(string answer, object expected)
@@ -164,7 +166,8 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
         }
 
         // Nor to one at a host that nobody allowed, or with nothing to ask it with.
-        foreach (var stranger in new[] { Create(new IssuerHosts { Ca = _server.CaFile }), Create(new IssuerHosts { Hosts = ["127.0.0.1"], Ca = _server.CaFile }), Create(clients: IntrospectionClients.None) })
+        var elsewhere = new IntrospectionClients(new Dictionary<string, IntrospectionCredentials> { [Name] = new() { Url = _server.UrlOf("another").AbsoluteUri, ClientId = "x", ClientSecret = "x" } });
+        foreach (var stranger in new[] { Create(clients: elsewhere), Create(new IssuerHosts { Ca = _server.CaFile }), Create(new IssuerHosts { Hosts = ["127.0.0.1"], Ca = _server.CaFile }), Create(clients: IntrospectionClients.None) })
         {
             await AskAsync(stranger);
             Assert.Equal(TokenError.IntrospectionPending, Validate(stranger).Error);
@@ -200,6 +203,35 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Garbage_ThatTheIssuerIsSlowAbout_KeepsNothingFromBeingRenewed()
+    {
+        var opaque = Create();
+        var never = new TaskCompletionSource();
+        _server.Answer = async c =>
+        {
+            if ((await c.Request.ReadFormAsync())["token"] != Token)
+            {
+                await never.Task;
+            }
+
+            await c.Response.WriteAsync(Good);
+        };
+        await AskAsync(opaque);
+        var garbage = Enumerable.Range(0, 2_000).Select(i => AskAsync(opaque, token: $"opaque-{i}")).ToList();
+        for (var i = 0; i < 5; i++)
+        {
+            var before = _server.Requests;
+            _time.Advance(OpaqueTokens.RenewAfter);
+            Assert.True(Validate(opaque).IsValid);
+            await UntilAsync(() => _server.Requests > before);
+            await UntilAsync(() => opaque.Tokens.IsKnown(new Secret(Token), opaque.Issuers));
+        }
+
+        never.SetResult();
+        await Task.WhenAll(garbage);
+    }
+
+    [Fact]
     public async Task Calls_WithOpaqueTokens_WaitForTheirIssuerAndNobodyElseDoes()
     {
         using var issuer = new TestIssuer();
@@ -210,7 +242,7 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
               {"issuer": "{{Name}}", "introspectionUrl": "{{_server.UrlOf("introspect")}}", "opaquePrefix": "opaque-", "audiences": ["app"]}]}
             """);
         using var folder = new TemporaryFolder();
-        var clients = folder.Write("clients.json", $$$"""{"{{{Name}}}": {"clientId": "sidecar", "clientSecret": "it's secret"}}""");
+        var clients = folder.Write("clients.json", $$$"""{"{{{Name}}}": {"url": "{{{_server.UrlOf("introspect")}}}", "clientId": "sidecar", "clientSecret": "it's secret"}}""");
         await using var sidecar = await TestSidecar.StartAsync(bundle, change: o => o with { Issuers = new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = _server.CaFile }, IntrospectionClients = clients });
         _server.Answer = c => c.Response.WriteAsync(Good);
         await sidecar.WaitForRevisionAfterAsync(0);
@@ -260,7 +292,7 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
     {
         var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = _server.CaFile });
         _clients.Add(http);
-        clients ??= new IntrospectionClients(new Dictionary<string, IntrospectionCredentials> { [Name] = new() { ClientId = "side:car", ClientSecret = "it's secret" } });
+        clients ??= new IntrospectionClients(new Dictionary<string, IntrospectionCredentials> { [Name] = new() { Url = _server.UrlOf("introspect").AbsoluteUri, ClientId = "side:car", ClientSecret = "it's secret" } });
         var tokens = new OpaqueTokens(new IntrospectionClient(http, clients), _time, NullLogger<OpaqueTokens>.Instance);
         var issuer = new Issuer
         {
