@@ -96,6 +96,8 @@ internal sealed partial class AuthSidecarService(
         catch (OperationCanceledException)
         {
             limits.ThrowIfOver();
+            // A timer may be a little early.
+            throw Failures.DeadlineExceeded();
         }
 
         return answer(request, snapshot, limits);

@@ -8,17 +8,17 @@ internal readonly struct CallLimits
 {
     private const int MaxDigits = 8;
 
-    private readonly CancellationToken _aborted;
+    private readonly HttpContext _context;
     private readonly TimeProvider _time;
     private readonly long _started;
     private readonly TimeSpan? _timeout;
 
-    /// <param name="aborted">Cancelled when the caller goes away.</param>
+    /// <param name="context">The call. Whether its caller has gone away is asked of it late: the server makes something for whoever asks.</param>
     /// <param name="timeout">The header `grpc-timeout`; null: as long as it takes.</param>
     /// <param name="time">The clock.</param>
-    public CallLimits(CancellationToken aborted, string? timeout, TimeProvider time)
+    public CallLimits(HttpContext context, string? timeout, TimeProvider time)
     {
-        (_aborted, _time, _timeout) = (aborted, time, timeout is null ? null : Read(timeout));
+        (_context, _time, _timeout) = (context, time, timeout is null ? null : Read(timeout));
         _started = _timeout is null ? 0 : time.GetTimestamp();
     }
 
@@ -26,14 +26,20 @@ internal readonly struct CallLimits
 
     /// <summary>A call that is over for its caller must not be answered as if it were not: an ALLOW that comes late may be enforced late.</summary>
     /// <exception cref="RpcException">It is over.</exception>
-    public void ThrowIfOver()
+    public void ThrowIfPastDeadline()
     {
         if (IsPastDeadline)
         {
             throw Failures.DeadlineExceeded();
         }
+    }
 
-        if (_aborted.IsCancellationRequested)
+    /// <summary>Ends what has taken a while already for a caller who is not there any more.</summary>
+    /// <exception cref="RpcException">It is over.</exception>
+    public void ThrowIfOver()
+    {
+        ThrowIfPastDeadline();
+        if (_context.RequestAborted.IsCancellationRequested)
         {
             throw Failures.Cancelled();
         }
@@ -42,7 +48,7 @@ internal readonly struct CallLimits
     /// <summary>Is cancelled when the call is over; to be disposed of by whoever has waited.</summary>
     public CancellationTokenSource BeginWait()
     {
-        var waiting = CancellationTokenSource.CreateLinkedTokenSource(_aborted);
+        var waiting = CancellationTokenSource.CreateLinkedTokenSource(_context.RequestAborted);
         if (_timeout is { } timeout)
         {
             var left = timeout - _time.GetElapsedTime(_started);

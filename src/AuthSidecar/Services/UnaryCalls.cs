@@ -43,11 +43,12 @@ internal sealed partial class UnaryCalls(AuthSidecarService service, RequestRead
             return;
         }
 
-        var limits = new CallLimits(context.RequestAborted, context.Request.Headers["grpc-timeout"] is [{ } timeout] ? timeout : null, time);
+        var limits = new CallLimits(context, context.Request.Headers["grpc-timeout"] is [{ } timeout] ? timeout : null, time);
         try
         {
             var answer = await invoke(await ReadAsync(context, read), limits);
-            limits.ThrowIfOver();
+            // Whoever has gone away gets nothing anyhow.
+            limits.ThrowIfPastDeadline();
             Write(context.Response, answer);
         }
         catch (RpcException e)
@@ -71,7 +72,8 @@ internal sealed partial class UnaryCalls(AuthSidecarService service, RequestRead
         var body = context.Request.BodyReader;
         while (true)
         {
-            var result = await body.ReadAsync(context.RequestAborted);
+            // Without a token: the server ends the body when its caller goes away.
+            var result = await body.ReadAsync(CancellationToken.None);
             var (buffer, length) = (result.Buffer, LengthOf(result.Buffer));
             if (length >= 0 && buffer.Length >= PrefixBytes + length)
             {

@@ -6,6 +6,7 @@ using AuthSidecar.Tests.Testing;
 using AuthSidecar.V1;
 using Google.Protobuf;
 using Grpc.Core;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Time.Testing;
 
 namespace AuthSidecar.Tests.Services;
@@ -107,7 +108,7 @@ public sealed class UnaryCallTests : IAsyncLifetime
     public void Limits_Timeout_IsReadAndKept(string text, int? milliseconds)
     {
         var time = new FakeTimeProvider();
-        var limits = new CallLimits(CancellationToken.None, text, time);
+        var limits = new CallLimits(new DefaultHttpContext(), text, time);
         limits.ThrowIfOver();
         time.Advance(TimeSpan.FromMilliseconds((milliseconds ?? 1_000_000) - 1));
         limits.ThrowIfOver();
@@ -127,7 +128,7 @@ public sealed class UnaryCallTests : IAsyncLifetime
     public void Limits_CallerWhoHasGone_IsNotAnswered()
     {
         using var aborted = new CancellationTokenSource();
-        var limits = new CallLimits(aborted.Token, timeout: null, TimeProvider.System);
+        var limits = new CallLimits(new DefaultHttpContext { RequestAborted = aborted.Token }, timeout: null, TimeProvider.System);
         limits.ThrowIfOver();
         aborted.Cancel();
         Assert.Equal(StatusCode.Cancelled, Assert.Throws<RpcException>(limits.ThrowIfOver).StatusCode);

@@ -224,6 +224,8 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
             _time.Advance(OpaqueTokens.RenewAfter);
             Assert.True(Validate(opaque).IsValid);
             await UntilAsync(() => _server.Requests > before);
+            // By then what was said before would be too old to wait with.
+            _time.Advance(OpaqueTokens.GoodFor - OpaqueTokens.RenewAfter - OpaqueTokens.Patience);
             await UntilAsync(() => opaque.Tokens.IsKnown(new Secret(Token), opaque.Issuers));
         }
 
