@@ -275,7 +275,8 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         Assert.Equal("/login", (await browser.GoAsync("account")).Url.AbsolutePath);
         var accounts = (await fleet.Accounts.ListAccountsAsync(new ListAccountsRequest(), cancellationToken: Cancellation)).Accounts;
         Assert.DoesNotContain(accounts, a => a.Logins.Any(l => l.Subject == id));
-        Assert.Contains(fleet.OutputOf(), l => l.Contains(isAsked ? $"an answer of the upstream provider {id} is refused" : $"the upstream provider {id} is not to be reached", StringComparison.Ordinal));
+        var told = isAsked ? $"an answer of the upstream provider {id} is refused" : $"the upstream provider {id} is not to be reached";
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains(told, StringComparison.Ordinal))));
         Assert.DoesNotContain(fleet.OutputOf(), l => l.Contains(UpstreamProvider.ClientSecret, StringComparison.Ordinal));
 
         // It was only this once.
