@@ -143,19 +143,21 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
     {
         var now = transaction.NowMs;
         var live = transaction.Context.Grants.Where(g => g.ClientId == clientId && g.EndedAtMs == null && g.ExpiresAtMs > now);
-        var ended = (await live.Select(g => new { g.Id, g.Scopes, g.RotatedAtMs }).ToListAsync(cancellation))
+        var ended = (await live.Select(g => new { g.Id, g.Scopes }).ToListAsync(cancellation))
             .Where(g => allowed is null || !g.Scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries).All(allowed.Contains))
+            .Select(g => g.Id)
             .ToList();
-        foreach (var some in ended.Chunk(MaxAtOnce))
-        {
-            var ids = some.Select(g => g.Id).ToList();
-            await live.Where(g => ids.Contains(g.Id)).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, now), cancellation);
-        }
-
         // Those that have not been used for longer than an access token lives have none.
-        foreach (var grant in ended.Where(g => now - g.RotatedAtMs < TokenRevocations.Longest.TotalMilliseconds))
+        var since = now - (long)TokenRevocations.Longest.TotalMilliseconds;
+        foreach (var ids in ended.Chunk(MaxAtOnce).Select(some => some.ToList()))
         {
-            await TokenRevocations.GrantAsync(transaction, grant.Id, cancellation);
+            await live.Where(g => ids.Contains(g.Id)).ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, now), cancellation);
+            // Asked only now, when nobody can use them any more: another node may have, up to the end.
+            var used = await transaction.Context.Grants.Where(g => ids.Contains(g.Id) && g.RotatedAtMs > since).Select(g => g.Id).ToListAsync(cancellation);
+            foreach (var id in used)
+            {
+                await TokenRevocations.GrantAsync(transaction, id, cancellation);
+            }
         }
 
         if (ended.Count > 0)
