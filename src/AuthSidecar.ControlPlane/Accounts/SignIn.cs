@@ -98,13 +98,13 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
 
     /// <summary>Tries a code of a second factor, for an account whose password was right a moment ago.</summary>
     /// <param name="accountId">The account.</param>
-    /// <param name="passwordDigest">What <see cref="DigestOf"/> said of it then.</param>
+    /// <param name="digest">What <see cref="DigestOf"/> said of it then.</param>
     /// <param name="code">The code.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string accountId, string passwordDigest, string code, CancellationToken cancellation)
+    public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string accountId, string digest, string code, CancellationToken cancellation)
     {
         await using var context = database.Open();
-        if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account || DigestOf(account) != passwordDigest)
+        if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account || DigestOf(account) != digest)
         {
             return (SignInOutcome.Refused, null);
         }

@@ -113,7 +113,7 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
 
     private static void Address(string text, string field)
     {
-        if (text.Length > 0 && !(Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0))
+        if (text.Length > 0 && !RequestChecks.IsHttps(text))
         {
             throw Failures.InvalidField(field, "it is an `https:` address");
         }

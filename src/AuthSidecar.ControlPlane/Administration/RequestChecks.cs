@@ -36,6 +36,10 @@ internal static class RequestChecks
     /// <summary>A scope (RFC 6749, section 3.3), which is not long.</summary>
     public static bool IsScope(string value) => value.Length is > 0 and <= MaxScopeLength && value.All(c => c is >= '!' and <= '~' and not '"' and not '\\');
 
+    /// <summary>Whether it is an address of a page or a service over TLS, with no secret in it and no part that stays with who asks.</summary>
+    public static bool IsHttps(string value) =>
+        Uri.TryCreate(value, UriKind.Absolute, out var uri) && uri.Scheme == Uri.UriSchemeHttps && uri.UserInfo.Length == 0 && uri.Fragment.Length == 0;
+
     /// <summary>A message that has to be there.</summary>
     public static T Required<T>(T? value, string field)
         where T : class => value ?? throw Failures.InvalidField(field, "it is required");

@@ -93,8 +93,8 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
         ? value
         : throw Failures.InvalidField(field, $"it has 1 to {MaxIdLength} lower-case letters, digits or `-`, and does not begin with that");
 
-    private static bool IsIssuer(string text) => Uri.TryCreate(text, UriKind.Absolute, out var uri)
-        && uri.Scheme == Uri.UriSchemeHttps && uri.UserInfo.Length == 0 && uri.Query.Length == 0 && uri.Fragment.Length == 0 && uri.IsWellFormedOriginalString();
+    /// <summary>An issuer as OpenID Connect Discovery 1.0 has it (section 4.3): without a query.</summary>
+    private static bool IsIssuer(string text) => RequestChecks.IsHttps(text) && new Uri(text) is { Query.Length: 0 } uri && uri.IsWellFormedOriginalString();
 
     private static bool IsTenant(string text) => UpstreamKinds.MicrosoftGroups.Contains(text) || (Guid.TryParseExact(text, "D", out _) && !text.Any(char.IsAsciiLetterUpper));
 }

@@ -17,7 +17,7 @@ internal static class IdentityCommands
         var password = new Option<string?>("--password-file") { Description = "A file with their password; `-` for standard input. Without it, the password stays what it is." };
         var disabled = new Option<bool>("--disabled") { Description = "They can sign in nowhere; their sessions and tokens end." };
         var session = new Option<string>("--session") { Description = "The id of the one to end, as `accounts sessions` lists it. Without it, all end.", DefaultValueFactory = _ => "" };
-        return new Command("accounts", "Who signs in with a password.")
+        return new Command("accounts", "Who signs in.")
         {
             AdminCommand.Create("write", "Adds an account, or changes one. A new password ends all sessions and tokens.", [id, name, email, displayName, password, disabled], async (parsed, channel, output, cancellation) =>
             {

@@ -20,7 +20,7 @@ internal sealed class LinkRequests(Sessions sessions, IDataProtectionProvider pr
 
     public string Of(SessionRow session) => _requests.Protect(session.Id, Sessions.FreshFor);
 
-    /// <summary>Whether it is of this session, in which somebody has authenticated just now.</summary>
+    /// <summary>Whether the browser's session made it, and somebody has authenticated in that just now.</summary>
     public bool IsOf(SessionRow? session, string request)
     {
         try
