@@ -13,14 +13,16 @@ internal sealed record GivenEntity(EntityUid Uid, ValueRecord Attributes, Entity
 /// <remarks>
 /// Who may say what, in one place:
 /// <list type="number">
+/// <item>The principal is settled first, from the snapshot and its token alone. Where a request names it again, as the resource or among
+/// the entities, it is that principal: what the request says of it is what is known of it, or the request is denied.</item>
+/// <item>A token adds attributes that the snapshot lacks. Its parents count only for a principal that the snapshot does not know, so that
+/// a role taken away does not live on in old tokens.</item>
 /// <item>What the snapshot knows wins. A request that contradicts it, about an attribute or a parent, is not decided but denied.</item>
 /// <item>To an entity that the snapshot knows, a request may add attributes, never parents.</item>
 /// <item>About an entity that the snapshot does not know, a request says all there is: attributes and parents.</item>
-/// <item>The principal is the snapshot's and the token's business alone, and so are actions: a request that describes its own
-/// principal, or an action's groups, is denied.</item>
-/// <item>A token adds attributes that the snapshot lacks. Its parents count only for a principal that the snapshot does not know, so that
-/// a role taken away does not live on in old tokens.</item>
+/// <item>Actions are the snapshot's business alone: a request that describes one is denied.</item>
 /// <item>What is above an entity of the snapshot is fixed there: a request cannot slip a group in between.</item>
+/// <item>An entity of which a request says nothing changes nothing.</item>
 /// </list>
 /// </remarks>
 internal sealed class EntityOverlay : EntitySource
@@ -29,6 +31,8 @@ internal sealed class EntityOverlay : EntitySource
     public const int MaxGiven = 65;
 
     private readonly EntityStore _store;
+
+    // Few enough to be searched in order. No uid is there twice: see LayOver.
     private readonly Entity[] _laidOver;
     private int _count;
 
@@ -38,11 +42,10 @@ internal sealed class EntityOverlay : EntitySource
         (_store, _laidOver) = (store, new Entity[capacity]);
     }
 
-
     /// <summary>Lays the entities over, or tells the contradiction.</summary>
     /// <param name="store">The snapshot's entities.</param>
     /// <param name="principal">The principal, with what its token says of it.</param>
-    /// <param name="given">What the request brings along.</param>
+    /// <param name="given">What the request brings along, its resource included.</param>
     /// <param name="entities">The store itself when nothing had to be laid over it.</param>
     /// <param name="conflict">What contradicts what, for people.</param>
     public static bool TryCreate(
@@ -52,22 +55,23 @@ internal sealed class EntityOverlay : EntitySource
         [NotNullWhen(true)] out EntitySource? entities,
         [NotNullWhen(false)] out string? conflict)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(given.Length, MaxGiven);
         conflict = null;
         entities = store;
-        if (given.Length == 0 && principal.SaysNothing)
+        if (principal.SaysNothing && SayNothing(given))
         {
             return true;
         }
 
         var overlay = new EntityOverlay(store, given.Length + 1);
-        conflict = overlay.AddAll(given, principal.Uid);
+        var settled = overlay.Settle(principal);
+        conflict = overlay.AddAll(given, principal.Uid, settled);
         if (conflict is not null)
         {
             entities = null;
             return false;
         }
 
-        overlay.AddPrincipal(principal);
         entities = overlay._count == 0 ? store : overlay;
         return true;
     }
@@ -86,35 +90,71 @@ internal sealed class EntityOverlay : EntitySource
         return _store.TryGetEntity(uid, out entity);
     }
 
-    private string? AddAll(GivenEntity[] given, EntityUid principal)
+    private static bool SayNothing(ReadOnlySpan<GivenEntity> given)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(given.Length, MaxGiven);
-        for (var i = 0; i < given.Length; i++)
+        foreach (var entity in given)
         {
-            var uid = given[i].Uid;
-            if (uid.Equals(principal) && !given[i].SaysNothing)
+            if (!entity.SaysNothing)
             {
-                return $"the request describes its own principal `{uid}`";
-            }
-
-            if (EntityType.IsAction(uid.Type))
-            {
-                return $"the request describes the action `{uid}`";
-            }
-
-            for (var j = 0; j < i; j++)
-            {
-                if (given[j].Uid.Equals(uid))
-                {
-                    return $"the request gives the entity `{uid}` twice";
-                }
+                return false;
             }
         }
 
-        Span<bool> done = stackalloc bool[MaxGiven];
+        return true;
+    }
+
+    /// <summary>The principal as the snapshot and its token have it; null when neither says anything of it.</summary>
+    private Entity? Settle(GivenEntity principal)
+    {
+        if (!_store.TryGetEntity(principal.Uid, out var known))
+        {
+            // Over the store, not over the request: the groups of a principal are none of the request's business.
+            return principal.SaysNothing ? null : LayOver(Entity.CreateOver(_store, principal.Uid, principal.Attributes, ValueRecord.Empty, principal.Parents));
+        }
+
+        foreach (var (name, _) in principal.Attributes.Fields)
+        {
+            if (!known.Attributes.TryGet(name, out _))
+            {
+                return LayOver(WithMissingAttributes(known, principal.Attributes));
+            }
+        }
+
+        return known;
+    }
+
+    private string? AddAll(ReadOnlySpan<GivenEntity> given, EntityUid principal, Entity? settled)
+    {
+        Span<Progress> progress = stackalloc Progress[given.Length];
         for (var i = 0; i < given.Length; i++)
         {
-            if (Add(given, i, done, given.Length) is { } conflict)
+            var entity = given[i];
+            if (entity.SaysNothing)
+            {
+                progress[i] = Progress.Done;
+            }
+            else if (entity.Uid.Equals(principal))
+            {
+                if (ContradictionAboutPrincipal(settled, entity) is { } conflict)
+                {
+                    return conflict;
+                }
+
+                progress[i] = Progress.Done;
+            }
+            else if (EntityType.IsAction(entity.Uid.Type))
+            {
+                return $"the request describes the action `{entity.Uid}`";
+            }
+            else if (IsAmong(given[..i], entity.Uid))
+            {
+                return $"the request gives the entity `{entity.Uid}` twice";
+            }
+        }
+
+        for (var i = 0; i < given.Length; i++)
+        {
+            if (Add(given, i, progress) is { } conflict)
             {
                 return conflict;
             }
@@ -123,52 +163,44 @@ internal sealed class EntityOverlay : EntitySource
         return null;
     }
 
-    /// <summary>Adds an entity after those of its parents that are given too. <paramref name="depthLeft"/> runs out in a cycle, and only there.</summary>
-    private string? Add(GivenEntity[] given, int index, Span<bool> done, int depthLeft)
+    private static bool IsAmong(ReadOnlySpan<GivenEntity> given, EntityUid uid)
     {
-        if (done[index])
+        foreach (var other in given)
         {
-            return null;
-        }
-
-        var entity = given[index];
-        if (_store.TryGetEntity(entity.Uid, out var known))
-        {
-            done[index] = true;
-            return AddTo(known, entity);
-        }
-
-        if (depthLeft == 0)
-        {
-            return $"the request makes `{entity.Uid}` a member of itself";
-        }
-
-        foreach (var parent in entity.Parents)
-        {
-            for (var i = 0; i < given.Length; i++)
+            if (!other.SaysNothing && other.Uid.Equals(uid))
             {
-                if (given[i].Uid.Equals(parent) && (i == index ? $"the request makes `{parent}` a member of itself" : Add(given, i, done, depthLeft - 1)) is { } conflict)
-                {
-                    return conflict;
-                }
+                return true;
             }
         }
 
-        done[index] = true;
-        LayOver(Entity.CreateOver(this, entity.Uid, entity.Attributes, ValueRecord.Empty, entity.Parents));
-        return null;
+        return false;
     }
 
-    private string? AddTo(Entity known, GivenEntity given)
+    /// <summary>What a request says of its principal that is not known of it already; null: nothing.</summary>
+    private static string? ContradictionAboutPrincipal(Entity? settled, GivenEntity given)
     {
-        var added = 0;
+        if (settled is null)
+        {
+            return $"the request describes its own principal `{given.Uid}`, of which neither the snapshot nor a token says anything";
+        }
+
+        foreach (var (name, _) in given.Attributes.Fields)
+        {
+            if (!settled.Attributes.TryGet(name, out _))
+            {
+                return $"the request describes its own principal `{given.Uid}`: neither the snapshot nor its token has an attribute `{name}`";
+            }
+        }
+
+        return Contradiction(settled, given);
+    }
+
+    /// <summary>What is said of an entity that is known otherwise; null: nothing.</summary>
+    private static string? Contradiction(Entity known, GivenEntity given)
+    {
         foreach (var (name, value) in given.Attributes.Fields)
         {
-            if (!known.Attributes.TryGet(name, out var knownValue))
-            {
-                added++;
-            }
-            else if (knownValue != value)
+            if (known.Attributes.TryGet(name, out var knownValue) && knownValue != value)
             {
                 return $"the attribute `{name}` of `{known.Uid}` is not what the snapshot has";
             }
@@ -182,38 +214,87 @@ internal sealed class EntityOverlay : EntitySource
             }
         }
 
-        if (added > 0)
+        return null;
+    }
+
+    /// <summary>Adds an entity after those of its parents that are given too.</summary>
+    private string? Add(ReadOnlySpan<GivenEntity> given, int index, Span<Progress> progress)
+    {
+        var entity = given[index];
+        if (progress[index] == Progress.Done)
         {
-            LayOver(WithMissingAttributes(known, given.Attributes));
+            return null;
+        }
+
+        if (_store.TryGetEntity(entity.Uid, out var known))
+        {
+            progress[index] = Progress.Done;
+            return AddTo(known, entity);
+        }
+
+        if (progress[index] == Progress.Begun)
+        {
+            return MemberOfItself(entity.Uid);
+        }
+
+        progress[index] = Progress.Begun;
+        foreach (var parent in entity.Parents)
+        {
+            for (var i = 0; i < given.Length; i++)
+            {
+                if (given[i].Uid.Equals(parent) && Add(given, i, progress) is { } conflict)
+                {
+                    return conflict;
+                }
+            }
+        }
+
+        foreach (var parent in entity.Parents)
+        {
+            // By way of the principal, whose groups were settled before.
+            if (IsIn(parent, entity.Uid))
+            {
+                return MemberOfItself(entity.Uid);
+            }
+        }
+
+        progress[index] = Progress.Done;
+        LayOver(Entity.CreateOver(this, entity.Uid, entity.Attributes, ValueRecord.Empty, entity.Parents));
+        return null;
+    }
+
+    private string? AddTo(Entity known, GivenEntity given)
+    {
+        if (Contradiction(known, given) is { } conflict)
+        {
+            return conflict;
+        }
+
+        foreach (var (name, _) in given.Attributes.Fields)
+        {
+            if (!known.Attributes.TryGet(name, out _))
+            {
+                LayOver(WithMissingAttributes(known, given.Attributes));
+                break;
+            }
         }
 
         return null;
     }
 
-    private void AddPrincipal(GivenEntity principal)
+    /// <summary>Of two entities with one uid the first would hide the other, and with it what a policy forbids by.</summary>
+    private Entity LayOver(Entity entity)
     {
-        if (!_store.TryGetEntity(principal.Uid, out var known))
+        foreach (var other in _laidOver.AsSpan(0, _count))
         {
-            if (!principal.SaysNothing)
+            if (other.Uid.Equals(entity.Uid))
             {
-                // Over the store, not over the request: the groups of a principal are none of the request's business.
-                LayOver(Entity.CreateOver(_store, principal.Uid, principal.Attributes, ValueRecord.Empty, principal.Parents));
-            }
-
-            return;
-        }
-
-        foreach (var (name, _) in principal.Attributes.Fields)
-        {
-            if (!known.Attributes.TryGet(name, out _))
-            {
-                LayOver(WithMissingAttributes(known, principal.Attributes));
-                return;
+                throw new InvalidOperationException($"the entity `{entity.Uid}` is in the overlay already");
             }
         }
+
+        return _laidOver[_count++] = entity;
     }
-
-    private void LayOver(Entity entity) => _laidOver[_count++] = entity;
 
     private Entity WithMissingAttributes(Entity known, ValueRecord given)
     {
@@ -227,5 +308,14 @@ internal sealed class EntityOverlay : EntitySource
         }
 
         return Entity.CreateOver(_store, known.Uid, ValueRecord.Create([.. attributes]), known.Tags, known.Parents);
+    }
+
+    private static string MemberOfItself(EntityUid uid) => $"the request makes `{uid}` a member of itself";
+
+    private enum Progress : byte
+    {
+        NotBegun = 0,
+        Begun,
+        Done,
     }
 }

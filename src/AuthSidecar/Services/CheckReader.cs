@@ -197,9 +197,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
             return default;
         }
 
-        // A resource of which the request says nothing has nothing to lay over the snapshot.
-        GivenEntity[] entities = read.SaysNothing ? [] : [read];
-        return (read.Uid, count == 0 ? entities : [.. entities, .. ReadOthers(at, others.Message)]);
+        return (read.Uid, count == 0 ? [read] : [read, .. ReadOthers(at, others.Message)]);
     }
 
     private List<GivenEntity> ReadOthers(string at, ReadOnlySpan<byte> message)

@@ -63,10 +63,44 @@ public sealed class EntityOverlayTests
         Assert.Equal("`Document::\"plan\"` is not a member of `Folder::\"root\"` in the snapshot", Conflict([Given(Plan, null, Root)]));
 
     [Fact]
-    public void TryCreate_RequestDescribesItsPrincipal_Conflict()
+    public void TryCreate_RequestSaysMoreOfItsPrincipalThanIsKnown_Conflict()
     {
-        Assert.Equal("the request describes its own principal `User::\"alice\"`", Conflict([Given(Alice, "acme")]));
-        Assert.Equal("the request describes its own principal `User::\"stranger\"`", Conflict([Given(Stranger, null, Admin)], Stranger));
+        Assert.Equal("the attribute `tenant` of `User::\"alice\"` is not what the snapshot has", Conflict([Given(Alice, "globex")]));
+        Assert.Equal("`User::\"alice\"` is not a member of `Role::\"admin\"` in the snapshot", Conflict([Given(Alice, null, Admin)]));
+        Assert.Contains("has an attribute `size`", Conflict([new GivenEntity(Alice, ValueRecord.Create([new("size", Value.Of(1))]), [])]));
+        Assert.Contains("neither the snapshot nor a token", Conflict([Given(Stranger, null, Admin)], Stranger));
+    }
+
+    [Fact]
+    public void TryCreate_RequestSaysOfItsPrincipalWhatIsKnown_IsThatPrincipal()
+    {
+        Assert.True(Lay([Given(Alice, "acme", User)]).IsIn(Alice, User));
+        var principal = new GivenEntity(Stranger, ValueRecord.Create([new("suspended", Value.True)]), [User]);
+        foreach (var again in new[] { principal, new GivenEntity(Stranger, ValueRecord.Empty, []), new GivenEntity(Stranger, principal.Attributes, []) })
+        {
+            Assert.True(EntityOverlay.TryCreate(Store, principal, [again], out var entities, out _));
+            Assert.True(entities.TryGetEntity(Stranger, out var stranger));
+            Assert.True(stranger.Attributes.TryGet("suspended", out _));
+            Assert.True(entities.IsIn(Stranger, User));
+        }
+
+        Assert.False(EntityOverlay.TryCreate(Store, principal, [new GivenEntity(Stranger, ValueRecord.Create([new("suspended", Value.False)]), [])], out _, out _));
+    }
+
+    [Fact]
+    public void TryCreate_EntityOfWhichNothingIsSaid_IsPassedOver()
+    {
+        Assert.Same(Store, Lay([Given(Alice, null), Given(Plan, null), Given(new EntityUid("Action", "delete"), null), Given(Note, null), Given(Note, null)]));
+        Assert.True(Lay([Given(Note, null), Given(Note, "acme"), Given(Note, null)]).TryGetEntity(Note, out var note));
+        Assert.True(note.Attributes.TryGet("tenant", out _));
+    }
+
+    [Fact]
+    public void TryCreate_CycleByWayOfThePrincipal_Conflict()
+    {
+        var principal = new GivenEntity(Stranger, ValueRecord.Empty, [Note]);
+        Assert.False(EntityOverlay.TryCreate(Store, principal, [Given(Note, null, Stranger)], out _, out var conflict));
+        Assert.Equal("the request makes `Document::\"note\"` a member of itself", conflict);
     }
 
     [Theory]

@@ -56,7 +56,7 @@ public sealed class MessageTests
             Assert.Equal(Cedar(request.Action), check.Action);
             Assert.Equal(Cedar(request.Resource.Uid), check.Resource);
             Assert.Equal(Cedar(request.Context), check.Context);
-            var given = request.Entities.Prepend(request.Resource).Where((e, i) => i > 0 || e.Attributes.Count > 0 || e.Parents.Count > 0).ToArray();
+            var given = request.Entities.Prepend(request.Resource).ToArray();
             Assert.Equal(given.Select(e => Cedar(e.Uid)), check.Entities.Select(e => e.Uid));
             Assert.Equal(given.Select(e => Cedar(e.Attributes)), check.Entities.Select(e => e.Attributes));
             Assert.Equal(given.SelectMany(e => e.Parents.Select(Cedar)), check.Entities.SelectMany(e => e.Parents));

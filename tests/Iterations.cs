@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace AuthSidecar.Cedar.Tests;
+namespace AuthSidecar;
 
 /// <summary>How often a property is tried: AUTHSIDECAR_TEST_FACTOR times as often as usual, for the long runs of a night.</summary>
 internal static class Iterations
