@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 
 namespace AuthSidecar.Tokens;
@@ -10,6 +11,8 @@ internal ref struct ClaimReader(JsonElement claims)
 
     // 9999-12-31T23:59:59Z: beyond it, and the arithmetic with skews could overflow or wrap.
     private const long LastSecond = 253_402_300_799;
+
+    private static readonly SearchValues<char> ListSeparators = SearchValues.Create(" \t\r\n,;");
 
     private readonly JsonElement _claims = claims;
 
@@ -87,6 +90,61 @@ internal ref struct ClaimReader(JsonElement claims)
         var hasUnknown = cnf.EnumerateObject().Any(c => c.Name is not ("jkt" or "x5t#S256"));
         return (true, hasUnknown, Thumbprint(cnf, "jkt"), Thumbprint(cnf, "x5t#S256"));
     }
+
+    /// <summary>
+    /// The claims that become attributes and parents of the principal. One that cannot is a fault of the token: passed over, it would take with it
+    /// whatever policies forbid by it.
+    /// </summary>
+    public void CheckMapped(PrincipalMapping mapping)
+    {
+        foreach (var claim in mapping.Required)
+        {
+            if (!_claims.TryGetProperty(claim, out _))
+            {
+                Fail(TokenError.ClaimMissing, claim, 0);
+            }
+        }
+
+        foreach (var (_, claim) in mapping.Attributes)
+        {
+            CheckMapped(claim, IsValue);
+        }
+
+        foreach (var (claim, _) in mapping.Parents)
+        {
+            CheckMapped(claim, IsIds);
+        }
+    }
+
+    private void CheckMapped(string claim, Func<JsonElement, bool> fits)
+    {
+        if (_claims.TryGetProperty(claim, out var element) ? !fits(element) : IsElsewhere(claim))
+        {
+            Fail(TokenError.ClaimMalformed, claim, 0);
+        }
+    }
+
+    /// <summary>
+    /// Whether the issuer leaves out a claim that there is: a distributed claim (OpenID Connect Core 1.0, section 5.6.2), as Microsoft Entra ID sends for
+    /// members of many groups, or in its place `hasgroups`.
+    /// </summary>
+    private bool IsElsewhere(string claim) =>
+        (_claims.TryGetProperty("_claim_names", out var names) && (names.ValueKind != JsonValueKind.Object || names.TryGetProperty(claim, out _)))
+        || (claim == "groups" && _claims.TryGetProperty("hasgroups", out var has) && has.ValueKind != JsonValueKind.False);
+
+    /// <summary>What Cedar has a value for: a string, a Boolean, a whole number of 64 bits, or a set of such.</summary>
+    private static bool IsValue(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.String or JsonValueKind.True or JsonValueKind.False => true,
+        JsonValueKind.Number => element.TryGetInt64(out _),
+        JsonValueKind.Array => element.EnumerateArray().All(IsValue),
+        _ => false,
+    };
+
+    /// <summary>One id, or an array of them. A string that could be a list of several is not one id to be sure of.</summary>
+    private static bool IsIds(JsonElement element) => element.ValueKind == JsonValueKind.Array
+        ? element.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)
+        : element.ValueKind == JsonValueKind.String && element.GetString()!.AsSpan().IndexOfAny(ListSeparators) < 0;
 
     private string? Thumbprint(JsonElement cnf, string name)
     {

@@ -50,6 +50,12 @@ internal sealed record PrincipalMapping
 
     /// <summary>Types of parent, by the claim (a string or an array of strings) that lists their ids. Only for principals that the snapshot does not know.</summary>
     public IReadOnlyDictionary<string, string> Parents { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The mapped claims that a token must have.</summary>
+    public IReadOnlyList<string> Required { get; init; } = [];
+
+    /// <summary>Whether an attribute or a parent is taken from a claim.</summary>
+    public bool Maps(string claim) => Parents.ContainsKey(claim) || Attributes.Values.Contains(claim, StringComparer.Ordinal);
 }
 
 /// <summary>The issuers of one snapshot. Verified tokens are remembered for this very object: another one is another key epoch.</summary>

@@ -88,6 +88,7 @@ internal sealed class VerifiedToken
             CertificateThumbprint = certificateThumbprint,
             ClaimsUtf8 = claimsUtf8,
         };
+        claims.CheckMapped(issuer.Principal);
         return claims.Error == TokenError.None ? TokenResult.Accept(token) : TokenResult.Reject(claims.Error, claims.FaultyClaim);
     }
 }

@@ -108,6 +108,11 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
             throw Failures.InvalidField("issuer.principal", $"`{wrong}` is not an entity type name");
         }
 
+        if (issuer.Principal is { } mapping && mapping.Required.FirstOrDefault(c => !mapping.Parents.ContainsKey(c) && !mapping.Attributes.Values.Contains(c)) is { } unmapped)
+        {
+            throw Failures.InvalidField("issuer.principal.required", $"no attribute and no parent is taken from the claim `{unmapped}`");
+        }
+
         return issuer;
     }
 

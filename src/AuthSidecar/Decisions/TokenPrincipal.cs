@@ -26,24 +26,24 @@ internal static class TokenPrincipal
         var attributes = new List<KeyValuePair<string, Value>>();
         foreach (var (attribute, claim) in mapping.Attributes)
         {
-            if (claims.TryGetProperty(claim, out var element) && ValueOf(element) is { IsNone: false } value)
+            if (claims.TryGetProperty(claim, out var element))
             {
-                attributes.Add(new(attribute, value));
+                attributes.Add(new(attribute, ValueOf(element)));
             }
         }
 
         return ValueRecord.Create([.. attributes]);
     }
 
-    /// <summary>The value of a claim; none for what Cedar has no value for, such as null and fractions.</summary>
+    /// <summary>The value of a claim. A token with a claim that has none was refused when it was verified.</summary>
     private static Value ValueOf(JsonElement element) => element.ValueKind switch
     {
         JsonValueKind.String => Value.Of(element.GetString()!),
         JsonValueKind.True => Value.True,
         JsonValueKind.False => Value.False,
-        JsonValueKind.Number when element.TryGetInt64(out var number) => Value.Of(number),
-        JsonValueKind.Array => Value.Of(ValueSet.Create([.. element.EnumerateArray().Select(ValueOf).Where(v => !v.IsNone)])),
-        _ => default,
+        JsonValueKind.Number => Value.Of(element.GetInt64()),
+        JsonValueKind.Array => Value.Of(ValueSet.Create([.. element.EnumerateArray().Select(ValueOf)])),
+        _ => throw new InvalidOperationException($"a claim is {element.ValueKind}, which has no value"),
     };
 
     private static EntityUid[] ParentsOf(JsonElement claims, PrincipalMapping mapping)
@@ -51,13 +51,11 @@ internal static class TokenPrincipal
         var parents = new List<EntityUid>();
         foreach (var (claim, type) in mapping.Parents)
         {
-            if (!claims.TryGetProperty(claim, out var element))
+            if (claims.TryGetProperty(claim, out var element))
             {
-                continue;
+                var ids = element.ValueKind == JsonValueKind.Array ? element.EnumerateArray().ToArray() : [element];
+                parents.AddRange(ids.Select(id => new EntityUid(type, id.GetString()!)));
             }
-
-            var ids = element.ValueKind == JsonValueKind.Array ? element.EnumerateArray().ToArray() : [element];
-            parents.AddRange(ids.Where(id => id.ValueKind == JsonValueKind.String).Select(id => new EntityUid(type, id.GetString()!)));
         }
 
         return [.. parents];

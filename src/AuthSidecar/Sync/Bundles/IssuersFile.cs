@@ -89,6 +89,12 @@ internal sealed record IssuerEntry
             Fail($"`{type}` is not an entity type name");
         }
 
+        var mapping = new PrincipalMapping { Type = Principal.Type, Attributes = Principal.Attributes, Parents = Principal.Parents, Required = Principal.Required };
+        if (mapping.Required.FirstOrDefault(c => !mapping.Maps(c)) is { } unmapped)
+        {
+            Fail($"`principal.required` names the claim `{unmapped}`, from which no attribute and no parent is taken");
+        }
+
         var keys = FrozenDictionary<string, VerificationKey>.Empty;
         var (keySetUrl, introspectionUrl) = (Address(JwksUrl), Address(IntrospectionUrl));
         if (introspectionUrl is null && OpaquePrefix.Length > 0)
@@ -130,7 +136,7 @@ internal sealed record IssuerEntry
             KeySetUrl = keySetUrl,
             IntrospectionUrl = introspectionUrl,
             OpaquePrefix = OpaquePrefix,
-            Principal = new PrincipalMapping { Type = Principal.Type, Attributes = Principal.Attributes, Parents = Principal.Parents },
+            Principal = mapping,
         };
 
         Uri? Address(string text)
@@ -160,4 +166,6 @@ internal sealed record PrincipalEntry
     public IReadOnlyDictionary<string, string> Attributes { get; set; } = new Dictionary<string, string>();
 
     public IReadOnlyDictionary<string, string> Parents { get; set; } = new Dictionary<string, string>();
+
+    public IReadOnlyList<string> Required { get; set; } = [];
 }
