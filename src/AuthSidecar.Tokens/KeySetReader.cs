@@ -12,14 +12,76 @@ internal static class KeySetReader
     private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
 
     /// <summary>Reads one that is given to us, and to nobody else: what cannot be used in it is a mistake.</summary>
-    public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8, List<Fault> faults) => Read(name, utf8, skipsUnusable: false, faults);
-
-    /// <summary>Reads one that is published for everybody, in which keys that we cannot use are nobody's mistake; but one has to be there that we can.</summary>
-    public static FrozenDictionary<string, VerificationKey> ReadUsable(string name, byte[] utf8, List<Fault> faults) => Read(name, utf8, skipsUnusable: true, faults);
-
-    private static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8, bool skipsUnusable, List<Fault> faults)
+    public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8, List<Fault> faults)
     {
         var keys = new Dictionary<string, VerificationKey>(StringComparer.Ordinal);
+        Read(name, utf8, faults, (at, jwk) =>
+        {
+            var key = VerificationKey.TryRead(jwk, algorithm: null, out var fault);
+            if (fault is not null)
+            {
+                faults.Add(at with { Message = $"{at.Message}: {fault}" });
+            }
+            else if (key is null)
+            {
+                // A key for something else than verifying, such as encryption.
+            }
+            else if (!CompactJws.IsKeyId(key.KeyId))
+            {
+                faults.Add(at with { Message = $"{at.Message}: a key has a `kid` of 1 to 128 printable ASCII characters" });
+            }
+            else if (!keys.TryAdd(key.KeyId, key))
+            {
+                faults.Add(at with { Message = $"{at.Message}: the `kid` `{key.KeyId}` occurs twice" });
+            }
+        });
+        if (keys.Count == 0 && faults.Count == 0)
+        {
+            faults.Add(new Fault(name, 0, 0, "the key set has no key for verifying signatures"));
+        }
+
+        return keys.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    /// <summary>
+    /// Reads one that is published for everybody (RFC 7517, section 5): keys that cannot be used are passed over, and what remains is what the issuer has. So
+    /// a key that is not in it any more is gone, whatever else is in it.
+    /// </summary>
+    /// <param name="name">Where it is from.</param>
+    /// <param name="utf8">The key set.</param>
+    /// <param name="faults">Why it is no key set; then it says nothing.</param>
+    /// <param name="passedOver">The keys that were passed over, and why.</param>
+    public static FrozenDictionary<string, VerificationKey> ReadPublished(string name, byte[] utf8, List<Fault> faults, List<Fault> passedOver)
+    {
+        var keys = new Dictionary<string, VerificationKey>(StringComparer.Ordinal);
+        var ambiguous = new HashSet<string>(StringComparer.Ordinal);
+        Read(name, utf8, faults, (at, jwk) =>
+        {
+            var key = VerificationKey.TryRead(jwk, algorithm: null, out var fault);
+            if (fault is not null)
+            {
+                passedOver.Add(at with { Message = $"{at.Message}: {fault}" });
+            }
+            else if (key is null)
+            {
+                // A key for something else than verifying, such as encryption.
+            }
+            else if (!CompactJws.IsKeyId(key.KeyId))
+            {
+                passedOver.Add(at with { Message = $"{at.Message}: its `kid` is not 1 to 128 printable ASCII characters" });
+            }
+            else if (!keys.TryAdd(key.KeyId, key) && (keys[key.KeyId].Thumbprint, keys[key.KeyId].Algorithm) != (key.Thumbprint, key.Algorithm))
+            {
+                // Either could be meant, and so neither counts. The same key again is the same key.
+                ambiguous.Add(key.KeyId);
+                passedOver.Add(at with { Message = $"{at.Message}: the `kid` `{key.KeyId}` is that of another key as well, so neither is used" });
+            }
+        });
+        return keys.Where(k => !ambiguous.Contains(k.Key)).ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private static void Read(string name, byte[] utf8, List<Fault> faults, Action<Fault, JsonElement> addKey)
+    {
         try
         {
             using var document = JsonDocument.Parse(utf8, StrictJson);
@@ -28,59 +90,22 @@ internal static class KeySetReader
                 || array.ValueKind != JsonValueKind.Array
                 || array.GetArrayLength() > MaxKeys)
             {
-                Fail($"a key set is an object with an array `keys` of at most {MaxKeys}");
-                return keys.ToFrozenDictionary();
+                faults.Add(new Fault(name, 0, 0, $"a key set is an object with an array `keys` of at most {MaxKeys}"));
+                return;
             }
 
             foreach (var (index, jwk) in array.EnumerateArray().Index())
             {
-                AddKey(index, jwk);
-            }
-
-            if (keys.Count == 0 && faults.Count == 0)
-            {
-                Fail("the key set has no key for verifying signatures");
+                addKey(new Fault(name, 0, 0, $"key {index}"), jwk);
             }
         }
         catch (InvalidOperationException)
         {
-            Fail("a name or string is not valid Unicode");
+            faults.Add(new Fault(name, 0, 0, "a name or string is not valid Unicode"));
         }
         catch (JsonException e)
         {
             faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "this is not JSON, or has a member twice"));
         }
-
-        return keys.ToFrozenDictionary(StringComparer.Ordinal);
-
-        void AddKey(int index, JsonElement jwk)
-        {
-            var key = VerificationKey.TryRead(jwk, algorithm: null, out var fault);
-            if (fault is not null)
-            {
-                if (!skipsUnusable)
-                {
-                    Fail($"key {index}: {fault}");
-                }
-            }
-            else if (key is null)
-            {
-                // A key for something else than verifying, such as encryption.
-            }
-            else if (skipsUnusable && key.KeyId.Length == 0)
-            {
-                // Nobody can name it.
-            }
-            else if (!CompactJws.IsKeyId(key.KeyId))
-            {
-                Fail($"key {index}: a key has a `kid` of 1 to 128 printable ASCII characters");
-            }
-            else if (!keys.TryAdd(key.KeyId, key))
-            {
-                Fail($"key {index}: the `kid` `{key.KeyId}` occurs twice");
-            }
-        }
-
-        void Fail(string message) => faults.Add(new Fault(name, 0, 0, message));
     }
 }

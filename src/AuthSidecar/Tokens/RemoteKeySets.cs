@@ -19,6 +19,8 @@ namespace AuthSidecar.Tokens;
 /// </remarks>
 internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetClient client, StateFolder state, TimeProvider time, ILogger<RemoteKeySets> logger) : BackgroundService
 {
+    private const int MaxFaultsLogged = 3;
+
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<string, Source> _sources = new(StringComparer.Ordinal);
@@ -60,6 +62,12 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
                 await FetchAsync(source, stoppingToken);
             }
 
+            foreach (var source in _sources.Values.Where(s => s.TryForget(time.GetUtcNow() - options.GoodFor)))
+            {
+                Log.Forgotten(logger, source.Url, options.GoodFor);
+                Changed?.Invoke();
+            }
+
             // One wait at a time: another would take the signal and tell nobody.
             wanted ??= _wanted.WaitAsync(stoppingToken);
             await Task.WhenAny(wanted, Task.Delay(LookEvery, time, stoppingToken));
@@ -73,24 +81,27 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         try
         {
             var (body, etag) = await client.FetchAsync(source.Url, source.ETag, stopping);
-            if (source.TryTake(body, etag, time.GetUtcNow(), out var fault))
+            var taken = source.TryTake(body, etag, time.GetUtcNow(), out var faults);
+            if (taken)
             {
                 Keep(source);
                 Changed?.Invoke();
             }
-            else if (fault is not null)
+
+            if (taken && source.Keys == 0)
             {
-                Log.Refused(logger, source.Url, fault.ToString());
+                Log.NoKeys(logger, source.Url);
+            }
+
+            if (faults.Count > 0)
+            {
+                var shown = string.Join("; ", faults.Take(MaxFaultsLogged).Select(f => f.Message));
+                (taken ? (Action<ILogger, Uri, string>)Log.PassedOver : Log.Refused)(logger, source.Url, faults.Count > MaxFaultsLogged ? $"{shown}; and {faults.Count - MaxFaultsLogged} more" : shown);
             }
         }
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException && !stopping.IsCancellationRequested)
         {
             Log.Failed(logger, source.Url, e.Message);
-            if (source.TryForget(time.GetUtcNow() - options.GoodFor))
-            {
-                Log.Forgotten(logger, source.Url, options.GoodFor);
-                Changed?.Invoke();
-            }
         }
     }
 
@@ -172,24 +183,27 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         public bool TryWant(DateTimeOffset now, TimeSpan cooldown) =>
             now.ToUnixTimeMilliseconds() - Volatile.Read(ref _attemptedAtMs) >= cooldown.TotalMilliseconds && Interlocked.Exchange(ref _isWanted, 1) == 0;
 
-        /// <summary>Takes what was fetched; false: it is what it was, or no key set.</summary>
-        public bool TryTake(byte[]? body, string? etag, DateTimeOffset now, out Fault? fault)
+        public int Keys => _keys.Count;
+
+        /// <summary>Takes what was fetched; false: it is what it was, or no key set. With its faults, or what was passed over in it.</summary>
+        public bool TryTake(byte[]? body, string? etag, DateTimeOffset now, out IReadOnlyList<Fault> faults)
         {
-            fault = null;
+            faults = [];
             if (body is null || body.AsSpan().SequenceEqual(Text))
             {
                 (FetchedAt, ETag) = (now, etag);
                 return false;
             }
 
-            var faults = new List<Fault>();
-            var keys = KeySetReader.ReadUsable(url.AbsoluteUri, body, faults);
-            if (faults.Count > 0)
+            var (wrong, passedOver) = (new List<Fault>(), new List<Fault>());
+            var keys = KeySetReader.ReadPublished(url.AbsoluteUri, body, wrong, passedOver);
+            if (wrong.Count > 0)
             {
-                fault = faults[0];
+                faults = wrong;
                 return false;
             }
 
+            faults = passedOver;
             (Text, ETag, FetchedAt) = (body, etag, now);
             Exchange(keys);
             return true;
@@ -219,14 +233,20 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
 
     private static partial class Log
     {
-        [LoggerMessage(60, LogLevel.Warning, "the key set {Url} cannot be fetched, and what is known of it counts on: {Why}", EventName = "KeySetFailed")]
+        [LoggerMessage(60, LogLevel.Warning, "failed to fetch key set {Url}, using cached keys: {Why}", EventName = "KeySetFailed")]
         public static partial void Failed(ILogger logger, Uri url, string why);
 
-        [LoggerMessage(61, LogLevel.Warning, "the key set {Url} is not taken: {Why}", EventName = "KeySetRefused")]
+        [LoggerMessage(61, LogLevel.Warning, "invalid key set {Url}, using cached keys: {Why}", EventName = "KeySetRefused")]
         public static partial void Refused(ILogger logger, Uri url, string why);
 
-        [LoggerMessage(62, LogLevel.Error, "the key set {Url} could not be fetched for {GoodFor}, and counts no longer", EventName = "KeySetForgotten")]
+        [LoggerMessage(62, LogLevel.Error, "cached keys of {Url} expired: no valid key set was fetched for {GoodFor}", EventName = "KeySetExpired")]
         public static partial void Forgotten(ILogger logger, Uri url, TimeSpan goodFor);
+
+        [LoggerMessage(63, LogLevel.Warning, "key set {Url}: ignored unusable keys: {Why}", EventName = "KeysIgnored")]
+        public static partial void PassedOver(ILogger logger, Uri url, string why);
+
+        [LoggerMessage(64, LogLevel.Error, "key set {Url} has no usable key: all tokens signed by its issuer are rejected until it publishes one", EventName = "NoUsableKeys")]
+        public static partial void NoKeys(ILogger logger, Uri url);
     }
 }
 

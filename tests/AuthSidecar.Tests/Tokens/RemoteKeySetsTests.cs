@@ -124,9 +124,7 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         await UntilAsync(() => running.Accepts(_first, "one"));
         Func<HttpContext, Task>[] answers =
         [
-            TlsServer.Status(404), TlsServer.Status(204), c => c.Response.WriteAsync("{"), c => c.Response.WriteAsync("""{"keys": []}"""), c => c.Response.WriteAsync(new string(' ', 65 * 1024) + KeySet(Jwk(_second, "two"))),
-            c => c.Response.WriteAsync(KeySet(Jwk(_second, "two"), Jwk(_second, "two"))),
-            c => c.Response.WriteAsync("""{"keys": [{"kty": "oct", "k": "AAAA", "kid": "secret"}]}"""),
+            TlsServer.Status(404), TlsServer.Status(204), c => c.Response.WriteAsync("{"), c => c.Response.WriteAsync("""{"keys": {}}"""), c => c.Response.WriteAsync(new string(' ', 65 * 1024) + KeySet(Jwk(_second, "two"))),
             c =>
             {
                 c.Response.Redirect("https://evil.example/keys");
@@ -153,6 +151,40 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         _time.Advance(TimeSpan.FromMinutes(10));
         await UntilAsync(() => running.Accepts(_second, "two"));
         Assert.False(running.Accepts(_first, "one"));
+    }
+
+    [Theory]
+    [InlineData("""{"keys": []}""")]
+    [InlineData("""{"keys": [{"kty": "oct", "k": "AAAA", "kid": "one"}]}""")]
+    [InlineData("""{"keys": [TWO, FIRST-AS-TWO]}""")]
+    public async Task Keys_ThatAreNotInTheSetAnyMore_AreGoneWhateverElseIsInIt(string set)
+    {
+        await using var running = await RunAsync();
+        await UntilAsync(() => running.Accepts(_first, "one"));
+        var text = set.Replace("FIRST-AS-TWO", Jwk(_first, "two"), StringComparison.Ordinal).Replace("TWO", Jwk(_second, "two"), StringComparison.Ordinal);
+        _server.Answer = c => c.Response.WriteAsync(text);
+        _time.Advance(TimeSpan.FromMinutes(10));
+        await UntilAsync(() => !running.Accepts(_first, "one"));
+        // Two keys of one name: neither is meant for sure.
+        Assert.False(running.Accepts(_first, "two") || running.Accepts(_second, "two"));
+        // The same key again is one key.
+        _server.Answer = c => c.Response.WriteAsync(KeySet(Jwk(_second, "two"), Jwk(_second, "two")));
+        _time.Advance(TimeSpan.FromMinutes(10));
+        await UntilAsync(() => running.Accepts(_second, "two"));
+    }
+
+    [Fact]
+    public async Task Keys_WhileWhatIsFetchedIsNoKeySet_ExpireAfterADay()
+    {
+        await using var running = await RunAsync();
+        await UntilAsync(() => running.Accepts(_first, "one"));
+        _server.Answer = c => c.Response.WriteAsync("""{"keys": "none"}""");
+        _time.Advance(TimeSpan.FromHours(23));
+        var requests = _server.Requests;
+        await UntilAsync(() => _server.Requests > requests);
+        Assert.True(running.Accepts(_first, "one"));
+        _time.Advance(TimeSpan.FromHours(2));
+        await UntilAsync(() => !running.Accepts(_first, "one"));
     }
 
     [Theory]
