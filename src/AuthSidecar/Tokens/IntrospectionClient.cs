@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -8,6 +9,13 @@ namespace AuthSidecar.Tokens;
 /// <summary>Asks an issuer about a token (RFC 7662).</summary>
 internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients clients)
 {
+    /// <summary>How access tokens are called: by how they are used (RFC 6749, section 7.1), or by what they are (RFC 8693, section 3).</summary>
+    private static readonly FrozenSet<string> AccessTokens = FrozenSet.Create(
+        StringComparer.OrdinalIgnoreCase, "Bearer", "DPoP", "access_token", "access", "urn:ietf:params:oauth:token-type:access_token");
+
+    /// <summary>What says only what a token is made of, or that it is an access token made of that (RFC 9068).</summary>
+    private static readonly FrozenSet<string> Formats = FrozenSet.Create(StringComparer.OrdinalIgnoreCase, "JWT", "at+jwt", "application/at+jwt");
+
     /// <summary>What the issuer says: the token with its claims, or why it is not one to accept.</summary>
     /// <param name="token">The token.</param>
     /// <param name="issuer">Whose it would be.</param>
@@ -59,8 +67,7 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
         var claims = new ClaimReader(said);
         var (issuerName, type) = (claims.OptionalString("iss"), claims.OptionalString("token_type"));
         return issuerName is not null && issuerName != issuer.Name ? TokenResult.Reject(TokenError.IssuerUnknown)
-            // A refresh token is active as well, and no access token (RFC 8725, section 3.12).
-            : type is not null && !IsAccessToken(type) ? TokenResult.Reject(TokenError.TypeNotAllowed)
+            : !IsAccessToken(ref claims, said) ? claims.Error == TokenError.None ? TokenResult.Reject(TokenError.TypeNotAllowed) : TokenResult.Reject(claims.Error, claims.FaultyClaim)
             : VerifiedToken.ReadIntrospected(ref claims, issuer, body, until.ToUnixTimeSeconds()) is var read && read.IsValid && IsDpop(type) && read.Token.KeyThumbprint is null
                 // It wants proofs, and does not say of which key.
                 ? TokenResult.Reject(TokenError.ClaimMissing, "cnf")
@@ -69,7 +76,15 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
 
     private static bool IsDpop(string? type) => "DPoP".Equals(type, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>RFC 6749, section 7.1; some say what it is instead of how it is used.</summary>
-    private static bool IsAccessToken(string type) =>
-        type.Equals("Bearer", StringComparison.OrdinalIgnoreCase) || IsDpop(type) || type.Equals("access_token", StringComparison.OrdinalIgnoreCase);
+    /// <summary>
+    /// Whether it is an access token by every name that issuers have for kinds of tokens: `token_type` (RFC 7662, section 2.2), `token_use` (Ory Hydra, Amazon
+    /// Cognito), `typ` (Keycloak), `events` (logout tokens). Refresh tokens and ID tokens are active as well, and no access tokens (RFC 8725, section 3.12).
+    /// </summary>
+    private static bool IsAccessToken(ref ClaimReader claims, JsonElement said) =>
+        IsAbsentOr(claims.OptionalString("token_type"), AccessTokens)
+        && IsAbsentOr(claims.OptionalString("token_use"), AccessTokens)
+        && (IsAbsentOr(claims.OptionalString("typ"), AccessTokens) || IsAbsentOr(claims.OptionalString("typ"), Formats))
+        && !said.TryGetProperty("events", out _);
+
+    private static bool IsAbsentOr(string? kind, FrozenSet<string> kinds) => kind is null || kinds.Contains(kind);
 }
