@@ -3,7 +3,7 @@ using System.Collections.Frozen;
 namespace AuthSidecar.Tokens;
 
 /// <summary>
-/// What was revoked: single tokens by <c>jti</c>, and everything issued before some moment in a session or to a subject. Never by a
+/// What was revoked: single tokens by <c>jti</c>, and everything issued up to some second in a session or to a subject. Never by a
 /// token's text or hash, for one token has many texts. Immutable.
 /// </summary>
 /// <param name="entries">Where two speak of the same, what reaches further counts.</param>
@@ -31,7 +31,7 @@ internal sealed class Revocations(IEnumerable<KeyValuePair<Revocations.Key, Revo
     }
 
     private bool Contains(Target target, string id, VerifiedToken token) =>
-        _entries.TryGetValue(new Key(target, token.Issuer.Name, id), out var extent) && token.IssuedAt < extent.NotBefore;
+        _entries.TryGetValue(new Key(target, token.Issuer.Name, id), out var extent) && extent.Covers(token.IssuedAt);
 
     /// <summary>What is revoked.</summary>
     public enum Target
@@ -45,7 +45,10 @@ internal sealed class Revocations(IEnumerable<KeyValuePair<Revocations.Key, Revo
     public readonly record struct Key(Target Target, string Issuer, string Id);
 
     /// <summary>How far a revocation reaches, in seconds since 1970.</summary>
-    /// <param name="NotBefore">Tokens issued before this are not good.</param>
+    /// <param name="NotBefore">Tokens issued in this second or before it are not good: `iat` does not say when in its second a token was issued.</param>
     /// <param name="ExpiresAt">From here on all of these have expired by themselves.</param>
-    public readonly record struct Extent(long NotBefore, long ExpiresAt = long.MaxValue);
+    public readonly record struct Extent(long NotBefore, long ExpiresAt = long.MaxValue)
+    {
+        public bool Covers(long issuedAt) => issuedAt <= NotBefore;
+    }
 }

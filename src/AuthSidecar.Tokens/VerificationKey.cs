@@ -38,6 +38,10 @@ internal sealed class VerificationKey : IDisposable
 
     public bool Verify(CompactJws jws) => Verify(jws.SigningInput, jws.Signature);
 
+    /// <remarks>
+    /// An ECDSA signature (r, s) has a twin (r, n - s) that anybody can make of it. Both are accepted: RFC 7518 does not rule one out, and signers make either. So nothing
+    /// may tell tokens apart by their text: revocation goes by <c>jti</c>, session and subject, and a used proof is remembered by its <c>jti</c>.
+    /// </remarks>
     public bool Verify(byte[] content, byte[] signature)
     {
         // An ECDSA signature is two numbers of the curve's size, side by side (RFC 7518, section 3.4); DER is something else.

@@ -271,6 +271,8 @@ public sealed class HostileTokenTests
         ["issued in the future"] = (TokenError.NotYetValid, WithClaims(("iat", Number(Seconds + 6)))),
         ["revoked"] = (TokenError.Revoked, WithClaims(("jti", "\"revoked\""))),
         ["of a revoked session"] = (TokenError.Revoked, WithClaims(("sid", "\"revoked\""))),
+        ["of a revoked session, of the same second"] = (TokenError.Revoked, WithClaims(("sid", "\"revoked\""), ("iat", Number(Seconds - 10)))),
+        ["of a revoked subject, of the same second"] = (TokenError.Revoked, WithClaims(("sub", "\"revoked\""), ("iat", Number(Seconds - 10)))),
         ["of a revoked subject"] = (TokenError.Revoked, WithClaims(("sub", "\"revoked\""))),
 
         // ---- the binding
@@ -311,8 +313,8 @@ public sealed class HostileTokenTests
         ["valid from within the skew"] = WithClaims(("nbf", Number(Seconds + 5))),
         ["issued within the skew"] = WithClaims(("iat", Number(Seconds + 5))),
         ["no jti and no sid"] = WithClaims(("jti", null), ("sid", null)),
-        ["session revoked before it was issued"] = WithClaims(("sid", "\"revoked\""), ("iat", Number(Seconds - 10))),
-        ["subject revoked before it was issued"] = WithClaims(("sub", "\"revoked\""), ("iat", Number(Seconds - 10))),
+        ["session revoked before it was issued"] = WithClaims(("sid", "\"revoked\""), ("iat", Number(Seconds - 9))),
+        ["subject revoked before it was issued"] = WithClaims(("sub", "\"revoked\""), ("iat", Number(Seconds - 9))),
         ["jti that another issuer revoked"] = WithClaims(("jti", "\"revoked-elsewhere\"")),
     };
 

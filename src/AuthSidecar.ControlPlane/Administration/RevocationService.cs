@@ -62,7 +62,7 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
             },
             "revocation");
         // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
-        revocation.NotBefore = new Timestamp { Seconds = (RequestChecks.Time(revocation.NotBefore, "revocation.not_before") ?? now.AddSeconds(1)).ToUnixTimeSeconds() };
+        revocation.NotBefore = new Timestamp { Seconds = (RequestChecks.Time(revocation.NotBefore, "revocation.not_before") ?? now).ToUnixTimeSeconds() };
         revocation.ExpiresAt ??= Timestamp.FromDateTimeOffset(now + DefaultLifetime);
         return RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at") > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "it is in the past: there is nothing to revoke");
     }

@@ -136,7 +136,7 @@ internal sealed class TokenStateReader(ControlStore store, Grants grants, TimePr
             var rows = await context.Resources
                 .Where(r => r.Type == ResourceType.Revocations && !r.IsRemoved && keys.Contains(r.Key) && (r.Application == "" || audiences.Contains(r.Application)) && r.ExpiresAtMs > now.ToUnixTimeMilliseconds())
                 .ToListAsync(cancellation);
-            return rows.Select(RevocationRecords.ToEntry).Any(e => issuedAt < e.Value.NotBefore);
+            return rows.Select(RevocationRecords.ToEntry).Any(e => e.Value.Covers(issuedAt));
         },
         cancellation);
 }

@@ -14,7 +14,7 @@ internal static class TokenRevocations
         transaction,
         application,
         // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
-        now => new Revocation { Subject = subject, NotBefore = new Timestamp { Seconds = now.AddSeconds(1).ToUnixTimeSeconds() } },
+        now => new Revocation { Subject = subject, NotBefore = new Timestamp { Seconds = now.ToUnixTimeSeconds() } },
         cancellation);
 
     /// <summary>The moment from which on tokens of a subject are good; null: any.</summary>
@@ -25,7 +25,7 @@ internal static class TokenRevocations
             return null;
         }
 
-        return (await FindAsync(context, RevocationRecords.KeyOf(new Revocation { Issuer = issuer, Subject = subject }, ""), cancellation))?.NotBefore?.ToDateTimeOffset();
+        return (await FindAsync(context, RevocationRecords.KeyOf(new Revocation { Issuer = issuer, Subject = subject }, ""), cancellation))?.NotBefore?.ToDateTimeOffset().AddSeconds(1);
     }
 
     /// <summary>All tokens of a grant, also those that somebody is signing at this moment: there are none that would still be good.</summary>

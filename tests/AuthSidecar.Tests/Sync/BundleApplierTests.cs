@@ -181,7 +181,8 @@ public sealed class BundleApplierTests : IDisposable
         Assert.True(revocations.Contains(Token("bob", "2", 0)));
         Assert.False(revocations.Contains(Token("bob", "3", 0)));
         Assert.True(revocations.Contains(Token("alice", "3", 99)));
-        Assert.False(revocations.Contains(Token("alice", "3", 100)));
+        Assert.True(revocations.Contains(Token("alice", "3", 100)));
+        Assert.False(revocations.Contains(Token("alice", "3", 101)));
 
         // What has nothing left to revoke goes when others come.
         var soon = Now.ToUnixTimeSeconds() + 60;
