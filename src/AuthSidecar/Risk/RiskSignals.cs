@@ -28,6 +28,12 @@ internal sealed record NetworkSignal(string PeerAddress, IReadOnlyList<string> F
 /// <summary>A place on earth, and the radius (km) around it that is certain.</summary>
 internal readonly record struct Place(double Latitude, double Longitude, double AccuracyKm)
 {
+    /// <summary>A place that a device reports less exactly than this is not known.</summary>
+    public const double MaxDeviceAccuracyKm = 100;
+
+    /// <summary>The place of an address that is known less exactly than this is not known: the largest radius of GeoIP databases.</summary>
+    public const double MaxAddressAccuracyKm = 1000;
+
     private const double EarthRadiusKm = 6371.0088;
 
     /// <summary>Great-circle distance (haversine), which is good to half a per cent.</summary>
@@ -37,6 +43,9 @@ internal readonly record struct Place(double Latitude, double Longitude, double 
         var h = Square(Math.Sin((b - a) / 2)) + (Math.Cos(a) * Math.Cos(b) * Square(Math.Sin(Radians(other.Longitude - Longitude) / 2)));
         return 2 * EarthRadiusKm * Math.Asin(Math.Min(1, Math.Sqrt(h)));
     }
+
+    /// <summary>The distance that is certain, whatever the accuracies of both leave open; not above zero where they may be one place.</summary>
+    public double GapKmTo(Place other) => DistanceKmTo(other) - AccuracyKm - other.AccuracyKm;
 
     private static double Radians(double degrees) => degrees * Math.PI / 180;
 
@@ -62,12 +71,20 @@ internal sealed record RiskInput(
     /// <summary>The client's address, if there is one that can be believed.</summary>
     public IpRange? ClientAddress { get; } = Signals.Network is { } network ? ClientAddressOf(network, Settings) : null;
 
-    /// <summary>Where the access comes from: what the caller says, else what the address tells.</summary>
-    public Place? Location => Signals.Location ?? Geo?.Place;
+    /// <summary>Where the access comes from: what the device says, else what the address tells; null where neither is exact enough to say anything.</summary>
+    public Place? Location => DevicePlace ?? AddressPlace;
+
+    /// <summary>How far (km) what the device says is from what the address tells, beyond what both leave open; null: they do not contradict each other.</summary>
+    public double? ContradictionKm => DevicePlace is { } said && AddressPlace is { } seen && said.GapKmTo(seen) is var km && km > Settings.TravelToleranceKm ? km : null;
 
     public string? Country => Geo?.Country;
 
     private GeoRecord? Geo { get; init; }
+
+    // Whoever could be anywhere is not near: what is not exact must not lower a risk. A device knows where it is; an address tells a country's middle at worst.
+    private Place? DevicePlace => Signals.Location is { AccuracyKm: <= Place.MaxDeviceAccuracyKm } place ? place : null;
+
+    private Place? AddressPlace => Geo?.Place is { AccuracyKm: <= Place.MaxAddressAccuracyKm } place ? place : null;
 
     public static RiskInput Create(RiskSignals signals, RiskProfile? profile, RiskSettings settings, RecentActivity activity, EntityUid? action, DateTimeOffset now)
     {

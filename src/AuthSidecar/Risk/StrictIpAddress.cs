@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Net;
 using AuthSidecar.Cedar;
 
@@ -26,6 +27,30 @@ internal static class StrictIpAddress
 
     /// <summary>The platform's form of an address that was parsed here.</summary>
     public static IPAddress ToIPAddress(this IpRange address) => new(address.ToAddressBytes());
+
+    /// <summary>
+    /// The IPv4 address inside an IPv6 address: of NAT64 (64:ff9b::/96, RFC 6052), 6to4 (2002::/16, RFC 3056), Teredo (2001::/32, RFC 4380, section 4) and ISATAP
+    /// (RFC 5214, section 6.1); null: there is none. Whoever sends from it may choose it, so it may count against them, never for them.
+    /// </summary>
+    public static IpRange? EmbeddedIpv4(this IpRange address)
+    {
+        if (!address.IsIpv6 || address.Prefix != 128)
+        {
+            return null;
+        }
+
+        var b = address.ToAddressBytes();
+        ReadOnlySpan<byte> ipv4 = b switch
+        {
+            [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, ..] => b.AsSpan(12),
+            [0x20, 0x02, ..] => b.AsSpan(2, 4),
+            // The client's, each bit of it inverted.
+            [0x20, 0x01, 0, 0, ..] => new[] { (byte)~b[12], (byte)~b[13], (byte)~b[14], (byte)~b[15] },
+            [_, _, _, _, _, _, _, _, 0x00 or 0x02, 0x00, 0x5e, 0xfe, ..] => b.AsSpan(12),
+            _ => default,
+        };
+        return ipv4.IsEmpty ? null : IpRange.TryParse(string.Create(CultureInfo.InvariantCulture, $"{ipv4[0]}.{ipv4[1]}.{ipv4[2]}.{ipv4[3]}"), out var embedded) ? embedded : null;
+    }
 
     /// <summary><c>::ffff:10.0.0.1</c>, the one mixed notation in use (RFC 4291, section 2.5.5.2): sockets that listen on both families print it.</summary>
     private static string? MappedIpv4(string text)

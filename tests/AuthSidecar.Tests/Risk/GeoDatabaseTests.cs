@@ -61,9 +61,14 @@ public sealed class GeoDatabaseTests
         Assert.Equal("new", place);
         Assert.True(int.Parse(speed.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) > 10_000, speed);
 
-        (string Location, string Travel) Judge(string address)
+        // What a device says counts only as far as it says where it is, and alone only where its address does not say otherwise.
+        Assert.Equal(("usual place", "near"), Judge("192.0.2.9", new Place(47.3, 8.5, 1)));
+        Assert.Equal((place, speed), Judge("198.51.100.1", new Place(47.3769, 8.5417, 20_000)));
+        Assert.Equal(("contradictory", "uncertain"), Judge("198.51.100.1", new Place(47.3769, 8.5417, 1)));
+
+        (string Location, string Travel) Judge(string address, Place? said = null)
         {
-            var signals = new RiskSignals { Network = new NetworkSignal(address, []) };
+            var signals = new RiskSignals { Network = new NetworkSignal(address, []), Location = said };
             var input = RiskInput.Create(signals, settings.Profiles[new EntityUid("User", "alice")], settings, new RecentActivity(1, 0), null, Now);
             var factors = RiskScorer.Score(input).Factors.ToDictionary(f => f.Name, f => f.Value);
             return (factors["location"], factors["travel"]);

@@ -77,6 +77,16 @@ public sealed class RiskScorerTests
     [InlineData("203.0.113.7", "tor", 25)]
     [InlineData("203.0.113.8", "hosting", 18)]
     [InlineData("198.51.100.1", "denied", 100)]
+    [InlineData("::ffff:c633:6401", "denied", 100)]
+    [InlineData("64:ff9b::c633:6401", "denied", 100)]
+    [InlineData("2002:c633:6401::1", "denied", 100)]
+    [InlineData("2001:0:4136:e378:8000:63bf:39cc:9bfe", "denied", 100)]
+    [InlineData("fe80::5efe:c633:6401", "denied", 100)]
+    [InlineData("64:ff9b::cb00:7107", "tor", 25)]
+    [InlineData("2002:cb00:7108::1", "hosting", 18)]
+    [InlineData("64:ff9b::c000:209", "unlisted", 10)]
+    [InlineData("2002:c000:209::1", "unlisted", 10)]
+    [InlineData("2001:db8:0:1::c633:6401", "unlisted", 10)]
     [InlineData("172.16.0.1", "unlisted", 10)]
     [InlineData("10.1.2.3", "unlisted", 10)]
     [InlineData("1", "unreadable", 25)]
@@ -108,7 +118,17 @@ public sealed class RiskScorerTests
 
     [Fact]
     public void Travel_PlacesWhoseRadiiTouch_IsNoTravel() =>
-        AssertFactor("travel", Trusted with { Location = Sydney with { AccuracyKm = 20_000 } }, "near", 0);
+        // 200 km apart.
+        AssertFactor("travel", Trusted with { Location = Zurich with { Latitude = Zurich.Latitude + 1.8, AccuracyKm = 100 } }, "near", 0);
+
+    [Theory]
+    [InlineData(101)]
+    [InlineData(20_000)]
+    public void Location_OfADeviceThatCouldBeAnywhere_IsNotKnown(double accuracyKm)
+    {
+        var anywhere = Trusted with { Location = Sydney with { AccuracyKm = accuracyKm } };
+        Assert.Equal(Score(Trusted with { Location = null }).Factors, Score(anywhere).Factors);
+    }
 
     [Fact]
     public void Travel_ClockThatStepsBack_StillCounts() =>

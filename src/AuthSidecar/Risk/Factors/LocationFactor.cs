@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace AuthSidecar.Risk.Factors;
 
 /// <summary>Whether the subject is usually there.</summary>
@@ -11,12 +13,17 @@ internal static class LocationFactor
             return Of("missing", 0.5, "it is not known where the access comes from", trusted: false);
         }
 
+        if (input.ContradictionKm is { } km)
+        {
+            return Of("contradictory", 1, string.Create(CultureInfo.InvariantCulture, $"the device reports a place {km:F0} km away from its address"), trusted: false);
+        }
+
         if (input.Profile is not { } profile || (profile.Places.Count == 0 && profile.Countries.Count == 0))
         {
             return Of("not learned", 0.5, "it is not known yet where the subject usually is", trusted: false);
         }
 
-        if (input.Location is { } place && profile.Places.Any(p => p.DistanceKmTo(place) <= p.AccuracyKm + place.AccuracyKm))
+        if (input.Location is { } place && profile.Places.Any(p => p.GapKmTo(place) <= 0))
         {
             return Of("usual place", 0, "the subject is often there", trusted: true);
         }

@@ -17,16 +17,20 @@ internal static class NetworkFactor
             return Of("unreadable", 1, "an address in the chain is not an IP address", trusted: false);
         }
 
-        if (settings.DeniedNetworks.Contains(address))
+        var embedded = address.EmbeddedIpv4();
+        if (IsListed(settings.DeniedNetworks))
         {
             var most = settings.Weights.DeniedNetwork;
             return RiskFactor.Of("network", "denied", most, 1, "the address is in a denied network", isTrusted: false);
         }
 
-        return settings.TorNetworks.Contains(address) ? Of("tor", 1, "the address is a Tor exit", trusted: false)
-            : settings.HostingNetworks.Contains(address) ? Of("hosting", 0.7, "the address belongs to a hosting provider", trusted: false)
+        return IsListed(settings.TorNetworks) ? Of("tor", 1, "the address is a Tor exit", trusted: false)
+            : IsListed(settings.HostingNetworks) ? Of("hosting", 0.7, "the address belongs to a hosting provider", trusted: false)
             : settings.TrustedNetworks.Contains(address) ? Of("trusted", 0, "the address is in a trusted network", trusted: true)
             : Of("unlisted", 0.4, "the address is in no list", trusted: false);
+
+        // What speaks against an IPv4 address speaks against the IPv6 addresses that stand for it.
+        bool IsListed(NetworkList networks) => networks.Contains(address) || (embedded is not null && networks.Contains(embedded));
 
         RiskFactor Of(string value, double severity, string explanation, bool trusted) =>
             RiskFactor.Of("network", value, weight, severity, explanation, trusted);

@@ -11,12 +11,17 @@ internal static class TravelFactor
     public static RiskFactor Evaluate(RiskInput input)
     {
         var weight = input.Settings.Weights.Travel;
-        if (input.Location is not { } here || input.Profile?.LastSeen is not { } last)
+        if (input.Location is not { } here || input.Profile?.LastSeen is not { Place.AccuracyKm: <= Place.MaxAddressAccuracyKm } last)
         {
             return Of("missing", 0.1, "there are no two places to travel between", trusted: true);
         }
 
-        var distanceKm = last.Place.DistanceKmTo(here) - last.Place.AccuracyKm - here.AccuracyKm;
+        if (input.ContradictionKm is not null)
+        {
+            return Of("uncertain", 0.5, "the device and its address are in different places", trusted: false);
+        }
+
+        var distanceKm = last.Place.GapKmTo(here);
         if (distanceKm <= input.Settings.TravelToleranceKm)
         {
             return Of("near", 0, "the subject was last seen near here", trusted: true);
