@@ -9,8 +9,9 @@ public sealed class HouseTests
     [InlineData("AuthSidecar.Cedar", "")]
     [InlineData("AuthSidecar.Protos", "")]
     [InlineData("AuthSidecar.Tokens", "AuthSidecar.Cedar")]
-    [InlineData("AuthSidecar", "AuthSidecar.Cedar AuthSidecar.Protos AuthSidecar.Tokens")]
-    [InlineData("AuthSidecar.ControlPlane", "AuthSidecar.Cedar AuthSidecar.Protos AuthSidecar.Tokens")]
+    [InlineData("AuthSidecar.Bundles", "AuthSidecar.Cedar AuthSidecar.Tokens")]
+    [InlineData("AuthSidecar", "AuthSidecar.Bundles AuthSidecar.Cedar AuthSidecar.Protos AuthSidecar.Tokens")]
+    [InlineData("AuthSidecar.ControlPlane", "AuthSidecar.Bundles AuthSidecar.Cedar AuthSidecar.Protos AuthSidecar.Tokens")]
     public void Project_References_NoneButTheseProjects(string project, string allowed)
     {
         var references = Items(project, "ProjectReference").Select(Path.GetFileNameWithoutExtension);

@@ -1,12 +1,10 @@
-using System.Security.Cryptography;
-using System.Text;
+using AuthSidecar.Bundles;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.EntityFrameworkCore;
-using OtpNet;
 
 namespace AuthSidecar.ControlPlane.Accounts;
 
@@ -16,9 +14,6 @@ namespace AuthSidecar.ControlPlane.Accounts;
 /// </summary>
 internal sealed class SecondFactors(Database database, ResourceWriter resources, SecretStore secrets, TimeProvider time)
 {
-    /// <summary>How far the clock of an authenticator may be off: a step either way (RFC 6238, section 5.2).</summary>
-    private static readonly VerificationWindow Window = new(previous: 1, future: 1);
-
     private const int MaxCodeLength = 64;
 
     public async Task<bool> HasAnyAsync(string accountId, CancellationToken cancellation) => (await ReadAsync(accountId, cancellation)).Count > 0;
@@ -31,11 +26,9 @@ internal sealed class SecondFactors(Database database, ResourceWriter resources,
             return false;
         }
 
-        // As it is compared, before anything is looked up by it: two ways of writing a code are one code.
-        var canonical = string.Concat(code.Where(char.IsAsciiLetterOrDigit)).ToUpperInvariant();
         foreach (var factor in await ReadAsync(accountId, cancellation))
         {
-            if (factor.TotpSecret is null ? await TryUseBackupCodeAsync(accountId, factor, canonical, cancellation) : await TryUseTotpAsync(accountId, factor, canonical, cancellation))
+            if (factor.TotpSecret is null ? await TryUseBackupCodeAsync(accountId, factor, code, cancellation) : await TryUseTotpAsync(accountId, factor, code, cancellation))
             {
                 return true;
             }
@@ -54,7 +47,7 @@ internal sealed class SecondFactors(Database database, ResourceWriter resources,
     private async Task<bool> TryUseTotpAsync(string accountId, FactorRecord factor, string code, CancellationToken cancellation)
     {
         var secret = FactorRecords.OpenTotp(SubjectOf(accountId), factor, secrets.FactorWrappingKey);
-        if (!new Totp(secret).VerifyTotp(time.GetUtcNow().UtcDateTime, code, out var step, Window))
+        if (TotpCode.FindStep(secret, code, time.GetUtcNow()) is not { } step)
         {
             return false;
         }
@@ -86,7 +79,7 @@ internal sealed class SecondFactors(Database database, ResourceWriter resources,
 
     private async Task<bool> TryUseBackupCodeAsync(string accountId, FactorRecord factor, string code, CancellationToken cancellation)
     {
-        var hash = SHA256.HashData(Encoding.ASCII.GetBytes(code));
+        var hash = BackupCode.Hash(code);
         var result = await resources.WriteAsync(
             Sessions.ActorOf(accountId),
             "factors.use",

@@ -3,6 +3,7 @@ using System.Net;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.Shared;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 
@@ -104,7 +105,7 @@ internal static class ServeCommand
     /// <exception cref="FormatException">It is none.</exception>
     private static IPEndPoint? EndPointOf(string? text) => text is null
         ? null
-        : StrictAddress.TryParseEndPoint(text) ?? throw new FormatException($"`{text}` is not an address and port such as `0.0.0.0:7443`");
+        : ListenAddress.TryParseEndPoint(text) ?? throw new FormatException($"`{text}` is not an address and port such as `0.0.0.0:7443`");
 
     /// <exception cref="FormatException">It is none.</exception>
     private static Uri? UrlOf(string? text) => text is null

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.Shared;
 
 namespace AuthSidecar.ControlPlane.Enrolment;
 
@@ -69,7 +69,7 @@ internal sealed class CertificateAuthority : IDisposable
         var alternatives = new SubjectAlternativeNameBuilder();
         foreach (var name in names)
         {
-            if (StrictAddress.TryParse(name, out var address))
+            if (ListenAddress.TryParse(name, out var address))
             {
                 alternatives.AddIpAddress(address);
             }

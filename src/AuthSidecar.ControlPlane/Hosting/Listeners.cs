@@ -1,11 +1,9 @@
-using System.Net;
 using System.Net.Security;
-using System.Net.Sockets;
+using AuthSidecar.Shared;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -31,14 +29,12 @@ internal enum Listener
 /// <summary>The listeners, and the walls between them.</summary>
 internal static class Listeners
 {
-    private const UnixFileMode OwnerAndGroup = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
-
     /// <summary>As JSON, the largest set of documents (4 MiB) in base64. Imports are streams, and bounded by themselves.</summary>
     private const long MaxRequestBytes = 8 * 1024 * 1024;
 
     public static void AddListeners(this IWebHostBuilder host, ServeOptions options)
     {
-        host.UseSockets(sockets => sockets.CreateBoundListenSocket = CreateBoundListenSocket);
+        host.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => UnixSockets.Bind(endPoint, SocketAccess.Default));
         host.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -100,44 +96,6 @@ internal static class Listeners
             connection.Items[typeof(Listener)] = listener;
             return next(connection);
         });
-    }
-
-    /// <summary>Binds a Unix socket and sets its permissions before anyone can connect: Kestrel begins to listen only afterwards.</summary>
-    private static Socket CreateBoundListenSocket(EndPoint endPoint)
-    {
-        if (endPoint is not UnixDomainSocketEndPoint unix)
-        {
-            return SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
-        }
-
-        var path = unix.ToString();
-        System.IO.Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        RemoveIfAbandoned(path, unix);
-        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
-        File.SetUnixFileMode(path, OwnerAndGroup);
-        return socket;
-    }
-
-    /// <summary>A control plane that was killed leaves its socket behind; one that lives answers on it.</summary>
-    private static void RemoveIfAbandoned(string path, UnixDomainSocketEndPoint endPoint)
-    {
-        if (!File.Exists(path))
-        {
-            return;
-        }
-
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(endPoint);
-        }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
-        {
-            File.Delete(path);
-            return;
-        }
-
-        throw new IOException($"another process is listening on `{path}`");
     }
 
     private sealed record OnlyOnMetadata(Listener[] Listeners);

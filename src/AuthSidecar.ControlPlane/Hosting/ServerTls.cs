@@ -3,6 +3,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Enrolment;
+using AuthSidecar.Shared;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -14,7 +15,7 @@ namespace AuthSidecar.ControlPlane.Hosting;
 internal sealed class ServerTls(ServeOptions options, CertificateAuthority authority, TimeProvider time)
 {
     private readonly Lock _reading = new();
-    private DateTime _readOf;
+    private string? _readOf;
     private (SslStreamCertificateContext Certificate, X509Certificate2Collection Authorities)? _current;
     private DateTimeOffset _renewAt;
 
@@ -80,8 +81,8 @@ internal sealed class ServerTls(ServeOptions options, CertificateAuthority autho
     {
         lock (_reading)
         {
-            var (written, now) = (Files.Select(File.GetLastWriteTimeUtc).DefaultIfEmpty().Max(), time.GetUtcNow());
-            if (_current is null || written != _readOf || now >= _renewAt)
+            var (stamp, now) = (FileStatus.StampOf(Files), time.GetUtcNow());
+            if (_current is null || stamp != _readOf || now >= _renewAt)
             {
                 try
                 {
@@ -92,9 +93,9 @@ internal sealed class ServerTls(ServeOptions options, CertificateAuthority autho
                     }
 
                     _current = (ReadCertificate(now), authorities);
-                    (_readOf, _renewAt) = (written, now + (CertificateAuthority.ServerLifetime / 2));
+                    (_readOf, _renewAt) = (stamp, now + (CertificateAuthority.ServerLifetime / 2));
                 }
-                catch (Exception e) when (_current is not null && e is IOException or CryptographicException or ArgumentException)
+                catch (Exception e) when (_current is not null && e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
                 {
                     // Half-written: the next handshake looks again.
                 }

@@ -125,6 +125,7 @@ internal static class IdentityServer
             .AddSingleton<AccountDirectory>()
             .AddSingleton<Sessions>()
             .AddSingleton<SecondFactors>()
+            .AddSingleton<UpstreamLogins>()
             .AddSingleton<SignIn>();
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.Bundles;
 
 namespace AuthSidecar.ControlPlane.Secrets;
 

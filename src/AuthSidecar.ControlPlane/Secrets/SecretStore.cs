@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.Bundles;
 using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;

@@ -1,4 +1,3 @@
-using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Hosting;
 using Microsoft.Extensions.Options;
 using OpenIddict.Client;
@@ -38,7 +37,6 @@ internal static class UpstreamClient
         });
         return services
             .AddSingleton<UpstreamProviders>()
-            .AddSingleton<UpstreamLogins>()
             .AddSingleton<IConfigureOptions<OpenIddictClientOptions>>(s => s.GetRequiredService<UpstreamProviders>())
             .AddSingleton<IOptionsChangeTokenSource<OpenIddictClientOptions>>(s => s.GetRequiredService<UpstreamProviders>())
             .AddHostedService(s => s.GetRequiredService<UpstreamProviders>());

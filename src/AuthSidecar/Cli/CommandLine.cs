@@ -16,6 +16,7 @@ internal static class CommandLine
         CallCommands.VerifyMfa(),
         CallCommands.Health(),
         PolicyCommand.Create(),
+        BundleCommand.Create(),
         JwsCommand.Create(),
         QuickstartCommand.Create(),
     };

@@ -1,7 +1,9 @@
 using System.CommandLine;
 using AuthSidecar.Hosting;
+using AuthSidecar.Shared;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Streams;
+using AuthSidecar.Sync.Folder;
+using AuthSidecar.Sync.Stream;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Cli;
@@ -12,6 +14,8 @@ internal static class ServeCommand
     public static Command Create()
     {
         var bundle = new Option<string?>("--bundle") { Description = "The bundle folder to decide from." };
+        var requireSealed = new Option<bool>("--require-sealed") { Description = "Refuse a bundle without a matching `bundle.sums.json` (`authsidecar bundle seal`)." };
+        var bundleKey = new Option<string?>("--bundle-key") { Description = "The P-256 public key, in PEM, that must have signed the bundle's seal; implies --require-sealed." };
         var controlPlane = new Option<string[]>("--control-plane") { Description = "The control plane to follow, as `https://HOST:PORT`; each node of it." };
         var application = new Option<string>("--application") { Description = "The application that is served, as the control plane knows it.", DefaultValueFactory = _ => "" };
         var tenant = new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
@@ -24,28 +28,30 @@ internal static class ServeCommand
         var state = new Option<string>("--state") { Description = "The folder for what must survive a restart.", Required = true };
         var maxStaleness = new Option<string[]>("--max-staleness")
         {
-            Description = "How old a type of resource may be to be answered from, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h.",
+            Description = "How old a type of resource may be to be answered from, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h. Of a folder: unlimited, while it can be read; `source=1m` is how long it may be unreadable.",
         };
         var issuerHosts = new Option<string[]>("--issuer-host") { Description = "A host of issuers that may be asked for key sets (`jwksUrl`) and about opaque tokens (`introspectionUrl`); may be repeated." };
         var issuerPrivateHosts = new Option<string[]>("--issuer-private-host") { Description = "One that may be at a private address, such as an issuer in the same cluster; may be repeated." };
         var issuerCa = new Option<string?>("--issuer-ca") { Description = "The CA of their certificates instead of those that the machine trusts, in PEM." };
         var introspectionClients = new Option<string?>("--introspection-clients") { Description = "A file with what issuers are asked about opaque tokens with: `{\"ISSUER\": {\"url\": …, \"clientId\": …, \"clientSecret\": …}}`." };
         var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
-        var listen = new Option<string>("--listen") { Description = "The loopback address and port to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultListen };
+        var socketMode = new Option<string>("--socket-mode") { Description = "The permissions of the Unix socket, in octal.", DefaultValueFactory = _ => "0660" };
+        var socketGroup = new Option<string?>("--socket-group") { Description = "The group that owns the Unix socket, by name or id. Default: that of the process." };
+        var listen = new Option<string>("--listen") { Description = $"A loopback address and port to listen on as well, such as `{ServeOptions.ExampleListen}`: every process of the machine or pod may connect to it. Default: none.", DefaultValueFactory = _ => None };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
         var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
         log.AcceptOnlyFromAmong("json", "text");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, listen, development, log,
+            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, development, log,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
             var listenText = parsed.GetValue(listen)!;
-            var endPoint = ServeOptions.TryParseEndPoint(listenText);
+            var endPoint = ListenAddress.TryParseEndPoint(listenText);
             if (endPoint is null && listenText != None)
             {
-                return Fail([$"`{listenText}` is not an address and port such as `{ServeOptions.DefaultListen}`"]);
+                return Fail([$"`{listenText}` is not an address and port such as `{ServeOptions.ExampleListen}` or `[::1]:7080`"]);
             }
 
             var addresses = new List<Uri>();
@@ -64,10 +70,22 @@ internal static class ServeCommand
                 return Fail([$"`{stray.Name}` goes with `--control-plane`, and there is none"]);
             }
 
-            var limits = (addresses.Count == 0 ? MaxStaleness.Unlimited : MaxStaleness.Default).With(parsed.GetValue(maxStaleness) ?? [], out var fault);
+            var limits = (addresses.Count == 0 ? MaxStaleness.OfFolder : MaxStaleness.Default).With(parsed.GetValue(maxStaleness) ?? [], out var fault);
             if (limits is null)
             {
                 return Fail([$"--max-staleness: {fault}"]);
+            }
+
+            var modeText = parsed.GetValue(socketMode)!;
+            if (modeText.Length is < 3 or > 4 || modeText.Any(c => c is < '0' or > '7') || Convert.ToInt32(modeText, 8) is var mode && (mode & ~0b110_110_110) != 0)
+            {
+                return Fail([$"--socket-mode: `{modeText}` is not a file mode such as `0660`: read and write permissions in octal"]);
+            }
+
+            var groupText = parsed.GetValue(socketGroup);
+            if (groupText is not null && UnixSockets.FindGroup(groupText) is null)
+            {
+                return Fail([$"--socket-group: there is no group `{groupText}`"]);
             }
 
             var socketPath = parsed.GetValue(socket)!;
@@ -75,6 +93,8 @@ internal static class ServeCommand
                 new ServeOptions
                 {
                     Bundle = parsed.GetValue(bundle),
+                    Seals = new SealOptions(parsed.GetValue(requireSealed), parsed.GetValue(bundleKey)),
+                    SocketAccess = new SocketAccess((UnixFileMode)Convert.ToInt32(modeText, 8), groupText is null ? null : UnixSockets.FindGroup(groupText)),
                     ControlPlane = addresses.Count == 0 ? null : ReadControlPlane(parsed, addresses),
                     MaxStaleness = limits,
                     Issuers = new IssuerHosts { Hosts = parsed.GetValue(issuerHosts) ?? [], PrivateHosts = parsed.GetValue(issuerPrivateHosts) ?? [], Ca = parsed.GetValue(issuerCa) },

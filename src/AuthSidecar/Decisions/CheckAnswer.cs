@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using AuthSidecar.Cedar;
-using AuthSidecar.Policies;
 using AuthSidecar.Risk;
 using AuthSidecar.Tokens;
 

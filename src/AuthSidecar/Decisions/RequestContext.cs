@@ -7,16 +7,10 @@ namespace AuthSidecar.Decisions;
 /// <summary>
 /// The context that policies see: what the caller sent, and three attributes of ours that no caller can set. <c>now</c> is a datetime.
 /// <c>token</c> has what a verified token, and a verified proof of a second factor, say about the authentication. <c>risk</c> is the
-/// assessment, when signals were sent.
+/// assessment, when signals were sent. Their types: <see cref="ContextContract"/>.
 /// </summary>
 internal static class RequestContext
 {
-    public const string Now = "now";
-    public const string Token = "token";
-    public const string Risk = "risk";
-
-    public static bool IsReserved(string name) => name is Now or Token or Risk;
-
     public static ValueRecord Create(
         ValueRecord given,
         VerifiedToken? token,
@@ -31,15 +25,15 @@ internal static class RequestContext
             fields.Add(field.Key, field.Value);
         }
 
-        fields.Add(Now, Value.Of(new Instant(now.ToUnixTimeMilliseconds())));
+        fields.Add(ContextContract.Now, Value.Of(new Instant(now.ToUnixTimeMilliseconds())));
         if (hasToken)
         {
-            fields.Add(Token, Value.Of(token is not null && mfaProof is null ? TokenFacts.Of(token).Context : TokenRecord(token, mfaProof)));
+            fields.Add(ContextContract.Token, Value.Of(token is not null && mfaProof is null ? TokenFacts.Of(token).Context : TokenRecord(token, mfaProof)));
         }
 
         if (risk is not null)
         {
-            fields.Add(Risk, Value.Of(RiskRecord(risk)));
+            fields.Add(ContextContract.Risk, Value.Of(RiskRecord(risk)));
         }
 
         return fields.ToRecord();

@@ -1,47 +1,73 @@
 using AuthSidecar.Snapshots;
-using Grpc.Health.V1;
 using Grpc.HealthCheck;
+using Status = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
 namespace AuthSidecar.Hosting;
 
-/// <summary>Ties <c>grpc.health.v1</c> to the snapshot: serving from the first one on, and until the sidecar is told to stop.</summary>
-internal sealed class Readiness : IHostedService
+/// <summary>
+/// Ties <c>grpc.health.v1</c> to what there is to answer from. As a whole, and for each call, the sidecar serves while it has a snapshot that is not older than it may
+/// answer from, and until it is told to stop. The service <see cref="Source"/> serves while what the source has is what is served: not while a bundle is refused.
+/// </summary>
+internal sealed class Readiness : IHostedService, IDisposable
 {
-    private static readonly string[] Services = ["", "authsidecar.v1.AuthSidecarService"];
+    public const string Service = "authsidecar.v1.AuthSidecarService";
+    public const string Source = "authsidecar.source";
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>What each has to have, to be of use.</summary>
+    private static readonly (string Name, ResourceTypes Needs)[] Services =
+    [
+        ("", ResourceTypes.Policies | ResourceTypes.Entities | ResourceTypes.Keys | ResourceTypes.Revocations),
+        (Service, ResourceTypes.Policies | ResourceTypes.Entities | ResourceTypes.Keys | ResourceTypes.Revocations),
+        ($"{Service}/ValidateToken", ResourceTypes.Keys | ResourceTypes.Revocations),
+        ($"{Service}/CheckPermission", ResourceTypes.Policies | ResourceTypes.Entities),
+        ($"{Service}/CheckPermissions", ResourceTypes.Policies | ResourceTypes.Entities),
+        ($"{Service}/EvaluateRisk", ResourceTypes.Risk),
+        ($"{Service}/VerifyMfa", ResourceTypes.Factors),
+    ];
 
     private readonly HealthServiceImpl _health;
     private readonly SnapshotCache _snapshots;
+    private readonly MaxStaleness _maxStaleness;
+    private readonly SourceHealth _source;
+    private readonly TimeProvider _time;
     private readonly CancellationToken _stopping;
+    private readonly Lock _updating = new();
+    private ITimer? _timer;
 
-    public Readiness(HealthServiceImpl health, SnapshotCache snapshots, IHostApplicationLifetime lifetime)
+    public Readiness(HealthServiceImpl health, SnapshotCache snapshots, MaxStaleness maxStaleness, SourceHealth source, TimeProvider time, IHostApplicationLifetime lifetime)
     {
-        (_health, _snapshots, _stopping) = (health, snapshots, lifetime.ApplicationStopping);
-        _stopping.Register(() => Set(HealthCheckResponse.Types.ServingStatus.NotServing));
-        Set(HealthCheckResponse.Types.ServingStatus.NotServing);
+        (_health, _snapshots, _maxStaleness, _source, _time, _stopping) = (health, snapshots, maxStaleness, source, time, lifetime.ApplicationStopping);
+        _stopping.Register(Update);
         snapshots.Published += _ => Update();
+        Update();
     }
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        Update();
+        _timer = _time.CreateTimer(_ => Update(), null, LookEvery, LookEvery);
         return Task.CompletedTask;
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    public void Dispose() => _timer?.Dispose();
+
     private void Update()
     {
-        if (_snapshots.Current is not null && !_stopping.IsCancellationRequested)
+        lock (_updating)
         {
-            Set(HealthCheckResponse.Types.ServingStatus.Serving);
+            var isThere = _snapshots.Current is not null && !_stopping.IsCancellationRequested;
+            var ages = _snapshots.AgesAt(_time.GetUtcNow());
+            foreach (var (name, needs) in Services)
+            {
+                Set(name, isThere && _maxStaleness.FindStale(needs, ages) == ResourceTypes.None);
+            }
+
+            Set(Source, isThere && _source.IsCurrent);
         }
     }
 
-    private void Set(HealthCheckResponse.Types.ServingStatus status)
-    {
-        foreach (var service in Services)
-        {
-            _health.SetStatus(service, status);
-        }
-    }
+    private void Set(string service, bool isServing) => _health.SetStatus(service, isServing ? Status.Serving : Status.NotServing);
 }

@@ -1,7 +1,8 @@
 using System.Net;
-using AuthSidecar.Risk;
+using AuthSidecar.Shared;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Streams;
+using AuthSidecar.Sync.Folder;
+using AuthSidecar.Sync.Stream;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Hosting;
@@ -9,17 +10,23 @@ namespace AuthSidecar.Hosting;
 /// <summary>What <c>serve</c> is told.</summary>
 internal sealed record ServeOptions
 {
-    public const string DefaultListen = "127.0.0.1:7080";
+    public const string ExampleListen = "127.0.0.1:7080";
     public const int DefaultTokenCacheSize = 10_000;
 
     /// <summary>The bundle folder; null: there is a control plane.</summary>
     public string? Bundle { get; init; }
+
+    /// <summary>Which seals of the bundle count.</summary>
+    public SealOptions Seals { get; init; } = new();
 
     /// <summary>The control plane to follow; null: there is a bundle folder.</summary>
     public ControlPlaneOptions? ControlPlane { get; init; }
 
     /// <summary>The Unix socket to listen on; null: none.</summary>
     public string? Socket { get; init; }
+
+    /// <summary>Who may use the Unix socket.</summary>
+    public SocketAccess SocketAccess { get; init; } = SocketAccess.Default;
 
     /// <summary>The loopback address and port to listen on; null: none.</summary>
     public IPEndPoint? Listen { get; init; }
@@ -42,8 +49,8 @@ internal sealed record ServeOptions
     /// <summary>The file that says what issuers are asked about opaque tokens with; null: none is asked.</summary>
     public string? IntrospectionClients { get; init; }
 
-    /// <summary>How old what there is may be to be answered from. A folder is what there is to have: nothing newer is waiting somewhere else.</summary>
-    public MaxStaleness MaxStaleness { get; init; } = MaxStaleness.Unlimited;
+    /// <summary>How old what there is may be to be answered from. A folder is what there is to have, as long as it can be looked at: nothing newer is waiting somewhere else.</summary>
+    public MaxStaleness MaxStaleness { get; init; } = MaxStaleness.OfFolder;
 
     /// <summary>How long a proof of a second factor is good.</summary>
     public TimeSpan MfaProofLifetime { get; init; } = TimeSpan.FromMinutes(15);
@@ -68,6 +75,11 @@ internal sealed record ServeOptions
             yield return $"the bundle folder `{Bundle}` does not exist";
         }
 
+        if (Bundle is null && (Seals.IsRequired || Seals.KeyFile is not null))
+        {
+            yield return "`--require-sealed` and `--bundle-key` go with `--bundle`: what a control plane streams is signed";
+        }
+
         foreach (var fault in ControlPlane?.Validate() ?? [])
         {
             yield return fault;
@@ -83,7 +95,7 @@ internal sealed record ServeOptions
             yield return $"`{Listen}` is not a loopback address: the sidecar serves its own pod, without TLS";
         }
 
-        foreach (var (option, path) in new[] { ("--issuer-ca", Issuers.Ca), ("--introspection-clients", IntrospectionClients) })
+        foreach (var (option, path) in new[] { ("--issuer-ca", Issuers.Ca), ("--introspection-clients", IntrospectionClients), ("--bundle-key", Seals.KeyFile) })
         {
             if (path is not null && !File.Exists(path))
             {
@@ -100,17 +112,6 @@ internal sealed record ServeOptions
         {
             yield return "a proof of a second factor is good for 30 seconds to an hour";
         }
-    }
-
-    /// <summary>Reads <c>127.0.0.1:7080</c> or <c>[::1]:7080</c>.</summary>
-    public static IPEndPoint? TryParseEndPoint(string text)
-    {
-        var colon = text.LastIndexOf(':');
-        return colon > 0
-            && StrictIpAddress.TryParse(text[..colon].TrimStart('[').TrimEnd(']'), out var address)
-            && ushort.TryParse(text[(colon + 1)..], System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var port)
-            ? new IPEndPoint(address.ToIPAddress(), port)
-            : null;
     }
 }
 

@@ -3,9 +3,8 @@ using AuthSidecar.Mfa;
 using AuthSidecar.Risk;
 using AuthSidecar.Services;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync;
-using AuthSidecar.Sync.Bundles;
-using AuthSidecar.Sync.Streams;
+using AuthSidecar.Sync.Folder;
+using AuthSidecar.Sync.Stream;
 using AuthSidecar.Tokens;
 using Grpc.Health.V1;
 using Grpc.HealthCheck;
@@ -71,6 +70,7 @@ internal static class SidecarHost
 
     private static IServiceCollection AddState(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(new StateFolder(options.State))
+        .AddSingleton<SourceHealth>()
         .AddSingleton(s => new SnapshotCache(s.GetRequiredService<TimeProvider>(), s.GetRequiredService<RemoteKeySets>()));
 
     private static IServiceCollection AddTokens(this IServiceCollection services, ServeOptions options) => services
@@ -81,7 +81,7 @@ internal static class SidecarHost
         .AddSingleton<KeySetClient>()
         .AddSingleton<RemoteKeySets>()
         .AddHostedService(s => s.GetRequiredService<RemoteKeySets>())
-        .AddSingleton(_ => IntrospectionClients.Read(options.IntrospectionClients))
+        .AddSingleton(s => IntrospectionClients.Watch(options.IntrospectionClients, s.GetRequiredService<ILogger<IntrospectionClients>>()))
         .AddSingleton<IntrospectionClient>()
         .AddSingleton<OpaqueTokens>()
         .AddSingleton<DpopVerifier>()
@@ -117,7 +117,7 @@ internal static class SidecarHost
         .AddHostedService<Readiness>();
 
     private static IServiceCollection AddSource(this IServiceCollection services, ServeOptions options) =>
-        options.ControlPlane is { } controlPlane ? services.AddControlPlane(controlPlane) : services.AddBundle(options.Bundle!);
+        options.ControlPlane is { } controlPlane ? services.AddControlPlane(controlPlane) : services.AddBundle(options.Bundle!, options.Seals);
 
     private static IServiceCollection AddControlPlane(this IServiceCollection services, ControlPlaneOptions options) => services
         .AddSingleton(options)
@@ -132,12 +132,14 @@ internal static class SidecarHost
             s.GetRequiredService<PinnedKeys>(), options.Scope, s.GetRequiredService<SnapshotCache>(), s.GetRequiredService<LastKnownGood>(), s.GetRequiredService<TimeProvider>()))
         .AddHostedService<StreamSource>();
 
-    private static IServiceCollection AddBundle(this IServiceCollection services, string folder) => services
+    private static IServiceCollection AddBundle(this IServiceCollection services, string folder, SealOptions seals) => services
         .AddSingleton(s => new BundleBuilder(s.GetRequiredService<StateFolder>().MfaWrappingKey()))
         .AddHostedService(s => new FolderSource(
             folder,
+            seals,
             s.GetRequiredService<BundleBuilder>(),
             s.GetRequiredService<SnapshotCache>(),
+            s.GetRequiredService<SourceHealth>(),
             s.GetRequiredService<TimeProvider>(),
             s.GetRequiredService<ILogger<FolderSource>>()));
 }

@@ -225,7 +225,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         var context = _values.ReadFields(at, parts.Message, fieldNumber: 6, parts.ContextCount, depth: 1);
         foreach (ref readonly var field in context.Fields)
         {
-            if (RequestContext.IsReserved(field.Key))
+            if (ContextContract.IsReserved(field.Key))
             {
                 checks.Add(checks.At(at, ".", field.Key), "this attribute is the sidecar's own");
             }

@@ -5,20 +5,33 @@ namespace AuthSidecar.Snapshots;
 /// <summary>How old each type of resource may be and still be answered from. What is older is refused: it may have been taken back long since.</summary>
 internal sealed record MaxStaleness
 {
+    private const string Source = "source";
+
     /// <summary>However old it is.</summary>
-    public static readonly MaxStaleness Unlimited = new(Enumerable.Repeat(TimeSpan.MaxValue, ResourceTypesExtensions.Count));
+    public static readonly MaxStaleness Unlimited = new(Enumerable.Repeat(TimeSpan.MaxValue, ResourceTypesExtensions.Count), TimeSpan.MaxValue);
+
+    /// <summary>Of a folder: however old, as long as the folder can be looked at. What cannot be for a minute may have changed.</summary>
+    public static readonly MaxStaleness OfFolder = Unlimited with { SourceAway = TimeSpan.FromMinutes(1) };
 
     /// <summary>Revocations 5 minutes, everything else 24 hours.</summary>
     public static readonly MaxStaleness Default =
-        new(ResourceTypes.All.Each().Select(t => t == ResourceTypes.Revocations ? TimeSpan.FromMinutes(5) : TimeSpan.FromHours(24)));
+        new(ResourceTypes.All.Each().Select(t => t == ResourceTypes.Revocations ? TimeSpan.FromMinutes(5) : TimeSpan.FromHours(24)), TimeSpan.MaxValue);
 
     private readonly TimeSpan[] _limits;
 
-    private MaxStaleness(IEnumerable<TimeSpan> limits) => _limits = [.. limits];
+    private MaxStaleness(IEnumerable<TimeSpan> limits, TimeSpan sourceAway) => (_limits, SourceAway) = ([.. limits], sourceAway);
+
+    /// <summary>How long the source may not be there to be asked.</summary>
+    public TimeSpan SourceAway { get; private init; }
 
     /// <summary>The first of these types that is too old; none when all may be used.</summary>
     public ResourceTypes FindStale(ResourceTypes types, in ResourceAges ages)
     {
+        if (SourceAway != TimeSpan.MaxValue && ages.SinceReached > SourceAway)
+        {
+            return (ResourceTypes)((int)types & -(int)types);
+        }
+
         for (var i = 0; i < _limits.Length; i++)
         {
             var type = (ResourceTypes)(1 << i);
@@ -34,9 +47,15 @@ internal sealed record MaxStaleness
     /// <summary>With limits such as <c>revocations=5m</c>, <c>policies=24h</c>, <c>risk=unlimited</c>; null where one cannot be read.</summary>
     public MaxStaleness? With(IEnumerable<string> texts, out string? fault)
     {
-        var limits = _limits.ToArray();
+        var (limits, sourceAway) = (_limits.ToArray(), SourceAway);
         foreach (var text in texts)
         {
+            if (text.Split('=') is [Source, var away] && ReadTime(away) is { } most)
+            {
+                sourceAway = most;
+                continue;
+            }
+
             if (text.Split('=') is not [var name, var time]
                 || ResourceTypes.All.Each().FirstOrDefault(t => t.ToString().Equals(name, StringComparison.OrdinalIgnoreCase)) is var type && type == ResourceTypes.None
                 || ReadTime(time) is not { } limit)
@@ -49,7 +68,7 @@ internal sealed record MaxStaleness
         }
 
         fault = null;
-        return new MaxStaleness(limits);
+        return new MaxStaleness(limits, sourceAway);
     }
 
     private static TimeSpan? ReadTime(string text)

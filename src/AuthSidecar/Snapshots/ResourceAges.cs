@@ -10,6 +10,10 @@ internal sealed class Confirmations
     public static readonly Confirmations None = new();
 
     private ByType _byType;
+    private long _reached;
+
+    /// <summary>When the source was last there to be asked, by a clock that nobody sets; 0: never.</summary>
+    public long Reached => _reached;
 
     /// <summary>The same, but for these types.</summary>
     /// <param name="types">The types.</param>
@@ -18,7 +22,7 @@ internal sealed class Confirmations
     /// <param name="timestamp">The same, by a clock that nobody sets.</param>
     public Confirmations With(ResourceTypes types, DateTimeOffset at, DateTimeOffset now, long timestamp)
     {
-        var copy = new Confirmations { _byType = _byType };
+        var copy = new Confirmations { _byType = _byType, _reached = timestamp };
         var confirmation = new Confirmation(at.ToUnixTimeMilliseconds(), Math.Max(0, (long)(now - at).TotalMilliseconds), timestamp);
         foreach (var type in types.Each())
         {
@@ -53,6 +57,9 @@ internal readonly struct ResourceAges(Confirmations confirmations, DateTimeOffse
 {
     private readonly long _nowMs = now.ToUnixTimeMilliseconds();
     private readonly long _timestamp = time.GetTimestamp();
+
+    /// <summary>How long ago the source was last there to be asked.</summary>
+    public TimeSpan SinceReached => time.GetElapsedTime(confirmations.Reached, _timestamp);
 
     public TimeSpan Of(ResourceTypes type)
     {

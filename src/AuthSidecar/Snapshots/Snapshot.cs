@@ -1,7 +1,4 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Mfa;
-using AuthSidecar.Policies;
-using AuthSidecar.Risk;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Snapshots;

@@ -61,6 +61,9 @@ internal sealed class SnapshotCache
         Volatile.Write(ref _confirmations, _confirmations.With(types, at ?? now, now, _time.GetTimestamp()));
     }
 
+    /// <summary>Notes that the source was there to be asked, whatever it had.</summary>
+    public void Reached() => Confirm(ResourceTypes.None);
+
     /// <summary>Waits for a revision, or a later one.</summary>
     /// <exception cref="OperationCanceledException">It did not come in time.</exception>
     public async Task<Snapshot> WaitForAsync(Revision revision, CancellationToken cancellation)

@@ -1,5 +1,6 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Sync.Bundles;
+using AuthSidecar.Shared;
+using AuthSidecar.State;
 
 namespace AuthSidecar.Tokens;
 
@@ -15,24 +16,44 @@ internal sealed record IntrospectionCredentials
 }
 
 /// <summary>What each issuer is asked with, by its name: given to the sidecar by its operator, and never in a bundle.</summary>
-internal sealed class IntrospectionClients(IReadOnlyDictionary<string, IntrospectionCredentials> byIssuer)
+internal sealed partial class IntrospectionClients(Func<IReadOnlyDictionary<string, IntrospectionCredentials>> byIssuer)
 {
     public static readonly IntrospectionClients None = new(new Dictionary<string, IntrospectionCredentials>());
 
-    public IntrospectionCredentials? Find(Issuer issuer) =>
-        byIssuer.GetValueOrDefault(issuer.Name) is { } found && Uri.TryCreate(found.Url, UriKind.Absolute, out var url) && url == issuer.IntrospectionUrl ? found : null;
+    public IntrospectionClients(IReadOnlyDictionary<string, IntrospectionCredentials> byIssuer)
+        : this(() => byIssuer)
+    {
+    }
 
+    public IntrospectionCredentials? Find(Issuer issuer) =>
+        byIssuer().GetValueOrDefault(issuer.Name) is { } found && Uri.TryCreate(found.Url, UriKind.Absolute, out var url) && url == issuer.IntrospectionUrl ? found : null;
+
+    /// <summary>Those of a file, which may change.</summary>
     /// <param name="path">The file; null: there is none, and nobody is asked.</param>
+    /// <param name="logger">Told when it is changed to something that cannot be used.</param>
     /// <exception cref="InvalidDataException">It is not what it should be.</exception>
-    public static IntrospectionClients Read(string? path)
+    public static IntrospectionClients Watch(string? path, ILogger<IntrospectionClients> logger)
     {
         if (path is null)
         {
             return None;
         }
 
+        var file = new WatchedFiles<Dictionary<string, IntrospectionCredentials>>([path], () => Read(path), e => Log.Kept(logger, path, e.Message));
+        _ = file.Current;
+        return new IntrospectionClients(() => file.Current);
+    }
+
+    private static Dictionary<string, IntrospectionCredentials> Read(string path)
+    {
         var faults = new List<Fault>();
-        var read = JsonFile.Read<Dictionary<string, IntrospectionCredentials>>(path, File.ReadAllBytes(path), faults);
-        return faults.Count == 0 && read is not null ? new IntrospectionClients(read) : throw new InvalidDataException(string.Join(' ', faults));
+        var read = SidecarFile.Read<Dictionary<string, IntrospectionCredentials>>(path, File.ReadAllBytes(path), faults);
+        return faults.Count == 0 && read is not null ? read : throw new InvalidDataException(string.Join(' ', faults));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(71, LogLevel.Error, "invalid introspection clients {File}, using those read before: {Why}", EventName = "IntrospectionClientsInvalid")]
+        public static partial void Kept(ILogger logger, string file, string why);
     }
 }

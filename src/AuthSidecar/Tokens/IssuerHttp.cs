@@ -2,40 +2,53 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Shared;
 
 namespace AuthSidecar.Tokens;
 
 /// <summary>Asks issuers: by HTTPS, allowed hosts at public addresses, without following anything, for at most so much and so long.</summary>
-internal sealed class IssuerHttp : IDisposable
+internal sealed partial class IssuerHttp : IDisposable
 {
     private const int MaxBytes = 64 * 1024;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly IssuerHosts _hosts;
-    private readonly HttpClient _http;
+    private readonly WatchedFiles<HttpClient> _http;
 
-    public IssuerHttp(IssuerHosts hosts)
+    public IssuerHttp(IssuerHosts hosts, ILogger<IssuerHttp> logger)
     {
         _hosts = hosts;
-        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ConnectTimeout = Patience, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
-        if (hosts.Ca is { } ca)
-        {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            policy.CustomTrustStore.ImportFromPemFile(ca);
-            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
-        }
-
-        _http = new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxBytes };
+        _http = new WatchedFiles<HttpClient>(hosts.Ca is { } file ? [file] : [], Create, e => Log.CaKept(logger, hosts.Ca!, e.Message));
+        _ = _http.Current;
     }
 
     /// <exception cref="HttpRequestException">It could not be asked, or its answer is too large.</exception>
     /// <exception cref="OperationCanceledException">It took too long.</exception>
     public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellation) => _hosts.Allows(request.RequestUri!)
-        ? _http.SendAsync(request, cancellation)
+        ? _http.Current.SendAsync(request, cancellation)
         : throw new HttpRequestException("the host is not allowed: see `--issuer-host`");
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => _http.Current.Dispose();
+
+    /// <summary>A client that trusts the CA as it is in its file now. The one before it is left to end what is under way.</summary>
+    private HttpClient Create()
+    {
+        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ConnectTimeout = Patience, ConnectCallback = ConnectAsync, PooledConnectionLifetime = TimeSpan.FromMinutes(1) };
+        if (_hosts.Ca is { } ca)
+        {
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            policy.CustomTrustStore.ImportFromPemFile(ca);
+            if (policy.CustomTrustStore.Count == 0)
+            {
+                throw new InvalidDataException($"`{ca}` has no certificate in PEM");
+            }
+
+            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
+        }
+
+        return new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxBytes };
+    }
 
     /// <summary>Connects to an address that was looked at: a name may lead to one place when it is checked and to another when it is used.</summary>
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
@@ -81,5 +94,11 @@ internal sealed class IssuerHttp : IDisposable
             (198, 18 or 19, _) or (198, 51, 100) or (203, 0, 113) => false,
             _ => true,
         };
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(65, LogLevel.Error, "invalid issuer CA {File}, using the one read before: {Why}", EventName = "IssuerCaInvalid")]
+        public static partial void CaKept(ILogger logger, string file, string why);
     }
 }

@@ -3,9 +3,9 @@ using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.State;
 using AuthSidecar.Cedar;
 using AuthSidecar.Hosting;
-using AuthSidecar.Sync.Bundles;
 
 namespace AuthSidecar.Tokens;
 
@@ -109,7 +109,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
     {
         var source = new Source(url, () => Want(url));
         var path = PathOf(url);
-        if (File.Exists(path) && JsonFile.Read<StoredKeySet>(path, File.ReadAllBytes(path), []) is { } stored && stored.Url == url.AbsoluteUri && stored.FetchedAt > time.GetUtcNow() - options.GoodFor)
+        if (File.Exists(path) && SidecarFile.Read<StoredKeySet>(path, File.ReadAllBytes(path), []) is { } stored && stored.Url == url.AbsoluteUri && stored.FetchedAt > time.GetUtcNow() - options.GoodFor)
         {
             source.TryTake(Encoding.UTF8.GetBytes(stored.Jwks), stored.ETag, stored.FetchedAt, out _);
         }
@@ -120,7 +120,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
     private void Keep(Source source)
     {
         StateFolder.CreateOwned(state.KeySets);
-        StateFolder.WriteSecret(PathOf(source.Url), JsonFile.Write(new StoredKeySet { Url = source.Url.AbsoluteUri, ETag = source.ETag, FetchedAt = source.FetchedAt, Jwks = Encoding.UTF8.GetString(source.Text) }));
+        StateFolder.WriteSecret(PathOf(source.Url), SidecarFile.Write(new StoredKeySet { Url = source.Url.AbsoluteUri, ETag = source.ETag, FetchedAt = source.FetchedAt, Jwks = Encoding.UTF8.GetString(source.Text) }));
     }
 
     private string PathOf(Uri url) => Path.Combine(state.KeySets, $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(url.AbsoluteUri)))}.json");

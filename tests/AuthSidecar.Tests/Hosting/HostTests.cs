@@ -1,5 +1,6 @@
 using AuthSidecar.Cli;
 using AuthSidecar.Hosting;
+using AuthSidecar.Shared;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.V1;
@@ -71,7 +72,44 @@ public sealed class HostTests : IDisposable
         var e = await Assert.ThrowsAsync<IOException>(() => second.StartAsync(Cancellation));
         Assert.Contains("another process is listening", e.Message, StringComparison.Ordinal);
         using var channel = SidecarClient.Connect($"unix:{options.Socket}");
-        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await new Health.HealthClient(channel).CheckAsync(new HealthCheckRequest(), cancellationToken: Cancellation)).Status);
+        await new Health.HealthClient(channel).CheckAsync(new HealthCheckRequest(), cancellationToken: Cancellation);
+    }
+
+    [Theory]
+    [InlineData("file")]
+    [InlineData("folder")]
+    [InlineData("link")]
+    public async Task Start_SomethingElseWhereTheSocketIsToBe_RefusedAndLeftAlone(string kind)
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder);
+        folder.Write("precious", "precious");
+        switch (kind)
+        {
+            case "file": File.WriteAllText(options.Socket!, "precious"); break;
+            case "folder": Directory.CreateDirectory(options.Socket!); break;
+            case "link": File.CreateSymbolicLink(options.Socket!, folder["precious"]); break;
+        }
+
+        await using (var app = SidecarHost.Build(options))
+        {
+            var e = await Assert.ThrowsAsync<IOException>(() => app.StartAsync(Cancellation));
+            Assert.Contains("exists and is not a socket", e.Message, StringComparison.Ordinal);
+        }
+
+        Assert.True(Path.Exists(options.Socket));
+        Assert.Equal("precious", File.ReadAllText(folder["precious"]));
+    }
+
+    [Fact]
+    public async Task Socket_WithAMode_HasItBeforeAnybodyConnects()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder) with { SocketAccess = new SocketAccess(UnixFileMode.UserRead | UnixFileMode.UserWrite, UnixSockets.FindGroup("root")) };
+        await using var app = SidecarHost.Build(options);
+        await app.StartAsync(Cancellation);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(options.Socket!));
+        Assert.Null(UnixSockets.FindGroup("no-such-group"));
     }
 
     [Fact]
@@ -82,14 +120,11 @@ public sealed class HostTests : IDisposable
         using (var dead = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, 0))
         {
             dead.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(options.Socket!));
+            // Closing a bound socket removes its file; a killed process does not get to.
+            File.Move(options.Socket!, folder["kept"]);
         }
 
-        // Closing a bound socket removes its file; a killed process does not get to.
-        if (!File.Exists(options.Socket))
-        {
-            await File.WriteAllTextAsync(options.Socket!, "", Cancellation);
-        }
-
+        File.Move(folder["kept"], options.Socket!);
         await using var app = SidecarHost.Build(options);
         await app.StartAsync(Cancellation);
     }
@@ -139,7 +174,7 @@ public sealed class HostTests : IDisposable
     public void Validate_AddressThatIsNotLoopback_Refused(string address)
     {
         using var folder = new TemporaryFolder();
-        var faults = (Options(folder) with { Listen = ServeOptions.TryParseEndPoint(address) }).Validate();
+        var faults = (Options(folder) with { Listen = ListenAddress.TryParseEndPoint(address) }).Validate();
         Assert.Contains(faults, f => f.Contains("not a loopback address", StringComparison.Ordinal));
     }
 
@@ -148,9 +183,13 @@ public sealed class HostTests : IDisposable
     [InlineData("[::1]:7080", true)]
     [InlineData("127.1:7080", false)]
     [InlineData("localhost:7080", false)]
+    [InlineData("[[127.0.0.1:7080", false)]
+    [InlineData("127.0.0.1]:7080", false)]
+    [InlineData("::1:7080", false)]
+    [InlineData("[127.0.0.1]:7080", false)]
     [InlineData("127.0.0.1", false)]
     [InlineData("127.0.0.1:65536", false)]
-    public void TryParseEndPoint_Text_ReadStrictly(string text, bool isEndPoint) => Assert.Equal(isEndPoint, ServeOptions.TryParseEndPoint(text) is not null);
+    public void TryParseEndPoint_Text_ReadStrictly(string text, bool isEndPoint) => Assert.Equal(isEndPoint, ListenAddress.TryParseEndPoint(text) is not null);
 
     private static CheckPermissionRequest Read => new()
     {

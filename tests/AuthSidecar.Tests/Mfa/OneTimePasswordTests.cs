@@ -1,5 +1,4 @@
 using System.Text;
-using AuthSidecar.Mfa;
 using OtpNet;
 
 namespace AuthSidecar.Tests.Mfa;

@@ -1,5 +1,4 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Risk;
 
 namespace AuthSidecar.Tests.Risk;
 

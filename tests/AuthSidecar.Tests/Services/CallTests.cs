@@ -1,6 +1,4 @@
 using System.Text;
-using AuthSidecar.Mfa;
-using AuthSidecar.Sync.Bundles;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.V1;
 using Google.Rpc;

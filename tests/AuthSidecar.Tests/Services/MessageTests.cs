@@ -206,7 +206,7 @@ public sealed class MessageTests
     private static RecordValue Record((string, Value)[] fields) => new() { Fields = { Fields(fields) } };
 
     private static Dictionary<string, Value> Fields((string Name, Value Value)[] fields) =>
-        fields.Where(f => !AuthSidecar.Decisions.RequestContext.IsReserved(f.Name)).DistinctBy(f => f.Name).ToDictionary(f => f.Name, f => f.Value);
+        fields.Where(f => !ContextContract.IsReserved(f.Name)).DistinctBy(f => f.Name).ToDictionary(f => f.Name, f => f.Value);
 
     private static Cedar.EntityUid Cedar(EntityUid uid) => new(uid.Type, uid.Id);
 

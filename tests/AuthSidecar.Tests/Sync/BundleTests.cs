@@ -1,6 +1,6 @@
+using AuthSidecar.Sync.Folder;
 using AuthSidecar.Cedar;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Bundles;
 using AuthSidecar.Tests.Testing;
 
 namespace AuthSidecar.Tests.Sync;
@@ -103,7 +103,7 @@ public sealed class BundleTests : IDisposable
     [InlineData("""{"version": 1}""", "bundle.json:1:15: ")]
     [InlineData("""{"version": 1, "contents": [], "contents": []}""", "bundle.json:1:")]
     [InlineData("""{"version": 1, "contents": [], "isuers": []}""", "bundle.json:1:")]
-    [InlineData("""{"version": 2, "contents": []}""", "bundle.json: the version of the layout is 2, and this sidecar reads 1")]
+    [InlineData("""{"version": 2, "contents": []}""", "bundle.json: unsupported layout version 2; supported: 1")]
     [InlineData("null", "bundle.json:1:1: expected an object, found null")]
     public void Build_BrokenManifest_Refused(string manifest, string fault)
     {
@@ -214,9 +214,9 @@ public sealed class BundleTests : IDisposable
     public void Build_AgainAfterAChange_TakesOverWhatDidNotChange()
     {
         var builder = new BundleBuilder(TestBundle.WrappingKey);
-        var first = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(1), [])!;
+        var first = builder.Build(_bundle.Load(), new Revision(1), [])!;
         _bundle.Write("policies/more.cedar", "permit (principal, action, resource);");
-        var second = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(2), [])!;
+        var second = builder.Build(_bundle.Load(), new Revision(2), [])!;
         // The same object is the same key epoch: verified tokens stay verified.
         Assert.Same(first.Issuers.Value, second.Issuers.Value);
         Assert.Same(first.Entities, second.Entities);
@@ -227,15 +227,44 @@ public sealed class BundleTests : IDisposable
     public void Build_AgainAfterABrokenOne_IsNotMixedWithIt()
     {
         var builder = new BundleBuilder(TestBundle.WrappingKey);
-        var first = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(1), [])!;
+        var first = builder.Build(_bundle.Load(), new Revision(1), [])!;
         var entities = File.ReadAllText(Path.Combine(_bundle.Path, "entities.json"));
         _bundle.Write("entities.json", "[]");
         _bundle.Write("policies/broken.cedar", "permit");
-        Assert.Null(builder.Build(BundleFiles.Load(_bundle.Path), new Revision(2), []));
+        Assert.Null(builder.Build(_bundle.Load(), new Revision(2), []));
         _bundle.Write("entities.json", entities);
         _bundle.Delete("policies/broken.cedar");
-        var third = builder.Build(BundleFiles.Load(_bundle.Path), new Revision(3), [])!;
+        var third = builder.Build(_bundle.Load(), new Revision(3), [])!;
         Assert.Same(first.Entities, third.Entities);
+    }
+
+    [Theory]
+    [InlineData("now: { at: datetime }", "action `Action::\"go\"`: `context.now` is declared as a record, and the sidecar supplies a datetime")]
+    [InlineData("now?: String", "action `Action::\"go\"`: `context.now` is declared as a string, and the sidecar supplies a datetime")]
+    [InlineData("token?: String", "action `Action::\"go\"`: `context.token` is declared as a string, and the sidecar supplies a record")]
+    [InlineData("token?: { amr: String }", "action `Action::\"go\"`: `context.token.amr` is declared as a string, and the sidecar supplies a set, each element a string")]
+    [InlineData("token?: { email: String }", "action `Action::\"go\"`: `context.token.email` is declared, and the sidecar supplies no such attribute")]
+    [InlineData("risk?: { score: decimal }", "action `Action::\"go\"`: `context.risk.score` is declared as a decimal, and the sidecar supplies a long")]
+    [InlineData("risk?: { factors: { weather: Long } }", "action `Action::\"go\"`: `context.risk.factors.weather` is declared, and the sidecar supplies no such attribute")]
+    [InlineData("risk: User", "action `Action::\"go\"`: `context.risk` is declared as an entity of type `User`, and the sidecar supplies a record")]
+    public void Build_SchemaThatDeclaresWhatTheSidecarSuppliesAsSomethingElse_Refused(string declared, string fault)
+    {
+        _bundle.Write("schema.cedarschema", $$"""entity User; entity Role; entity Document; action "go", "stop" appliesTo { principal: User, resource: User, context: { {{declared}} } };""");
+        Assert.Null(_bundle.TryBuild(out var faults));
+        Assert.Equal(fault, Assert.Single(faults, f => f.Message.Contains("context.", StringComparison.Ordinal)).Message);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("now: datetime")]
+    [InlineData("now?: datetime, token?: { amr: Set<String>, email?: String }, risk?: { score: Long, factors?: { device?: Long } }")]
+    [InlineData("token: {}, risk: {}, other: { now: String }")]
+    public void ContextContract_SchemaThatFits_HasNoFault(string declared)
+    {
+        Assert.True(Schema.TryParse(SourceText.Of($$"""entity User; action go appliesTo { principal: User, resource: User, context: { {{declared}} } };"""), out var schema, out _));
+        var faults = new List<Fault>();
+        ContextContract.Check(schema, "schema.cedarschema", faults);
+        Assert.Empty(faults);
     }
 
     private void AssertFaults(params string[] expected)

@@ -1,6 +1,6 @@
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Streams;
+using AuthSidecar.Sync.Stream;
 using AuthSidecar.Tests.Testing;
 using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;

@@ -1,7 +1,7 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Hosting;
+using AuthSidecar.Shared;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Bundles;
+using AuthSidecar.Sync.Folder;
 
 namespace AuthSidecar.Tests.Testing;
 
@@ -92,8 +92,10 @@ internal sealed class TestBundle : IDisposable
     public Snapshot? TryBuild(out List<Fault> faults)
     {
         faults = [];
-        return new BundleBuilder(WrappingKey).Build(BundleFiles.Load(Path), new Revision(1), faults);
+        return new BundleBuilder(WrappingKey).Build(Load(), new Revision(1), faults);
     }
+
+    public BundleFiles Load() => new(FolderListing.Of(Path).Read(Path));
 
     private static string Entity(string type, string id, string attributes, params (string Type, string Id)[] parents) => $$"""
         {"uid": {"type": "{{type}}", "id": "{{id}}"}, "attrs": {{attributes}}, "parents": [{{string.Join(", ", parents.Select(p => $$"""{"type": "{{p.Type}}", "id": "{{p.Id}}"}"""))}}]}

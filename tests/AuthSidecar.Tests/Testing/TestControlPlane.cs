@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Sync.Streams;
+using AuthSidecar.Sync.Stream;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Microsoft.IdentityModel.Tokens;

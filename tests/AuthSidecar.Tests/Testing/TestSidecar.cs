@@ -50,6 +50,12 @@ internal sealed class TestSidecar : IAsyncDisposable
     {
         var sidecar = new TestSidecar(bundle.Path, configure, change);
         await sidecar._app.StartAsync(TestContext.Current.CancellationToken);
+        // Until it has looked at its bundle, and taken or refused it.
+        while (sidecar.Services.GetRequiredService<SnapshotCache>().Current is null && !sidecar.Logs.Any(l => l.Contains("NothingToServe", StringComparison.Ordinal)))
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
         return sidecar;
     }
 

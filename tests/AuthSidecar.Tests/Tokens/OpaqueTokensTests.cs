@@ -300,7 +300,7 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
 
     private Opaque Create(IssuerHosts? hosts = null, IntrospectionClients? clients = null)
     {
-        var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = _server.CaFile });
+        var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = _server.CaFile }, NullLogger<IssuerHttp>.Instance);
         _clients.Add(http);
         clients ??= new IntrospectionClients(new Dictionary<string, IntrospectionCredentials> { [Name] = new() { Url = _server.UrlOf("introspect").AbsoluteUri, ClientId = "side:car", ClientSecret = "it's secret" } });
         var tokens = new OpaqueTokens(new IntrospectionClient(http, clients), _time, NullLogger<OpaqueTokens>.Instance);

@@ -258,7 +258,7 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
 
     private async Task<Running> RunAsync(IssuerHosts? hosts = null)
     {
-        var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = CaFile });
+        var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = CaFile }, NullLogger<IssuerHttp>.Instance);
         var sets = new RemoteKeySets(new RemoteKeySetOptions(), new KeySetClient(http), new StateFolder(Path.Combine(_folder, "state")), _time, NullLogger<RemoteKeySets>.Instance);
         var issuers = new IssuerSet([new Issuer { Name = Name, Audiences = FrozenSet.Create(StringComparer.Ordinal, "app"), Keys = FrozenDictionary<string, VerificationKey>.Empty, KeySetUrl = Url }]);
         var running = new Running(sets, http, issuers, _time);

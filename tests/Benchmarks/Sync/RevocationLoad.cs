@@ -8,7 +8,7 @@ using System.Text.Json.Nodes;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Streams;
+using AuthSidecar.Sync.Stream;
 using AuthSidecar.Tokens;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;

@@ -5,7 +5,7 @@ using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Decisions;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Streams;
+using AuthSidecar.Sync.Stream;
 using Google.Protobuf;
 using Grpc.Core;
 using Wire = AuthSidecar.V1;

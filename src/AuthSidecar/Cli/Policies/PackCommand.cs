@@ -1,5 +1,4 @@
 using System.CommandLine;
-using AuthSidecar.Sync.Bundles;
 
 namespace AuthSidecar.Cli.Policies;
 

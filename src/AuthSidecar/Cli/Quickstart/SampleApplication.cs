@@ -2,8 +2,6 @@ using System.Reflection;
 using System.Security.Cryptography;
 using AuthSidecar.Cedar;
 using AuthSidecar.Hosting;
-using AuthSidecar.Mfa;
-using AuthSidecar.Sync.Bundles;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 

@@ -1,0 +1,171 @@
+using System.Collections.Frozen;
+using AuthSidecar.Cedar;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.Bundles;
+
+/// <summary><c>issuers.json</c>: whose tokens are accepted.</summary>
+internal sealed record IssuersFile
+{
+    public const string FileName = "issuers.json";
+
+    public required IReadOnlyList<IssuerEntry> Issuers { get; set; }
+
+    public static bool IsKeySet(string path) => path.EndsWith(".jwks.json", StringComparison.Ordinal);
+
+    /// <summary>Builds the issuers from all there are files of; none without any.</summary>
+    public static IssuerSet Read(BundleFiles files, List<Fault> faults)
+    {
+        var issuers = new Dictionary<string, Issuer>(StringComparer.Ordinal);
+        foreach (var entry in files.TryRead(FileName, out var utf8) ? JsonFile.Read<IssuersFile>(FileName, utf8, faults)?.Issuers ?? [] : [])
+        {
+            if (entry.Build(files, faults) is { } issuer && !issuers.TryAdd(issuer.Name, issuer))
+            {
+                faults.Add(new Fault(FileName, 0, 0, $"issuer `{issuer.Name}`: configured twice"));
+            }
+        }
+
+        if (issuers.Values.Where(i => i.IntrospectionUrl is not null).Select(i => i.OpaquePrefix).Order(StringComparer.Ordinal).ToList() is { } prefixes
+            && prefixes.Zip(prefixes.Skip(1)).Any(p => p.Second.StartsWith(p.First, StringComparison.Ordinal)))
+        {
+            faults.Add(new Fault(FileName, 0, 0, "opaque tokens could be of more than one issuer: give each an `opaquePrefix` that no other's begins with"));
+        }
+
+        return new IssuerSet(issuers.Values);
+    }
+}
+
+internal sealed record IssuerEntry
+{
+    public required string Issuer { get; set; }
+
+    /// <summary>The file with its key set, in the bundle; empty: it publishes it.</summary>
+    public string Jwks { get; set; } = "";
+
+    /// <summary>Where it publishes its key set; empty: it is in the bundle.</summary>
+    public string JwksUrl { get; set; } = "";
+
+    /// <summary>Where it is asked about opaque tokens; empty: it has none.</summary>
+    public string IntrospectionUrl { get; set; } = "";
+
+    /// <summary>What its opaque tokens begin with.</summary>
+    public string OpaquePrefix { get; set; } = "";
+
+    public required IReadOnlyList<string> Audiences { get; set; }
+
+    public IReadOnlyList<string> Types { get; set; } = ["at+jwt"];
+
+    public int ClockSkewSeconds { get; set; } = (int)Tokens.Issuer.DefaultClockSkew.TotalSeconds;
+
+    public PrincipalEntry Principal { get; set; } = new();
+
+
+    /// <summary>Checks all there is to check, and makes the issuer when nothing is wrong.</summary>
+    public Issuer? Build(BundleFiles files, List<Fault> faults)
+    {
+        var before = faults.Count;
+        if (Issuer.Length == 0)
+        {
+            Fail("`issuer` is empty");
+        }
+
+        if (Audiences.Count == 0 || Audiences.Any(string.IsNullOrEmpty))
+        {
+            Fail("`audiences` names nobody: a token for anyone would do");
+        }
+
+        if (Types.Count == 0 || Types.Any(string.IsNullOrEmpty))
+        {
+            Fail("`types` names no type: a token of any kind would do");
+        }
+
+        if (ClockSkewSeconds < 0 || ClockSkewSeconds > Tokens.Issuer.MaxClockSkew.TotalSeconds)
+        {
+            Fail($"`clockSkewSeconds` is 0 to {Tokens.Issuer.MaxClockSkew.TotalSeconds}");
+        }
+
+        if (Principal.Parents.Values.Append(Principal.Type).FirstOrDefault(t => !EntityType.IsValid(t)) is { } type)
+        {
+            Fail($"`{type}` is not an entity type name");
+        }
+
+        var mapping = new PrincipalMapping { Type = Principal.Type, Attributes = Principal.Attributes, Parents = Principal.Parents, Required = Principal.Required };
+        if (mapping.Required.FirstOrDefault(c => !mapping.Maps(c)) is { } unmapped)
+        {
+            Fail($"`principal.required` names the claim `{unmapped}`, from which no attribute and no parent is taken");
+        }
+
+        var keys = FrozenDictionary<string, VerificationKey>.Empty;
+        var (keySetUrl, introspectionUrl) = (Address(JwksUrl), Address(IntrospectionUrl));
+        if (introspectionUrl is null && OpaquePrefix.Length > 0)
+        {
+            Fail("`opaquePrefix` goes with `introspectionUrl`");
+        }
+
+        if (Jwks.Length > 0 && keySetUrl is not null)
+        {
+            Fail("it has a key set in the bundle, `jwks`, or an address where it publishes it, `jwksUrl`");
+        }
+        else if (Jwks.Length == 0)
+        {
+            if (keySetUrl is null && introspectionUrl is null)
+            {
+                Fail("there is no way to verify its tokens: it has a key set, `jwks` or `jwksUrl`, or is asked about them, `introspectionUrl`");
+            }
+        }
+        else if (!IssuersFile.IsKeySet(Jwks))
+        {
+            Fail($"the name of a key set ends in `.jwks.json`, and `{Jwks}` does not");
+        }
+        else if (files.TryRead(Jwks, out var jwks))
+        {
+            keys = KeySetReader.Read(Jwks, jwks, faults);
+        }
+        else
+        {
+            Fail($"the key set `{Jwks}` is not in the bundle");
+        }
+
+        return faults.Count > before ? null : new Issuer
+        {
+            Name = Issuer,
+            Audiences = Audiences.ToFrozenSet(StringComparer.Ordinal),
+            Types = Types.Select(t => t.ToLowerInvariant()).ToFrozenSet(StringComparer.Ordinal),
+            ClockSkew = TimeSpan.FromSeconds(ClockSkewSeconds),
+            Keys = keys,
+            KeySetUrl = keySetUrl,
+            IntrospectionUrl = introspectionUrl,
+            OpaquePrefix = OpaquePrefix,
+            Principal = mapping,
+        };
+
+        Uri? Address(string text)
+        {
+            if (text.Length > 0 && Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0)
+            {
+                return url;
+            }
+
+            if (text.Length > 0)
+            {
+                Fail($"`{text}` is not an `https:` address");
+            }
+
+            return null;
+        }
+
+        void Fail(string message) => faults.Add(new Fault(IssuersFile.FileName, 0, 0, $"issuer `{Issuer}`: {message}"));
+    }
+}
+
+/// <summary>See <see cref="PrincipalMapping"/>.</summary>
+internal sealed record PrincipalEntry
+{
+    public string Type { get; set; } = "User";
+
+    public IReadOnlyDictionary<string, string> Attributes { get; set; } = new Dictionary<string, string>();
+
+    public IReadOnlyDictionary<string, string> Parents { get; set; } = new Dictionary<string, string>();
+
+    public IReadOnlyList<string> Required { get; set; } = [];
+}

@@ -1,0 +1,80 @@
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.Bundles;
+
+/// <summary>Builds the policies of a bundle: packs, <c>policies/*.cedar</c>, <c>links.json</c>.</summary>
+internal static class PolicyFiles
+{
+    public const string Folder = "policies";
+    public const string Links = "links.json";
+    public const string Schema = "schema.cedarschema";
+    private const string Extension = ".cedar";
+
+    public static bool IsPolicyFile(string path) =>
+        path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal);
+
+    /// <summary>The schema; null without one, and beside a fault.</summary>
+    public static Schema? ReadSchema(BundleFiles files, List<Fault> faults)
+    {
+        if (!files.TryRead(Schema, out var bytes))
+        {
+            return null;
+        }
+
+        Cedar.Schema.TryParse(new SourceText(Schema, bytes), out var schema, out var found);
+        faults.AddRange(found);
+        if (schema is not null)
+        {
+            ContextContract.Check(schema, Schema, faults);
+        }
+
+        return schema;
+    }
+
+    public static PolicyRules? Build(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
+    {
+        var builder = new PolicySetBuilder();
+        foreach (var pack in packs)
+        {
+            AddPack(builder, pack, faults);
+        }
+
+        foreach (var path in files.Paths.Where(IsPolicyFile))
+        {
+            files.TryRead(path, out var text);
+            builder.AddFile(new SourceText(path, text!), path[(Folder.Length + 1)..^Extension.Length]);
+        }
+
+        if (files.TryRead(Links, out var links))
+        {
+            builder.AddLinks(new SourceText(Links, links));
+        }
+
+        if (!builder.TryBuild(out var policies, out var policyFaults))
+        {
+            faults.AddRange(policyFaults);
+            return null;
+        }
+
+        var validation = schema is null ? new ValidationResult([], []) : new Validator(schema).Validate(policies);
+        faults.AddRange(Distinct(validation.Errors));
+
+        var annotations = policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal);
+        return new PolicyRules(policies, annotations, schema, isStrict) { Warnings = [.. Distinct(validation.Warnings)] };
+    }
+
+    /// <summary>The same mistake is one for every action it is made for; it is mended once.</summary>
+    private static IEnumerable<Fault> Distinct(IEnumerable<ValidationFinding> findings) => findings.Select(f => f.Fault).Distinct();
+
+    private static void AddPack(PolicySetBuilder builder, string name, List<Fault> faults)
+    {
+        if (PolicyPacks.Find(name) is { } pack)
+        {
+            builder.AddFile(new SourceText($"{name} pack", pack), name);
+        }
+        else
+        {
+            faults.Add(new Fault(BundleManifest.FileName, 0, 0, $"there is no pack `{name}`", $"the packs are: {string.Join(", ", PolicyPacks.Names.Select(n => $"`{n}`"))}"));
+        }
+    }
+}

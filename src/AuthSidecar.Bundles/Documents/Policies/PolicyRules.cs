@@ -1,0 +1,35 @@
+using System.Collections.Frozen;
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.Bundles;
+
+/// <summary>The policies of a snapshot, what their annotations mean to us, and the actions there are. Immutable.</summary>
+internal sealed class PolicyRules
+{
+    private readonly FrozenDictionary<string, PolicyAnnotations> _annotations;
+    private readonly Schema? _schema;
+
+    /// <param name="policies">The policies.</param>
+    /// <param name="annotations">What their annotations mean, by policy id.</param>
+    /// <param name="schema">The schema; null: there is none, and any action may be asked about.</param>
+    /// <param name="isStrict">Whether a forbid that errs denies.</param>
+    public PolicyRules(PolicySet policies, IReadOnlyDictionary<string, PolicyAnnotations> annotations, Schema? schema, bool isStrict)
+    {
+        Policies = policies;
+        _annotations = annotations.ToFrozenDictionary(StringComparer.Ordinal);
+        _schema = schema;
+        IsStrict = isStrict;
+    }
+
+    public PolicySet Policies { get; }
+
+    /// <summary>What validation warns of: it may be served, but is hardly what was meant.</summary>
+    public IReadOnlyList<Fault> Warnings { get; init; } = [];
+
+    /// <summary>Whether a forbid that errs denies. Cedar itself skips it; then what was to be forbidden may be allowed.</summary>
+    public bool IsStrict { get; }
+
+    public PolicyAnnotations AnnotationsOf(Policy policy) => _annotations.GetValueOrDefault(policy.Id, PolicyAnnotations.None);
+
+    public bool HasAction(EntityUid action) => _schema is null || _schema.Actions.ContainsKey(action);
+}

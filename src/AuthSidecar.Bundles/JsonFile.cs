@@ -1,0 +1,78 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.Bundles;
+
+/// <summary>Reads JSON files strictly: no unknown member, none twice, none of the required ones missing.</summary>
+/// <remarks>Their types have setters and not <c>init</c>: generated serializers forget the defaults of properties that can only be initialised.</remarks>
+/// <param name="types">What there is to read and write.</param>
+internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
+{
+    private readonly JsonSerializerOptions _options = new(JsonSerializerDefaults.Web)
+    {
+        AllowDuplicateProperties = false,
+        // Bundles are files, not pages: `at+jwt` is to be read as such.
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        NumberHandling = JsonNumberHandling.Strict,
+        PropertyNameCaseInsensitive = false,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+        TypeInfoResolver = types,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        WriteIndented = true,
+    };
+
+    public T? Read<T>(string name, byte[] utf8, List<Fault> faults)
+        where T : class
+    {
+        try
+        {
+            var value = JsonSerializer.Deserialize(utf8, (JsonTypeInfo<T>)_options.GetTypeInfo(typeof(T)));
+            if (value is null)
+            {
+                faults.Add(new Fault(name, 1, 1, "expected an object, found null"));
+            }
+
+            return value;
+        }
+        catch (JsonException e)
+        {
+            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, Describe(e)));
+            return null;
+        }
+    }
+
+    public byte[] Write<T>(T value) => JsonSerializer.SerializeToUtf8Bytes(value, (JsonTypeInfo<T>)_options.GetTypeInfo(typeof(T)));
+
+    // The serializer's own words begin well and then repeat the position, which the fault has already.
+    private static string Describe(JsonException e)
+    {
+        var end = e.Message.IndexOf(" Path:", StringComparison.Ordinal);
+        var what = end < 0 ? e.Message : e.Message[..end];
+        return e.Path is null or "$" ? what : $"at `{e.Path}`: {what}";
+    }
+}
+
+/// <summary>Reads and writes the JSON files of a bundle.</summary>
+internal static class JsonFile
+{
+    private static readonly StrictJsonFiles Files = new(BundleJson.Default);
+
+    /// <summary>Null beside faults.</summary>
+    public static T? Read<T>(string name, byte[] utf8, List<Fault> faults)
+        where T : class => Files.Read<T>(name, utf8, faults);
+
+    public static byte[] Write<T>(T value) => Files.Write(value);
+}
+
+[JsonSerializable(typeof(BundleManifest))]
+[JsonSerializable(typeof(BundleSums))]
+[JsonSerializable(typeof(IssuersFile))]
+[JsonSerializable(typeof(RevocationsFile))]
+[JsonSerializable(typeof(FactorsFile))]
+[JsonSerializable(typeof(RiskFile))]
+[JsonSerializable(typeof(ProfilesFile))]
+internal sealed partial class BundleJson : JsonSerializerContext;

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using AuthSidecar.Cedar;
+using AuthSidecar.Shared;
+using AuthSidecar.Sync.Folder;
+
+namespace AuthSidecar.Cli;
+
+/// <summary><c>authsidecar bundle</c>: works on bundle folders, without a sidecar.</summary>
+internal static class BundleCommand
+{
+    public static Command Create() => new("bundle", "Works on bundle folders.")
+    {
+        Validate(),
+        Seal(),
+    };
+
+    private static Command Validate()
+    {
+        var folder = new Argument<string>("folder") { Description = "The bundle folder." };
+        var command = new Command("validate", "Checks a whole bundle as `serve` does, but for the secrets of second factors, which take the key of the state folder. Exit code: 0 valid, 1 not valid, 2 error.") { folder };
+        command.SetAction(parsed => Run(parsed.GetValue(folder)!, (files, faults) =>
+        {
+            var warnings = Check(files, faults);
+            Print(warnings, "warning");
+            Print(faults, "error");
+            Console.Out.WriteLine($"{(faults.Count == 0 ? "valid" : "not valid")}: {faults.Count} errors, {warnings.Count} warnings");
+            return faults.Count == 0 ? ExitCode.Success : ExitCode.Deny;
+        }));
+        return command;
+    }
+
+    private static Command Seal()
+    {
+        var folder = new Argument<string>("folder") { Description = "The bundle folder." };
+        var key = new Option<string?>("--key") { Description = "The P-256 private key, in PEM, to sign with; sidecars verify with `serve --bundle-key`. Default: not signed." };
+        var command = new Command(
+            "seal",
+            $"Writes `{BundleSeal.FileName}`: every file with its SHA-256, so that a sidecar refuses a copy that is not complete. Run it after each change, and copy the file last. Exit code: 0 sealed, 1 the bundle is not valid, 2 error.")
+        {
+            folder,
+            key,
+        };
+        command.SetAction(parsed => Run(parsed.GetValue(folder)!, (files, faults) =>
+        {
+            Check(files, faults);
+            if (faults.Count > 0)
+            {
+                Print(faults, "error");
+                Console.Out.WriteLine($"not sealed: {faults.Count} errors");
+                return ExitCode.Deny;
+            }
+
+            using var signer = parsed.GetValue(key) is { } keyFile ? SealKey.ReadPrivate(keyFile) : null;
+            Write(Path.Combine(parsed.GetValue(folder)!, BundleSeal.FileName), BundleSeal.Create(files, signer));
+            Console.Out.WriteLine($"sealed: {files.Paths.Count(p => p != BundleSeal.FileName)} files{(signer is null ? ", not signed" : ", signed")}");
+            return ExitCode.Success;
+        }));
+        return command;
+    }
+
+    private static int Run(string folder, Func<BundleFiles, List<Fault>, int> run)
+    {
+        try
+        {
+            return run(new BundleFiles(FolderListing.Of(folder).Read(folder)), []);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            Console.Error.WriteLine($"authsidecar: {e.Message}");
+            return ExitCode.Error;
+        }
+    }
+
+    /// <summary>Collects the faults of a bundle, and returns what is only warned of.</summary>
+    private static IReadOnlyList<Fault> Check(BundleFiles files, List<Fault> faults) =>
+        new BundleBuilder(mfaWrappingKey: null).Build(files, default, faults)?.Policies.Value.Warnings ?? [];
+
+    private static void Print(IEnumerable<Fault> faults, string kind)
+    {
+        foreach (var fault in faults)
+        {
+            Console.Out.WriteLine($"{kind}: {fault}");
+        }
+    }
+
+    /// <summary>Whole or not at all, by way of a hidden file, which no sidecar looks at.</summary>
+    private static void Write(string path, byte[] content)
+    {
+        var temporary = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.new");
+        File.WriteAllBytes(temporary, content);
+        File.Move(temporary, path, overwrite: true);
+    }
+}

@@ -1,0 +1,127 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Grpc.Net.Client;
+
+namespace AuthSidecar.Sync.Stream;
+
+/// <summary>Where the control plane is, and how the two know each other.</summary>
+internal sealed record ControlPlaneOptions
+{
+    /// <summary>Documents come in parts; what is left are digests, and uids of what is gone.</summary>
+    private const int MaxMessageBytes = 16 * 1024 * 1024;
+
+    private static readonly TimeSpan ConnectWithin = TimeSpan.FromSeconds(5);
+
+    /// <summary>Such as <c>https://control:7443</c>; several nodes of one control plane, any of which will do.</summary>
+    public required IReadOnlyList<Uri> Addresses { get; init; }
+
+    public required SidecarScope Scope { get; init; }
+
+    /// <summary>The sidecar's certificate and its key, in PEM.</summary>
+    public required string Certificate { get; init; }
+
+    public required string CertificateKey { get; init; }
+
+    /// <summary>The CA of the control plane's certificate, in PEM.</summary>
+    public required string Ca { get; init; }
+
+    /// <summary>The keys that bundles are signed with, as a JWKS.</summary>
+    public required string PinnedKeys { get; init; }
+
+    /// <summary>How the files above come to be; null: somebody else sees to that.</summary>
+    public JoinOptions? Join { get; init; }
+
+    /// <summary>With the files where a sidecar that joins keeps what it gets.</summary>
+    public static ControlPlaneOptions Joining(IReadOnlyList<Uri> addresses, SidecarScope scope, JoinOptions join, string stateFolder)
+    {
+        var folder = Path.Combine(stateFolder, "identity");
+        return new ControlPlaneOptions
+        {
+            Addresses = addresses,
+            Scope = scope,
+            Certificate = Path.Combine(folder, "certificate.pem"),
+            CertificateKey = Path.Combine(folder, "certificate.pem"),
+            Ca = Path.Combine(folder, "ca.pem"),
+            PinnedKeys = Path.Combine(folder, "bundle-keys.json"),
+            Join = join,
+        };
+    }
+
+    /// <summary>Every reason why these options cannot be used.</summary>
+    public IEnumerable<string> Validate()
+    {
+        foreach (var address in Addresses.Where(a => a.Scheme != Uri.UriSchemeHttps))
+        {
+            yield return $"`{address}` is not an address such as `https://control:7443`";
+        }
+
+        if (Scope.Application.Length == 0)
+        {
+            yield return "a sidecar that follows a control plane serves an application: give `--application`";
+        }
+
+        var files = Join is { } join ? JoinOptions.HasEnrolled(this) ? [] : [join.TokenFile] : new[] { Certificate, CertificateKey, Ca, PinnedKeys };
+        foreach (var path in files.Where(p => !File.Exists(p)))
+        {
+            yield return $"the file `{path}` does not exist";
+        }
+    }
+
+    /// <summary>A channel to a node.</summary>
+    public static GrpcChannel Connect(Uri address, SslClientAuthenticationOptions tls) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
+    {
+        HttpHandler = new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = ConnectWithin },
+        DisposeHttpClient = true,
+        MaxReceiveMessageSize = MaxMessageBytes,
+    });
+
+    /// <summary>TLS 1.3 that knows the control plane by its CA alone. The files are read now: each new connection sees what is there then.</summary>
+    /// <exception cref="InvalidDataException">A file holds something else.</exception>
+    public SslClientAuthenticationOptions ToTls()
+    {
+        try
+        {
+            using var pem = X509Certificate2.CreateFromPemFile(Certificate, CertificateKey);
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPemFile(Ca);
+            // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
+            return ToTls(authorities, X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null));
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new InvalidDataException($"`{Certificate}`, `{CertificateKey}` and `{Ca}` are not a certificate, its key and a CA in PEM", e);
+        }
+    }
+
+    /// <summary>TLS 1.3 that knows the control plane by its CA alone.</summary>
+    /// <param name="authorities">The CA.</param>
+    /// <param name="certificate">What to show it; null: nothing yet.</param>
+    public static SslClientAuthenticationOptions ToTls(X509Certificate2Collection authorities, X509Certificate2? certificate)
+    {
+        var chain = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        chain.CustomTrustStore.AddRange(authorities);
+        return new SslClientAuthenticationOptions
+        {
+            EnabledSslProtocols = SslProtocols.Tls13,
+            ClientCertificates = certificate is null ? null : [certificate],
+            CertificateChainPolicy = chain,
+        };
+    }
+}
+
+/// <summary>How a sidecar gets its certificate from the control plane's own CA.</summary>
+/// <param name="TokenFile">The file with the join token. Read once: for the first certificate.</param>
+/// <param name="Name">How the sidecar is to be called.</param>
+internal sealed record JoinOptions(string TokenFile, string Name)
+{
+    /// <summary>Whether there is a certificate, of whatever age.</summary>
+    public static bool HasEnrolled(ControlPlaneOptions options) =>
+        File.Exists(options.Certificate) && File.Exists(options.CertificateKey) && File.Exists(options.Ca) && File.Exists(options.PinnedKeys);
+}

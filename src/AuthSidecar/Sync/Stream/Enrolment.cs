@@ -1,0 +1,137 @@
+using System.Buffers.Text;
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Hosting;
+using Grpc.Core;
+
+namespace AuthSidecar.Sync.Stream;
+
+/// <summary>
+/// Gets the sidecar its certificate from the control plane's own CA: the first for a join token, and the next while the one before is still good.
+/// What it gets lies in the same files as what an operator would put there.
+/// </summary>
+internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvider time, ILogger<Enrolment> logger)
+{
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(5);
+
+    private DateTimeOffset _retryAt;
+
+    /// <summary>Sees to it that there is a certificate to connect with.</summary>
+    /// <exception cref="InvalidDataException">There is none, and there is none to be had.</exception>
+    /// <exception cref="Grpc.Core.RpcException">The control plane does not give one.</exception>
+    public async Task EnsureAsync(Uri address, CancellationToken cancellation)
+    {
+        if (options.Join is not { } join)
+        {
+            return;
+        }
+
+        if (!JoinOptions.HasEnrolled(options) || ReadCertificate() is var certificate && time.GetUtcNow() >= certificate.NotAfter)
+        {
+            await EnrolAsync(address, join, cancellation);
+        }
+        else if (time.GetUtcNow() >= RenewAt(certificate) && time.GetUtcNow() >= _retryAt)
+        {
+            try
+            {
+                await RenewAsync(address, cancellation);
+            }
+            catch (Exception e) when (e is RpcException or IOException or UnauthorizedAccessException)
+            {
+                // The one that there is is still good, and good enough to follow with.
+                _retryAt = time.GetUtcNow() + RetryAfter;
+                Log.NotRenewed(logger, e is RpcException rpc ? rpc.Status.Detail : e.Message);
+            }
+        }
+    }
+
+    /// <summary>When the certificate that there is should be replaced: after two thirds of its life. Null: somebody else sees to that.</summary>
+    public DateTimeOffset? NextRenewal =>
+        options.Join is not null && JoinOptions.HasEnrolled(options) ? RenewAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
+
+    private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
+    {
+        var text = (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim();
+        if (text.Split('.') is not ["join", { Length: > 0 } id, { Length: > 0 } secret, var authority] || !Base64Url.IsValid(authority))
+        {
+            throw new InvalidDataException($"`{join.TokenFile}` does not hold a join token");
+        }
+
+        using var known = await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation);
+        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls([known], certificate: null));
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
+            new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, Call(cancellation));
+        Write(key, response.Certificate, response.Ca, response.BundleKeys);
+        Log.Enrolled(logger, join.Name);
+    }
+
+    private async Task RenewAsync(Uri address, CancellationToken cancellation)
+    {
+        using var channel = ControlPlaneOptions.Connect(address, options.ToTls());
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key) }, Call(cancellation));
+        Write(key, response.Certificate, response.Ca, response.BundleKeys);
+        Log.Renewed(logger);
+    }
+
+    /// <summary>Asks whoever answers for the CA, and believes it by the hash of its key alone. Nothing else is said on this connection.</summary>
+    private static async Task<X509Certificate2> FindAuthorityAsync(Uri address, byte[] keySha256, CancellationToken cancellation)
+    {
+#pragma warning disable CA5359 // What comes over this connection is believed for itself.
+        using var channel = ControlPlaneOptions.Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
+#pragma warning restore CA5359
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation));
+        try
+        {
+            var authority = X509Certificate2.CreateFromPem(response.Ca);
+            if (CryptographicOperations.FixedTimeEquals(SHA256.HashData(authority.PublicKey.ExportSubjectPublicKeyInfo()), keySha256))
+            {
+                return authority;
+            }
+
+            authority.Dispose();
+        }
+        catch (CryptographicException)
+        {
+            // No certificate at all.
+        }
+
+        throw new InvalidDataException("the control plane is another than the one that the join token is of");
+    }
+
+    private static string RequestFor(ECDsa key) => new CertificateRequest("CN=authsidecar", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
+
+#pragma warning disable RS0030 // A deadline is a moment of the machine's clock.
+    private static CallOptions Call(CancellationToken cancellation) => new(deadline: DateTime.UtcNow + AnswerWithin, cancellationToken: cancellation);
+#pragma warning restore RS0030
+
+    /// <summary>The certificate last and with its key in one file: either of the two alone would be good for nothing.</summary>
+    private void Write(ECDsa key, string certificate, string ca, string bundleKeys)
+    {
+        StateFolder.CreateOwned(Path.GetDirectoryName(options.Certificate)!);
+        StateFolder.WriteSecret(options.Ca, ca);
+        StateFolder.WriteSecret(options.PinnedKeys, bundleKeys);
+        StateFolder.WriteSecret(options.Certificate, $"{certificate.Trim()}\n{key.ExportPkcs8PrivateKeyPem()}\n");
+    }
+
+    private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));
+
+    private static DateTimeOffset RenewAt(X509Certificate2 certificate) => new DateTimeOffset(certificate.NotBefore) + ((certificate.NotAfter - certificate.NotBefore) * 2 / 3);
+
+    private static partial class Log
+    {
+        [LoggerMessage(50, LogLevel.Information, "enrolled as {Name}", EventName = "Enrolled")]
+        public static partial void Enrolled(ILogger logger, string name);
+
+        [LoggerMessage(52, LogLevel.Warning, "the certificate could not be renewed, and is still good: {Why}", EventName = "CertificateNotRenewed")]
+        public static partial void NotRenewed(ILogger logger, string why);
+
+        [LoggerMessage(51, LogLevel.Information, "the certificate is renewed", EventName = "CertificateRenewed")]
+        public static partial void Renewed(ILogger logger);
+    }
+}

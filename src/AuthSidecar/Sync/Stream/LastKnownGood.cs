@@ -1,0 +1,287 @@
+using System.Text;
+using AuthSidecar.State;
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Hosting;
+using AuthSidecar.Snapshots;
+using Google.Protobuf;
+
+namespace AuthSidecar.Sync.Stream;
+
+/// <summary>
+/// What came by the stream and still counts, on disk, so that a sidecar can begin without its control plane: of every type the last bundle that had
+/// everything, the changes since, and the heartbeat that last said that this is current. It is kept as it came, with its signatures, and is verified
+/// again when it is read; and encrypted, for there are secrets in it.
+/// </summary>
+/// <remarks>
+/// One file for each bundle, and an index that says which of them count, replaced as a whole: so a change costs what it is long, and what is on disk
+/// is always of one moment.
+/// </remarks>
+internal sealed partial class LastKnownGood
+{
+    /// <summary>How often it is told on disk that nothing has changed.</summary>
+    public static readonly TimeSpan HeartbeatsEvery = TimeSpan.FromSeconds(30);
+
+    private const string Index = "index";
+
+    /// <summary>Changes may be as long together as what they change; and this long in any case.</summary>
+    private const long ChangesAtLeast = 1024 * 1024;
+
+    /// <summary>What waits to be written when nothing can be: more is not kept, but asked for again.</summary>
+    private const long MaxWaiting = 64 * 1024 * 1024;
+
+    private readonly string _folder;
+    private readonly byte[] _key;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Lock _lock = new();
+    private readonly Dictionary<ResourceType, Chain> _chains = [];
+    private readonly Dictionary<ResourceTypes, Signed> _heartbeats = [];
+    private bool _isIndexDue;
+    private bool _hasFailed;
+    private long _indexedAt;
+
+    /// <param name="folder">The folder; made when it is not there.</param>
+    /// <param name="key">32 bytes.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Hears of what cannot be written.</param>
+    public LastKnownGood(string folder, byte[] key, TimeProvider time, ILogger<LastKnownGood> logger)
+    {
+        (_folder, _key, _time, _logger) = (folder, key, time, logger);
+        StateFolder.CreateOwned(folder);
+    }
+
+    /// <summary>Reads what is there.</summary>
+    /// <returns>It, in the order in which it came; or why it cannot be read.</returns>
+    public (IReadOnlyList<SyncResponse> Stream, string? Why) Load()
+    {
+        if (!File.Exists(Path.Combine(_folder, Index)))
+        {
+            return ([], null);
+        }
+
+        try
+        {
+            var faults = new List<Fault>();
+            if (SidecarFile.Read<LastKnownGoodIndex>(Index, Open(Index), faults) is not { } index)
+            {
+                return ([], faults[0].ToString());
+            }
+
+            var stream = new List<SyncResponse>();
+            foreach (var bundle in index.Bundles)
+            {
+                var content = Open(bundle.Name);
+                using var input = new CodedInputStream(content);
+                while (!input.IsAtEnd)
+                {
+                    var message = new SyncResponse();
+                    input.ReadMessage(message);
+                    stream.Add(message);
+                }
+
+                ChainOf((ResourceType)bundle.Type).Entries.Add(new Entry(bundle.Name, content.Length, Content: null));
+            }
+
+            foreach (var heartbeat in index.Heartbeats)
+            {
+                var signed = Signed.Parser.ParseFrom(heartbeat.Signed);
+                _heartbeats[(ResourceTypes)heartbeat.Types] = signed;
+                stream.Add(new SyncResponse { Heartbeat = signed });
+            }
+
+            return (stream, null);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or InvalidProtocolBufferException)
+        {
+            return ([], e.Message);
+        }
+    }
+
+    /// <summary>Begins anew: nothing that is on disk counts.</summary>
+    public void Forget()
+    {
+        lock (_lock)
+        {
+            _chains.Clear();
+            _heartbeats.Clear();
+        }
+    }
+
+    /// <summary>Takes note of a bundle that was applied, and what it is made of. It is written later.</summary>
+    public void Note(Bundle bundle, Signed signed, IReadOnlyList<byte[]> parts)
+    {
+        var name = $"{bundle.Type}-{bundle.Revision}{(bundle.BaseRevision > 0 ? "-change" : "")}".ToLowerInvariant();
+        using var content = new MemoryStream();
+        using (var output = new CodedOutputStream(content, leaveOpen: true))
+        {
+            foreach (var part in parts)
+            {
+                output.WriteMessage(new SyncResponse { Part = new Part { Content = UnsafeByteOperations.UnsafeWrap(part) } });
+            }
+
+            output.WriteMessage(new SyncResponse { Update = new Update { Bundles = { signed } } });
+        }
+
+        lock (_lock)
+        {
+            if (bundle.BaseRevision == 0)
+            {
+                _chains[bundle.Type] = new Chain();
+            }
+
+            var chain = ChainOf(bundle.Type);
+            chain.Entries.Add(new Entry(name, content.Length, content.ToArray()));
+            // Of what is there in full, there is one of each type and no more; changes pile up.
+            if (chain.IsBroken || (bundle.BaseRevision > 0 && _chains.Values.Sum(c => c.Waiting) > MaxWaiting))
+            {
+                _chains[bundle.Type] = new Chain { IsBroken = true };
+            }
+
+            _isIndexDue = true;
+        }
+    }
+
+    /// <summary>Takes note that these types are current, and who says so.</summary>
+    public void Note(ResourceTypes types, Signed heartbeat)
+    {
+        lock (_lock)
+        {
+            // The newest word on each type alone is worth keeping.
+            foreach (var (older, signed) in _heartbeats.ToList())
+            {
+                _heartbeats.Remove(older);
+                if ((older & ~types) is not ResourceTypes.None and var rest)
+                {
+                    _heartbeats[rest] = signed;
+                }
+            }
+
+            _heartbeats[types] = heartbeat;
+        }
+    }
+
+    /// <summary>Whether the changes of a type have grown longer than what they change, or could not be kept.</summary>
+    public bool IsOutgrown(ResourceType type)
+    {
+        lock (_lock)
+        {
+            return ChainOf(type) is { IsBroken: true } or { IsOutgrown: true };
+        }
+    }
+
+    /// <summary>Writes what is to be written. Whatever fails is tried again; what is on disk already stays as it is.</summary>
+    public void Save()
+    {
+        List<Entry> waiting;
+        LastKnownGoodIndex index;
+        lock (_lock)
+        {
+            if (_chains.Count == 0 || (!_isIndexDue && _time.GetElapsedTime(_indexedAt) < HeartbeatsEvery))
+            {
+                return;
+            }
+
+            waiting = [.. _chains.Values.SelectMany(c => c.Entries).Where(e => e.Content is not null)];
+            index = new LastKnownGoodIndex
+            {
+                // Policies last: with them comes the schema that all entities together conform to; those of some revision before need not.
+                Bundles = [.. _chains.OrderBy(c => c.Key == ResourceType.Policies).SelectMany(c => c.Value.Entries.Select(e => new LastKnownGoodIndex.BundleEntry((int)c.Key, e.Name)))],
+                Heartbeats = [.. _heartbeats.Select(h => new LastKnownGoodIndex.HeartbeatEntry((int)h.Key, h.Value.ToByteArray()))],
+            };
+            _isIndexDue = false;
+        }
+
+        try
+        {
+            foreach (var entry in waiting)
+            {
+                Seal(entry.Name, entry.Content!);
+            }
+
+            Seal(Index, SidecarFile.Write(index));
+            RemoveAllBut([.. index.Bundles.Select(b => b.Name), Index]);
+            lock (_lock)
+            {
+                waiting.ForEach(e => e.Content = null);
+            }
+
+            (_indexedAt, _hasFailed) = (_time.GetTimestamp(), false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            lock (_lock)
+            {
+                _isIndexDue = true;
+            }
+
+            if (!_hasFailed)
+            {
+                Log.NotSaved(_logger, e.Message);
+            }
+
+            _hasFailed = true;
+        }
+    }
+
+    private Chain ChainOf(ResourceType type)
+    {
+        if (!_chains.TryGetValue(type, out var chain))
+        {
+            _chains.Add(type, chain = new Chain());
+        }
+
+        return chain;
+    }
+
+    // The name is authenticated with the content: no file passes for another.
+    private void Seal(string name, byte[] content) => StateFolder.WriteSecret(Path.Combine(_folder, name), SealedBox.Seal(_key, content, Encoding.UTF8.GetBytes(name)));
+
+    private byte[] Open(string name) => SealedBox.TryOpen(_key, File.ReadAllBytes(Path.Combine(_folder, Path.GetFileName(name))), Encoding.UTF8.GetBytes(name))
+        ?? throw new InvalidDataException("it was altered, or encrypted with another key");
+
+    private void RemoveAllBut(HashSet<string> names)
+    {
+        foreach (var path in Directory.EnumerateFiles(_folder).Where(p => !names.Contains(Path.GetFileName(p))))
+        {
+            File.Delete(path);
+        }
+    }
+
+    /// <summary>A bundle on disk, or one that is to be written.</summary>
+    private sealed record Entry(string Name, long Length, byte[]? Content)
+    {
+        public byte[]? Content { get; set; } = Content;
+    }
+
+    /// <summary>Of one type: everything there was once, and the changes since.</summary>
+    private sealed class Chain
+    {
+        public List<Entry> Entries { get; } = [];
+
+        /// <summary>Whether something is missing in it.</summary>
+        public bool IsBroken { get; init; }
+
+        public long Waiting => Entries.Sum(e => e.Content?.Length ?? 0L);
+
+        public bool IsOutgrown => Entries.Count > 0 && Entries.Skip(1).Sum(e => e.Length) > Math.Max(ChangesAtLeast, Entries[0].Length);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(40, LogLevel.Error, "what is current cannot be kept for the next start, and is tried again: {Why}", EventName = "LastKnownGoodNotSaved")]
+        public static partial void NotSaved(ILogger logger, string why);
+    }
+}
+
+/// <summary>Which bundles on disk count, in the order in which they are applied, and who says that they are current.</summary>
+internal sealed record LastKnownGoodIndex
+{
+    public required IReadOnlyList<BundleEntry> Bundles { get; set; }
+
+    public required IReadOnlyList<HeartbeatEntry> Heartbeats { get; set; }
+
+    internal sealed record BundleEntry(int Type, string Name);
+
+    internal sealed record HeartbeatEntry(int Types, byte[] Signed);
+}

@@ -1,0 +1,79 @@
+using System.Collections.Frozen;
+using System.Text;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Shared;
+using AuthSidecar.Tokens;
+using Google.Protobuf;
+using Fault = AuthSidecar.Cedar.Fault;
+
+namespace AuthSidecar.Sync.Stream;
+
+/// <summary>The keys that a sidecar was given to know its control plane by: nobody else's word counts.</summary>
+internal sealed class PinnedKeys(string path) : IDisposable
+{
+    private const string Algorithm = "ES256";
+    private const string BundlePurpose = "authsidecar-bundle-v1";
+    private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
+
+    // By thumbprint (RFC 7638), whatever the file calls them.
+    private FrozenDictionary<string, VerificationKey> _keys = FrozenDictionary<string, VerificationKey>.Empty;
+    private string _readOf = "";
+
+    /// <summary>Reads the file, a JWKS of P-256 keys, when it is new. Without one, no key is pinned and nothing is believed.</summary>
+    /// <exception cref="InvalidDataException">It is none, or has others.</exception>
+    public void Refresh()
+    {
+        var stamp = FileStatus.StampOf([path]);
+        if (stamp == _readOf || (_readOf.Length == 0 && FileStatus.Of(path).Kind == FileKind.None))
+        {
+            return;
+        }
+
+        var faults = new List<Fault>();
+        var keys = KeySetReader.Read(path, File.ReadAllBytes(path), faults).Values.DistinctBy(k => k.Thumbprint).ToList();
+        if (keys.Find(k => k.Algorithm != Algorithm) is { } other)
+        {
+            faults.Add(new Fault(path, 0, 0, $"the key `{other.KeyId}` is for {other.Algorithm}, and bundles are signed with {Algorithm}"));
+        }
+
+        if (faults.Count > 0)
+        {
+            throw new InvalidDataException(faults[0].ToString());
+        }
+
+        Dispose();
+        (_keys, _readOf) = (keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal), stamp);
+    }
+
+    /// <summary>Reads a bundle that one of the keys has signed.</summary>
+    public bool TryRead(Signed signed, out Bundle bundle) => TryRead(BundlePurpose, signed, Bundle.Parser, out bundle);
+
+    /// <summary>Reads a heartbeat that one of the keys has signed.</summary>
+    public bool TryRead(Signed signed, out Heartbeat heartbeat) => TryRead(HeartbeatPurpose, signed, Heartbeat.Parser, out heartbeat);
+
+    public void Dispose()
+    {
+        foreach (var key in _keys.Values)
+        {
+            key.Dispose();
+        }
+    }
+
+    private bool TryRead<T>(string purpose, Signed signed, MessageParser<T> parser, out T message)
+        where T : class, IMessage<T>
+    {
+        message = null!;
+        if (!_keys.TryGetValue(signed.KeyId, out var key))
+        {
+            return false;
+        }
+
+        if (!key.Verify([.. Encoding.ASCII.GetBytes(purpose), 0, .. signed.Content.Span], signed.Signature.ToByteArray()))
+        {
+            return false;
+        }
+
+        message = parser.ParseFrom(signed.Content);
+        return true;
+    }
+}

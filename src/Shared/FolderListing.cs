@@ -1,0 +1,108 @@
+using System.Text;
+
+namespace AuthSidecar.Shared;
+
+/// <summary>The files below a folder, as they were when it was looked at.</summary>
+/// <param name="Files">The regular files by their paths, relative and with <c>/</c>, in order.</param>
+/// <param name="Stamp">What is to be seen of them; another whenever one of them is another, or comes or goes.</param>
+/// <param name="NewestWriteUtc">When the newest of them was written.</param>
+internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStatus>> Files, string Stamp, DateTime NewestWriteUtc)
+{
+    public const long MaxBytes = 256 * 1024 * 1024;
+    private const int MaxFiles = 100_000;
+    private const int MaxDepth = 16;
+
+    /// <summary>Looks at a folder without reading a file. Hidden files are editors' and volume mounts' business: <c>.policies.cedar.swp</c>, <c>..data</c>.</summary>
+    /// <exception cref="IOException">It cannot be listed, or has something in it that is not a file.</exception>
+    public static FolderListing Of(string folder)
+    {
+        var files = new List<KeyValuePair<string, FileStatus>>();
+        var newest = FileStatus.Of(folder).ModifiedNs;
+        Walk(folder, "", depth: 1);
+        files.Sort((a, b) => string.CompareOrdinal(a.Key, b.Key));
+        var stamp = new StringBuilder();
+        foreach (var (path, status) in files)
+        {
+            status.AppendTo(stamp.Append(path).Append('\0'));
+            newest = Math.Max(newest, status.ModifiedNs);
+        }
+
+        return new FolderListing(files, stamp.ToString(), DateTime.UnixEpoch.AddTicks(newest / TimeSpan.NanosecondsPerTick));
+
+        void Walk(string current, string prefix, int depth)
+        {
+            if (depth > MaxDepth)
+            {
+                throw new IOException($"`{prefix.TrimEnd('/')}` is more than {MaxDepth} folders deep; a symbolic link may lead back to a folder above it");
+            }
+
+            foreach (var full in System.IO.Directory.EnumerateFileSystemEntries(current))
+            {
+                var name = Path.GetFileName(full);
+                if (name.StartsWith('.'))
+                {
+                    continue;
+                }
+
+                var status = FileStatus.Of(full);
+                switch (status.Kind)
+                {
+                    case FileKind.Directory:
+                        Walk(full, $"{prefix}{name}/", depth + 1);
+                        break;
+                    case FileKind.Regular when files.Count < MaxFiles:
+                        files.Add(new($"{prefix}{name}", status));
+                        break;
+                    case FileKind.Regular:
+                        throw new IOException($"there are more than {MaxFiles} files");
+                    case FileKind.None when FileStatus.OfLink(full).Kind == FileKind.None:
+                        // Gone in between, as files that are being replaced are.
+                        break;
+                    default:
+                        throw new IOException($"`{prefix}{name}` is not a regular file, but {Describe(status.Kind)}: remove it");
+                }
+            }
+        }
+    }
+
+    /// <summary>Reads the files, so that what is checked is what is used.</summary>
+    /// <param name="folder">The folder they are in.</param>
+    /// <exception cref="IOException">One cannot be read, or is another than when the folder was looked at, or there is too much.</exception>
+    public SortedDictionary<string, byte[]> Read(string folder)
+    {
+        if (Files.Sum(f => f.Value.Length) > MaxBytes)
+        {
+            throw new IOException($"the files have more than {MaxBytes / (1024 * 1024)} MiB");
+        }
+
+        var read = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+        foreach (var (path, status) in Files)
+        {
+            read.Add(path, ReadExactly(Path.Combine(folder, path), path, status.Length));
+        }
+
+        return read;
+    }
+
+    private static byte[] ReadExactly(string full, string path, long length)
+    {
+        using var handle = File.OpenHandle(full);
+        var bytes = new byte[length];
+        var read = 0;
+        while (read < bytes.Length && RandomAccess.Read(handle, bytes.AsSpan(read), read) is var count and > 0)
+        {
+            read += count;
+        }
+
+        Span<byte> more = stackalloc byte[1];
+        return read == bytes.Length && RandomAccess.Read(handle, more, read) == 0 ? bytes : throw new IOException($"`{path}` changed while it was read");
+    }
+
+    private static string Describe(FileKind kind) => kind switch
+    {
+        FileKind.Fifo => "a FIFO",
+        FileKind.Socket => "a socket",
+        FileKind.Device => "a device",
+        _ => "a symbolic link to nothing",
+    };
+}

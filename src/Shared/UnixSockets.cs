@@ -1,0 +1,122 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Win32.SafeHandles;
+
+namespace AuthSidecar.Shared;
+
+/// <summary>Who may use a Unix socket.</summary>
+/// <param name="Mode">Its permissions.</param>
+/// <param name="GroupId">The group that owns it; null: that of the process.</param>
+internal sealed record SocketAccess(UnixFileMode Mode, uint? GroupId = null)
+{
+    public const UnixFileMode OwnerAndGroup = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
+    /// <summary>The owner and the group of the process: 0660.</summary>
+    public static readonly SocketAccess Default = new(OwnerAndGroup);
+}
+
+/// <summary>Binds Unix sockets: with their permissions before anyone can connect, in place of one that a killed process left behind, and of nothing else.</summary>
+internal static partial class UnixSockets
+{
+    /// <summary>For <see cref="SocketTransportOptions.CreateBoundListenSocket"/>.</summary>
+    /// <exception cref="IOException">There is something else at the path, or somebody who listens there.</exception>
+    public static Socket Bind(EndPoint endPoint, SocketAccess access)
+    {
+        if (endPoint is not UnixDomainSocketEndPoint unix)
+        {
+            return SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+        }
+
+        var path = unix.ToString();
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        using var starting = Lock(path);
+        RemoveIfAbandoned(path);
+        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+        try
+        {
+            if (access.GroupId is { } group && ChangeOwner(path, uint.MaxValue, group) != 0)
+            {
+                throw new IOException($"failed to change the group of `{path}` to {group}: {Marshal.GetLastPInvokeErrorMessage()}");
+            }
+
+            File.SetUnixFileMode(path, access.Mode);
+            // From here on it answers; Kestrel listens once more, with the backlog that it likes.
+            socket.Listen();
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The id of a group by its name or number; null: there is none of this name.</summary>
+    public static uint? FindGroup(string nameOrId)
+    {
+        if (uint.TryParse(nameOrId, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id))
+        {
+            return id;
+        }
+
+        // The file, and no name service: a sidecar's image has no other.
+        var line = File.Exists("/etc/group") ? File.ReadLines("/etc/group").FirstOrDefault(l => l.StartsWith($"{nameOrId}:", StringComparison.Ordinal)) : null;
+        return line?.Split(':') is [_, _, var text, ..] && uint.TryParse(text, out id) ? id : null;
+    }
+
+    /// <summary>Between binding a socket and listening on it nobody answers there: another process that starts at that moment must not take it for abandoned.</summary>
+    private static SafeFileHandle Lock(string path)
+    {
+        try
+        {
+            return File.OpenHandle(path + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException))
+        {
+            throw new IOException($"another process is starting to listen on `{path}`", e);
+        }
+    }
+
+    /// <summary>Removes the socket of a process that was killed. One that lives answers on it.</summary>
+    private static void RemoveIfAbandoned(string path)
+    {
+        var status = FileStatus.OfLink(path);
+        if (status.Kind == FileKind.None)
+        {
+            return;
+        }
+
+        if (status.Kind != FileKind.Socket)
+        {
+            throw new IOException($"`{path}` exists and is not a socket: remove it, or give another path");
+        }
+
+        if (status.Owner != EffectiveUserId())
+        {
+            throw new IOException($"the socket `{path}` belongs to another user: remove it, or give another path");
+        }
+
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            File.Delete(path);
+            return;
+        }
+
+        throw new IOException($"another process is listening on `{path}`");
+    }
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial uint EffectiveUserId();
+
+    [LibraryImport("libc", EntryPoint = "lchown", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ChangeOwner(string path, uint owner, uint group);
+}
