@@ -38,7 +38,7 @@ dotnet build src/AuthSidecar.ControlPlane --configuration Release --verbosity qu
 processes=($!)
 until_ready $! "$control" fleet --admin-socket "$socket"
 if [ ! -e "$folder/loaded" ]; then
-  "$control" import "$folder/bundle" --application documents --admin-socket "$socket"
+  "$control" import "$folder/bundle" --application documents --create --admin-socket "$socket"
   (umask 077 && "$control" factors enrol-totp 'User::"alice"' --id totp --account alice --admin-socket "$socket" >"$folder/alice.otpauth")
   touch "$folder/loaded"
 fi

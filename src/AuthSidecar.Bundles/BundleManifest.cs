@@ -76,7 +76,7 @@ internal sealed record BundleManifest
     }
 
     /// <summary>A file that would be passed over for its name, though it is hardly meant to be.</summary>
-    private static void CheckNames(BundleFiles files, List<Fault> faults)
+    public static void CheckNames(BundleFiles files, List<Fault> faults)
     {
         foreach (var path in files.Paths)
         {

@@ -52,7 +52,7 @@ internal static class Binary
     private static async Task<Finished> FinishAsync(Process process)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(TimeSpan.FromMinutes(1));
+        patience.CancelAfter(TimeSpan.FromMinutes(5));
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(patience.Token);

@@ -1,3 +1,5 @@
+using AuthSidecar.V1;
+
 namespace EndToEnd.Tests;
 
 /// <summary>The command line of the control plane, as an operator uses it.</summary>
@@ -9,25 +11,37 @@ public sealed class ControlCommandTests : IDisposable
     public async Task ImportDiffPublishRollBackHistory_TellWhatTheyDid()
     {
         await using var fleet = await Fleet.StartAsync();
-        Write("bundle.json", """{"version": 1, "contents": []}""");
+        Write("bundle.json", """{"version": 1, "contents": ["policies", "entities.json", "revocations.json", "risk.json", "profiles.json"]}""");
         Write("entities.json", """[{"uid": {"type": "User", "id": "alice"}, "attrs": {}, "parents": []}]""");
         Write("policies/all.cedar", "permit (principal, action, resource);\n");
         Write("revocations.json", """{"subjects": [{"issuer": "https://issuer.test", "sub": "mallory", "notBefore": 1795000000}]}""");
         Write("risk.json", """{"maxFailures": 3}""");
         Write("profiles.json", """{"profiles": {"User::\"alice\"": {"countries": ["CH"]}}}""");
-        var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents");
-        Assert.Equal(0, imported.ExitCode);
-        Assert.Matches("""^1 entities: revision \d+\n1 documents of policies: revision \d+\nrevocation among subjects: revision \d+\nrisk settings: revision \d+\nrisk profile of User::"alice": revision \d+\n$""", imported.Output);
+        // A name that nobody has written for is mistyped, whatever it is given to.
+        foreach (var command in new[] { "import BUNDLE", "policies publish BUNDLE", "policies diff BUNDLE", "policies history", "policies roll-back 1", "join-token" })
+        {
+            var unknown = await RunAsync(fleet, [.. command.Replace("BUNDLE", _bundle, StringComparison.Ordinal).Split(' '), "--application", "documnts"]);
+            Assert.Equal((2, "authsidecar-control: application `documnts` does not exist; `--create` of `import` and `policies publish` (field `create`) makes it\n"), (unknown.ExitCode, unknown.Error));
+        }
+
+        var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
+        Assert.Equal((0, ""), (imported.ExitCode, imported.Error));
+        Assert.Matches("""^1 entities added\npolicies published\nrevocation of a subject of https://issuer.test added\nrisk settings added\nrisk profile of User::"alice" added\nimported: revision \d+\n$""", imported.Output);
+        Assert.Equal("nothing differs\n", (await RunAsync(fleet, "import", _bundle, "--application", "documents")).Output);
+        Write("risk.json", """{"maxFailures": 4}""");
+        Assert.Matches("""^risk settings replaced\nimported: revision \d+\n$""", (await RunAsync(fleet, "import", _bundle, "--application", "documents")).Output);
 
         Write("policies/all.cedar", "permit (principal, action, resource);\nforbid (principal, action, resource);\n");
         Write("policies/more.cedar", "permit (");
         var diff = await RunAsync(fleet, "policies", "diff", _bundle, "--application", "documents");
         Assert.Contains("changed policies/all.cedar\n permit (principal, action, resource);\n+forbid (principal, action, resource);\nadded policies/more.cedar\n+permit (\n", diff.Output, StringComparison.Ordinal);
         Assert.Contains("fault: policies/more.cedar:1:", diff.Output, StringComparison.Ordinal);
-        Assert.Contains("2 documents would change, 1 faults, 0 warnings", diff.Output, StringComparison.Ordinal);
+        Assert.Contains("2 documents would change, 1 fault, 0 warnings", diff.Output, StringComparison.Ordinal);
+        Assert.Equal(1, diff.ExitCode);
         var refused = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents");
         Assert.Equal(2, refused.ExitCode);
         Assert.StartsWith("authsidecar-control: policies/more.cedar:1:", refused.Error, StringComparison.Ordinal);
+        Assert.Single(refused.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
 
         File.Delete(Path.Combine(_bundle, "policies/more.cedar"));
         Assert.StartsWith("published: revision ", (await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--message", "closed for now")).Output, StringComparison.Ordinal);
@@ -42,32 +56,112 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Contains("  uid:", history[1], StringComparison.Ordinal);
     }
 
-    [Theory]
-    [InlineData("entities.json", "[1]", "expected an object, found `1`")]
-    [InlineData("issuers.json", """{"issuers": [{"issuer": "https://issuer.test"}]}""", "an issuer names its key set in `jwks`")]
-    [InlineData("issuers.json", "[]", "is not as docs/bundle.md has it")]
-    [InlineData("risk.json", """{"maxFalures": 3}""", "maxFalures")]
-    [InlineData("bundle.json", """{"version": 1, "contents": [], "packs": ["rbac"]}""", "authsidecar policy pack rbac")]
-    public async Task Import_DocumentThatIsNotAsItShouldBe_ExitsWithTwoAndSaysSo(string name, string content, string message)
+    [Fact]
+    public async Task PublishAndDiff_OfWhatWouldWipePolicies_AreRefusedUnlessItIsMeant()
     {
         await using var fleet = await Fleet.StartAsync();
-        Write("bundle.json", """{"version": 1, "contents": []}""");
+        await Writes.PublishAsync(fleet, 0, Writes.ReadersRead);
+        Directory.CreateDirectory(Path.Combine(_bundle, "empty", "policies"));
+        Write("others/policies/x.txt", "permit (principal, action, resource);");
+        Write("others/policies/y.cedar", "permit (principal, action, resource);");
+        foreach (var verb in new[] { "publish", "diff" })
+        {
+            foreach (var (folder, message) in new[]
+            {
+                ("nosuch", "does not exist"),
+                ("empty", "has no `policies/….cedar` and no `schema.cedarschema`: publishing it would remove all policies; give `--empty` to do that"),
+                ("others", "policies/x.txt: a file of policies is called `policies/….cedar`"),
+            })
+            {
+                var refused = await RunAsync(fleet, "policies", verb, Path.Combine(_bundle, folder), "--application", "documents");
+                Assert.Equal(2, refused.ExitCode);
+                Assert.Contains(message, refused.Error, StringComparison.Ordinal);
+            }
+        }
+
+        Assert.Single((await RunAsync(fleet, "policies", "history", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal(0, (await RunAsync(fleet, "policies", "publish", Path.Combine(_bundle, "empty"), "--application", "documents", "--empty")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Diff_OfASchemaThatEntitiesDoNotConformTo_TellsThemAsPublishWould()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        Write("bundle.json", """{"version": 1, "contents": ["policies", "schema.cedarschema", "entities.json"]}""");
+        Write("schema.cedarschema", "entity U {a: Long, b?: String}; entity R; action go appliesTo {principal: U, resource: R};");
+        Write("policies/p.cedar", "permit (principal is U, action, resource) when { principal.a > 1 };");
+        Write("entities.json", """[{"uid": {"type": "U", "id": "u"}, "attrs": {"a": 2, "b": "x"}, "parents": []}]""");
+        Assert.Equal(0, (await RunAsync(fleet, "import", _bundle, "--application", "ev", "--create")).ExitCode);
+        Write("schema.cedarschema", "entity U {a: Long}; entity R; action go appliesTo {principal: U, resource: R};");
+        var diff = await RunAsync(fleet, "policies", "diff", _bundle, "--application", "ev");
+        Assert.Equal(1, diff.ExitCode);
+        Assert.Contains("`U::\"u\"` does not conform to the schema", diff.Output, StringComparison.Ordinal);
+        Assert.Equal(2, (await RunAsync(fleet, "policies", "publish", _bundle, "--application", "ev")).ExitCode);
+        // Where entities, schema and policies change together, all of it goes in at once.
+        Write("schema.cedarschema", "entity U {a: Long, c: Long}; entity R; action go appliesTo {principal: U, resource: R};");
+        Write("policies/p.cedar", "permit (principal is U, action, resource) when { principal.c > 1 };");
+        Write("entities.json", """[{"uid": {"type": "U", "id": "u"}, "attrs": {"a": 2, "c": 3}, "parents": []}]""");
+        var imported = await RunAsync(fleet, "import", _bundle, "--application", "ev");
+        Assert.Matches("""^1 entities replaced\npolicies published in place of revision \d+\nimported: revision \d+\n$""", imported.Output);
+    }
+
+    [Fact]
+    public async Task Import_WhatASidecarServesFromAFolder_IsServedByOneThatFollows()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        Write("bundle.json", """{"version": 1, "contents": ["policies", "schema.cedarschema", "entities.json", "issuers.json"], "packs": ["rbac"]}""");
+        // What only the schema tells to be an entity or a datetime; a pack; a folder among policies; an issuer that publishes its keys.
+        Write("schema.cedarschema", """
+            entity Team; entity Role; entity User in [Role] {team: Team, since: datetime, tenant: String, suspended?: Bool}; entity Document {tenant: String, owner?: User};
+            action "read", "write", "create", "update", "delete", "admin", "manage_users", "manage_roles", "view_audit_logs" appliesTo {principal: User, resource: Document, context: {now: datetime, token?: {amr: Set<String>, auth_time?: datetime}}};
+            """);
+        Write("policies/team/t1.cedar", """@id("p") permit (principal is User, action == Action::"read", resource) when { principal.team == Team::"t1" };""");
+        Write("entities.json", """
+            [{"uid": {"type": "User", "id": "alice"}, "attrs": {"team": {"type": "Team", "id": "t1"}, "since": "2024-10-10", "tenant": "acme"}, "parents": []},
+             {"uid": {"type": "Document", "id": "plan"}, "attrs": {"tenant": "acme"}, "parents": []}]
+            """);
+        Write("issuers.json", """{"issuers": [{"issuer": "https://idp.example", "jwksUrl": "https://idp.example/jwks", "audiences": ["app"]}]}""");
+        var folder = fleet.StartOnFolder("folder", _bundle);
+        await Fleet.UntilAsync(async () => await Writes.AskAsync(folder, "alice") == Decision.Allow);
+        var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
+        Assert.Equal((0, ""), (imported.ExitCode, imported.Error));
+        Assert.Contains("issuer https://idp.example added", imported.Output, StringComparison.Ordinal);
+        var follower = await fleet.JoinAsync("follower", (await RunAsync(fleet, "join-token", "--application", "documents")).Output);
+        await Fleet.UntilAsync(async () => await Writes.AskAsync(follower, "alice") == Decision.Allow);
+        Assert.Equal(Decision.Deny, await Writes.AskAsync(follower, "nobody"));
+    }
+
+    [Theory]
+    [InlineData("entities.json", "[1]", "entities.json:1:2: ")]
+    [InlineData("issuers.json", """{"issuers": [{"issuer": "https://issuer.test", "audiences": ["app"]}]}""", "issuers.json: issuer `https://issuer.test`: there is no way to verify its tokens")]
+    [InlineData("issuers.json", "[]", "issuers.json:1:2: ")]
+    [InlineData("risk.json", """{"maxFalures": 3}""", "risk.json:1:")]
+    [InlineData("revocations.json", """{"tokens": [{"issuer": "i", "jti": ""}]}""", "revokes nothing")]
+    [InlineData("bundle.json", """{"version": 1, "contents": ["policies"], "packs": ["rback"]}""", "there is no pack `rback`")]
+    [InlineData("bundle.json", """{"version": 1, "contents": ["entities.json"]}""", "`contents` lists `entities.json`, which is not in the bundle")]
+    public async Task Import_DocumentThatIsNotAsItShouldBe_ExitsWithTwoAndNothingIsWritten(string name, string content, string message)
+    {
+        await using var fleet = await Fleet.StartAsync();
+        Write("bundle.json", $$"""{"version": 1, "contents": ["policies"{{(name == "bundle.json" ? "" : $", \"{name}\"")}}]}""");
+        Write("policies/all.cedar", Writes.ReadersRead);
         Write(name, content);
-        var refused = await RunAsync(fleet, "import", _bundle, "--application", "documents");
+        var refused = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains(message, refused.Error, StringComparison.Ordinal);
+        Assert.Contains("application `documents` does not exist", (await RunAsync(fleet, "policies", "history", "--application", "documents")).Error, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Fleet_SidecarThatFollows_IsListedWithWhatItServes()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await Writes.PublishAsync(fleet, 0, Writes.ReadersRead);
         var token = await RunAsync(fleet, "join-token", "--application", "documents");
         Assert.Matches("^join\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]{43}\\.[A-Za-z0-9_-]{43}\n$", token.Output);
         await fleet.JoinAsync("one", token.Output);
         await Writes.WriteAsync(fleet, Writes.User("alice", "reader"));
         await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output is var text
-            && text.StartsWith("documents one  version ", StringComparison.Ordinal) && text.Contains(", current, heard ", StringComparison.Ordinal) && text.Contains("  entities ", StringComparison.Ordinal) && text.EndsWith("1 sidecars\n", StringComparison.Ordinal));
+            && text.StartsWith("documents one  version ", StringComparison.Ordinal) && text.Contains(", current, heard ", StringComparison.Ordinal) && text.Contains("  entities ", StringComparison.Ordinal) && text.EndsWith("1 sidecar\n", StringComparison.Ordinal));
         Assert.StartsWith("removed: revision ", (await RunAsync(fleet, "remove-sidecar", "one", "--application", "documents")).Output, StringComparison.Ordinal);
         await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output == "0 sidecars\n");
     }

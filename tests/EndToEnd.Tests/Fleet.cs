@@ -16,7 +16,7 @@ namespace EndToEnd.Tests;
 /// <summary>A control plane and sidecars of the application `documents`: the binaries, real sockets, real certificates.</summary>
 internal sealed class Fleet : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     private static int _lastPort = 20_000 + (Environment.ProcessId % 100 * 100);
 
@@ -122,12 +122,21 @@ internal sealed class Fleet : IAsyncDisposable
     public static async Task<Fleet> StartAsync(bool ownCa = false, string? database = null, int nodes = 1, bool https = false, IReadOnlyDictionary<string, string>? environment = null)
     {
         var fleet = new Fleet(ownCa, database, nodes, https, environment);
-        for (var i = 0; i < nodes; i++)
+        try
         {
-            await fleet.StartControlPlaneAsync(i);
-        }
+            for (var i = 0; i < nodes; i++)
+            {
+                await fleet.StartControlPlaneAsync(i);
+            }
 
-        return fleet;
+            return fleet;
+        }
+        catch
+        {
+            // Whoever asked for it gets none, and so cannot end what was started.
+            await fleet.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>A node's side for administrators.</summary>
@@ -152,6 +161,7 @@ internal sealed class Fleet : IAsyncDisposable
             _environment);
         await UntilAsync(async () =>
         {
+            Assert.False(started.Process.HasExited, $"the control plane ended: {string.Join('\n', started.Output)}");
             try
             {
                 return await started.Directory.GetEntityAsync(new GetEntityRequest { Entity = "Nobody::\"0\"" }) is null;

@@ -19,7 +19,7 @@ internal static class Writes
 
     public static async Task<PublishPoliciesResponse> PublishAsync(Fleet fleet, ulong expectedRevision, string policies, string? schema = null)
     {
-        var request = new PublishPoliciesRequest { Application = "documents", ExpectedRevision = expectedRevision, Message = "a test" };
+        var request = new PublishPoliciesRequest { Application = "documents", ExpectedRevision = expectedRevision, Message = "a test", Create = true };
         request.Documents.Add(new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) });
         if (schema is not null)
         {

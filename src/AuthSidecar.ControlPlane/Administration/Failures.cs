@@ -49,6 +49,12 @@ internal static class Failures
 
     public static RpcException NotFound(string what) => Failure(Code.NotFound, "NOT_FOUND", $"there is no {what}");
 
+    public static RpcException ApplicationUnknown(string name) => Failure(
+        Code.NotFound,
+        "APPLICATION_UNKNOWN",
+        $"application `{name}` does not exist; `--create` of `import` and `policies publish` (field `create`) makes it",
+        metadata: ("application", name));
+
     /// <summary>Who it is could not be found out. Why not is a word of ours, never a part of the token.</summary>
     public static RpcException Unauthenticated(TokenError error, string? detail) => Failure(
         Code.Unauthenticated,

@@ -18,8 +18,9 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
 
     public override async Task<DiffPoliciesResponse> DiffPolicies(DiffPoliciesRequest request, ServerCallContext context)
     {
-        var (faults, warnings) = PolicyDocuments.Validate(request.Documents);
-        var current = await publisher.FindAsync(RequestChecks.Name(request.Application, "application"), revision: 0, context.CancellationToken);
+        var application = RequestChecks.Name(request.Application, "application");
+        var (faults, warnings) = await publisher.CheckAsync(application, request.Documents, context.CancellationToken);
+        var current = await publisher.FindAsync(application, revision: 0, context.CancellationToken);
         var before = current is null ? [] : DocumentSet.Parser.ParseFrom(current.Documents).Documents.ToDictionary(d => d.Path, d => d.Content.ToStringUtf8(), StringComparer.Ordinal);
         var after = request.Documents.DistinctBy(d => d.Path).ToDictionary(d => d.Path, d => d.Content.ToStringUtf8(), StringComparer.Ordinal);
         return new DiffPoliciesResponse

@@ -8,9 +8,6 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>The revocations' side of the administration API.</summary>
 internal sealed class RevocationService(ResourceWriter writer, TimeProvider time) : V1.RevocationService.RevocationServiceBase
 {
-    /// <summary>As long as a session lives, and no token of it outlives it.</summary>
-    private static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(8);
-
     public override async Task<RevokeResponse> Revoke(RevokeRequest request, ServerCallContext context)
     {
         var revocation = Check(RequestChecks.Required(request.Revocation, "revocation").Clone());
@@ -20,13 +17,7 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
             RevocationRecords.KeyOf(revocation, RequestChecks.NameOrEmpty(request.Application, "application")),
             row =>
             {
-                // What is revoked already stays revoked, at least as far and as long.
-                if (row is not null && RevocationRecords.Read(row) is var before)
-                {
-                    revocation.NotBefore = Later(before.NotBefore, revocation.NotBefore);
-                    revocation.ExpiresAt = Later(before.ExpiresAt, revocation.ExpiresAt);
-                }
-
+                RevocationRecords.Extend(revocation, row is null ? null : RevocationRecords.Read(row), time.GetUtcNow(), RevocationRecords.DefaultLifetime);
                 var json = RevocationRecords.ToJson(revocation);
                 return (new ResourceChange(json, revocation.ExpiresAt.ToDateTimeOffset()), null);
             },
@@ -61,11 +52,7 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
                 _ => throw Failures.InvalidField("revocation", "one of `token_id`, `session_id` and `subject` is required"),
             },
             "revocation");
-        // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
-        revocation.NotBefore = new Timestamp { Seconds = (RequestChecks.Time(revocation.NotBefore, "revocation.not_before") ?? now).ToUnixTimeSeconds() };
-        revocation.ExpiresAt ??= Timestamp.FromDateTimeOffset(now + DefaultLifetime);
-        return RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at") > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "it is in the past: there is nothing to revoke");
+        revocation.NotBefore = RequestChecks.Time(revocation.NotBefore, "revocation.not_before") is { } notBefore ? new Timestamp { Seconds = notBefore.ToUnixTimeSeconds() } : null;
+        return RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at") is not { } expires || expires > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "it is in the past: there is nothing to revoke");
     }
-
-    private static Timestamp Later(Timestamp? a, Timestamp b) => a is null || a.CompareTo(b) < 0 ? b : a;
 }

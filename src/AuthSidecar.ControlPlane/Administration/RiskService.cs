@@ -14,9 +14,8 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
 
     public override async Task<WriteRiskSettingsResponse> WriteRiskSettings(WriteRiskSettingsRequest request, ServerCallContext context)
     {
-        var settings = RequestChecks.Required(request.Settings, "settings");
-        RequestChecks.None(RiskChecks.Check(settings));
-        var json = ResourceDocuments.Json.Format(settings);
+        var json = RiskRecords.Write(RequestChecks.Required(request.Settings, "settings"));
+        RequestChecks.None(RiskRecords.FaultsOfSettings(json));
         var result = await writer.WriteAsync(
             Caller.Of(context).Name,
             "risk-settings.write",
@@ -35,10 +34,9 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
 
     public override async Task<WriteRiskProfileResponse> WriteRiskProfile(WriteRiskProfileRequest request, ServerCallContext context)
     {
-        var profile = RequestChecks.Required(request.Profile, "profile");
-        RequestChecks.None(RiskChecks.Check(profile));
-        var json = ResourceDocuments.Json.Format(profile);
         var (caller, subject) = (Caller.Of(context), RequestChecks.Uid(request.Subject, "subject"));
+        var json = RiskRecords.Write(RequestChecks.Required(request.Profile, "profile"));
+        RequestChecks.None(RiskRecords.FaultsOfProfile(subject, json));
         var result = await writer.WriteAsync(
             caller.Name,
             WriteProfile,

@@ -13,12 +13,27 @@ internal static class AdminCommand
 {
     private const string CredentialsVariable = "AUTHSIDECAR_CONTROL_CREDENTIALS";
 
+    /// <summary>The exit code of a command whose answer is that something is wrong with what it was given.</summary>
+    public const int Faulty = 1;
+
+    /// <summary>Such as <c>1 document</c>, <c>2 documents</c>.</summary>
+    public static string Count(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
+
     /// <summary>Makes a command that asks, and prints what it is answered.</summary>
+    /// <inheritdoc cref="Create(string, string, IEnumerable{Symbol}, Func{ParseResult, GrpcChannel, TextWriter, CancellationToken, Task{int}})"/>
+    public static Command Create(string name, string description, IEnumerable<Symbol> symbols, Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task> run) =>
+        Create(name, description, symbols, async (parsed, channel, output, cancellation) =>
+        {
+            await run(parsed, channel, output, cancellation);
+            return 0;
+        });
+
+    /// <summary>Makes a command that asks, prints what it is answered, and says with its exit code how that is.</summary>
     /// <param name="name">The command's name.</param>
     /// <param name="description">What it does.</param>
     /// <param name="symbols">Its own arguments and options.</param>
     /// <param name="run">Asks, and prints for people.</param>
-    public static Command Create(string name, string description, IEnumerable<Symbol> symbols, Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task> run)
+    public static Command Create(string name, string description, IEnumerable<Symbol> symbols, Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task<int>> run)
     {
         var socket = new Option<string>("--admin-socket") { Description = "The control plane's socket for administration.", DefaultValueFactory = _ => ServeOptions.DefaultAdminSocket };
         var credentials = new Option<string?>("--credentials")
@@ -42,12 +57,12 @@ internal static class AdminCommand
             ? RunAsync(file, async () =>
             {
                 using var channel = await ConnectAsync(Credentials.Load(file), cancellation);
-                await run(parsed, channel, Console.Out, cancellation);
+                return await run(parsed, channel, Console.Out, cancellation);
             })
             : RunAsync(parsed.GetValue(socket)!, async () =>
             {
                 using var channel = Connect(parsed.GetValue(socket)!);
-                await run(parsed, channel, Console.Out, cancellation);
+                return await run(parsed, channel, Console.Out, cancellation);
             }));
         return command;
     }
@@ -55,12 +70,18 @@ internal static class AdminCommand
     /// <summary>Runs what asks a control plane, and tells what went wrong in words.</summary>
     /// <param name="where">Where the control plane is asked for, for the words.</param>
     /// <param name="run">Asks.</param>
-    public static async Task<int> RunAsync(string where, Func<Task> run)
+    public static Task<int> RunAsync(string where, Func<Task> run) => RunAsync(where, async () =>
+    {
+        await run();
+        return 0;
+    });
+
+    /// <inheritdoc cref="RunAsync(string, Func{Task})"/>
+    public static async Task<int> RunAsync(string where, Func<Task<int>> run)
     {
         try
         {
-            await run();
-            return 0;
+            return await run();
         }
         catch (RpcException e)
         {
@@ -107,14 +128,24 @@ internal static class AdminCommand
         },
     });
 
+    /// <summary>Whether a request never left: there was no connection to send it on.</summary>
+    public static bool WasNotSent(RpcException e) =>
+        e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError };
+
     private static string Describe(RpcException e, string where)
     {
+        if (e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } why })
+        {
+            return $"the certificate of `{where}` is not trusted: {why.Message.Split(", ")[0]}; give the CA it is of with `--ca FILE`, such as `ca.pem` of the control plane's state folder";
+        }
+
         if (e.GetRpcStatus() is not { } status)
         {
             return e.StatusCode == StatusCode.Unavailable ? $"no control plane answers at `{where}`" : e.Status.Detail;
         }
 
-        var faults = status.GetDetail<BadRequest>()?.FieldViolations.Select(v => $"\n  {v.Description}") ?? [];
+        // One error once: the message has the first, and where there are more all of them are told.
+        var faults = status.GetDetail<BadRequest>()?.FieldViolations is { Count: > 1 } several ? several.Select(v => $"\n  {v.Description}") : [];
         return $"{e.Status.Detail}{string.Concat(faults)}";
     }
 }

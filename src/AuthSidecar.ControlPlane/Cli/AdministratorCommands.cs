@@ -17,22 +17,36 @@ internal static class AdministratorCommands
         command.SetAction((parsed, cancellation) => AdminCommand.RunAsync(parsed.GetValue(url)!, async () =>
         {
             var credentials = Create(parsed, url, name, ca);
-            var code = parsed.GetValue(codeFile) is { } path ? await File.ReadAllTextAsync(path, cancellation) : AskForCode();
-            // Kept before it is used: of two things that can go wrong, a key without an office is the better one.
-            credentials.Save(parsed.GetValue(file)!);
+            var code = parsed.GetValue(codeFile) is { } codePath ? await File.ReadAllTextAsync(codePath, cancellation) : AskForCode();
+            // Kept before it is used, beside where it will be: a key without an office is better than an office without a key.
+            var path = parsed.GetValue(file)!;
+            var pending = path + ".pending";
+            if (File.Exists(path))
+            {
+                throw new InvalidDataException($"`{path}` exists: it may hold the key of an administrator; give another with `{file.Name}`, or remove it");
+            }
+
+            File.Delete(pending);
+            credentials.Save(pending);
             try
             {
                 using var channel = GrpcChannel.ForAddress(credentials.Url, new GrpcChannelOptions { HttpHandler = credentials.CreateHandler() });
                 await new AdministratorService.AdministratorServiceClient(channel).ClaimControlPlaneAsync(
                     new ClaimControlPlaneRequest { Code = code.Trim(), Name = credentials.Name, Jwks = credentials.ToJwks() }, cancellationToken: cancellation);
             }
-            catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.InvalidArgument or StatusCode.PermissionDenied)
+            catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.InvalidArgument or StatusCode.PermissionDenied || AdminCommand.WasNotSent(e))
             {
-                // Refused for certain. After anything else it may be the key of an owner.
-                File.Delete(parsed.GetValue(file)!);
+                // For certain it was not taken.
+                File.Delete(pending);
+                throw;
+            }
+            catch (RpcException)
+            {
+                Console.Error.WriteLine($"authsidecar-control: whether the claim was taken is not known; its key is in `{pending}`");
                 throw;
             }
 
+            File.Move(pending, path);
             Console.WriteLine($"{credentials.Name} is an owner; the key is in {parsed.GetValue(file)}");
         }));
         return command;

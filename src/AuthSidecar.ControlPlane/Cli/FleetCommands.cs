@@ -24,7 +24,7 @@ internal static class FleetCommands
             }
         }
 
-        output.WriteLine($"{response.Sidecars.Count} sidecars");
+        output.WriteLine(AdminCommand.Count(response.Sidecars.Count, "sidecar"));
     });
 
     /// <summary><c>authsidecar-control join-token</c>.</summary>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
+using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Cli;
 
@@ -13,14 +14,16 @@ internal static class PolicyCommand
         var application = new Option<string>("--application") { Description = "The application.", Required = true };
         var message = new Option<string>("--message") { Description = "Why, for the history.", DefaultValueFactory = _ => "" };
         var expected = new Option<ulong?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." };
+        var create = CreateOption();
+        var empty = new Option<bool>("--empty") { Description = "Publish a folder without policies and schema as well: then there are none in force." };
         var revision = new Argument<ulong>("revision") { Description = "The revision whose policies are to be in force again." };
 
         return new Command("policies", "Drafts, publishes and takes back policies.")
         {
-            AdminCommand.Create("diff", "Tells what publishing a folder would change, and what is wrong with it.", [folder, application], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("diff", "Tells what publishing a folder would change, and everything that would keep it from being published. Exit code: 0 it may be published, 1 it has faults, 2 error.", [folder, application, empty], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new PolicyService.PolicyServiceClient(channel).DiffPoliciesAsync(
-                    new DiffPoliciesRequest { Application = parsed.GetValue(application)!, Documents = { PolicyDocuments.Load(parsed.GetValue(folder)!) } }, cancellationToken: cancellation);
+                    new DiffPoliciesRequest { Application = parsed.GetValue(application)!, Documents = { BundleFolder.ReadPolicies(parsed.GetValue(folder)!, parsed.GetValue(empty)) } }, cancellationToken: cancellation);
                 foreach (var change in response.Changes)
                 {
                     output.WriteLine($"{change.Kind.ToString().ToLowerInvariant()} {change.Path}");
@@ -29,26 +32,33 @@ internal static class PolicyCommand
 
                 foreach (var fault in response.Faults)
                 {
-                    output.WriteLine($"fault: {fault.Path}:{fault.Line}:{fault.Column}: {fault.Message}");
+                    output.WriteLine($"fault: {Describe(fault)}");
                 }
 
-                output.WriteLine($"against revision {response.Revision}: {response.Changes.Count} documents would change, {response.Faults.Count} faults, {response.Warnings.Count} warnings");
+                foreach (var warning in response.Warnings)
+                {
+                    output.WriteLine($"warning: {Describe(warning)}");
+                }
+
+                output.WriteLine($"against revision {response.Revision}: {AdminCommand.Count(response.Changes.Count, "document")} would change, {AdminCommand.Count(response.Faults.Count, "fault")}, {AdminCommand.Count(response.Warnings.Count, "warning")}");
+                return response.Faults.Count == 0 ? 0 : AdminCommand.Faulty;
             }),
-            AdminCommand.Create("publish", "Puts the policies of a folder into force.", [folder, application, message, expected], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("publish", "Puts the policies of a folder into force.", [folder, application, create, empty, message, expected], async (parsed, channel, output, cancellation) =>
             {
                 var client = new PolicyService.PolicyServiceClient(channel);
                 var response = await client.PublishPoliciesAsync(
                     new PublishPoliciesRequest
                     {
                         Application = parsed.GetValue(application)!,
-                        Documents = { PolicyDocuments.Load(parsed.GetValue(folder)!) },
-                        ExpectedRevision = parsed.GetValue(expected) ?? await CurrentAsync(client, parsed.GetValue(application)!, cancellation),
+                        Documents = { BundleFolder.ReadPolicies(parsed.GetValue(folder)!, parsed.GetValue(empty)) },
+                        Create = parsed.GetValue(create),
+                        ExpectedRevision = parsed.GetValue(expected) ?? await CurrentAsync(client, parsed.GetValue(application)!, mayBeNew: parsed.GetValue(create), cancellation),
                         Message = parsed.GetValue(message)!,
                     },
                     cancellationToken: cancellation);
                 foreach (var warning in response.Warnings)
                 {
-                    output.WriteLine($"warning: {warning.Path}:{warning.Line}:{warning.Column}: {warning.Message}");
+                    output.WriteLine($"warning: {Describe(warning)}");
                 }
 
                 output.WriteLine($"published: revision {response.Revision}");
@@ -61,7 +71,7 @@ internal static class PolicyCommand
                     {
                         Application = parsed.GetValue(application)!,
                         ToRevision = parsed.GetValue(revision),
-                        ExpectedRevision = await CurrentAsync(client, parsed.GetValue(application)!, cancellation),
+                        ExpectedRevision = await CurrentAsync(client, parsed.GetValue(application)!, mayBeNew: false, cancellation),
                         Message = parsed.GetValue(message)!,
                     },
                     cancellationToken: cancellation);
@@ -99,6 +109,21 @@ internal static class PolicyCommand
         return command;
     }
 
-    private static async Task<ulong> CurrentAsync(PolicyService.PolicyServiceClient client, string application, CancellationToken cancellation) =>
-        (await client.ListPolicyPublicationsAsync(new ListPolicyPublicationsRequest { Application = application, PageSize = 1 }, cancellationToken: cancellation)).Publications.FirstOrDefault()?.Revision ?? 0;
+    /// <summary>Of commands that may be the first to name an application.</summary>
+    public static Option<bool> CreateOption() => new("--create") { Description = "Make the application when there is none of this name. Default: that is an error, since the name is most likely mistyped." };
+
+    private static string Describe(DocumentFault fault) =>
+        $"{fault.Path}{(fault.Line > 0 ? $":{fault.Line}:{fault.Column}" : "")}: {fault.Message}{(fault.Help.Length > 0 ? $"; {fault.Help}" : "")}";
+
+    private static async Task<ulong> CurrentAsync(PolicyService.PolicyServiceClient client, string application, bool mayBeNew, CancellationToken cancellation)
+    {
+        try
+        {
+            return (await client.ListPolicyPublicationsAsync(new ListPolicyPublicationsRequest { Application = application, PageSize = 1 }, cancellationToken: cancellation)).Publications.FirstOrDefault()?.Revision ?? 0;
+        }
+        catch (RpcException e) when (mayBeNew && e.StatusCode == StatusCode.NotFound)
+        {
+            return 0;
+        }
+    }
 }

@@ -93,7 +93,7 @@ internal static class ServeCommand
             // To whoever started it, and to no log.
             Console.Error.WriteLine($"""
                 There is no administrator yet. Whoever has this code can become the first one within {Administrators.CodeLifetime.TotalMinutes} minutes, with
-                  authsidecar-control claim {options.Url} --name NAME
+                  authsidecar-control claim {options.Url} --name NAME{(options.Certificate is null ? $" --ca {Path.GetFullPath(Path.Combine(options.State, "ca.pem"))}" : "")}
                 code: {code}
                 """);
         }

@@ -64,7 +64,12 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
 
     /// <summary>Makes a change a part of a write that has others as well.</summary>
     /// <remarks>INVARIANT: the state has caught up in this transaction.</remarks>
-    public async Task<Refusal?> ApplyAsync(StoreTransaction transaction, MayWrite may, DirectoryChange change, CancellationToken cancellation)
+    /// <param name="transaction">The write.</param>
+    /// <param name="may">Where they may.</param>
+    /// <param name="change">What is to be.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <param name="republished">The application whose schema is another after the write, against which its writer holds its entities; null: none.</param>
+    public async Task<Refusal?> ApplyAsync(StoreTransaction transaction, MayWrite may, DirectoryChange change, CancellationToken cancellation, string? republished = null)
     {
         var removed = change.Removed.Where(u => state.TryGetPlace(u, out _, out _)).ToList();
         // Where it goes, and where it was: who may write here alone cannot take it from there, nor learn where that is.
@@ -84,7 +89,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         }
 
         if (!state.Entities.TryUpdate(change.Written.Select(w => w.Entity), removed, schema: null, out _, out var faults)
-            || (faults = await CheckSchemasAsync(transaction.Context, change, cancellation)).Count > 0)
+            || (faults = await CheckSchemasAsync(transaction.Context, change, republished, cancellation)).Count > 0)
         {
             return new Refusal.Invalid(faults);
         }
@@ -160,10 +165,10 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
 
     private string? JsonOf(EntityUid uid) => state.Entities.TryGetEntity(uid, out var entity) ? entity.ToJson() : null;
 
-    private async Task<IReadOnlyList<Fault>> CheckSchemasAsync(StoreContext context, DirectoryChange change, CancellationToken cancellation)
+    private async Task<IReadOnlyList<Fault>> CheckSchemasAsync(StoreContext context, DirectoryChange change, string? republished, CancellationToken cancellation)
     {
         var faults = new List<Fault>();
-        foreach (var (application, schema) in await schemas.InForceAsync(context, cancellation))
+        foreach (var (application, schema) in (await schemas.InForceAsync(context, cancellation)).Where(s => s.Application != republished))
         {
             faults.AddRange(SchemaSource.Check(change.Written.Where(w => w.Placement.IsFor(application)).Select(w => w.Entity), schema));
         }

@@ -3,6 +3,7 @@ using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Import;
 using AuthSidecar.ControlPlane.Pages;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
@@ -74,6 +75,7 @@ internal static class ControlPlaneHost
 
     private static IEnumerable<IEndpointConventionBuilder> Administration(WebApplication app) =>
     [
+        app.MapGrpcService<BundleService>(),
         app.MapGrpcService<PolicyService>(),
         app.MapGrpcService<DirectoryService>(),
         app.MapGrpcService<IssuerService>(),
@@ -109,6 +111,7 @@ internal static class ControlPlaneHost
     private static IServiceCollection AddStore(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(options.Database)
         .AddSingleton<ControlStore>()
+        .AddSingleton<Applications>()
         .AddSingleton<DirectoryState>()
         .AddSingleton<SchemaSource>()
         .AddSingleton<DirectoryWriter>()
@@ -155,6 +158,7 @@ internal static class ControlPlaneHost
             .AddSingleton<AccessTokens>()
             .AddSingleton<Administrators>()
             .AddSingleton<EntityImport>()
+            .AddSingleton<BundleImporter>()
             .AddSingleton<FailureInterceptor>()
             .AddSingleton<AccessInterceptor>();
     }

@@ -14,7 +14,7 @@ internal static class BuiltInPolicies
     public static IReadOnlyList<Document> Documents { get; } =
     [
         Read("policies/administration.cedar", "access/administration.cedar"),
-        Read(PolicyDocuments.Schema, "access/administration.cedarschema"),
+        Read(Bundles.PolicyFiles.Schema, "access/administration.cedarschema"),
     ];
 
     public static Schema Schema { get; } = PolicyDocuments.ReadSchema(Documents, []) ?? throw new InvalidOperationException("the built-in schema is none");

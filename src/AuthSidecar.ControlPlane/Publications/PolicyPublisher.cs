@@ -19,16 +19,30 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             return (new WriteResult(0, new Refusal.Invalid(faults)), warnings);
         }
 
-        var body = new DocumentSet { Documents = { documents } };
-        var result = await store.WriteAsync(actor, transaction => AddAsync(transaction, application, body.ToByteArray(), expectedRevision, message, restoredFrom: null, cancellation), cancellation);
+        var result = await store.WriteAsync(
+            actor, transaction => AddAsync(transaction, application, ToBytes(documents), expectedRevision, message, restoredFrom: null, entities: null, cancellation), cancellation);
         return (result, warnings);
+    }
+
+    /// <summary>Everything that keeps documents from being published now, and what is only warned of. Nothing is written.</summary>
+    public async Task<(IReadOnlyList<Fault> Faults, IReadOnlyList<Fault> Warnings)> CheckAsync(string application, IReadOnlyList<Document> documents, CancellationToken cancellation)
+    {
+        var (faults, warnings) = PolicyDocuments.Validate(documents);
+        if (faults.Count > 0)
+        {
+            return (faults, warnings);
+        }
+
+        // The entities are a writer's to look at; this one never commits.
+        var found = await store.WriteAsync("nobody", async transaction => new Refusal.Invalid(await FaultsOfEntitiesAsync(transaction, application, ToBytes(documents), entities: null, cancellation)), cancellation);
+        return (found.Refusal is Refusal.Invalid invalid ? invalid.Faults : [], warnings);
     }
 
     public Task<WriteResult> RollBackAsync(string actor, string application, long toRevision, long expectedRevision, string message, CancellationToken cancellation) =>
         store.WriteAsync(
             actor,
             async transaction => await Of(transaction.Context, application).Where(p => p.Revision == toRevision).SingleOrDefaultAsync(cancellation) is { } old
-                ? await AddAsync(transaction, application, old.Documents, expectedRevision, message, toRevision, cancellation)
+                ? await AddAsync(transaction, application, old.Documents, expectedRevision, message, toRevision, entities: null, cancellation)
                 : new Refusal.NotFound($"policies of revision {toRevision}"),
             cancellation);
 
@@ -44,8 +58,23 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
         (context, _) => Of(context, application).Where(p => beforeRevision == 0 || p.Revision < beforeRevision).OrderByDescending(p => p.Revision).Take(count).ToListAsync(cancellation),
         cancellation);
 
-    private async Task<Refusal?> AddAsync(
-        StoreTransaction transaction, string application, byte[] documents, long expectedRevision, string message, long? restoredFrom, CancellationToken cancellation)
+    /// <summary>The publication in force; null: there is none.</summary>
+    public static Task<PublicationRow?> FindCurrentAsync(StoreContext context, string application, CancellationToken cancellation) =>
+        Of(context, application).OrderByDescending(p => p.Revision).FirstOrDefaultAsync(cancellation);
+
+    public static byte[] ToBytes(IReadOnlyList<Document> documents) => new DocumentSet { Documents = { documents } }.ToByteArray();
+
+    /// <summary>Makes a publication a part of a write that may have others as well.</summary>
+    /// <param name="transaction">The write.</param>
+    /// <param name="application">The application.</param>
+    /// <param name="documents">The documents, which are valid.</param>
+    /// <param name="expectedRevision">That of the publication in force, 0: there is none.</param>
+    /// <param name="message">Why.</param>
+    /// <param name="restoredFrom">The publication it is again; null: it is new.</param>
+    /// <param name="entities">The application's entities after the write; null: as they are.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<Refusal?> AddAsync(
+        StoreTransaction transaction, string application, byte[] documents, long expectedRevision, string message, long? restoredFrom, IEnumerable<Entity>? entities, CancellationToken cancellation)
     {
         var current = await Of(transaction.Context, application).MaxAsync(p => (long?)p.Revision, cancellation) ?? 0;
         if (current != expectedRevision)
@@ -53,14 +82,9 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             return new Refusal.Stale(current);
         }
 
-        // What conforms to the schema before need not conform to this one.
-        if (BuiltInPolicies.SchemaOf(application, DocumentSet.Parser.ParseFrom(documents).Documents) is { } schema)
+        if (await FaultsOfEntitiesAsync(transaction, application, documents, entities, cancellation) is { Count: > 0 } faults)
         {
-            await directory.CatchUpAsync(transaction.Context, cancellation);
-            if (SchemaSource.Check(directory.EntitiesOf(application), schema) is { Count: > 0 } faults)
-            {
-                return new Refusal.Invalid(faults);
-            }
+            return new Refusal.Invalid(faults);
         }
 
         transaction.Context.Publications.Add(new PublicationRow
@@ -77,6 +101,18 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
         // The documents themselves are in the history, under these revisions.
         transaction.Audit(restoredFrom is null ? "policies.publish" : "policies.rollback", application, new Placement(application, ""), $"revision {current}", $"revision {transaction.Revision}");
         return null;
+    }
+
+    /// <summary>The entities that do not conform to the schema among the documents: what conformed to the one before need not conform to this one.</summary>
+    private async Task<IReadOnlyList<Fault>> FaultsOfEntitiesAsync(StoreTransaction transaction, string application, byte[] documents, IEnumerable<Entity>? entities, CancellationToken cancellation)
+    {
+        if (BuiltInPolicies.SchemaOf(application, DocumentSet.Parser.ParseFrom(documents).Documents) is not { } schema)
+        {
+            return [];
+        }
+
+        await directory.CatchUpAsync(transaction.Context, cancellation);
+        return SchemaSource.Check(entities ?? directory.EntitiesOf(application), schema);
     }
 
     private static IQueryable<PublicationRow> Of(StoreContext context, string application) =>

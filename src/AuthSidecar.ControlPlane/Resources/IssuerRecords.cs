@@ -1,5 +1,11 @@
+using System.Text;
 using System.Text.Json.Nodes;
+using AuthSidecar.Bundles;
+using AuthSidecar.Cedar;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
+using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Resources;
 
@@ -7,7 +13,24 @@ namespace AuthSidecar.ControlPlane.Resources;
 internal static class IssuerRecords
 {
     public static string Write(Issuer issuer, string jwks) =>
-        new JsonObject { ["issuer"] = JsonNode.Parse(ResourceDocuments.Json.Format(issuer)), ["jwks"] = jwks.Length == 0 ? null : JsonNode.Parse(jwks) }.ToJsonString();
+        new JsonObject { ["issuer"] = JsonNode.Parse(JsonFormatter.Default.Format(issuer)), ["jwks"] = jwks.Length == 0 ? null : JsonNode.Parse(jwks) }.ToJsonString();
+
+    /// <summary>What a sidecar would refuse of an issuer: its own reader says so.</summary>
+    public static IReadOnlyList<Fault> FaultsOf(Issuer issuer, string jwks)
+    {
+        const string KeySet = "jwks.jwks.json";
+        var (entry, faults) = (JsonNode.Parse(JsonFormatter.Default.Format(issuer))!.AsObject(), new List<Fault>());
+        var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+        if (jwks.Length > 0)
+        {
+            entry["jwks"] = KeySet;
+            files.Add(KeySet, Encoding.UTF8.GetBytes(jwks));
+        }
+
+        files.Add(IssuersFile.FileName, Encoding.UTF8.GetBytes(new JsonObject { ["issuers"] = new JsonArray(entry) }.ToJsonString()));
+        IssuersFile.Read(new BundleFiles(files), faults);
+        return faults;
+    }
 
     /// <returns>The issuer, and its key set; null: it publishes it.</returns>
     public static (JsonObject Issuer, JsonNode? Jwks) Read(string json)
@@ -16,5 +39,15 @@ internal static class IssuerRecords
         var (issuer, jwks) = (record["issuer"]!.AsObject(), record["jwks"]);
         record.Clear();
         return (issuer, jwks);
+    }
+
+    public static Issuer ToIssuer(ResourceRow row) => Issuer.Parser.ParseJson(Read(row.Json).Issuer.ToJsonString());
+
+    /// <summary>Another issuer of the application whose opaque tokens could be taken for this one's; null: there is none.</summary>
+    public static async Task<string?> FindRivalAsync(StoreContext store, ResourceKey key, string prefix, CancellationToken cancellation)
+    {
+        var others = await store.Resources.AsNoTracking().Where(r => r.Type == key.Type && r.Application == key.Placement.Application && r.Key != key.Key && !r.IsRemoved).ToListAsync(cancellation);
+        return others.Find(r => ToIssuer(r) is { IntrospectionUrl.Length: > 0 } other
+            && (other.OpaquePrefix.StartsWith(prefix, StringComparison.Ordinal) || prefix.StartsWith(other.OpaquePrefix, StringComparison.Ordinal)))?.Key;
     }
 }

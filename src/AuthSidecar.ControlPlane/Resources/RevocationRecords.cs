@@ -12,6 +12,9 @@ internal static class RevocationRecords
     /// <summary>The lists of the document, by the member that names what is revoked.</summary>
     public static readonly IReadOnlyList<(string List, string Member)> Lists = [("tokens", "jti"), ("sessions", "sid"), ("subjects", "sub")];
 
+    /// <summary>As long as a session lives, and no token of it outlives it.</summary>
+    public static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(8);
+
     // The issuer's length first: two revocations never share a key.
     public static ResourceKey KeyOf(Revocation revocation, string application)
     {
@@ -35,14 +38,21 @@ internal static class RevocationRecords
 
     public static Revocation Read(ResourceRow row)
     {
-        var entry = JsonNode.Parse(row.Json)!.AsObject();
+        var revocation = Parse(ListOf(row), JsonNode.Parse(row.Json)!.AsObject());
+        revocation.ExpiresAt = row.ExpiresAtMs is { } expires ? Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(expires)) : null;
+        return revocation;
+    }
+
+    /// <summary>Reads an entry of one of the lists of `revocations.json`.</summary>
+    public static Revocation Parse(string list, JsonObject entry)
+    {
         var revocation = new Revocation
         {
             Issuer = (string)entry["issuer"]!,
             NotBefore = (long?)entry["notBefore"] is { } notBefore ? new Timestamp { Seconds = notBefore } : null,
-            ExpiresAt = row.ExpiresAtMs is { } expires ? Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(expires)) : null,
+            ExpiresAt = (long?)entry["expires"] is { } expires ? new Timestamp { Seconds = expires } : null,
         };
-        switch (ListOf(row))
+        switch (list)
         {
             case "tokens": revocation.TokenId = (string)entry["jti"]!; break;
             case "sessions": revocation.SessionId = (string)entry["sid"]!; break;
@@ -51,6 +61,21 @@ internal static class RevocationRecords
 
         return revocation;
     }
+
+    /// <summary>Fills in what a revocation does not say, and sees to it that what is revoked already stays so, at least as far and as long.</summary>
+    /// <param name="revocation">The revocation.</param>
+    /// <param name="before">The one of the same that there is; null: none.</param>
+    /// <param name="now">Now.</param>
+    /// <param name="lifetime">How long it is kept where it does not say.</param>
+    public static void Extend(Revocation revocation, Revocation? before, DateTimeOffset now, TimeSpan lifetime)
+    {
+        // In whole seconds, as `iat` is: what was issued within this one is revoked as well.
+        revocation.NotBefore = Later(before?.NotBefore, revocation.NotBefore ?? new Timestamp { Seconds = now.ToUnixTimeSeconds() });
+        revocation.ExpiresAt = Later(before?.ExpiresAt, revocation.ExpiresAt ?? before?.ExpiresAt ?? Timestamp.FromDateTimeOffset(now + lifetime));
+    }
+
+    /// <summary>Such as `session`.</summary>
+    public static string WhatOf(Revocation revocation) => TargetOf(revocation).List[..^1];
 
     /// <summary>As tokens are held against it.</summary>
     public static KeyValuePair<Revocations.Key, Revocations.Extent> ToEntry(ResourceRow row)
@@ -66,6 +91,8 @@ internal static class RevocationRecords
             new Revocations.Key(target, revocation.Issuer, id),
             new Revocations.Extent(revocation.NotBefore?.Seconds ?? long.MaxValue, revocation.ExpiresAt?.Seconds + 1 ?? long.MaxValue));
     }
+
+    private static Timestamp Later(Timestamp? a, Timestamp b) => a is null || a.CompareTo(b) < 0 ? b : a;
 
     private static (string List, string Member, string Id) TargetOf(Revocation revocation) => revocation.TargetCase switch
     {

@@ -117,6 +117,9 @@ internal abstract record Refusal
     /// <summary>There is too much to do at the moment.</summary>
     public sealed record Busy : Refusal;
 
+    /// <summary>There is no difference to what is there.</summary>
+    public sealed record NothingToDo : Refusal;
+
     /// <summary>What was to be made is there.</summary>
     public sealed record AlreadyThere(string What) : Refusal;
 }

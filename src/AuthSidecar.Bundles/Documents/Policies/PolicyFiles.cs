@@ -9,9 +9,15 @@ internal static class PolicyFiles
     public const string Links = "links.json";
     public const string Schema = "schema.cedarschema";
     private const string Extension = ".cedar";
+    private const int MaxPathLength = 512;
 
+    /// <summary>Whether it is a path such as <c>policies/team/readers.cedar</c>, which leads nowhere else.</summary>
     public static bool IsPolicyFile(string path) =>
-        path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal);
+        path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal) && path.Length <= MaxPathLength
+        && path.Split('/').All(s => s.Length > 0 && s[0] != '.' && !s.Any(c => char.IsControl(c) || c == '\\'));
+
+    /// <summary>Whether it is one of the files that policies are published in.</summary>
+    public static bool IsOfPolicies(string path) => IsPolicyFile(path) || path is Schema or Links;
 
     /// <summary>The schema; null without one, and beside a fault.</summary>
     public static Schema? ReadSchema(BundleFiles files, List<Fault> faults)
@@ -29,6 +35,25 @@ internal static class PolicyFiles
         }
 
         return schema;
+    }
+
+    /// <summary>The files that the policies of a bundle are published in, its packs among them: whoever follows a control plane has no others.</summary>
+    public static SortedDictionary<string, byte[]> DocumentsOf(BundleFiles files, IReadOnlyList<string> packs)
+    {
+        var documents = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+        foreach (var path in files.Paths.Where(IsOfPolicies))
+        {
+            files.TryRead(path, out var content);
+            documents.Add(path, content!);
+        }
+
+        foreach (var pack in packs)
+        {
+            // Under the name that its policies without an id are called by.
+            documents.TryAdd($"{Folder}/{pack}{Extension}", PolicyPacks.Find(pack) ?? []);
+        }
+
+        return documents;
     }
 
     public static PolicyRules? Build(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)

@@ -62,6 +62,11 @@ internal sealed record ProfilesFile
                 fail("`hours` has 24 counts");
             }
 
+            if (Devices.Any(d => d.Id.Length == 0))
+            {
+                fail("a device has an `id`");
+            }
+
             foreach (var place in LastSeen is { } seen ? Places.Append(seen.Place) : Places)
             {
                 InRange(place.Latitude, -90, 90, "a latitude");

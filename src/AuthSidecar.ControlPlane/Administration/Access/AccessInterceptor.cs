@@ -6,18 +6,18 @@ using Grpc.Core.Interceptors;
 
 namespace AuthSidecar.ControlPlane.Administration.Access;
 
-/// <summary>Asks whether a caller may do what is requested, before the request is looked at. Sidecars are none of its business: they have their certificates.</summary>
-internal sealed class AccessInterceptor : Interceptor
+/// <summary>Asks whether a caller may do what is requested, and whether there is such an application, before the request is looked at. Sidecars are none of its business: they have their certificates.</summary>
+internal sealed class AccessInterceptor(Applications applications) : Interceptor
 {
-    public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
         if (CallerOf(context) is { } caller)
         {
-            Check(caller, request);
+            await CheckAsync(caller, request, context.CancellationToken);
         }
 
-        return continuation(request, context);
+        return await continuation(request, context);
     }
 
     public override Task DuplexStreamingServerHandler<TRequest, TResponse>(
@@ -28,24 +28,24 @@ internal sealed class AccessInterceptor : Interceptor
         IAsyncStreamReader<TRequest> requestStream, ServerCallContext context, ClientStreamingServerMethod<TRequest, TResponse> continuation) =>
         continuation(Checked(requestStream, context), context);
 
-    public override Task ServerStreamingServerHandler<TRequest, TResponse>(
+    public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
         TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
     {
         if (CallerOf(context) is { } caller)
         {
-            Check(caller, request);
+            await CheckAsync(caller, request, context.CancellationToken);
         }
 
-        return continuation(request, responseStream, context);
+        await continuation(request, responseStream, context);
     }
 
     /// <returns>Null: it is a sidecar.</returns>
     private static Caller? CallerOf(ServerCallContext context) => Listeners.Of(context.GetHttpContext()) == Listener.Sidecars ? null : Caller.Of(context);
 
-    private static IAsyncStreamReader<T> Checked<T>(IAsyncStreamReader<T> reader, ServerCallContext context) =>
-        CallerOf(context) is { } caller ? new CheckedReader<T>(reader, caller) : reader;
+    private IAsyncStreamReader<T> Checked<T>(IAsyncStreamReader<T> reader, ServerCallContext context) =>
+        CallerOf(context) is { } caller ? new CheckedReader<T>(reader, message => CheckAsync(caller, message, context.CancellationToken)) : reader;
 
-    private static void Check(Caller caller, object? request)
+    private async Task CheckAsync(Caller caller, object? request, CancellationToken cancellation)
     {
         if (caller is AnonymousCaller)
         {
@@ -63,9 +63,17 @@ internal sealed class AccessInterceptor : Interceptor
         {
             throw Failures.PermissionDenied(demand.Action, placement);
         }
+
+        foreach (var application in Demands.ApplicationsOf(message, demand))
+        {
+            if (!await applications.ExistsAsync(application, cancellation))
+            {
+                throw Failures.ApplicationUnknown(application);
+            }
+        }
     }
 
-    private sealed class CheckedReader<T>(IAsyncStreamReader<T> reader, Caller caller) : IAsyncStreamReader<T>
+    private sealed class CheckedReader<T>(IAsyncStreamReader<T> reader, Func<T, Task> check) : IAsyncStreamReader<T>
     {
         public T Current => reader.Current;
 
@@ -76,7 +84,7 @@ internal sealed class AccessInterceptor : Interceptor
                 return false;
             }
 
-            Check(caller, reader.Current);
+            await check(reader.Current);
             return true;
         }
     }

@@ -23,6 +23,9 @@ internal static class Demands
         [typeof(PublishPoliciesRequest)] = r => In(((PublishPoliciesRequest)r).Application, "policies.publish"),
         [typeof(RollBackPoliciesRequest)] = r => In(((RollBackPoliciesRequest)r).Application, "policies.rollback"),
 
+        // Asked about type by type, and the application as well: see BundleImporter.
+        [typeof(ImportBundleRequest)] = _ => OfEach("bundles.import"),
+
         [typeof(WriteEntitiesRequest)] = _ => OfEach("entities.write"),
         [typeof(ImportEntitiesRequest)] = _ => OfEach("entities.write"),
         [typeof(ChangeMembershipsRequest)] = _ => OfEach("entities.write"),
@@ -76,6 +79,15 @@ internal static class Demands
 
     /// <summary>What a request demands; null: whatever it is, it is refused.</summary>
     public static Demand? Of(IMessage request) => ByRequest.TryGetValue(request.GetType(), out var demand) ? demand(request) : null;
+
+    /// <summary>The applications that have to exist for a request to make sense.</summary>
+    public static IEnumerable<string> ApplicationsOf(IMessage request, Demand demand) => request switch
+    {
+        PublishPoliciesRequest { Create: true } => [],
+        WriteEntitiesRequest write => write.Entities.Select(e => e.Application).Where(a => a.Length > 0).Distinct(),
+        ImportEntitiesRequest import => import.Entities.Select(e => e.Application).Where(a => a.Length > 0).Distinct(),
+        _ => demand.Placement is { Application.Length: > 0 } placement ? [placement.Application] : [],
+    };
 
     private static Demand In(string application, string action, string tenant = "") => new(action, new Placement(application, tenant));
 

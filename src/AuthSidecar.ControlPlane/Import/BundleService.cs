@@ -1,0 +1,63 @@
+using AuthSidecar.ControlPlane.Administration;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Shared;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Import;
+
+/// <summary>Takes in bundles, part by part.</summary>
+internal sealed class BundleService(BundleImporter importer, Applications applications) : V1.BundleService.BundleServiceBase
+{
+    private const int MaxFiles = 10_000;
+
+    public override async Task<ImportBundleResponse> ImportBundle(IAsyncStreamReader<ImportBundleRequest> requestStream, ServerCallContext context)
+    {
+        var cancellation = context.CancellationToken;
+        if (!await requestStream.MoveNext(cancellation) || requestStream.Current.Header is not { } header)
+        {
+            throw Failures.InvalidField("header", "the first message is the header");
+        }
+
+        var (caller, application) = (Caller.Of(context), RequestChecks.Name(header.Application, "header.application"));
+        // Before anything is kept for somebody who may not write it.
+        BundleImporter.Demand(caller, application);
+        if (!header.Create && !await applications.ExistsAsync(application, cancellation))
+        {
+            throw Failures.ApplicationUnknown(application);
+        }
+
+        var message = RequestChecks.Message(header.Message);
+        var files = await ReadAsync(requestStream, cancellation);
+        // It takes its time, and its sender may have been removed meanwhile.
+        return await importer.ImportAsync(await caller.AgainAsync(), application, files, message, cancellation);
+    }
+
+    private static async Task<Bundles.BundleFiles> ReadAsync(IAsyncStreamReader<ImportBundleRequest> stream, CancellationToken cancellation)
+    {
+        var (parts, bytes) = (new Dictionary<string, MemoryStream>(StringComparer.Ordinal), 0L);
+        while (await stream.MoveNext(cancellation))
+        {
+            var part = stream.Current.Part ?? throw Failures.InvalidField("part", "after the header come parts of files");
+            if (part.Path.Length is 0 or > 512 || part.Path.Split('/').Any(s => s.Length == 0 || s[0] == '.'))
+            {
+                throw Failures.InvalidField("part.path", "it is a relative path with `/`, without hidden names");
+            }
+
+            bytes += part.Content.Length;
+            if (bytes > FolderListing.MaxBytes)
+            {
+                throw Failures.InvalidField("part.content", $"a bundle has at most {FolderListing.MaxBytes / (1024 * 1024)} MiB");
+            }
+
+            if (!parts.TryGetValue(part.Path, out var content))
+            {
+                parts.Add(part.Path, content = parts.Count < MaxFiles ? new MemoryStream() : throw Failures.InvalidField("part.path", $"a bundle has at most {MaxFiles} files"));
+            }
+
+            content.Write(part.Content.Span);
+        }
+
+        return new Bundles.BundleFiles(new SortedDictionary<string, byte[]>(parts.ToDictionary(p => p.Key, p => p.Value.ToArray()), StringComparer.Ordinal));
+    }
+}

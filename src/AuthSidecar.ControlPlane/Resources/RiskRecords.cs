@@ -1,0 +1,27 @@
+using System.Text;
+using AuthSidecar.Bundles;
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.ControlPlane.Resources;
+
+/// <summary>Risk settings and profiles as rows: what `risk.json` and `profiles.json` have of them (docs/bundle.md).</summary>
+internal static class RiskRecords
+{
+    public static string Write(V1.RiskSettings settings) => ResourceDocuments.Json.Format(settings);
+
+    public static string Write(V1.RiskProfile profile) => ResourceDocuments.Json.Format(profile);
+
+    /// <summary>What a sidecar would refuse of settings: its own reader says so.</summary>
+    public static IReadOnlyList<Fault> FaultsOfSettings(string json) => FaultsOf(RiskFile.FileName, json, (files, faults) => RiskFile.Read(files, faults));
+
+    /// <summary>What a sidecar would refuse of a profile.</summary>
+    public static IReadOnlyList<Fault> FaultsOfProfile(EntityUid subject, string json) => FaultsOf(
+        ProfilesFile.FileName, $"{{\"profiles\": {{{System.Text.Json.Nodes.JsonValue.Create(subject.ToString())!.ToJsonString()}: {json}}}}}", (files, faults) => ProfilesFile.Read(files, faults));
+
+    private static List<Fault> FaultsOf(string name, string json, Action<BundleFiles, List<Fault>> read)
+    {
+        var faults = new List<Fault>();
+        read(new BundleFiles(new SortedDictionary<string, byte[]>(StringComparer.Ordinal) { [name] = Encoding.UTF8.GetBytes(json) }), faults);
+        return faults;
+    }
+}
