@@ -16,8 +16,14 @@ internal sealed class DpopVerifier
     private readonly UsedProofs _used = new();
 
     /// <summary>A proof that goes with an access token, which is bound to the key.</summary>
-    public TokenError Verify(DpopRequest request, string accessToken, string keyThumbprint, TimeSpan clockSkew, DateTimeOffset now) =>
-        Verify(request, accessToken, clockSkew, now, keyThumbprint, out _);
+    /// <param name="request">The proof, and the request it came with.</param>
+    /// <param name="accessToken">The token.</param>
+    /// <param name="keyThumbprint">The thumbprint of the key that the token is bound to.</param>
+    /// <param name="clockSkew">How far the client's clock and ours may be apart.</param>
+    /// <param name="now">Now.</param>
+    /// <param name="owner">Whose proofs these are, of whichever key; null: the key's.</param>
+    public TokenError Verify(DpopRequest request, string accessToken, string keyThumbprint, TimeSpan clockSkew, DateTimeOffset now, string? owner = null) =>
+        Verify(request, accessToken, clockSkew, now, keyThumbprint, owner, out _);
 
     /// <summary>A proof that goes with a request for a token, which is to be bound to its key (section 5).</summary>
     /// <param name="request">The proof, and the request it came with.</param>
@@ -25,9 +31,9 @@ internal sealed class DpopVerifier
     /// <param name="now">Now.</param>
     /// <param name="keyThumbprint">The key's thumbprint (RFC 7638), when there is no error.</param>
     public TokenError VerifyForToken(DpopRequest request, TimeSpan clockSkew, DateTimeOffset now, out string keyThumbprint) =>
-        Verify(request, accessToken: null, clockSkew, now, expectedThumbprint: null, out keyThumbprint);
+        Verify(request, accessToken: null, clockSkew, now, expectedThumbprint: null, owner: null, out keyThumbprint);
 
-    private TokenError Verify(DpopRequest request, string? accessToken, TimeSpan clockSkew, DateTimeOffset now, string? expectedThumbprint, out string keyThumbprint)
+    private TokenError Verify(DpopRequest request, string? accessToken, TimeSpan clockSkew, DateTimeOffset now, string? expectedThumbprint, string? owner, out string keyThumbprint)
     {
         keyThumbprint = "";
         if (CompactJws.TryRead(request.Proof.Reveal(), out var read) != TokenError.None)
@@ -64,18 +70,19 @@ internal sealed class DpopVerifier
             || goodUntil < nowSeconds
             || expiresAt + skewSeconds <= nowSeconds
             || notBefore > nowSeconds + skewSeconds
-            || SignerOf(proof) is not { } thumbprint
-            || (expectedThumbprint is not null && !string.Equals(thumbprint, expectedThumbprint, StringComparison.Ordinal)))
+            || SignerOf(proof, expectedThumbprint) is not { } thumbprint)
         {
             return TokenError.ProofInvalid;
         }
 
         keyThumbprint = thumbprint;
-        return _used.TryAdd(thumbprint, Sha256Base64Url(id), goodUntil, nowSeconds);
+        return _used.TryAdd(owner ?? thumbprint, $"{thumbprint}.{Sha256Base64Url(id)}", goodUntil, nowSeconds);
     }
 
     /// <summary>The thumbprint of the key that has signed it. Here, and only here, the key is taken from the token itself: it is the thumbprint that says whether it is the right one.</summary>
-    private static string? SignerOf(CompactJws proof)
+    /// <param name="proof">The proof.</param>
+    /// <param name="expected">The thumbprint that it has to be: another key's signature is not even looked at, since anybody may send one, of any size; null: any.</param>
+    private static string? SignerOf(CompactJws proof, string? expected)
     {
         if (!proof.Header.TryGetProperty("jwk", out var jwk))
         {
@@ -83,7 +90,12 @@ internal sealed class DpopVerifier
         }
 
         using var key = VerificationKey.TryRead(jwk, proof.Algorithm, out _);
-        return key is not null && string.Equals(key.Algorithm, proof.Algorithm, StringComparison.Ordinal) && key.Verify(proof) ? key.Thumbprint : null;
+        return key is not null
+            && (expected is null || string.Equals(key.Thumbprint, expected, StringComparison.Ordinal))
+            && string.Equals(key.Algorithm, proof.Algorithm, StringComparison.Ordinal)
+            && key.Verify(proof)
+            ? key.Thumbprint
+            : null;
     }
 
     /// <summary>Section 4.3, step 9: without query and fragment, after normalization (RFC 3986, sections 6.2.2 and 6.2.3).</summary>

@@ -78,7 +78,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
         var malformed = CompactJws.TryRead(text, out var read);
         if (malformed != TokenError.None)
         {
-            return TokenResult.Reject(malformed);
+            return TokenResult.Reject(malformed, HintOf(text));
         }
 
         using var jws = read!;
@@ -126,6 +126,14 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
 
         return key.Verify(jws) ? VerifiedToken.Read(ref claims, issuer, jws.Payload) : TokenResult.Reject(TokenError.SignatureInvalid);
     }
+
+    /// <summary>What callers most often send along with a token.</summary>
+    private static string? HintOf(string text) =>
+        text.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? "begins with `Bearer `: send the token alone"
+        : text.StartsWith("DPoP ", StringComparison.OrdinalIgnoreCase) ? "begins with `DPoP `: send the token alone"
+        : text.Any(char.IsWhiteSpace) ? "has white space, such as a line break at its end"
+        : text.Length >= 2 && text[0] is '"' or '\'' ? "is in quotation marks"
+        : null;
 
     /// <summary>RFC 9068, section 4: <c>application/</c> may be left out; media types do not mind case.</summary>
     private static string Normalized(string typ)
@@ -211,7 +219,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
 
         if (token.KeyThumbprint is { } thumbprint)
         {
-            return request.Dpop is { } proof ? dpop.Verify(proof, text, thumbprint, token.Issuer.ClockSkew, now) : TokenError.ProofMissing;
+            return request.Dpop is { } proof ? dpop.Verify(proof, text, thumbprint, token.Issuer.ClockSkew, now, owner: $"{token.Issuer.Name.Length} {token.Issuer.Name}{token.Subject}") : TokenError.ProofMissing;
         }
 
         return TokenError.None;

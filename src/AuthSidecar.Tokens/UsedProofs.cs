@@ -3,17 +3,27 @@ using System.Collections.Concurrent;
 namespace AuthSidecar.Tokens;
 
 /// <summary>Remembers which DPoP proofs were used, until they are too old to be used again.</summary>
-/// <remarks>Bounded per key and in all, so that one client's flood is its own loss: where nothing can be remembered, nothing is accepted.</remarks>
-internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
+/// <remarks>
+/// Bounded per owner, who may have any number of keys, and in all, so that one client's flood is its own loss: where nothing can be remembered, nothing is accepted. When there
+/// is no more room, those are refused who have more than their share of it.
+/// </remarks>
+internal sealed class UsedProofs(int perOwner = 5_000, int inAll = 200_000)
 {
-    private readonly ConcurrentDictionary<string, KeyProofs> _keys = new(StringComparer.Ordinal);
-    private readonly int _perKey = perKey;
+    private readonly ConcurrentDictionary<string, OwnerProofs> _owners = new(StringComparer.Ordinal);
+    private readonly int _perOwner = perOwner;
     private readonly int _inAll = inAll;
     private int _count;
     private long _purgedAt;
 
+    /// <summary>What each may have when there is no more room.</summary>
+    private int Share => Math.Max(1, _inAll / Math.Max(1, _owners.Count));
+
+    /// <param name="owner">Whose it is: a subject of an issuer, or a key where there is no subject yet.</param>
+    /// <param name="proof">The proof.</param>
+    /// <param name="untilSeconds">Until when it could be used.</param>
+    /// <param name="nowSeconds">Now.</param>
     /// <returns>None; or that it was used before; or that it cannot be remembered.</returns>
-    public TokenError TryAdd(string key, string proof, long untilSeconds, long nowSeconds)
+    public TokenError TryAdd(string owner, string proof, long untilSeconds, long nowSeconds)
     {
         if (Volatile.Read(ref _count) >= _inAll)
         {
@@ -23,7 +33,7 @@ internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
         while (true)
         {
             // One that was dropped in between remembers nothing any more: ask for its successor.
-            if (_keys.GetOrAdd(key, static _ => new KeyProofs()).TryAdd(this, proof, untilSeconds, nowSeconds) is { } result)
+            if (_owners.GetOrAdd(owner, static _ => new OwnerProofs()).TryAdd(this, proof, untilSeconds, nowSeconds) is { } result)
             {
                 return result;
             }
@@ -37,16 +47,16 @@ internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
             return;
         }
 
-        foreach (var (key, proofs) in _keys)
+        foreach (var (owner, proofs) in _owners)
         {
             if (proofs.PurgeAndDropIfEmpty(this, nowSeconds))
             {
-                _keys.TryRemove(KeyValuePair.Create(key, proofs));
+                _owners.TryRemove(KeyValuePair.Create(owner, proofs));
             }
         }
     }
 
-    private sealed class KeyProofs
+    private sealed class OwnerProofs
     {
         private readonly Dictionary<string, long> _until = new(StringComparer.Ordinal);
         private long _purgedAt;
@@ -67,13 +77,13 @@ internal sealed class UsedProofs(int perKey = 5_000, int inAll = 200_000)
                     return TokenError.ProofReplayed;
                 }
 
-                if (_until.Count >= all._perKey && _purgedAt != nowSeconds)
+                if (_until.Count >= all._perOwner && _purgedAt != nowSeconds)
                 {
                     _purgedAt = nowSeconds;
                     Purge_NeedsLock(all, nowSeconds);
                 }
 
-                if (_until.Count >= all._perKey || Volatile.Read(ref all._count) >= all._inAll)
+                if (_until.Count >= all._perOwner || (Volatile.Read(ref all._count) >= all._inAll && _until.Count >= all.Share))
                 {
                     return TokenError.ProofLimit;
                 }

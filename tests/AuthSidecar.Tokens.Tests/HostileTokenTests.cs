@@ -532,6 +532,20 @@ public sealed class HostileTokenTests
             _validator.Validate(new TokenRequest { Token = new Secret(token), CertificateSha256 = sha256 }, _issuers, _revocations, Now);
     }
 
+    [Theory]
+    [InlineData("Bearer {0}", "begins with `Bearer `: send the token alone")]
+    [InlineData("bearer {0}", "begins with `Bearer `: send the token alone")]
+    [InlineData("DPoP {0}", "begins with `DPoP `: send the token alone")]
+    [InlineData("{0}\n", "has white space, such as a line break at its end")]
+    [InlineData(" {0}", "has white space, such as a line break at its end")]
+    [InlineData("\"{0}\"", "is in quotation marks")]
+    [InlineData("{0}.", null)]
+    public void Validate_TokenWithWhatCallersSendAlong_RejectedWithAHint(string form, string? hint)
+    {
+        var result = Validate(form.Replace("{0}", Sign(Header(), Claims(), Rs256(RsaKey)), StringComparison.Ordinal));
+        Assert.Equal((TokenError.Malformed, hint), (result.Error, result.Detail));
+    }
+
     [Fact]
     public void Result_ThatNobodyHasSet_IsNoToken()
     {

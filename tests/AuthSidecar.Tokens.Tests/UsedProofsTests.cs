@@ -6,7 +6,7 @@ public sealed class UsedProofsTests
     [Fact]
     public void TryAdd_FloodOfOneKey_IsThatKeysLossAlone()
     {
-        var used = new UsedProofs(perKey: 3, inAll: 10);
+        var used = new UsedProofs(perOwner: 3, inAll: 10);
         for (var i = 0; i < 3; i++)
         {
             Assert.Equal(TokenError.None, used.TryAdd("flooder", $"{i}", 100, 50));
@@ -20,13 +20,15 @@ public sealed class UsedProofsTests
     [Fact]
     public void TryAdd_FullOfOldProofs_MakesRoomAndStillKnowsTheRecentOnes()
     {
-        var used = new UsedProofs(perKey: 3, inAll: 4);
+        var used = new UsedProofs(perOwner: 3, inAll: 4);
         Assert.Equal(TokenError.None, used.TryAdd("a", "old", 60, 50));
         Assert.Equal(TokenError.None, used.TryAdd("b", "old", 60, 50));
         Assert.Equal(TokenError.None, used.TryAdd("c", "recent", 100, 50));
         Assert.Equal(TokenError.None, used.TryAdd("c", "recent too", 100, 50));
-        Assert.Equal(TokenError.ProofLimit, used.TryAdd("d", "new", 100, 51));
-        Assert.Equal(TokenError.None, used.TryAdd("d", "new", 100, 61));
+        // Whoever has their share has no more; whoever has nothing has some.
+        Assert.Equal(TokenError.ProofLimit, used.TryAdd("c", "new", 100, 51));
+        Assert.Equal(TokenError.None, used.TryAdd("d", "new", 100, 51));
+        Assert.Equal(TokenError.None, used.TryAdd("c", "new", 100, 61));
         Assert.Equal(TokenError.None, used.TryAdd("a", "new", 100, 61));
         Assert.Equal(TokenError.ProofReplayed, used.TryAdd("c", "recent", 100, 61));
         Assert.Equal(TokenError.ProofReplayed, used.TryAdd("d", "new", 100, 61));

@@ -358,6 +358,7 @@ public sealed class AdministratorTests
     private static async Task<Fleet> StartWithAliceAsync()
     {
         var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await fleet.CreateApplicationAsync();
         await ClaimAsync(fleet, "alice", CodeOf(fleet));
         return fleet;
     }

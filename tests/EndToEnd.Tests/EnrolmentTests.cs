@@ -15,6 +15,7 @@ public sealed class EnrolmentTests
     public async Task Join_WithAToken_GetsACertificateAndFollows_UntilItIsRemoved()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
         var token = await NewTokenAsync(fleet);
         var sidecar = await fleet.JoinAsync("one", token);
         Assert.Equal(["one"], (await ListAsync(fleet)).Select(s => s.Name));
@@ -45,6 +46,7 @@ public sealed class EnrolmentTests
     public async Task Renew_WithTheCertificateBefore_GivesTheNext()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
         await fleet.JoinAsync("one", await NewTokenAsync(fleet));
         using var first = X509Certificate2.CreateFromPemFile(fleet.In("one/identity/certificate.pem"), fleet.In("one/identity/certificate.pem"));
         Assert.InRange(first.NotAfter - first.NotBefore, TimeSpan.FromHours(24), TimeSpan.FromHours(24.5));
@@ -68,6 +70,7 @@ public sealed class EnrolmentTests
     public async Task Enrol_WithARequestThatIsNone_RefusedAndTheTokenIsNotSpent(string request)
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
         using var rsa = RSA.Create(2048);
         using var large = ECDsa.Create(ECCurve.NamedCurves.nistP384);
         request = request switch
@@ -89,6 +92,7 @@ public sealed class EnrolmentTests
     public async Task Sync_WithoutACertificate_Refused()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
         using var channel = Connect(fleet, certificate: null);
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: Cancellation);
         Assert.Equal(StatusCode.Unauthenticated, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation))).StatusCode);
@@ -102,7 +106,9 @@ public sealed class EnrolmentTests
     public async Task Join_WithATokenOfAnotherControlPlane_ConnectsToNoOther()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
         await using var other = await Fleet.StartAsync(ownCa: true);
+        await other.CreateApplicationAsync();
         fleet.StartJoining("one", await NewTokenAsync(other));
         await Task.Delay(2_000, Cancellation);
         Assert.False(Directory.Exists(fleet.In("one/identity")));
@@ -117,6 +123,7 @@ public sealed class EnrolmentTests
     public async Task CreateJoinToken_BeyondItsLimits_Refused(int uses, int lifetime)
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
         Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Sidecars.CreateJoinTokenAsync(
             new CreateJoinTokenRequest { Application = "documents", Uses = uses, LifetimeSeconds = lifetime }, cancellationToken: Cancellation))).StatusCode);
     }

@@ -29,6 +29,7 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly string? _database;
 
     private readonly bool _https;
+    private readonly BundleService.BundleServiceClient _bundles;
     private readonly IReadOnlyDictionary<string, string>? _environment;
 
     private Fleet(bool ownCa, string? database, int nodes, bool https, IReadOnlyDictionary<string, string>? environment)
@@ -49,6 +50,7 @@ internal sealed class Fleet : IAsyncDisposable
         Addresses = [.. _nodes.Select(n => $"https://127.0.0.1:{n.Port}")];
         var admin = Connect(In("control.sock"));
         Policies = new PolicyService.PolicyServiceClient(admin);
+        _bundles = new BundleService.BundleServiceClient(admin);
         Directories = new DirectoryService.DirectoryServiceClient(admin);
         Issuers = new IssuerService.IssuerServiceClient(admin);
         Revocations = new RevocationService.RevocationServiceClient(admin);
@@ -171,6 +173,20 @@ internal sealed class Fleet : IAsyncDisposable
                 return true;
             }
         });
+    }
+
+    /// <summary>Makes an application of which nothing is written yet but that there is one.</summary>
+    public async Task CreateApplicationAsync(string name = "documents")
+    {
+        using var call = _bundles.ImportBundle();
+        await call.RequestStream.WriteAsync(new ImportBundleRequest { Header = new ImportBundleHeader { Application = name, Create = true } });
+        foreach (var (path, content) in new[] { ("bundle.json", """{"version": 1, "contents": ["risk.json"]}"""), ("risk.json", "{}") })
+        {
+            await call.RequestStream.WriteAsync(new ImportBundleRequest { Part = new BundlePart { Path = path, Content = Google.Protobuf.ByteString.CopyFromUtf8(content) } });
+        }
+
+        await call.RequestStream.CompleteAsync();
+        await call;
     }
 
     /// <summary>What a node has printed so far.</summary>

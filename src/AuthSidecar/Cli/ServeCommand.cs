@@ -38,12 +38,13 @@ internal static class ServeCommand
         var socketMode = new Option<string>("--socket-mode") { Description = "The permissions of the Unix socket, in octal.", DefaultValueFactory = _ => "0660" };
         var socketGroup = new Option<string?>("--socket-group") { Description = "The group that owns the Unix socket, by name or id. Default: that of the process." };
         var listen = new Option<string>("--listen") { Description = $"A loopback address and port to listen on as well, such as `{ServeOptions.ExampleListen}`: every process of the machine or pod may connect to it. Default: none.", DefaultValueFactory = _ => None };
+        var maxConnections = new Option<int>("--max-connections") { Description = "The most connections at once; beyond it, the one that has gone unused for longest is closed.", DefaultValueFactory = _ => ConnectionLimit.DefaultMax };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
         var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
         log.AcceptOnlyFromAmong("json", "text");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, development, log,
+            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -102,6 +103,7 @@ internal static class ServeCommand
                     State = parsed.GetValue(state)!,
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,
+                    MaxConnections = parsed.GetValue(maxConnections),
                     IsDevelopment = parsed.GetValue(development),
                     Log = parsed.GetValue(log) == "text" ? LogFormat.Text : LogFormat.Json,
                 },

@@ -8,7 +8,10 @@ namespace AuthSidecar.Hosting;
 internal static class Listeners
 {
     // Kestrel's default of 100 refuses the rest; a busy PEP multiplexes more over one connection.
-    private const int MaxStreamsPerConnection = 1024;
+    private const int MaxStreamsPerConnection = 256;
+
+    // What a client may send before anybody reads it.
+    private const int WindowBytes = 256 * 1024;
     public static void AddListeners(this IWebHostBuilder host, ServeOptions options)
     {
         host.UseKestrelCore();
@@ -18,15 +21,23 @@ internal static class Listeners
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
+            kestrel.Limits.Http2.InitialStreamWindowSize = WindowBytes;
+            var connections = new ConnectionLimit(options.MaxConnections);
             if (options.Socket is not null)
             {
-                kestrel.ListenUnixSocket(Path.GetFullPath(options.Socket), listen => listen.Protocols = HttpProtocols.Http2);
+                kestrel.ListenUnixSocket(Path.GetFullPath(options.Socket), listen => Configure(listen, connections));
             }
 
             if (options.Listen is not null)
             {
-                kestrel.Listen(options.Listen, listen => listen.Protocols = HttpProtocols.Http2);
+                kestrel.Listen(options.Listen, listen => Configure(listen, connections));
             }
         });
+    }
+
+    private static void Configure(ListenOptions listen, ConnectionLimit connections)
+    {
+        listen.Protocols = HttpProtocols.Http2;
+        listen.Use(connections.Count);
     }
 }

@@ -31,6 +31,9 @@ internal sealed record ServeOptions
     /// <summary>The loopback address and port to listen on; null: none.</summary>
     public IPEndPoint? Listen { get; init; }
 
+    /// <summary>The most connections at once, over all listeners.</summary>
+    public int MaxConnections { get; init; } = ConnectionLimit.DefaultMax;
+
     /// <summary>The folder for what must survive a restart: spent codes, the keys of second factors.</summary>
     public required string State { get; init; }
 
@@ -101,6 +104,11 @@ internal sealed record ServeOptions
             {
                 yield return $"the file `{path}` of `{option}` does not exist";
             }
+        }
+
+        if (ConnectionLimit.FaultOf(MaxConnections) is { } tooMany)
+        {
+            yield return tooMany;
         }
 
         if (TokenCacheSize < 1)

@@ -42,7 +42,9 @@ internal static class SidecarHost
 
         var app = builder.Build();
         // What cannot be made, such as a store that another process has, is to be found out now and not by the first call.
-        app.Services.GetRequiredService<UnaryCalls>().Map(app);
+        app.Services.GetRequiredService<UnaryCalls>().Use(app);
+        app.UseRouting();
+        UnaryCalls.UseExactPaths(app);
         app.MapGrpcService<HealthServiceImpl>();
         if (options.IsDevelopment)
         {

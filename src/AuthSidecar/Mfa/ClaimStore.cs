@@ -25,16 +25,47 @@ internal sealed record AttemptLimits
     public TimeSpan LongestLock { get; init; } = TimeSpan.FromHours(24);
 }
 
-/// <param name="IsLocked">Whether the code must not even be looked at.</param>
+/// <summary>What a code is. The default is a wrong one.</summary>
+internal enum CodeKind
+{
+    Wrong = 0,
+
+    /// <summary>It was right, and was redeemed before.</summary>
+    Redeemed,
+
+    /// <summary>It is right.</summary>
+    Right,
+}
+
+/// <summary>A code that was looked at. What redeems it is its time step, or its hash.</summary>
+internal readonly record struct JudgedCode(CodeKind Kind, long Step = 0, byte[]? Hash = null);
+
+/// <summary>What came of an attempt. The default is a locked factor.</summary>
+internal enum AttemptOutcome
+{
+    /// <summary>The code was not looked at.</summary>
+    Locked = 0,
+    Wrong,
+    AlreadyRedeemed,
+    Redeemed,
+}
+
+/// <param name="Outcome">What came of it.</param>
 /// <param name="AttemptsLeft">How many more wrong codes there may be.</param>
-/// <param name="LockedUntil">Until when it is, or is going to be if this code is wrong too, locked.</param>
-internal readonly record struct Attempt(bool IsLocked, int AttemptsLeft, DateTimeOffset? LockedUntil);
+/// <param name="LockedUntil">Until when the factor is locked; null: it is not.</param>
+internal readonly record struct Attempt(AttemptOutcome Outcome, int AttemptsLeft, DateTimeOffset? LockedUntil);
+
+/// <summary>Too many attempts wait for the disk already.</summary>
+internal sealed class ClaimStoreBusyException() : IOException("too many attempts wait for the claim store");
 
 /// <summary>
-/// Which codes are spent, and how many were wrong: the local store of a sidecar on its own. A journal on disk; every change is on disk
-/// before it counts.
+/// Which codes are redeemed, and how many were wrong: the local store of a sidecar on its own. A journal on disk; every change is on disk
+/// before anybody hears of it.
 /// </summary>
 /// <remarks>
+/// One thread writes: it takes all attempts that wait, appends them, and flushes once for all. Nobody else ever waits for a disk on a thread that
+/// decisions are made by.
+/// <para/>
 /// One process at a time owns the file, by a lock on another that is never replaced. A line is the whole state of one counter; the last
 /// line wins. Each line begins with a digest of itself and of the line before. A torn last line is what a crash leaves of a change that
 /// nobody was told about, and is dropped; damage anywhere else, a line lost included, stops the sidecar from starting: it might be a code
@@ -50,8 +81,15 @@ internal sealed class ClaimStore : IDisposable
     // 9999-12-31: no clock goes further.
     private const long LatestMs = 253_402_300_799_999;
 
-    private readonly Lock _lock = new();
+    /// <summary>More than this wait for no disk that is worth waiting for.</summary>
+    private const int MaxWaiting = 4_096;
+
+    private readonly BlockingCollection<Waiting> _waiting = new(MaxWaiting);
+    private readonly Thread _writer;
     private readonly ConcurrentDictionary<FactorKey, CounterState> _states = new();
+
+    // What the attempts since the last flush have made of counters; the writer's alone.
+    private readonly Dictionary<FactorKey, CounterState> _unflushed = [];
     private readonly string _path;
     private readonly SafeFileHandle _ownership;
     private SafeFileHandle _file;
@@ -62,6 +100,7 @@ internal sealed class ClaimStore : IDisposable
     private ClaimStore(string path, SafeFileHandle ownership, SafeFileHandle file, AttemptLimits limits)
     {
         (_path, _ownership, _file, Limits) = (path, ownership, file, limits);
+        _writer = new Thread(Write) { IsBackground = true, Name = "claim store" };
     }
 
     public AttemptLimits Limits { get; }
@@ -75,6 +114,7 @@ internal sealed class ClaimStore : IDisposable
         try
         {
             store.Load();
+            store._writer.Start();
             return store;
         }
         catch
@@ -85,74 +125,145 @@ internal sealed class ClaimStore : IDisposable
     }
 
     /// <summary>
-    /// Counts an attempt before its code is compared, and commits the count on its own: a crash, a cancelled call or a thousand calls at
-    /// once leave no attempt uncounted. A claim that succeeds gives it back.
+    /// Looks at a code, counts it if it is wrong, redeems it if it is right, and answers once that is on disk: whoever is not answered has learned
+    /// nothing, and whoever is answered has been counted. A code that is redeemed already is no failure: a caller may well ask twice.
     /// </summary>
-    public Attempt BeginAttempt(FactorKey factor, DateTimeOffset now)
+    /// <param name="factor">The factor.</param>
+    /// <param name="now">The moment.</param>
+    /// <param name="judge">Looks at the code: right, and redeemed before or not, or wrong. Called by the writer, and not at all for a factor that is locked.</param>
+    /// <param name="cancellation">The caller's patience: an attempt of a caller who has gone before it is looked at does not count.</param>
+    /// <exception cref="IOException">It could not be stored, and so was not made.</exception>
+    /// <exception cref="OperationCanceledException">The caller has gone.</exception>
+    public Task<Attempt> AttemptAsync(FactorKey factor, DateTimeOffset now, Func<RedeemedCodes, JudgedCode> judge, CancellationToken cancellation)
     {
-        lock (_lock)
+        var waiting = new Waiting(factor, now, judge, cancellation);
+        try
         {
-            var account = Find(factor with { FactorId = AccountWide });
-            var own = Find(factor);
-            if (LatestLock(account, own) is { } lockedUntil && lockedUntil > now)
-            {
-                return new Attempt(true, 0, lockedUntil);
-            }
-
-            account = Failed(account, Limits.PerAccount, now);
-            own = Failed(own, Limits.PerFactor, now);
-            Commit([account, own]);
-            var left = Math.Min(AttemptsLeft(account, Limits.PerAccount), AttemptsLeft(own, Limits.PerFactor));
-            return new Attempt(false, left, LatestLock(account, own));
+            return _waiting.TryAdd(waiting) ? waiting.Answer : Task.FromException<Attempt>(new ClaimStoreBusyException());
         }
-    }
-
-    /// <summary>
-    /// Spends a time step: once, and never again it or an earlier one. On success the counts of wrong codes start anew.
-    /// </summary>
-    public bool TryClaim(FactorKey factor, long step)
-    {
-        lock (_lock)
+        catch (Exception e) when (e is InvalidOperationException or ObjectDisposedException)
         {
-            var own = Find(factor);
-            if (own.LastStep >= step)
-            {
-                return false;
-            }
-
-            CommitSuccess(factor, own with { LastStep = step });
-            return true;
-        }
-    }
-
-    /// <summary>Spends a code that is known by its hash.</summary>
-    public bool TryClaim(FactorKey factor, byte[] hash)
-    {
-        lock (_lock)
-        {
-            var own = Find(factor);
-            var name = Convert.ToBase64String(hash);
-            if (own.Used.Contains(name, StringComparer.Ordinal))
-            {
-                return false;
-            }
-
-            CommitSuccess(factor, own with { Used = [.. own.Used, name] });
-            return true;
+            return Task.FromException<Attempt>(new IOException("the claim store is closed"));
         }
     }
 
     /// <summary>How many codes of the subject were wrong since the last right one.</summary>
-    public int FailuresOf(EntityUid subject) => Find(new FactorKey(subject, AccountWide)).Failures;
+    public int FailuresOf(EntityUid subject) => _states.GetValueOrDefault(new FactorKey(subject, AccountWide))?.Failures ?? 0;
+
+    // ------------------------------------------------------------------ the writer
+
+    private void Write()
+    {
+        var batch = new List<Waiting>();
+        foreach (var first in _waiting.GetConsumingEnumerable())
+        {
+            batch.Add(first);
+            while (batch.Count < MaxWaiting && _waiting.TryTake(out var next))
+            {
+                batch.Add(next);
+            }
+
+            Write(batch);
+            batch.Clear();
+        }
+    }
+
+    private void Write(List<Waiting> batch)
+    {
+        try
+        {
+            foreach (var waiting in batch)
+            {
+                waiting.Attempt = waiting.IsOver ? null : Try(waiting);
+            }
+
+            Commit();
+        }
+        catch (Exception e)
+        {
+            // Nothing of it counts, and nobody is told anything but this.
+            _unflushed.Clear();
+            batch.ForEach(w => w.Fail(e as IOException ?? new IOException("an attempt could not be stored", e)));
+            return;
+        }
+
+        batch.ForEach(w => w.Complete());
+    }
+
+    private Attempt Try(Waiting waiting)
+    {
+        var account = Find(waiting.Factor with { FactorId = AccountWide });
+        var own = Find(waiting.Factor);
+        if (LatestLock(account, own) is { } lockedUntil && lockedUntil > waiting.Now)
+        {
+            return new Attempt(AttemptOutcome.Locked, 0, lockedUntil);
+        }
+
+        var code = waiting.Judge(new RedeemedCodes(own));
+        switch (code.Kind)
+        {
+            case CodeKind.Right:
+                own = code.Hash is null ? own with { LastStep = code.Step } : own with { Used = [.. own.Used, RedeemedCodes.NameOf(code.Hash)] };
+                Keep(own with { Failures = 0, Locks = 0, LockedUntilMs = 0 });
+                Keep(account with { Failures = 0, Locks = 0, LockedUntilMs = 0 });
+                return new Attempt(AttemptOutcome.Redeemed, Limits.PerFactor, null);
+            case CodeKind.Redeemed:
+                return new Attempt(AttemptOutcome.AlreadyRedeemed, AttemptsLeft(account, own), null);
+            default:
+                account = Failed(account, Limits.PerAccount, waiting.Now);
+                own = Failed(own, Limits.PerFactor, waiting.Now);
+                Keep(account);
+                Keep(own);
+                return new Attempt(AttemptOutcome.Wrong, AttemptsLeft(account, own), LatestLock(account, own));
+        }
+    }
+
+    private void Keep(CounterState state) => _unflushed[state.Key] = state;
 
     private CounterState Find(FactorKey key) =>
-        _states.GetValueOrDefault(key) ?? new CounterState { Type = key.Subject.Type, Id = key.Subject.Id, Factor = key.FactorId };
+        _unflushed.GetValueOrDefault(key) ?? _states.GetValueOrDefault(key) ?? new CounterState { Type = key.Subject.Type, Id = key.Subject.Id, Factor = key.FactorId };
+
+    /// <summary>An attempt that waits for the writer, and its caller for the disk.</summary>
+    private sealed class Waiting(FactorKey factor, DateTimeOffset now, Func<RedeemedCodes, JudgedCode> judge, CancellationToken cancellation)
+    {
+        // Continued elsewhere: the writer writes.
+        private readonly TaskCompletionSource<Attempt> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public FactorKey Factor => factor;
+
+        public DateTimeOffset Now => now;
+
+        public Task<Attempt> Answer => _answer.Task;
+
+        public bool IsOver => cancellation.IsCancellationRequested;
+
+        /// <summary>What came of it; null: its caller had gone.</summary>
+        public Attempt? Attempt { get; set; }
+
+        public JudgedCode Judge(RedeemedCodes redeemed) => judge(redeemed);
+
+        public void Complete()
+        {
+            if (Attempt is { } attempt)
+            {
+                _answer.TrySetResult(attempt);
+            }
+            else
+            {
+                _answer.TrySetCanceled(cancellation);
+            }
+        }
+
+        public void Fail(IOException exception) => _answer.TrySetException(exception);
+    }
 
     private static DateTimeOffset? LatestLock(CounterState a, CounterState b)
     {
         var latest = Math.Max(a.LockedUntilMs, b.LockedUntilMs);
         return latest == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(latest);
     }
+
+    private int AttemptsLeft(CounterState account, CounterState own) => Math.Min(AttemptsLeft(account, Limits.PerAccount), AttemptsLeft(own, Limits.PerFactor));
 
     private static int AttemptsLeft(CounterState state, int limit) => state.LockedUntilMs > 0 ? 0 : limit - state.Failures;
 
@@ -170,31 +281,31 @@ internal sealed class ClaimStore : IDisposable
         return state with { Locks = Math.Min(state.Locks + 1, MaxLocks), LockedUntilMs = (now + lasts).ToUnixTimeMilliseconds() };
     }
 
-    private void CommitSuccess(FactorKey factor, CounterState own)
-    {
-        var account = Find(factor with { FactorId = AccountWide });
-        Commit([own with { Failures = 0, Locks = 0, LockedUntilMs = 0 }, account with { Failures = 0, Locks = 0, LockedUntilMs = 0 }]);
-    }
-
     // ------------------------------------------------------------------ the journal
 
     /// <summary>Writes to disk, and only then to memory.</summary>
-    private void Commit(ReadOnlySpan<CounterState> states)
+    private void Commit()
     {
+        if (_unflushed.Count == 0)
+        {
+            return;
+        }
+
         var lines = new MemoryStream();
         var digest = _lastDigest;
-        foreach (var state in states)
+        foreach (var state in _unflushed.Values)
         {
             digest = WriteLine(lines, state, digest);
         }
 
         Append(lines.GetBuffer().AsSpan(0, (int)lines.Length));
         _lastDigest = digest;
-        foreach (var state in states)
+        foreach (var (key, state) in _unflushed)
         {
-            _states[state.Key] = state;
+            _states[key] = state;
         }
 
+        _unflushed.Clear();
         if (_length > _compactAboveBytes)
         {
             Compact();
@@ -358,9 +469,28 @@ internal sealed class ClaimStore : IDisposable
 
     public void Dispose()
     {
+        _waiting.CompleteAdding();
+        // What waits is written; a disk that hangs is not waited for.
+        if (_writer.IsAlive)
+        {
+            _writer.Join(TimeSpan.FromSeconds(5));
+        }
+
         _file.Dispose();
         _ownership.Dispose();
     }
+}
+
+/// <summary>The codes of a factor that are redeemed.</summary>
+internal readonly struct RedeemedCodes(CounterState state)
+{
+    /// <summary>Whether this time step, or a later one, was redeemed.</summary>
+    public bool Contains(long step) => state.LastStep >= step;
+
+    /// <summary>Whether the code with this hash was redeemed.</summary>
+    public bool Contains(byte[] hash) => state.Used.Contains(NameOf(hash), StringComparer.Ordinal);
+
+    public static string NameOf(byte[] hash) => Convert.ToBase64String(hash);
 }
 
 /// <summary>The state of one counter: of a factor, or of an account where the factor is empty.</summary>

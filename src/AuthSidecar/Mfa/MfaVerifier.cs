@@ -24,11 +24,12 @@ internal readonly record struct MfaResult(MfaError Error, int AttemptsLeft, Date
     public bool IsVerified => Error == MfaError.None && !Proof.IsEmpty;
 }
 
-/// <summary>Verifies second factors: count first, then compare, then claim, and only then say yes.</summary>
+/// <summary>Verifies second factors: a code is looked at, counted or redeemed, and on disk before anybody is told.</summary>
 internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs)
 {
-    /// <exception cref="IOException">The claim could not be stored, and so was not made.</exception>
-    public MfaResult Verify(MfaRequest request, FactorSet factors, DateTimeOffset now)
+    /// <exception cref="IOException">The attempt could not be stored, and so was not made.</exception>
+    /// <exception cref="OperationCanceledException">The caller has gone.</exception>
+    public async Task<MfaResult> VerifyAsync(MfaRequest request, FactorSet factors, DateTimeOffset now, CancellationToken cancellation)
     {
         var key = new FactorKey(request.Subject, request.FactorId);
         if (factors.Find(key) is not { } factor)
@@ -36,20 +37,15 @@ internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs)
             return new MfaResult(MfaError.FactorUnknown, 0, null, default, default);
         }
 
-        var attempt = store.BeginAttempt(key, now);
-        if (attempt.IsLocked)
+        var attempt = await store.AttemptAsync(key, now, redeemed => Judge(factor, factors, request.Code.Reveal(), redeemed, now), cancellation).WaitAsync(cancellation);
+        if (attempt.Outcome != AttemptOutcome.Redeemed)
         {
-            return new MfaResult(MfaError.Locked, 0, attempt.LockedUntil, default, default);
-        }
-
-        var error = factor switch
-        {
-            TotpFactor totp => SpendTotp(totp, factors, request.Code.Reveal(), now),
-            BackupCodesFactor codes => SpendBackupCode(codes, request.Code.Reveal()),
-            _ => throw new InvalidOperationException($"no verification for {factor.GetType().Name}"),
-        };
-        if (error != MfaError.None)
-        {
+            var error = attempt.Outcome switch
+            {
+                AttemptOutcome.Wrong => MfaError.CodeWrong,
+                AttemptOutcome.AlreadyRedeemed => MfaError.CodeUsed,
+                _ => MfaError.Locked,
+            };
             return new MfaResult(error, attempt.AttemptsLeft, attempt.LockedUntil, default, default);
         }
 
@@ -57,14 +53,19 @@ internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs)
         return new MfaResult(MfaError.None, store.Limits.PerFactor, null, proof, expiresAt);
     }
 
-    private MfaError SpendTotp(TotpFactor factor, FactorSet factors, string code, DateTimeOffset now)
+    private static JudgedCode Judge(Factor factor, FactorSet factors, string code, RedeemedCodes redeemed, DateTimeOffset now) => factor switch
+    {
+        TotpFactor totp => JudgeTotp(totp, factors, code, redeemed, now),
+        BackupCodesFactor codes => JudgeBackupCode(codes, code, redeemed),
+        _ => throw new InvalidOperationException($"no verification for {factor.GetType().Name}"),
+    };
+
+    private static JudgedCode JudgeTotp(TotpFactor factor, FactorSet factors, string code, RedeemedCodes redeemed, DateTimeOffset now)
     {
         var secret = factors.Unwrap(factor);
         try
         {
-            return TotpCode.FindStep(secret, code, now) is not { } step ? MfaError.CodeWrong
-                : store.TryClaim(factor.Key, step) ? MfaError.None
-                : MfaError.CodeUsed;
+            return TotpCode.FindStep(secret, code, now) is not { } step ? new JudgedCode(CodeKind.Wrong) : new JudgedCode(redeemed.Contains(step) ? CodeKind.Redeemed : CodeKind.Right, Step: step);
         }
         finally
         {
@@ -72,13 +73,11 @@ internal sealed class MfaVerifier(ClaimStore store, MfaProofs proofs)
         }
     }
 
-    private MfaError SpendBackupCode(BackupCodesFactor factor, string code)
+    private static JudgedCode JudgeBackupCode(BackupCodesFactor factor, string code, RedeemedCodes redeemed)
     {
         var hash = BackupCode.Hash(code);
         // All are compared, each in constant time.
         var matches = factor.Hashes.Count(h => CryptographicOperations.FixedTimeEquals(h, hash));
-        return matches == 0 ? MfaError.CodeWrong
-            : store.TryClaim(factor.Key, hash) ? MfaError.None
-            : MfaError.CodeUsed;
+        return matches == 0 ? new JudgedCode(CodeKind.Wrong) : new JudgedCode(redeemed.Contains(hash) ? CodeKind.Redeemed : CodeKind.Right, Hash: hash);
     }
 }

@@ -17,6 +17,11 @@ internal sealed partial class AuthSidecarService(
     TimeProvider time,
     ILogger<AuthSidecarService> logger)
 {
+    /// <summary>How many may wait for a revision at once.</summary>
+    private const int MaxWaiting = 1_024;
+
+    private int _waiting;
+
     // The common case has its facts at hand, and then nothing of a call is asynchronous.
 
     public Task<Answer> ValidateToken(ValidationRequest request, CallLimits limits) => request.AtLeast == default && IsKnown(request.Token)
@@ -40,19 +45,28 @@ internal sealed partial class AuthSidecarService(
         return Task.FromResult(AnswerWriter.Write(assessment, freshness));
     }
 
-    public Task<Answer> VerifyMfa(MfaRequest request, CallLimits limits)
+    public async Task<Answer> VerifyMfa(MfaRequest request, CallLimits limits)
     {
         var snapshot = Current;
         var now = time.GetUtcNow();
         var freshness = Demand(ResourceTypes.Factors, snapshot, now);
+        using var waiting = limits.BeginWait();
         try
         {
-            var result = mfa.Verify(request, snapshot.Factors.Value, now);
-            return Task.FromResult(AnswerWriter.Write(result, freshness));
+            return AnswerWriter.Write(await mfa.VerifyAsync(request, snapshot.Factors.Value, now, waiting.Token), freshness);
+        }
+        catch (OperationCanceledException)
+        {
+            limits.ThrowIfOver();
+            throw Failures.DeadlineExceeded();
         }
         catch (IOException e)
         {
-            Log.ClaimFailed(logger, e);
+            if (e is not ClaimStoreBusyException)
+            {
+                Log.ClaimFailed(logger, e);
+            }
+
             throw Failures.ClaimStoreUnavailable();
         }
     }
@@ -79,15 +93,7 @@ internal sealed partial class AuthSidecarService(
     private async Task<Answer> AwaitFacts<T>(T request, Revision atLeast, IEnumerable<TokenRequest?> asked, CallLimits limits, Func<T, Snapshot, CallLimits, Answer> answer)
     {
         using var waiting = limits.BeginWait();
-        Snapshot snapshot;
-        try
-        {
-            snapshot = atLeast == default ? Current : await snapshots.WaitForAsync(atLeast, waiting.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            throw Failures.RevisionNotReached(atLeast, snapshots.Current?.Revision ?? default);
-        }
+        var snapshot = atLeast == default ? Current : await WaitForAsync(atLeast, waiting.Token);
 
         try
         {
@@ -101,6 +107,28 @@ internal sealed partial class AuthSidecarService(
         }
 
         return answer(request, snapshot, limits);
+    }
+
+    private async Task<Snapshot> WaitForAsync(Revision atLeast, CancellationToken cancellation)
+    {
+        if (Interlocked.Increment(ref _waiting) > MaxWaiting)
+        {
+            Interlocked.Decrement(ref _waiting);
+            throw Failures.TooManyWaiting();
+        }
+
+        try
+        {
+            return await snapshots.WaitForAsync(atLeast, cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            throw Failures.RevisionNotReached(atLeast, snapshots.Current?.Revision ?? default);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
     }
 
     private Answer Validate(ValidationRequest request, Snapshot snapshot, CallLimits limits)

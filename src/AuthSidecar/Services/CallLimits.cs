@@ -8,6 +8,9 @@ internal readonly struct CallLimits
 {
     private const int MaxDigits = 8;
 
+    /// <summary>How long is waited for those who do not say how long they wait.</summary>
+    private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
+
     private readonly HttpContext _context;
     private readonly TimeProvider _time;
     private readonly long _started;
@@ -16,6 +19,7 @@ internal readonly struct CallLimits
     /// <param name="context">The call. Whether its caller has gone away is asked of it late: the server makes something for whoever asks.</param>
     /// <param name="timeout">The header `grpc-timeout`; null: as long as it takes.</param>
     /// <param name="time">The clock.</param>
+    /// <exception cref="RpcException">The header is malformed.</exception>
     public CallLimits(HttpContext context, string? timeout, TimeProvider time)
     {
         (_context, _time, _timeout) = (context, time, timeout is null ? null : Read(timeout));
@@ -49,25 +53,21 @@ internal readonly struct CallLimits
     public CancellationTokenSource BeginWait()
     {
         var waiting = CancellationTokenSource.CreateLinkedTokenSource(_context.RequestAborted);
-        if (_timeout is { } timeout)
-        {
-            var left = timeout - _time.GetElapsedTime(_started);
-            waiting.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
-        }
-
+        var left = _timeout is { } timeout ? timeout - _time.GetElapsedTime(_started) : DefaultPatience;
+        waiting.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
         return waiting;
     }
 
-    /// <summary>Digits and a unit (PROTOCOL-HTTP2 of gRPC, "Requests"); null when it is something else, which is no deadline.</summary>
+    /// <summary>Digits and a unit (PROTOCOL-HTTP2 of gRPC, "Requests").</summary>
+    /// <returns>Null for some weeks and more, which is as good as for ever.</returns>
     private static TimeSpan? Read(string text)
     {
         if (text.Length is < 2 or > MaxDigits + 1 || !long.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
         {
-            return null;
+            throw Failures.MalformedTimeout();
         }
 
-        // The longest that can be waited for is some weeks, which is as good as for ever.
-        TimeSpan? timeout = text[^1] switch
+        var timeout = text[^1] switch
         {
             'H' => TimeSpan.FromHours(number),
             'M' => TimeSpan.FromMinutes(number),
@@ -75,7 +75,7 @@ internal readonly struct CallLimits
             'm' => TimeSpan.FromMilliseconds(number),
             'u' => TimeSpan.FromMicroseconds(number),
             'n' => TimeSpan.FromTicks(number / TimeSpan.NanosecondsPerTick),
-            _ => null,
+            _ => throw Failures.MalformedTimeout(),
         };
         return timeout < TimeSpan.FromDays(20) ? timeout : null;
     }

@@ -29,13 +29,13 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
     {
         CheckParts defaults = default;
         ReadParts("", message, out var parts);
-        return ReadCheck("", parts, defaults, tokens: null);
+        return ReadCheck("", parts, defaults, tokens: null, shared: null);
     }
 
-    public CheckBatch? ReadBatch(ReadOnlySpan<byte> message)
+    public CheckBatch? ReadBatch(ReadOnlySpan<byte> message, in CallLimits limits)
     {
         var count = 0;
-        var atLeastRevision = 0ul;
+        ulong? revision = null;
         Part defaultsPart = default;
         var reader = new MessageReader(message);
         while (reader.Next())
@@ -44,7 +44,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
             {
                 case 1 << 3 | MessageReader.Bytes: count++; goto default;
                 case 2 << 3 | MessageReader.Bytes: _values.Take(ref defaultsPart, "defaults", reader.ReadBytes()); break;
-                case 3 << 3 | MessageReader.Varint: atLeastRevision = reader.ReadVarint(); break;
+                case 3 << 3 | MessageReader.Varint: _values.TakeNumber(ref revision, "at_least_revision", reader.ReadVarint()); break;
                 default: reader.Skip(); break;
             }
         }
@@ -56,12 +56,13 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         }
 
         ReadParts("defaults.", defaultsPart.Bytes, out var defaults);
-        return new CheckBatch(ReadChecks(message, count, defaults), new(atLeastRevision));
+        return new CheckBatch(ReadChecks(message, count, defaults, limits), new(revision ?? 0));
     }
 
-    private List<CheckRequest> ReadChecks(ReadOnlySpan<byte> message, int count, scoped in CheckParts defaults)
+    private List<CheckRequest> ReadChecks(ReadOnlySpan<byte> message, int count, scoped in CheckParts defaults, in CallLimits limits)
     {
         var tokens = new BatchTokens();
+        var shared = new SharedDefaults();
         var read = new List<CheckRequest>(count);
         var index = 0;
         var reader = new MessageReader(message);
@@ -73,9 +74,11 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
                 continue;
             }
 
+            // Whoever has gone away has nothing read for them.
+            limits.ThrowIfOver();
             var at = checks.At(checks.AtIndex("checks", index++), ".");
             ReadParts(at, reader.ReadBytes(), out var parts);
-            if (ReadCheck(at, parts, defaults, tokens) is { } check)
+            if (ReadCheck(at, parts, defaults, tokens, shared) is { } check)
             {
                 read.Add(check);
             }
@@ -97,8 +100,8 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         public Part MfaProof;
         public int ContextCount;
         public int EntityCount;
-        public bool Explain;
-        public ulong AtLeastRevision;
+        public ulong? Explain;
+        public ulong? AtLeastRevision;
     }
 
     private void ReadParts(string at, ReadOnlySpan<byte> message, out CheckParts parts)
@@ -118,8 +121,8 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
                 case 7 << 3 | MessageReader.Bytes: parts.EntityCount++; goto default;
                 case 8 << 3 | MessageReader.Bytes: _values.Take(ref parts.RiskSignals, checks.At(at, "risk_signals"), reader.ReadBytes()); break;
                 case 9 << 3 | MessageReader.Bytes: _values.Take(ref parts.MfaProof, checks.At(at, "mfa_proof"), reader.ReadBytes()); break;
-                case 10 << 3 | MessageReader.Varint: parts.Explain = reader.ReadVarint() != 0; break;
-                case 11 << 3 | MessageReader.Varint: parts.AtLeastRevision = reader.ReadVarint(); break;
+                case 10 << 3 | MessageReader.Varint: _values.TakeNumber(ref parts.Explain, checks.At(at, "explain"), reader.ReadVarint()); break;
+                case 11 << 3 | MessageReader.Varint: _values.TakeNumber(ref parts.AtLeastRevision, checks.At(at, "at_least_revision"), reader.ReadVarint()); break;
                 default: reader.Skip(); break;
             }
         }
@@ -129,13 +132,19 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
     /// <param name="own">What the check says itself.</param>
     /// <param name="defaults">What counts where it says nothing.</param>
     /// <param name="tokens">The tokens of the batch that were read already; null: there is no batch.</param>
-    private CheckRequest? ReadCheck(string at, scoped in CheckParts own, scoped in CheckParts defaults, BatchTokens? tokens)
+    /// <param name="shared">What was read of the defaults already; null: there is no batch.</param>
+    private CheckRequest? ReadCheck(string at, scoped in CheckParts own, scoped in CheckParts defaults, BatchTokens? tokens, SharedDefaults? shared)
     {
         ref readonly var subject = ref own.Token.IsPresent || own.Principal.IsPresent ? ref own : ref defaults;
         var (token, principal) = ReadSubject(at, subject.Token, subject.Principal, own.TokenProof.Or(defaults.TokenProof), tokens);
         var action = _values.ReadAction(checks.At(at, "action"), own.Action.Or(defaults.Action));
-        var (resource, entities) = ReadEntities(at, own.Resource.Or(defaults.Resource), in own.EntityCount > 0 ? ref own : ref defaults);
-        var context = ReadContext(checks.At(at, "context"), in own.ContextCount > 0 ? ref own : ref defaults);
+        // What several checks share is read once: it is the same, and may be large.
+        var (resource, entities) = own.Resource.IsPresent || own.EntityCount > 0 || shared is null
+            ? ReadEntities(at, own.Resource.Or(defaults.Resource), in own.EntityCount > 0 ? ref own : ref defaults)
+            : shared.Entities ??= ReadEntities("defaults.", defaults.Resource, defaults);
+        var context = own.ContextCount > 0 || shared is null
+            ? ReadContext(checks.At(at, "context"), in own.ContextCount > 0 ? ref own : ref defaults)
+            : shared.Context ??= ReadContext(checks.At("defaults.", "context"), defaults);
         var signals = own.RiskSignals.Or(defaults.RiskSignals);
         return (token is null && principal is null) || action is null || resource is null ? null : new CheckRequest
         {
@@ -147,8 +156,8 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
             Context = context,
             RiskSignals = signals.IsPresent ? new SignalReader(checks).ReadSignals(checks.At(at, "risk_signals"), RequestReader.Parse(V1.RiskSignals.Parser, signals.Bytes)) : null,
             MfaProof = new Secret(MessageReader.Decode((own.MfaProof.Bytes.IsEmpty ? defaults.MfaProof : own.MfaProof).Bytes)),
-            Explain = own.Explain || defaults.Explain,
-            AtLeast = new(own.AtLeastRevision),
+            Explain = (own.Explain ?? 0) != 0 || (defaults.Explain ?? 0) != 0,
+            AtLeast = new(own.AtLeastRevision ?? 0),
         };
     }
 
@@ -234,23 +243,49 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         return context;
     }
 
+    /// <summary>What the checks of a batch take from its defaults, read when the first takes it.</summary>
+    private sealed class SharedDefaults
+    {
+        public (EntityUid? Resource, GivenEntity[] Entities)? Entities { get; set; }
+
+        public ValueRecord? Context { get; set; }
+    }
+
     /// <summary>Checks of a batch that share a token share its request, so that it is validated, and its proof of possession spent, once.</summary>
     private sealed class BatchTokens
     {
-        private readonly Dictionary<(string Token, string Proof), TokenRequest> _tokens = [];
+        private readonly Dictionary<string, List<(byte[] Proof, TokenRequest Request)>> _tokens = new(StringComparer.Ordinal);
         private TokenRequest? _last;
         private byte[] _lastProof = [];
 
         /// <summary>Mostly it is the token of the check before.</summary>
-        public TokenRequest? Find(ReadOnlySpan<byte> token, ReadOnlySpan<byte> proof) =>
-            _last is not null && proof.SequenceEqual(_lastProof) && Ascii.Equals(token, _last.Token.Reveal())
-                ? _last
-                : _tokens.GetValueOrDefault((MessageReader.Decode(token), Convert.ToHexString(proof)));
+        public TokenRequest? Find(ReadOnlySpan<byte> token, ReadOnlySpan<byte> proof)
+        {
+            if (_last is not null && proof.SequenceEqual(_lastProof) && Ascii.Equals(token, _last.Token.Reveal()))
+            {
+                return _last;
+            }
+
+            foreach (var (other, request) in _tokens.GetValueOrDefault(MessageReader.Decode(token)) ?? [])
+            {
+                if (proof.SequenceEqual(other))
+                {
+                    return request;
+                }
+            }
+
+            return null;
+        }
 
         public void Add(TokenRequest request, ReadOnlySpan<byte> proof)
         {
-            _tokens.Add((request.Token.Reveal(), Convert.ToHexString(proof)), request);
             (_last, _lastProof) = (request, proof.ToArray());
+            if (!_tokens.TryGetValue(request.Token.Reveal(), out var requests))
+            {
+                _tokens.Add(request.Token.Reveal(), requests = []);
+            }
+
+            requests.Add((_lastProof, request));
         }
     }
 }

@@ -15,10 +15,21 @@ internal readonly record struct FieldViolation(string Field, string Description)
 /// </remarks>
 internal sealed class FieldChecks
 {
-    // A report of more helps nobody.
+    // A report of more helps nobody, and clients take 8 KiB of metadata in all, in base64: beyond it some lose the status, and others the connection.
     private const int MaxViolations = 32;
+    private const int MaxFieldChars = 128;
+
+    /// <summary>The values of a request, nested ones included: each limit by itself lets their product by.</summary>
+    private const int MaxValues = 16_384;
+
+    private const int MaxReportBytes = 2_400;
+
+    /// <summary>What a violation takes beside its texts, in both forms in which the first is told.</summary>
+    private const int ViolationBytes = 16;
 
     private readonly List<FieldViolation>? _violations;
+    private int _reportBytes;
+    private int _values;
 
     public FieldChecks(bool describes) => _violations = describes ? [] : null;
 
@@ -29,10 +40,47 @@ internal sealed class FieldChecks
     public void Add(string field, string description)
     {
         HasFailed = true;
-        if (_violations?.Count < MaxViolations)
+        if (_violations is null || _violations.Count >= MaxViolations)
         {
-            _violations.Add(new FieldViolation(field, description));
+            return;
         }
+
+        // Names of the caller's are in it, of any length and nested.
+        var shown = Shorten(field);
+        var bytes = Encoding.UTF8.GetByteCount(shown) + Encoding.UTF8.GetByteCount(description) + ViolationBytes;
+        if (_violations.Count == 0 || _reportBytes + bytes <= MaxReportBytes)
+        {
+            _reportBytes += bytes;
+            _violations.Add(new FieldViolation(shown, description));
+        }
+    }
+
+    /// <summary>Counts a value of the request. Beyond the limit none is looked at any more.</summary>
+    public bool CountValue(string at)
+    {
+        if (++_values > MaxValues)
+        {
+            if (_values == MaxValues + 1)
+            {
+                Add(at, $"a request has at most {MaxValues} values in all");
+            }
+
+            return false;
+        }
+
+        return true;
+    }
+
+    private static string Shorten(string field)
+    {
+        if (field.Length <= MaxFieldChars)
+        {
+            return field;
+        }
+
+        // Between characters, and not within one.
+        var (begin, end) = (MaxFieldChars / 2, field.Length - (MaxFieldChars / 2));
+        return $"{field[..(char.IsHighSurrogate(field[begin - 1]) ? begin - 1 : begin)]}…{field[(char.IsLowSurrogate(field[end]) ? end + 1 : end)..]}";
     }
 
     /// <param name="at">The field.</param>

@@ -17,7 +17,7 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
     public ValidationRequest Read(ReadOnlySpan<byte> message)
     {
         Part token = default, audience = default, proof = default;
-        var (scopes, atLeastRevision) = (0, 0ul);
+        var (scopes, revision) = (0, (ulong?)null);
         var reader = new MessageReader(message);
         while (reader.Next())
         {
@@ -27,7 +27,7 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
                 case 2 << 3 | MessageReader.Bytes: _values.Take(ref audience, "audience", reader.ReadBytes()); break;
                 case 3 << 3 | MessageReader.Bytes: scopes++; goto default;
                 case 4 << 3 | MessageReader.Bytes: _values.Take(ref proof, "proof", reader.ReadBytes()); break;
-                case 5 << 3 | MessageReader.Varint: atLeastRevision = reader.ReadVarint(); break;
+                case 5 << 3 | MessageReader.Varint: _values.TakeNumber(ref revision, "at_least_revision", reader.ReadVarint()); break;
                 default: reader.Skip(); break;
             }
         }
@@ -38,7 +38,7 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
             Audience = audience.Bytes.IsEmpty ? null : NameCache.GetName(audience.Bytes),
             RequiredScopes = checks.Count("required_scopes", scopes, MaxScopes) ? ReadScopes(message, scopes) : [],
         };
-        return new ValidationRequest(request, new(atLeastRevision));
+        return new ValidationRequest(request, new(revision ?? 0));
     }
 
     /// <param name="token">The token.</param>

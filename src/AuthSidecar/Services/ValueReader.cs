@@ -40,6 +40,17 @@ internal readonly struct ValueReader(FieldChecks checks)
         part = new Part(bytes);
     }
 
+    /// <summary>Takes a number, in the same way.</summary>
+    public void TakeNumber(ref ulong? taken, string at, ulong number)
+    {
+        if (taken is not null)
+        {
+            checks.Add(at, "given twice");
+        }
+
+        taken = number;
+    }
+
     public EntityUid? ReadUid(string at, Part uid)
     {
         if (!uid.IsPresent)
@@ -206,6 +217,11 @@ internal readonly struct ValueReader(FieldChecks checks)
         if (depth > MaxNesting)
         {
             return Invalid(at, $"nested more than {MaxNesting} deep");
+        }
+
+        if (!checks.CountValue(at))
+        {
+            return Value.False;
         }
 
         uint kind = 0;

@@ -27,8 +27,8 @@ public sealed class ClaimStoreTests : IDisposable
     {
         using (var store = Open())
         {
-            store.TryClaim(Factor, 1);
-            store.TryClaim(Factor, 2);
+            TryClaim(store, Factor, 1);
+            TryClaim(store, Factor, 2);
         }
 
         using (var file = System.IO.File.OpenWrite(File))
@@ -37,8 +37,8 @@ public sealed class ClaimStoreTests : IDisposable
         }
 
         using var reopened = Open();
-        Assert.False(reopened.TryClaim(Factor, 2 - 1));
-        Assert.True(reopened.TryClaim(Factor, 3));
+        Assert.False(TryClaim(reopened, Factor, 2 - 1));
+        Assert.True(TryClaim(reopened, Factor, 3));
     }
 
     [Fact]
@@ -46,8 +46,8 @@ public sealed class ClaimStoreTests : IDisposable
     {
         using (var store = Open())
         {
-            store.TryClaim(Factor, 1);
-            store.TryClaim(Factor, 2);
+            TryClaim(store, Factor, 1);
+            TryClaim(store, Factor, 2);
         }
 
         var whole = System.IO.File.ReadAllBytes(File);
@@ -66,8 +66,8 @@ public sealed class ClaimStoreTests : IDisposable
     {
         using (var store = Open())
         {
-            store.TryClaim(Factor, 1);
-            store.TryClaim(Factor, 2);
+            TryClaim(store, Factor, 1);
+            TryClaim(store, Factor, 2);
         }
 
         var lines = System.IO.File.ReadAllLines(File);
@@ -83,15 +83,15 @@ public sealed class ClaimStoreTests : IDisposable
     }
 
     [Fact]
-    public void Open_AfterSoManyChangesThatTheJournalWasCompacted_NothingIsLost()
+    public async Task Open_AfterSoManyChangesThatTheJournalWasCompacted_NothingIsLost()
     {
         const int Claims = 30_000;
         using (var store = Open())
         {
             // Few enough subjects for the journal to be mostly history.
-            for (var i = 1; i <= Claims; i++)
+            foreach (var steps in Enumerable.Range(1, Claims).Chunk(700))
             {
-                Assert.True(store.TryClaim(Factor with { FactorId = $"f{i % 7}" }, i));
+                Assert.All(await Task.WhenAll(steps.Select(i => ClaimAsync(store, Factor with { FactorId = $"f{i % 7}" }, i))), a => Assert.Equal(AttemptOutcome.Redeemed, a.Outcome));
             }
         }
 
@@ -99,23 +99,69 @@ public sealed class ClaimStoreTests : IDisposable
         using var reopened = Open();
         for (var i = Claims - 6; i <= Claims; i++)
         {
-            Assert.False(reopened.TryClaim(Factor with { FactorId = $"f{i % 7}" }, i));
+            Assert.False(TryClaim(reopened, Factor with { FactorId = $"f{i % 7}" }, i));
         }
     }
 
     [Fact]
-    public void BeginAttempt_ClockThatStepsBack_DoesNotUnlock()
+    public async Task Attempt_ClockThatStepsBack_DoesNotUnlock()
     {
         using var store = Open();
-        Attempt attempt;
-        do
+        while ((await FailAsync(store, Factor, Now)).Outcome != AttemptOutcome.Locked)
         {
-            attempt = store.BeginAttempt(Factor, Now);
         }
-        while (!attempt.IsLocked);
 
-        Assert.True(store.BeginAttempt(Factor, Now.AddDays(-1)).IsLocked);
+        Assert.Equal(AttemptOutcome.Locked, (await FailAsync(store, Factor, Now.AddDays(-1))).Outcome);
     }
+
+    [Fact]
+    public async Task Attempt_RedeemedCodeAgain_IsNoFailure()
+    {
+        using var store = Open();
+        Assert.True(TryClaim(store, Factor, 1));
+        var again = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => ClaimAsync(store, Factor, 1)));
+        Assert.All(again, a => Assert.Equal((AttemptOutcome.AlreadyRedeemed, 5), (a.Outcome, a.AttemptsLeft)));
+        Assert.Equal(0, store.FailuresOf(Factor.Subject));
+        Assert.True(TryClaim(store, Factor, 2));
+    }
+
+    [Fact]
+    public async Task Attempt_OfACallerWhoHasGone_DoesNotCount()
+    {
+        using var store = Open();
+        using var gone = new CancellationTokenSource();
+        // The writer is busy while the caller leaves.
+        using var release = new ManualResetEventSlim();
+        var busy = store.AttemptAsync(Factor with { FactorId = "other" }, Now, _ => { release.Wait(); return new JudgedCode(CodeKind.Right, 1); }, CancellationToken.None);
+        var left = store.AttemptAsync(Factor, Now, _ => throw new InvalidOperationException("nobody is there to be told"), gone.Token);
+        await gone.CancelAsync();
+        release.Set();
+        Assert.Equal(AttemptOutcome.Redeemed, (await busy).Outcome);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        Assert.Equal(0, store.FailuresOf(Factor.Subject));
+    }
+
+    [Fact]
+    public async Task Attempt_MoreThanCanWait_RefusedAtOnce()
+    {
+        using var store = Open();
+        using var release = new ManualResetEventSlim();
+        var busy = store.AttemptAsync(Factor, Now, _ => { release.Wait(); return new JudgedCode(CodeKind.Right, 1); }, CancellationToken.None);
+        var waiting = Enumerable.Range(0, 5_000).Select(i => ClaimAsync(store, Factor with { FactorId = $"f{i}" }, 1)).ToList();
+        Assert.All(waiting.Where(w => w.IsCompleted), w => Assert.IsType<ClaimStoreBusyException>(w.Exception!.InnerException));
+        Assert.Contains(waiting, w => w.IsFaulted);
+        release.Set();
+        await busy;
+        await Task.WhenAll(waiting.Where(w => !w.IsFaulted));
+    }
+
+    private static Task<Attempt> FailAsync(ClaimStore store, FactorKey factor, DateTimeOffset now) =>
+        store.AttemptAsync(factor, now, _ => new JudgedCode(CodeKind.Wrong), CancellationToken.None);
+
+    private static Task<Attempt> ClaimAsync(ClaimStore store, FactorKey factor, long step) =>
+        store.AttemptAsync(factor, Now, redeemed => new JudgedCode(redeemed.Contains(step) ? CodeKind.Redeemed : CodeKind.Right, step), CancellationToken.None);
+
+    private static bool TryClaim(ClaimStore store, FactorKey factor, long step) => ClaimAsync(store, factor, step).GetAwaiter().GetResult().Outcome == AttemptOutcome.Redeemed;
 
     private ClaimStore Open() => ClaimStore.Open(File, new AttemptLimits());
 

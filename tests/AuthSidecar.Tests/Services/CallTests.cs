@@ -236,8 +236,8 @@ public sealed class CallTests : IAsyncLifetime
         var code = TotpCode.Compute(TotpSecret, TotpCode.StepAt(Now));
         Assert.True((await VerifyAsync(code)).Verified);
         var replayed = await VerifyAsync(code);
-        Assert.Equal((false, MfaRejection.CodeUsed, 4u), (replayed.Verified, replayed.Reason, replayed.AttemptsLeft));
-        for (var i = 3; i >= 0; i--)
+        Assert.Equal((false, MfaRejection.CodeUsed, 5u), (replayed.Verified, replayed.Reason, replayed.AttemptsLeft));
+        for (var i = 4; i >= 0; i--)
         {
             var wrong = await VerifyAsync("000000");
             Assert.Equal((MfaRejection.CodeWrong, (uint)i), (wrong.Reason, wrong.AttemptsLeft));

@@ -170,7 +170,7 @@ public sealed class MessageTests
         {
             var proof = isBound ? new TokenProof { Dpop = new DpopProof { Proof = "proof", HttpMethod = "GET", HttpUri = "https://x.test/" } } : null;
             var request = new ValidateTokenRequest { Token = token, Audience = audience, RequiredScopes = { scopes }, Proof = proof, AtLeastRevision = revision };
-            var read = new RequestReader(new VerifiedTokenCache(1)).ReadValidation(new ReadOnlySequence<byte>(request.ToByteArray()));
+            var read = new RequestReader(new VerifiedTokenCache(1)).ReadValidation(new ReadOnlySequence<byte>(request.ToByteArray()), default);
             Assert.Equal((token, audience, revision), (read.Token.Token.Reveal(), read.Token.Audience ?? "", read.AtLeast.Number));
             Assert.Equal(scopes, read.Token.RequiredScopes);
             Assert.Equal((isBound, isBound ? "proof" : null), (read.Token.Dpop is not null, read.Token.Dpop?.Proof.Reveal()));
@@ -188,7 +188,7 @@ public sealed class MessageTests
             spoilt[i / 256] = (byte)i;
             try
             {
-                reader.ReadValidation(new ReadOnlySequence<byte>(spoilt));
+                reader.ReadValidation(new ReadOnlySequence<byte>(spoilt), default);
             }
             catch (RpcException e)
             {
@@ -196,12 +196,12 @@ public sealed class MessageTests
             }
         }
 
-        Assert.Throws<RpcException>(() => reader.ReadValidation(new ReadOnlySequence<byte>([.. good, .. good])));
+        Assert.Throws<RpcException>(() => reader.ReadValidation(new ReadOnlySequence<byte>([.. good, .. good]), default));
         var many = new ValidateTokenRequest { RequiredScopes = { Enumerable.Range(0, 33).Select(i => $"s{i}") } };
-        Assert.Throws<RpcException>(() => reader.ReadValidation(new ReadOnlySequence<byte>(many.ToByteArray())));
+        Assert.Throws<RpcException>(() => reader.ReadValidation(new ReadOnlySequence<byte>(many.ToByteArray()), default));
     }
 
-    private static AuthSidecar.Decisions.CheckRequest Read(byte[] bytes) => new RequestReader(new VerifiedTokenCache(1)).ReadCheck(new ReadOnlySequence<byte>(bytes));
+    private static AuthSidecar.Decisions.CheckRequest Read(byte[] bytes) => new RequestReader(new VerifiedTokenCache(1)).ReadCheck(new ReadOnlySequence<byte>(bytes), default);
 
     private static RecordValue Record((string, Value)[] fields) => new() { Fields = { Fields(fields) } };
 

@@ -55,12 +55,14 @@ public sealed class UnaryCallTests : IAsyncLifetime
     {
         var message = new ValidateTokenRequest { Token = "a.b.c" }.ToByteArray();
         var frame = Frame(message);
-        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync([]));
+        Assert.Equal(StatusCode.Unimplemented, await StatusAsync([]));
         Assert.Equal(StatusCode.InvalidArgument, await StatusAsync(frame[..4]));
         Assert.Equal(StatusCode.InvalidArgument, await StatusAsync(frame[..^1]));
-        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync([.. frame, .. frame]));
-        Assert.Equal(StatusCode.InvalidArgument, await StatusAsync([.. frame, 0]));
-        Assert.Equal(StatusCode.Unimplemented, await StatusAsync([1, .. frame[1..]]));
+        Assert.Equal(StatusCode.Unimplemented, await StatusAsync([.. frame, .. frame]));
+        Assert.Equal(StatusCode.Unimplemented, await StatusAsync([.. frame, 0]));
+        // Compressed, without a word on how; and no flag that there is.
+        Assert.Equal(StatusCode.Internal, await StatusAsync([1, .. frame[1..]]));
+        Assert.Equal(StatusCode.Internal, await StatusAsync([2, .. frame[1..]]));
         Assert.Equal(StatusCode.ResourceExhausted, await StatusAsync([0, 0xff, 0xff, 0xff, 0xff, .. message]));
         Assert.Equal(StatusCode.InvalidArgument, await StatusAsync(Frame([0xff])));
         Assert.Equal(StatusCode.OK, await StatusAsync(Frame([])));
@@ -98,21 +100,20 @@ public sealed class UnaryCallTests : IAsyncLifetime
     [InlineData("250m", 250)]
     [InlineData("5000u", 5)]
     [InlineData("4000000n", 4)]
-    [InlineData("", null)]
-    [InlineData("S", null)]
-    [InlineData("-1S", null)]
-    [InlineData("1.5S", null)]
-    [InlineData("1s", null)]
-    [InlineData("123456789S", null)]
     [InlineData("99999999H", null)]
+    [InlineData("00000000H", 0)]
     public void Limits_Timeout_IsReadAndKept(string text, int? milliseconds)
     {
         var time = new FakeTimeProvider();
         var limits = new CallLimits(new DefaultHttpContext(), text, time);
-        limits.ThrowIfOver();
-        time.Advance(TimeSpan.FromMilliseconds((milliseconds ?? 1_000_000) - 1));
-        limits.ThrowIfOver();
-        time.Advance(TimeSpan.FromMilliseconds(1));
+        if (milliseconds is not 0)
+        {
+            limits.ThrowIfOver();
+            time.Advance(TimeSpan.FromMilliseconds((milliseconds ?? 1_000_000) - 1));
+            limits.ThrowIfOver();
+            time.Advance(TimeSpan.FromMilliseconds(1));
+        }
+
         if (milliseconds is null)
         {
             limits.ThrowIfOver();
@@ -122,6 +123,123 @@ public sealed class UnaryCallTests : IAsyncLifetime
         Assert.Equal(StatusCode.DeadlineExceeded, Assert.Throws<RpcException>(limits.ThrowIfOver).StatusCode);
         using var waiting = limits.BeginWait();
         Assert.True(waiting.IsCancellationRequested || waiting.Token.WaitHandle.WaitOne(TimeSpan.FromSeconds(5)));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("S")]
+    [InlineData("-1S")]
+    [InlineData("1.5S")]
+    [InlineData("1s")]
+    [InlineData("1")]
+    [InlineData(" 1S")]
+    [InlineData("100000000H")]
+    public async Task Timeout_ThatIsNone_Refused(string text)
+    {
+        Assert.Equal(StatusCode.InvalidArgument, Assert.Throws<RpcException>(() => new CallLimits(new DefaultHttpContext(), text, TimeProvider.System)).StatusCode);
+        if (text.Trim().Length > 0)
+        {
+            var (status, _, _) = await SendAsync(Validate, Frame(new ValidateTokenRequest { Token = "a.b.c" }.ToByteArray()), headers: ("grpc-timeout", text.Trim() == "1S" ? "+1S" : text));
+            Assert.Equal(StatusCode.InvalidArgument, status);
+        }
+    }
+
+    [Fact]
+    public async Task Compressed_WithItsEncoding_UnimplementedAndSaysWhatIsTaken()
+    {
+        var frame = Frame(new ValidateTokenRequest { Token = "a.b.c" }.ToByteArray());
+        var (status, _, headers) = await SendAsync(Validate, [1, .. frame[1..]], headers: ("grpc-encoding", "gzip"));
+        Assert.Equal((StatusCode.Unimplemented, "identity"), (status, headers.GetValues("grpc-accept-encoding").Single()));
+    }
+
+    [Theory]
+    [InlineData("application/grpc", HttpStatusCode.OK)]
+    [InlineData("application/grpc+proto", HttpStatusCode.OK)]
+    [InlineData("application/grpc-web", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("application/grpcfoo", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("application/grpc+json", HttpStatusCode.UnsupportedMediaType)]
+    [InlineData("application/json", HttpStatusCode.UnsupportedMediaType)]
+    public async Task ContentType_ToTheLetter(string type, HttpStatusCode expected)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, Validate) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new ByteArrayContent(Frame([])) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue(type);
+        Assert.Equal(expected, (await _http.SendAsync(request, Cancellation)).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/authsidecar.v1.authsidecarservice/validatetoken")]
+    [InlineData("/authsidecar.v1.AuthSidecarService/ValidateToken/")]
+    [InlineData("/authsidecar.v1.AuthSidecarService%2FValidateToken")]
+    [InlineData("/authsidecar.v1.AuthSidecarService/ValidateToken?x=1")]
+    [InlineData("/x/../authsidecar.v1.AuthSidecarService/Validatetoken")]
+    [InlineData("/grpc.health.v1.health/check")]
+    [InlineData("/grpc.health.v1.Health/Check/")]
+    public async Task Path_ThatIsNotToTheLetter_Unimplemented(string path)
+    {
+        var (status, _, _) = await SendAsync(path, Frame([]));
+        Assert.Equal(StatusCode.Unimplemented, status);
+    }
+
+    [Fact]
+    public async Task Get_OfAMethod_NotAllowed()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, Validate) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        request.Headers.TryAddWithoutValidation("content-type", "application/grpc");
+        Assert.NotEqual(HttpStatusCode.OK, (await _http.SendAsync(request, Cancellation)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Cancelled_InTheMidstOfTheMessage_IsNoErrorInTheLog()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            using var leaving = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+            using var request = new HttpRequestMessage(HttpMethod.Post, Validate)
+            {
+                Version = HttpVersion.Version20,
+                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Content = new UnfinishedContent(Frame(new byte[1000])[..500]),
+            };
+            request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+            var sending = _http.SendAsync(request, leaving.Token);
+            await Task.Delay(50, Cancellation);
+            await leaving.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);
+        }
+
+        await SendAsync(Validate, Frame([]));
+        Assert.DoesNotContain(_sidecar.Logs, l => l.StartsWith("Error", StringComparison.Ordinal) || l.Contains("Exception", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Message_OfAStatus_EscapesWhatItMust() =>
+        Assert.Equal("used, and so: context.c %25 %C3%A9%0A", UnaryCalls.PercentEncode("used, and so: context.c % é\n"));
+
+    [Fact]
+    public async Task Violations_UnderLongNames_StayWithinWhatClientsTake()
+    {
+        var name = new string('é', 120);
+        var value = new Value { Record = new RecordValue() };
+        for (var depth = 0; depth < 14; depth++)
+        {
+            value = new Value { Record = new RecordValue { Fields = { [name] = value } } };
+        }
+
+        var request = new CheckPermissionRequest { Token = "a.b.c", Action = new EntityUid { Id = "read" }, Resource = new Entity { Uid = new EntityUid { Type = "D", Id = "x" } } };
+        for (var i = 0; i < 100; i++)
+        {
+            var wrong = new Value { Decimal = "wrong" };
+            for (var depth = 0; depth < 14; depth++)
+            {
+                wrong = new Value { Record = new RecordValue { Fields = { [name] = wrong } } };
+            }
+
+            request.Context[$"{i}{name}"] = wrong;
+        }
+
+        var (status, _, headers) = await SendAsync("/authsidecar.v1.AuthSidecarService/CheckPermission", Frame(request.ToByteArray()));
+        Assert.Equal(StatusCode.InvalidArgument, status);
+        Assert.InRange(headers.Sum(h => h.Key.Length + h.Value.Sum(v => v.Length) + 32), 1, 8 * 1024 - 512);
     }
 
     [Fact]
@@ -142,7 +260,7 @@ public sealed class UnaryCallTests : IAsyncLifetime
         return frame;
     }
 
-    private async Task<(StatusCode Status, byte[] Answer, HttpResponseHeaders Headers)> SendAsync(string path, byte[] body, int? piece = null)
+    private async Task<(StatusCode Status, byte[] Answer, HttpResponseHeaders Headers)> SendAsync(string path, byte[] body, int? piece = null, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, path)
         {
@@ -150,12 +268,35 @@ public sealed class UnaryCallTests : IAsyncLifetime
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
             Content = piece is { } size ? new PiecesContent(body, size) : new ByteArrayContent(body),
         };
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
         request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
         using var response = await _http.SendAsync(request, Cancellation);
         var answer = await response.Content.ReadAsByteArrayAsync(Cancellation);
         var status = response.Headers.TryGetValues("grpc-status", out var only) ? only : response.TrailingHeaders.GetValues("grpc-status");
         return ((StatusCode)int.Parse(status.Single(), System.Globalization.CultureInfo.InvariantCulture), answer.Length > 5 ? answer[5..] : [], response.Headers);
+    }
+
+    private sealed class UnfinishedContent(byte[] part) : HttpContent
+    {
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+        {
+            await stream.WriteAsync(part, cancellationToken);
+            await stream.FlushAsync(cancellationToken);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
     }
 
     private sealed class PiecesContent(byte[] body, int size) : HttpContent

@@ -85,6 +85,7 @@ internal static class Demands
     {
         PublishPoliciesRequest { Create: true } => [],
         WriteEntitiesRequest write => write.Entities.Select(e => e.Application).Where(a => a.Length > 0).Distinct(),
+        WriteAdministratorRequest { Administrator: { } administrator } => administrator.Applications.Distinct(),
         ImportEntitiesRequest import => import.Entities.Select(e => e.Application).Where(a => a.Length > 0).Distinct(),
         _ => demand.Placement is { Application.Length: > 0 } placement ? [placement.Application] : [],
     };
