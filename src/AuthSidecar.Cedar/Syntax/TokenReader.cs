@@ -112,7 +112,10 @@ internal ref struct TokenReader
         ? new Pattern(DecodeString(isPattern: true))
         : throw Unexpected("a pattern in quotes");
 
-    /// <summary>Decodes the string token; in a pattern, <c>*</c> cuts it into pieces and <c>\*</c> is a star.</summary>
+    /// <summary>
+    /// Decodes the string token; in a pattern, <c>*</c> cuts it into pieces and <c>\*</c> is a star. A star that is spelt as <c>\x2a</c> or
+    /// <c>\u{2a}</c> cuts as well: in the reference only the backslash in front of it makes it one.
+    /// </summary>
     private List<string> DecodeString(bool isPattern)
     {
         var token = _token;
@@ -128,26 +131,23 @@ internal ref struct TokenReader
                 break;
             }
 
-            var isWildcard = inside[stop] == '*';
+            var isEscape = inside[stop] == '\\';
             inside = inside[(stop + 1)..];
-            if (isWildcard)
+            if (isPattern && isEscape && inside.StartsWith("*"u8))
+            {
+                piece.Append('*');
+                inside = inside[1..];
+                continue;
+            }
+
+            var rune = isEscape ? DecodeEscape(ref inside, token) : new Rune('*');
+            if (isPattern && rune.Value == '*')
             {
                 pieces.Add(piece.ToString());
                 piece.Clear();
             }
-            else if (isPattern && inside.StartsWith("*"u8))
-            {
-                piece.Append('*');
-                inside = inside[1..];
-            }
             else
             {
-                var escapeStart = token.Start + token.Length - 2 - inside.Length;
-                if (!StringLiteral.TryDecodeEscape(ref inside, out var rune))
-                {
-                    throw FailAt(escapeStart, "this is no escape", "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
-                }
-
                 piece.Append(rune);
             }
         }
@@ -155,6 +155,14 @@ internal ref struct TokenReader
         pieces.Add(piece.ToString());
         Advance();
         return pieces;
+    }
+
+    private readonly Rune DecodeEscape(ref ReadOnlySpan<byte> inside, Token token)
+    {
+        var start = token.Start + token.Length - 2 - inside.Length;
+        return StringLiteral.TryDecodeEscape(ref inside, out var rune)
+            ? rune
+            : throw FailAt(start, "this is no escape", "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
     }
 
     private readonly ReadOnlySpan<byte> InsideOf(Token quoted) => _source.Utf8.Slice(quoted.Start + 1, quoted.Length - 2);
