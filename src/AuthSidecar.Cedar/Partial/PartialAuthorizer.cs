@@ -31,7 +31,8 @@ public sealed class PartialAuthorizer(Schema schema)
             return false;
         }
 
-        var evaluated = policies.Policies.Select(policy => Evaluate(policy, entities, request)).ToList();
+        var table = new TypeTable(isStrict: true);
+        var evaluated = policies.Policies.Select(policy => Evaluate(policy, entities, request, table)).ToList();
         response = new PartialResponse(Decide(evaluated), evaluated);
         return true;
     }
@@ -55,11 +56,11 @@ public sealed class PartialAuthorizer(Schema schema)
         return request.Context is { } context && new Conformance(schema).CheckValue(Value.Of(context), action.Context) is { } fault ? $"the context: {fault}" : null;
     }
 
-    private PartialPolicy Evaluate(Policy policy, EntitySource? entities, PartialRequest request)
+    private PartialPolicy Evaluate(Policy policy, EntitySource? entities, PartialRequest request, TypeTable table)
     {
         var condition = Validator.ConditionOf(policy.Syntax, policy.Scope);
         var environment = new RequestEnvironment(schema.Actions[request.Action], request.Principal.Type, request.Resource.Type, null, null);
-        var types = new TypeChecker(schema, environment, isStrict: true, []);
+        var types = new TypeChecker(schema, environment, table, new ExprIds(), isStrict: true, []);
         types.Check(condition);
         var residual = new PartialEvaluator(schema, types, entities, request).Evaluate(condition);
         var result = residual switch

@@ -9,6 +9,9 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     // Types of what is left, which the checker knows of the whole expressions only.
     private readonly Dictionary<Expr, CheckedType?> _types = new(ReferenceEqualityComparer.Instance);
 
+    // Asked of the same part at every level around it.
+    private readonly Dictionary<Expr, bool> _mayErr = new(ReferenceEqualityComparer.Instance);
+
     private static readonly EntityUid Unknown = EntityUid.OfCheckedType("Unknown", "");
 
     public Expr Evaluate(Expr expr)
@@ -69,24 +72,36 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
 
     private Expr Logic(LogicExpr e)
     {
-        var result = Evaluate(e.Operands[0]);
+        // What is left of the operands so far, side by side: a chain of thousands is not to become as deep.
+        var left = new List<Expr> { Evaluate(e.Operands[0]) };
+        var mayErr = MayErr(left[0]);
+        var decides = e.IsAnd ? CheckedType.False : CheckedType.True;
         for (var i = 1; i < e.Operands.Count; i++)
         {
             // What stands behind an operand that decides by its type alone is never reached, and has no type.
-            var decides = e.IsAnd ? CheckedType.False : CheckedType.True;
-            if (result is ErrorExpr || IsLiteral(result, !e.IsAnd) || types.TypeOf(e.Operands[i - 1]) == decides)
+            if ((left is [var only] && (only is ErrorExpr || IsLiteral(only, !e.IsAnd))) || types.TypeOf(e.Operands[i - 1]) == decides)
             {
-                return result;
+                break;
             }
 
             var right = Evaluate(e.Operands[i]);
-            result = IsLiteral(result, e.IsAnd) ? right
-                : IsLiteral(right, e.IsAnd) ? result
-                : IsLiteral(right, !e.IsAnd) && !MayErr(result) ? right
-                : new LogicExpr(e.IsAnd, [result, right], e.Span);
+            if (left is [var first] && IsLiteral(first, e.IsAnd))
+            {
+                left[0] = right;
+                mayErr = MayErr(right);
+            }
+            else if (IsLiteral(right, !e.IsAnd) && !mayErr)
+            {
+                left = [right];
+            }
+            else if (!IsLiteral(right, e.IsAnd))
+            {
+                left.Add(right);
+                mayErr |= MayErr(right);
+            }
         }
 
-        return result;
+        return left.Count == 1 ? left[0] : new LogicExpr(e.IsAnd, left, e.Span);
     }
 
     private static bool IsLiteral(Expr expr, bool truth) => expr is LiteralExpr literal && (truth ? literal.Value.IsTrue : literal.Value.IsFalse);
@@ -122,7 +137,14 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         var built = new BinaryExpr(@operator, left, right, span);
         var isOpen = left is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid) && right is LiteralExpr group && !IsKnown(uid)
             && !(@operator == BinaryOperator.In && IsItself(uid, group.Value));
-        return isOpen ? built : Fold(built, [left, right], new Known(this));
+        if (isOpen)
+        {
+            return built;
+        }
+
+        // What a store remembers of its entities is forgotten by what lies over it.
+        var isAction = left is LiteralExpr of && of.Value.TryGet(out EntityUid? action) && EntityType.IsAction(action.Type);
+        return Fold(built, [left, right], isAction ? new Known(this) : Entities);
     }
 
     /// <summary>Whether an entity is known; actions are, since they are the schema's.</summary>
@@ -200,12 +222,20 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     // ------------------------------------------------------------------ errors
 
     /// <summary>Whether what is left of a well-typed expression can err.</summary>
-    private bool MayErr(Expr expr) => expr switch
+    private bool MayErr(Expr expr)
     {
-        ErrorExpr or CallExpr or AttributeExpr or UnaryExpr { Operator: UnaryOperator.Negate } => true,
-        BinaryExpr { Operator: BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply or BinaryOperator.GetTag } => true,
-        _ => expr.Parts().Any(MayErr),
-    };
+        if (!_mayErr.TryGetValue(expr, out var may))
+        {
+            _mayErr.Add(expr, may = expr switch
+            {
+                ErrorExpr or CallExpr or AttributeExpr or UnaryExpr { Operator: UnaryOperator.Negate } => true,
+                BinaryExpr { Operator: BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply or BinaryOperator.GetTag } => true,
+                _ => expr.Parts().Any(MayErr),
+            });
+        }
+
+        return may;
+    }
 
     /// <summary>The entities that are known, and the actions.</summary>
     private sealed class Known(PartialEvaluator evaluator) : EntitySource
@@ -225,7 +255,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
 
     private EntitySource? Entities => entities;
 
-    private Entity? ActionEntity(EntityUid uid) => schema.ActionAncestors.TryGetValue(uid, out var above)
-        ? Entity.CreateOver(EntityStore.Empty, uid, ValueRecord.Empty, ValueRecord.Empty, [.. above])
+    private Entity? ActionEntity(EntityUid uid) => schema.Actions.TryGetValue(uid, out var action)
+        ? new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, [.. action.MemberOf])
         : null;
 }

@@ -123,7 +123,7 @@ internal sealed class Conformance(Schema schema)
     {
         foreach (var parent in entity.Parents)
         {
-            if (!schema.AncestorTypes[type.Name].Contains(parent.Type))
+            if (!schema.EntityHierarchy.IsBelow(type.Name, parent.Type))
             {
                 return $"it cannot be a member of `{parent}`";
             }
@@ -140,20 +140,36 @@ internal sealed class Conformance(Schema schema)
     /// <summary>Actions are the schema's: one that is given too must be the same, all its groups included.</summary>
     private string? CheckAction(Entity entity)
     {
-        if (!schema.ActionAncestors.TryGetValue(entity.Uid, out var ancestors))
+        if (!schema.Actions.TryGetValue(entity.Uid, out var action))
         {
             return $"the schema has no action `{entity.Uid}`";
         }
 
-        // Through parents that are the schema's as well; those are checked by themselves.
+        return entity.Attributes.Count == 0 && entity.Tags.Count == 0 && HasGroupsOf(entity, action) ? null : "the action is not what the schema has";
+    }
+
+    /// <summary>Through parents that are the schema's as well; those are checked by themselves.</summary>
+    private bool HasGroupsOf(Entity entity, SchemaAction action)
+    {
         var given = new HashSet<EntityUid>();
         foreach (var parent in entity.Parents)
         {
             given.Add(parent);
-            given.UnionWith(schema.ActionAncestors.GetValueOrDefault(parent) ?? []);
+            if (!schema.ActionHierarchy.IsBelow(action.Uid, parent))
+            {
+                return false;
+            }
         }
 
-        return entity.Attributes.Count == 0 && entity.Tags.Count == 0 && ancestors.SetEquals(given) ? null : "the action is not what the schema has";
+        foreach (var group in action.MemberOf)
+        {
+            if (!given.Contains(group) && !given.Any(parent => schema.ActionHierarchy.IsBelow(parent, group)))
+            {
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private string? CheckApplies(IEnumerable<string> types, EntityUid uid, SchemaAction action, string role) => types.Contains(uid.Type, StringComparer.Ordinal)

@@ -267,10 +267,11 @@ internal static class SchemaJsonReader
     private static List<AttributeSyntax> ReadAttributes(ref JsonCursor json, int depth)
     {
         var attributes = new List<AttributeSyntax>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
         json.EnterObject("an object of attributes");
         while (json.ReadName() is { } name)
         {
-            if (attributes.Exists(a => string.Equals(a.Name, name, StringComparison.Ordinal)))
+            if (!names.Add(name))
             {
                 throw json.Fail($"the attribute `{name}` is declared twice", "keep one");
             }
@@ -285,10 +286,11 @@ internal static class SchemaJsonReader
     private static List<KeyValuePair<string, string?>> ReadAnnotations(ref JsonCursor json)
     {
         var annotations = new List<KeyValuePair<string, string?>>();
+        var keys = new HashSet<string>(StringComparer.Ordinal);
         json.EnterObject("an object of annotations");
         while (json.ReadName() is { } key)
         {
-            if (!Identifier.IsWord(key) || annotations.Exists(a => string.Equals(a.Key, key, StringComparison.Ordinal)))
+            if (!Identifier.IsWord(key) || !keys.Add(key))
             {
                 throw json.Fail($"`{key}` cannot name an annotation, or occurs twice");
             }

@@ -71,6 +71,7 @@ internal ref struct SchemaParser
     private List<KeyValuePair<string, string?>> ParseAnnotations()
     {
         var annotations = new List<KeyValuePair<string, string?>>();
+        var keys = Current.Kind == TokenKind.At ? new HashSet<string>(StringComparer.Ordinal) : null;
         while (Current.Kind == TokenKind.At)
         {
             _tokens.Advance();
@@ -84,7 +85,7 @@ internal ref struct SchemaParser
                 _tokens.Expect(TokenKind.CloseParen, "`)` behind the annotation");
             }
 
-            if (annotations.Exists(a => string.Equals(a.Key, key, StringComparison.Ordinal)))
+            if (!keys!.Add(key))
             {
                 throw _tokens.Fail(keyToken, $"the annotation `@{key}` occurs twice", "keep one");
             }
@@ -427,9 +428,10 @@ internal ref struct SchemaParser
         var start = Current.Start;
         _tokens.Expect(TokenKind.OpenBrace, "`{` and attributes");
         var attributes = new List<AttributeSyntax>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
         while (Current.Kind != TokenKind.CloseBrace)
         {
-            attributes.Add(ParseAttribute(attributes));
+            attributes.Add(ParseAttribute(names));
             if (Current.Kind != TokenKind.Comma)
             {
                 break;
@@ -443,7 +445,7 @@ internal ref struct SchemaParser
         return new TypeSyntax.Record(attributes, _tokens.SpanFrom(start));
     }
 
-    private AttributeSyntax ParseAttribute(List<AttributeSyntax> before)
+    private AttributeSyntax ParseAttribute(HashSet<string> before)
     {
         var annotations = ParseAnnotations();
         var nameToken = Current;
@@ -456,9 +458,9 @@ internal ref struct SchemaParser
 
         _tokens.Expect(TokenKind.Colon, "`:` and a type");
         var type = ParseType();
-        return before.Exists(a => string.Equals(a.Name, name, StringComparison.Ordinal))
-            ? throw _tokens.Fail(nameToken, $"the attribute `{name}` is declared twice", "keep one")
-            : new AttributeSyntax(name, type, isRequired, annotations);
+        return before.Add(name)
+            ? new AttributeSyntax(name, type, isRequired, annotations)
+            : throw _tokens.Fail(nameToken, $"the attribute `{name}` is declared twice", "keep one");
     }
 
     private string ParseName(string expected) =>

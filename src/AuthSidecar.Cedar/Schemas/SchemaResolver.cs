@@ -8,15 +8,27 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     // Types name types that name types: as deep as whoever wrote them likes, and the stack is not.
     private const int MaxDepth = 512;
 
+    // All that is declared in a namespace carries its name, however many declarations there are.
+    private const int MaxNamespaceLength = 512;
+
     private readonly Dictionary<string, EntitySyntax> _entities = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (CommonTypeSyntax Syntax, string Namespace)> _commonTypes = new(StringComparer.Ordinal);
     private readonly Dictionary<EntityUid, (ActionSyntax Syntax, string Namespace)> _actions = [];
     private readonly Dictionary<string, SchemaType?> _resolvedCommonTypes = new(StringComparer.Ordinal);
     private readonly HashSet<string> _resolving = new(StringComparer.Ordinal);
+
+    // A declaration of several names is resolved once, not once for each of them.
+    private readonly Dictionary<object, object> _shared = new(ReferenceEqualityComparer.Instance);
     private int _depth;
 
     public Schema? Resolve(List<NamespaceSyntax> namespaces)
     {
+        if (namespaces.Find(ns => ns.Name.Length > MaxNamespaceLength) is { } longest)
+        {
+            Fail(longest.Span, $"the name of the namespace has {longest.Name.Length} characters, at most {MaxNamespaceLength} are allowed");
+            return null;
+        }
+
         Declare(namespaces);
         ForbidShadowing();
         var entityTypes = new Dictionary<string, SchemaEntityType>(StringComparer.Ordinal);
@@ -119,17 +131,31 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         name,
         ResolveEntityNames(entity.MemberOf, ns),
         entity.Shape is null ? SchemaType.Record.Empty : ResolveRecord(entity.Shape, ns, "a shape is a record"),
-        entity.Tags is null ? null : ResolveType(entity.Tags, ns),
-        entity.EnumIds?.ToFrozenSet(StringComparer.Ordinal));
+        entity.Tags is null ? null : Once(entity.Tags, () => ResolveType(entity.Tags, ns)),
+        entity.EnumIds is null ? null : Once(entity.EnumIds, () => entity.EnumIds.ToFrozenSet(StringComparer.Ordinal)));
 
     private SchemaAction ResolveAction(EntityUid uid, ActionSyntax action, string ns) => new(
         uid,
-        action.MemberOf.Select(parent => ResolveActionParent(parent, ns)).ToFrozenSet(),
+        Once(action.MemberOf, () => action.MemberOf.Select(parent => ResolveActionParent(parent, ns)).ToFrozenSet()),
         ResolveEntityNames(action.AppliesTo?.Principals ?? [], ns),
         ResolveEntityNames(action.AppliesTo?.Resources ?? [], ns),
         action.AppliesTo?.Context is { } context ? ResolveRecord(context, ns, "a context is a record") : SchemaType.Record.Empty);
 
-    private SchemaType.Record ResolveRecord(TypeSyntax type, string ns, string rule)
+    /// <summary>What was made of a piece of syntax, and of the same piece once more.</summary>
+    private T Once<T>(object syntax, Func<T> make)
+        where T : class
+    {
+        if (!_shared.TryGetValue(syntax, out var made))
+        {
+            _shared.Add(syntax, made = make());
+        }
+
+        return (T)made;
+    }
+
+    private SchemaType.Record ResolveRecord(TypeSyntax type, string ns, string rule) => Once(type, () => ResolveRecordOnce(type, ns, rule));
+
+    private SchemaType.Record ResolveRecordOnce(TypeSyntax type, string ns, string rule)
     {
         var before = faults.Count;
         if (ResolveType(type, ns) is SchemaType.Record record)
@@ -145,7 +171,9 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         return SchemaType.Record.Empty;
     }
 
-    private FrozenSet<string> ResolveEntityNames(IReadOnlyList<NameSyntax> names, string ns)
+    private FrozenSet<string> ResolveEntityNames(IReadOnlyList<NameSyntax> names, string ns) => Once(names, () => ResolveEntityNamesOnce(names, ns));
+
+    private FrozenSet<string> ResolveEntityNamesOnce(IReadOnlyList<NameSyntax> names, string ns)
     {
         var resolved = new HashSet<string>(StringComparer.Ordinal);
         foreach (var name in names)
@@ -177,16 +205,39 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         return found ?? candidates[0];
     }
 
-    /// <summary>Finds a group that is a member of itself: whatever cannot be put behind all its parents is part of a cycle, or hangs on one.</summary>
+    /// <summary>Finds groups that are members of themselves: whatever cannot be put behind all its parents is part of a cycle, or hangs on one.</summary>
     private void ForbidActionCycles(Dictionary<EntityUid, SchemaAction> actions)
     {
-        var placed = new HashSet<EntityUid>();
-        var rest = actions.Values.ToList();
-        while (rest.RemoveAll(action => action.MemberOf.All(placed.Contains) && placed.Add(action.Uid)) > 0)
+        // How many parents are not placed yet; of the actions that share a set of them it is one number.
+        var missing = new Dictionary<FrozenSet<EntityUid>, int>(ReferenceEqualityComparer.Instance);
+        var waiting = new Dictionary<EntityUid, List<FrozenSet<EntityUid>>>();
+        foreach (var parents in actions.Values.Select(a => a.MemberOf).Where(parents => missing.TryAdd(parents, parents.Count)))
         {
+            foreach (var parent in parents)
+            {
+                (waiting.TryGetValue(parent, out var sets) ? sets : waiting[parent] = []).Add(parents);
+            }
         }
 
-        foreach (var action in rest)
+        var members = actions.Values.ToLookup(a => a.MemberOf, ReferenceEqualityComparer.Instance);
+        var ready = new Stack<FrozenSet<EntityUid>>(missing.Keys.Where(parents => parents.Count == 0));
+        var placed = new HashSet<EntityUid>();
+        while (ready.TryPop(out var parents))
+        {
+            foreach (var action in members[parents])
+            {
+                placed.Add(action.Uid);
+                foreach (var set in waiting.GetValueOrDefault(action.Uid) ?? [])
+                {
+                    if (--missing[set] == 0)
+                    {
+                        ready.Push(set);
+                    }
+                }
+            }
+        }
+
+        foreach (var action in actions.Values.Where(a => !placed.Contains(a.Uid)))
         {
             Fail(_actions[action.Uid].Syntax.Span, $"the action `{action.Uid}` is a member of itself, or of an action that is", "take a parent away");
         }

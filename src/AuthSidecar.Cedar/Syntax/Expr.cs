@@ -36,7 +36,18 @@ internal abstract class Expr(SourceSpan span)
     };
 
     /// <summary>The expression and all it is made of, however deep.</summary>
-    public IEnumerable<Expr> SelfAndParts() => Parts().SelectMany(p => p.SelfAndParts()).Prepend(this);
+    public IEnumerable<Expr> SelfAndParts()
+    {
+        var rest = new Stack<Expr>([this]);
+        while (rest.TryPop(out var next))
+        {
+            yield return next;
+            foreach (var part in next.Parts().Reverse())
+            {
+                rest.Push(part);
+            }
+        }
+    }
 
     protected static int Above(Expr a) => a.Depth + 1;
 
@@ -200,16 +211,34 @@ internal sealed class AttributeExpr : Expr
 /// <summary><c>e has a.b.c</c>: every step of the path is there; a path of one is the plain <c>has</c>.</summary>
 internal sealed class HasExpr : Expr
 {
+    private Expr[]? _steps;
+
     public HasExpr(Expr target, IReadOnlyList<string> path, SourceSpan span)
         : base(span)
     {
         (Target, Path) = (target, path);
-        Depth = Above(target);
+        // As deep as the attributes that it asks about would be.
+        Depth = Above(target) + path.Count - 1;
     }
 
     public Expr Target { get; }
 
     public IReadOnlyList<string> Path { get; }
+
+    /// <summary>What <c>a has b.c</c> asks one after the other: <c>a</c> for <c>b</c>, <c>a.b</c> for <c>c</c>.</summary>
+    public IReadOnlyList<Expr> Steps => _steps ??= FindSteps();
+
+    private Expr[] FindSteps()
+    {
+        var steps = new Expr[Path.Count];
+        steps[0] = Target;
+        for (var i = 1; i < steps.Length; i++)
+        {
+            steps[i] = new AttributeExpr(steps[i - 1], Path[i - 1], Span);
+        }
+
+        return steps;
+    }
 }
 
 internal sealed class LikeExpr : Expr

@@ -101,6 +101,7 @@ internal ref struct Parser
     private List<KeyValuePair<string, string?>> ParseAnnotations()
     {
         var annotations = new List<KeyValuePair<string, string?>>();
+        var keys = Current.Kind == TokenKind.At ? new HashSet<string>(StringComparer.Ordinal) : null;
         while (Current.Kind == TokenKind.At)
         {
             _tokens.Advance();
@@ -115,7 +116,7 @@ internal ref struct Parser
                 _tokens.Expect(TokenKind.CloseParen, "`)` behind the annotation");
             }
 
-            if (annotations.Exists(a => string.Equals(a.Key, key, StringComparison.Ordinal)))
+            if (!keys!.Add(key))
             {
                 throw _tokens.Fail(keyToken, $"the annotation `@{key}` occurs twice on this policy", "keep one");
             }

@@ -7,8 +7,11 @@ namespace AuthSidecar.Cedar;
 /// Writes syntax trees as Cedar text: a policy on a line, with the parentheses that it needs and those that spare a reader the table of
 /// precedences.
 /// </summary>
-internal readonly struct PolicyPrinter(StringBuilder text)
+internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxValue)
 {
+    // In a message, which is to be read.
+    private const int BriefLength = 200;
+
     public static string Print(PolicySyntax policy)
     {
         var text = new StringBuilder();
@@ -21,6 +24,14 @@ internal readonly struct PolicyPrinter(StringBuilder text)
         var text = new StringBuilder();
         new PolicyPrinter(text).Append(expr);
         return text.ToString();
+    }
+
+    /// <summary>The beginning of an expression, for a message.</summary>
+    public static string Brief(Expr expr)
+    {
+        var text = new StringBuilder();
+        new PolicyPrinter(text, BriefLength).Append(expr);
+        return text.Length <= BriefLength ? text.ToString() : $"{text.ToString(0, char.IsHighSurrogate(text[BriefLength - 1]) ? BriefLength - 1 : BriefLength)}…";
     }
 
     public static string Print(Condition condition)
@@ -87,6 +98,11 @@ internal readonly struct PolicyPrinter(StringBuilder text)
 
     public void Append(Expr expr)
     {
+        if (text.Length > most)
+        {
+            return;
+        }
+
         switch (expr)
         {
             case LiteralExpr e:

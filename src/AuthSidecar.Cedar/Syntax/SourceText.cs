@@ -21,6 +21,9 @@ public sealed class SourceText
 
     private readonly byte[] _utf8;
 
+    // Made for the first question; two threads that meet here make the same.
+    private LineTable? _lines;
+
     /// <summary>Wraps a UTF-8 text, which the caller must not change afterwards.</summary>
     /// <param name="name">What the text is called in faults: a file's name, say.</param>
     /// <param name="utf8">The text. Invalid UTF-8 is reported as a fault when it is parsed.</param>
@@ -74,18 +77,58 @@ public sealed class SourceText
     public string this[SourceSpan span] => Encoding.UTF8.GetString(_utf8, span.Start, span.Length);
 
     /// <summary>Line and column of a byte offset, both from 1; columns count Unicode scalars.</summary>
-    public (int Line, int Column) PositionOf(int offset)
+    public (int Line, int Column) PositionOf(int offset) => (_lines ??= new LineTable(_utf8)).PositionOf(Math.Min(offset, _utf8.Length));
+
+    /// <summary>Where the lines begin, and how many scalars there are before every so many bytes: a text may have many faults, all of them on one long line.</summary>
+    private sealed class LineTable
     {
-        var before = _utf8.AsSpan(0, Math.Min(offset, _utf8.Length));
-        var line = before.Count((byte)'\n') + 1;
-        var column = 1;
-        foreach (var b in before[(before.LastIndexOf((byte)'\n') + 1)..])
+        private const int BytesPerCount = 1024;
+
+        private readonly byte[] _utf8;
+        private readonly List<int> _starts = [0];
+        private readonly int[] _scalarsBefore;
+
+        public LineTable(byte[] utf8)
         {
-            // Continuation bytes belong to the scalar before them.
-            column += (b & 0xc0) == 0x80 ? 0 : 1;
+            _utf8 = utf8;
+            for (var at = utf8.AsSpan().IndexOf((byte)'\n'); at >= 0;)
+            {
+                _starts.Add(at + 1);
+                var next = utf8.AsSpan(at + 1).IndexOf((byte)'\n');
+                at = next < 0 ? -1 : at + 1 + next;
+            }
+
+            _scalarsBefore = new int[(utf8.Length / BytesPerCount) + 1];
+            for (var i = 1; i < _scalarsBefore.Length; i++)
+            {
+                _scalarsBefore[i] = _scalarsBefore[i - 1] + Count(utf8.AsSpan((i - 1) * BytesPerCount, BytesPerCount));
+            }
         }
 
-        return (line, column);
+        public (int Line, int Column) PositionOf(int offset)
+        {
+            var found = _starts.BinarySearch(offset);
+            var line = found >= 0 ? found : ~found - 1;
+            return (line + 1, ScalarsBefore(offset) - ScalarsBefore(_starts[line]) + 1);
+        }
+
+        private int ScalarsBefore(int offset)
+        {
+            var counted = offset / BytesPerCount;
+            return _scalarsBefore[counted] + Count(_utf8.AsSpan(counted * BytesPerCount, offset % BytesPerCount));
+        }
+
+        private static int Count(ReadOnlySpan<byte> utf8)
+        {
+            var scalars = 0;
+            foreach (var b in utf8)
+            {
+                // Continuation bytes belong to the scalar before them.
+                scalars += (b & 0xc0) == 0x80 ? 0 : 1;
+            }
+
+            return scalars;
+        }
     }
 }
 

@@ -50,19 +50,22 @@ internal ref struct TokenReader
     {
         entity = null;
         var path = ExpectName("a name");
+        StringBuilder? longer = null;
         while (_token.Kind == TokenKind.PathSeparator)
         {
             Advance();
             if (_token.Kind == TokenKind.String)
             {
+                path = longer is null ? path : _names.Share(longer.ToString());
                 entity = _names.Share(EntityUid.OfCheckedType(path, ParseString("the entity's id")));
                 return path;
             }
 
-            path = _names.Share($"{path}::{ExpectName("a name, or the entity's id in quotes")}");
+            longer ??= new StringBuilder(path);
+            longer.Append("::").Append(ExpectName("a name, or the entity's id in quotes"));
         }
 
-        return path;
+        return longer is null ? path : _names.Share(longer.ToString());
     }
 
     /// <summary>An identifier that is not reserved.</summary>

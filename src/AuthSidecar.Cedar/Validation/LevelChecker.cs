@@ -10,6 +10,9 @@ internal sealed class LevelChecker(TypeChecker types)
     /// <summary>The level of what can never be allowed: an entity that is named in the policy is looked into, which no request leads to.</summary>
     public const int Unbounded = int.MaxValue / 2;
 
+    // An expression may be asked about more than once: the steps of a path all start from the same one.
+    private readonly Dictionary<Expr, int> _levels = new(ReferenceEqualityComparer.Instance);
+
     /// <summary>The level that an expression needs.</summary>
     public int LevelOf(Expr expr)
     {
@@ -19,11 +22,21 @@ internal sealed class LevelChecker(TypeChecker types)
             return 0;
         }
 
+        if (!_levels.TryGetValue(expr, out var level))
+        {
+            _levels.Add(expr, level = FindLevelOf(expr));
+        }
+
+        return level;
+    }
+
+    private int FindLevelOf(Expr expr)
+    {
         return expr switch
         {
             BinaryExpr { Operator: BinaryOperator.In or BinaryOperator.GetTag or BinaryOperator.HasTag } e => Math.Max(LevelInto(e.Left), LevelOf(e.Right)),
             AttributeExpr e => types.TypeOf(e.Target) is CheckedType.Entity ? LevelInto(e.Target) : LevelOf(e.Target),
-            HasExpr e => types.StepsOf(e).Select(target => types.TypeOf(target) is CheckedType.Entity ? LevelInto(target) : LevelOf(target)).DefaultIfEmpty(0).Max(),
+            HasExpr e => e.Steps.Select(target => types.TypeOf(target) is CheckedType.Entity ? LevelInto(target) : LevelOf(target)).DefaultIfEmpty(0).Max(),
             IsExpr { Group: { } group } e when types.TypeOf(group) is not null => Math.Max(LevelInto(e.Target), LevelOf(group)),
             _ => expr.Parts().Select(LevelOf).DefaultIfEmpty(0).Max(),
         };

@@ -15,9 +15,10 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         ArgumentNullException.ThrowIfNull(policies);
         var errors = new List<ValidationFinding>();
         var warnings = new List<ValidationFinding>();
+        var table = new TypeTable(_options.Mode == ValidationMode.Strict);
         foreach (var template in policies.Policies.Where(p => p.TemplateId is null).Select(p => p.Body).Concat(policies.Templates))
         {
-            Validate(template, errors, warnings);
+            Validate(template, table, errors, warnings);
         }
 
         foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
@@ -28,7 +29,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         return new ValidationResult(errors, warnings);
     }
 
-    private void Validate(Template policy, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void Validate(Template policy, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         CheckNames(policy.Syntax, faults);
@@ -38,7 +39,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         }
 
         var typeFaults = new HashSet<TypeFault>();
-        if (!CheckTypes(policy.Syntax, typeFaults))
+        if (!CheckTypes(policy.Syntax, table, typeFaults))
         {
             warnings.Add(Finding(policy, new TypeFault(ValidationKind.ImpossiblePolicy, policy.Syntax.Span, "the policy is never satisfied", null)));
         }
@@ -63,13 +64,14 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
     /// <summary>Checks the policy in every environment.</summary>
     /// <returns>Whether there is one in which it may be satisfied, or in which nobody can tell.</returns>
-    private bool CheckTypes(PolicySyntax policy, HashSet<TypeFault> faults)
+    private bool CheckTypes(PolicySyntax policy, TypeTable table, HashSet<TypeFault> faults)
     {
         var condition = ConditionOf(policy);
+        var ids = new ExprIds();
         var isPossible = false;
         foreach (var environment in EnvironmentsOf(policy))
         {
-            var checker = new TypeChecker(schema, environment, _options.Mode == ValidationMode.Strict, faults);
+            var checker = new TypeChecker(schema, environment, table, ids, _options.Mode == ValidationMode.Strict, faults);
             isPossible |= checker.Check(condition);
             if (_options.Level is { } most && new LevelChecker(checker).LevelOf(condition) is var needed && needed > most)
             {
@@ -102,7 +104,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             return [null];
         }
 
-        return constraint.Operator != ScopeOperator.Equal && schema.AncestorTypes.TryGetValue(type, out var above) ? above.Append(type) : [type];
+        return constraint.Operator != ScopeOperator.Equal && schema.EntityTypes.ContainsKey(type) ? schema.EntityHierarchy.Above(type).Append(type).Distinct(StringComparer.Ordinal) : [type];
     }
 
     /// <summary>The whole of a policy as one expression: scope and conditions.</summary>
@@ -112,14 +114,14 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     {
         var span = policy.Span;
         var parts = ScopeOf(policy, scope);
-        Expr? conditions = null;
-        foreach (var condition in policy.Conditions)
+        // Side by side: there may be as many as there is room for.
+        Expr[] conditions = [.. policy.Conditions.Select(c => c.IsUnless ? new UnaryExpr(UnaryOperator.Not, c.Body, c.Span) : c.Body)];
+        parts.Add(conditions.Length switch
         {
-            var body = condition.IsUnless ? new UnaryExpr(UnaryOperator.Not, condition.Body, condition.Span) : condition.Body;
-            conditions = conditions is null ? body : new LogicExpr(isAnd: true, [conditions, body], span);
-        }
-
-        parts.Add(conditions ?? new LiteralExpr(Value.True, span));
+            0 => new LiteralExpr(Value.True, span),
+            1 => conditions[0],
+            _ => new LogicExpr(isAnd: true, conditions, span),
+        });
         return new LogicExpr(isAnd: true, parts, span);
     }
 
@@ -202,7 +204,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
     private void CheckType(string type, SourceSpan span, List<TypeFault> faults)
     {
-        if (!schema.EntityTypes.ContainsKey(type) && !(EntityType.IsAction(type) && schema.Actions.Keys.Any(a => string.Equals(a.Type, type, StringComparison.Ordinal))))
+        if (!schema.EntityTypes.ContainsKey(type) && !schema.ActionTypes.Contains(type))
         {
             faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"the schema has no entity type `{type}`", null));
         }
@@ -218,7 +220,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     private bool Fits(SchemaAction action, ScopeConstraint constraint) => constraint.Operator switch
     {
         ScopeOperator.Equal => action.Uid.Equals(constraint.Entity),
-        ScopeOperator.In or ScopeOperator.InAny => constraint.Entities!.Any(e => e.Equals(action.Uid) || schema.ActionAncestors[action.Uid].Contains(e)),
+        ScopeOperator.In or ScopeOperator.InAny => constraint.Entities!.Any(e => schema.IsIn(action.Uid, e)),
         _ => true,
     };
 
@@ -229,16 +231,12 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         return constraint.Operator switch
         {
             ScopeOperator.Equal => entity is null || string.Equals(entity.Type, type, StringComparison.Ordinal),
-            ScopeOperator.In => entity is null || MayBeIn(type, entity.Type),
+            ScopeOperator.In => entity is null || schema.MayBeIn(type, entity.Type),
             ScopeOperator.Is => string.Equals(constraint.Type, type, StringComparison.Ordinal),
-            ScopeOperator.IsIn => string.Equals(constraint.Type, type, StringComparison.Ordinal) && (entity is null || MayBeIn(type, entity.Type)),
+            ScopeOperator.IsIn => string.Equals(constraint.Type, type, StringComparison.Ordinal) && (entity is null || schema.MayBeIn(type, entity.Type)),
             _ => true,
         };
     }
-
-    private bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal)
-        || (schema.AncestorTypes.TryGetValue(type, out var above) && above.Contains(group));
-
     // ------------------------------------------------------------------ links
 
     /// <summary>The entities of a link: its template is checked by itself.</summary>
