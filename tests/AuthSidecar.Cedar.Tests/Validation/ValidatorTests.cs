@@ -70,6 +70,55 @@ public sealed class ValidatorTests
         Assert.Equal(kinds, string.Join(' ', result.Warnings.Select(w => w.Kind.ToString()).Order(StringComparer.Ordinal)));
     }
 
+    /// <summary>An operand of the wrong type is told once, where it stands, and not again at everything around it.</summary>
+    [Theory]
+    [InlineData("1", "1 UnexpectedType")]
+    [InlineData("principal.name", "1 UnexpectedType")]
+    [InlineData("[1]", "1 UnexpectedType")]
+    [InlineData("{ a: 1 }", "1 UnexpectedType")]
+    [InlineData("ip(\"::1\")", "1 UnexpectedType")]
+    [InlineData("if true then 1 else 2", "1 UnexpectedType")]
+    [InlineData("true && 1", "9 UnexpectedType")]
+    [InlineData("false || 1", "10 UnexpectedType")]
+    [InlineData("principal is User && 1", "22 UnexpectedType")]
+    [InlineData("(principal is User && 1) && true", "23 UnexpectedType")]
+    [InlineData("!(true && 1)", "11 UnexpectedType")]
+    [InlineData("!1", "2 UnexpectedType")]
+    [InlineData("[false || \"x\", true] == [true]", "11 UnexpectedType")]
+    [InlineData("(if 1 then true else true) && true", "5 UnexpectedType")]
+    // What follows an operand with an error is checked as well, also behind `false`.
+    [InlineData("principal.nope && false && principal.gone == 1", "1 UnsafeAttributeAccess", "28 UnsafeAttributeAccess")]
+    [InlineData("1 && false && principal.gone == 1", "1 UnexpectedType", "15 UnsafeAttributeAccess")]
+    [InlineData("principal.nope || true || principal.gone == 1", "1 UnsafeAttributeAccess", "27 UnsafeAttributeAccess")]
+    // Literals have an order beside each other, or none; one that is wrong is told in its place.
+    [InlineData("principal.nope < \"a\"", "1 UnsafeAttributeAccess")]
+    [InlineData("\"a\" < 1", "1 UnexpectedType")]
+    [InlineData("1 < \"a\"", "5 UnexpectedType")]
+    [InlineData("\"a\" < \"b\"", "1 UnexpectedType", "7 UnexpectedType")]
+    public void Validate_OperandWithAnError_ToldOnceInItsPlace(string condition, params string[] findings)
+    {
+        const string Before = "permit(principal is User, action == Action::\"view\", resource is Doc) when { ";
+        var result = Validate($"{Before}{condition} }};");
+        var found = result.Errors.Count > 0 ? result.Errors : result.Warnings;
+        Assert.Equal(findings, found.Select(f => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{f.Fault.Column - Before.Length} {f.Kind}")));
+    }
+
+    /// <summary>What compares literals is known beforehand, whether the schema has them or not.</summary>
+    [Theory]
+    [InlineData("action == Action::\"zz\"", "UnrecognizedActionId", "ImpossiblePolicy")]
+    [InlineData("action != Action::\"zz\"", "UnrecognizedActionId", "")]
+    [InlineData("Ghost::\"a\" == Ghost::\"b\"", "UnrecognizedEntityType UnrecognizedEntityType", "ImpossiblePolicy")]
+    [InlineData("Ghost::\"a\" == Ghost::\"a\"", "UnrecognizedEntityType UnrecognizedEntityType", "")]
+    [InlineData("(1 == \"a\") && principal.nope", "", "ImpossiblePolicy")]
+    [InlineData("action in Action::\"zz\"", "UnrecognizedActionId", "")]
+    [InlineData("(principal.nope || false) && false", "UnsafeAttributeAccess", "ImpossiblePolicy")]
+    public void Validate_ComparisonOfLiterals_KnownBeforehand(string condition, string errors, string warnings)
+    {
+        var result = Validate($"permit(principal is User, action == Action::\"view\", resource is Doc) when {{ {condition} }};");
+        Assert.Equal(errors, string.Join(' ', result.Errors.Select(e => e.Kind.ToString())));
+        Assert.Equal(warnings, string.Join(' ', result.Warnings.Select(e => e.Kind.ToString())));
+    }
+
     [Fact]
     public void Validate_Error_NamesPolicyPlaceAndHelp()
     {
