@@ -14,9 +14,10 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
 
     private static readonly EntityUid Unknown = EntityUid.OfCheckedType("Unknown", "");
 
-    public Expr Evaluate(Expr expr)
+    public Expr Evaluate(Expr expr) => Remember(expr, Step(expr));
+
+    private Expr Remember(Expr expr, Expr result)
     {
-        var result = Step(expr);
         if (!ReferenceEquals(result, expr) && result is not LiteralExpr)
         {
             _types.TryAdd(result, types.TypeOf(expr));
@@ -33,6 +34,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         LogicExpr e => Logic(e),
         UnaryExpr e => Apply([e.Operand], o => new UnaryExpr(e.Operator, o[0], e.Span)),
         BinaryExpr { Operator: BinaryOperator.GetTag or BinaryOperator.HasTag or BinaryOperator.In } e => OfEntity(e.Operator, Evaluate(e.Left), Evaluate(e.Right), e.Span),
+        BinaryExpr { IsArithmetic: true } e => Arithmetic(e),
         BinaryExpr e => Apply([e.Left, e.Right], o => new BinaryExpr(e.Operator, o[0], o[1], e.Span)),
         AttributeExpr e => Attribute(e),
         HasExpr e => Has(e),
@@ -56,18 +58,52 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         return known is { } value ? new LiteralExpr(value, e.Span) : e;
     }
 
+    /// <summary>One <c>if</c>, or several with <c>else</c> between them: down to where they end, and back.</summary>
     private Expr If(IfExpr e)
     {
-        var condition = Evaluate(e.Condition);
-        return condition switch
+        var open = new Stack<(IfExpr Test, Expr Condition, Expr Then)>();
+        Expr result;
+        while (true)
         {
-            LiteralExpr literal => Evaluate(literal.Value.IsTrue ? e.Then : e.Otherwise),
-            ErrorExpr => condition,
-            // A branch that is never taken has no type, and nothing has to stand there.
-            _ when types.TypeOf(e.Condition) == CheckedType.True => new IfExpr(condition, Evaluate(e.Then), new LiteralExpr(Value.False, e.Span), e.Span),
-            _ when types.TypeOf(e.Condition) == CheckedType.False => new IfExpr(condition, new LiteralExpr(Value.False, e.Span), Evaluate(e.Otherwise), e.Span),
-            _ => new IfExpr(condition, Evaluate(e.Then), Evaluate(e.Otherwise), e.Span),
-        };
+            var condition = Evaluate(e.Condition);
+            Expr next;
+            if (condition is LiteralExpr literal)
+            {
+                next = literal.Value.IsTrue ? e.Then : e.Otherwise;
+            }
+            else if (condition is ErrorExpr)
+            {
+                result = condition;
+                break;
+            }
+            else if (types.TypeOf(e.Condition) == CheckedType.True)
+            {
+                // A branch that is never taken has no type, and nothing has to stand there.
+                result = Remember(e, new IfExpr(condition, Evaluate(e.Then), new LiteralExpr(Value.False, e.Span), e.Span));
+                break;
+            }
+            else
+            {
+                open.Push((e, condition, types.TypeOf(e.Condition) == CheckedType.False ? new LiteralExpr(Value.False, e.Span) : Evaluate(e.Then)));
+                next = e.Otherwise;
+            }
+
+            if (next is IfExpr inner)
+            {
+                e = inner;
+                continue;
+            }
+
+            result = Evaluate(next);
+            break;
+        }
+
+        while (open.TryPop(out var outer))
+        {
+            result = Remember(outer.Test, new IfExpr(outer.Condition, outer.Then, result, outer.Test.Span));
+        }
+
+        return result;
     }
 
     private Expr Logic(LogicExpr e)
@@ -153,7 +189,44 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     private static bool IsItself(EntityUid uid, Value group) =>
         group.TryGet(out EntityUid? single) ? single.Equals(uid) : group.TryGet(out ValueSet? set) && set.Contains(Value.Of(uid));
 
-    private Expr Attribute(AttributeExpr e) => AttributeOf(Evaluate(e.Target), e.Name, e.Span);
+    /// <summary>An attribute of an attribute, and so on: in a loop, since there may be more than the stack has room for.</summary>
+    private Expr Attribute(AttributeExpr e)
+    {
+        var chain = new Stack<AttributeExpr>([e]);
+        while (e.Target is AttributeExpr link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var result = Evaluate(e.Target);
+        while (chain.TryPop(out var link))
+        {
+            result = Remember(link, AttributeOf(result, link.Name, link.Span));
+        }
+
+        return result;
+    }
+
+    /// <summary>A chain of sums and products, from left to right.</summary>
+    private Expr Arithmetic(BinaryExpr e)
+    {
+        var chain = new Stack<BinaryExpr>([e]);
+        while (e.Left is BinaryExpr { IsArithmetic: true } link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var result = Evaluate(e.Left);
+        while (chain.TryPop(out var link))
+        {
+            var right = Evaluate(link.Right);
+            result = Remember(link, Fold(new BinaryExpr(link.Operator, result, right, link.Span), [result, right], entities: null));
+        }
+
+        return result;
+    }
 
     private Expr AttributeOf(Expr target, string name, SourceSpan span)
     {

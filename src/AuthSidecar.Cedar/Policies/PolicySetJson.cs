@@ -8,7 +8,7 @@ namespace AuthSidecar.Cedar;
 /// <summary>Cedar's JSON format of policy sets.</summary>
 internal static class PolicySetJson
 {
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = 2 * PolicyJsonReader.MaxDepth };
+    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = PolicyJsonReader.MaxDepth };
 
     public static void Read(SourceText source, PolicySetBuilder into, List<Fault> faults)
     {

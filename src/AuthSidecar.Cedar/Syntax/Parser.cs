@@ -270,16 +270,27 @@ internal ref struct Parser
         return expr;
     }
 
+    /// <summary>One <c>if</c>, or several with <c>else</c> between them.</summary>
     private Expr ParseIf()
     {
-        var start = Current.Start;
-        _tokens.Advance();
-        var condition = ParseExpr();
-        _tokens.ExpectKeyword("then"u8, "an operator, or `then`");
-        var then = ParseExpr();
-        _tokens.ExpectKeyword("else"u8, "an operator, or `else`");
-        var otherwise = ParseExpr();
-        return Checked(new IfExpr(condition, then, otherwise, _tokens.SpanFrom(start)));
+        var tests = new List<(int Start, Expr Condition, Expr Then)>(1);
+        while (_tokens.IsWord("if"u8))
+        {
+            var start = Current.Start;
+            _tokens.Advance();
+            var condition = ParseExpr();
+            _tokens.ExpectKeyword("then"u8, "an operator, or `then`");
+            tests.Add((start, condition, ParseExpr()));
+            _tokens.ExpectKeyword("else"u8, "an operator, or `else`");
+        }
+
+        var expr = ParseExpr();
+        for (var i = tests.Count - 1; i >= 0; i--)
+        {
+            expr = Checked(new IfExpr(tests[i].Condition, tests[i].Then, expr, _tokens.SpanFrom(tests[i].Start)));
+        }
+
+        return expr;
     }
 
     private Expr ParseOr()
@@ -710,7 +721,7 @@ internal ref struct Parser
     }
 
     private readonly T Checked<T>(T expr)
-        where T : Expr => expr.Depth <= Expr.MaxDepth
+        where T : Expr => !expr.IsTooDeep
             ? expr
             : throw _tokens.FailAt(expr.Span.Start, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several `when` clauses or policies");
 }

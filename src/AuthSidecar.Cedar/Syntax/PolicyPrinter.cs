@@ -12,6 +12,8 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
     // In a message, which is to be read.
     private const int BriefLength = 200;
 
+    private const int MostParentheses = 100;
+
     public static string Print(PolicySyntax policy)
     {
         var text = new StringBuilder();
@@ -230,8 +232,9 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
             return;
         }
 
-        // Sums and products read from left to right, as they bind.
-        if (e.Left is BinaryExpr left && left.Operator == e.Operator && e.Operator is BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply)
+        // Sums and products read from left to right, as they bind. Where plus and minus alternate the reference has parentheses; too many of them
+        // could not be read again.
+        if (e.IsLink && (((BinaryExpr)e.Left).Operator == e.Operator || e.Links > MostParentheses))
         {
             Append(e.Left);
         }

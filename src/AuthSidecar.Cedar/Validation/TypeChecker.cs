@@ -67,6 +67,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             LogicExpr { IsAnd: true } e => CheckAnd(e, known),
             LogicExpr e => CheckOr(e, known),
             UnaryExpr e => CheckUnary(e, known),
+            BinaryExpr { IsArithmetic: true } e => CheckArithmetic(e, known),
             BinaryExpr e => CheckBinary(e, known),
             AttributeExpr e => CheckAttribute(e, known),
             HasExpr e => CheckHas(e, known),
@@ -148,23 +149,42 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
     // ------------------------------------------------------------------ logic
 
+    /// <summary>One <c>if</c>, or several with <c>else</c> between them: down to where they end, and back.</summary>
     private Answer CheckIf(IfExpr e, Capabilities known)
     {
-        var condition = Expect(e.Condition, known, CheckedType.AnyBool);
-        if (condition.Type == CheckedType.True)
+        var open = new Stack<(IfExpr Test, Answer Condition, Answer? Then)>();
+        Answer answer;
+        while (true)
         {
-            var only = Check(e.Then, known.Union(condition.Known));
-            return (only with { Known = only.Known.Union(condition.Known) }).After(condition.IsWell && only.IsWell);
+            var condition = Expect(e.Condition, known, CheckedType.AnyBool);
+            if (condition.Type == CheckedType.True)
+            {
+                var only = Check(e.Then, known.Union(condition.Known));
+                answer = Remember(e, (only with { Known = only.Known.Union(condition.Known) }).After(condition.IsWell && only.IsWell));
+                break;
+            }
+
+            open.Push((e, condition, condition.Type == CheckedType.False ? null : Check(e.Then, known.Union(condition.Known))));
+            if (e.Otherwise is IfExpr next)
+            {
+                e = next;
+                continue;
+            }
+
+            answer = Check(e.Otherwise, known);
+            break;
         }
 
-        if (condition.Type == CheckedType.False)
+        while (open.TryPop(out var outer))
         {
-            var only = Check(e.Otherwise, known);
-            return only.After(condition.IsWell && only.IsWell);
+            answer = Remember(outer.Test, outer.Then is { } then ? JoinBranches(outer.Test, outer.Condition, then, answer) : answer.After(outer.Condition.IsWell && answer.IsWell));
         }
 
-        var then = Check(e.Then, known.Union(condition.Known));
-        var otherwise = Check(e.Otherwise, known);
+        return answer;
+    }
+
+    private Answer JoinBranches(IfExpr e, Answer condition, Answer then, Answer otherwise)
+    {
         if (then.Type is null || otherwise.Type is null)
         {
             return Answer.Ill();
@@ -255,10 +275,6 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
                 return CheckEqual(e, known);
             case BinaryOperator.Less or BinaryOperator.LessOrEqual or BinaryOperator.Greater or BinaryOperator.GreaterOrEqual:
                 return CheckOrder(e, known);
-            case BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply:
-                var left = Expect(e.Left, known, CheckedType.Long);
-                var right = Expect(e.Right, known, CheckedType.Long);
-                return Answer.Well(CheckedType.Long).After(left.IsWell && right.IsWell);
             case BinaryOperator.In:
                 return CheckIn(known, e.Left, Expect(e.Left, known, CheckedType.AnyEntity), e.Right);
             case BinaryOperator.Contains:
@@ -268,6 +284,26 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             default:
                 return CheckTag(e, known);
         }
+    }
+
+    /// <summary>A chain of sums and products, from left to right.</summary>
+    private Answer CheckArithmetic(BinaryExpr e, Capabilities known)
+    {
+        var chain = new Stack<BinaryExpr>([e]);
+        while (e.Left is BinaryExpr { IsArithmetic: true } link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var answer = Expect(e.Left, known, CheckedType.Long);
+        while (chain.TryPop(out var link))
+        {
+            var right = Expect(link.Right, known, CheckedType.Long);
+            answer = Remember(link, Answer.Well(CheckedType.Long).After(answer.IsWell && right.IsWell));
+        }
+
+        return answer;
     }
 
     private Answer CheckEqual(BinaryExpr e, Capabilities known)
@@ -449,9 +485,23 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
     // ------------------------------------------------------------------ attributes
 
+    /// <summary>An attribute of an attribute, and so on.</summary>
     private Answer CheckAttribute(AttributeExpr e, Capabilities known)
     {
-        return CheckAttribute(e, Expect(e.Target, known, CheckedType.AnyEntity, CheckedType.AnyRecord), known);
+        var chain = new Stack<AttributeExpr>([e]);
+        while (e.Target is AttributeExpr link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var answer = Check(e.Target, known);
+        while (chain.TryPop(out var link))
+        {
+            answer = Remember(link, CheckAttribute(link, Demand(link.Target, answer, CheckedType.AnyEntity, CheckedType.AnyRecord), known));
+        }
+
+        return answer;
     }
 
     private Answer CheckAttribute(AttributeExpr e, Answer target, Capabilities known)
