@@ -23,7 +23,9 @@ internal static class EntityJson
     /// <param name="type">The type it is to be of; null: any will do.</param>
     /// <param name="faults">Gets the first fault.</param>
     public static ValueRecord? ReadRecord(SourceText source, SchemaType.Record? type, List<Fault> faults) =>
-        JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadRecord(ref json, "a record", AttributesOf(type)));
+        JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => EscapeAt(json) is { } escape
+            ? throw json.Fail($"expected a record, found the escape `{escape}`, which stands for a value that is none")
+            : ReadRecord(ref json, "a record", AttributesOf(type)));
 
     private static List<GivenEntity> ReadEntities(ref JsonCursor json, Schema? schema)
     {
@@ -186,6 +188,11 @@ internal static class EntityJson
     /// </summary>
     private static string? EscapeAt(JsonCursor json)
     {
+        if (json.Token != JsonTokenType.StartObject)
+        {
+            return null;
+        }
+
         json.EnterObject("an object");
         var name = json.ReadName();
         var isWhole = name switch
@@ -240,7 +247,7 @@ internal static class EntityJson
             {
                 case "fn": json.Once(function, name); function = json.ReadString(); break;
                 case "arg" or "args":
-                    json.Once(hasArguments ? name : null, name);
+                    json.OnceOf(hasArguments ? name : null, "arg", "args");
                     argumentsAt = json;
                     hasArguments = true;
                     areMany = name == "args";

@@ -61,6 +61,11 @@ internal static class SchemaJsonReader
             }
         }
 
+        if (name.Length == 0 && annotations.Count > 0)
+        {
+            throw json.FailAt(start, "the empty namespace has no annotations", "declarations in it may have some");
+        }
+
         if (!seen.Contains("entityTypes") || !seen.Contains("actions"))
         {
             throw json.FailAt(start, $"the namespace has no `{(seen.Contains("actions") ? "entityTypes" : "actions")}`");
@@ -198,7 +203,12 @@ internal static class SchemaJsonReader
                 throw json.Fail($"`{name}` is the name of a built-in type", "choose another name");
             }
 
-            var type = ReadType(ref json, 1, out var annotations, out _);
+            var type = ReadType(ref json, 1, out var annotations, out var isRequired);
+            if (isRequired is not null)
+            {
+                throw json.FailAt(start, "only an attribute is `required` or not");
+            }
+
             into.Add(new CommonTypeSyntax(name, type, annotations, new SourceSpan(start, 1)));
         }
     }

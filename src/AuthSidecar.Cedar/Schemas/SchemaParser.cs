@@ -283,9 +283,9 @@ internal ref struct SchemaParser
     private ActionParentSyntax ParseActionParent()
     {
         var start = Current.Start;
-        if (Current.Kind == TokenKind.String)
+        if (Current.Kind == TokenKind.String || _tokens.IsWord("__cedar"u8))
         {
-            return new ActionParentSyntax(null, _tokens.ParseString("the name of an action"), _tokens.SpanFrom(start));
+            return new ActionParentSyntax(null, ParseName("the name of an action"), _tokens.SpanFrom(start));
         }
 
         var path = _tokens.ParsePathOrEntity(out var entity);
@@ -463,8 +463,10 @@ internal ref struct SchemaParser
             : throw _tokens.Fail(nameToken, $"the attribute `{name}` is declared twice", "keep one");
     }
 
-    private string ParseName(string expected) =>
-        Current.Kind == TokenKind.String ? _tokens.ParseString(expected) : _tokens.ExpectName(expected);
+    /// <summary>The name of an attribute or an action, which no namespace has to be told from: <c>__cedar</c> is one like any other.</summary>
+    private string ParseName(string expected) => Current.Kind == TokenKind.String ? _tokens.ParseString(expected)
+        : _tokens.IsWord("__cedar"u8) ? _tokens.ExpectWord(expected)
+        : _tokens.ExpectName(expected);
 
     private void SkipBehindSemicolon()
     {

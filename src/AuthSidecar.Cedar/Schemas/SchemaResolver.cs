@@ -193,8 +193,9 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private EntityUid ResolveActionParent(ActionParentSyntax parent, string ns)
     {
+        // By id alone an action is looked for at home first, as types are.
         EntityUid[] candidates = parent.Type is null
-            ? [ActionUid(ns, parent.Id)]
+            ? ns.Length == 0 ? [ActionUid("", parent.Id)] : [ActionUid(ns, parent.Id), ActionUid("", parent.Id)]
             : [.. Candidates(parent.Type, ns).Select(type => EntityUid.OfCheckedType(type, parent.Id))];
         var found = Array.Find(candidates, _actions.ContainsKey);
         if (found is null)

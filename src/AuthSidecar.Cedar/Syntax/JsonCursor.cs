@@ -214,6 +214,15 @@ internal ref struct JsonCursor
         }
     }
 
+    /// <summary>Refuses a member that was there before, by this name or by the other.</summary>
+    public readonly void OnceOf(object? seen, string name, string other)
+    {
+        if (seen is not null)
+        {
+            throw Fail($"`{name}` and `{other}` stand for the same, and one of them occurs twice or both occur", "keep one");
+        }
+    }
+
     public readonly SyntaxException Fail(string message, string? help = null) => FailAt(Offset, message, help);
 
     public readonly SyntaxException FailAt(int offset, string message, string? help = null) => new(Fault.At(_source, offset, message, help));

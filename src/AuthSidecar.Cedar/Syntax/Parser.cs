@@ -169,6 +169,39 @@ internal ref struct Parser
 
     private ScopeConstraint ParseEntityOrSlot(ScopeOperator op, string? type, string slot)
     {
+        var parentheses = OpenParentheses();
+        var constraint = ParseBareEntityOrSlot(op, type, slot);
+        CloseParentheses(parentheses);
+        return constraint;
+    }
+
+    /// <summary>The grammar of the documentation has no parentheses in a scope, the reference takes them.</summary>
+    private int OpenParentheses()
+    {
+        var count = 0;
+        for (; Current.Kind == TokenKind.OpenParen; count++)
+        {
+            if (count == Expr.MaxDepth)
+            {
+                throw _tokens.Fail(Current, $"the parentheses are nested more than {Expr.MaxDepth} deep", "take them away");
+            }
+
+            _tokens.Advance();
+        }
+
+        return count;
+    }
+
+    private void CloseParentheses(int count)
+    {
+        for (; count > 0; count--)
+        {
+            _tokens.Expect(TokenKind.CloseParen, "`)`");
+        }
+    }
+
+    private ScopeConstraint ParseBareEntityOrSlot(ScopeOperator op, string? type, string slot)
+    {
         if (Current.Kind != TokenKind.Slot)
         {
             return new ScopeConstraint(op, type, [_tokens.ParseEntityUid()]);
@@ -198,9 +231,12 @@ internal ref struct Parser
         }
 
         _tokens.Advance();
+        var parentheses = OpenParentheses();
         if (Current.Kind != TokenKind.OpenBracket)
         {
-            return new ScopeConstraint(ScopeOperator.In, Entities: [ParseActionUid()]);
+            var group = ParseActionUid();
+            CloseParentheses(parentheses);
+            return new ScopeConstraint(ScopeOperator.In, Entities: [group]);
         }
 
         _tokens.Advance();
@@ -217,13 +253,16 @@ internal ref struct Parser
         }
 
         _tokens.Expect(TokenKind.CloseBracket, "`,` or `]`");
+        CloseParentheses(parentheses);
         return new ScopeConstraint(ScopeOperator.InAny, Entities: actions);
     }
 
     private EntityUid ParseActionUid()
     {
+        var parentheses = OpenParentheses();
         var start = Current;
         var uid = _tokens.ParseEntityUid();
+        CloseParentheses(parentheses);
         return EntityType.IsAction(uid.Type)
             ? uid
             : throw _tokens.Fail(start, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`");

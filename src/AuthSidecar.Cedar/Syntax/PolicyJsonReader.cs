@@ -81,7 +81,7 @@ internal static class PolicyJsonReader
         var parts = ReadScopeParts(ref json, slot, isAction: false);
         switch (parts.Operator)
         {
-            case "All" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
+            case "All" or "all" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
                 return ScopeConstraint.Any;
             case "==" or "in" when parts is { EntityType: null, In: null } && parts.HasSlot != parts.Entities is not null:
                 return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities, parts.HasSlot);
@@ -100,7 +100,7 @@ internal static class PolicyJsonReader
         var parts = ReadScopeParts(ref json, slot: null, isAction: true);
         return (parts.Operator, parts.Entities) switch
         {
-            ("All", null) => ScopeConstraint.Any,
+            ("All" or "all", null) => ScopeConstraint.Any,
             ("==", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.Equal, Entities: [action]),
             ("in", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.In, Entities: [action]),
             ("in", { } actions) => new ScopeConstraint(ScopeOperator.InAny, Entities: actions),
@@ -123,9 +123,12 @@ internal static class PolicyJsonReader
             {
                 case "op" when !isInner: json.Once(op, name); op = json.ReadString(); break;
                 case "entity_type" when !isAction && !isInner: json.Once(type, name); type = ReadTypeName(ref json); break;
-                case "entity": json.Once(entities, name); entities = [ReadScopeEntity(ref json, isAction)]; break;
+                case "entity":
+                    OnlyOne(json, entities, isList, name);
+                    entities = [ReadScopeEntity(ref json, isAction)];
+                    break;
                 case "entities" when isAction:
-                    json.Once(entities, name);
+                    OnlyOne(json, entities, !isList, name);
                     (entities, isList) = ([], true);
                     json.EnterArray("an array of actions");
                     while (json.HasElement())
@@ -146,6 +149,17 @@ internal static class PolicyJsonReader
         return isInner && hasSlot == entities is not null
             ? throw json.Fail("`in` has an `entity` or a `slot`")
             : new ScopeParts(op, type, entities, isList, hasSlot, group);
+    }
+
+    /// <summary>Whoever reads the one and not the other would read another policy: neither wins.</summary>
+    private static void OnlyOne(in JsonCursor json, object? seen, bool isOther, string name)
+    {
+        if (seen is not null && isOther)
+        {
+            throw json.Fail("`entity` and `entities` stand for the same", "keep one");
+        }
+
+        json.Once(seen, name);
     }
 
     private static EntityUid ReadScopeEntity(ref JsonCursor json, bool isAction)
@@ -533,23 +547,35 @@ internal static class PolicyJsonReader
         while (json.HasElement())
         {
             var start = json.Offset;
+            string? kind;
             if (json.Token == JsonTokenType.String)
             {
-                if (json.ReadString() != "Wildcard")
+                kind = json.ReadString();
+            }
+            else
+            {
+                json.EnterObject("`\"Wildcard\"` or `{\"Literal\": …}`");
+                kind = json.ReadName();
+                if (kind == "Literal")
+                {
+                    piece.Append(json.ReadString());
+                }
+                else if (!json.SkipNull())
                 {
                     throw json.FailAt(start, "expected `\"Wildcard\"` or `{\"Literal\": …}`");
                 }
 
-                pieces.Add(piece.ToString());
-                piece.Clear();
-                continue;
+                kind = json.ReadName() is null ? kind : null;
             }
 
-            json.EnterObject("`\"Wildcard\"` or `{\"Literal\": …}`");
-            piece.Append(json.ReadName() == "Literal" ? json.ReadString() : throw json.FailAt(start, "expected `{\"Literal\": …}`"));
-            if (json.ReadName() is not null)
+            if (kind == "Wildcard")
             {
-                throw json.FailAt(start, "expected `{\"Literal\": …}`");
+                pieces.Add(piece.ToString());
+                piece.Clear();
+            }
+            else if (kind != "Literal")
+            {
+                throw json.FailAt(start, "expected `\"Wildcard\"` or `{\"Literal\": …}`");
             }
         }
 
@@ -664,9 +690,9 @@ internal static class PolicyJsonReader
             switch (name)
             {
                 case "fn": json.Once(function, name); function = json.ReadString(); break;
-                case "arg": json.Once(arguments, name); arguments = [ReadLiteral(ref json, depth)]; break;
+                case "arg": json.OnceOf(arguments, "arg", "args"); arguments = [ReadLiteral(ref json, depth)]; break;
                 case "args":
-                    json.Once(arguments, name);
+                    json.OnceOf(arguments, "arg", "args");
                     arguments = [];
                     json.EnterArray("an array of arguments");
                     while (json.HasElement())
@@ -675,7 +701,7 @@ internal static class PolicyJsonReader
                     }
 
                     break;
-                default: throw UnknownMember(json, name);
+                default: json.SkipValue(); break;
             }
         }
 

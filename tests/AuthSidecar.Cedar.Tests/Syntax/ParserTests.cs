@@ -18,9 +18,20 @@ public sealed class ParserTests
     [InlineData("permit(principal, action, resource) when { ip() == ip(\"a\", \"b\",) || [1].contains };")]
     [InlineData("permit(principal, action, resource) when { {permit: 1, \"a b\": [],}.principal == 1 };")]
     [InlineData("permit(principal, action, resource) when { true && (if true then false else true) };")]
+    [InlineData("permit(principal == (User::\"a\"), action == (Action::\"a\"), resource in ((Group::\"g\")));")]
+    [InlineData("permit(principal in (?principal), action in ([Action::\"a\", (Action::\"b\")]), resource is T in (?resource));")]
+    [InlineData("permit(principal is User in (User::\"a\"), action in (Action::\"a\"), resource);")]
     [InlineData("// nothing but a comment")]
     [InlineData("")]
-    public void TryParse_ValidTexts_Accepted(string text) => Assert.True(PolicySet.TryParse(SourceText.Of(text), out _, out var faults), string.Join('\n', faults));
+    public void TryParse_ValidTexts_Accepted(string text) => Accepts(text);
+
+    private static void Accepts(string text)
+    {
+        Assert.True(PolicySet.TryParse(SourceText.Of(text), out var policies, out var faults), string.Join('\n', faults));
+        Assert.True(PolicyFormatter.TryFormat(SourceText.Of(text), out var formatted, out _));
+        Assert.True(PolicySet.TryParse(SourceText.Of(formatted), out var laidOut, out faults), string.Join('\n', faults));
+        Assert.Equal(policies.ToJson(), laidOut.ToJson());
+    }
 
     [Theory]
     [InlineData("permit(principal, action, resource)", "1:36: expected `when`, `unless`, or `;` to end the policy, but the text ends")]
@@ -30,6 +41,9 @@ public sealed class ParserTests
     [InlineData("permit(principal: User, action, resource);", "1:17: expected `,` and then `action`, found `:`")]
     [InlineData("permit(principal == ?resource, action, resource);", "1:21: the slot `?resource` cannot stand here; use `?principal`")]
     [InlineData("permit(principal, action == User::\"a\", resource);", "1:29: `User::\"a\"` is not an action; an action's type is `Action`, or ends in `::Action`")]
+    [InlineData("permit(principal == (User::\"a\", action, resource);", "1:31: expected `)`, found `,`")]
+    [InlineData("permit(principal is (User), action, resource);", "1:21: expected an entity type, found `(`")]
+    [InlineData("permit((principal), action, resource);", "1:8: expected `principal`, found `(`; the scope names `principal`, `action` and `resource`, in this order")]
     [InlineData("permit(principal, action, resource) when { };", "1:44: expected an expression, found `}`")]
     [InlineData("permit(principal, action, resource) when { 1 < 2 == true };", "1:50: `==` behind another comparison is ambiguous; put parentheses around one of them")]
     [InlineData("permit(principal, action, resource) when { true && if true then true else true };", "1:52: the word `if` is reserved; expected a name; as a string it may name an attribute: `[\"if\"]`, `has \"if\"`")]
