@@ -18,6 +18,12 @@ internal ref struct SchemaParser
     /// <summary>Parses a schema. Any fault at all leaves the tree incomplete: use it only when there is none.</summary>
     public static List<NamespaceSyntax> Parse(SourceText source, List<Fault> faults)
     {
+        if (source.FindEncodingFault() is { } fault)
+        {
+            faults.Add(fault);
+            return [];
+        }
+
         var parser = new SchemaParser(source);
         var unnamed = new NamespaceSyntax("", default);
         var namespaces = new List<NamespaceSyntax> { unnamed };

@@ -20,8 +20,14 @@ internal ref struct Parser
     /// <summary>Parses a text of policies and templates. Any fault at all leaves the list incomplete: use it only when there is none.</summary>
     public static List<PolicySyntax> ParsePolicies(SourceText source, List<Fault> faults)
     {
-        var parser = new Parser(source);
         var policies = new List<PolicySyntax>();
+        if (source.FindEncodingFault() is { } fault)
+        {
+            faults.Add(fault);
+            return policies;
+        }
+
+        var parser = new Parser(source);
         while (parser.Current.Kind != TokenKind.End)
         {
             try
@@ -42,6 +48,12 @@ internal ref struct Parser
     /// <summary>Parses a single expression that fills the text.</summary>
     public static Expr? ParseExpression(SourceText source, List<Fault> faults)
     {
+        if ((source.FindEncodingFault() ?? FindMark(source)) is { } fault)
+        {
+            faults.Add(fault);
+            return null;
+        }
+
         var parser = new Parser(source);
         try
         {
@@ -58,8 +70,15 @@ internal ref struct Parser
 
     public static bool TryParseEntityUid(string text, [NotNullWhen(true)] out EntityUid? uid, [NotNullWhen(false)] out Fault? fault)
     {
-        var parser = new Parser(SourceText.Of(text));
-        (uid, fault) = (null, null);
+        var source = SourceText.Of(text);
+        uid = null;
+        fault = source.FindEncodingFault() ?? FindMark(source);
+        if (fault is not null)
+        {
+            return false;
+        }
+
+        var parser = new Parser(source);
         try
         {
             var read = parser._tokens.ParseEntityUid();
@@ -73,6 +92,9 @@ internal ref struct Parser
             return false;
         }
     }
+
+    /// <summary>A file may begin with a byte-order mark; a uid or a value that does is not what it looks like.</summary>
+    private static Fault? FindMark(SourceText source) => source.Start > 0 ? Fault.At(source, 0, "this begins with a byte-order mark", "take it away") : null;
 
     // ------------------------------------------------------------------ policies
 

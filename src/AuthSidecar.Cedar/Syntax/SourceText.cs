@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -36,8 +37,35 @@ public sealed class SourceText
     /// <summary>What the text is called in faults.</summary>
     public string Name { get; }
 
-    /// <summary>The text as UTF-8.</summary>
+    /// <summary>The text as UTF-8, with the byte-order mark if it begins with one.</summary>
     public ReadOnlySpan<byte> Utf8 => _utf8;
+
+    /// <summary>Where the text begins: behind a byte-order mark, which says nothing and has no column.</summary>
+    internal int Start => Utf8.StartsWith(ByteOrderMark) ? ByteOrderMark.Length : 0;
+
+    internal static ReadOnlySpan<byte> ByteOrderMark => [0xef, 0xbb, 0xbf];
+
+    /// <summary>Why the bytes are no text, at the first that is none; null when they are. What cannot be read is not to be guessed at, in a comment neither.</summary>
+    internal Fault? FindEncodingFault()
+    {
+        if (Utf8.StartsWith((ReadOnlySpan<byte>)[0xff, 0xfe]) || Utf8.StartsWith((ReadOnlySpan<byte>)[0xfe, 0xff]))
+        {
+            return Fault.At(this, 0, "this is UTF-16", "save it as UTF-8");
+        }
+
+        if (System.Text.Unicode.Utf8.IsValid(Utf8))
+        {
+            return null;
+        }
+
+        var at = 0;
+        while (Rune.DecodeFromUtf8(Utf8[at..], out _, out var length) == OperationStatus.Done)
+        {
+            at += length;
+        }
+
+        return Fault.At(this, at, "this is not valid UTF-8", "save the text as UTF-8");
+    }
 
     /// <summary>Wraps a string. A lone surrogate becomes an invalid byte, so that the parser reports it in its place.</summary>
     public static SourceText Of(string text, string name = "")
@@ -76,6 +104,9 @@ public sealed class SourceText
     /// <summary>The text of a span.</summary>
     public string this[SourceSpan span] => Encoding.UTF8.GetString(_utf8, span.Start, span.Length);
 
+    /// <summary>The byte offset of a line and a byte of it, both from 0, as readers of JSON count them behind the text's start.</summary>
+    internal int OffsetOf(long line, long byteInLine) => (_lines ??= new LineTable(_utf8)).OffsetOf(line, byteInLine);
+
     /// <summary>Line and column of a byte offset, both from 1; columns count Unicode scalars.</summary>
     public (int Line, int Column) PositionOf(int offset) => (_lines ??= new LineTable(_utf8)).PositionOf(Math.Min(offset, _utf8.Length));
 
@@ -112,7 +143,23 @@ public sealed class SourceText
             return (line + 1, ScalarsBefore(offset) - ScalarsBefore(_starts[line]) + 1);
         }
 
+        public int OffsetOf(long line, long byteInLine)
+        {
+            var start = line == 0 && _utf8.AsSpan().StartsWith(ByteOrderMark) ? ByteOrderMark.Length : _starts[(int)Math.Min(line, _starts.Count - 1)];
+            return (int)Math.Min(start + byteInLine, _utf8.Length);
+        }
+
         private int ScalarsBefore(int offset)
+        {
+            if (offset >= ByteOrderMark.Length && _utf8.AsSpan().StartsWith(ByteOrderMark))
+            {
+                return CountBefore(offset) - 1;
+            }
+
+            return CountBefore(offset);
+        }
+
+        private int CountBefore(int offset)
         {
             var counted = offset / BytesPerCount;
             return _scalarsBefore[counted] + Count(_utf8.AsSpan(counted * BytesPerCount, offset % BytesPerCount));
