@@ -36,6 +36,9 @@ internal sealed class ExtensionFunction
 
     public static bool TryFind(string name, [NotNullWhen(true)] out ExtensionFunction? function) => ByName.TryGetValue(name, out function);
 
+    /// <summary>The names of those that are methods.</summary>
+    public static IEnumerable<string> Methods => ByName.Values.Where(f => f.IsMethod).Select(f => f.Name);
+
     /// <summary>The function that makes values of an extension type out of strings; null for a kind that is none.</summary>
     public static ExtensionFunction? ConstructorOf(ValueKind kind) => kind switch
     {

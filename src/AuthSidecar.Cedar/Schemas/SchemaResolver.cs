@@ -19,6 +19,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     // A declaration of several names is resolved once, not once for each of them.
     private readonly Dictionary<object, object> _shared = new(ReferenceEqualityComparer.Instance);
+    private readonly Suggestions _suggestions = new();
     private int _depth;
 
     public Schema? Resolve(List<NamespaceSyntax> namespaces)
@@ -184,7 +185,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             }
             else
             {
-                Fail(name.Span, $"there is no entity type `{name.Path}`");
+                Fail(name.Span, $"there is no entity type `{name.Path}`", _suggestions.For(name.Path, _entities.Keys));
             }
         }
 
@@ -200,7 +201,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         var found = Array.Find(candidates, _actions.ContainsKey);
         if (found is null)
         {
-            Fail(parent.Span, $"there is no action `{candidates[0]}`");
+            Fail(parent.Span, $"there is no action `{candidates[0]}`", _suggestions.For(candidates[0], _actions.Keys));
         }
 
         return found ?? candidates[0];
@@ -298,7 +299,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private SchemaType Unknown(TypeSyntax.Named name)
     {
-        Fail(name.Span, $"there is no type `{name.Path}`");
+        Fail(name.Span, $"there is no type `{name.Path}`", _suggestions.For(name.Path, BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys)));
         return SchemaType.Bool;
     }
 

@@ -160,39 +160,55 @@ internal ref struct Parser
 
     private ScopeConstraint ParseScopeVariable(ReadOnlySpan<byte> variable, string slot)
     {
+        var start = Current.Start;
         ExpectScopeVariable(variable);
+        var constraint = ScopeConstraint.Any;
         if (Current.Kind == TokenKind.Equal)
         {
             _tokens.Advance();
-            return ParseEntityOrSlot(ScopeOperator.Equal, type: null, slot);
+            constraint = ParseEntityOrSlot(new ScopeConstraint(ScopeOperator.Equal), slot);
         }
-
-        if (_tokens.IsWord("in"u8))
+        else if (_tokens.IsWord("in"u8))
         {
             _tokens.Advance();
-            return ParseEntityOrSlot(ScopeOperator.In, type: null, slot);
+            constraint = ParseEntityOrSlot(new ScopeConstraint(ScopeOperator.In), slot);
         }
-
-        if (_tokens.IsWord("is"u8))
+        else if (_tokens.IsWord("is"u8))
         {
             _tokens.Advance();
+            var typeStart = Current.Start;
             var type = _tokens.ParsePath("an entity type");
-            if (!_tokens.IsWord("in"u8))
+            constraint = new ScopeConstraint(ScopeOperator.Is, type, TypeSpan: _tokens.SpanFrom(typeStart));
+            if (_tokens.IsWord("in"u8))
             {
-                return new ScopeConstraint(ScopeOperator.Is, type);
+                _tokens.Advance();
+                constraint = ParseEntityOrSlot(constraint with { Operator = ScopeOperator.IsIn }, slot);
+            }
+        }
+
+        return ReferenceEquals(constraint, ScopeConstraint.Any) ? constraint : constraint with { Span = _tokens.SpanFrom(start) };
+    }
+
+    private ScopeConstraint ParseEntityOrSlot(ScopeConstraint constraint, string slot)
+    {
+        var parentheses = OpenParentheses();
+        if (Current.Kind == TokenKind.Slot)
+        {
+            if (!string.Equals(_tokens.TextOf(Current), slot, StringComparison.Ordinal))
+            {
+                throw _tokens.Fail(Current, $"the slot `{_tokens.BriefTextOf(Current)}` cannot stand here", $"use `{slot}`");
             }
 
             _tokens.Advance();
-            return ParseEntityOrSlot(ScopeOperator.IsIn, type, slot);
+            constraint = constraint with { HasSlot = true };
+        }
+        else
+        {
+            var start = Current.Start;
+            var uid = _tokens.ParseEntityUid();
+            constraint = constraint with { Entities = [uid], EntitySpans = [_tokens.SpanFrom(start)] };
         }
 
-        return ScopeConstraint.Any;
-    }
-
-    private ScopeConstraint ParseEntityOrSlot(ScopeOperator op, string? type, string slot)
-    {
-        var parentheses = OpenParentheses();
-        var constraint = ParseBareEntityOrSlot(op, type, slot);
         CloseParentheses(parentheses);
         return constraint;
     }
@@ -222,72 +238,73 @@ internal ref struct Parser
         }
     }
 
-    private ScopeConstraint ParseBareEntityOrSlot(ScopeOperator op, string? type, string slot)
-    {
-        if (Current.Kind != TokenKind.Slot)
-        {
-            return new ScopeConstraint(op, type, [_tokens.ParseEntityUid()]);
-        }
-
-        if (!string.Equals(_tokens.TextOf(Current), slot, StringComparison.Ordinal))
-        {
-            throw _tokens.Fail(Current, $"the slot `{_tokens.TextOf(Current)}` cannot stand here", $"use `{slot}`");
-        }
-
-        _tokens.Advance();
-        return new ScopeConstraint(op, type, HasSlot: true);
-    }
-
     private ScopeConstraint ParseActionScope()
     {
+        var start = Current.Start;
         ExpectScopeVariable("action"u8);
+        var actions = new List<EntityUid>();
+        var spans = new List<SourceSpan>();
+        ScopeOperator op;
         if (Current.Kind == TokenKind.Equal)
         {
             _tokens.Advance();
-            return new ScopeConstraint(ScopeOperator.Equal, Entities: [ParseActionUid()]);
+            op = ScopeOperator.Equal;
+            ParseActionUid(actions, spans);
         }
-
-        if (!_tokens.IsWord("in"u8))
+        else if (_tokens.IsWord("in"u8))
+        {
+            _tokens.Advance();
+            op = ParseActions(actions, spans);
+        }
+        else
         {
             return ScopeConstraint.Any;
         }
 
-        _tokens.Advance();
+        return new ScopeConstraint(op, Entities: actions, Span: _tokens.SpanFrom(start), EntitySpans: spans);
+    }
+
+    /// <summary>One action, or several in brackets.</summary>
+    private ScopeOperator ParseActions(List<EntityUid> actions, List<SourceSpan> spans)
+    {
+        var op = ScopeOperator.In;
         var parentheses = OpenParentheses();
         if (Current.Kind != TokenKind.OpenBracket)
         {
-            var group = ParseActionUid();
-            CloseParentheses(parentheses);
-            return new ScopeConstraint(ScopeOperator.In, Entities: [group]);
+            ParseActionUid(actions, spans);
         }
-
-        _tokens.Advance();
-        var actions = new List<EntityUid>();
-        while (Current.Kind != TokenKind.CloseBracket)
+        else
         {
-            actions.Add(ParseActionUid());
-            if (Current.Kind != TokenKind.Comma)
+            op = ScopeOperator.InAny;
+            _tokens.Advance();
+            while (Current.Kind != TokenKind.CloseBracket)
             {
-                break;
+                ParseActionUid(actions, spans);
+                if (Current.Kind != TokenKind.Comma)
+                {
+                    break;
+                }
+
+                _tokens.Advance();
             }
 
-            _tokens.Advance();
+            _tokens.Expect(TokenKind.CloseBracket, "`,` or `]`");
         }
 
-        _tokens.Expect(TokenKind.CloseBracket, "`,` or `]`");
         CloseParentheses(parentheses);
-        return new ScopeConstraint(ScopeOperator.InAny, Entities: actions);
+        return op;
     }
 
-    private EntityUid ParseActionUid()
+    private void ParseActionUid(List<EntityUid> actions, List<SourceSpan> spans)
     {
         var parentheses = OpenParentheses();
         var start = Current;
         var uid = _tokens.ParseEntityUid();
-        CloseParentheses(parentheses);
-        return EntityType.IsAction(uid.Type)
+        actions.Add(EntityType.IsAction(uid.Type)
             ? uid
-            : throw _tokens.Fail(start, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`");
+            : throw _tokens.Fail(start, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`"));
+        spans.Add(_tokens.SpanFrom(start.Start));
+        CloseParentheses(parentheses);
     }
 
     private void ExpectScopeVariable(ReadOnlySpan<byte> variable)
@@ -553,6 +570,11 @@ internal ref struct Parser
                 case TokenKind.Dot:
                     _tokens.Advance();
                     var nameToken = Current;
+                    if (nameToken.Kind == TokenKind.Integer && target is LiteralExpr { Value.Kind: ValueKind.Long })
+                    {
+                        throw _tokens.Unexpected("the name of an attribute or method", $"a fraction is written `decimal(\"{_tokens.Source[target.Span.To(nameToken.Span)]}\")`");
+                    }
+
                     var name = _tokens.ExpectName("the name of an attribute or method");
                     target = Checked(Current.Kind == TokenKind.OpenParen
                         ? ParseMethodCall(target, nameToken, name)
@@ -590,7 +612,10 @@ internal ref struct Parser
 
         if (!ExtensionFunction.TryFind(name, out var function))
         {
-            throw _tokens.Fail(nameToken, $"`{name}` is not a method", "Cedar's methods are listed in docs.cedarpolicy.com/policies/syntax-operators.html");
+            throw _tokens.Fail(
+                nameToken,
+                $"`{name}` is not a method",
+                new Suggestions().For(name, [.. BuiltInMethods.Keys, "isEmpty", .. ExtensionFunction.Methods]) ?? "Cedar's methods are listed in docs.cedarpolicy.com/policies/syntax-operators.html");
         }
 
         return function.IsMethod
@@ -763,17 +788,21 @@ internal ref struct Parser
             "action" => Variable.Action,
             "resource" => Variable.Resource,
             "context" => Variable.Context,
-            _ => throw _tokens.Fail(start, $"`{path}` is not a variable", "the variables are `principal`, `action`, `resource` and `context`; an entity is written `Type::\"id\"`, a string in quotes"),
+            _ => throw _tokens.Fail(start, $"`{_tokens.BriefTextOf(start)}` is not a variable", HelpForWord(path) ?? "the variables are `principal`, `action`, `resource` and `context`; an entity is written `Type::\"id\"`, a string in quotes"),
         };
         return new VariableExpr(variable, start.Span);
     }
+
+    private static string? HelpForWord(string word) => word is "not" or "NOT" or "Not"
+        ? "`not` is written `!`"
+        : new Suggestions().For(word, ["principal", "action", "resource", "context", "true", "false"]);
 
     private CallExpr ParseFunctionCall(Token start, string name)
     {
         var arguments = ParseArguments();
         if (!ExtensionFunction.TryFind(name, out var function))
         {
-            throw _tokens.Fail(start, $"`{name}` is not a function", "the functions are `ip`, `decimal`, `datetime` and `duration`");
+            throw _tokens.Fail(start, $"`{name}` is not a function", HelpForWord(name) is { } help && help.EndsWith("`!`", StringComparison.Ordinal) ? help : "the functions are `ip`, `decimal`, `datetime` and `duration`");
         }
 
         return function.IsMethod

@@ -84,11 +84,11 @@ internal static class PolicyJsonReader
             case "All" or "all" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
                 return ScopeConstraint.Any;
             case "==" or "in" when parts is { EntityType: null, In: null } && parts.HasSlot != parts.Entities is not null:
-                return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities, parts.HasSlot);
+                return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities, parts.HasSlot, json.SpanFrom(start), EntitySpans: parts.EntitySpans);
             case "is" when parts is { EntityType: { } type, Entities: null, HasSlot: false }:
                 return parts.In is { } group
-                    ? new ScopeConstraint(ScopeOperator.IsIn, type, group.Entities, group.HasSlot)
-                    : new ScopeConstraint(ScopeOperator.Is, type);
+                    ? new ScopeConstraint(ScopeOperator.IsIn, type, group.Entities, group.HasSlot, json.SpanFrom(start), parts.TypeSpan, group.EntitySpans)
+                    : new ScopeConstraint(ScopeOperator.Is, type, Span: json.SpanFrom(start), TypeSpan: parts.TypeSpan);
             default:
                 throw json.FailAt(start, "this is no scope constraint", "`op` is `All`; `==` or `in` with `entity` or `slot`; or `is` with `entity_type` and perhaps `in`");
         }
@@ -101,19 +101,24 @@ internal static class PolicyJsonReader
         return (parts.Operator, parts.Entities) switch
         {
             ("All" or "all", null) => ScopeConstraint.Any,
-            ("==", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.Equal, Entities: [action]),
-            ("in", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.In, Entities: [action]),
-            ("in", { } actions) => new ScopeConstraint(ScopeOperator.InAny, Entities: actions),
+            ("==", [_]) when !parts.IsList => Of(ScopeOperator.Equal, json.SpanFrom(start)),
+            ("in", [_]) when !parts.IsList => Of(ScopeOperator.In, json.SpanFrom(start)),
+            ("in", not null) => Of(ScopeOperator.InAny, json.SpanFrom(start)),
             _ => throw json.FailAt(start, "this is no action constraint", "`op` is `All`; `==` with `entity`; or `in` with `entity` or `entities`"),
         };
+
+        ScopeConstraint Of(ScopeOperator op, SourceSpan span) => new(op, Entities: parts.Entities, Span: span, EntitySpans: parts.EntitySpans);
     }
 
-    private sealed record ScopeParts(string? Operator, string? EntityType, List<EntityUid>? Entities, bool IsList, bool HasSlot, ScopeParts? In);
+    private sealed record ScopeParts(
+        string? Operator, string? EntityType, SourceSpan TypeSpan, List<EntityUid>? Entities, List<SourceSpan> EntitySpans, bool IsList, bool HasSlot, ScopeParts? In);
 
     private static ScopeParts ReadScopeParts(ref JsonCursor json, string? slot, bool isAction, bool isInner = false)
     {
         string? op = null, type = null;
         List<EntityUid>? entities = null;
+        var spans = new List<SourceSpan>();
+        SourceSpan typeSpan = default;
         ScopeParts? group = null;
         bool isList = false, hasSlot = false;
         json.EnterObject("an object with `op`");
@@ -122,9 +127,10 @@ internal static class PolicyJsonReader
             switch (name)
             {
                 case "op" when !isInner: json.Once(op, name); op = json.ReadString(); break;
-                case "entity_type" when !isAction && !isInner: json.Once(type, name); type = ReadTypeName(ref json); break;
+                case "entity_type" when !isAction && !isInner: json.Once(type, name); typeSpan = new SourceSpan(json.Offset, 1); type = ReadTypeName(ref json); break;
                 case "entity":
                     OnlyOne(json, entities, isList, name);
+                    spans.Add(new SourceSpan(json.Offset, 1));
                     entities = [ReadScopeEntity(ref json, isAction)];
                     break;
                 case "entities" when isAction:
@@ -133,6 +139,7 @@ internal static class PolicyJsonReader
                     json.EnterArray("an array of actions");
                     while (json.HasElement())
                     {
+                        spans.Add(new SourceSpan(json.Offset, 1));
                         entities.Add(ReadScopeEntity(ref json, isAction));
                     }
 
@@ -148,7 +155,7 @@ internal static class PolicyJsonReader
 
         return isInner && hasSlot == entities is not null
             ? throw json.Fail("`in` has an `entity` or a `slot`")
-            : new ScopeParts(op, type, entities, isList, hasSlot, group);
+            : new ScopeParts(op, type, typeSpan, entities, spans, isList, hasSlot, group);
     }
 
     /// <summary>Whoever reads the one and not the other would read another policy: neither wins.</summary>

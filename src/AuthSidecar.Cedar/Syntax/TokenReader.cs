@@ -27,7 +27,7 @@ internal ref struct TokenReader
     {
         if (_token.Kind != TokenKind.Identifier)
         {
-            throw Unexpected("an entity such as `User::\"alice\"`");
+            throw Unexpected("an entity such as `User::\"alice\"`", _token.Kind == TokenKind.OpenBracket ? "only `action in` takes a list; for others write `||` in a condition" : null);
         }
 
         ParsePathOrEntity(out var entity);
@@ -209,16 +209,54 @@ internal ref struct TokenReader
 
     public readonly string TextOf(Token token) => _source[token.Span];
 
+    /// <summary>The token's text for a message, which is no place for a long one.</summary>
+    public readonly string BriefTextOf(Token token)
+    {
+        const int Longest = 100;
+        return TextOf(token) is { Length: > Longest } text ? $"{text[..(char.IsHighSurrogate(text[Longest - 1]) ? Longest - 1 : Longest)]}…" : TextOf(token);
+    }
+
     public readonly SyntaxException Fail(Token token, string message, string? help = null) => new(Fault.At(_source, token.Start, message, help));
 
-    public readonly SyntaxException Unexpected(string expected, string? help = null) => Fail(
+    public readonly SyntaxException Unexpected(string expected, string? help = null)
+    {
+        var found = HelpFor(_token);
+        return UnexpectedToken(expected, found ?? help);
+    }
+
+    /// <summary>What those want who write as in other languages.</summary>
+    private readonly string? HelpFor(Token token)
+    {
+        if (token.Kind == TokenKind.Assign)
+        {
+            return "equality is written `==`";
+        }
+
+        if (token.Kind is not (TokenKind.Identifier or TokenKind.UnknownCharacter or TokenKind.Slash) || token.Length > 4)
+        {
+            return null;
+        }
+
+        return TextOf(token) switch
+        {
+            "'" => "a string is written in `\"`",
+            "and" or "AND" or "And" or "&" => "`and` is written `&&`",
+            "or" or "OR" or "Or" or "|" => "`or` is written `||`",
+            "not" or "NOT" or "Not" => "`not` is written `!`",
+            "/" => "a comment begins with `//`",
+            "#" => "a comment begins with `//`",
+            _ => null,
+        };
+    }
+
+    private readonly SyntaxException UnexpectedToken(string expected, string? help) => Fail(
         _token,
         _token.Kind switch
         {
             TokenKind.End => $"expected {expected}, but the text ends",
             TokenKind.InvalidUtf8 => "this is not valid UTF-8",
             TokenKind.UnterminatedString => "this string has no end",
-            _ => $"expected {expected}, found `{TextOf(_token)}`",
+            _ => $"expected {expected}, found `{BriefTextOf(_token)}`",
         },
         help);
 

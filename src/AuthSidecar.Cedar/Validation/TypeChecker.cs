@@ -513,7 +513,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
         if (AttributeOf(target.Type, e.Name) is not { } attribute)
         {
-            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not there");
+            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not there", table.Suggestions.For(e.Name, NamesOf(target.Type)));
             return Answer.Ill();
         }
 
@@ -572,6 +572,9 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
     private CheckedAttribute? AttributeOf(CheckedType type, string name) =>
         (type is CheckedType.Entity entity ? RecordOf(entity) : (CheckedType.Record)type)?.Attributes.GetValueOrDefault(name);
+
+    private IEnumerable<string> NamesOf(CheckedType type) =>
+        (type is CheckedType.Entity entity ? RecordOf(entity) : (CheckedType.Record)type)?.Attributes.Keys ?? [];
 
     /// <summary>What all entities of these types have.</summary>
     private CheckedType.Record? RecordOf(CheckedType.Entity entity)

@@ -10,6 +10,9 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Not safe to share between threads.</remarks>
 internal sealed class TypeTable(bool isStrict)
 {
+    /// <summary>What may have been meant, for all that is checked together.</summary>
+    public Suggestions Suggestions { get; } = new();
+
     private readonly Dictionary<SchemaType, CheckedType> _ofSchema = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<string, CheckedType> _entities = new(StringComparer.Ordinal);
     private readonly Dictionary<CheckedType.Entity, CheckedType.Entity> _unions = [];

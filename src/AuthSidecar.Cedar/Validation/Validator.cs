@@ -23,7 +23,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
         foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
         {
-            ValidateLink(link, errors, warnings);
+            ValidateLink(link, table, errors, warnings);
         }
 
         return new ValidationResult(errors, warnings);
@@ -32,16 +32,20 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     private void Validate(Template policy, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
-        CheckNames(policy.Syntax, faults);
+        CheckNames(policy.Syntax, table, faults);
         if (!HasApplicableAction(policy.Syntax.Action, policy.Syntax.Principal, policy.Syntax.Resource))
         {
             faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, policy.Syntax.Span, "no action of the scope applies to a principal and a resource of the scope", null));
         }
 
         var typeFaults = new HashSet<TypeFault>();
-        if (!CheckTypes(policy.Syntax, table, typeFaults))
+        if (!CheckTypes(policy.Syntax, table, typeFaults, out var cause))
         {
-            warnings.Add(Finding(policy, new TypeFault(ValidationKind.ImpossiblePolicy, policy.Syntax.Span, "the policy is never satisfied", null)));
+            warnings.Add(Finding(policy, new TypeFault(
+                ValidationKind.ImpossiblePolicy,
+                cause?.Span ?? policy.Syntax.Span,
+                cause is null ? "the policy is never satisfied" : $"the policy is never satisfied: `{PolicyPrinter.Brief(cause)}` is never true",
+                null)));
         }
 
         Report(faults.Concat(typeFaults).Select(f => Finding(policy, f)), errors, warnings);
@@ -63,16 +67,29 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     // ------------------------------------------------------------------ types
 
     /// <summary>Checks the policy in every environment.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <param name="table">Makes the types.</param>
+    /// <param name="faults">Gets what is wrong.</param>
+    /// <param name="cause">The part that keeps it from being satisfied, if it is the same one wherever as much as possible in front of it fits.</param>
     /// <returns>Whether there is one in which it may be satisfied, or in which nobody can tell.</returns>
-    private bool CheckTypes(PolicySyntax policy, TypeTable table, HashSet<TypeFault> faults)
+    private bool CheckTypes(PolicySyntax policy, TypeTable table, HashSet<TypeFault> faults, out Expr? cause)
     {
+        cause = null;
+        var furthest = -1;
         var condition = ConditionOf(policy);
         var ids = new ExprIds();
         var isPossible = false;
         foreach (var environment in EnvironmentsOf(policy))
         {
             var checker = new TypeChecker(schema, environment, table, ids, _options.Mode == ValidationMode.Strict, faults);
-            isPossible |= checker.Check(condition);
+            var isPossibleHere = checker.Check(condition);
+            isPossible |= isPossibleHere;
+            if (!isPossible && FindCause(condition, checker) is var (found, place) && place >= furthest)
+            {
+                cause = place > furthest || ReferenceEquals(cause, found) ? found : null;
+                furthest = place;
+            }
+
             if (_options.Level is { } most && new LevelChecker(checker).LevelOf(condition) is var needed && needed > most)
             {
                 faults.Add(new TypeFault(
@@ -86,6 +103,28 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         }
 
         return isPossible;
+    }
+
+    /// <summary>The innermost operand that is never true, and which part of the policy it belongs to.</summary>
+    private static (Expr? Found, int Place) FindCause(LogicExpr condition, TypeChecker types)
+    {
+        for (var place = 0; place < condition.Operands.Count; place++)
+        {
+            if (types.TypeOf(condition.Operands[place]) != CheckedType.False)
+            {
+                continue;
+            }
+
+            var found = condition.Operands[place];
+            while (found is LogicExpr { IsAnd: true } chain && chain.Operands.FirstOrDefault(o => types.TypeOf(o) == CheckedType.False) is { } operand)
+            {
+                found = operand;
+            }
+
+            return (found, place);
+        }
+
+        return (null, -1);
     }
 
     /// <summary>Each action with each type of principal and resource it applies to, and each type that the slots may stand for.</summary>
@@ -110,7 +149,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     /// <summary>The whole of a policy as one expression: scope and conditions.</summary>
     /// <param name="policy">The policy.</param>
     /// <param name="scope">What its slots stand for; null: they stand for themselves.</param>
-    internal static Expr ConditionOf(PolicySyntax policy, CompiledScope? scope = null)
+    internal static LogicExpr ConditionOf(PolicySyntax policy, CompiledScope? scope = null)
     {
         var span = policy.Span;
         var parts = ScopeOf(policy, scope);
@@ -135,10 +174,11 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
     private static Expr ScopeOf(Variable variable, ScopeConstraint constraint, ScopeTest? filled, SourceSpan span)
     {
+        span = constraint.Span ?? span;
         var of = new VariableExpr(variable, span);
         Expr entity = constraint.HasSlot ? filled is null ? new SlotExpr(variable, span) : new LiteralExpr(Value.Of(filled.Entities[0]), span)
-            : constraint.Operator == ScopeOperator.InAny ? new SetExpr([.. constraint.Entities!.Select(e => new LiteralExpr(Value.Of(e), span))], span)
-            : constraint.Entities is { Count: > 0 } entities ? new LiteralExpr(Value.Of(entities[0]), span)
+            : constraint.Operator == ScopeOperator.InAny ? new SetExpr([.. constraint.Entities!.Select((e, i) => new LiteralExpr(Value.Of(e), constraint.EntitySpans?[i] ?? span))], span)
+            : constraint.Entities is { Count: > 0 } entities ? new LiteralExpr(Value.Of(entities[0]), constraint.EntitySpans?[0] ?? span)
             : of;
         return constraint.Operator switch
         {
@@ -152,18 +192,18 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
     // ------------------------------------------------------------------ names
 
-    private void CheckNames(PolicySyntax policy, List<TypeFault> faults)
+    private void CheckNames(PolicySyntax policy, TypeTable table, List<TypeFault> faults)
     {
         foreach (var constraint in new[] { policy.Principal, policy.Action, policy.Resource })
         {
             if (constraint.Type is { } type)
             {
-                CheckType(type, policy.Span, faults);
+                CheckType(type, constraint.TypeSpan ?? policy.Span, table, faults);
             }
 
-            foreach (var uid in constraint.Entities ?? [])
+            for (var i = 0; i < (constraint.Entities?.Count ?? 0); i++)
             {
-                CheckUid(uid, policy.Span, faults);
+                CheckUid(constraint.Entities![i], constraint.EntitySpans?[i] ?? policy.Span, table, faults);
             }
         }
 
@@ -173,40 +213,45 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             {
                 if (expr is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid))
                 {
-                    CheckUid(uid, expr.Span, faults);
+                    CheckUid(uid, expr.Span, table, faults);
                 }
                 else if (expr is IsExpr test)
                 {
-                    CheckType(test.Type, expr.Span, faults);
+                    CheckType(test.Type, expr.Span, table, faults);
                 }
             }
         }
     }
 
-    private void CheckUid(EntityUid uid, SourceSpan span, List<TypeFault> faults)
+    private void CheckUid(EntityUid uid, SourceSpan span, TypeTable table, List<TypeFault> faults)
     {
         if (EntityType.IsAction(uid.Type))
         {
             if (!schema.Actions.ContainsKey(uid))
             {
-                faults.Add(new TypeFault(ValidationKind.UnrecognizedActionId, span, $"the schema has no action `{uid}`", null));
+                faults.Add(new TypeFault(
+                    ValidationKind.UnrecognizedActionId, span, $"the schema has no action `{uid}`", table.Suggestions.For(uid, schema.Actions.Keys)));
             }
 
             return;
         }
 
-        CheckType(uid.Type, span, faults);
+        CheckType(uid.Type, span, table, faults);
         if (schema.EntityTypes.TryGetValue(uid.Type, out var type) && type.EnumIds?.Contains(uid.Id) == false)
         {
-            faults.Add(new TypeFault(ValidationKind.InvalidEnumEntity, span, $"`{uid}` is not one of the entities that `{uid.Type}` has", null));
+            faults.Add(new TypeFault(
+                ValidationKind.InvalidEnumEntity,
+                span,
+                $"`{uid}` is not one of the entities that `{uid.Type}` has",
+                table.Suggestions.For(uid, type.EnumIds!.Select(id => EntityUid.OfCheckedType(uid.Type, id)))));
         }
     }
 
-    private void CheckType(string type, SourceSpan span, List<TypeFault> faults)
+    private void CheckType(string type, SourceSpan span, TypeTable table, List<TypeFault> faults)
     {
         if (!schema.EntityTypes.ContainsKey(type) && !schema.ActionTypes.Contains(type))
         {
-            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"the schema has no entity type `{type}`", null));
+            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"the schema has no entity type `{type}`", table.Suggestions.For(type, schema.EntityTypes.Keys)));
         }
     }
 
@@ -240,14 +285,14 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     // ------------------------------------------------------------------ links
 
     /// <summary>The entities of a link: its template is checked by itself.</summary>
-    private void ValidateLink(Policy link, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void ValidateLink(Policy link, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         var principal = SlotOf(link.Syntax.Principal, link.Scope.Principal);
         var resource = SlotOf(link.Syntax.Resource, link.Scope.Resource);
         foreach (var uid in new[] { principal, resource }.Where(u => u is not null))
         {
-            CheckUid(uid!, link.Span, faults);
+            CheckUid(uid!, link.Span, table, faults);
         }
 
         if (!HasApplicableAction(link.Syntax.Action, link.Syntax.Principal, link.Syntax.Resource, principal, resource))

@@ -127,6 +127,32 @@ public sealed class ValidatorTests
         Assert.Equal("p.cedar:3:8: the attribute `age` of `User` need not be there; test `principal has age` before", error.Fault.ToString());
     }
 
+    [Theory]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { principal.nam == \"a\" };", "p.cedar:1:62: the attribute `nam` of `User` is not there; did you mean `name`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { resource.meta.darft };", "p.cedar:1:62: the attribute `meta.darft` of `Doc` is not there; did you mean `draft`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { context.i };", "p.cedar:1:62: the attribute `i` of the context of `Action::\"view\"` is not there; did you mean `ip`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { principal.something };", "p.cedar:1:62: the attribute `something` of `User` is not there")]
+    [InlineData("permit(principal, action == Action::\"veiw\", resource);", "p.cedar:1:29: the schema has no action `Action::\"veiw\"`; did you mean `Action::\"view\"`?")]
+    [InlineData("permit(principal, action in [Action::\"view\", Action::\"ghost\"], resource);", "p.cedar:1:46: the schema has no action `Action::\"ghost\"`")]
+    [InlineData("permit(principal, action == N::Action::\"view\", resource);", "p.cedar:1:29: the schema has no action `N::Action::\"view\"`; did you mean `Action::\"view\"`?")]
+    [InlineData("permit(principal is Usr, action == Action::\"view\", resource);", "p.cedar:1:21: the schema has no entity type `Usr`; did you mean `User`?")]
+    [InlineData("permit(principal is User in Taem::\"a\", action == Action::\"view\", resource);", "p.cedar:1:29: the schema has no entity type `Taem`; did you mean `Team`?")]
+    [InlineData("permit(principal == user::\"a\", action == Action::\"view\", resource);", "p.cedar:1:21: the schema has no entity type `user`; did you mean `User`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { resource.color == Color::\"rad\" };", "p.cedar:1:80: `Color::\"rad\"` is not one of the entities that `Color` has; did you mean `Color::\"red\"`?")]
+    public void Validate_MisspeltName_SaysWhichMayHaveBeenMeant(string policy, string message) =>
+        Assert.Equal(message, Assert.Single(Validate(policy).Errors).Fault.ToString());
+
+    [Theory]
+    [InlineData("permit(principal is Doc, action, resource);", "p.cedar:1:8: the policy is never satisfied: `principal is Doc` is never true")]
+    [InlineData("permit(principal, action == Action::\"view\", resource is Team);", "p.cedar:1:45: the policy is never satisfied: `resource is Team` is never true")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { principal.name == \"a\" && resource is Team };", "p.cedar:1:87: the policy is never satisfied: `resource is Team` is never true")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { true } unless { true };", "p.cedar:1:69: the policy is never satisfied: `!true` is never true")]
+    [InlineData("permit(principal, action in Action::\"any\", resource) when { principal has nope };", "p.cedar:1:61: the policy is never satisfied: `principal has nope` is never true")]
+    // Different parts, where different things are asked.
+    [InlineData("permit(principal, action in [Action::\"view\", Action::\"assign\"], resource) when { (resource is Team && principal is Doc) || (resource is Doc && principal is Team) };", "p.cedar:1:82: the policy is never satisfied: `((resource is Team) && (principal is Doc)) || ((resource is Doc) && (principal is Team))` is never true")]
+    public void Validate_ImpossiblePolicy_SaysWhichPart(string policy, string message) =>
+        Assert.Equal(message, Assert.Single(Validate(policy).Warnings, w => w.Kind == ValidationKind.ImpossiblePolicy).Fault.ToString());
+
     [Fact]
     public void Validate_Template_SlotsMayBeWhateverFitsAndLinksAreCheckedToo()
     {
