@@ -41,7 +41,7 @@ public sealed class Schema
 
     /// <summary>Whether a request is one that the schema knows: its action, what that applies to, and the context's type.</summary>
     /// <returns>What is wrong with it; null when nothing is.</returns>
-    public string? Check(in Request request) => new Conformance(this).Check(request);
+    public string? Check(in Request request) => Conformance.Conforms(this, request) ? null : new Conformance(this).Check(request);
 
     /// <summary>Reads a schema in Cedar syntax.</summary>
     /// <returns>False with every fault that could be found, each at its place.</returns>

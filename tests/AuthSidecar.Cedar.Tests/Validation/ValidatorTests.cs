@@ -188,7 +188,7 @@ public sealed class ValidatorTests
     public void Check_Requests_AsTheSchemaSays()
     {
         Assert.Null(Check("User", "view", "Doc"));
-        Assert.Equal("`Action::\"view\"` does not apply to a principal of type `Team`", Check("Team", "view", "Doc"));
+        Assert.Equal("`Action::\"view\"` does not apply to a principal of type `Team`, but to `User`", Check("Team", "view", "Doc"));
         Assert.Equal("the schema has no action `Action::\"ghost\"`", Check("User", "ghost", "Doc"));
         Assert.Equal("the context: there is no attribute `x`", Check("User", "view", "Doc", ValueRecord.Create([new("x", Value.True)])));
         Assert.Equal("the context: attribute `ip`: expected ipaddr, got bool", Check("User", "view", "Doc", ValueRecord.Create([new("ip", Value.True)])));
