@@ -8,6 +8,8 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     // Types name types that name types: as deep as whoever wrote them likes, and the stack is not.
     private const int MaxDepth = 512;
 
+    private const int MaxEnvironments = 1_000_000;
+
     // All that is declared in a namespace carries its name, however many declarations there are.
     private const int MaxNamespaceLength = 512;
 
@@ -57,6 +59,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         if (faults.Count == 0)
         {
             ForbidActionCycles(actions);
+            ForbidTooManyEnvironments(actions);
         }
 
         return faults.Count == 0
@@ -242,6 +245,21 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         foreach (var action in actions.Values.Where(a => !placed.Contains(a.Uid)))
         {
             Fail(_actions[action.Uid].Syntax.Span, $"the action `{action.Uid}` is a member of itself, or of an action that is", "take a parent away");
+        }
+    }
+
+    /// <summary>Every policy is checked once for each pair of types that an action applies to, of which a few lines can make any number.</summary>
+    private void ForbidTooManyEnvironments(Dictionary<EntityUid, SchemaAction> actions)
+    {
+        var count = 0L;
+        foreach (var action in actions.Values)
+        {
+            count += (long)action.Principals.Count * action.Resources.Count;
+            if (count > MaxEnvironments)
+            {
+                Fail(_actions[action.Uid].Syntax.Span, $"the actions apply to more than {MaxEnvironments} pairs of a principal's and a resource's type", "name fewer types");
+                return;
+            }
         }
     }
 

@@ -250,6 +250,17 @@ internal static class PolicyJsonReader
     private static SyntaxException TooDeep(in JsonCursor json, int offset) =>
         json.FailAt(offset, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several conditions or policies");
 
+    /// <summary>Whether an expression may be written as often as a path has steps, which has no other form in text where one of them is no identifier.</summary>
+    private static bool IsPlain(Expr expr)
+    {
+        while (expr is AttributeExpr access)
+        {
+            expr = access.Target;
+        }
+
+        return expr is VariableExpr or LiteralExpr;
+    }
+
     /// <summary>The name of the member of the object at the cursor, of which a copy is looked at.</summary>
     private static string? NameOf(JsonCursor json)
     {
@@ -447,7 +458,9 @@ internal static class PolicyJsonReader
                 return new UnaryExpr(name switch { "!" => UnaryOperator.Not, "neg" => UnaryOperator.Negate, _ => UnaryOperator.IsEmpty }, operand, json.SpanFrom(start));
             case "has":
                 var (owner, path, _) = ReadAccess(ref json, name, depth);
-                return new HasExpr(owner, path, json.SpanFrom(start));
+                return path.Count == 1 || path.TrueForAll(n => Identifier.IsName(n)) || IsPlain(owner)
+                    ? new HasExpr(owner, path, json.SpanFrom(start))
+                    : throw json.FailAt(start, "a path with a step that is no identifier starts from a variable, an entity, or an attribute of one", "ask for one step after the other, with `&&` between them");
             case "like":
                 var (text, _, pattern) = ReadAccess(ref json, name, depth);
                 return new LikeExpr(text, pattern!, json.SpanFrom(start));

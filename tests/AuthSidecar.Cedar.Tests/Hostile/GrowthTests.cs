@@ -106,6 +106,33 @@ public sealed class GrowthTests
         Assert.Equal("1:1: the name of the namespace has 1000 characters, at most 512 are allowed", faults[0].ToString());
     }
 
+    [Fact]
+    public void TryParse_TypesAppliedToThatMultiply_Refused()
+    {
+        var types = string.Join(", ", Enumerable.Range(0, 1_001).Select(i => $"E{i}"));
+        Assert.False(Schema.TryParse(SourceText.Of($"entity {types};\naction a appliesTo {{ principal: [{types}], resource: [{types}] }};"), out _, out var faults));
+        Assert.Equal("2:1: the actions apply to more than 1000000 pairs of a principal's and a resource's type; name fewer types", Assert.Single(faults).ToString());
+    }
+
+    /// <summary>Where a path has a step that is no identifier, text has what it starts from once for each: it does not double within itself.</summary>
+    [Fact]
+    public void TryParseJson_PathsWithoutIdentifiersWithinOneAnother_Refused()
+    {
+        var body = """{"has": {"left": {"Var": "principal"}, "attr": ["a b", "c"]}}""";
+        Assert.True(PolicySet.TryParseJson(SetOf(body), out var policies, out var faults), $"{faults.FirstOrDefault()}");
+        Assert.Contains("(principal has \"a b\") && (principal[\"a b\"] has c)", policies.Policies[0].ToString(), StringComparison.Ordinal);
+        for (var i = 0; i < 40; i++)
+        {
+            body = $$$"""{"has": {"left": {"if-then-else": {"if": {{{body}}}, "then": {"Var": "principal"}, "else": {"Var": "resource"} } }, "attr": ["a b", "c"]} }""";
+        }
+
+        Assert.False(PolicySet.TryParseJson(SetOf(body), out _, out faults));
+        Assert.StartsWith("a path with a step that is no identifier", faults[0].Message, StringComparison.Ordinal);
+    }
+
+    private static SourceText SetOf(string body) => SourceText.Of(
+        $$$"""{"staticPolicies": {"p": {"effect": "permit", "principal": {"op": "All"}, "action": {"op": "All"}, "resource": {"op": "All"}, "conditions": [{"kind": "when", "body": {{{body}}} }] } }, "templates": {}, "templateLinks": [] }""");
+
     private static string Many(int count, Func<int, string> make) => string.Concat(Enumerable.Range(0, count).Select(make));
 
     private static string Condition(string body) => $"permit(principal, action, resource) when {{ {body} }};";
