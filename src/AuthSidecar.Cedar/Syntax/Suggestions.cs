@@ -41,6 +41,12 @@ internal sealed class Suggestions
 
             // Of two that are as near the first in order: tables have none of their own.
             var distance = Distance(word, name);
+            if (distance == Math.Max(word.Length, name.Length))
+            {
+                // Not a letter in common.
+                continue;
+            }
+
             if (distance < least || (distance == least && (nearest is null || string.CompareOrdinal(name, nameOf(nearest)) < 0)))
             {
                 (nearest, least) = (candidate, distance);

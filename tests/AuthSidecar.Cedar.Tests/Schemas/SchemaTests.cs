@@ -20,7 +20,7 @@ public sealed class SchemaTests
     }
 
     [Theory]
-    [InlineData("namespace N { action a in b; } namespace M { action b; }", "1:27: there is no action `N::Action::\"b\"`")]
+    [InlineData("namespace N { action a in b; } namespace M { action b; }", "1:27: there is no action `N::Action::\"b\"`; did you mean `M::Action::\"b\"`?")]
     [InlineData("action a in b;", "1:13: there is no action `Action::\"b\"`")]
     [InlineData("entity U { a: Long, a: String };", "1:21: the attribute `a` is declared twice; keep one")]
     [InlineData("entity __cedar;", "1:8: the word `__cedar` is reserved")]
