@@ -23,7 +23,73 @@ internal static class EntityJson
     /// <param name="type">The type it is to be of; null: any will do.</param>
     /// <param name="faults">Gets the first fault.</param>
     public static ValueRecord? ReadRecord(SourceText source, SchemaType.Record? type, List<Fault> faults) =>
-        JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => ReadRecord(ref json, "a record", AttributesOf(type)));
+        JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => EscapeAt(json) is { } escape
+            ? throw json.Fail($"expected a record, found the escape `{escape}`, which stands for a value that is none")
+            : ReadRecord(ref json, "a record", AttributesOf(type)));
+
+    /// <summary>Where in the text of an entity, which was read before without a fault, a value of it stands.</summary>
+    public static int Locate(SourceText source, int offset, ValuePlace? place)
+    {
+        var json = JsonCursor.At(source, offset, MaxDepth);
+        foreach (var step in place?.Steps() ?? [])
+        {
+            if (!(step.Name is { } name ? FindMember(ref json, name) : FindElement(ref json, step.Element, step.ElementType)))
+            {
+                break;
+            }
+        }
+
+        return json.Offset;
+    }
+
+    /// <summary>Moves the cursor to a member of the object it is at, if there is one.</summary>
+    private static bool FindMember(ref JsonCursor json, string name)
+    {
+        if (json.Token != JsonTokenType.StartObject)
+        {
+            return false;
+        }
+
+        var at = json;
+        at.EnterObject("an object");
+        while (at.ReadName() is { } member)
+        {
+            if (string.Equals(member, name, StringComparison.Ordinal))
+            {
+                json = at;
+                return true;
+            }
+
+            at.SkipValue();
+        }
+
+        return false;
+    }
+
+    /// <summary>Moves the cursor to the first element of the array it is at that is read as this value.</summary>
+    private static bool FindElement(ref JsonCursor json, Value element, SchemaType? type)
+    {
+        if (json.Token != JsonTokenType.StartArray)
+        {
+            return false;
+        }
+
+        var at = json;
+        at.EnterArray("an array");
+        while (at.HasElement())
+        {
+            var read = at;
+            if (ReadValue(ref read, type) == element)
+            {
+                json = at;
+                return true;
+            }
+
+            at.SkipValue();
+        }
+
+        return false;
+    }
 
     private static List<GivenEntity> ReadEntities(ref JsonCursor json, Schema? schema)
     {
@@ -186,6 +252,11 @@ internal static class EntityJson
     /// </summary>
     private static string? EscapeAt(JsonCursor json)
     {
+        if (json.Token != JsonTokenType.StartObject)
+        {
+            return null;
+        }
+
         json.EnterObject("an object");
         var name = json.ReadName();
         var isWhole = name switch
@@ -240,7 +311,7 @@ internal static class EntityJson
             {
                 case "fn": json.Once(function, name); function = json.ReadString(); break;
                 case "arg" or "args":
-                    json.Once(hasArguments ? name : null, name);
+                    json.OnceOf(hasArguments ? name : null, "arg", "args");
                     argumentsAt = json;
                     hasArguments = true;
                     areMany = name == "args";

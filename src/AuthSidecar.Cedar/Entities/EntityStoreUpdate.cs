@@ -6,6 +6,8 @@ internal readonly record struct GivenEntity(Entity Entity, int Offset);
 /// <summary>Makes a store out of another and what changed.</summary>
 internal sealed class EntityStoreUpdate
 {
+    private const int MostFaults = 1_000;
+
     private readonly Schema? _schema;
     private readonly SourceText? _source;
     private readonly List<Fault> _faults;
@@ -106,9 +108,16 @@ internal sealed class EntityStoreUpdate
                 return;
             }
 
-            if (conformance?.Check(entity) is { } mismatch)
+            foreach (var mismatch in conformance?.Check(entity) ?? [])
             {
-                Fail(offset, $"`{entity.Uid}` does not conform to the schema: {mismatch}");
+                if (_faults.Count == MostFaults)
+                {
+                    Fail(offset, $"there are more than {MostFaults} faults", "these are the first");
+                    return;
+                }
+
+                var at = _source is null ? offset : EntityJson.Locate(_source, offset, mismatch.At);
+                Fail(at, $"`{entity.Uid}` does not conform to the schema: {mismatch.Message}", mismatch.Help);
             }
         }
     }

@@ -5,6 +5,8 @@ namespace AuthSidecar.Cedar;
 /// <summary>The functions of the extension types. Their names are global: no namespace, no overloads.</summary>
 internal sealed class ExtensionFunction
 {
+    private const int BriefLength = 64;
+
     private readonly Func<Value, Value, Result> _body;
 
     private ExtensionFunction(string name, bool isMethod, ValueKind resultKind, Func<Value, Value, Result> body, params ValueKind[] parameters)
@@ -34,6 +36,9 @@ internal sealed class ExtensionFunction
 
     public static bool TryFind(string name, [NotNullWhen(true)] out ExtensionFunction? function) => ByName.TryGetValue(name, out function);
 
+    /// <summary>The names of those that are methods.</summary>
+    public static IEnumerable<string> Methods => ByName.Values.Where(f => f.IsMethod).Select(f => f.Name);
+
     /// <summary>The function that makes values of an extension type out of strings; null for a kind that is none.</summary>
     public static ExtensionFunction? ConstructorOf(ValueKind kind) => kind switch
     {
@@ -48,16 +53,16 @@ internal sealed class ExtensionFunction
     {
         Constructor("decimal", ValueKind.Decimal, text => Decimal4.TryParse(text, out var value)
             ? Value.Of(value)
-            : Fail($"`{text}` is not a decimal: digits, a point, and one to four digits, within 64 bits")),
+            : Fail($"`{Brief(text)}` is not a decimal: digits, a point, and one to four digits, within 64 bits")),
         Constructor("ip", ValueKind.IpAddr, text => IpRange.TryParse(text, out var value)
             ? Value.Of(value)
-            : Fail($"`{text}` is not an IP address or CIDR range")),
+            : Fail($"`{Brief(text)}` is not an IP address or CIDR range")),
         Constructor("datetime", ValueKind.Datetime, text => Instant.TryParse(text, out var value)
             ? Value.Of(value)
-            : Fail($"`{text}` is not a datetime such as `2026-01-31T23:59:59.999Z`")),
+            : Fail($"`{Brief(text)}` is not a datetime such as `2026-01-31T23:59:59.999Z`")),
         Constructor("duration", ValueKind.Duration, text => Duration.TryParse(text, out var value)
             ? Value.Of(value)
-            : Fail($"`{text}` is not a duration such as `1d2h3m4s5ms`")),
+            : Fail($"`{Brief(text)}` is not a duration such as `1d2h3m4s5ms`")),
 
         DecimalTest("lessThan", (a, b) => a.Scaled < b.Scaled),
         DecimalTest("lessThanOrEqual", (a, b) => a.Scaled <= b.Scaled),
@@ -102,6 +107,9 @@ internal sealed class ExtensionFunction
         new(name, isMethod: true, ValueKind.Long, (duration, _) => Value.Of(DurationOf(duration).TotalMs / ms), ValueKind.Duration);
 
     private static Result Fail(string failure) => new(default, failure);
+
+    // A text from a request may be long, and fail in every policy that asks about it.
+    private static string Brief(string text) => text.Length <= BriefLength ? text : $"{text[..BriefLength]}…";
 
     private static string StringOf(Value value) => value.TryGet(out string? text) ? text : throw NotChecked(value);
 

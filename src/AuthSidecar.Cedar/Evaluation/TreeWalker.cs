@@ -22,7 +22,23 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
         }
     }
 
-    private Value Evaluate(Expr expr) => expr switch
+    private Value Evaluate(Expr expr)
+    {
+        // Chains are gone along in loops: they may have more links than the stack has room for.
+        while (expr is IfExpr test)
+        {
+            expr = Bool(test.Condition) ? test.Then : test.Otherwise;
+        }
+
+        return expr switch
+        {
+            BinaryExpr { IsArithmetic: true } => Arithmetic(expr),
+            AttributeExpr => Attributes(expr),
+            _ => EvaluateOne(expr),
+        };
+    }
+
+    private Value EvaluateOne(Expr expr) => expr switch
     {
         LiteralExpr e => e.Value,
         VariableExpr e => e.Variable switch
@@ -32,14 +48,12 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
             Variable.Resource => Value.Of(request.Resource),
             _ => Value.Of(request.Context),
         },
-        IfExpr e => Evaluate(Bool(e.Condition) ? e.Then : e.Otherwise),
         LogicExpr { IsAnd: true } e => Value.Of(e.Operands.All(Bool)),
         LogicExpr e => Value.Of(e.Operands.Any(Bool)),
         UnaryExpr { Operator: UnaryOperator.Not } e => Value.Of(!Bool(e.Operand)),
-        UnaryExpr { Operator: UnaryOperator.Negate } e => Arithmetic(e, "-", () => checked(-Long(e.Operand))),
+        UnaryExpr { Operator: UnaryOperator.Negate } e => Value.Of(Checked(e, "-", () => checked(-Long(e.Operand)))),
         UnaryExpr e => Value.Of(Set(e.Operand).Count == 0),
         BinaryExpr e => Binary(e),
-        AttributeExpr e => Attribute(e.Target, Evaluate(e.Target), e.Name, e.Span),
         HasExpr e => Has(e),
         LikeExpr e => Value.Of(e.Pattern.Matches(String(e.Target))),
         IsExpr e => Is(e),
@@ -58,9 +72,6 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
         BinaryOperator.Greater => Value.Of(Compare(e) > 0),
         BinaryOperator.GreaterOrEqual => Value.Of(Compare(e) >= 0),
         BinaryOperator.In => Value.Of(In(Entity(e.Left), e.Right)),
-        BinaryOperator.Add => Arithmetic(e, "+", () => checked(Long(e.Left) + Long(e.Right))),
-        BinaryOperator.Subtract => Arithmetic(e, "-", () => checked(Long(e.Left) - Long(e.Right))),
-        BinaryOperator.Multiply => Arithmetic(e, "*", () => checked(Long(e.Left) * Long(e.Right))),
         BinaryOperator.Contains => Value.Of(Set(e.Left).Contains(Evaluate(e.Right))),
         BinaryOperator.ContainsAll => Value.Of(Set(e.Left).ContainsAll(Set(e.Right))),
         BinaryOperator.ContainsAny => Value.Of(Set(e.Left).ContainsAny(Set(e.Right))),
@@ -204,11 +215,55 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
             : throw new EvaluationException(new Failure(EvaluationErrorKind.ExtensionFunctionFailed, e.Span, Name: failure));
     }
 
-    private static Value Arithmetic(Expr e, string name, Func<long> compute)
+    /// <summary>A chain of sums and products, from left to right.</summary>
+    private Value Arithmetic(Expr expr)
+    {
+        var chain = new Stack<BinaryExpr>();
+        while (expr is BinaryExpr { IsArithmetic: true } link)
+        {
+            chain.Push(link);
+            expr = link.Left;
+        }
+
+        var result = Long(expr);
+        while (chain.TryPop(out var e))
+        {
+            var (left, right) = (result, Long(e.Right));
+            result = e.Operator switch
+            {
+                BinaryOperator.Add => Checked(e, "+", () => checked(left + right)),
+                BinaryOperator.Subtract => Checked(e, "-", () => checked(left - right)),
+                _ => Checked(e, "*", () => checked(left * right)),
+            };
+        }
+
+        return Value.Of(result);
+    }
+
+    /// <summary>An attribute of an attribute, and so on.</summary>
+    private Value Attributes(Expr expr)
+    {
+        var chain = new Stack<AttributeExpr>();
+        while (expr is AttributeExpr link)
+        {
+            chain.Push(link);
+            expr = link.Target;
+        }
+
+        var value = Evaluate(expr);
+        while (chain.TryPop(out var e))
+        {
+            value = Attribute(e.Target, value, e.Name, e.Span);
+        }
+
+        return value;
+    }
+
+    private static long Checked(Expr e, string name, Func<long> compute)
     {
         try
         {
-            return Value.Of(compute());
+            return compute();
         }
         catch (OverflowException)
         {

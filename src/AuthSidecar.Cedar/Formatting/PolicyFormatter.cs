@@ -34,7 +34,7 @@ public sealed class PolicyFormatter
             return false;
         }
 
-        formatted = new PolicyFormatter(FormatterToken.ReadAll(text)).Policies().Print(lineWidth, indentSize);
+        formatted = (text.Start > 0 ? "\ufeff" : "") + new PolicyFormatter(FormatterToken.ReadAll(text)).Policies().Print(lineWidth, indentSize);
         return true;
     }
 

@@ -31,7 +31,8 @@ public sealed class PartialAuthorizer(Schema schema)
             return false;
         }
 
-        var evaluated = policies.Policies.Select(policy => Evaluate(policy, entities, request)).ToList();
+        var table = new TypeTable(isStrict: true);
+        var evaluated = policies.Policies.Select(policy => Evaluate(policy, entities, request, table)).ToList();
         response = new PartialResponse(Decide(evaluated), evaluated);
         return true;
     }
@@ -39,27 +40,22 @@ public sealed class PartialAuthorizer(Schema schema)
     /// <summary>Whether what is known of the request conforms to the schema.</summary>
     private string? Check(PartialRequest request)
     {
+        var conformance = new Conformance(schema);
         if (!schema.Actions.TryGetValue(request.Action, out var action))
         {
-            return $"the schema has no action `{request.Action}`";
+            return conformance.UnknownAction(request.Action);
         }
 
-        foreach (var (uid, types, role) in new[] { (request.Principal, action.Principals, "principal"), (request.Resource, action.Resources, "resource") })
-        {
-            if (!types.Contains(uid.Type))
-            {
-                return $"`{request.Action}` does not apply to a {role} of type `{uid.Type}`";
-            }
-        }
-
-        return request.Context is { } context && new Conformance(schema).CheckValue(Value.Of(context), action.Context) is { } fault ? $"the context: {fault}" : null;
+        return conformance.CheckApplies(action.Principals, request.Principal.Type, action, "principal")
+            ?? conformance.CheckApplies(action.Resources, request.Resource.Type, action, "resource")
+            ?? (request.Context is { } context ? conformance.CheckContext(context, action) : null);
     }
 
-    private PartialPolicy Evaluate(Policy policy, EntitySource? entities, PartialRequest request)
+    private PartialPolicy Evaluate(Policy policy, EntitySource? entities, PartialRequest request, TypeTable table)
     {
         var condition = Validator.ConditionOf(policy.Syntax, policy.Scope);
         var environment = new RequestEnvironment(schema.Actions[request.Action], request.Principal.Type, request.Resource.Type, null, null);
-        var types = new TypeChecker(schema, environment, isStrict: true, []);
+        var types = new TypeChecker(schema, environment, table, new ExprIds(), isStrict: true, []);
         types.Check(condition);
         var residual = new PartialEvaluator(schema, types, entities, request).Evaluate(condition);
         var result = residual switch

@@ -9,11 +9,15 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     // Types of what is left, which the checker knows of the whole expressions only.
     private readonly Dictionary<Expr, CheckedType?> _types = new(ReferenceEqualityComparer.Instance);
 
+    // Asked of the same part at every level around it.
+    private readonly Dictionary<Expr, bool> _mayErr = new(ReferenceEqualityComparer.Instance);
+
     private static readonly EntityUid Unknown = EntityUid.OfCheckedType("Unknown", "");
 
-    public Expr Evaluate(Expr expr)
+    public Expr Evaluate(Expr expr) => Remember(expr, Step(expr));
+
+    private Expr Remember(Expr expr, Expr result)
     {
-        var result = Step(expr);
         if (!ReferenceEquals(result, expr) && result is not LiteralExpr)
         {
             _types.TryAdd(result, types.TypeOf(expr));
@@ -30,6 +34,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         LogicExpr e => Logic(e),
         UnaryExpr e => Apply([e.Operand], o => new UnaryExpr(e.Operator, o[0], e.Span)),
         BinaryExpr { Operator: BinaryOperator.GetTag or BinaryOperator.HasTag or BinaryOperator.In } e => OfEntity(e.Operator, Evaluate(e.Left), Evaluate(e.Right), e.Span),
+        BinaryExpr { IsArithmetic: true } e => Arithmetic(e),
         BinaryExpr e => Apply([e.Left, e.Right], o => new BinaryExpr(e.Operator, o[0], o[1], e.Span)),
         AttributeExpr e => Attribute(e),
         HasExpr e => Has(e),
@@ -53,40 +58,86 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         return known is { } value ? new LiteralExpr(value, e.Span) : e;
     }
 
+    /// <summary>One <c>if</c>, or several with <c>else</c> between them: down to where they end, and back.</summary>
     private Expr If(IfExpr e)
     {
-        var condition = Evaluate(e.Condition);
-        return condition switch
+        var open = new Stack<(IfExpr Test, Expr Condition, Expr Then)>();
+        Expr result;
+        while (true)
         {
-            LiteralExpr literal => Evaluate(literal.Value.IsTrue ? e.Then : e.Otherwise),
-            ErrorExpr => condition,
-            // A branch that is never taken has no type, and nothing has to stand there.
-            _ when types.TypeOf(e.Condition) == CheckedType.True => new IfExpr(condition, Evaluate(e.Then), new LiteralExpr(Value.False, e.Span), e.Span),
-            _ when types.TypeOf(e.Condition) == CheckedType.False => new IfExpr(condition, new LiteralExpr(Value.False, e.Span), Evaluate(e.Otherwise), e.Span),
-            _ => new IfExpr(condition, Evaluate(e.Then), Evaluate(e.Otherwise), e.Span),
-        };
+            var condition = Evaluate(e.Condition);
+            Expr next;
+            if (condition is LiteralExpr literal)
+            {
+                next = literal.Value.IsTrue ? e.Then : e.Otherwise;
+            }
+            else if (condition is ErrorExpr)
+            {
+                result = condition;
+                break;
+            }
+            else if (types.TypeOf(e.Condition) == CheckedType.True)
+            {
+                // A branch that is never taken has no type, and nothing has to stand there.
+                result = Remember(e, new IfExpr(condition, Evaluate(e.Then), new LiteralExpr(Value.False, e.Span), e.Span));
+                break;
+            }
+            else
+            {
+                open.Push((e, condition, types.TypeOf(e.Condition) == CheckedType.False ? new LiteralExpr(Value.False, e.Span) : Evaluate(e.Then)));
+                next = e.Otherwise;
+            }
+
+            if (next is IfExpr inner)
+            {
+                e = inner;
+                continue;
+            }
+
+            result = Evaluate(next);
+            break;
+        }
+
+        while (open.TryPop(out var outer))
+        {
+            result = Remember(outer.Test, new IfExpr(outer.Condition, outer.Then, result, outer.Test.Span));
+        }
+
+        return result;
     }
 
     private Expr Logic(LogicExpr e)
     {
-        var result = Evaluate(e.Operands[0]);
+        // What is left of the operands so far, side by side: a chain of thousands is not to become as deep.
+        var left = new List<Expr> { Evaluate(e.Operands[0]) };
+        var mayErr = MayErr(left[0]);
+        var decides = e.IsAnd ? CheckedType.False : CheckedType.True;
         for (var i = 1; i < e.Operands.Count; i++)
         {
             // What stands behind an operand that decides by its type alone is never reached, and has no type.
-            var decides = e.IsAnd ? CheckedType.False : CheckedType.True;
-            if (result is ErrorExpr || IsLiteral(result, !e.IsAnd) || types.TypeOf(e.Operands[i - 1]) == decides)
+            if ((left is [var only] && (only is ErrorExpr || IsLiteral(only, !e.IsAnd))) || types.TypeOf(e.Operands[i - 1]) == decides)
             {
-                return result;
+                break;
             }
 
             var right = Evaluate(e.Operands[i]);
-            result = IsLiteral(result, e.IsAnd) ? right
-                : IsLiteral(right, e.IsAnd) ? result
-                : IsLiteral(right, !e.IsAnd) && !MayErr(result) ? right
-                : new LogicExpr(e.IsAnd, [result, right], e.Span);
+            if (left is [var first] && IsLiteral(first, e.IsAnd))
+            {
+                left[0] = right;
+                mayErr = MayErr(right);
+            }
+            else if (IsLiteral(right, !e.IsAnd) && !mayErr)
+            {
+                left = [right];
+            }
+            else if (!IsLiteral(right, e.IsAnd))
+            {
+                left.Add(right);
+                mayErr |= MayErr(right);
+            }
         }
 
-        return result;
+        return left.Count == 1 ? left[0] : new LogicExpr(e.IsAnd, left, e.Span);
     }
 
     private static bool IsLiteral(Expr expr, bool truth) => expr is LiteralExpr literal && (truth ? literal.Value.IsTrue : literal.Value.IsFalse);
@@ -122,7 +173,14 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         var built = new BinaryExpr(@operator, left, right, span);
         var isOpen = left is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid) && right is LiteralExpr group && !IsKnown(uid)
             && !(@operator == BinaryOperator.In && IsItself(uid, group.Value));
-        return isOpen ? built : Fold(built, [left, right], new Known(this));
+        if (isOpen)
+        {
+            return built;
+        }
+
+        // What a store remembers of its entities is forgotten by what lies over it.
+        var isAction = left is LiteralExpr of && of.Value.TryGet(out EntityUid? action) && EntityType.IsAction(action.Type);
+        return Fold(built, [left, right], isAction ? new Known(this) : Entities);
     }
 
     /// <summary>Whether an entity is known; actions are, since they are the schema's.</summary>
@@ -131,7 +189,44 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     private static bool IsItself(EntityUid uid, Value group) =>
         group.TryGet(out EntityUid? single) ? single.Equals(uid) : group.TryGet(out ValueSet? set) && set.Contains(Value.Of(uid));
 
-    private Expr Attribute(AttributeExpr e) => AttributeOf(Evaluate(e.Target), e.Name, e.Span);
+    /// <summary>An attribute of an attribute, and so on: in a loop, since there may be more than the stack has room for.</summary>
+    private Expr Attribute(AttributeExpr e)
+    {
+        var chain = new Stack<AttributeExpr>([e]);
+        while (e.Target is AttributeExpr link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var result = Evaluate(e.Target);
+        while (chain.TryPop(out var link))
+        {
+            result = Remember(link, AttributeOf(result, link.Name, link.Span));
+        }
+
+        return result;
+    }
+
+    /// <summary>A chain of sums and products, from left to right.</summary>
+    private Expr Arithmetic(BinaryExpr e)
+    {
+        var chain = new Stack<BinaryExpr>([e]);
+        while (e.Left is BinaryExpr { IsArithmetic: true } link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var result = Evaluate(e.Left);
+        while (chain.TryPop(out var link))
+        {
+            var right = Evaluate(link.Right);
+            result = Remember(link, Fold(new BinaryExpr(link.Operator, result, right, link.Span), [result, right], entities: null));
+        }
+
+        return result;
+    }
 
     private Expr AttributeOf(Expr target, string name, SourceSpan span)
     {
@@ -200,12 +295,20 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     // ------------------------------------------------------------------ errors
 
     /// <summary>Whether what is left of a well-typed expression can err.</summary>
-    private bool MayErr(Expr expr) => expr switch
+    private bool MayErr(Expr expr)
     {
-        ErrorExpr or CallExpr or AttributeExpr or UnaryExpr { Operator: UnaryOperator.Negate } => true,
-        BinaryExpr { Operator: BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply or BinaryOperator.GetTag } => true,
-        _ => expr.Parts().Any(MayErr),
-    };
+        if (!_mayErr.TryGetValue(expr, out var may))
+        {
+            _mayErr.Add(expr, may = expr switch
+            {
+                ErrorExpr or CallExpr or AttributeExpr or UnaryExpr { Operator: UnaryOperator.Negate } => true,
+                BinaryExpr { Operator: BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply or BinaryOperator.GetTag } => true,
+                _ => expr.Parts().Any(MayErr),
+            });
+        }
+
+        return may;
+    }
 
     /// <summary>The entities that are known, and the actions.</summary>
     private sealed class Known(PartialEvaluator evaluator) : EntitySource
@@ -225,7 +328,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
 
     private EntitySource? Entities => entities;
 
-    private Entity? ActionEntity(EntityUid uid) => schema.ActionAncestors.TryGetValue(uid, out var above)
-        ? Entity.CreateOver(EntityStore.Empty, uid, ValueRecord.Empty, ValueRecord.Empty, [.. above])
+    private Entity? ActionEntity(EntityUid uid) => schema.Actions.TryGetValue(uid, out var action)
+        ? new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, [.. action.MemberOf])
         : null;
 }

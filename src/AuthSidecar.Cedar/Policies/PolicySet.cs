@@ -58,6 +58,7 @@ public sealed class PolicySetBuilder
     private readonly List<Policy> _links = [];
     private readonly Dictionary<string, Template> _templates = new(StringComparer.Ordinal);
     private readonly HashSet<string> _ids = new(StringComparer.Ordinal);
+    private readonly Suggestions _suggestions = new();
 
     /// <summary>Adds the policies and templates of a text.</summary>
     /// <param name="text">The text.</param>
@@ -95,7 +96,7 @@ public sealed class PolicySetBuilder
     {
         foreach (var link in JsonCursor.Read(json, TemplateLink.MaxDepth, _faults, TemplateLink.ReadAll) ?? [])
         {
-            Link(link.Template, link.Id, link.Principal, link.Resource, json.Name);
+            Link(link, json);
         }
     }
 
@@ -136,26 +137,35 @@ public sealed class PolicySetBuilder
     /// <param name="principal">What <c>?principal</c> stands for.</param>
     /// <param name="resource">What <c>?resource</c> stands for.</param>
     /// <param name="source">Where the link was asked for, to be named in a fault.</param>
-    public void Link(string templateId, string id, EntityUid? principal, EntityUid? resource, string source = "")
+    public void Link(string templateId, string id, EntityUid? principal, EntityUid? resource, string source = "") =>
+        Link(templateId, id, principal, resource, (message, help) => new Fault(source, 0, 0, message, help));
+
+    /// <summary>Links a template as a document says, whose faults stand where it says so.</summary>
+    internal void Link(TemplateLink link, SourceText text) =>
+        Link(link.Template, link.Id, link.Principal, link.Resource, (message, help) => Fault.At(text, link.Offset, message, help));
+
+    private void Link(string templateId, string id, EntityUid? principal, EntityUid? resource, Func<string, string?, Fault> at)
     {
         if (!_templates.TryGetValue(templateId, out var template))
         {
-            Fail($"there is no template `{templateId}` to link as `{id}`");
+            _faults.Add(at($"there is no template `{templateId}` to link as `{id}`", _suggestions.For(templateId, _templates.Keys)));
         }
-        else if (template.HasPrincipalSlot != principal is not null || template.HasResourceSlot != resource is not null)
+        else if ((MismatchOf("?principal", template.HasPrincipalSlot, principal) ?? MismatchOf("?resource", template.HasResourceSlot, resource)) is { } mismatch)
         {
-            Fail($"the link `{id}` does not give exactly the slots of the template `{templateId}`");
+            _faults.Add(at($"the link `{id}` of the template `{templateId}`: {mismatch}", null));
         }
         else if (!_ids.Add(id))
         {
-            Fail($"the policy id `{id}` is taken already");
+            _faults.Add(at($"the policy id `{id}` is taken already", null));
         }
         else
         {
             _links.Add(new Policy(id, template, new CompiledScope(template.Syntax, principal, resource), isLinked: true));
         }
 
-        void Fail(string message) => _faults.Add(new Fault(source, 0, 0, message));
+        static string? MismatchOf(string slot, bool isThere, EntityUid? given) => isThere == given is not null ? null
+            : isThere ? $"`{slot}` is missing"
+            : $"there is no `{slot}`";
     }
 
     /// <summary>Makes the policy set.</summary>

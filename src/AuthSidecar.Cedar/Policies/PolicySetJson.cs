@@ -8,16 +8,16 @@ namespace AuthSidecar.Cedar;
 /// <summary>Cedar's JSON format of policy sets.</summary>
 internal static class PolicySetJson
 {
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = 2 * PolicyJsonReader.MaxDepth };
+    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = PolicyJsonReader.MaxDepth };
 
     public static void Read(SourceText source, PolicySetBuilder into, List<Fault> faults)
     {
         // Links come last, wherever they stand: they need their templates.
-        var links = new List<(string TemplateId, string Id, EntityUid? Principal, EntityUid? Resource)>();
+        var links = new List<TemplateLink>();
         JsonCursor.Read(source, PolicyJsonReader.MaxDepth, faults, (ref JsonCursor json) => ReadSet(ref json, into, links, faults));
-        foreach (var (templateId, id, principal, resource) in links)
+        foreach (var link in links)
         {
-            into.Link(templateId, id, principal, resource, source.Name);
+            into.Link(link, source);
         }
     }
 
@@ -93,7 +93,7 @@ internal static class PolicySetJson
         }
     }
 
-    private static PolicySetBuilder ReadSet(ref JsonCursor json, PolicySetBuilder into, List<(string TemplateId, string Id, EntityUid? Principal, EntityUid? Resource)> links, List<Fault> faults)
+    private static PolicySetBuilder ReadSet(ref JsonCursor json, PolicySetBuilder into, List<TemplateLink> links, List<Fault> faults)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         json.EnterObject("a policy set: an object with `staticPolicies`, `templates` and `templateLinks`");
@@ -153,7 +153,7 @@ internal static class PolicySetJson
             : throw json.FailAt(start, $"`{id}` holds {parsed.Count} policies", "give each an id of its own");
     }
 
-    private static void ReadLinks(ref JsonCursor json, List<(string TemplateId, string Id, EntityUid? Principal, EntityUid? Resource)> links)
+    private static void ReadLinks(ref JsonCursor json, List<TemplateLink> links)
     {
         json.EnterArray("an array of links");
         while (json.HasElement())
@@ -185,7 +185,7 @@ internal static class PolicySetJson
                 }
             }
 
-            links.Add((templateId ?? throw json.FailAt(start, "`templateId` is missing"), id ?? throw json.FailAt(start, "`newId` is missing"), principal, resource));
+            links.Add(new TemplateLink(templateId ?? throw json.FailAt(start, "`templateId` is missing"), id ?? throw json.FailAt(start, "`newId` is missing"), principal, resource, start));
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace AuthSidecar.Cedar;
 
 /// <summary>A link as a document lists it.</summary>
-internal sealed record TemplateLink(string Template, string Id, EntityUid? Principal, EntityUid? Resource)
+internal sealed record TemplateLink(string Template, string Id, EntityUid? Principal, EntityUid? Resource, int Offset)
 {
     /// <summary>An array of objects of strings.</summary>
     public const int MaxDepth = 4;
@@ -37,7 +37,7 @@ internal sealed record TemplateLink(string Template, string Id, EntityUid? Princ
         }
 
         return template is not null && id is not null
-            ? new TemplateLink(template, id, principal, resource)
+            ? new TemplateLink(template, id, principal, resource, offset)
             : throw json.FailAt(offset, $"this link has no `{(template is null ? "template" : "id")}`");
     }
 

@@ -13,8 +13,9 @@ public sealed class Schema
     {
         _syntax = syntax;
         (EntityTypes, Actions) = (entityTypes, actions);
-        AncestorTypes = Closure(entityTypes.Keys, t => entityTypes.TryGetValue(t, out var type) ? type.MemberOf : []);
-        ActionAncestors = Closure(actions.Keys, a => actions.TryGetValue(a, out var action) ? action.MemberOf : []);
+        EntityHierarchy = new Hierarchy<string>(entityTypes.Keys, t => entityTypes.GetValueOrDefault(t)?.MemberOf);
+        ActionHierarchy = new Hierarchy<EntityUid>(actions.Keys, a => actions.GetValueOrDefault(a)?.MemberOf);
+        ActionTypes = actions.Keys.Select(a => a.Type).ToFrozenSet(StringComparer.Ordinal);
     }
 
     /// <summary>The entity types by their full names.</summary>
@@ -23,34 +24,24 @@ public sealed class Schema
     /// <summary>The actions by their uids, groups of actions included.</summary>
     public FrozenDictionary<EntityUid, SchemaAction> Actions { get; }
 
-    /// <summary>For each entity type, the types its entities may be members of, through however many others.</summary>
-    internal FrozenDictionary<string, FrozenSet<string>> AncestorTypes { get; }
+    /// <summary>Which entity types' entities may be members of which others'.</summary>
+    internal Hierarchy<string> EntityHierarchy { get; }
 
-    /// <summary>For each action, all groups it is in.</summary>
-    internal FrozenDictionary<EntityUid, FrozenSet<EntityUid>> ActionAncestors { get; }
+    /// <summary>Which actions are in which groups.</summary>
+    internal Hierarchy<EntityUid> ActionHierarchy { get; }
+
+    /// <summary>The types that actions are of: one for each namespace that has any.</summary>
+    internal FrozenSet<string> ActionTypes { get; }
+
+    /// <summary>Whether entities of the one type may be of the other, or members of one that is.</summary>
+    internal bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal) || EntityHierarchy.IsBelow(type, group);
+
+    /// <summary>Whether the action is the other, or in that group.</summary>
+    internal bool IsIn(EntityUid action, EntityUid group) => action.Equals(group) || ActionHierarchy.IsBelow(action, group);
 
     /// <summary>Whether a request is one that the schema knows: its action, what that applies to, and the context's type.</summary>
     /// <returns>What is wrong with it; null when nothing is.</returns>
-    public string? Check(in Request request) => new Conformance(this).Check(request);
-
-    private static FrozenDictionary<T, FrozenSet<T>> Closure<T>(IEnumerable<T> all, Func<T, IEnumerable<T>> parentsOf)
-        where T : class => all.ToFrozenDictionary(t => t, t =>
-        {
-            var above = new HashSet<T>();
-            var rest = new Stack<T>(parentsOf(t));
-            while (rest.TryPop(out var next))
-            {
-                if (above.Add(next))
-                {
-                    foreach (var parent in parentsOf(next))
-                    {
-                        rest.Push(parent);
-                    }
-                }
-            }
-
-            return above.ToFrozenSet();
-        });
+    public string? Check(in Request request) => Conformance.Conforms(this, request) ? null : new Conformance(this).Check(request);
 
     /// <summary>Reads a schema in Cedar syntax.</summary>
     /// <returns>False with every fault that could be found, each at its place.</returns>

@@ -61,6 +61,11 @@ internal static class SchemaJsonReader
             }
         }
 
+        if (name.Length == 0 && annotations.Count > 0)
+        {
+            throw json.FailAt(start, "the empty namespace has no annotations", "declarations in it may have some");
+        }
+
         if (!seen.Contains("entityTypes") || !seen.Contains("actions"))
         {
             throw json.FailAt(start, $"the namespace has no `{(seen.Contains("actions") ? "entityTypes" : "actions")}`");
@@ -198,7 +203,12 @@ internal static class SchemaJsonReader
                 throw json.Fail($"`{name}` is the name of a built-in type", "choose another name");
             }
 
-            var type = ReadType(ref json, 1, out var annotations, out _);
+            var type = ReadType(ref json, 1, out var annotations, out var isRequired);
+            if (isRequired is not null)
+            {
+                throw json.FailAt(start, "only an attribute is `required` or not");
+            }
+
             into.Add(new CommonTypeSyntax(name, type, annotations, new SourceSpan(start, 1)));
         }
     }
@@ -267,10 +277,11 @@ internal static class SchemaJsonReader
     private static List<AttributeSyntax> ReadAttributes(ref JsonCursor json, int depth)
     {
         var attributes = new List<AttributeSyntax>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
         json.EnterObject("an object of attributes");
         while (json.ReadName() is { } name)
         {
-            if (attributes.Exists(a => string.Equals(a.Name, name, StringComparison.Ordinal)))
+            if (!names.Add(name))
             {
                 throw json.Fail($"the attribute `{name}` is declared twice", "keep one");
             }
@@ -285,10 +296,11 @@ internal static class SchemaJsonReader
     private static List<KeyValuePair<string, string?>> ReadAnnotations(ref JsonCursor json)
     {
         var annotations = new List<KeyValuePair<string, string?>>();
+        var keys = new HashSet<string>(StringComparer.Ordinal);
         json.EnterObject("an object of annotations");
         while (json.ReadName() is { } key)
         {
-            if (!Identifier.IsWord(key) || annotations.Exists(a => string.Equals(a.Key, key, StringComparison.Ordinal)))
+            if (!Identifier.IsWord(key) || !keys.Add(key))
             {
                 throw json.Fail($"`{key}` cannot name an annotation, or occurs twice");
             }

@@ -18,6 +18,12 @@ internal ref struct SchemaParser
     /// <summary>Parses a schema. Any fault at all leaves the tree incomplete: use it only when there is none.</summary>
     public static List<NamespaceSyntax> Parse(SourceText source, List<Fault> faults)
     {
+        if (source.FindEncodingFault() is { } fault)
+        {
+            faults.Add(fault);
+            return [];
+        }
+
         var parser = new SchemaParser(source);
         var unnamed = new NamespaceSyntax("", default);
         var namespaces = new List<NamespaceSyntax> { unnamed };
@@ -71,6 +77,7 @@ internal ref struct SchemaParser
     private List<KeyValuePair<string, string?>> ParseAnnotations()
     {
         var annotations = new List<KeyValuePair<string, string?>>();
+        var keys = Current.Kind == TokenKind.At ? new HashSet<string>(StringComparer.Ordinal) : null;
         while (Current.Kind == TokenKind.At)
         {
             _tokens.Advance();
@@ -84,7 +91,7 @@ internal ref struct SchemaParser
                 _tokens.Expect(TokenKind.CloseParen, "`)` behind the annotation");
             }
 
-            if (annotations.Exists(a => string.Equals(a.Key, key, StringComparison.Ordinal)))
+            if (!keys!.Add(key))
             {
                 throw _tokens.Fail(keyToken, $"the annotation `@{key}` occurs twice", "keep one");
             }
@@ -282,9 +289,9 @@ internal ref struct SchemaParser
     private ActionParentSyntax ParseActionParent()
     {
         var start = Current.Start;
-        if (Current.Kind == TokenKind.String)
+        if (Current.Kind == TokenKind.String || _tokens.IsWord("__cedar"u8))
         {
-            return new ActionParentSyntax(null, _tokens.ParseString("the name of an action"), _tokens.SpanFrom(start));
+            return new ActionParentSyntax(null, ParseName("the name of an action"), _tokens.SpanFrom(start));
         }
 
         var path = _tokens.ParsePathOrEntity(out var entity);
@@ -427,9 +434,10 @@ internal ref struct SchemaParser
         var start = Current.Start;
         _tokens.Expect(TokenKind.OpenBrace, "`{` and attributes");
         var attributes = new List<AttributeSyntax>();
+        var names = new HashSet<string>(StringComparer.Ordinal);
         while (Current.Kind != TokenKind.CloseBrace)
         {
-            attributes.Add(ParseAttribute(attributes));
+            attributes.Add(ParseAttribute(names));
             if (Current.Kind != TokenKind.Comma)
             {
                 break;
@@ -443,7 +451,7 @@ internal ref struct SchemaParser
         return new TypeSyntax.Record(attributes, _tokens.SpanFrom(start));
     }
 
-    private AttributeSyntax ParseAttribute(List<AttributeSyntax> before)
+    private AttributeSyntax ParseAttribute(HashSet<string> before)
     {
         var annotations = ParseAnnotations();
         var nameToken = Current;
@@ -456,13 +464,15 @@ internal ref struct SchemaParser
 
         _tokens.Expect(TokenKind.Colon, "`:` and a type");
         var type = ParseType();
-        return before.Exists(a => string.Equals(a.Name, name, StringComparison.Ordinal))
-            ? throw _tokens.Fail(nameToken, $"the attribute `{name}` is declared twice", "keep one")
-            : new AttributeSyntax(name, type, isRequired, annotations);
+        return before.Add(name)
+            ? new AttributeSyntax(name, type, isRequired, annotations)
+            : throw _tokens.Fail(nameToken, $"the attribute `{name}` is declared twice", "keep one");
     }
 
-    private string ParseName(string expected) =>
-        Current.Kind == TokenKind.String ? _tokens.ParseString(expected) : _tokens.ExpectName(expected);
+    /// <summary>The name of an attribute or an action, which no namespace has to be told from: <c>__cedar</c> is one like any other.</summary>
+    private string ParseName(string expected) => Current.Kind == TokenKind.String ? _tokens.ParseString(expected)
+        : _tokens.IsWord("__cedar"u8) ? _tokens.ExpectWord(expected)
+        : _tokens.ExpectName(expected);
 
     private void SkipBehindSemicolon()
     {

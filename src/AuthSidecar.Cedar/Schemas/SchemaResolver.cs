@@ -8,15 +8,30 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     // Types name types that name types: as deep as whoever wrote them likes, and the stack is not.
     private const int MaxDepth = 512;
 
+    private const int MaxEnvironments = 1_000_000;
+
+    // All that is declared in a namespace carries its name, however many declarations there are.
+    private const int MaxNamespaceLength = 512;
+
     private readonly Dictionary<string, EntitySyntax> _entities = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (CommonTypeSyntax Syntax, string Namespace)> _commonTypes = new(StringComparer.Ordinal);
     private readonly Dictionary<EntityUid, (ActionSyntax Syntax, string Namespace)> _actions = [];
     private readonly Dictionary<string, SchemaType?> _resolvedCommonTypes = new(StringComparer.Ordinal);
     private readonly HashSet<string> _resolving = new(StringComparer.Ordinal);
+
+    // A declaration of several names is resolved once, not once for each of them.
+    private readonly Dictionary<object, object> _shared = new(ReferenceEqualityComparer.Instance);
+    private readonly Suggestions _suggestions = new();
     private int _depth;
 
     public Schema? Resolve(List<NamespaceSyntax> namespaces)
     {
+        if (namespaces.Find(ns => ns.Name.Length > MaxNamespaceLength) is { } longest)
+        {
+            Fail(longest.Span, $"the name of the namespace has {longest.Name.Length} characters, at most {MaxNamespaceLength} are allowed");
+            return null;
+        }
+
         Declare(namespaces);
         ForbidShadowing();
         var entityTypes = new Dictionary<string, SchemaEntityType>(StringComparer.Ordinal);
@@ -44,6 +59,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         if (faults.Count == 0)
         {
             ForbidActionCycles(actions);
+            ForbidTooManyEnvironments(actions);
         }
 
         return faults.Count == 0
@@ -119,17 +135,31 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         name,
         ResolveEntityNames(entity.MemberOf, ns),
         entity.Shape is null ? SchemaType.Record.Empty : ResolveRecord(entity.Shape, ns, "a shape is a record"),
-        entity.Tags is null ? null : ResolveType(entity.Tags, ns),
-        entity.EnumIds?.ToFrozenSet(StringComparer.Ordinal));
+        entity.Tags is null ? null : Once(entity.Tags, () => ResolveType(entity.Tags, ns)),
+        entity.EnumIds is null ? null : Once(entity.EnumIds, () => entity.EnumIds.ToFrozenSet(StringComparer.Ordinal)));
 
     private SchemaAction ResolveAction(EntityUid uid, ActionSyntax action, string ns) => new(
         uid,
-        action.MemberOf.Select(parent => ResolveActionParent(parent, ns)).ToFrozenSet(),
+        Once(action.MemberOf, () => action.MemberOf.Select(parent => ResolveActionParent(parent, ns)).ToFrozenSet()),
         ResolveEntityNames(action.AppliesTo?.Principals ?? [], ns),
         ResolveEntityNames(action.AppliesTo?.Resources ?? [], ns),
         action.AppliesTo?.Context is { } context ? ResolveRecord(context, ns, "a context is a record") : SchemaType.Record.Empty);
 
-    private SchemaType.Record ResolveRecord(TypeSyntax type, string ns, string rule)
+    /// <summary>What was made of a piece of syntax, and of the same piece once more.</summary>
+    private T Once<T>(object syntax, Func<T> make)
+        where T : class
+    {
+        if (!_shared.TryGetValue(syntax, out var made))
+        {
+            _shared.Add(syntax, made = make());
+        }
+
+        return (T)made;
+    }
+
+    private SchemaType.Record ResolveRecord(TypeSyntax type, string ns, string rule) => Once(type, () => ResolveRecordOnce(type, ns, rule));
+
+    private SchemaType.Record ResolveRecordOnce(TypeSyntax type, string ns, string rule)
     {
         var before = faults.Count;
         if (ResolveType(type, ns) is SchemaType.Record record)
@@ -145,7 +175,9 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         return SchemaType.Record.Empty;
     }
 
-    private FrozenSet<string> ResolveEntityNames(IReadOnlyList<NameSyntax> names, string ns)
+    private FrozenSet<string> ResolveEntityNames(IReadOnlyList<NameSyntax> names, string ns) => Once(names, () => ResolveEntityNamesOnce(names, ns));
+
+    private FrozenSet<string> ResolveEntityNamesOnce(IReadOnlyList<NameSyntax> names, string ns)
     {
         var resolved = new HashSet<string>(StringComparer.Ordinal);
         foreach (var name in names)
@@ -156,7 +188,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             }
             else
             {
-                Fail(name.Span, $"there is no entity type `{name.Path}`");
+                Fail(name.Span, $"there is no entity type `{name.Path}`", _suggestions.For(name.Path, _entities.Keys));
             }
         }
 
@@ -165,30 +197,69 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private EntityUid ResolveActionParent(ActionParentSyntax parent, string ns)
     {
+        // By id alone an action is looked for at home first, as types are.
         EntityUid[] candidates = parent.Type is null
-            ? [ActionUid(ns, parent.Id)]
+            ? ns.Length == 0 ? [ActionUid("", parent.Id)] : [ActionUid(ns, parent.Id), ActionUid("", parent.Id)]
             : [.. Candidates(parent.Type, ns).Select(type => EntityUid.OfCheckedType(type, parent.Id))];
         var found = Array.Find(candidates, _actions.ContainsKey);
         if (found is null)
         {
-            Fail(parent.Span, $"there is no action `{candidates[0]}`");
+            Fail(parent.Span, $"there is no action `{candidates[0]}`", _suggestions.For(candidates[0], _actions.Keys));
         }
 
         return found ?? candidates[0];
     }
 
-    /// <summary>Finds a group that is a member of itself: whatever cannot be put behind all its parents is part of a cycle, or hangs on one.</summary>
+    /// <summary>Finds groups that are members of themselves: whatever cannot be put behind all its parents is part of a cycle, or hangs on one.</summary>
     private void ForbidActionCycles(Dictionary<EntityUid, SchemaAction> actions)
     {
-        var placed = new HashSet<EntityUid>();
-        var rest = actions.Values.ToList();
-        while (rest.RemoveAll(action => action.MemberOf.All(placed.Contains) && placed.Add(action.Uid)) > 0)
+        // How many parents are not placed yet; of the actions that share a set of them it is one number.
+        var missing = new Dictionary<FrozenSet<EntityUid>, int>(ReferenceEqualityComparer.Instance);
+        var waiting = new Dictionary<EntityUid, List<FrozenSet<EntityUid>>>();
+        foreach (var parents in actions.Values.Select(a => a.MemberOf).Where(parents => missing.TryAdd(parents, parents.Count)))
         {
+            foreach (var parent in parents)
+            {
+                (waiting.TryGetValue(parent, out var sets) ? sets : waiting[parent] = []).Add(parents);
+            }
         }
 
-        foreach (var action in rest)
+        var members = actions.Values.ToLookup(a => a.MemberOf, ReferenceEqualityComparer.Instance);
+        var ready = new Stack<FrozenSet<EntityUid>>(missing.Keys.Where(parents => parents.Count == 0));
+        var placed = new HashSet<EntityUid>();
+        while (ready.TryPop(out var parents))
+        {
+            foreach (var action in members[parents])
+            {
+                placed.Add(action.Uid);
+                foreach (var set in waiting.GetValueOrDefault(action.Uid) ?? [])
+                {
+                    if (--missing[set] == 0)
+                    {
+                        ready.Push(set);
+                    }
+                }
+            }
+        }
+
+        foreach (var action in actions.Values.Where(a => !placed.Contains(a.Uid)))
         {
             Fail(_actions[action.Uid].Syntax.Span, $"the action `{action.Uid}` is a member of itself, or of an action that is", "take a parent away");
+        }
+    }
+
+    /// <summary>Every policy is checked once for each pair of types that an action applies to, of which a few lines can make any number.</summary>
+    private void ForbidTooManyEnvironments(Dictionary<EntityUid, SchemaAction> actions)
+    {
+        var count = 0L;
+        foreach (var action in actions.Values)
+        {
+            count += (long)action.Principals.Count * action.Resources.Count;
+            if (count > MaxEnvironments)
+            {
+                Fail(_actions[action.Uid].Syntax.Span, $"the actions apply to more than {MaxEnvironments} pairs of a principal's and a resource's type", "name fewer types");
+                return;
+            }
         }
     }
 
@@ -246,7 +317,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private SchemaType Unknown(TypeSyntax.Named name)
     {
-        Fail(name.Span, $"there is no type `{name.Path}`");
+        Fail(name.Span, $"there is no type `{name.Path}`", _suggestions.For(name.Path, BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys)));
         return SchemaType.Bool;
     }
 

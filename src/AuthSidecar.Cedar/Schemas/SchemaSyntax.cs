@@ -30,7 +30,7 @@ internal sealed record ActionSyntax(
     IReadOnlyList<KeyValuePair<string, string?>> Annotations,
     SourceSpan Span);
 
-/// <summary>A parent of an action: by id alone it is of the same namespace.</summary>
+/// <summary>A parent of an action: by id alone it is of the same namespace, or else of the empty one.</summary>
 internal sealed record ActionParentSyntax(string? Type, string Id, SourceSpan Span);
 
 internal sealed record AppliesToSyntax(IReadOnlyList<NameSyntax> Principals, IReadOnlyList<NameSyntax> Resources, TypeSyntax? Context);

@@ -60,5 +60,7 @@ internal static class BuiltInTypes
         ["duration"] = new SchemaType.Primitive(ValueKind.Duration),
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
+    public static IEnumerable<string> Names => ByName.Keys;
+
     public static SchemaType? Find(string name) => ByName.GetValueOrDefault(name);
 }

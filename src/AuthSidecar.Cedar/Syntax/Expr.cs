@@ -12,10 +12,18 @@ internal abstract class Expr(SourceSpan span)
     /// </summary>
     public const int MaxDepth = 256;
 
+    // In quarters of a level: the links of a chain, such as `a.b.c`, `1 + 2 + 3` and `if … else if …`, are read in a loop, and whoever works on the
+    // tree takes a frame or two for each.
+    protected const int Level = 4;
+    protected const int Link = 1;
+
     public SourceSpan Span { get; } = span;
 
-    /// <summary>One more than the deepest part.</summary>
-    public int Depth { get; protected init; } = 1;
+    /// <summary>Whether the tree is deeper than it may be.</summary>
+    public bool IsTooDeep => Depth > Level * MaxDepth;
+
+    /// <summary>A level more than the deepest part, or a link where it is one.</summary>
+    protected int Depth { get; init; } = Level;
 
     /// <summary>The expressions that this one is made of, in order.</summary>
     public IEnumerable<Expr> Parts() => this switch
@@ -36,11 +44,25 @@ internal abstract class Expr(SourceSpan span)
     };
 
     /// <summary>The expression and all it is made of, however deep.</summary>
-    public IEnumerable<Expr> SelfAndParts() => Parts().SelectMany(p => p.SelfAndParts()).Prepend(this);
+    public IEnumerable<Expr> SelfAndParts()
+    {
+        var rest = new Stack<Expr>([this]);
+        while (rest.TryPop(out var next))
+        {
+            yield return next;
+            foreach (var part in next.Parts().Reverse())
+            {
+                rest.Push(part);
+            }
+        }
+    }
 
-    protected static int Above(Expr a) => a.Depth + 1;
+    protected static int Above(Expr a) => a.Depth + Level;
 
-    protected static int Above(Expr a, Expr b) => Math.Max(a.Depth, b.Depth) + 1;
+    protected static int Above(Expr a, Expr b) => Math.Max(a.Depth, b.Depth) + Level;
+
+    /// <summary>Above what a chain goes on from, if it does.</summary>
+    protected static int Behind(Expr a, bool isLink) => a.Depth + (isLink ? Link : Level);
 
     protected static int Above(IReadOnlyList<Expr> parts)
     {
@@ -50,7 +72,7 @@ internal abstract class Expr(SourceSpan span)
             deepest = Math.Max(deepest, parts[i].Depth);
         }
 
-        return deepest + 1;
+        return deepest + Level;
     }
 }
 
@@ -114,7 +136,7 @@ internal sealed class ErrorExpr : Expr
         : base(erring.Span)
     {
         Erring = erring;
-        Depth = erring.Depth;
+        Depth = Above(erring);
     }
 
     public Expr Erring { get; }
@@ -127,7 +149,7 @@ internal sealed class IfExpr : Expr
         : base(span)
     {
         (Condition, Then, Otherwise) = (condition, then, otherwise);
-        Depth = Math.Max(Above(condition, then), Above(otherwise));
+        Depth = Math.Max(Above(condition, then), Behind(otherwise, otherwise is IfExpr));
     }
 
     public Expr Condition { get; }
@@ -172,8 +194,18 @@ internal sealed class BinaryExpr : Expr
         : base(span)
     {
         (Operator, Left, Right) = (op, left, right);
-        Depth = Above(left, right);
+        IsLink = IsArithmetic && left is BinaryExpr { IsArithmetic: true } chain && (chain.Operator == BinaryOperator.Multiply) == (op == BinaryOperator.Multiply);
+        Links = IsLink ? ((BinaryExpr)left).Links + 1 : 0;
+        Depth = Math.Max(Behind(left, IsLink), Above(right));
     }
+
+    /// <summary>Whether this goes on with a sum, or with a product, which needs no parentheses to be read so.</summary>
+    public bool IsLink { get; }
+
+    /// <summary>How many there are of them, one on the other.</summary>
+    public int Links { get; }
+
+    public bool IsArithmetic => Operator is BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply;
 
     public BinaryOperator Operator { get; }
 
@@ -189,7 +221,7 @@ internal sealed class AttributeExpr : Expr
         : base(span)
     {
         (Target, Name) = (target, name);
-        Depth = Above(target);
+        Depth = Behind(target, target is AttributeExpr);
     }
 
     public Expr Target { get; }
@@ -200,16 +232,34 @@ internal sealed class AttributeExpr : Expr
 /// <summary><c>e has a.b.c</c>: every step of the path is there; a path of one is the plain <c>has</c>.</summary>
 internal sealed class HasExpr : Expr
 {
+    private Expr[]? _steps;
+
     public HasExpr(Expr target, IReadOnlyList<string> path, SourceSpan span)
         : base(span)
     {
         (Target, Path) = (target, path);
-        Depth = Above(target);
+        // As deep as the attributes that it asks about would be.
+        Depth = Above(target) + ((path.Count - 1) * Link);
     }
 
     public Expr Target { get; }
 
     public IReadOnlyList<string> Path { get; }
+
+    /// <summary>What <c>a has b.c</c> asks one after the other: <c>a</c> for <c>b</c>, <c>a.b</c> for <c>c</c>.</summary>
+    public IReadOnlyList<Expr> Steps => _steps ??= FindSteps();
+
+    private Expr[] FindSteps()
+    {
+        var steps = new Expr[Path.Count];
+        steps[0] = Target;
+        for (var i = 1; i < steps.Length; i++)
+        {
+            steps[i] = new AttributeExpr(steps[i - 1], Path[i - 1], Span);
+        }
+
+        return steps;
+    }
 }
 
 internal sealed class LikeExpr : Expr

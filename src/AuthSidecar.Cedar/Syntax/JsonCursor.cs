@@ -7,12 +7,13 @@ internal ref struct JsonCursor
 {
     private readonly SourceText _source;
     private readonly NameTable _names = new();
+    private readonly int _start;
     private Utf8JsonReader _reader;
 
-    private JsonCursor(SourceText source, int maxDepth)
+    private JsonCursor(SourceText source, int start, int maxDepth)
     {
-        _source = source;
-        _reader = new Utf8JsonReader(source.Utf8, new JsonReaderOptions { MaxDepth = maxDepth });
+        (_source, _start) = (source, start);
+        _reader = new Utf8JsonReader(source.Utf8[start..], new JsonReaderOptions { MaxDepth = maxDepth });
     }
 
     public delegate T Reading<out T>(ref JsonCursor json);
@@ -26,7 +27,13 @@ internal ref struct JsonCursor
     public static T? Read<T>(SourceText source, int maxDepth, List<Fault> faults, Reading<T> read)
         where T : class
     {
-        var json = new JsonCursor(source, maxDepth);
+        if (source.FindEncodingFault() is { } fault)
+        {
+            faults.Add(fault);
+            return null;
+        }
+
+        var json = new JsonCursor(source, source.Start, maxDepth);
         try
         {
             json.Next();
@@ -44,10 +51,9 @@ internal ref struct JsonCursor
         }
         catch (JsonException e)
         {
-            faults.Add(new Fault(
-                source.Name,
-                (int)(e.LineNumber ?? 0) + 1,
-                (int)(e.BytePositionInLine ?? 0) + 1,
+            faults.Add(Fault.At(
+                source,
+                source.OffsetOf(e.LineNumber ?? 0, e.BytePositionInLine ?? 0),
                 "this is not JSON, or is nested too deep",
                 $"at most {maxDepth} levels; no comments, no trailing commas"));
         }
@@ -55,10 +61,18 @@ internal ref struct JsonCursor
         return null;
     }
 
+    /// <summary>A cursor at a value that was read before, to look for a part of it.</summary>
+    public static JsonCursor At(SourceText source, int offset, int maxDepth)
+    {
+        var json = new JsonCursor(source, offset, maxDepth);
+        json.Next();
+        return json;
+    }
+
     /// <summary>The kind of the token that stands next.</summary>
     public readonly JsonTokenType Token => _reader.TokenType;
 
-    public readonly int Offset => (int)_reader.TokenStartIndex;
+    public readonly int Offset => _start + (int)_reader.TokenStartIndex;
 
     public readonly SourceText Source => _source;
 
@@ -67,7 +81,7 @@ internal ref struct JsonCursor
 
     public void Next()
     {
-        if (!_reader.Read() && _reader.BytesConsumed < _source.Utf8.Length)
+        if (!_reader.Read() && _start + _reader.BytesConsumed < _source.Utf8.Length)
         {
             throw Fail("the JSON ends too early");
         }
@@ -211,6 +225,15 @@ internal ref struct JsonCursor
         if (seen is not null)
         {
             throw Fail($"`{name}` occurs twice");
+        }
+    }
+
+    /// <summary>Refuses a member that was there before, by this name or by the other.</summary>
+    public readonly void OnceOf(object? seen, string name, string other)
+    {
+        if (seen is not null)
+        {
+            throw Fail($"`{name}` and `{other}` stand for the same, and one of them occurs twice or both occur", "keep one");
         }
     }
 

@@ -57,7 +57,7 @@ internal ref struct Lexer(ReadOnlySpan<byte> text)
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"u8);
 
     private readonly ReadOnlySpan<byte> _text = text;
-    private int _position;
+    private int _position = text.StartsWith(SourceText.ByteOrderMark) ? SourceText.ByteOrderMark.Length : 0;
 
     /// <summary>The start of the comments and white space that stand before the token returned last.</summary>
     public int TriviaStart { get; private set; }

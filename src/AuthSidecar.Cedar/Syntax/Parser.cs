@@ -20,8 +20,14 @@ internal ref struct Parser
     /// <summary>Parses a text of policies and templates. Any fault at all leaves the list incomplete: use it only when there is none.</summary>
     public static List<PolicySyntax> ParsePolicies(SourceText source, List<Fault> faults)
     {
-        var parser = new Parser(source);
         var policies = new List<PolicySyntax>();
+        if (source.FindEncodingFault() is { } fault)
+        {
+            faults.Add(fault);
+            return policies;
+        }
+
+        var parser = new Parser(source);
         while (parser.Current.Kind != TokenKind.End)
         {
             try
@@ -42,6 +48,12 @@ internal ref struct Parser
     /// <summary>Parses a single expression that fills the text.</summary>
     public static Expr? ParseExpression(SourceText source, List<Fault> faults)
     {
+        if ((source.FindEncodingFault() ?? FindMark(source)) is { } fault)
+        {
+            faults.Add(fault);
+            return null;
+        }
+
         var parser = new Parser(source);
         try
         {
@@ -58,8 +70,15 @@ internal ref struct Parser
 
     public static bool TryParseEntityUid(string text, [NotNullWhen(true)] out EntityUid? uid, [NotNullWhen(false)] out Fault? fault)
     {
-        var parser = new Parser(SourceText.Of(text));
-        (uid, fault) = (null, null);
+        var source = SourceText.Of(text);
+        uid = null;
+        fault = source.FindEncodingFault() ?? FindMark(source);
+        if (fault is not null)
+        {
+            return false;
+        }
+
+        var parser = new Parser(source);
         try
         {
             var read = parser._tokens.ParseEntityUid();
@@ -73,6 +92,9 @@ internal ref struct Parser
             return false;
         }
     }
+
+    /// <summary>A file may begin with a byte-order mark; a uid or a value that does is not what it looks like.</summary>
+    private static Fault? FindMark(SourceText source) => source.Start > 0 ? Fault.At(source, 0, "this begins with a byte-order mark", "take it away") : null;
 
     // ------------------------------------------------------------------ policies
 
@@ -101,6 +123,7 @@ internal ref struct Parser
     private List<KeyValuePair<string, string?>> ParseAnnotations()
     {
         var annotations = new List<KeyValuePair<string, string?>>();
+        var keys = Current.Kind == TokenKind.At ? new HashSet<string>(StringComparer.Ordinal) : null;
         while (Current.Kind == TokenKind.At)
         {
             _tokens.Advance();
@@ -115,7 +138,7 @@ internal ref struct Parser
                 _tokens.Expect(TokenKind.CloseParen, "`)` behind the annotation");
             }
 
-            if (annotations.Exists(a => string.Equals(a.Key, key, StringComparison.Ordinal)))
+            if (!keys!.Add(key))
             {
                 throw _tokens.Fail(keyToken, $"the annotation `@{key}` occurs twice on this policy", "keep one");
             }
@@ -137,95 +160,151 @@ internal ref struct Parser
 
     private ScopeConstraint ParseScopeVariable(ReadOnlySpan<byte> variable, string slot)
     {
+        var start = Current.Start;
         ExpectScopeVariable(variable);
+        var constraint = ScopeConstraint.Any;
         if (Current.Kind == TokenKind.Equal)
         {
             _tokens.Advance();
-            return ParseEntityOrSlot(ScopeOperator.Equal, type: null, slot);
+            constraint = ParseEntityOrSlot(new ScopeConstraint(ScopeOperator.Equal), slot);
         }
-
-        if (_tokens.IsWord("in"u8))
+        else if (_tokens.IsWord("in"u8))
         {
             _tokens.Advance();
-            return ParseEntityOrSlot(ScopeOperator.In, type: null, slot);
+            constraint = ParseEntityOrSlot(new ScopeConstraint(ScopeOperator.In), slot);
         }
-
-        if (_tokens.IsWord("is"u8))
+        else if (_tokens.IsWord("is"u8))
         {
             _tokens.Advance();
+            var typeStart = Current.Start;
             var type = _tokens.ParsePath("an entity type");
-            if (!_tokens.IsWord("in"u8))
+            constraint = new ScopeConstraint(ScopeOperator.Is, type, TypeSpan: _tokens.SpanFrom(typeStart));
+            if (_tokens.IsWord("in"u8))
             {
-                return new ScopeConstraint(ScopeOperator.Is, type);
+                _tokens.Advance();
+                constraint = ParseEntityOrSlot(constraint with { Operator = ScopeOperator.IsIn }, slot);
+            }
+        }
+
+        return ReferenceEquals(constraint, ScopeConstraint.Any) ? constraint : constraint with { Span = _tokens.SpanFrom(start) };
+    }
+
+    private ScopeConstraint ParseEntityOrSlot(ScopeConstraint constraint, string slot)
+    {
+        var parentheses = OpenParentheses();
+        if (Current.Kind == TokenKind.Slot)
+        {
+            if (!string.Equals(_tokens.TextOf(Current), slot, StringComparison.Ordinal))
+            {
+                throw _tokens.Fail(Current, $"the slot `{_tokens.BriefTextOf(Current)}` cannot stand here", $"use `{slot}`");
             }
 
             _tokens.Advance();
-            return ParseEntityOrSlot(ScopeOperator.IsIn, type, slot);
+            constraint = constraint with { HasSlot = true };
+        }
+        else
+        {
+            var start = Current.Start;
+            var uid = _tokens.ParseEntityUid();
+            constraint = constraint with { Entities = [uid], EntitySpans = [_tokens.SpanFrom(start)] };
         }
 
-        return ScopeConstraint.Any;
+        CloseParentheses(parentheses);
+        return constraint;
     }
 
-    private ScopeConstraint ParseEntityOrSlot(ScopeOperator op, string? type, string slot)
+    /// <summary>The grammar of the documentation has no parentheses in a scope, the reference takes them.</summary>
+    private int OpenParentheses()
     {
-        if (Current.Kind != TokenKind.Slot)
+        var count = 0;
+        for (; Current.Kind == TokenKind.OpenParen; count++)
         {
-            return new ScopeConstraint(op, type, [_tokens.ParseEntityUid()]);
+            if (count == Expr.MaxDepth)
+            {
+                throw _tokens.Fail(Current, $"the parentheses are nested more than {Expr.MaxDepth} deep", "take them away");
+            }
+
+            _tokens.Advance();
         }
 
-        if (!string.Equals(_tokens.TextOf(Current), slot, StringComparison.Ordinal))
-        {
-            throw _tokens.Fail(Current, $"the slot `{_tokens.TextOf(Current)}` cannot stand here", $"use `{slot}`");
-        }
+        return count;
+    }
 
-        _tokens.Advance();
-        return new ScopeConstraint(op, type, HasSlot: true);
+    private void CloseParentheses(int count)
+    {
+        for (; count > 0; count--)
+        {
+            _tokens.Expect(TokenKind.CloseParen, "`)`");
+        }
     }
 
     private ScopeConstraint ParseActionScope()
     {
+        var start = Current.Start;
         ExpectScopeVariable("action"u8);
+        var actions = new List<EntityUid>();
+        var spans = new List<SourceSpan>();
+        ScopeOperator op;
         if (Current.Kind == TokenKind.Equal)
         {
             _tokens.Advance();
-            return new ScopeConstraint(ScopeOperator.Equal, Entities: [ParseActionUid()]);
+            op = ScopeOperator.Equal;
+            ParseActionUid(actions, spans);
         }
-
-        if (!_tokens.IsWord("in"u8))
+        else if (_tokens.IsWord("in"u8))
+        {
+            _tokens.Advance();
+            op = ParseActions(actions, spans);
+        }
+        else
         {
             return ScopeConstraint.Any;
         }
 
-        _tokens.Advance();
-        if (Current.Kind != TokenKind.OpenBracket)
-        {
-            return new ScopeConstraint(ScopeOperator.In, Entities: [ParseActionUid()]);
-        }
-
-        _tokens.Advance();
-        var actions = new List<EntityUid>();
-        while (Current.Kind != TokenKind.CloseBracket)
-        {
-            actions.Add(ParseActionUid());
-            if (Current.Kind != TokenKind.Comma)
-            {
-                break;
-            }
-
-            _tokens.Advance();
-        }
-
-        _tokens.Expect(TokenKind.CloseBracket, "`,` or `]`");
-        return new ScopeConstraint(ScopeOperator.InAny, Entities: actions);
+        return new ScopeConstraint(op, Entities: actions, Span: _tokens.SpanFrom(start), EntitySpans: spans);
     }
 
-    private EntityUid ParseActionUid()
+    /// <summary>One action, or several in brackets.</summary>
+    private ScopeOperator ParseActions(List<EntityUid> actions, List<SourceSpan> spans)
     {
+        var op = ScopeOperator.In;
+        var parentheses = OpenParentheses();
+        if (Current.Kind != TokenKind.OpenBracket)
+        {
+            ParseActionUid(actions, spans);
+        }
+        else
+        {
+            op = ScopeOperator.InAny;
+            _tokens.Advance();
+            while (Current.Kind != TokenKind.CloseBracket)
+            {
+                ParseActionUid(actions, spans);
+                if (Current.Kind != TokenKind.Comma)
+                {
+                    break;
+                }
+
+                _tokens.Advance();
+            }
+
+            _tokens.Expect(TokenKind.CloseBracket, "`,` or `]`");
+        }
+
+        CloseParentheses(parentheses);
+        return op;
+    }
+
+    private void ParseActionUid(List<EntityUid> actions, List<SourceSpan> spans)
+    {
+        var parentheses = OpenParentheses();
         var start = Current;
         var uid = _tokens.ParseEntityUid();
-        return EntityType.IsAction(uid.Type)
+        actions.Add(EntityType.IsAction(uid.Type)
             ? uid
-            : throw _tokens.Fail(start, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`");
+            : throw _tokens.Fail(start, $"`{uid}` is not an action", "an action's type is `Action`, or ends in `::Action`"));
+        spans.Add(_tokens.SpanFrom(start.Start));
+        CloseParentheses(parentheses);
     }
 
     private void ExpectScopeVariable(ReadOnlySpan<byte> variable)
@@ -269,16 +348,27 @@ internal ref struct Parser
         return expr;
     }
 
+    /// <summary>One <c>if</c>, or several with <c>else</c> between them.</summary>
     private Expr ParseIf()
     {
-        var start = Current.Start;
-        _tokens.Advance();
-        var condition = ParseExpr();
-        _tokens.ExpectKeyword("then"u8, "an operator, or `then`");
-        var then = ParseExpr();
-        _tokens.ExpectKeyword("else"u8, "an operator, or `else`");
-        var otherwise = ParseExpr();
-        return Checked(new IfExpr(condition, then, otherwise, _tokens.SpanFrom(start)));
+        var tests = new List<(int Start, Expr Condition, Expr Then)>(1);
+        while (_tokens.IsWord("if"u8))
+        {
+            var start = Current.Start;
+            _tokens.Advance();
+            var condition = ParseExpr();
+            _tokens.ExpectKeyword("then"u8, "an operator, or `then`");
+            tests.Add((start, condition, ParseExpr()));
+            _tokens.ExpectKeyword("else"u8, "an operator, or `else`");
+        }
+
+        var expr = ParseExpr();
+        for (var i = tests.Count - 1; i >= 0; i--)
+        {
+            expr = Checked(new IfExpr(tests[i].Condition, tests[i].Then, expr, _tokens.SpanFrom(tests[i].Start)));
+        }
+
+        return expr;
     }
 
     private Expr ParseOr()
@@ -480,6 +570,11 @@ internal ref struct Parser
                 case TokenKind.Dot:
                     _tokens.Advance();
                     var nameToken = Current;
+                    if (nameToken.Kind == TokenKind.Integer && target is LiteralExpr { Value.Kind: ValueKind.Long })
+                    {
+                        throw _tokens.Unexpected("the name of an attribute or method", $"a fraction is written `decimal(\"{_tokens.Source[target.Span.To(nameToken.Span)]}\")`");
+                    }
+
                     var name = _tokens.ExpectName("the name of an attribute or method");
                     target = Checked(Current.Kind == TokenKind.OpenParen
                         ? ParseMethodCall(target, nameToken, name)
@@ -517,7 +612,10 @@ internal ref struct Parser
 
         if (!ExtensionFunction.TryFind(name, out var function))
         {
-            throw _tokens.Fail(nameToken, $"`{name}` is not a method", "Cedar's methods are listed in docs.cedarpolicy.com/policies/syntax-operators.html");
+            throw _tokens.Fail(
+                nameToken,
+                $"`{name}` is not a method",
+                new Suggestions().For(name, [.. BuiltInMethods.Keys, "isEmpty", .. ExtensionFunction.Methods]) ?? "Cedar's methods are listed in docs.cedarpolicy.com/policies/syntax-operators.html");
         }
 
         return function.IsMethod
@@ -690,17 +788,21 @@ internal ref struct Parser
             "action" => Variable.Action,
             "resource" => Variable.Resource,
             "context" => Variable.Context,
-            _ => throw _tokens.Fail(start, $"`{path}` is not a variable", "the variables are `principal`, `action`, `resource` and `context`; an entity is written `Type::\"id\"`, a string in quotes"),
+            _ => throw _tokens.Fail(start, $"`{_tokens.BriefTextOf(start)}` is not a variable", HelpForWord(path) ?? "the variables are `principal`, `action`, `resource` and `context`; an entity is written `Type::\"id\"`, a string in quotes"),
         };
         return new VariableExpr(variable, start.Span);
     }
+
+    private static string? HelpForWord(string word) => word is "not" or "NOT" or "Not"
+        ? "`not` is written `!`"
+        : new Suggestions().For(word, ["principal", "action", "resource", "context", "true", "false"]);
 
     private CallExpr ParseFunctionCall(Token start, string name)
     {
         var arguments = ParseArguments();
         if (!ExtensionFunction.TryFind(name, out var function))
         {
-            throw _tokens.Fail(start, $"`{name}` is not a function", "the functions are `ip`, `decimal`, `datetime` and `duration`");
+            throw _tokens.Fail(start, $"`{name}` is not a function", HelpForWord(name) is { } help && help.EndsWith("`!`", StringComparison.Ordinal) ? help : "the functions are `ip`, `decimal`, `datetime` and `duration`");
         }
 
         return function.IsMethod
@@ -709,7 +811,7 @@ internal ref struct Parser
     }
 
     private readonly T Checked<T>(T expr)
-        where T : Expr => expr.Depth <= Expr.MaxDepth
+        where T : Expr => !expr.IsTooDeep
             ? expr
             : throw _tokens.FailAt(expr.Span.Start, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several `when` clauses or policies");
 }

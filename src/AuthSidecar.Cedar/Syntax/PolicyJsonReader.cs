@@ -6,8 +6,8 @@ namespace AuthSidecar.Cedar;
 /// <summary>Reads Cedar's JSON policy format into syntax trees, as the parser of texts makes them.</summary>
 internal static class PolicyJsonReader
 {
-    /// <summary>How deep the JSON may be nested: a level of an expression takes up to three of it.</summary>
-    public const int MaxDepth = 3 * Expr.MaxDepth;
+    /// <summary>How deep the JSON may be nested: a long chain of operands nests as deep as it is long. What is read in levels is bounded by itself.</summary>
+    public const int MaxDepth = 10_000_000;
 
     public static PolicySyntax ReadPolicy(ref JsonCursor json)
     {
@@ -81,14 +81,14 @@ internal static class PolicyJsonReader
         var parts = ReadScopeParts(ref json, slot, isAction: false);
         switch (parts.Operator)
         {
-            case "All" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
+            case "All" or "all" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
                 return ScopeConstraint.Any;
             case "==" or "in" when parts is { EntityType: null, In: null } && parts.HasSlot != parts.Entities is not null:
-                return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities, parts.HasSlot);
+                return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities, parts.HasSlot, json.SpanFrom(start), EntitySpans: parts.EntitySpans);
             case "is" when parts is { EntityType: { } type, Entities: null, HasSlot: false }:
                 return parts.In is { } group
-                    ? new ScopeConstraint(ScopeOperator.IsIn, type, group.Entities, group.HasSlot)
-                    : new ScopeConstraint(ScopeOperator.Is, type);
+                    ? new ScopeConstraint(ScopeOperator.IsIn, type, group.Entities, group.HasSlot, json.SpanFrom(start), parts.TypeSpan, group.EntitySpans)
+                    : new ScopeConstraint(ScopeOperator.Is, type, Span: json.SpanFrom(start), TypeSpan: parts.TypeSpan);
             default:
                 throw json.FailAt(start, "this is no scope constraint", "`op` is `All`; `==` or `in` with `entity` or `slot`; or `is` with `entity_type` and perhaps `in`");
         }
@@ -100,20 +100,25 @@ internal static class PolicyJsonReader
         var parts = ReadScopeParts(ref json, slot: null, isAction: true);
         return (parts.Operator, parts.Entities) switch
         {
-            ("All", null) => ScopeConstraint.Any,
-            ("==", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.Equal, Entities: [action]),
-            ("in", [var action]) when !parts.IsList => new ScopeConstraint(ScopeOperator.In, Entities: [action]),
-            ("in", { } actions) => new ScopeConstraint(ScopeOperator.InAny, Entities: actions),
+            ("All" or "all", null) => ScopeConstraint.Any,
+            ("==", [_]) when !parts.IsList => Of(ScopeOperator.Equal, json.SpanFrom(start)),
+            ("in", [_]) when !parts.IsList => Of(ScopeOperator.In, json.SpanFrom(start)),
+            ("in", not null) => Of(ScopeOperator.InAny, json.SpanFrom(start)),
             _ => throw json.FailAt(start, "this is no action constraint", "`op` is `All`; `==` with `entity`; or `in` with `entity` or `entities`"),
         };
+
+        ScopeConstraint Of(ScopeOperator op, SourceSpan span) => new(op, Entities: parts.Entities, Span: span, EntitySpans: parts.EntitySpans);
     }
 
-    private sealed record ScopeParts(string? Operator, string? EntityType, List<EntityUid>? Entities, bool IsList, bool HasSlot, ScopeParts? In);
+    private sealed record ScopeParts(
+        string? Operator, string? EntityType, SourceSpan TypeSpan, List<EntityUid>? Entities, List<SourceSpan> EntitySpans, bool IsList, bool HasSlot, ScopeParts? In);
 
     private static ScopeParts ReadScopeParts(ref JsonCursor json, string? slot, bool isAction, bool isInner = false)
     {
         string? op = null, type = null;
         List<EntityUid>? entities = null;
+        var spans = new List<SourceSpan>();
+        SourceSpan typeSpan = default;
         ScopeParts? group = null;
         bool isList = false, hasSlot = false;
         json.EnterObject("an object with `op`");
@@ -122,14 +127,19 @@ internal static class PolicyJsonReader
             switch (name)
             {
                 case "op" when !isInner: json.Once(op, name); op = json.ReadString(); break;
-                case "entity_type" when !isAction && !isInner: json.Once(type, name); type = ReadTypeName(ref json); break;
-                case "entity": json.Once(entities, name); entities = [ReadScopeEntity(ref json, isAction)]; break;
+                case "entity_type" when !isAction && !isInner: json.Once(type, name); typeSpan = new SourceSpan(json.Offset, 1); type = ReadTypeName(ref json); break;
+                case "entity":
+                    OnlyOne(json, entities, isList, name);
+                    spans.Add(new SourceSpan(json.Offset, 1));
+                    entities = [ReadScopeEntity(ref json, isAction)];
+                    break;
                 case "entities" when isAction:
-                    json.Once(entities, name);
+                    OnlyOne(json, entities, !isList, name);
                     (entities, isList) = ([], true);
                     json.EnterArray("an array of actions");
                     while (json.HasElement())
                     {
+                        spans.Add(new SourceSpan(json.Offset, 1));
                         entities.Add(ReadScopeEntity(ref json, isAction));
                     }
 
@@ -145,7 +155,18 @@ internal static class PolicyJsonReader
 
         return isInner && hasSlot == entities is not null
             ? throw json.Fail("`in` has an `entity` or a `slot`")
-            : new ScopeParts(op, type, entities, isList, hasSlot, group);
+            : new ScopeParts(op, type, typeSpan, entities, spans, isList, hasSlot, group);
+    }
+
+    /// <summary>Whoever reads the one and not the other would read another policy: neither wins.</summary>
+    private static void OnlyOne(in JsonCursor json, object? seen, bool isOther, string name)
+    {
+        if (seen is not null && isOther)
+        {
+            throw json.Fail("`entity` and `entities` stand for the same", "keep one");
+        }
+
+        json.Once(seen, name);
     }
 
     private static EntityUid ReadScopeEntity(ref JsonCursor json, bool isAction)
@@ -206,18 +227,221 @@ internal static class PolicyJsonReader
         var start = json.Offset;
         if (depth > Expr.MaxDepth)
         {
-            throw json.Fail("the expression is nested too deep", "split it over several conditions or policies");
+            throw TooDeep(json, start);
         }
 
         json.EnterObject("an expression: an object of one member");
         var name = json.ReadName() ?? throw json.FailAt(start, "this expression says nothing");
-        var expr = ReadNode(ref json, name, start, depth + 1);
+        var expr = name is "&&" or "||" ? ReadOperands(ref json, name, depth)
+            : ChainOf(name) is not ChainKind.None ? ReadChain(ref json, name, start, depth)
+            : ReadNode(ref json, name, start, depth + 1);
+        ExpectEnd(ref json, name, start);
+        return expr.IsTooDeep ? throw TooDeep(json, start) : expr;
+    }
+
+    private static void ExpectEnd(ref JsonCursor json, string name, int start)
+    {
         if (json.ReadName() is { } second)
         {
             throw json.FailAt(start, $"an expression has one member, not `{name}` and `{second}`");
         }
+    }
 
-        return expr.Depth <= Expr.MaxDepth ? expr : throw json.FailAt(start, "the expression is nested too deep", "split it over several conditions or policies");
+    private static SyntaxException TooDeep(in JsonCursor json, int offset) =>
+        json.FailAt(offset, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several conditions or policies");
+
+    /// <summary>Whether an expression may be written as often as a path has steps, which has no other form in text where one of them is no identifier.</summary>
+    private static bool IsPlain(Expr expr)
+    {
+        while (expr is AttributeExpr access)
+        {
+            expr = access.Target;
+        }
+
+        return expr is VariableExpr or LiteralExpr;
+    }
+
+    /// <summary>The name of the member of the object at the cursor, of which a copy is looked at.</summary>
+    private static string? NameOf(JsonCursor json)
+    {
+        if (json.Token != JsonTokenType.StartObject)
+        {
+            return null;
+        }
+
+        json.EnterObject("an object");
+        return json.ReadName();
+    }
+
+    /// <summary>
+    /// Operands of `&amp;&amp;` or `||`, of which the format makes two at a time with the rest on the left. That is gone into in a loop, since there may be
+    /// any number.
+    /// </summary>
+    private static LogicExpr ReadOperands(ref JsonCursor json, string name, int depth)
+    {
+        var open = new Stack<(int Start, List<Expr>? Left, Expr? Right)>();
+        (int Start, List<Expr>? Left, Expr? Right) pair = (json.Offset, null, null);
+        json.EnterObject("an object with `left` and `right`");
+        while (true)
+        {
+            switch (json.ReadName())
+            {
+                case "left":
+                    json.Once(pair.Left, "left");
+                    if (NameOf(json) == name)
+                    {
+                        open.Push(pair);
+                        json.EnterObject("an expression");
+                        json.ReadName();
+                        pair = (json.Offset, null, null);
+                        json.EnterObject("an object with `left` and `right`");
+                    }
+                    else
+                    {
+                        pair.Left = [ReadExpr(ref json, depth + 1)];
+                    }
+
+                    break;
+                case "right":
+                    json.Once(pair.Right, "right");
+                    pair.Right = ReadExpr(ref json, depth + 1);
+                    break;
+                case { } other:
+                    throw UnknownMember(json, other);
+                default:
+                    var operands = pair.Left ?? throw Missing(json, pair.Start, "left");
+                    operands.Add(pair.Right ?? throw Missing(json, pair.Start, "right"));
+                    if (!open.TryPop(out var outer))
+                    {
+                        return new LogicExpr(name == "&&", operands, json.SpanFrom(pair.Start));
+                    }
+
+                    ExpectEnd(ref json, name, pair.Start);
+                    pair = outer with { Left = operands };
+                    break;
+            }
+        }
+    }
+
+    /// <summary>The links of a chain, in which it is gone on in a loop.</summary>
+    private enum ChainKind
+    {
+        None = 0,
+        Arithmetic,
+        Access,
+        Else,
+    }
+
+    private static ChainKind ChainOf(string name) => name switch
+    {
+        "+" or "-" or "*" => ChainKind.Arithmetic,
+        "." => ChainKind.Access,
+        "if-then-else" => ChainKind.Else,
+        _ => ChainKind.None,
+    };
+
+    /// <summary>A link of which not all is read yet.</summary>
+    private sealed class PendingLink(string name, int start)
+    {
+        private readonly Dictionary<string, Expr> _parts = new(StringComparer.Ordinal);
+        private string? _attribute;
+
+        public string Name => name;
+
+        public int Start => start;
+
+        /// <summary>The part in which the chain goes on.</summary>
+        public string NextLink => name == "if-then-else" ? "else" : "left";
+
+        private string[] Names => name switch
+        {
+            "." => ["left"],
+            "if-then-else" => ["if", "then", "else"],
+            _ => ["left", "right"],
+        };
+
+        public void Enter(ref JsonCursor json) =>
+            json.EnterObject(name == "." ? "an object with `left` and `attr`" : $"an object with {string.Join(" and ", Names.Select(n => $"`{n}`"))}");
+
+        /// <summary>Makes sure that there is such a part, and that it was not there before.</summary>
+        public void Check(ref JsonCursor json, string part)
+        {
+            if (!Names.Contains(part, StringComparer.Ordinal))
+            {
+                throw UnknownMember(json, part);
+            }
+
+            json.Once(_parts.GetValueOrDefault(part), part);
+        }
+
+        public void ReadAttribute(ref JsonCursor json)
+        {
+            json.Once(_attribute, "attr");
+            _attribute = json.ReadString("the name of an attribute");
+        }
+
+        public void Add(string part, Expr expr) => _parts.Add(part, expr);
+
+        public Expr Build(ref JsonCursor json)
+        {
+            var span = json.SpanFrom(start);
+            if (Array.Find(Names, n => !_parts.ContainsKey(n)) is { } missing)
+            {
+                throw Missing(json, start, missing);
+            }
+
+            return name switch
+            {
+                "." => new AttributeExpr(_parts["left"], _attribute ?? throw Missing(json, start, "attr"), span),
+                "if-then-else" => new IfExpr(_parts["if"], _parts["then"], _parts["else"], span),
+                _ => new BinaryExpr(BinaryOf(name)!.Value, _parts["left"], _parts["right"], span),
+            };
+        }
+    }
+
+    /// <summary>A chain such as `a.b.c`, `1 + 2 + 3` or `if … else if …`: whatever goes on with another link is read without a call within a call.</summary>
+    private static Expr ReadChain(ref JsonCursor json, string name, int start, int depth)
+    {
+        var kind = ChainOf(name);
+        var open = new Stack<PendingLink>();
+        var link = new PendingLink(name, start);
+        link.Enter(ref json);
+        while (true)
+        {
+            if (json.ReadName() is not { } part)
+            {
+                var built = link.Build(ref json);
+                if (!open.TryPop(out var outer))
+                {
+                    return built;
+                }
+
+                ExpectEnd(ref json, link.Name, link.Start);
+                outer.Add(outer.NextLink, built.IsTooDeep ? throw TooDeep(json, link.Start) : built);
+                link = outer;
+                continue;
+            }
+
+            if (part == "attr" && link.Name == ".")
+            {
+                link.ReadAttribute(ref json);
+                continue;
+            }
+
+            link.Check(ref json, part);
+            if (part == link.NextLink && NameOf(json) is { } inner && ChainOf(inner) == kind)
+            {
+                open.Push(link);
+                link = new PendingLink(inner, json.Offset);
+                json.EnterObject("an expression");
+                json.ReadName();
+                link.Enter(ref json);
+            }
+            else
+            {
+                link.Add(part, ReadExpr(ref json, depth + 1));
+            }
+        }
     }
 
     private static Expr ReadNode(ref JsonCursor json, string name, int start, int depth)
@@ -232,20 +456,13 @@ internal static class PolicyJsonReader
             case "!" or "neg" or "isEmpty":
                 var operand = ReadParts(ref json, depth, "arg")["arg"];
                 return new UnaryExpr(name switch { "!" => UnaryOperator.Not, "neg" => UnaryOperator.Negate, _ => UnaryOperator.IsEmpty }, operand, json.SpanFrom(start));
-            case "&&" or "||":
-                var sides = ReadParts(ref json, depth, "left", "right");
-                return Chain(name == "&&", sides["left"], sides["right"], json.SpanFrom(start));
-            case "if-then-else":
-                var parts = ReadParts(ref json, depth, "if", "then", "else");
-                return new IfExpr(parts["if"], parts["then"], parts["else"], json.SpanFrom(start));
-            case ".":
-                var (target, attribute, _) = ReadAccess(ref json, depth, allowsPath: false);
-                return new AttributeExpr(target, attribute[0], json.SpanFrom(start));
             case "has":
-                var (owner, path, _) = ReadAccess(ref json, depth, allowsPath: true);
-                return new HasExpr(owner, path, json.SpanFrom(start));
+                var (owner, path, _) = ReadAccess(ref json, name, depth);
+                return path.Count == 1 || path.TrueForAll(n => Identifier.IsName(n)) || IsPlain(owner)
+                    ? new HasExpr(owner, path, json.SpanFrom(start))
+                    : throw json.FailAt(start, "a path with a step that is no identifier starts from a variable, an entity, or an attribute of one", "ask for one step after the other, with `&&` between them");
             case "like":
-                var (text, _, pattern) = ReadAccess(ref json, depth, allowsPath: false, isLike: true);
+                var (text, _, pattern) = ReadAccess(ref json, name, depth);
                 return new LikeExpr(text, pattern!, json.SpanFrom(start));
             case "is":
                 return ReadIs(ref json, start, depth);
@@ -276,9 +493,6 @@ internal static class PolicyJsonReader
         return new CallExpr(function, ReadList(ref json, depth), json.SpanFrom(start));
     }
 
-    private static Expr Chain(bool isAnd, Expr left, Expr right, SourceSpan span) =>
-        new LogicExpr(isAnd, left is LogicExpr chain && chain.IsAnd == isAnd ? [.. chain.Operands, right] : [left, right], span);
-
     /// <summary>An object whose members are expressions: exactly these.</summary>
     private static Dictionary<string, Expr> ReadParts(ref JsonCursor json, int depth, params string[] names)
     {
@@ -299,10 +513,11 @@ internal static class PolicyJsonReader
         return parts.Count == names.Length ? parts : throw Missing(json, start, names.First(n => !parts.ContainsKey(n)));
     }
 
-    /// <summary><c>left</c> beside <c>attr</c> or <c>pattern</c>.</summary>
-    private static (Expr Left, List<string> Path, Pattern? Pattern) ReadAccess(ref JsonCursor json, int depth, bool allowsPath, bool isLike = false)
+    /// <summary><c>left</c> beside the <c>attr</c> of a <c>has</c> or the <c>pattern</c> of a <c>like</c>.</summary>
+    private static (Expr Left, List<string> Path, Pattern? Pattern) ReadAccess(ref JsonCursor json, string of, int depth)
     {
         var start = json.Offset;
+        var isLike = of == "like";
         Expr? left = null;
         List<string>? path = null;
         Pattern? pattern = null;
@@ -312,7 +527,7 @@ internal static class PolicyJsonReader
             switch (name)
             {
                 case "left": json.Once(left, name); left = ReadExpr(ref json, depth); break;
-                case "attr" when !isLike: json.Once(path, name); path = ReadPath(ref json, allowsPath); break;
+                case "attr" when !isLike: json.Once(path, name); path = ReadPath(ref json); break;
                 case "pattern" when isLike: json.Once(pattern, name); pattern = ReadPattern(ref json); break;
                 default: throw UnknownMember(json, name);
             }
@@ -326,10 +541,10 @@ internal static class PolicyJsonReader
         return (left ?? throw Missing(json, start, "left"), path ?? [], pattern);
     }
 
-    private static List<string> ReadPath(ref JsonCursor json, bool allowsPath)
+    private static List<string> ReadPath(ref JsonCursor json)
     {
         var start = json.Offset;
-        if (!allowsPath || json.Token != JsonTokenType.StartArray)
+        if (json.Token != JsonTokenType.StartArray)
         {
             return [json.ReadString("the name of an attribute")];
         }
@@ -352,23 +567,35 @@ internal static class PolicyJsonReader
         while (json.HasElement())
         {
             var start = json.Offset;
+            string? kind;
             if (json.Token == JsonTokenType.String)
             {
-                if (json.ReadString() != "Wildcard")
+                kind = json.ReadString();
+            }
+            else
+            {
+                json.EnterObject("`\"Wildcard\"` or `{\"Literal\": …}`");
+                kind = json.ReadName();
+                if (kind == "Literal")
+                {
+                    piece.Append(json.ReadString());
+                }
+                else if (!json.SkipNull())
                 {
                     throw json.FailAt(start, "expected `\"Wildcard\"` or `{\"Literal\": …}`");
                 }
 
-                pieces.Add(piece.ToString());
-                piece.Clear();
-                continue;
+                kind = json.ReadName() is null ? kind : null;
             }
 
-            json.EnterObject("`\"Wildcard\"` or `{\"Literal\": …}`");
-            piece.Append(json.ReadName() == "Literal" ? json.ReadString() : throw json.FailAt(start, "expected `{\"Literal\": …}`"));
-            if (json.ReadName() is not null)
+            if (kind == "Wildcard")
             {
-                throw json.FailAt(start, "expected `{\"Literal\": …}`");
+                pieces.Add(piece.ToString());
+                piece.Clear();
+            }
+            else if (kind != "Literal")
+            {
+                throw json.FailAt(start, "expected `\"Wildcard\"` or `{\"Literal\": …}`");
             }
         }
 
@@ -483,9 +710,9 @@ internal static class PolicyJsonReader
             switch (name)
             {
                 case "fn": json.Once(function, name); function = json.ReadString(); break;
-                case "arg": json.Once(arguments, name); arguments = [ReadLiteral(ref json, depth)]; break;
+                case "arg": json.OnceOf(arguments, "arg", "args"); arguments = [ReadLiteral(ref json, depth)]; break;
                 case "args":
-                    json.Once(arguments, name);
+                    json.OnceOf(arguments, "arg", "args");
                     arguments = [];
                     json.EnterArray("an array of arguments");
                     while (json.HasElement())
@@ -494,7 +721,7 @@ internal static class PolicyJsonReader
                     }
 
                     break;
-                default: throw UnknownMember(json, name);
+                default: json.SkipValue(); break;
             }
         }
 

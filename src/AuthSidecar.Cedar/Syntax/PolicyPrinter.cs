@@ -7,8 +7,13 @@ namespace AuthSidecar.Cedar;
 /// Writes syntax trees as Cedar text: a policy on a line, with the parentheses that it needs and those that spare a reader the table of
 /// precedences.
 /// </summary>
-internal readonly struct PolicyPrinter(StringBuilder text)
+internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxValue)
 {
+    // In a message, which is to be read.
+    private const int BriefLength = 200;
+
+    private const int MostParentheses = 100;
+
     public static string Print(PolicySyntax policy)
     {
         var text = new StringBuilder();
@@ -21,6 +26,14 @@ internal readonly struct PolicyPrinter(StringBuilder text)
         var text = new StringBuilder();
         new PolicyPrinter(text).Append(expr);
         return text.ToString();
+    }
+
+    /// <summary>The beginning of an expression, for a message.</summary>
+    public static string Brief(Expr expr)
+    {
+        var text = new StringBuilder();
+        new PolicyPrinter(text, BriefLength).Append(expr);
+        return text.Length <= BriefLength ? text.ToString() : $"{text.ToString(0, char.IsHighSurrogate(text[BriefLength - 1]) ? BriefLength - 1 : BriefLength)}…";
     }
 
     public static string Print(Condition condition)
@@ -87,6 +100,11 @@ internal readonly struct PolicyPrinter(StringBuilder text)
 
     public void Append(Expr expr)
     {
+        if (text.Length > most)
+        {
+            return;
+        }
+
         switch (expr)
         {
             case LiteralExpr e:
@@ -214,8 +232,9 @@ internal readonly struct PolicyPrinter(StringBuilder text)
             return;
         }
 
-        // Sums and products read from left to right, as they bind.
-        if (e.Left is BinaryExpr left && left.Operator == e.Operator && e.Operator is BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply)
+        // Sums and products read from left to right, as they bind. Where plus and minus alternate the reference has parentheses; too many of them
+        // could not be read again.
+        if (e.IsLink && (((BinaryExpr)e.Left).Operator == e.Operator || e.Links > MostParentheses))
         {
             Append(e.Left);
         }

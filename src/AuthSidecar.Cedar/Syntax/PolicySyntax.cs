@@ -33,7 +33,17 @@ internal enum ScopeOperator : byte
 /// <param name="Type">The type of <c>is</c>.</param>
 /// <param name="Entities">The entity compared with, or the several of <c>action in [..]</c>; none where a slot stands.</param>
 /// <param name="HasSlot">Whether <c>?principal</c> or <c>?resource</c> stands in place of the entity.</param>
-internal sealed record ScopeConstraint(ScopeOperator Operator, string? Type = null, IReadOnlyList<EntityUid>? Entities = null, bool HasSlot = false)
+/// <param name="Span">Where it stands; none where there is nothing to be found.</param>
+/// <param name="TypeSpan">Where the type stands.</param>
+/// <param name="EntitySpans">Where the entities stand.</param>
+internal sealed record ScopeConstraint(
+    ScopeOperator Operator,
+    string? Type = null,
+    IReadOnlyList<EntityUid>? Entities = null,
+    bool HasSlot = false,
+    SourceSpan? Span = null,
+    SourceSpan? TypeSpan = null,
+    IReadOnlyList<SourceSpan>? EntitySpans = null)
 {
     public static readonly ScopeConstraint Any = new(ScopeOperator.Any);
 

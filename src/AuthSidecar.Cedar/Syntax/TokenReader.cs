@@ -27,7 +27,7 @@ internal ref struct TokenReader
     {
         if (_token.Kind != TokenKind.Identifier)
         {
-            throw Unexpected("an entity such as `User::\"alice\"`");
+            throw Unexpected("an entity such as `User::\"alice\"`", _token.Kind == TokenKind.OpenBracket ? "only `action in` takes a list; for others write `||` in a condition" : null);
         }
 
         ParsePathOrEntity(out var entity);
@@ -50,19 +50,22 @@ internal ref struct TokenReader
     {
         entity = null;
         var path = ExpectName("a name");
+        StringBuilder? longer = null;
         while (_token.Kind == TokenKind.PathSeparator)
         {
             Advance();
             if (_token.Kind == TokenKind.String)
             {
+                path = longer is null ? path : _names.Share(longer.ToString());
                 entity = _names.Share(EntityUid.OfCheckedType(path, ParseString("the entity's id")));
                 return path;
             }
 
-            path = _names.Share($"{path}::{ExpectName("a name, or the entity's id in quotes")}");
+            longer ??= new StringBuilder(path);
+            longer.Append("::").Append(ExpectName("a name, or the entity's id in quotes"));
         }
 
-        return path;
+        return longer is null ? path : _names.Share(longer.ToString());
     }
 
     /// <summary>An identifier that is not reserved.</summary>
@@ -112,7 +115,10 @@ internal ref struct TokenReader
         ? new Pattern(DecodeString(isPattern: true))
         : throw Unexpected("a pattern in quotes");
 
-    /// <summary>Decodes the string token; in a pattern, <c>*</c> cuts it into pieces and <c>\*</c> is a star.</summary>
+    /// <summary>
+    /// Decodes the string token; in a pattern, <c>*</c> cuts it into pieces and <c>\*</c> is a star. A star that is spelt as <c>\x2a</c> or
+    /// <c>\u{2a}</c> cuts as well: in the reference only the backslash in front of it makes it one.
+    /// </summary>
     private List<string> DecodeString(bool isPattern)
     {
         var token = _token;
@@ -128,26 +134,23 @@ internal ref struct TokenReader
                 break;
             }
 
-            var isWildcard = inside[stop] == '*';
+            var isEscape = inside[stop] == '\\';
             inside = inside[(stop + 1)..];
-            if (isWildcard)
+            if (isPattern && isEscape && inside.StartsWith("*"u8))
+            {
+                piece.Append('*');
+                inside = inside[1..];
+                continue;
+            }
+
+            var rune = isEscape ? DecodeEscape(ref inside, token) : new Rune('*');
+            if (isPattern && rune.Value == '*')
             {
                 pieces.Add(piece.ToString());
                 piece.Clear();
             }
-            else if (isPattern && inside.StartsWith("*"u8))
-            {
-                piece.Append('*');
-                inside = inside[1..];
-            }
             else
             {
-                var escapeStart = token.Start + token.Length - 2 - inside.Length;
-                if (!StringLiteral.TryDecodeEscape(ref inside, out var rune))
-                {
-                    throw FailAt(escapeStart, "this is no escape", "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
-                }
-
                 piece.Append(rune);
             }
         }
@@ -155,6 +158,14 @@ internal ref struct TokenReader
         pieces.Add(piece.ToString());
         Advance();
         return pieces;
+    }
+
+    private readonly Rune DecodeEscape(ref ReadOnlySpan<byte> inside, Token token)
+    {
+        var start = token.Start + token.Length - 2 - inside.Length;
+        return StringLiteral.TryDecodeEscape(ref inside, out var rune)
+            ? rune
+            : throw FailAt(start, "this is no escape", "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
     }
 
     private readonly ReadOnlySpan<byte> InsideOf(Token quoted) => _source.Utf8.Slice(quoted.Start + 1, quoted.Length - 2);
@@ -198,16 +209,54 @@ internal ref struct TokenReader
 
     public readonly string TextOf(Token token) => _source[token.Span];
 
+    /// <summary>The token's text for a message, which is no place for a long one.</summary>
+    public readonly string BriefTextOf(Token token)
+    {
+        const int Longest = 100;
+        return TextOf(token) is { Length: > Longest } text ? $"{text[..(char.IsHighSurrogate(text[Longest - 1]) ? Longest - 1 : Longest)]}…" : TextOf(token);
+    }
+
     public readonly SyntaxException Fail(Token token, string message, string? help = null) => new(Fault.At(_source, token.Start, message, help));
 
-    public readonly SyntaxException Unexpected(string expected, string? help = null) => Fail(
+    public readonly SyntaxException Unexpected(string expected, string? help = null)
+    {
+        var found = HelpFor(_token);
+        return UnexpectedToken(expected, found ?? help);
+    }
+
+    /// <summary>What those want who write as in other languages.</summary>
+    private readonly string? HelpFor(Token token)
+    {
+        if (token.Kind == TokenKind.Assign)
+        {
+            return "equality is written `==`";
+        }
+
+        if (token.Kind is not (TokenKind.Identifier or TokenKind.UnknownCharacter or TokenKind.Slash) || token.Length > 4)
+        {
+            return null;
+        }
+
+        return TextOf(token) switch
+        {
+            "'" => "a string is written in `\"`",
+            "and" or "AND" or "And" or "&" => "`and` is written `&&`",
+            "or" or "OR" or "Or" or "|" => "`or` is written `||`",
+            "not" or "NOT" or "Not" => "`not` is written `!`",
+            "/" => "a comment begins with `//`",
+            "#" => "a comment begins with `//`",
+            _ => null,
+        };
+    }
+
+    private readonly SyntaxException UnexpectedToken(string expected, string? help) => Fail(
         _token,
         _token.Kind switch
         {
             TokenKind.End => $"expected {expected}, but the text ends",
             TokenKind.InvalidUtf8 => "this is not valid UTF-8",
             TokenKind.UnterminatedString => "this string has no end",
-            _ => $"expected {expected}, found `{TextOf(_token)}`",
+            _ => $"expected {expected}, found `{BriefTextOf(_token)}`",
         },
         help);
 

@@ -10,6 +10,7 @@ internal abstract record CheckedType
 {
     // A message is no place for more.
     private const int PrintedDepth = 4;
+    private const int PrintedBreadth = 12;
 
     /// <summary>The type without values: of the elements of the empty set.</summary>
     public sealed record Never : CheckedType
@@ -40,12 +41,12 @@ internal abstract record CheckedType
     /// <param name="IsOpen">Whether there may be others that are not known.</param>
     public sealed record Record(ImmutableSortedDictionary<string, CheckedAttribute> Attributes, bool IsOpen) : CheckedType
     {
-        public bool Equals(Record? other) => other is not null && IsOpen == other.IsOpen && Attributes.SequenceEqual(other.Attributes);
+        public bool Equals(Record? other) => ReferenceEquals(this, other) || (other is not null && IsOpen == other.IsOpen && Attributes.SequenceEqual(other.Attributes));
 
         public override int GetHashCode() => Attributes.Count;
 
         protected override string Print(int depth) =>
-            $"{{{string.Join(", ", Attributes.Select(a => $"{StringLiteral.Quote(a.Key)}{(a.Value.IsRequired ? "" : "?")}: {PrintWithin(depth, a.Value.Type)}"))}{(IsOpen ? ", …" : "")}}}";
+            $"{{{string.Join(", ", Attributes.Take(PrintedBreadth).Select(a => $"{StringLiteral.Quote(a.Key)}{(a.Value.IsRequired ? "" : "?")}: {PrintWithin(depth, a.Value.Type)}"))}{(IsOpen || Attributes.Count > PrintedBreadth ? ", …" : "")}}}";
     }
 
     /// <summary>An entity of one of these types; none: of any.</summary>
@@ -57,14 +58,16 @@ internal abstract record CheckedType
 
         public override int GetHashCode() => Types.Count;
 
-        protected override string Print(int depth) => IsAny ? "entity" : string.Join(" or ", Types.Select(t => $"`{t}`"));
+        protected override string Print(int depth) => IsAny ? "entity" : $"{string.Join(" or ", Types.Take(PrintedBreadth).Select(t => $"`{t}`"))}{(Types.Count > PrintedBreadth ? " or …" : "")}";
     }
 
+    public static readonly CheckedType Nothing = new Never();
     public static readonly CheckedType AnyBool = new Bool(Known: null);
     public static readonly CheckedType True = new Bool(Known: true);
     public static readonly CheckedType False = new Bool(Known: false);
-    public static readonly CheckedType Long = new Primitive(ValueKind.Long);
-    public static readonly CheckedType String = new Primitive(ValueKind.String);
+    private static readonly CheckedType[] Kinds = [.. Enum.GetValues<ValueKind>().Select(kind => new Primitive(kind))];
+    public static readonly CheckedType Long = OfKind(ValueKind.Long);
+    public static readonly CheckedType String = OfKind(ValueKind.String);
     public static readonly CheckedType AnySet = new Set(null);
     public static readonly CheckedType AnyEntity = new Entity(ImmutableSortedSet.Create<string>(StringComparer.Ordinal));
     public static readonly CheckedType AnyRecord = new Record(ImmutableSortedDictionary.Create<string, CheckedAttribute>(StringComparer.Ordinal), IsOpen: true);
@@ -78,19 +81,10 @@ internal abstract record CheckedType
 
     public static CheckedType OfEntity(string type) => new Entity(ImmutableSortedSet.Create(StringComparer.Ordinal, type));
 
-    public static CheckedType Of(SchemaType type) => type switch
-    {
-        SchemaType.Primitive { Kind: ValueKind.Bool } => AnyBool,
-        SchemaType.Primitive primitive => new Primitive(primitive.Kind),
-        SchemaType.Set set => new Set(Of(set.Element)),
-        SchemaType.Entity entity => OfEntity(entity.Type),
-        SchemaType.Record record => Of(record),
-        _ => throw new InvalidOperationException($"no type for {type.GetType().Name}"),
-    };
+    /// <summary>Of values without parts, other than booleans.</summary>
+    public static CheckedType OfKind(ValueKind kind) => Kinds[(int)kind];
 
-    public static Record Of(SchemaType.Record record) => new(
-        record.Attributes.ToImmutableSortedDictionary(a => a.Key, a => new CheckedAttribute(Of(a.Value.Type), a.Value.IsRequired), StringComparer.Ordinal),
-        IsOpen: false);
+    public static CheckedType OfBool(bool? known) => known switch { true => True, false => False, _ => AnyBool };
 
     /// <summary>Whether every value of this type is one of the other.</summary>
     public bool IsSubtypeOf(CheckedType other) => (this, other) switch
@@ -104,43 +98,6 @@ internal abstract record CheckedType
         (Record a, Record b) => a.Equals(b) || (b.IsOpen && b.Attributes.IsEmpty),
         _ => Equals(other),
     };
-
-    /// <summary>The least type that has the values of both; null when there is none.</summary>
-    /// <param name="a">One.</param>
-    /// <param name="b">The other.</param>
-    /// <param name="isStrict">Whether the two have to be the same, but for what is known of booleans.</param>
-    public static CheckedType? Join(CheckedType a, CheckedType b, bool isStrict) => (a, b) switch
-    {
-        (Never, _) => b,
-        (_, Never) => a,
-        (Bool x, Bool y) => x.Known == y.Known ? x : AnyBool,
-        (Set { Element: { } x }, Set { Element: { } y }) => Join(x, y, isStrict) is { } element ? new Set(element) : null,
-        (Set, Set) => AnySet,
-        (Record x, Record y) => Join(x, y, isStrict),
-        (Entity x, Entity y) when x.Equals(y) => x,
-        (Entity x, Entity y) => isStrict ? null : x.IsAny || y.IsAny ? AnyEntity : new Entity(x.Types.Union(y.Types)),
-        _ => a.Equals(b) ? a : null,
-    };
-
-    private static Record? Join(Record a, Record b, bool isStrict)
-    {
-        var joined = ImmutableSortedDictionary.CreateBuilder<string, CheckedAttribute>(StringComparer.Ordinal);
-        foreach (var (name, x) in a.Attributes)
-        {
-            var type = b.Attributes.TryGetValue(name, out var y) ? Join(x.Type, y.Type, isStrict) : null;
-            if (type is not null && (!isStrict || x.IsRequired == y!.IsRequired))
-            {
-                joined.Add(name, new CheckedAttribute(type, x.IsRequired && y!.IsRequired));
-            }
-            else if (isStrict)
-            {
-                return null;
-            }
-        }
-
-        var isSame = joined.Count == a.Attributes.Count && joined.Count == b.Attributes.Count;
-        return isStrict && !isSame ? null : new Record(joined.ToImmutable(), a.IsOpen || b.IsOpen || !isSame);
-    }
 }
 
 /// <summary>An attribute of a record.</summary>

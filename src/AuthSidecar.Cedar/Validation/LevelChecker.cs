@@ -10,6 +10,9 @@ internal sealed class LevelChecker(TypeChecker types)
     /// <summary>The level of what can never be allowed: an entity that is named in the policy is looked into, which no request leads to.</summary>
     public const int Unbounded = int.MaxValue / 2;
 
+    // An expression may be asked about more than once: the steps of a path all start from the same one.
+    private readonly Dictionary<Expr, int> _levels = new(ReferenceEqualityComparer.Instance);
+
     /// <summary>The level that an expression needs.</summary>
     public int LevelOf(Expr expr)
     {
@@ -19,14 +22,62 @@ internal sealed class LevelChecker(TypeChecker types)
             return 0;
         }
 
+        if (!_levels.TryGetValue(expr, out var level))
+        {
+            _levels.Add(expr, level = FindLevelOf(expr));
+        }
+
+        return level;
+    }
+
+    private int FindLevelOf(Expr expr)
+    {
         return expr switch
         {
             BinaryExpr { Operator: BinaryOperator.In or BinaryOperator.GetTag or BinaryOperator.HasTag } e => Math.Max(LevelInto(e.Left), LevelOf(e.Right)),
             AttributeExpr e => types.TypeOf(e.Target) is CheckedType.Entity ? LevelInto(e.Target) : LevelOf(e.Target),
-            HasExpr e => types.StepsOf(e).Select(target => types.TypeOf(target) is CheckedType.Entity ? LevelInto(target) : LevelOf(target)).DefaultIfEmpty(0).Max(),
+            HasExpr e => LevelOfLast(e.Steps),
+            BinaryExpr { IsArithmetic: true } e => LevelOfChain(e),
+            IfExpr e => LevelOfChain(e),
             IsExpr { Group: { } group } e when types.TypeOf(group) is not null => Math.Max(LevelInto(e.Target), LevelOf(group)),
             _ => expr.Parts().Select(LevelOf).DefaultIfEmpty(0).Max(),
         };
+    }
+
+    private int LevelOfChain(BinaryExpr e)
+    {
+        var level = LevelOf(e.Right);
+        while (e.Left is BinaryExpr { IsArithmetic: true } link)
+        {
+            level = Math.Max(level, LevelOf(link.Right));
+            e = link;
+        }
+
+        return Math.Max(level, LevelOf(e.Left));
+    }
+
+    private int LevelOfChain(IfExpr e)
+    {
+        var level = Math.Max(LevelOf(e.Condition), LevelOf(e.Then));
+        while (e.Otherwise is IfExpr next && types.TypeOf(next) is not null)
+        {
+            level = Math.Max(level, Math.Max(LevelOf(next.Condition), LevelOf(next.Then)));
+            e = next;
+        }
+
+        return Math.Max(level, LevelOf(e.Otherwise));
+    }
+
+    /// <summary>The last step that is reached takes all of those before it.</summary>
+    private int LevelOfLast(IReadOnlyList<Expr> steps)
+    {
+        var last = steps.Count - 1;
+        while (last > 0 && types.TypeOf(steps[last]) is null)
+        {
+            last--;
+        }
+
+        return types.TypeOf(steps[last]) is CheckedType.Entity ? LevelInto(steps[last]) : LevelOf(steps[last]);
     }
 
     /// <summary>The level needed to look into the entity that an expression stands for.</summary>

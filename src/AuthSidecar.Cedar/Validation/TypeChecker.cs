@@ -23,7 +23,13 @@ internal readonly record struct TypeFault(ValidationKind Kind, SourceSpan Span, 
 /// Gives the expressions of a policy types, in one request environment. Where an expression has an error the check goes on, with what can be
 /// guessed of its type, so that all errors are found at once.
 /// </summary>
-internal sealed class TypeChecker(Schema schema, RequestEnvironment environment, bool isStrict, HashSet<TypeFault> faults)
+/// <param name="schema">The schema.</param>
+/// <param name="environment">The environment.</param>
+/// <param name="table">Makes the types; for all that is checked together.</param>
+/// <param name="ids">Numbers the expressions; for all environments of a policy.</param>
+/// <param name="isStrict">Whether expressions that meet have to be of one type.</param>
+/// <param name="faults">Gets what is wrong.</param>
+internal sealed class TypeChecker(Schema schema, RequestEnvironment environment, TypeTable table, ExprIds ids, bool isStrict, HashSet<TypeFault> faults)
 {
     /// <summary>The type of an expression and what is known once it is true. Not well-typed: the type is a guess, or null.</summary>
     private readonly record struct Answer(CheckedType? Type, Capabilities Known, bool IsWell)
@@ -36,9 +42,10 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         public Answer After(bool partsAreWell) => partsAreWell ? this : Ill(Type);
     }
 
-    private readonly Dictionary<Expr, string> _texts = new(ReferenceEqualityComparer.Instance);
+    // A message is no place for more.
+    private const int MostTypesCompared = 16;
+
     private readonly Dictionary<Expr, CheckedType> _types = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<HasExpr, List<Expr>> _steps = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>Checks a condition.</summary>
     /// <returns>False when it is never true, whatever else is wrong with it.</returns>
@@ -46,9 +53,6 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
     /// <summary>The type that an expression was given; null where it was not reached, or not well-typed.</summary>
     public CheckedType? TypeOf(Expr expr) => _types.GetValueOrDefault(expr);
-
-    /// <summary>What <c>a has b.c</c> asks one after the other: <c>a</c> for <c>b</c>, <c>a.b</c> for <c>c</c>; as far as it was reached.</summary>
-    public IReadOnlyList<Expr> StepsOf(HasExpr expr) => _steps.GetValueOrDefault(expr) ?? [];
 
     public bool IsActionOfRequest(EntityUid uid) => environment.Action.Uid.Equals(uid);
 
@@ -63,6 +67,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             LogicExpr { IsAnd: true } e => CheckAnd(e, known),
             LogicExpr e => CheckOr(e, known),
             UnaryExpr e => CheckUnary(e, known),
+            BinaryExpr { IsArithmetic: true } e => CheckArithmetic(e, known),
             BinaryExpr e => CheckBinary(e, known),
             AttributeExpr e => CheckAttribute(e, known),
             HasExpr e => CheckHas(e, known),
@@ -73,6 +78,11 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             CallExpr e => CheckCall(e, known),
             _ => throw new InvalidOperationException($"no type for {expr.GetType().Name}"),
         };
+        return Remember(expr, answer);
+    }
+
+    private Answer Remember(Expr expr, Answer answer)
+    {
         if (answer is { IsWell: true, Type: { } type })
         {
             _types[expr] = type;
@@ -82,9 +92,10 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     }
 
     /// <summary>Checks an expression that is to be of one of these types.</summary>
-    private Answer Expect(Expr expr, Capabilities known, params ReadOnlySpan<CheckedType> expected)
+    private Answer Expect(Expr expr, Capabilities known, params ReadOnlySpan<CheckedType> expected) => Demand(expr, Check(expr, known), expected);
+
+    private Answer Demand(Expr expr, Answer answer, params ReadOnlySpan<CheckedType> expected)
     {
-        var answer = Check(expr, known);
         if (answer.Type is null)
         {
             return Answer.Ill();
@@ -99,7 +110,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         }
 
         Fail(ValidationKind.UnexpectedType, expr, $"expected {string.Join(" or ", expected.ToArray().AsEnumerable())}, got {answer.Type}");
-        return Answer.Ill(answer.Type);
+        // Told once, here: around it, it is of no type that could be wrong again.
+        return Answer.Ill();
     }
 
     // ------------------------------------------------------------------ literals and variables
@@ -113,47 +125,66 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
         if (!e.Value.TryGet(out EntityUid? uid))
         {
-            return Answer.Well(new CheckedType.Primitive(e.Value.Kind));
+            return Answer.Well(CheckedType.OfKind(e.Value.Kind));
         }
 
         // Of what the schema does not have, the pass over the policy's names tells.
         var exists = EntityType.IsAction(uid.Type) ? schema.Actions.ContainsKey(uid) : schema.EntityTypes.ContainsKey(uid.Type);
-        return exists ? Answer.Well(CheckedType.OfEntity(uid.Type)) : Answer.Ill();
+        return exists ? Answer.Well(table.OfEntity(uid.Type)) : Answer.Ill();
     }
 
     private CheckedType TypeOf(Variable variable) => variable switch
     {
-        Variable.Principal => CheckedType.OfEntity(environment.PrincipalType),
-        Variable.Action => CheckedType.OfEntity(environment.Action.Uid.Type),
-        Variable.Resource => CheckedType.OfEntity(environment.ResourceType),
-        _ => CheckedType.Of(environment.Action.Context),
+        Variable.Principal => table.OfEntity(environment.PrincipalType),
+        Variable.Action => table.OfEntity(environment.Action.Uid.Type),
+        Variable.Resource => table.OfEntity(environment.ResourceType),
+        _ => table.Of(environment.Action.Context),
     };
 
     private CheckedType TypeOf(SlotExpr slot)
     {
         var type = slot.Variable == Variable.Principal ? environment.PrincipalSlotType : environment.ResourceSlotType;
-        return type is null ? CheckedType.AnyEntity : CheckedType.OfEntity(type);
+        return type is null ? CheckedType.AnyEntity : table.OfEntity(type);
     }
 
     // ------------------------------------------------------------------ logic
 
+    /// <summary>One <c>if</c>, or several with <c>else</c> between them: down to where they end, and back.</summary>
     private Answer CheckIf(IfExpr e, Capabilities known)
     {
-        var condition = Expect(e.Condition, known, CheckedType.AnyBool);
-        if (condition.Type == CheckedType.True)
+        var open = new Stack<(IfExpr Test, Answer Condition, Answer? Then)>();
+        Answer answer;
+        while (true)
         {
-            var only = Check(e.Then, known.Union(condition.Known));
-            return (only with { Known = only.Known.Union(condition.Known) }).After(condition.IsWell && only.IsWell);
+            var condition = Expect(e.Condition, known, CheckedType.AnyBool);
+            if (condition.Type == CheckedType.True)
+            {
+                var only = Check(e.Then, known.Union(condition.Known));
+                answer = Remember(e, (only with { Known = only.Known.Union(condition.Known) }).After(condition.IsWell && only.IsWell));
+                break;
+            }
+
+            open.Push((e, condition, condition.Type == CheckedType.False ? null : Check(e.Then, known.Union(condition.Known))));
+            if (e.Otherwise is IfExpr next)
+            {
+                e = next;
+                continue;
+            }
+
+            answer = Check(e.Otherwise, known);
+            break;
         }
 
-        if (condition.Type == CheckedType.False)
+        while (open.TryPop(out var outer))
         {
-            var only = Check(e.Otherwise, known);
-            return only.After(condition.IsWell && only.IsWell);
+            answer = Remember(outer.Test, outer.Then is { } then ? JoinBranches(outer.Test, outer.Condition, then, answer) : answer.After(outer.Condition.IsWell && answer.IsWell));
         }
 
-        var then = Check(e.Then, known.Union(condition.Known));
-        var otherwise = Check(e.Otherwise, known);
+        return answer;
+    }
+
+    private Answer JoinBranches(IfExpr e, Answer condition, Answer then, Answer otherwise)
+    {
         if (then.Type is null || otherwise.Type is null)
         {
             return Answer.Ill();
@@ -168,6 +199,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer CheckAnd(LogicExpr e, Capabilities known)
     {
         var left = Expect(e.Operands[0], known, CheckedType.AnyBool);
+        // What each operand adds is added to both: to join them anew for every operand would take the square of a long chain.
+        var reached = known.Union(left.Known);
         for (var i = 1; i < e.Operands.Count; i++)
         {
             if (left.Type == CheckedType.False)
@@ -175,13 +208,15 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
                 return Answer.Well(CheckedType.False).After(left.IsWell);
             }
 
-            var right = Expect(e.Operands[i], known.Union(left.Known), CheckedType.AnyBool);
+            var right = Expect(e.Operands[i], reached, CheckedType.AnyBool);
             var both = left.Known.Union(right.Known);
+            reached = reached.Union(right.Known);
             var areWell = left.IsWell && right.IsWell;
             left = (left.Type, right.Type) switch
             {
+                // What has an error and no type may be anything: what stands behind it is checked as well.
+                (null, _) or (_, null) => Answer.Ill(CheckedType.AnyBool),
                 (_, CheckedType.Bool { Known: false }) => Answer.Well(CheckedType.False).After(areWell),
-                (null, _) or (_, null) => Answer.Ill(),
                 (CheckedType.Bool { Known: true }, { } type) => Answer.Well(type, both).After(areWell),
                 ({ } type, CheckedType.Bool { Known: true }) => Answer.Well(type, both).After(areWell),
                 _ => Answer.Well(CheckedType.AnyBool, both).After(areWell),
@@ -205,8 +240,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             var areWell = left.IsWell && right.IsWell;
             left = (left.Type, right.Type) switch
             {
+                (null, _) or (_, null) => Answer.Ill(CheckedType.AnyBool),
                 (_, CheckedType.Bool { Known: true }) => Answer.Well(CheckedType.True, right.Known).After(areWell),
-                (null, _) or (_, null) => Answer.Ill(),
                 (CheckedType.Bool { Known: false }, { } type) => Answer.Well(type, right.Known).After(areWell),
                 ({ } type, CheckedType.Bool { Known: false }) => Answer.Well(type, left.Known).After(areWell),
                 _ => Answer.Well(CheckedType.AnyBool, left.Known.Intersect(right.Known)).After(areWell),
@@ -222,8 +257,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         {
             case UnaryOperator.Not:
                 var truth = Expect(e.Operand, known, CheckedType.AnyBool);
-                CheckedType flipped = truth.Type is CheckedType.Bool { Known: { } value } ? new CheckedType.Bool(!value) : CheckedType.AnyBool;
-                return Answer.Well(flipped).After(truth.IsWell);
+                return Answer.Well(CheckedType.OfBool(truth.Type is CheckedType.Bool { Known: { } value } ? !value : null)).After(truth.IsWell);
             case UnaryOperator.Negate:
                 return Answer.Well(CheckedType.Long).After(Expect(e.Operand, known, CheckedType.Long).IsWell);
             default:
@@ -241,10 +275,6 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
                 return CheckEqual(e, known);
             case BinaryOperator.Less or BinaryOperator.LessOrEqual or BinaryOperator.Greater or BinaryOperator.GreaterOrEqual:
                 return CheckOrder(e, known);
-            case BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply:
-                var left = Expect(e.Left, known, CheckedType.Long);
-                var right = Expect(e.Right, known, CheckedType.Long);
-                return Answer.Well(CheckedType.Long).After(left.IsWell && right.IsWell);
             case BinaryOperator.In:
                 return CheckIn(known, e.Left, Expect(e.Left, known, CheckedType.AnyEntity), e.Right);
             case BinaryOperator.Contains:
@@ -256,24 +286,47 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         }
     }
 
+    /// <summary>A chain of sums and products, from left to right.</summary>
+    private Answer CheckArithmetic(BinaryExpr e, Capabilities known)
+    {
+        var chain = new Stack<BinaryExpr>([e]);
+        while (e.Left is BinaryExpr { IsArithmetic: true } link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var answer = Expect(e.Left, known, CheckedType.Long);
+        while (chain.TryPop(out var link))
+        {
+            var right = Expect(link.Right, known, CheckedType.Long);
+            answer = Remember(link, Answer.Well(CheckedType.Long).After(answer.IsWell && right.IsWell));
+        }
+
+        return answer;
+    }
+
     private Answer CheckEqual(BinaryExpr e, Capabilities known)
     {
         var left = Check(e.Left, known);
         var right = Check(e.Right, known);
-        if (left.Type is null || right.Type is null)
-        {
-            return Answer.Ill(CheckedType.AnyBool);
-        }
-
-        // Entities of different types may be compared: they are different.
-        if (isStrict && (left.Type, right.Type) is not (CheckedType.Entity, CheckedType.Entity)
-            && JoinOrFail(e, [left.Type, right.Type], "both sides of a comparison have one type") is null)
-        {
-            return Answer.Ill(CheckedType.AnyBool);
-        }
-
+        // What is known beforehand is known of literals without a type as well, and of entities of different types: they are different.
         bool? outcome = (LiteralOf(e.Left), LiteralOf(e.Right)) is ({ } a, { } b) ? a == b : AreDisjoint(left.Type, right.Type) ? false : null;
-        return Answer.Well(new CheckedType.Bool(e.Operator == BinaryOperator.NotEqual ? !outcome : outcome)).After(left.IsWell && right.IsWell);
+        if (outcome is null)
+        {
+            if (left.Type is null || right.Type is null)
+            {
+                return Answer.Ill(CheckedType.AnyBool);
+            }
+
+            if (isStrict && (left.Type, right.Type) is not (CheckedType.Entity, CheckedType.Entity)
+                && JoinOrFail(e, [left.Type, right.Type], "both sides of a comparison have one type") is null)
+            {
+                return Answer.Ill(CheckedType.AnyBool);
+            }
+        }
+
+        return Answer.Well(CheckedType.OfBool(e.Operator == BinaryOperator.NotEqual ? !outcome : outcome)).After(left.IsWell && right.IsWell);
     }
 
     /// <summary>The value of a literal, and of the action, which an environment knows.</summary>
@@ -284,21 +337,44 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         _ => null,
     };
 
-    private static bool AreDisjoint(CheckedType a, CheckedType b) =>
+    private static bool AreDisjoint(CheckedType? a, CheckedType? b) =>
         a is CheckedType.Entity { IsAny: false } x && b is CheckedType.Entity { IsAny: false } y && !x.Types.Overlaps(y.Types);
 
     private Answer CheckOrder(BinaryExpr e, Capabilities known)
     {
-        var datetime = new CheckedType.Primitive(ValueKind.Datetime);
-        var duration = new CheckedType.Primitive(ValueKind.Duration);
-        var left = Expect(e.Left, known, CheckedType.Long, datetime, duration);
-        var right = left.IsWell ? Expect(e.Right, known, left.Type!) : Expect(e.Right, known, CheckedType.Long, datetime, duration);
-        return Answer.Well(CheckedType.AnyBool).After(left.IsWell && right.IsWell);
+        var left = Check(e.Left, known);
+        var right = Check(e.Right, known);
+        if (left.Type is not { } a || right.Type is not { } b)
+        {
+            return Answer.Ill(CheckedType.AnyBool);
+        }
+
+        if (IsOrdered(a) && a == b)
+        {
+            return Answer.Well(CheckedType.AnyBool).After(left.IsWell && right.IsWell);
+        }
+
+        // One that has an order says what the other has to be: a Long before others, and the left before the right.
+        if (!IsOrdered(a) || (b == CheckedType.Long && a != b))
+        {
+            Demand(e.Left, left, IsOrdered(b) ? [b] : Ordered);
+        }
+
+        if (!IsOrdered(b) || (b != CheckedType.Long && IsOrdered(a)))
+        {
+            Demand(e.Right, right, IsOrdered(a) ? [a] : Ordered);
+        }
+
+        return Answer.Ill(CheckedType.AnyBool);
     }
+
+    private static readonly CheckedType[] Ordered = [CheckedType.Long, CheckedType.OfKind(ValueKind.Datetime), CheckedType.OfKind(ValueKind.Duration)];
+
+    private static bool IsOrdered(CheckedType type) => Ordered.Contains(type);
 
     private Answer CheckIn(Capabilities known, Expr member, Answer left, Expr group)
     {
-        var right = Expect(group, known, new CheckedType.Set(CheckedType.AnyEntity), CheckedType.AnyEntity);
+        var right = Expect(group, known, table.SetOf(CheckedType.AnyEntity), CheckedType.AnyEntity);
         return left.Type is CheckedType.Entity type && right.Type is CheckedType.Entity or CheckedType.Set
             ? Answer.Well(TypeOfIn(member, type, group, right.Type is CheckedType.Set set ? set.Element : right.Type)).After(left.IsWell && right.IsWell)
             : Answer.Ill(CheckedType.AnyBool);
@@ -309,19 +385,16 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         // The hierarchy of actions is the schema's, and so it is known who is in whom.
         if (LiteralOf(member) is { } literal && literal.TryGet(out EntityUid? action) && schema.Actions.ContainsKey(action) && LiteralsOf(group) is { } groups)
         {
-            return new CheckedType.Bool(groups.Exists(g => g.Equals(action) || schema.ActionAncestors[action].Contains(g)));
+            return CheckedType.OfBool(groups.Exists(g => schema.IsIn(action, g)));
         }
 
         return groupType switch
         {
             CheckedType.Never => CheckedType.False,
-            CheckedType.Entity { IsAny: false } types when !memberType.IsAny => memberType.Types.Any(t => types.Types.Any(g => MayBeIn(t, g))) ? CheckedType.AnyBool : CheckedType.False,
+            CheckedType.Entity { IsAny: false } types when !memberType.IsAny => memberType.Types.Any(t => types.Types.Any(g => schema.MayBeIn(t, g))) ? CheckedType.AnyBool : CheckedType.False,
             _ => CheckedType.AnyBool,
         };
     }
-
-    private bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal)
-        || (schema.AncestorTypes.TryGetValue(type, out var above) && above.Contains(group));
 
     /// <summary>The entities of a literal or of a set of literals; null for any other expression.</summary>
     private List<EntityUid>? LiteralsOf(Expr expr)
@@ -376,7 +449,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             return Answer.Ill(e.Operator == BinaryOperator.HasTag ? CheckedType.AnyBool : null);
         }
 
-        var key = $"{TextOf(e.Left)}\0{TextOf(e.Right)}";
+        var key = ids.OfTag(e.Left, e.Right);
         var tagTypes = TagTypesOf(type);
         if (e.Operator == BinaryOperator.HasTag)
         {
@@ -389,9 +462,9 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             Fail(
                 ValidationKind.UnsafeTagAccess,
                 e,
-                $"nobody has asked whether {type} has the tag `{TextOf(e.Right)}`",
-                $"test `{TextOf(e.Left)}.hasTag({TextOf(e.Right)})` before",
-                string.Join(';', e.Right.SelfAndParts().Select(TypeOf)));
+                $"nobody has asked whether {type} has the tag `{PolicyPrinter.Brief(e.Right)}`",
+                $"test `{PolicyPrinter.Brief(new BinaryExpr(BinaryOperator.HasTag, e.Left, e.Right, e.Span))}` before",
+                string.Join(';', e.Right.SelfAndParts().Take(MostTypesCompared).Select(TypeOf)));
             return Answer.Ill();
         }
 
@@ -405,16 +478,34 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     }
 
     private List<CheckedType> TagTypesOf(CheckedType.Entity entity) =>
-        [.. entity.Types.Select(t => schema.EntityTypes.GetValueOrDefault(t)?.Tags).Where(t => t is not null).Select(t => CheckedType.Of(t!))];
+        [.. entity.Types.Select(t => schema.EntityTypes.GetValueOrDefault(t)?.Tags).Where(t => t is not null).Select(t => table.Of(t!))];
 
     private CheckedType? JoinAll(List<CheckedType> types) =>
-        types.Count == 0 ? null : types.Skip(1).Aggregate((CheckedType?)types[0], (joined, t) => joined is null ? null : CheckedType.Join(joined, t, isStrict));
+        types.Count == 0 ? null : types.Skip(1).Aggregate((CheckedType?)types[0], (joined, t) => joined is null ? null : table.Join(joined, t));
 
     // ------------------------------------------------------------------ attributes
 
+    /// <summary>An attribute of an attribute, and so on.</summary>
     private Answer CheckAttribute(AttributeExpr e, Capabilities known)
     {
-        var target = Expect(e.Target, known, CheckedType.AnyEntity, CheckedType.AnyRecord);
+        var chain = new Stack<AttributeExpr>([e]);
+        while (e.Target is AttributeExpr link)
+        {
+            chain.Push(link);
+            e = link;
+        }
+
+        var answer = Check(e.Target, known);
+        while (chain.TryPop(out var link))
+        {
+            answer = Remember(link, CheckAttribute(link, Demand(link.Target, answer, CheckedType.AnyEntity, CheckedType.AnyRecord), known));
+        }
+
+        return answer;
+    }
+
+    private Answer CheckAttribute(AttributeExpr e, Answer target, Capabilities known)
+    {
         if (target.Type is not (CheckedType.Entity or CheckedType.Record))
         {
             return Answer.Ill();
@@ -422,13 +513,13 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
         if (AttributeOf(target.Type, e.Name) is not { } attribute)
         {
-            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not there");
+            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not there", table.Suggestions.For(e.Name, NamesOf(target.Type)));
             return Answer.Ill();
         }
 
-        if (!attribute.IsRequired && !known.Contains(KeyOf(e.Target, e.Name)))
+        if (!attribute.IsRequired && !known.Contains(ids.OfAttribute(e.Target, e.Name)))
         {
-            Fail(ValidationKind.UnsafeOptionalAttributeAccess, e, $"{DescribeAccess(e)} need not be there", $"test `{TextOf(new HasExpr(e.Target, [e.Name], e.Span))}` before");
+            Fail(ValidationKind.UnsafeOptionalAttributeAccess, e, $"{DescribeAccess(e)} need not be there", $"test `{PolicyPrinter.Brief(new HasExpr(e.Target, [e.Name], e.Span))}` before");
             return Answer.Ill(attribute.Type);
         }
 
@@ -438,38 +529,37 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer CheckHas(HasExpr e, Capabilities known)
     {
         // A path is a chain: each step is tested before the next is taken.
-        Expr target = e.Target;
-        var steps = _steps[e] = [];
+        var target = Expect(e.Target, known, CheckedType.AnyEntity, CheckedType.AnyRecord);
         var all = Answer.Well(CheckedType.True);
-        foreach (var name in e.Path)
+        for (var i = 0; i < e.Path.Count; i++)
         {
-            steps.Add(target);
-            var step = CheckHasStep(target, name, known.Union(all.Known));
+            var step = CheckHasStep(e.Steps[i], target, e.Path[i], known);
             var areWell = all.IsWell && step.IsWell;
             var type = step.Type == CheckedType.False || all.Type == CheckedType.False ? CheckedType.False
                 : step.Type == CheckedType.True && all.Type == CheckedType.True ? CheckedType.True
                 : CheckedType.AnyBool;
             all = Answer.Well(type, all.Known.Union(step.Known)).After(areWell);
-            if (type == CheckedType.False || !areWell)
+            if (type == CheckedType.False || !areWell || i + 1 == e.Path.Count)
             {
                 break;
             }
 
-            target = new AttributeExpr(target, name, e.Span);
+            known = known.Union(step.Known);
+            var next = (AttributeExpr)e.Steps[i + 1];
+            target = Demand(next, Remember(next, CheckAttribute(next, target, known)), CheckedType.AnyEntity, CheckedType.AnyRecord);
         }
 
         return all;
     }
 
-    private Answer CheckHasStep(Expr target, string name, Capabilities known)
+    private Answer CheckHasStep(Expr target, Answer answer, string name, Capabilities known)
     {
-        var answer = Expect(target, known, CheckedType.AnyEntity, CheckedType.AnyRecord);
         if (answer.Type is not (CheckedType.Entity or CheckedType.Record))
         {
             return Answer.Ill(CheckedType.AnyBool);
         }
 
-        var key = KeyOf(target, name);
+        var key = ids.OfAttribute(target, name);
         var type = AttributeOf(answer.Type, name) switch
         {
             // An entity may not exist, and then it has no attribute, required or not.
@@ -483,14 +573,17 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private CheckedAttribute? AttributeOf(CheckedType type, string name) =>
         (type is CheckedType.Entity entity ? RecordOf(entity) : (CheckedType.Record)type)?.Attributes.GetValueOrDefault(name);
 
+    private IEnumerable<string> NamesOf(CheckedType type) =>
+        (type is CheckedType.Entity entity ? RecordOf(entity) : (CheckedType.Record)type)?.Attributes.Keys ?? [];
+
     /// <summary>What all entities of these types have.</summary>
     private CheckedType.Record? RecordOf(CheckedType.Entity entity)
     {
         CheckedType.Record? joined = null;
         foreach (var name in entity.Types)
         {
-            var record = CheckedType.Of(schema.EntityTypes.GetValueOrDefault(name)?.Attributes ?? SchemaType.Record.Empty);
-            joined = joined is null ? record : (CheckedType.Record?)CheckedType.Join(joined, record, isStrict: false);
+            var record = (CheckedType.Record)table.Of(schema.EntityTypes.GetValueOrDefault(name)?.Attributes ?? SchemaType.Record.Empty);
+            joined = joined is null ? record : (CheckedType.Record?)table.Join(joined, record, strictly: false);
         }
 
         return joined;
@@ -504,8 +597,6 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         _ => false,
     };
 
-    private string KeyOf(Expr target, string name) => $"{TextOf(target)}\0\0{name}";
-
     /// <summary>Which attribute of what, as far back as its entity or the context.</summary>
     private string DescribeAccess(AttributeExpr e)
     {
@@ -513,18 +604,20 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         Expr at = e;
         while (at is AttributeExpr access)
         {
-            path.Insert(0, access.Name);
+            path.Add(access.Name);
             if (TypeOf(access.Target) is CheckedType.Entity entity)
             {
-                return $"the attribute `{string.Join('.', path)}` of {entity}";
+                return $"the attribute `{Joined()}` of {entity}";
             }
 
             at = access.Target;
         }
 
         return at is VariableExpr { Variable: Variable.Context }
-            ? $"the attribute `{string.Join('.', path)}` of the context of `{environment.Action.Uid}`"
-            : $"the attribute `{string.Join('.', path)}`";
+            ? $"the attribute `{Joined()}` of the context of `{environment.Action.Uid}`"
+            : $"the attribute `{Joined()}`";
+
+        string Joined() => string.Join('.', path.AsEnumerable().Reverse());
     }
 
     private Answer CheckIs(IsExpr e, Capabilities known)
@@ -553,7 +646,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         {
             if (!isStrict)
             {
-                return Answer.Well(new CheckedType.Set(new CheckedType.Never()));
+                return Answer.Well(table.SetOf(CheckedType.Nothing));
             }
 
             Fail(ValidationKind.EmptySetForbidden, e, "the empty set has no type", "compare with `isEmpty()`");
@@ -566,7 +659,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         }
 
         return JoinOrFail(e, [.. items.Select(i => i.Type!)], "the elements of a set have one type") is { } element
-            ? Answer.Well(new CheckedType.Set(element)).After(items.TrueForAll(i => i.IsWell))
+            ? Answer.Well(table.SetOf(element)).After(items.TrueForAll(i => i.IsWell))
             : Answer.Ill();
     }
 
@@ -585,7 +678,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         }
 
         return attributes.Count == e.Fields.Count
-            ? Answer.Well(new CheckedType.Record(attributes.ToImmutable(), IsOpen: false)).After(areWell)
+            ? Answer.Well(table.RecordOf(attributes.ToImmutable(), isOpen: false)).After(areWell)
             : Answer.Ill();
     }
 
@@ -602,7 +695,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         for (var i = 0; i < e.Arguments.Count; i++)
         {
             areWell &= i < function.Parameters.Count
-                ? Expect(e.Arguments[i], known, new CheckedType.Primitive(function.Parameters[i])).IsWell
+                ? Expect(e.Arguments[i], known, CheckedType.OfKind(function.Parameters[i])).IsWell
                 : Check(e.Arguments[i], known).IsWell;
         }
 
@@ -611,7 +704,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             areWell &= CheckConstructor(e);
         }
 
-        return Answer.Well(function.ResultKind == ValueKind.Bool ? CheckedType.AnyBool : new CheckedType.Primitive(function.ResultKind)).After(areWell);
+        return Answer.Well(function.ResultKind == ValueKind.Bool ? CheckedType.AnyBool : CheckedType.OfKind(function.ResultKind)).After(areWell);
     }
 
     /// <summary>A constructor is applied to its literal here and now: what would err then is an error already.</summary>
@@ -643,20 +736,10 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var joined = JoinAll(types);
         if (joined is null)
         {
-            Fail(ValidationKind.IncompatibleTypes, e, $"{rule}, not {string.Join(" and ", types.Select(t => t.ToString()).Distinct(StringComparer.Ordinal))}");
+            Fail(ValidationKind.IncompatibleTypes, e, $"{rule}, not {string.Join(" and ", types.Distinct().Take(MostTypesCompared).Select(t => t.ToString()).Distinct(StringComparer.Ordinal))}");
         }
 
         return joined;
-    }
-
-    private string TextOf(Expr expr)
-    {
-        if (!_texts.TryGetValue(expr, out var text))
-        {
-            _texts.Add(expr, text = PolicyPrinter.Print(expr));
-        }
-
-        return text;
     }
 
     private void Fail(ValidationKind kind, Expr at, string message, string? help = null, string? types = null) =>

@@ -15,32 +15,37 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         ArgumentNullException.ThrowIfNull(policies);
         var errors = new List<ValidationFinding>();
         var warnings = new List<ValidationFinding>();
+        var table = new TypeTable(_options.Mode == ValidationMode.Strict);
         foreach (var template in policies.Policies.Where(p => p.TemplateId is null).Select(p => p.Body).Concat(policies.Templates))
         {
-            Validate(template, errors, warnings);
+            Validate(template, table, errors, warnings);
         }
 
         foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
         {
-            ValidateLink(link, errors, warnings);
+            ValidateLink(link, table, errors, warnings);
         }
 
         return new ValidationResult(errors, warnings);
     }
 
-    private void Validate(Template policy, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void Validate(Template policy, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
-        CheckNames(policy.Syntax, faults);
+        CheckNames(policy.Syntax, table, faults);
         if (!HasApplicableAction(policy.Syntax.Action, policy.Syntax.Principal, policy.Syntax.Resource))
         {
             faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, policy.Syntax.Span, "no action of the scope applies to a principal and a resource of the scope", null));
         }
 
         var typeFaults = new HashSet<TypeFault>();
-        if (!CheckTypes(policy.Syntax, typeFaults))
+        if (!CheckTypes(policy.Syntax, table, typeFaults, out var cause))
         {
-            warnings.Add(Finding(policy, new TypeFault(ValidationKind.ImpossiblePolicy, policy.Syntax.Span, "the policy is never satisfied", null)));
+            warnings.Add(Finding(policy, new TypeFault(
+                ValidationKind.ImpossiblePolicy,
+                cause?.Span ?? policy.Syntax.Span,
+                cause is null ? "the policy is never satisfied" : $"the policy is never satisfied: `{PolicyPrinter.Brief(cause)}` is never true",
+                null)));
         }
 
         Report(faults.Concat(typeFaults).Select(f => Finding(policy, f)), errors, warnings);
@@ -62,15 +67,29 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     // ------------------------------------------------------------------ types
 
     /// <summary>Checks the policy in every environment.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <param name="table">Makes the types.</param>
+    /// <param name="faults">Gets what is wrong.</param>
+    /// <param name="cause">The part that keeps it from being satisfied, if it is the same one wherever as much as possible in front of it fits.</param>
     /// <returns>Whether there is one in which it may be satisfied, or in which nobody can tell.</returns>
-    private bool CheckTypes(PolicySyntax policy, HashSet<TypeFault> faults)
+    private bool CheckTypes(PolicySyntax policy, TypeTable table, HashSet<TypeFault> faults, out Expr? cause)
     {
+        cause = null;
+        var furthest = -1;
         var condition = ConditionOf(policy);
+        var ids = new ExprIds();
         var isPossible = false;
         foreach (var environment in EnvironmentsOf(policy))
         {
-            var checker = new TypeChecker(schema, environment, _options.Mode == ValidationMode.Strict, faults);
-            isPossible |= checker.Check(condition);
+            var checker = new TypeChecker(schema, environment, table, ids, _options.Mode == ValidationMode.Strict, faults);
+            var isPossibleHere = checker.Check(condition);
+            isPossible |= isPossibleHere;
+            if (!isPossible && FindCause(condition, checker) is var (found, place) && place >= furthest)
+            {
+                cause = place > furthest || ReferenceEquals(cause, found) ? found : null;
+                furthest = place;
+            }
+
             if (_options.Level is { } most && new LevelChecker(checker).LevelOf(condition) is var needed && needed > most)
             {
                 faults.Add(new TypeFault(
@@ -84,6 +103,28 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         }
 
         return isPossible;
+    }
+
+    /// <summary>The innermost operand that is never true, and which part of the policy it belongs to.</summary>
+    private static (Expr? Found, int Place) FindCause(LogicExpr condition, TypeChecker types)
+    {
+        for (var place = 0; place < condition.Operands.Count; place++)
+        {
+            if (types.TypeOf(condition.Operands[place]) != CheckedType.False)
+            {
+                continue;
+            }
+
+            var found = condition.Operands[place];
+            while (found is LogicExpr { IsAnd: true } chain && chain.Operands.FirstOrDefault(o => types.TypeOf(o) == CheckedType.False) is { } operand)
+            {
+                found = operand;
+            }
+
+            return (found, place);
+        }
+
+        return (null, -1);
     }
 
     /// <summary>Each action with each type of principal and resource it applies to, and each type that the slots may stand for.</summary>
@@ -102,24 +143,24 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             return [null];
         }
 
-        return constraint.Operator != ScopeOperator.Equal && schema.AncestorTypes.TryGetValue(type, out var above) ? above.Append(type) : [type];
+        return constraint.Operator != ScopeOperator.Equal && schema.EntityTypes.ContainsKey(type) ? schema.EntityHierarchy.Above(type).Append(type).Distinct(StringComparer.Ordinal) : [type];
     }
 
     /// <summary>The whole of a policy as one expression: scope and conditions.</summary>
     /// <param name="policy">The policy.</param>
     /// <param name="scope">What its slots stand for; null: they stand for themselves.</param>
-    internal static Expr ConditionOf(PolicySyntax policy, CompiledScope? scope = null)
+    internal static LogicExpr ConditionOf(PolicySyntax policy, CompiledScope? scope = null)
     {
         var span = policy.Span;
         var parts = ScopeOf(policy, scope);
-        Expr? conditions = null;
-        foreach (var condition in policy.Conditions)
+        // Side by side: there may be as many as there is room for.
+        Expr[] conditions = [.. policy.Conditions.Select(c => c.IsUnless ? new UnaryExpr(UnaryOperator.Not, c.Body, c.Span) : c.Body)];
+        parts.Add(conditions.Length switch
         {
-            var body = condition.IsUnless ? new UnaryExpr(UnaryOperator.Not, condition.Body, condition.Span) : condition.Body;
-            conditions = conditions is null ? body : new LogicExpr(isAnd: true, [conditions, body], span);
-        }
-
-        parts.Add(conditions ?? new LiteralExpr(Value.True, span));
+            0 => new LiteralExpr(Value.True, span),
+            1 => conditions[0],
+            _ => new LogicExpr(isAnd: true, conditions, span),
+        });
         return new LogicExpr(isAnd: true, parts, span);
     }
 
@@ -133,10 +174,11 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
     private static Expr ScopeOf(Variable variable, ScopeConstraint constraint, ScopeTest? filled, SourceSpan span)
     {
+        span = constraint.Span ?? span;
         var of = new VariableExpr(variable, span);
         Expr entity = constraint.HasSlot ? filled is null ? new SlotExpr(variable, span) : new LiteralExpr(Value.Of(filled.Entities[0]), span)
-            : constraint.Operator == ScopeOperator.InAny ? new SetExpr([.. constraint.Entities!.Select(e => new LiteralExpr(Value.Of(e), span))], span)
-            : constraint.Entities is { Count: > 0 } entities ? new LiteralExpr(Value.Of(entities[0]), span)
+            : constraint.Operator == ScopeOperator.InAny ? new SetExpr([.. constraint.Entities!.Select((e, i) => new LiteralExpr(Value.Of(e), constraint.EntitySpans?[i] ?? span))], span)
+            : constraint.Entities is { Count: > 0 } entities ? new LiteralExpr(Value.Of(entities[0]), constraint.EntitySpans?[0] ?? span)
             : of;
         return constraint.Operator switch
         {
@@ -150,18 +192,18 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
     // ------------------------------------------------------------------ names
 
-    private void CheckNames(PolicySyntax policy, List<TypeFault> faults)
+    private void CheckNames(PolicySyntax policy, TypeTable table, List<TypeFault> faults)
     {
         foreach (var constraint in new[] { policy.Principal, policy.Action, policy.Resource })
         {
             if (constraint.Type is { } type)
             {
-                CheckType(type, policy.Span, faults);
+                CheckType(type, constraint.TypeSpan ?? policy.Span, table, faults);
             }
 
-            foreach (var uid in constraint.Entities ?? [])
+            for (var i = 0; i < (constraint.Entities?.Count ?? 0); i++)
             {
-                CheckUid(uid, policy.Span, faults);
+                CheckUid(constraint.Entities![i], constraint.EntitySpans?[i] ?? policy.Span, table, faults);
             }
         }
 
@@ -171,40 +213,45 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             {
                 if (expr is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid))
                 {
-                    CheckUid(uid, expr.Span, faults);
+                    CheckUid(uid, expr.Span, table, faults);
                 }
                 else if (expr is IsExpr test)
                 {
-                    CheckType(test.Type, expr.Span, faults);
+                    CheckType(test.Type, expr.Span, table, faults);
                 }
             }
         }
     }
 
-    private void CheckUid(EntityUid uid, SourceSpan span, List<TypeFault> faults)
+    private void CheckUid(EntityUid uid, SourceSpan span, TypeTable table, List<TypeFault> faults)
     {
         if (EntityType.IsAction(uid.Type))
         {
             if (!schema.Actions.ContainsKey(uid))
             {
-                faults.Add(new TypeFault(ValidationKind.UnrecognizedActionId, span, $"the schema has no action `{uid}`", null));
+                faults.Add(new TypeFault(
+                    ValidationKind.UnrecognizedActionId, span, $"the schema has no action `{uid}`", table.Suggestions.For(uid, schema.Actions.Keys)));
             }
 
             return;
         }
 
-        CheckType(uid.Type, span, faults);
+        CheckType(uid.Type, span, table, faults);
         if (schema.EntityTypes.TryGetValue(uid.Type, out var type) && type.EnumIds?.Contains(uid.Id) == false)
         {
-            faults.Add(new TypeFault(ValidationKind.InvalidEnumEntity, span, $"`{uid}` is not one of the entities that `{uid.Type}` has", null));
+            faults.Add(new TypeFault(
+                ValidationKind.InvalidEnumEntity,
+                span,
+                $"`{uid}` is not one of the entities that `{uid.Type}` has",
+                table.Suggestions.For(uid, type.EnumIds!.Select(id => EntityUid.OfCheckedType(uid.Type, id)))));
         }
     }
 
-    private void CheckType(string type, SourceSpan span, List<TypeFault> faults)
+    private void CheckType(string type, SourceSpan span, TypeTable table, List<TypeFault> faults)
     {
-        if (!schema.EntityTypes.ContainsKey(type) && !(EntityType.IsAction(type) && schema.Actions.Keys.Any(a => string.Equals(a.Type, type, StringComparison.Ordinal))))
+        if (!schema.EntityTypes.ContainsKey(type) && !schema.ActionTypes.Contains(type))
         {
-            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"the schema has no entity type `{type}`", null));
+            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"the schema has no entity type `{type}`", table.Suggestions.For(type, schema.EntityTypes.Keys)));
         }
     }
 
@@ -218,7 +265,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     private bool Fits(SchemaAction action, ScopeConstraint constraint) => constraint.Operator switch
     {
         ScopeOperator.Equal => action.Uid.Equals(constraint.Entity),
-        ScopeOperator.In or ScopeOperator.InAny => constraint.Entities!.Any(e => e.Equals(action.Uid) || schema.ActionAncestors[action.Uid].Contains(e)),
+        ScopeOperator.In or ScopeOperator.InAny => constraint.Entities!.Any(e => schema.IsIn(action.Uid, e)),
         _ => true,
     };
 
@@ -229,27 +276,23 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         return constraint.Operator switch
         {
             ScopeOperator.Equal => entity is null || string.Equals(entity.Type, type, StringComparison.Ordinal),
-            ScopeOperator.In => entity is null || MayBeIn(type, entity.Type),
+            ScopeOperator.In => entity is null || schema.MayBeIn(type, entity.Type),
             ScopeOperator.Is => string.Equals(constraint.Type, type, StringComparison.Ordinal),
-            ScopeOperator.IsIn => string.Equals(constraint.Type, type, StringComparison.Ordinal) && (entity is null || MayBeIn(type, entity.Type)),
+            ScopeOperator.IsIn => string.Equals(constraint.Type, type, StringComparison.Ordinal) && (entity is null || schema.MayBeIn(type, entity.Type)),
             _ => true,
         };
     }
-
-    private bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal)
-        || (schema.AncestorTypes.TryGetValue(type, out var above) && above.Contains(group));
-
     // ------------------------------------------------------------------ links
 
     /// <summary>The entities of a link: its template is checked by itself.</summary>
-    private void ValidateLink(Policy link, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void ValidateLink(Policy link, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         var principal = SlotOf(link.Syntax.Principal, link.Scope.Principal);
         var resource = SlotOf(link.Syntax.Resource, link.Scope.Resource);
         foreach (var uid in new[] { principal, resource }.Where(u => u is not null))
         {
-            CheckUid(uid!, link.Span, faults);
+            CheckUid(uid!, link.Span, table, faults);
         }
 
         if (!HasApplicableAction(link.Syntax.Action, link.Syntax.Principal, link.Syntax.Resource, principal, resource))

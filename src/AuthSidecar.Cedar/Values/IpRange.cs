@@ -178,7 +178,8 @@ public sealed class IpRange : IEquatable<IpRange>
     public override bool Equals(object? obj) => Equals(obj as IpRange);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(_address, Prefix, IsIpv6);
+    public override int GetHashCode() => ValueHash.Fold(ValueHash.Mix(
+        ValueHash.Mix(ValueHash.Mix(ValueHash.Begin(ValueKind.IpAddr), (ulong)_address), (ulong)(_address >> 64)), ((ulong)Prefix << 1) | (IsIpv6 ? 1u : 0)));
 
     /// <summary>The address, with its prefix length when it is a range.</summary>
     public override string ToString()

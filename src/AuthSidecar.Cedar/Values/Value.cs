@@ -156,7 +156,7 @@ public readonly struct Value : IEquatable<Value>
 
     /// <inheritdoc/>
     public override int GetHashCode() => _reference is ScalarKind scalar
-        ? HashCode.Combine((int)scalar.Kind, _bits)
+        ? ValueHash.OfBits(scalar.Kind, (ulong)_bits)
         : _reference?.GetHashCode() ?? 0;
 
     /// <summary>Cedar's <c>==</c>.</summary>

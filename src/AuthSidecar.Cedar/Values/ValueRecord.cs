@@ -8,6 +8,8 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Immutable; the names are kept in ordinal order, and equality is by name and value.</remarks>
 public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<KeyValuePair<string, Value>>
 {
+    private const int MostSearchedInOrder = 16;
+
     private readonly KeyValuePair<string, Value>[] _fields;
 
     // Made when it is asked for: most records are never put into a set. Zero: not yet; to make it twice does no harm.
@@ -69,6 +71,11 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     /// <summary>Finds an attribute.</summary>
     public bool TryGet(string name, out Value value)
     {
+        if (_fields.Length > MostSearchedInOrder)
+        {
+            return TryFind(name, out _, out value);
+        }
+
         foreach (ref readonly var field in _fields.AsSpan())
         {
             if (string.Equals(field.Key, name, StringComparison.Ordinal))
@@ -88,6 +95,11 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     /// </summary>
     internal bool TryGet(ref string name, out Value value)
     {
+        if (_fields.Length > MostSearchedInOrder)
+        {
+            return TryFind(name, out name, out value);
+        }
+
         var known = name;
         foreach (ref readonly var field in _fields.AsSpan())
         {
@@ -110,6 +122,14 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
 
         value = default;
         return false;
+    }
+
+    /// <summary>Finds an attribute by halves.</summary>
+    private bool TryFind(string name, out string known, out Value value)
+    {
+        var at = _fields.AsSpan().BinarySearch(new ByName(name));
+        (known, value) = at < 0 ? (name, default) : (_fields[at].Key, _fields[at].Value);
+        return at >= 0;
     }
 
     /// <inheritdoc/>
@@ -144,14 +164,14 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     {
         if (_hash == 0)
         {
-            var hash = new HashCode();
+            var hash = ValueHash.Begin(ValueKind.Record);
             foreach (ref readonly var field in _fields.AsSpan())
             {
-                hash.Add(field.Key);
-                hash.Add(field.Value);
+                hash = ValueHash.Mix(hash, (uint)field.Key.GetHashCode(StringComparison.Ordinal));
+                hash = ValueHash.Mix(hash, (uint)field.Value.GetHashCode());
             }
 
-            _hash = hash.ToHashCode();
+            _hash = ValueHash.Fold(ValueHash.Mix(hash, (ulong)Count));
         }
 
         return _hash;
@@ -165,6 +185,11 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     /// <summary>The record as a Cedar expression.</summary>
     public override string ToString() =>
         new StringBuilder("{").AppendJoin(", ", _fields.Select(f => $"{StringLiteral.Quote(f.Key)}: {f.Value}")).Append('}').ToString();
+
+    internal readonly struct ByName(string name) : IComparable<KeyValuePair<string, Value>>
+    {
+        public int CompareTo(KeyValuePair<string, Value> other) => string.CompareOrdinal(name, other.Key);
+    }
 }
 
 /// <summary>Collects the attributes of a record, without copying them once more in the end.</summary>
@@ -172,8 +197,13 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
 /// <param name="capacity">How many attributes there will be; more are taken too.</param>
 public ref struct ValueRecordBuilder(int capacity)
 {
+    private const int MostMoved = 64;
+
     private KeyValuePair<string, Value>[] _fields = capacity == 0 ? [] : new KeyValuePair<string, Value>[capacity];
     private int _count;
+
+    // The names so far, once they are many and come in no order; then sorted in the end.
+    private HashSet<string>? _unsortedNames;
 
     /// <summary>Adds an attribute.</summary>
     /// <exception cref="ArgumentException">The name is there already.</exception>
@@ -190,15 +220,27 @@ public ref struct ValueRecordBuilder(int capacity)
     public bool TryAdd(string name, Value value)
     {
         var at = _count;
-        if (_count > 0 && string.CompareOrdinal(_fields[_count - 1].Key, name) >= 0)
+        if (_unsortedNames is not null)
         {
-            at = _fields.AsSpan(0, _count).BinarySearch(new ByName(name));
+            if (!_unsortedNames.Add(name))
+            {
+                return false;
+            }
+        }
+        else if (_count > 0 && string.CompareOrdinal(_fields[_count - 1].Key, name) >= 0)
+        {
+            at = _fields.AsSpan(0, _count).BinarySearch(new ValueRecord.ByName(name));
             if (at >= 0)
             {
                 return false;
             }
 
             at = ~at;
+            if (_count >= MostMoved)
+            {
+                at = _count;
+                StopSorting(name);
+            }
         }
 
         if (_count == _fields.Length)
@@ -212,16 +254,26 @@ public ref struct ValueRecordBuilder(int capacity)
         return true;
     }
 
+    // To move many for each that comes out of order would take the square of their number.
+    private void StopSorting(string name)
+    {
+        _unsortedNames = new HashSet<string>(_count * 2, StringComparer.Ordinal) { name };
+        foreach (ref readonly var field in _fields.AsSpan(0, _count))
+        {
+            _unsortedNames.Add(field.Key);
+        }
+    }
+
     /// <summary>Makes the record. The builder is empty afterwards.</summary>
     public ValueRecord ToRecord()
     {
         var fields = _count == _fields.Length ? _fields : _fields[.._count];
-        (_fields, _count) = ([], 0);
-        return fields.Length == 0 ? ValueRecord.Empty : new ValueRecord(fields);
-    }
+        if (_unsortedNames is not null)
+        {
+            Array.Sort(fields, static (a, b) => string.CompareOrdinal(a.Key, b.Key));
+        }
 
-    private readonly struct ByName(string name) : IComparable<KeyValuePair<string, Value>>
-    {
-        public int CompareTo(KeyValuePair<string, Value> other) => string.CompareOrdinal(name, other.Key);
+        (_fields, _count, _unsortedNames) = ([], 0, null);
+        return fields.Length == 0 ? ValueRecord.Empty : new ValueRecord(fields);
     }
 }

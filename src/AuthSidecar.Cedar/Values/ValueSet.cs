@@ -17,6 +17,9 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
 
     private readonly UidFilter _uids;
 
+    // Whether an element is a set or a record.
+    private readonly bool _nests;
+
     private ValueSet(Value[] distinctItems, HashSet<Value>? table)
     {
         (_items, _table) = (distinctItems, table);
@@ -26,11 +29,11 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
             if (item.TryGet(out EntityUid? uid))
             {
                 _uids.Add(uid);
+                continue;
             }
-            else
-            {
-                AreEntities = false;
-            }
+
+            AreEntities = false;
+            _nests |= item.Kind is ValueKind.Set or ValueKind.Record;
         }
     }
 
@@ -122,7 +125,11 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
 
     /// <inheritdoc/>
     public bool Equals(ValueSet? other) => ReferenceEquals(this, other)
-        || (other is not null && Count == other.Count && ContainsAll(other));
+        || (other is not null && Count == other.Count && _nests == other._nests && MayEqual(other) && ContainsAll(other));
+
+    // Every element is looked for among all others: where they nest, comparing what differs deep inside would multiply at every level. Their hashes
+    // are kept; those of plain values would take longer than comparing them.
+    private bool MayEqual(ValueSet other) => !_nests || GetHashCode() == other.GetHashCode();
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as ValueSet);
@@ -132,14 +139,16 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
     {
         if (_hash == 0)
         {
-            // A sum, so that the order of the elements does not matter.
-            var hash = 0;
+            // A sum, so that the order of the elements does not matter; but of what each is mixed to, and mixed again in the end: else a set would
+            // hash as its only element, and whatever has parts that add up to the same would meet.
+            var begin = ValueHash.Begin(ValueKind.Set);
+            var sum = 0ul;
             foreach (var item in _items)
             {
-                hash = unchecked(hash + item.GetHashCode());
+                sum = unchecked(sum + ValueHash.Mix(begin, (uint)item.GetHashCode()));
             }
 
-            _hash = hash;
+            _hash = ValueHash.Fold(ValueHash.Mix(ValueHash.Mix(begin, sum), (ulong)Count));
         }
 
         return _hash;

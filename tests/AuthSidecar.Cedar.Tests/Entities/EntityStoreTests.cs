@@ -187,7 +187,7 @@ public sealed class EntityStoreTests
         Assert.True(EntityStore.TryParse(SourceText.Of("[]"), schema, out var store, out _));
         var read = new EntityUid("Action", "read");
         Assert.False(store.TryUpdate(SourceText.Of("""[{"uid": {"type": "U", "id": "x"}, "attrs": {}, "parents": []}]"""), [], schema, out _, out var faults));
-        Assert.Equal("1:2: `U::\"x\"` does not conform to the schema: the attribute `n` is missing", Assert.Single(faults).ToString());
+        Assert.Equal("1:45: `U::\"x\"` does not conform to the schema: the attribute `n` is missing", Assert.Single(faults).ToString());
         Assert.True(store.TryUpdate(SourceText.Of("""[{"uid": {"type": "U", "id": "x"}, "attrs": {"n": 1}, "parents": []}]"""), [read], schema, out var updated, out _));
         Assert.True(updated.TryGetEntity(read, out _));
         Assert.Equal(2, updated.Count);

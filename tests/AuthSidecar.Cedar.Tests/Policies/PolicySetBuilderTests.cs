@@ -19,12 +19,27 @@ public sealed class PolicySetBuilderTests
     [InlineData("""[{"template": "t", "template": "t", "id": "l"}]""", "links.json:1:32: `template` occurs twice")]
     [InlineData("""[{"template": "t", "id": "l", "action": "x"}]""", "links.json:1:41: a link has no member `action`")]
     [InlineData("""[{"template": "t", "id": "l", "principal": "alice"}]""", "links.json:1:44: `alice`:")]
-    [InlineData("""[{"template": "t", "id": "l"}]""", "links.json: there is no template `t`")]
+    [InlineData("""[{"template": "t", "id": "l"}]""", "links.json:1:2: there is no template `t` to link as `l`")]
     public void AddLinks_WhatIsNoLink_RefusedWithItsPlace(string links, string fault)
     {
         var builder = new PolicySetBuilder();
         builder.AddLinks(SourceText.Of(links, "links.json"));
         Assert.False(builder.TryBuild(out _, out var faults));
         Assert.StartsWith(fault, Assert.Single(faults).ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""[{"template": "both", "id": "l", "principal": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `both`: `?resource` is missing")]
+    [InlineData("""[{"template": "both", "id": "l", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `both`: `?principal` is missing")]
+    [InlineData("""[{"template": "one", "id": "l", "principal": "U::\"a\"", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `one`: there is no `?resource`")]
+    [InlineData("[\n {\"template\": \"bth\", \"id\": \"l\"}]", "links.json:2:2: there is no template `bth` to link as `l`; did you mean `both`?")]
+    [InlineData("""[{"template": "one", "id": "one", "principal": "U::\"a\""}]""", "links.json:1:2: the policy id `one` is taken already")]
+    public void AddLinks_WhatDoesNotFitItsTemplate_SaysWhichSlotAndWhere(string links, string fault)
+    {
+        var builder = new PolicySetBuilder();
+        builder.AddFile(SourceText.Of("@id(\"both\") permit(principal == ?principal, action, resource == ?resource); @id(\"one\") permit(principal == ?principal, action, resource);", "a.cedar"), "a");
+        builder.AddLinks(SourceText.Of(links, "links.json"));
+        Assert.False(builder.TryBuild(out _, out var faults));
+        Assert.Equal(fault, Assert.Single(faults).ToString());
     }
 }

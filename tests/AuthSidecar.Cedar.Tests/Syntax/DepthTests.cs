@@ -26,6 +26,20 @@ public sealed class DepthTests
         { "(", ").a", 250 },
         { "(", " has a)", 250 },
         { "!(!(", "))", 120 },
+        // Links of chains, of which there may be more.
+        { "", " + 1", 1_000 },
+        { "", " * 1 + 2 - 3", 330 },
+        { "", ".e", 1_000 },
+        { "", "[\"a b\"].e", 500 },
+        { "", ".contains(1)", 250 },
+        { "", ".lessThan(1)", 250 },
+        { "if true then false else ", "", 1_000 },
+        { "if principal has n then false else ", "", 1_000 },
+        { "if principal has n && principal.n == 1 then principal.n == 2 else ", "", 1_000 },
+        { "true || ", "", 50_000 },
+        { "principal has n && ", "", 20_000 },
+        { "", " && (true || false)", 5_000 },
+        { "(true && ", " && true) || false", 100 },
     };
 
     [Theory]
@@ -37,7 +51,12 @@ public sealed class DepthTests
         {
             Assert.True(PolicySet.TryParse(SourceText.Of(text), out var policies, out var faults), $"{faults.FirstOrDefault()}");
             Assert.True(PolicySet.TryParse(SourceText.Of(policies.Policies[0].ToString()), out _, out faults), $"{faults.FirstOrDefault()}");
-            Assert.True(PolicySet.TryParseJson(SourceText.Of(policies.ToJson()), out var read, out faults), $"{faults.FirstOrDefault()}");
+            var json = policies.ToJson();
+            Assert.True(PolicySet.TryParseJson(SourceText.Of(json), out var read, out faults), $"{faults.FirstOrDefault()}");
+            Assert.Equal(json, read.ToJson());
+            Assert.Equal(policies.Policies[0].ToString(), read.Policies[0].ToString());
+            Assert.True(PolicyFormatter.TryFormat(SourceText.Of(text), out var formatted, out _));
+            Assert.True(PolicySet.TryParse(SourceText.Of(formatted), out _, out faults), $"{faults.FirstOrDefault()}");
             var uid = new EntityUid("U", "x");
             var request = new Request(uid, new EntityUid("Action", "a"), uid, ValueRecord.Empty);
             Assert.Equal(Authorizer.IsAuthorized(policies, EntityStore.Empty, request).HasErrors, Authorizer.IsAuthorized(read, EntityStore.Empty, request).HasErrors);

@@ -18,9 +18,20 @@ public sealed class ParserTests
     [InlineData("permit(principal, action, resource) when { ip() == ip(\"a\", \"b\",) || [1].contains };")]
     [InlineData("permit(principal, action, resource) when { {permit: 1, \"a b\": [],}.principal == 1 };")]
     [InlineData("permit(principal, action, resource) when { true && (if true then false else true) };")]
+    [InlineData("permit(principal == (User::\"a\"), action == (Action::\"a\"), resource in ((Group::\"g\")));")]
+    [InlineData("permit(principal in (?principal), action in ([Action::\"a\", (Action::\"b\")]), resource is T in (?resource));")]
+    [InlineData("permit(principal is User in (User::\"a\"), action in (Action::\"a\"), resource);")]
     [InlineData("// nothing but a comment")]
     [InlineData("")]
-    public void TryParse_ValidTexts_Accepted(string text) => Assert.True(PolicySet.TryParse(SourceText.Of(text), out _, out var faults), string.Join('\n', faults));
+    public void TryParse_ValidTexts_Accepted(string text) => Accepts(text);
+
+    private static void Accepts(string text)
+    {
+        Assert.True(PolicySet.TryParse(SourceText.Of(text), out var policies, out var faults), string.Join('\n', faults));
+        Assert.True(PolicyFormatter.TryFormat(SourceText.Of(text), out var formatted, out _));
+        Assert.True(PolicySet.TryParse(SourceText.Of(formatted), out var laidOut, out faults), string.Join('\n', faults));
+        Assert.Equal(policies.ToJson(), laidOut.ToJson());
+    }
 
     [Theory]
     [InlineData("permit(principal, action, resource)", "1:36: expected `when`, `unless`, or `;` to end the policy, but the text ends")]
@@ -30,6 +41,9 @@ public sealed class ParserTests
     [InlineData("permit(principal: User, action, resource);", "1:17: expected `,` and then `action`, found `:`")]
     [InlineData("permit(principal == ?resource, action, resource);", "1:21: the slot `?resource` cannot stand here; use `?principal`")]
     [InlineData("permit(principal, action == User::\"a\", resource);", "1:29: `User::\"a\"` is not an action; an action's type is `Action`, or ends in `::Action`")]
+    [InlineData("permit(principal == (User::\"a\", action, resource);", "1:31: expected `)`, found `,`")]
+    [InlineData("permit(principal is (User), action, resource);", "1:21: expected an entity type, found `(`")]
+    [InlineData("permit((principal), action, resource);", "1:8: expected `principal`, found `(`; the scope names `principal`, `action` and `resource`, in this order")]
     [InlineData("permit(principal, action, resource) when { };", "1:44: expected an expression, found `}`")]
     [InlineData("permit(principal, action, resource) when { 1 < 2 == true };", "1:50: `==` behind another comparison is ambiguous; put parentheses around one of them")]
     [InlineData("permit(principal, action, resource) when { true && if true then true else true };", "1:52: the word `if` is reserved; expected a name; as a string it may name an attribute: `[\"if\"]`, `has \"if\"`")]
@@ -49,7 +63,26 @@ public sealed class ParserTests
     [InlineData("permit(principal, action, resource) when { [].contains() };", "1:47: `contains` takes one argument, not 0")]
     [InlineData("permit(principal, action, resource) when { ?principal == 1 };", "1:44: the slot `?principal` cannot stand in a condition; slots belong into the scope: `principal == ?principal`")]
     [InlineData("permit(principal is __cedar::User, action, resource);", "1:21: the word `__cedar` is reserved")]
-    [InlineData("permit(principal, action, resource) /* no */;", "1:37: expected `when`, `unless`, or `;` to end the policy, found `/`")]
+    [InlineData("permit(principal, action, resource) /* no */;", "1:37: expected `when`, `unless`, or `;` to end the policy, found `/`; a comment begins with `//`")]
+    // As it is written in other languages.
+    [InlineData("permit(principal, action, resource) when { principal.name == 'x' };", "1:62: expected an expression, found `'`; a string is written in `\"`")]
+    [InlineData("permit(principal, action, resource) when { principal.name = \"x\" };", "1:59: expected an operator, or `}` to end the condition, found `=`; equality is written `==`")]
+    [InlineData("permit(principal, action = Action::\"a\", resource);", "1:26: expected `,` and then `resource`, found `=`; equality is written `==`")]
+    [InlineData("permit(principal = User::\"a\", action, resource);", "1:18: expected `,` and then `action`, found `=`; equality is written `==`")]
+    [InlineData("permit(principal, action, resource) when { context.a and true };", "1:54: expected an operator, or `}` to end the condition, found `and`; `and` is written `&&`")]
+    [InlineData("permit(principal, action, resource) when { context.a & true };", "1:54: expected an operator, or `}` to end the condition, found `&`; `and` is written `&&`")]
+    [InlineData("permit(principal, action, resource) when { (context.a or true) };", "1:55: expected an operator, or `)`, found `or`; `or` is written `||`")]
+    [InlineData("permit(principal, action, resource) when { context.a | true };", "1:54: expected an operator, or `}` to end the condition, found `|`; `or` is written `||`")]
+    [InlineData("permit(principal, action, resource) when { not context.a };", "1:44: `not` is not a variable; `not` is written `!`")]
+    [InlineData("permit(principal, action, resource) when { not(context.a) };", "1:44: `not` is not a function; `not` is written `!`")]
+    [InlineData("permit(principal, action, resource) when { context.x > 1.5 };", "1:58: expected the name of an attribute or method, found `5`; a fraction is written `decimal(\"1.5\")`")]
+    [InlineData("permit(principal, action, resource) when { [1, 2.25].contains(1) };", "1:50: expected the name of an attribute or method, found `25`; a fraction is written `decimal(\"2.25\")`")]
+    [InlineData("permit(principal in [User::\"a\", User::\"b\"], action, resource);", "1:21: expected an entity such as `User::\"alice\"`, found `[`; only `action in` takes a list; for others write `||` in a condition")]
+    [InlineData("permit(principal, action, resource == [User::\"a\"]);", "1:39: expected an entity such as `User::\"alice\"`, found `[`; only `action in` takes a list; for others write `||` in a condition")]
+    [InlineData("permit(principal, action, resource) when { pricipal == resource };", "1:44: `pricipal` is not a variable; did you mean `principal`?")]
+    [InlineData("permit(principal, action, resource) when { True };", "1:44: `True` is not a variable; did you mean `true`?")]
+    [InlineData("permit(principal, action, resource) when { context.s.containsall([1]) };", "1:54: `containsall` is not a method; did you mean `containsAll`?")]
+    [InlineData("permit(principal, action, resource) # no\n;", "1:37: expected `when`, `unless`, or `;` to end the policy, found `#`; a comment begins with `//`")]
     [InlineData("permit(principal, action, resource) \0;", "1:37: expected `when`, `unless`, or `;` to end the policy, found `\0`")]
     public void TryParse_InvalidTexts_RefusedWithPlaceAndHelp(string text, string fault)
     {

@@ -70,6 +70,55 @@ public sealed class ValidatorTests
         Assert.Equal(kinds, string.Join(' ', result.Warnings.Select(w => w.Kind.ToString()).Order(StringComparer.Ordinal)));
     }
 
+    /// <summary>An operand of the wrong type is told once, where it stands, and not again at everything around it.</summary>
+    [Theory]
+    [InlineData("1", "1 UnexpectedType")]
+    [InlineData("principal.name", "1 UnexpectedType")]
+    [InlineData("[1]", "1 UnexpectedType")]
+    [InlineData("{ a: 1 }", "1 UnexpectedType")]
+    [InlineData("ip(\"::1\")", "1 UnexpectedType")]
+    [InlineData("if true then 1 else 2", "1 UnexpectedType")]
+    [InlineData("true && 1", "9 UnexpectedType")]
+    [InlineData("false || 1", "10 UnexpectedType")]
+    [InlineData("principal is User && 1", "22 UnexpectedType")]
+    [InlineData("(principal is User && 1) && true", "23 UnexpectedType")]
+    [InlineData("!(true && 1)", "11 UnexpectedType")]
+    [InlineData("!1", "2 UnexpectedType")]
+    [InlineData("[false || \"x\", true] == [true]", "11 UnexpectedType")]
+    [InlineData("(if 1 then true else true) && true", "5 UnexpectedType")]
+    // What follows an operand with an error is checked as well, also behind `false`.
+    [InlineData("principal.nope && false && principal.gone == 1", "1 UnsafeAttributeAccess", "28 UnsafeAttributeAccess")]
+    [InlineData("1 && false && principal.gone == 1", "1 UnexpectedType", "15 UnsafeAttributeAccess")]
+    [InlineData("principal.nope || true || principal.gone == 1", "1 UnsafeAttributeAccess", "27 UnsafeAttributeAccess")]
+    // Literals have an order beside each other, or none; one that is wrong is told in its place.
+    [InlineData("principal.nope < \"a\"", "1 UnsafeAttributeAccess")]
+    [InlineData("\"a\" < 1", "1 UnexpectedType")]
+    [InlineData("1 < \"a\"", "5 UnexpectedType")]
+    [InlineData("\"a\" < \"b\"", "1 UnexpectedType", "7 UnexpectedType")]
+    public void Validate_OperandWithAnError_ToldOnceInItsPlace(string condition, params string[] findings)
+    {
+        const string Before = "permit(principal is User, action == Action::\"view\", resource is Doc) when { ";
+        var result = Validate($"{Before}{condition} }};");
+        var found = result.Errors.Count > 0 ? result.Errors : result.Warnings;
+        Assert.Equal(findings, found.Select(f => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{f.Fault.Column - Before.Length} {f.Kind}")));
+    }
+
+    /// <summary>What compares literals is known beforehand, whether the schema has them or not.</summary>
+    [Theory]
+    [InlineData("action == Action::\"zz\"", "UnrecognizedActionId", "ImpossiblePolicy")]
+    [InlineData("action != Action::\"zz\"", "UnrecognizedActionId", "")]
+    [InlineData("Ghost::\"a\" == Ghost::\"b\"", "UnrecognizedEntityType UnrecognizedEntityType", "ImpossiblePolicy")]
+    [InlineData("Ghost::\"a\" == Ghost::\"a\"", "UnrecognizedEntityType UnrecognizedEntityType", "")]
+    [InlineData("(1 == \"a\") && principal.nope", "", "ImpossiblePolicy")]
+    [InlineData("action in Action::\"zz\"", "UnrecognizedActionId", "")]
+    [InlineData("(principal.nope || false) && false", "UnsafeAttributeAccess", "ImpossiblePolicy")]
+    public void Validate_ComparisonOfLiterals_KnownBeforehand(string condition, string errors, string warnings)
+    {
+        var result = Validate($"permit(principal is User, action == Action::\"view\", resource is Doc) when {{ {condition} }};");
+        Assert.Equal(errors, string.Join(' ', result.Errors.Select(e => e.Kind.ToString())));
+        Assert.Equal(warnings, string.Join(' ', result.Warnings.Select(e => e.Kind.ToString())));
+    }
+
     [Fact]
     public void Validate_Error_NamesPolicyPlaceAndHelp()
     {
@@ -77,6 +126,32 @@ public sealed class ValidatorTests
         Assert.Equal("policy1", error.PolicyId);
         Assert.Equal("p.cedar:3:8: the attribute `age` of `User` need not be there; test `principal has age` before", error.Fault.ToString());
     }
+
+    [Theory]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { principal.nam == \"a\" };", "p.cedar:1:62: the attribute `nam` of `User` is not there; did you mean `name`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { resource.meta.darft };", "p.cedar:1:62: the attribute `meta.darft` of `Doc` is not there; did you mean `draft`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { context.i };", "p.cedar:1:62: the attribute `i` of the context of `Action::\"view\"` is not there; did you mean `ip`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { principal.something };", "p.cedar:1:62: the attribute `something` of `User` is not there")]
+    [InlineData("permit(principal, action == Action::\"veiw\", resource);", "p.cedar:1:29: the schema has no action `Action::\"veiw\"`; did you mean `Action::\"view\"`?")]
+    [InlineData("permit(principal, action in [Action::\"view\", Action::\"ghost\"], resource);", "p.cedar:1:46: the schema has no action `Action::\"ghost\"`")]
+    [InlineData("permit(principal, action == N::Action::\"view\", resource);", "p.cedar:1:29: the schema has no action `N::Action::\"view\"`; did you mean `Action::\"view\"`?")]
+    [InlineData("permit(principal is Usr, action == Action::\"view\", resource);", "p.cedar:1:21: the schema has no entity type `Usr`; did you mean `User`?")]
+    [InlineData("permit(principal is User in Taem::\"a\", action == Action::\"view\", resource);", "p.cedar:1:29: the schema has no entity type `Taem`; did you mean `Team`?")]
+    [InlineData("permit(principal == user::\"a\", action == Action::\"view\", resource);", "p.cedar:1:21: the schema has no entity type `user`; did you mean `User`?")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { resource.color == Color::\"rad\" };", "p.cedar:1:80: `Color::\"rad\"` is not one of the entities that `Color` has; did you mean `Color::\"red\"`?")]
+    public void Validate_MisspeltName_SaysWhichMayHaveBeenMeant(string policy, string message) =>
+        Assert.Equal(message, Assert.Single(Validate(policy).Errors).Fault.ToString());
+
+    [Theory]
+    [InlineData("permit(principal is Doc, action, resource);", "p.cedar:1:8: the policy is never satisfied: `principal is Doc` is never true")]
+    [InlineData("permit(principal, action == Action::\"view\", resource is Team);", "p.cedar:1:45: the policy is never satisfied: `resource is Team` is never true")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { principal.name == \"a\" && resource is Team };", "p.cedar:1:87: the policy is never satisfied: `resource is Team` is never true")]
+    [InlineData("permit(principal, action == Action::\"view\", resource) when { true } unless { true };", "p.cedar:1:69: the policy is never satisfied: `!true` is never true")]
+    [InlineData("permit(principal, action in Action::\"any\", resource) when { principal has nope };", "p.cedar:1:61: the policy is never satisfied: `principal has nope` is never true")]
+    // Different parts, where different things are asked.
+    [InlineData("permit(principal, action in [Action::\"view\", Action::\"assign\"], resource) when { (resource is Team && principal is Doc) || (resource is Doc && principal is Team) };", "p.cedar:1:82: the policy is never satisfied: `((resource is Team) && (principal is Doc)) || ((resource is Doc) && (principal is Team))` is never true")]
+    public void Validate_ImpossiblePolicy_SaysWhichPart(string policy, string message) =>
+        Assert.Equal(message, Assert.Single(Validate(policy).Warnings, w => w.Kind == ValidationKind.ImpossiblePolicy).Fault.ToString());
 
     [Fact]
     public void Validate_Template_SlotsMayBeWhateverFitsAndLinksAreCheckedToo()
@@ -113,7 +188,7 @@ public sealed class ValidatorTests
     public void Check_Requests_AsTheSchemaSays()
     {
         Assert.Null(Check("User", "view", "Doc"));
-        Assert.Equal("`Action::\"view\"` does not apply to a principal of type `Team`", Check("Team", "view", "Doc"));
+        Assert.Equal("`Action::\"view\"` does not apply to a principal of type `Team`, but to `User`", Check("Team", "view", "Doc"));
         Assert.Equal("the schema has no action `Action::\"ghost\"`", Check("User", "ghost", "Doc"));
         Assert.Equal("the context: there is no attribute `x`", Check("User", "view", "Doc", ValueRecord.Create([new("x", Value.True)])));
         Assert.Equal("the context: attribute `ip`: expected ipaddr, got bool", Check("User", "view", "Doc", ValueRecord.Create([new("ip", Value.True)])));

@@ -29,15 +29,15 @@ public sealed class BundleTests : IDisposable
         _bundle.Write("policies/wrong.cedar", "forbid (principal, action, resource)\nwhen { resource.colour == 1 || principal.tenant > 3 };\npermit (principal is Dokument, action, resource);");
         AssertFaults(
             "policies/wrong.cedar:2:8: the attribute `colour` of `Document` is not there",
-            "policies/wrong.cedar:2:32: expected long or datetime or duration, got string",
-            "policies/wrong.cedar:3:1: the schema has no entity type `Dokument`");
+            "policies/wrong.cedar:2:32: expected long, got string",
+            "policies/wrong.cedar:3:22: the schema has no entity type `Dokument`; did you mean `Document`?");
     }
 
     [Fact]
     public void Build_EntityThatDoesNotConform_RefusedWithItsPlace()
     {
         _bundle.Write("entities.json", """[{"uid": {"type": "User", "id": "alice"}, "attrs": {"tenant": 1}, "parents": []}]""");
-        AssertFaults("entities.json:1:2: `User::\"alice\"` does not conform to the schema: attribute `tenant`: expected string, got long");
+        AssertFaults("entities.json:1:63: `User::\"alice\"` does not conform to the schema: attribute `tenant`: expected string, got long");
     }
 
     [Fact]
@@ -156,9 +156,9 @@ public sealed class BundleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""[{"template": "none", "id": "l"}]""", "links.json: there is no template `none` to link as `l`")]
-    [InlineData("""[{"template": "share", "id": "l", "principal": "User::\"bob\""}]""", "links.json: the link `l` does not give exactly the slots of the template `share`")]
-    [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json: the policy id `risky` is taken already")]
+    [InlineData("""[{"template": "none", "id": "l"}]""", "links.json:1:2: there is no template `none` to link as `l`")]
+    [InlineData("""[{"template": "share", "id": "l", "principal": "User::\"bob\""}]""", "links.json:1:2: the link `l` of the template `share`: `?resource` is missing")]
+    [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json:1:2: the policy id `risky` is taken already")]
     [InlineData("""[{"template": "share", "id": "l", "principal": "bob", "resource": "A::\"b\""}]""", "links.json:1:48: `bob`: expected `::` and the entity's id in quotes, but the text ends")]
     public void Build_LinkThatDoesNotFit_Refused(string links, string fault)
     {

@@ -11,7 +11,7 @@ namespace AuthSidecar.Cli.Policies;
 internal static class Batch
 {
     // Policies in JSON are nested as deep as their expressions.
-    private const int MaxDepth = 2_000;
+    private const int MaxDepth = 10_000_000;
 
     private static readonly JsonWriterOptions Written = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = MaxDepth };
 

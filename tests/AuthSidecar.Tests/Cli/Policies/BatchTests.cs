@@ -29,7 +29,7 @@ public sealed class BatchTests
         AssertAnswers(
             AuthorizeCommand.Answer,
             question.Replace("D::", "U::", StringComparison.Ordinal),
-            """{"error":"the request does not conform to the schema: `Action::\"read\"` does not apply to a resource of type `U`"}""");
+            """{"error":"the request does not conform to the schema: `Action::\"read\"` does not apply to a resource of type `U`, but to `D`"}""");
     }
 
     [Theory]
@@ -44,7 +44,7 @@ public sealed class BatchTests
     [InlineData("""{"schema": "entity U in V;"}""", """{"accepted":false,"message":"schema:1:13: there is no entity type `V`"}""")]
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {}, "parents": []}], "schema": "entity U;"}""", """{"accepted":true}""")]
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {"x": 1}, "parents": []}], "schema": "entity U;"}""",
-        """{"accepted":false,"message":"entities:1:2: `U::\"a\"` does not conform to the schema: there is no attribute `x`"}""")]
+        """{"accepted":false,"message":"entities:1:51: `U::\"a\"` does not conform to the schema: there is no attribute `x`"}""")]
     [InlineData("""{}""", """{"accepted":false,"message":"a question has `policies`, `policy`, `schema` or `entities`"}""")]
     public void Parse_Question_Answered(string question, string answer) => AssertAnswers(ParseBatch.Answer, question, answer);
 
@@ -68,7 +68,7 @@ public sealed class BatchTests
     [InlineData("permit(principal, action, resource) when { context.at.isLoopback() };", "null", "null", """{"decision":null,"policies":{"policy0":"residual"}}""")]
     [InlineData("permit(principal, action, resource) when { context.at.isLoopback() };", "null", "{\"at\": \"127.0.0.1\"}", """{"decision":"allow","policies":{"policy0":"true"}}""")]
     [InlineData("forbid(principal, action, resource) when { 9223372036854775807 + 1 == 0 };", "null", "null", """{"decision":"deny","policies":{"policy0":"error"}}""")]
-    [InlineData("permit(principal, action, resource);", "{\"type\": \"D\"}", "null", """{"error":"the request does not conform to the schema: `Action::\"read\"` does not apply to a principal of type `D`"}""")]
+    [InlineData("permit(principal, action, resource);", "{\"type\": \"D\"}", "null", """{"error":"the request does not conform to the schema: `Action::\"read\"` does not apply to a principal of type `D`, but to `U`"}""")]
     public void Partial_Question_Answered(string policies, string principal, string context, string answer)
     {
         var complete = context == "{}" ? """{"at": "10.0.0.1"}""" : context;
