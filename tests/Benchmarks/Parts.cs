@@ -52,10 +52,10 @@ internal static class Parts
     {
         var (now, payload, reader, validator) = (
             TimeProvider.System.GetUtcNow(), new ReadOnlySequence<byte>(message), services.GetRequiredService<RequestReader>(), services.GetRequiredService<TokenValidator>());
-        var request = reader.ReadValidation(payload);
+        var request = reader.ReadValidation(payload, default);
         var freshness = new AnswerFreshness(ResourceTypes.Keys | ResourceTypes.Revocations, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
         var result = validator.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
-        yield return ("read the request", () => reader.ReadValidation(payload));
+        yield return ("read the request", () => reader.ReadValidation(payload, default));
         yield return ("validate", () => validator.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now).IsValid ? result.Token : null);
         yield return ("write the answer", () => AnswerWriter.Write(result, freshness));
         yield return ("of which the clock", () => TimeProvider.System.GetUtcNow().Ticks > 0 ? result.Token : null);
@@ -66,10 +66,10 @@ internal static class Parts
         var now = TimeProvider.System.GetUtcNow();
         var payload = new ReadOnlySequence<byte>(message);
         var reader = new RequestReader(new VerifiedTokenCache(1));
-        var request = reader.ReadCheck(payload);
+        var request = reader.ReadCheck(payload, default);
         var answer = decisions.Check(request, snapshot, now);
         var freshness = new AnswerFreshness(ResourceTypes.Policies | ResourceTypes.Entities, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
-        yield return ("read the request", () => reader.ReadCheck(payload));
+        yield return ("read the request", () => reader.ReadCheck(payload, default));
         yield return ("decide", () => decisions.Check(request, snapshot, now));
         yield return ("write the answer", () => AnswerWriter.Write(answer, DecisionId.Create(now), freshness));
 
