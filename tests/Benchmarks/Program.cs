@@ -1,6 +1,7 @@
 using BenchmarkDotNet.Running;
 using Benchmarks;
 using Benchmarks.Cedar;
+using Benchmarks.Overload;
 using Benchmarks.Sync;
 using Benchmarks.Tokens;
 
@@ -21,6 +22,8 @@ return args switch
     ["unknown-keys", var folder] => await UnknownKeys.RunAsync(folder),
     // Revocations at a hundred sidecars.
     ["revocations", var folder, var sidecars, var cached, var control, var https, var binary] => await RevocationLoad.RunAsync(folder, Number(sidecars), Number(cached), Number(control), Number(https), binary),
+    // A sidecar under attack.
+    ["overload", var folder, var slowDisk, var binary] => await OverloadLoad.RunAsync(folder, slowDisk, binary),
     ["broadcast-host", var folder, var port] => await BroadcastHost.RunAsync(folder, Number(port)),
     // BenchmarkDotNet's own command line: --list flat, --filter '*Decisions*', …
     _ => BenchmarkSwitcher.FromAssembly(typeof(LoadHost).Assembly).Run(args, new JitAndAot()).Any(s => s.HasCriticalValidationErrors) ? 1 : 0,

@@ -8,7 +8,7 @@ need_dotnet
 need_package nghttp2-client h2load
 need_package util-linux taskset
 
-rounds=7 seconds=3 port=7099
+rounds=9 seconds=3 port=7099
 # The JIT needs tens of thousands of calls, on the one core it shares with them, until the code is what it stays.
 warmup=12
 bin=artifacts/bin/Benchmarks/release/Benchmarks
