@@ -63,11 +63,13 @@ internal sealed partial class UnaryCalls
     public void Use(IApplicationBuilder app) => app.Use(next => context =>
         _calls.TryGetValue(context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, out var call) ? call(context) : next(context));
 
-    /// <summary>Refuses what routing takes for a method and is not its path to the letter.</summary>
+    /// <summary>Refuses what routing takes for a method and is not its path to the letter, and in gRPC's terms also what it takes for nothing.</summary>
     public static void UseExactPaths(IApplicationBuilder app) => app.Use(next => context =>
     {
-        if (context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } path } && !path.Contains('{', StringComparison.Ordinal)
-            && path != context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget)
+        var refused = context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } path }
+            ? !path.Contains('{', StringComparison.Ordinal) && path != context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget
+            : IsGrpc(context.Request.ContentType);
+        if (refused)
         {
             Fail(context.Response, Failures.UnknownMethod());
             return Task.CompletedTask;
