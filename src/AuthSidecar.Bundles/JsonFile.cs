@@ -40,20 +40,31 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
         }
         catch (JsonException e)
         {
-            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, Describe(e)));
+            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, Describe(e)) { Field = FieldOf(e) });
             return null;
         }
     }
 
     public byte[] Write<T>(T value) => JsonSerializer.SerializeToUtf8Bytes(value, (JsonTypeInfo<T>)_options.GetTypeInfo(typeof(T)));
 
-    // The serializer's own words begin well and then repeat the position, which the fault has already.
+    // The serializer's own words name types of ours that nobody outside knows, and repeat the position, which the fault has already.
     private static string Describe(JsonException e)
     {
         var end = e.Message.IndexOf(" Path:", StringComparison.Ordinal);
-        var what = end < 0 ? e.Message : e.Message[..end];
+        var words = end < 0 ? e.Message : e.Message[..end];
+        var names = string.Join(", ", words.Split('\'').Where((_, i) => i % 2 == 1).Where(n => !n.Contains('.', StringComparison.Ordinal)).Select(n => $"`{n}`"));
+        var what = words switch
+        {
+            _ when words.StartsWith("JSON deserialization for type", StringComparison.Ordinal) => $"missing {names}",
+            _ when words.Contains("could not be mapped to any .NET member", StringComparison.Ordinal) => "unknown field",
+            _ when words.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) => "the value has the wrong type",
+            _ => words,
+        };
         return e.Path is null or "$" ? what : $"at `{e.Path}`: {what}";
     }
+
+    // `$.weights.device`, `$.actions['…']`: the document's own field of it.
+    private static string? FieldOf(JsonException e) => e.Path is ['$', '.', .. var path] ? path.Split('.', '[')[0] : null;
 }
 
 /// <summary>Reads and writes the JSON files of a bundle.</summary>

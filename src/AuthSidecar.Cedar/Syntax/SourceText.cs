@@ -187,6 +187,9 @@ public sealed class SourceText
 /// <param name="Help">What would fix it, where that can be said.</param>
 public sealed record Fault(string Source, int Line, int Column, string Message, string? Help = null)
 {
+    /// <summary>The field of a JSON document that is at fault, such as <c>audiences</c>; null where it is no single one, or the text is not JSON.</summary>
+    public string? Field { get; init; }
+
     internal static Fault At(SourceText source, int offset, string message, string? help = null)
     {
         var (line, column) = source.PositionOf(offset);

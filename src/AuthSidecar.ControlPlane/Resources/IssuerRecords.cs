@@ -21,6 +21,8 @@ internal static class IssuerRecords
         const string KeySet = "jwks.jwks.json";
         var (entry, faults) = (JsonNode.Parse(JsonFormatter.Default.Format(issuer))!.AsObject(), new List<Fault>());
         var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+        // Left out by the formatter when there are none, and nothing that a reader could do without.
+        entry["audiences"] ??= new JsonArray();
         if (jwks.Length > 0)
         {
             entry["jwks"] = KeySet;
@@ -29,7 +31,7 @@ internal static class IssuerRecords
 
         files.Add(IssuersFile.FileName, Encoding.UTF8.GetBytes(new JsonObject { ["issuers"] = new JsonArray(entry) }.ToJsonString()));
         IssuersFile.Read(new BundleFiles(files), faults);
-        return faults;
+        return [.. faults.Select(f => f.Source == KeySet || f.Field == "jwks" ? f with { Source = "jwks", Line = 0, Column = 0 } : RequestFaults.In("issuer", f))];
     }
 
     /// <returns>The issuer, and its key set; null: it publishes it.</returns>

@@ -12,16 +12,25 @@ internal static class RiskRecords
     public static string Write(V1.RiskProfile profile) => ResourceDocuments.Json.Format(profile);
 
     /// <summary>What a sidecar would refuse of settings: its own reader says so.</summary>
-    public static IReadOnlyList<Fault> FaultsOfSettings(string json) => FaultsOf(RiskFile.FileName, json, (files, faults) => RiskFile.Read(files, faults));
+    public static IReadOnlyList<Fault> FaultsOfSettings(string json) => FaultsOf("settings", RiskFile.FileName, json, (files, faults) => RiskFile.Read(files, faults));
 
     /// <summary>What a sidecar would refuse of a profile.</summary>
-    public static IReadOnlyList<Fault> FaultsOfProfile(EntityUid subject, string json) => FaultsOf(
-        ProfilesFile.FileName, $"{{\"profiles\": {{{System.Text.Json.Nodes.JsonValue.Create(subject.ToString())!.ToJsonString()}: {json}}}}}", (files, faults) => ProfilesFile.Read(files, faults));
+    public static IReadOnlyList<Fault> FaultsOfProfile(EntityUid subject, string json)
+    {
+        var document = $"{{\"profiles\": {{{System.Text.Json.Nodes.JsonValue.Create(subject.ToString())!.ToJsonString()}: {json}}}}}";
+        return FaultsOf("profile", ProfilesFile.FileName, document, (files, faults) =>
+        {
+            var found = new List<Fault>();
+            ProfilesFile.Read(files, found);
+            // Of all profiles there is one.
+            faults.AddRange(found.Select(f => f with { Field = null }));
+        });
+    }
 
-    private static List<Fault> FaultsOf(string name, string json, Action<BundleFiles, List<Fault>> read)
+    private static IReadOnlyList<Fault> FaultsOf(string message, string name, string json, Action<BundleFiles, List<Fault>> read)
     {
         var faults = new List<Fault>();
         read(new BundleFiles(new SortedDictionary<string, byte[]>(StringComparer.Ordinal) { [name] = Encoding.UTF8.GetBytes(json) }), faults);
-        return faults;
+        return [.. faults.Select(f => RequestFaults.In(message, f))];
     }
 }

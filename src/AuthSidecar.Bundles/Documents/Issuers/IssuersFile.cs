@@ -66,56 +66,56 @@ internal sealed record IssuerEntry
         var before = faults.Count;
         if (Issuer.Length == 0)
         {
-            Fail("`issuer` is empty");
+            Fail("issuer", "`issuer` is empty");
         }
 
         if (Audiences.Count == 0 || Audiences.Any(string.IsNullOrEmpty))
         {
-            Fail("`audiences` names nobody: a token for anyone would do");
+            Fail("audiences", "`audiences` names nobody: a token for anyone would do");
         }
 
         if (Types.Count == 0 || Types.Any(string.IsNullOrEmpty))
         {
-            Fail("`types` names no type: a token of any kind would do");
+            Fail("types", "`types` names no type: a token of any kind would do");
         }
 
         if (ClockSkewSeconds < 0 || ClockSkewSeconds > Tokens.Issuer.MaxClockSkew.TotalSeconds)
         {
-            Fail($"`clockSkewSeconds` is 0 to {Tokens.Issuer.MaxClockSkew.TotalSeconds}");
+            Fail("clockSkewSeconds", $"`clockSkewSeconds` is 0 to {Tokens.Issuer.MaxClockSkew.TotalSeconds}");
         }
 
         if (Principal.Parents.Values.Append(Principal.Type).FirstOrDefault(t => !EntityType.IsValid(t)) is { } type)
         {
-            Fail($"`{type}` is not an entity type name");
+            Fail("principal", $"`{type}` is not an entity type name");
         }
 
         var mapping = new PrincipalMapping { Type = Principal.Type, Attributes = Principal.Attributes, Parents = Principal.Parents, Required = Principal.Required };
         if (mapping.Required.FirstOrDefault(c => !mapping.Maps(c)) is { } unmapped)
         {
-            Fail($"`principal.required` names the claim `{unmapped}`, from which no attribute and no parent is taken");
+            Fail("principal", $"`principal.required` names the claim `{unmapped}`, from which no attribute and no parent is taken");
         }
 
         var keys = FrozenDictionary<string, VerificationKey>.Empty;
-        var (keySetUrl, introspectionUrl) = (Address(JwksUrl), Address(IntrospectionUrl));
+        var (keySetUrl, introspectionUrl) = (Address("jwksUrl", JwksUrl), Address("introspectionUrl", IntrospectionUrl));
         if (introspectionUrl is null && OpaquePrefix.Length > 0)
         {
-            Fail("`opaquePrefix` goes with `introspectionUrl`");
+            Fail("opaquePrefix", "`opaquePrefix` goes with `introspectionUrl`");
         }
 
         if (Jwks.Length > 0 && keySetUrl is not null)
         {
-            Fail("it has a key set in the bundle, `jwks`, or an address where it publishes it, `jwksUrl`");
+            Fail("jwks", "it has a key set in the bundle, `jwks`, or an address where it publishes it, `jwksUrl`");
         }
         else if (Jwks.Length == 0)
         {
             if (keySetUrl is null && introspectionUrl is null)
             {
-                Fail("there is no way to verify its tokens: it has a key set, `jwks` or `jwksUrl`, or is asked about them, `introspectionUrl`");
+                Fail("jwks", "there is no way to verify its tokens: it has a key set, `jwks` or `jwksUrl`, or is asked about them, `introspectionUrl`");
             }
         }
         else if (!IssuersFile.IsKeySet(Jwks))
         {
-            Fail($"the name of a key set ends in `.jwks.json`, and `{Jwks}` does not");
+            Fail("jwks", $"the name of a key set ends in `.jwks.json`, and `{Jwks}` does not");
         }
         else if (files.TryRead(Jwks, out var jwks))
         {
@@ -123,7 +123,7 @@ internal sealed record IssuerEntry
         }
         else
         {
-            Fail($"the key set `{Jwks}` is not in the bundle");
+            Fail("jwks", $"the key set `{Jwks}` is not in the bundle");
         }
 
         return faults.Count > before ? null : new Issuer
@@ -139,7 +139,7 @@ internal sealed record IssuerEntry
             Principal = mapping,
         };
 
-        Uri? Address(string text)
+        Uri? Address(string field, string text)
         {
             if (text.Length > 0 && Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && url.Fragment.Length == 0)
             {
@@ -148,13 +148,13 @@ internal sealed record IssuerEntry
 
             if (text.Length > 0)
             {
-                Fail($"`{text}` is not an `https:` address");
+                Fail(field, $"`{text}` is not an `https:` address");
             }
 
             return null;
         }
 
-        void Fail(string message) => faults.Add(new Fault(IssuersFile.FileName, 0, 0, $"issuer `{Issuer}`: {message}"));
+        void Fail(string field, string message) => faults.Add(new Fault(IssuersFile.FileName, 0, 0, $"issuer `{Issuer}`: {message}") { Field = field });
     }
 }
 

@@ -49,26 +49,26 @@ internal sealed record RiskFile
         {
             Thresholds = Thresholds,
             Weights = Weights,
-            TrustedProxies = Networks(TrustedProxies),
-            TrustedNetworks = Networks(TrustedNetworks),
-            DeniedNetworks = Networks(DeniedNetworks),
-            HostingNetworks = Networks(HostingNetworks),
-            TorNetworks = Networks(TorNetworks),
+            TrustedProxies = Networks("trustedProxies", TrustedProxies),
+            TrustedNetworks = Networks("trustedNetworks", TrustedNetworks),
+            DeniedNetworks = Networks("deniedNetworks", DeniedNetworks),
+            HostingNetworks = Networks("hostingNetworks", HostingNetworks),
+            TorNetworks = Networks("torNetworks", TorNetworks),
             ActionSensitivity = Sensitivities(),
-            Geo = OpenGeoDatabase(files, Fail),
+            Geo = OpenGeoDatabase(files, what => Fail("geoDatabase", what)),
             MaxTravelKmPerHour = MaxTravelKmPerHour,
             TravelToleranceKm = TravelToleranceKm,
             MaxRequestsPerMinute = MaxRequestsPerMinute,
             MaxFailures = MaxFailures,
         };
 
-        void Fail(string message) => faults.Add(new Fault(FileName, 0, 0, message));
+        void Fail(string field, string message) => faults.Add(new Fault(FileName, 0, 0, message) { Field = field });
 
-        double InRange(double value, double least, double most, string what)
+        double InRange(string field, double value, double least, double most, string? what = null)
         {
             if (!(value >= least && value <= most))
             {
-                Fail($"{what} is {least} to {most}");
+                Fail(field, $"{what ?? $"`{field}`"} is {least} to {most}");
             }
 
             return value;
@@ -79,26 +79,26 @@ internal sealed record RiskFile
             int[] weights = [Weights.Device, Weights.Network, Weights.DeniedNetwork, Weights.Location, Weights.Travel, Weights.Velocity, Weights.Failures, Weights.Time, Weights.Action];
             foreach (var weight in weights)
             {
-                InRange(weight, 0, 100, "a weight");
+                InRange("weights", weight, 0, 100, "a weight");
             }
 
             if (!(0 < Thresholds.Medium && Thresholds.Medium <= Thresholds.High && Thresholds.High <= Thresholds.Critical && Thresholds.Critical <= 100))
             {
-                Fail("the thresholds rise from above 0: `medium`, `high`, `critical`, at most 100");
+                Fail("thresholds", "the thresholds rise from above 0: `medium`, `high`, `critical`, at most 100");
             }
 
             if (!(0 < Thresholds.StepUpAt && Thresholds.StepUpAt <= Thresholds.DenyAt && Thresholds.DenyAt <= 100))
             {
-                Fail("the thresholds rise from above 0: `stepUpAt`, `denyAt`, at most 100");
+                Fail("thresholds", "the thresholds rise from above 0: `stepUpAt`, `denyAt`, at most 100");
             }
 
-            InRange(MaxTravelKmPerHour, 1, 100_000, "`maxTravelKmPerHour`");
-            InRange(TravelToleranceKm, 0, 20_000, "`travelToleranceKm`");
-            InRange(MaxRequestsPerMinute, 1, 1_000_000, "`maxRequestsPerMinute`");
-            InRange(MaxFailures, 1, 1_000, "`maxFailures`");
+            InRange("maxTravelKmPerHour", MaxTravelKmPerHour, 1, 100_000);
+            InRange("travelToleranceKm", TravelToleranceKm, 0, 20_000);
+            InRange("maxRequestsPerMinute", MaxRequestsPerMinute, 1, 1_000_000);
+            InRange("maxFailures", MaxFailures, 1, 1_000);
         }
 
-        NetworkList Networks(IReadOnlyList<string> texts)
+        NetworkList Networks(string field, IReadOnlyList<string> texts)
         {
             var ranges = new List<IpRange>();
             foreach (var text in texts)
@@ -109,7 +109,7 @@ internal sealed record RiskFile
                 }
                 else
                 {
-                    Fail($"`{text}` is not an IP address or CIDR range");
+                    Fail(field, $"`{text}` is not an IP address or CIDR range");
                 }
             }
 
@@ -123,11 +123,11 @@ internal sealed record RiskFile
             {
                 if (EntityUid.TryParse(text, out var uid, out var fault))
                 {
-                    sensitivities[uid] = InRange(sensitivity, 0, 1, $"the sensitivity of {uid}");
+                    sensitivities[uid] = InRange("actions", sensitivity, 0, 1, $"the sensitivity of {uid}");
                 }
                 else
                 {
-                    Fail($"`{text}`: {fault.Message}");
+                    Fail("actions", $"`{text}`: {fault.Message}");
                 }
             }
 

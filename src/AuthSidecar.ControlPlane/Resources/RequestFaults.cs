@@ -1,0 +1,17 @@
+using System.Text.Json;
+using AuthSidecar.Cedar;
+
+namespace AuthSidecar.ControlPlane.Resources;
+
+/// <summary>Faults of a document that was made from a request, at the fields of that request.</summary>
+internal static class RequestFaults
+{
+    /// <param name="message">The message within the request that the document was made from, such as <c>settings</c>.</param>
+    /// <param name="fault">A fault whose position nobody can see, because nobody has seen the document.</param>
+    public static Fault In(string message, Fault fault) => fault with
+    {
+        Source = fault.Field is null ? message : $"{message}.{JsonNamingPolicy.SnakeCaseLower.ConvertName(fault.Field)}",
+        Line = 0,
+        Column = 0,
+    };
+}
