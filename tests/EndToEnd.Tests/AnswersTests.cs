@@ -16,6 +16,7 @@ public sealed class AnswersTests
     public async Task ValidateToken_IssuerRevocationRemoval_EachCountsAtItsRevision()
     {
         await using var fleet = await Fleet.StartAsync();
+        await fleet.CreateApplicationAsync();
         using var issuer = new TestIssuer();
         var sidecar = await fleet.StartSidecarAsync("one");
         var (alice, bob) = (issuer.Issue("alice"), issuer.Issue("bob"));
@@ -51,6 +52,7 @@ public sealed class AnswersTests
     public async Task Issuer_UnfitOrStale_RefusedAndNothingChanges()
     {
         await using var fleet = await Fleet.StartAsync();
+        await fleet.CreateApplicationAsync();
         using var issuer = new TestIssuer();
         foreach (var (alter, field) in new (Action<WriteIssuerRequest>, string)[]
         {
@@ -103,6 +105,7 @@ public sealed class AnswersTests
     public async Task VerifyMfa_EnrolledAppAndBackupCodes_VerifyOnceAndUntilTheyAreRemoved()
     {
         await using var fleet = await Fleet.StartAsync();
+        await fleet.CreateApplicationAsync();
         var sidecar = await fleet.StartSidecarAsync("one");
         const string Alice = "User::\"alice\"";
         var totp = await fleet.Factors.EnrolTotpAsync(new EnrolTotpRequest { Subject = Alice, FactorId = "totp", Account = "alice@example.org" }, cancellationToken: Cancellation);
@@ -134,6 +137,7 @@ public sealed class AnswersTests
     public async Task EvaluateRisk_SettingsAndProfile_AreWhatIsScoredBy()
     {
         await using var fleet = await Fleet.StartAsync();
+        await fleet.CreateApplicationAsync();
         var sidecar = await fleet.StartSidecarAsync("one");
         const string Alice = "User::\"alice\"";
         Assert.True(await WeightOfDeviceAsync() > 0);

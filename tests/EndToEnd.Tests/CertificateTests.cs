@@ -23,6 +23,7 @@ public sealed class CertificateTests
     public async Task Tokens_GotWithACertificate_AreGoodForWhoeverHasItAndNobodyElse()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await fleet.CreateApplicationAsync();
         var token = (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents" }, cancellationToken: Cancellation)).Token;
         var sidecar = await fleet.JoinAsync("one", token);
         await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = "alice" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);

@@ -245,6 +245,7 @@ public sealed class IdentityTests
         var client = (await fleet.Clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: Cancellation)).Clients.Single();
         await fleet.Clients.RemoveClientAsync(new RemoveClientRequest { Id = "documents", Application = "documents" }, cancellationToken: Cancellation);
         client.Application = "others";
+        await fleet.CreateApplicationAsync("others");
         await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: Cancellation);
         var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false);
         var tokens = await web.RunAsync("login");
@@ -318,6 +319,7 @@ public sealed class IdentityTests
         var missing = await NodeScripts.MissingAsync();
         Assert.SkipWhen(missing is not null, missing ?? "");
         var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await fleet.CreateApplicationAsync();
         await WriteAliceAsync(fleet);
         return fleet;
     }

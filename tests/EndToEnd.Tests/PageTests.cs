@@ -17,6 +17,7 @@ public sealed class PageTests
         var missing = await NodeScripts.MissingAsync() ?? (File.Exists(Chromium) ? null : $"there is no {Chromium}");
         Assert.SkipWhen(missing is not null, missing ?? "");
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await fleet.CreateApplicationAsync();
         await fleet.Accounts.WriteAccountAsync(
             new WriteAccountRequest { Account = new Account { Id = "alice", UserName = "alice@example.com", DisplayName = "Alice Example" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
         await fleet.Clients.WriteClientAsync(
@@ -64,6 +65,7 @@ public sealed class PageTests
     public async Task SignIn_TooOftenFromOneAddress_IsTurnedAway()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await fleet.CreateApplicationAsync();
         using var http = fleet.CreateHttp();
         var statuses = new List<int>();
         for (var i = 0; i < 31; i++)
@@ -83,6 +85,7 @@ public sealed class PageTests
     public async Task Pages_Headers_ForbidScriptsFramesAndCaches()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await fleet.CreateApplicationAsync();
         using var http = fleet.CreateHttp();
         using var response = await http.GetAsync("login", Cancellation);
         Assert.Equal("default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")));

@@ -303,7 +303,9 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
             (environment["HTTPS_PROXY"], environment["NO_PROXY"]) = (proxy.ToString(), "127.0.0.1");
         }
 
-        return await Fleet.StartAsync(ownCa: true, https: true, environment: environment);
+        var fleet = await Fleet.StartAsync(ownCa: true, https: true, environment: environment);
+        await fleet.CreateApplicationAsync();
+        return fleet;
     }
 
     private static TestBrowser NewBrowser(Fleet fleet, UpstreamProvider provider, Uri? proxy = null) => new(fleet.UrlOf(), proxy, fleet.CaFile, provider.CaFile);

@@ -3,9 +3,9 @@ using System.Net;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Hosting;
-using AuthSidecar.Shared;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.Shared;
 
 namespace AuthSidecar.ControlPlane.Cli;
 

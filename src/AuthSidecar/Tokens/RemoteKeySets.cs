@@ -3,9 +3,9 @@ using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
-using AuthSidecar.State;
 using AuthSidecar.Cedar;
 using AuthSidecar.Hosting;
+using AuthSidecar.State;
 
 namespace AuthSidecar.Tokens;
 

@@ -1,6 +1,6 @@
-using AuthSidecar.Sync.Folder;
 using AuthSidecar.Cedar;
 using AuthSidecar.Snapshots;
+using AuthSidecar.Sync.Folder;
 using AuthSidecar.Tests.Testing;
 
 namespace AuthSidecar.Tests.Sync;

@@ -75,7 +75,7 @@ public sealed class FolderSourceTests : IDisposable
         Settle();
         Assert.Equal(12, _cache.Current!.Policies.Value.Policies.Policies.Length);
         var warnings = _logger.Collector.GetSnapshot().Where(r => r.Id.Name == "BundleWarning").Select(r => r.Message);
-        Assert.Single(warnings, w => w.StartsWith("bundle: policies/more.cedar:1:1: ", StringComparison.Ordinal));
+        Assert.Single(warnings, w => w.StartsWith("bundle: policies/more.cedar:1:45: the policy is never", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -10,6 +10,7 @@ using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Stream;
 using AuthSidecar.Tokens;
+using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Issuer = AuthSidecar.ControlPlane.V1.Issuer;
@@ -42,7 +43,15 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
     {
         var issuers = new IssuerService.IssuerServiceClient(control.Admin);
         var revocations = new RevocationService.RevocationServiceClient(control.Admin);
-        var revision = (await issuers.WriteIssuerAsync(IssuerWith(0), new CallOptions().WithWaitForReady())).Revision;
+        await new PolicyService.PolicyServiceClient(control.Admin).PublishPoliciesAsync(
+            new PublishPoliciesRequest
+            {
+                Application = Application,
+                Create = true,
+                Documents = { new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8("permit (principal, action, resource);") } },
+            },
+            new CallOptions().WithWaitForReady());
+        var revision = (await issuers.WriteIssuerAsync(IssuerWith(0))).Revision;
         for (var i = 0; i < sidecars; i++)
         {
             _followers.Add(await StartAsync($"sidecar-{i}", i == 0 ? 2 * cached : 1_000));

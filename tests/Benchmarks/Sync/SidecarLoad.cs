@@ -189,6 +189,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
     {
         Application = Application,
         ExpectedRevision = expectedRevision,
+        Create = true,
         Documents =
         {
             new Document

@@ -1,9 +1,9 @@
 using System.Text;
-using AuthSidecar.State;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
+using AuthSidecar.State;
 using Google.Protobuf;
 
 namespace AuthSidecar.Sync.Stream;
