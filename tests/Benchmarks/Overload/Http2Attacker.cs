@@ -14,7 +14,7 @@ internal sealed class Http2Attacker : IDisposable
     private const byte EndHeaders = 4;
     private const byte EndStream = 1;
 
-    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { SendTimeout = 2_000 };
     private int _nextStream = 1;
 
     public Http2Attacker(string socket)

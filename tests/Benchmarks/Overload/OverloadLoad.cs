@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Sockets;
 using AuthSidecar.Cli;
 using AuthSidecar.Cli.Quickstart;
@@ -196,25 +198,36 @@ internal static class OverloadLoad
 
     private static async Task UnfinishedMessagesAsync(string socket, CancellationToken stop)
     {
-        var message = new byte[MiB];
-        BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(1), (int)MiB - 5);
-        while (!stop.IsCancellationRequested)
+        using var http = new HttpClient(new SocketsHttpHandler
         {
-            try
+            EnableMultipleHttp2Connections = true,
+            ConnectCallback = async (_, cancellation) =>
             {
-                using var attacker = new Http2Attacker(socket);
-                for (var i = 0; i < 150 && !stop.IsCancellationRequested; i++)
+                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
+                return new NetworkStream(connection, ownsSocket: true);
+            },
+        });
+        await Task.WhenAll(Enumerable.Range(0, 150).Select(async _ =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, "http://localhost/authsidecar.v1.AuthSidecarService/CheckPermission")
                 {
-                    attacker.Write(attacker.Begin("CheckPermission"), message.AsSpan(0, message.Length - 10), ends: false);
+                    Version = HttpVersion.Version20,
+                    VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                    Content = new UnfinishedMessage(),
+                };
+                try
+                {
+                    using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
                 }
-
-                await Task.Delay(TimeSpan.FromSeconds(2), stop).ContinueWith(_ => { }, TaskScheduler.Default);
+                catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+                {
+                    // Refused, or the end.
+                }
             }
-            catch (SocketException)
-            {
-                await Task.Delay(20, CancellationToken.None);
-            }
-        }
+        }));
     }
 
     private static async Task CollidingSetsAsync(string socket, CancellationToken stop)
@@ -313,4 +326,34 @@ internal static class OverloadLoad
     }
 
     private static string Ms(double ms) => ms.ToString("F1", CultureInfo.InvariantCulture);
+
+    /// <summary>A message of 1 MiB that lacks its end.</summary>
+    private sealed class UnfinishedMessage : HttpContent
+    {
+        private static readonly byte[] Part = MakePart();
+
+        public UnfinishedMessage() => Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+        {
+            await stream.WriteAsync(Part, cancellationToken);
+            await stream.FlushAsync(cancellationToken);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+
+        protected override bool TryComputeLength(out long length)
+        {
+            length = 0;
+            return false;
+        }
+
+        private static byte[] MakePart()
+        {
+            var part = new byte[MiB - 10];
+            BinaryPrimitives.WriteInt32BigEndian(part.AsSpan(1), (int)MiB - 5);
+            return part;
+        }
+    }
 }
