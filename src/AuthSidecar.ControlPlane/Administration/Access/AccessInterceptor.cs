@@ -64,11 +64,13 @@ internal sealed class AccessInterceptor(Applications applications) : Interceptor
             throw Failures.PermissionDenied(demand.Action, placement);
         }
 
-        foreach (var application in Demands.ApplicationsOf(message, demand))
+        foreach (var target in Demands.PlacementsOf(message, demand))
         {
-            if (!await applications.ExistsAsync(application, cancellation))
+            // What exists is not told to those who may do nothing there: the write itself refuses them.
+            var isTheirs = demand.Placement is not null || caller.May(demand.Action, target);
+            if (isTheirs && !await applications.ExistsAsync(target.Application, cancellation))
             {
-                throw Failures.ApplicationUnknown(application);
+                throw Failures.ApplicationUnknown(target.Application);
             }
         }
     }

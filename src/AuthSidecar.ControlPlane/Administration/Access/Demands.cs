@@ -80,14 +80,14 @@ internal static class Demands
     /// <summary>What a request demands; null: whatever it is, it is refused.</summary>
     public static Demand? Of(IMessage request) => ByRequest.TryGetValue(request.GetType(), out var demand) ? demand(request) : null;
 
-    /// <summary>The applications that have to exist for a request to make sense.</summary>
-    public static IEnumerable<string> ApplicationsOf(IMessage request, Demand demand) => request switch
+    /// <summary>Placements whose applications have to exist for a request to make sense.</summary>
+    public static IEnumerable<Placement> PlacementsOf(IMessage request, Demand demand) => request switch
     {
         PublishPoliciesRequest { Create: true } => [],
-        WriteEntitiesRequest write => write.Entities.Select(e => e.Application).Where(a => a.Length > 0).Distinct(),
-        WriteAdministratorRequest { Administrator: { } administrator } => administrator.Applications.Distinct(),
-        ImportEntitiesRequest import => import.Entities.Select(e => e.Application).Where(a => a.Length > 0).Distinct(),
-        _ => demand.Placement is { Application.Length: > 0 } placement ? [placement.Application] : [],
+        WriteEntitiesRequest write => write.Entities.Where(e => e.Application.Length > 0).Select(e => new Placement(e.Application, e.Tenant)).Distinct(),
+        WriteAdministratorRequest { Administrator: { } administrator } => administrator.Applications.Distinct().Select(a => new Placement(a, "")),
+        ImportEntitiesRequest import => import.Entities.Where(e => e.Application.Length > 0).Select(e => new Placement(e.Application, e.Tenant)).Distinct(),
+        _ => demand.Placement is { Application.Length: > 0 } placement ? [placement] : [],
     };
 
     private static Demand In(string application, string action, string tenant = "") => new(action, new Placement(application, tenant));
