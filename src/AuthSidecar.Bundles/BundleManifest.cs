@@ -35,7 +35,7 @@ internal sealed record BundleManifest
     {
         if (!files.TryRead(FileName, out var utf8))
         {
-            faults.Add(new Fault(FileName, 0, 0, "the bundle has no manifest", "a bundle is a folder with a `bundle.json`: see docs/bundle.md"));
+            faults.Add(new Fault(FileName, 0, 0, "bundle manifest not found", "a bundle is a folder with a `bundle.json`: see docs/bundle.md"));
             return null;
         }
 
@@ -57,17 +57,17 @@ internal sealed record BundleManifest
         {
             if (!KnownContents.Contains(name, StringComparer.Ordinal))
             {
-                Fail($"`contents` lists `{name}`, which means nothing", $"known are: {string.Join(", ", KnownContents)}");
+                Fail($"unknown entry `{name}` in `contents`", $"known entries: {string.Join(", ", KnownContents)}");
             }
             else if (!IsThere(name))
             {
-                Fail($"`contents` lists `{name}`, which is not in the bundle", "put it there, or take it off the list");
+                Fail($"`{name}` is listed in `contents` but not found in the bundle", "add the file, or remove the entry");
             }
         }
 
         foreach (var name in KnownContents.Where(n => IsThere(n) && !Contents.Contains(n, StringComparer.Ordinal)))
         {
-            Fail($"`{name}` is in the bundle, but `contents` does not list it", "list it, or remove it");
+            Fail($"`{name}` is in the bundle but not listed in `contents`", "add an entry, or remove the file");
         }
 
         bool IsThere(string name) => name == PolicyFiles.Folder ? files.Paths.Any(PolicyFiles.IsPolicyFile) : files.TryRead(name, out _);
@@ -83,7 +83,7 @@ internal sealed record BundleManifest
             var first = path.Split('/')[0];
             if (first == PolicyFiles.Folder && !PolicyFiles.IsPolicyFile(path))
             {
-                faults.Add(new Fault(path, 0, 0, $"a file of policies is called `{PolicyFiles.Folder}/….cedar`", "rename it, or move it out of the folder"));
+                faults.Add(new Fault(path, 0, 0, $"unexpected file: policy files are named `{PolicyFiles.Folder}/….cedar`", "rename it, or move it out of the folder"));
             }
             else if (KnownContents.Append(FileName).FirstOrDefault(n => n.Equals(first, StringComparison.OrdinalIgnoreCase) && n != first) is { } meant)
             {

@@ -15,7 +15,7 @@ internal sealed record BundleSums
     /// <summary>SHA-256 of each file but this one, in lower-case hexadecimal, by its path.</summary>
     public required SortedDictionary<string, string> Files { get; set; }
 
-    /// <summary>Who says so: a JWS in compact serialization (RFC 7515) of the two members above; null: nobody signed it.</summary>
+    /// <summary>Who says so: a JWS in compact serialization (RFC 7515) of the two members above; null: the seal is not signed.</summary>
     public string? Signature { get; set; }
 }
 
@@ -50,13 +50,13 @@ internal static class BundleSeal
 
     /// <summary>Verifies the seal of a bundle.</summary>
     /// <param name="files">The bundle.</param>
-    /// <param name="key">The key that must have signed it; null: whoever.</param>
+    /// <param name="key">The public key that the signature is verified with; null: signatures are not verified.</param>
     /// <param name="faults">Gets what does not match.</param>
     public static void Verify(BundleFiles files, VerificationKey? key, List<Fault> faults)
     {
         if (!files.TryRead(FileName, out var utf8))
         {
-            Fail($"the bundle is not sealed: it has no `{FileName}`", "run `authsidecar bundle seal`, or wait until the copy is complete");
+            Fail($"the bundle is not sealed: `{FileName}` not found", "run `authsidecar bundle seal`, or wait until the copy is complete");
             return;
         }
 
@@ -82,17 +82,17 @@ internal static class BundleSeal
         {
             if (!found.TryGetValue(path, out var actual))
             {
-                faults.Add(new Fault(path, 0, 0, "the file is in the seal, but not in the bundle"));
+                faults.Add(new Fault(path, 0, 0, "file is listed in the seal but not found in the bundle"));
             }
             else if (!string.Equals(sum, actual, StringComparison.Ordinal))
             {
-                faults.Add(new Fault(path, 0, 0, "the file is not the one that was sealed: its SHA-256 differs"));
+                faults.Add(new Fault(path, 0, 0, "SHA-256 mismatch: the file was changed after sealing"));
             }
         }
 
         foreach (var path in found.Keys.Where(p => !sums.Files.ContainsKey(p)))
         {
-            faults.Add(new Fault(path, 0, 0, "the file is in the bundle, but not in the seal"));
+            faults.Add(new Fault(path, 0, 0, "file is in the bundle but not listed in the seal"));
         }
 
         void Fail(string message, string? help = null) => faults.Add(new Fault(FileName, 0, 0, message, help));

@@ -28,7 +28,7 @@ internal static class KeySetReader
             }
             else if (!CompactJws.IsKeyId(key.KeyId))
             {
-                faults.Add(at with { Message = $"{at.Message}: a key has a `kid` of 1 to 128 printable ASCII characters" });
+                faults.Add(at with { Message = $"{at.Message}: invalid `kid`: expected 1 to 128 printable ASCII characters" });
             }
             else if (!keys.TryAdd(key.KeyId, key))
             {
@@ -37,7 +37,7 @@ internal static class KeySetReader
         });
         if (keys.Count == 0 && faults.Count == 0)
         {
-            faults.Add(new Fault(name, 0, 0, "the key set has no key for verifying signatures"));
+            faults.Add(new Fault(name, 0, 0, "no signature verification key in the key set"));
         }
 
         return keys.ToFrozenDictionary(StringComparer.Ordinal);
@@ -68,13 +68,13 @@ internal static class KeySetReader
             }
             else if (!CompactJws.IsKeyId(key.KeyId))
             {
-                passedOver.Add(at with { Message = $"{at.Message}: its `kid` is not 1 to 128 printable ASCII characters" });
+                passedOver.Add(at with { Message = $"{at.Message}: invalid `kid`: expected 1 to 128 printable ASCII characters" });
             }
             else if (!keys.TryAdd(key.KeyId, key) && (keys[key.KeyId].Thumbprint, keys[key.KeyId].Algorithm) != (key.Thumbprint, key.Algorithm))
             {
                 // Either could be meant, and so neither counts. The same key again is the same key.
                 ambiguous.Add(key.KeyId);
-                passedOver.Add(at with { Message = $"{at.Message}: the `kid` `{key.KeyId}` is that of another key as well, so neither is used" });
+                passedOver.Add(at with { Message = $"{at.Message}: duplicate `kid` `{key.KeyId}`: neither key is used" });
             }
         });
         return keys.Where(k => !ambiguous.Contains(k.Key)).ToFrozenDictionary(StringComparer.Ordinal);
@@ -90,7 +90,7 @@ internal static class KeySetReader
                 || array.ValueKind != JsonValueKind.Array
                 || array.GetArrayLength() > MaxKeys)
             {
-                faults.Add(new Fault(name, 0, 0, $"a key set is an object with an array `keys` of at most {MaxKeys}"));
+                faults.Add(new Fault(name, 0, 0, $"invalid key set: expected an object with an array `keys` of at most {MaxKeys}"));
                 return;
             }
 
@@ -101,11 +101,11 @@ internal static class KeySetReader
         }
         catch (InvalidOperationException)
         {
-            faults.Add(new Fault(name, 0, 0, "a name or string is not valid Unicode"));
+            faults.Add(new Fault(name, 0, 0, "invalid Unicode in a name or string"));
         }
         catch (JsonException e)
         {
-            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "this is not JSON, or has a member twice"));
+            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "invalid JSON, or a duplicate member"));
         }
     }
 }

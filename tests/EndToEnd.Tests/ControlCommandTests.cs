@@ -21,7 +21,7 @@ public sealed class ControlCommandTests : IDisposable
         foreach (var command in new[] { "import BUNDLE", "policies publish BUNDLE", "policies diff BUNDLE", "policies history", "policies roll-back 1", "join-token" })
         {
             var unknown = await RunAsync(fleet, [.. command.Replace("BUNDLE", _bundle, StringComparison.Ordinal).Split(' '), "--application", "documnts"]);
-            Assert.Equal((2, "authsidecar-control: application `documnts` does not exist; `--create` of `import` and `policies publish` (field `create`) makes it\n"), (unknown.ExitCode, unknown.Error));
+            Assert.Equal((2, "authsidecar-control: application `documnts` not found; create it with `--create` of `import` or `policies publish` (field `create`)\n"), (unknown.ExitCode, unknown.Error));
         }
 
         var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
@@ -69,8 +69,8 @@ public sealed class ControlCommandTests : IDisposable
             foreach (var (folder, message) in new[]
             {
                 ("nosuch", "does not exist"),
-                ("empty", "has no `policies/….cedar` and no `schema.cedarschema`: publishing it would remove all policies; give `--empty` to do that"),
-                ("others", "policies/x.txt: a file of policies is called `policies/….cedar`"),
+                ("empty", "has no `policies/….cedar` and no `schema.cedarschema`: publishing it would remove all policies; specify `--empty` to do that"),
+                ("others", "policies/x.txt: unexpected file: policy files are named `policies/….cedar`"),
             })
             {
                 var refused = await RunAsync(fleet, "policies", verb, Path.Combine(_bundle, folder), "--application", "documents");
@@ -133,12 +133,12 @@ public sealed class ControlCommandTests : IDisposable
 
     [Theory]
     [InlineData("entities.json", "[1]", "entities.json:1:2: ")]
-    [InlineData("issuers.json", """{"issuers": [{"issuer": "https://issuer.test", "audiences": ["app"]}]}""", "issuers.json: issuer `https://issuer.test`: there is no way to verify its tokens")]
+    [InlineData("issuers.json", """{"issuers": [{"issuer": "https://issuer.test", "audiences": ["app"]}]}""", "issuers.json: issuer `https://issuer.test`: no verification method")]
     [InlineData("issuers.json", "[]", "issuers.json:1:2: ")]
     [InlineData("risk.json", """{"maxFalures": 3}""", "risk.json:1:")]
     [InlineData("revocations.json", """{"tokens": [{"issuer": "i", "jti": ""}]}""", "revokes nothing")]
-    [InlineData("bundle.json", """{"version": 1, "contents": ["policies"], "packs": ["rback"]}""", "there is no pack `rback`")]
-    [InlineData("bundle.json", """{"version": 1, "contents": ["entities.json"]}""", "`contents` lists `entities.json`, which is not in the bundle")]
+    [InlineData("bundle.json", """{"version": 1, "contents": ["policies"], "packs": ["rback"]}""", "unknown pack `rback`")]
+    [InlineData("bundle.json", """{"version": 1, "contents": ["entities.json"]}""", "`entities.json` is listed in `contents` but not found in the bundle")]
     public async Task Import_DocumentThatIsNotAsItShouldBe_ExitsWithTwoAndNothingIsWritten(string name, string content, string message)
     {
         await using var fleet = await Fleet.StartAsync();
@@ -181,7 +181,7 @@ public sealed class ControlCommandTests : IDisposable
             (2, "authsidecar-control: give one of `--token-id`, `--session-id` and `--subject`\n"),
             (await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test")) is var none ? (none.ExitCode, none.Error) : default);
         Assert.Equal(
-            (2, "authsidecar-control: there is no entity User::\"bob\"\n"),
+            (2, "authsidecar-control: entity User::\"bob\" not found\n"),
             (await RunAsync(fleet, "members", "User::\"bob\"")) is var missing ? (missing.ExitCode, missing.Error) : default);
     }
 

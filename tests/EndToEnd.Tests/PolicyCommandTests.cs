@@ -20,7 +20,7 @@ public sealed class PolicyCommandTests : IDisposable
 
         var invalid = await Binary.RunAsync("policy", "validate", "--schema", schema, "--policies", good, "--policies", bad);
         Assert.Equal(1, invalid.ExitCode);
-        Assert.StartsWith($"error: {bad}:2:8: the attribute `age` of `User` need not be there; test `principal has age` before [UnsafeOptionalAttributeAccess, policy0]", invalid.Output, StringComparison.Ordinal);
+        Assert.StartsWith($"error: {bad}:2:8: the attribute `age` of `User` is optional and may be absent; test `principal has age` before [UnsafeOptionalAttributeAccess, policy0]", invalid.Output, StringComparison.Ordinal);
 
         var refused = await Binary.RunAsync("policy", "validate", "--schema", schema, "--policies", broken);
         Assert.Equal((2, ""), (refused.ExitCode, refused.Output));
@@ -73,7 +73,7 @@ public sealed class PolicyCommandTests : IDisposable
         var denied = await AskAsync("authorize", "bob", "write");
         Assert.Equal((1, "deny\n  policy: locked\n"), (denied.ExitCode, denied.Output));
         var refused = await AskAsync("authorize", "bob", "fly", "--schema", Write("s.cedarschema", Schema));
-        Assert.Equal((2, "the request does not conform to the schema: the schema has no action `Action::\"fly\"`\n"), (refused.ExitCode, refused.Error));
+        Assert.Equal((2, "the request does not conform to the schema: unrecognized action `Action::\"fly\"`\n"), (refused.ExitCode, refused.Error));
         Assert.Equal("--action is missing\n", (await Binary.RunAsync("policy", "authorize", "--policies", Write("p.cedar", Policies))).Error);
     }
 

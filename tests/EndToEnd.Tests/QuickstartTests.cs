@@ -125,11 +125,11 @@ public sealed class QuickstartTests : IClassFixture<QuickstartTests.RunningSampl
     [InlineData("--bundle /nowhere", "the bundle folder `/nowhere` does not exist")]
     [InlineData("--bundle . --listen 0.0.0.0:1", "`0.0.0.0:1` is not a loopback address")]
     [InlineData("--bundle . --listen here", "`here` is not an address and port")]
-    [InlineData("--bundle . --application documents", "`--application` goes with `--control-plane`, and there is none")]
+    [InlineData("--bundle . --application documents", "`--application` requires `--control-plane`")]
     [InlineData("--bundle . --max-staleness tokens=5m", "--max-staleness: `tokens=5m` is not a type of resource and a time")]
     [InlineData("--control-plane https://127.0.0.1:1 --join-token /nowhere", "give `--application`")]
     [InlineData("--control-plane https://127.0.0.1:1 --application a --join-token /nowhere", "the file `/nowhere` does not exist")]
-    [InlineData("--bundle . --listen none --socket none", "there is nothing to listen on")]
+    [InlineData("--bundle . --listen none --socket none", "no listener")]
     public async Task Serve_OptionsThatCannotBe_ExitWithTwoAndSayWhatIsWrong(string arguments, string message)
     {
         var answer = await Binary.ShellAsync($"{Binary.Sidecar} serve --state {_sample.Folder}/other-state {arguments}");

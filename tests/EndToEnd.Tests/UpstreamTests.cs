@@ -228,7 +228,7 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         Assert.Equal(0, (await Binary.RunControlAsync(["upstreams", "write", fleet.In("again.json"), .. admin])).ExitCode);
         // The secret goes where it was given for, and nowhere else.
         await File.WriteAllTextAsync(fleet.In("again.json"), listed.Output.Replace(provider.Issuer, "https://evil.example", StringComparison.Ordinal), Cancellation);
-        Assert.Contains("client_secret: there is none of before that was given for this", (await Binary.RunControlAsync(["upstreams", "write", fleet.In("again.json"), .. admin])).Error, StringComparison.Ordinal);
+        Assert.Contains("client_secret: required: no previous secret for this provider", (await Binary.RunControlAsync(["upstreams", "write", fleet.In("again.json"), .. admin])).Error, StringComparison.Ordinal);
         using var browser = NewBrowser(fleet, provider);
         await Fleet.UntilAsync(async () => (await browser.GoAsync("login/provider")).Url.AbsolutePath == "/account");
 

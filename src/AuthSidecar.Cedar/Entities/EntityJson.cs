@@ -24,7 +24,7 @@ internal static class EntityJson
     /// <param name="faults">Gets the first fault.</param>
     public static ValueRecord? ReadRecord(SourceText source, SchemaType.Record? type, List<Fault> faults) =>
         JsonCursor.Read(source, MaxDepth, faults, (ref JsonCursor json) => EscapeAt(json) is { } escape
-            ? throw json.Fail($"expected a record, found the escape `{escape}`, which stands for a value that is none")
+            ? throw json.Fail($"expected a record, found escape `{escape}`")
             : ReadRecord(ref json, "a record", AttributesOf(type)));
 
     /// <summary>Where in the text of an entity, which was read before without a fault, a value of it stands.</summary>

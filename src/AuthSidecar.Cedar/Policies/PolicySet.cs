@@ -119,7 +119,7 @@ public sealed class PolicySetBuilder
         var template = new Template(id, policy, text);
         if (!_ids.Add(id))
         {
-            _faults.Add(Fault.At(text, policy.Span.Start, $"the policy id `{id}` is taken already", "give one of the two another `@id`"));
+            _faults.Add(Fault.At(text, policy.Span.Start, $"duplicate policy id `{id}`", "give one of the two another `@id`"));
         }
         else if (policy.IsTemplate)
         {
@@ -148,7 +148,7 @@ public sealed class PolicySetBuilder
     {
         if (!_templates.TryGetValue(templateId, out var template))
         {
-            _faults.Add(at($"there is no template `{templateId}` to link as `{id}`", _suggestions.For(templateId, _templates.Keys)));
+            _faults.Add(at($"template `{templateId}` of link `{id}` not found", _suggestions.For(templateId, _templates.Keys)));
         }
         else if ((MismatchOf("?principal", template.HasPrincipalSlot, principal) ?? MismatchOf("?resource", template.HasResourceSlot, resource)) is { } mismatch)
         {
@@ -156,7 +156,7 @@ public sealed class PolicySetBuilder
         }
         else if (!_ids.Add(id))
         {
-            _faults.Add(at($"the policy id `{id}` is taken already", null));
+            _faults.Add(at($"duplicate policy id `{id}`", null));
         }
         else
         {
@@ -164,8 +164,8 @@ public sealed class PolicySetBuilder
         }
 
         static string? MismatchOf(string slot, bool isThere, EntityUid? given) => isThere == given is not null ? null
-            : isThere ? $"`{slot}` is missing"
-            : $"there is no `{slot}`";
+            : isThere ? $"slot `{slot}` is not bound"
+            : $"the template has no slot `{slot}`";
     }
 
     /// <summary>Makes the policy set.</summary>

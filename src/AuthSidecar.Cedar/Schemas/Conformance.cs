@@ -99,7 +99,7 @@ internal sealed class Conformance(Schema schema)
 
         if (!schema.EntityTypes.TryGetValue(entity.Uid.Type, out var type))
         {
-            return [new ConformanceFault($"the schema has no entity type `{entity.Uid.Type}`", _suggestions.For(entity.Uid.Type, schema.EntityTypes.Keys), ValuePlace.Member("uid"))];
+            return [new ConformanceFault($"unrecognized entity type `{entity.Uid.Type}`", _suggestions.For(entity.Uid.Type, schema.EntityTypes.Keys), ValuePlace.Member("uid"))];
         }
 
         if (Conforms(schema, entity, type))
@@ -129,7 +129,7 @@ internal sealed class Conformance(Schema schema)
 
     /// <summary>What to say of an action that the schema does not have.</summary>
     public string UnknownAction(EntityUid uid) =>
-        $"the schema has no action `{uid}`{(_suggestions.For(uid, schema.Actions.Keys) is { } suggestion ? $"; {suggestion}" : "")}";
+        $"unrecognized action `{uid}`{(_suggestions.For(uid, schema.Actions.Keys) is { } suggestion ? $"; {suggestion}" : "")}";
 
     /// <summary>Why the action does not apply to a principal; null when it does.</summary>
     public string? CheckPrincipal(EntityUid uid, SchemaAction action) => CheckApplies(action.Principals, uid.Type, action, "principal") ?? CheckUid(uid);
@@ -212,14 +212,14 @@ internal sealed class Conformance(Schema schema)
         }
     }
 
-    private string? CheckUid(EntityUid uid) => IsListed(schema, uid, out var type) ? null : $"`{uid}` is not one of the entities that `{type.Name}` has";
+    private string? CheckUid(EntityUid uid) => IsListed(schema, uid, out var type) ? null : $"`{uid}` is not a valid id of enumerated entity type `{type.Name}`";
 
     private void CheckUid(EntityUid uid, ValuePlace? at, ref List<ConformanceFault>? faults)
     {
         if (!IsListed(schema, uid, out var type))
         {
             var suggestion = _suggestions.For(uid, type.EnumIds!.Select(id => EntityUid.OfCheckedType(type.Name, id)));
-            Add($"`{uid}` is not one of the entities that `{type.Name}` has", suggestion, at, ref faults);
+            Add($"`{uid}` is not a valid id of enumerated entity type `{type.Name}`", suggestion, at, ref faults);
         }
     }
 
@@ -234,7 +234,7 @@ internal sealed class Conformance(Schema schema)
             else
             {
                 // At its own place, but wrong of what it is an attribute of.
-                Add($"there is no attribute `{name}`", _suggestions.For(name, type.Attributes.Keys), at, ref faults, new ValuePlace(at, name, default, null));
+                Add($"attribute `{name}` is not declared", _suggestions.For(name, type.Attributes.Keys), at, ref faults, new ValuePlace(at, name, default, null));
             }
         }
 
@@ -273,7 +273,7 @@ internal sealed class Conformance(Schema schema)
         {
             if (!schema.EntityHierarchy.IsBelow(type.Name, parent.Type))
             {
-                Add($"it cannot be a member of `{parent}`", null, ValuePlace.Parent(parent), ref faults);
+                Add($"`{parent}` is not allowed as a parent", null, ValuePlace.Parent(parent), ref faults);
             }
             else
             {
@@ -290,7 +290,7 @@ internal sealed class Conformance(Schema schema)
             return UnknownAction(entity.Uid);
         }
 
-        return entity.Attributes.Count == 0 && entity.Tags.Count == 0 && HasGroupsOf(entity, action) ? null : "the action is not what the schema has";
+        return entity.Attributes.Count == 0 && entity.Tags.Count == 0 && HasGroupsOf(entity, action) ? null : "the action does not match its declaration in the schema";
     }
 
     /// <summary>Through parents that are the schema's as well; those are checked by themselves.</summary>
@@ -320,7 +320,7 @@ internal sealed class Conformance(Schema schema)
 
 /// <summary>What does not conform.</summary>
 /// <param name="Message">What is wrong, and with what.</param>
-/// <param name="Help">What would mend it, where that can be said.</param>
+/// <param name="Help">How to fix it, if known.</param>
 /// <param name="At">Where in the entity; null: as a whole.</param>
 internal sealed record ConformanceFault(string Message, string? Help, ValuePlace? At)
 {

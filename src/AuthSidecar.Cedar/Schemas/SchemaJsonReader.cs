@@ -63,7 +63,7 @@ internal static class SchemaJsonReader
 
         if (name.Length == 0 && annotations.Count > 0)
         {
-            throw json.FailAt(start, "the empty namespace has no annotations", "declarations in it may have some");
+            throw json.FailAt(start, "annotations are not allowed on the empty namespace", "declarations in it may have some");
         }
 
         if (!seen.Contains("entityTypes") || !seen.Contains("actions"))
@@ -206,7 +206,7 @@ internal static class SchemaJsonReader
             var type = ReadType(ref json, 1, out var annotations, out var isRequired);
             if (isRequired is not null)
             {
-                throw json.FailAt(start, "only an attribute is `required` or not");
+                throw json.FailAt(start, "`required` is only allowed on attributes");
             }
 
             into.Add(new CommonTypeSyntax(name, type, annotations, new SourceSpan(start, 1)));
@@ -219,7 +219,7 @@ internal static class SchemaJsonReader
     {
         var start = json.Offset;
         var type = ReadType(ref json, depth, out _, out var isRequired);
-        return isRequired is null ? type : throw json.FailAt(start, "only an attribute is `required` or not");
+        return isRequired is null ? type : throw json.FailAt(start, "`required` is only allowed on attributes");
     }
 
     private static TypeSyntax ReadType(ref JsonCursor json, int depth, out IReadOnlyList<KeyValuePair<string, string?>> annotations, out bool? isRequired)
@@ -283,7 +283,7 @@ internal static class SchemaJsonReader
         {
             if (!names.Add(name))
             {
-                throw json.Fail($"the attribute `{name}` is declared twice", "keep one");
+                throw json.Fail($"duplicate attribute `{name}`", "keep one");
             }
 
             var type = ReadType(ref json, depth, out var annotations, out var isRequired);

@@ -466,7 +466,7 @@ internal ref struct SchemaParser
         var type = ParseType();
         return before.Add(name)
             ? new AttributeSyntax(name, type, isRequired, annotations)
-            : throw _tokens.Fail(nameToken, $"the attribute `{name}` is declared twice", "keep one");
+            : throw _tokens.Fail(nameToken, $"duplicate attribute `{name}`", "keep one");
     }
 
     /// <summary>The name of an attribute or an action, which no namespace has to be told from: <c>__cedar</c> is one like any other.</summary>

@@ -28,7 +28,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     {
         if (namespaces.Find(ns => ns.Name.Length > MaxNamespaceLength) is { } longest)
         {
-            Fail(longest.Span, $"the name of the namespace has {longest.Name.Length} characters, at most {MaxNamespaceLength} are allowed");
+            Fail(longest.Span, $"namespace name too long: {longest.Name.Length} characters, limit {MaxNamespaceLength}");
             return null;
         }
 
@@ -188,7 +188,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             }
             else
             {
-                Fail(name.Span, $"there is no entity type `{name.Path}`", _suggestions.For(name.Path, _entities.Keys));
+                Fail(name.Span, $"unrecognized entity type `{name.Path}`", _suggestions.For(name.Path, _entities.Keys));
             }
         }
 
@@ -204,7 +204,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         var found = Array.Find(candidates, _actions.ContainsKey);
         if (found is null)
         {
-            Fail(parent.Span, $"there is no action `{candidates[0]}`", _suggestions.For(candidates[0], _actions.Keys));
+            Fail(parent.Span, $"unrecognized action `{candidates[0]}`", _suggestions.For(candidates[0], _actions.Keys));
         }
 
         return found ?? candidates[0];
@@ -257,7 +257,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             count += (long)action.Principals.Count * action.Resources.Count;
             if (count > MaxEnvironments)
             {
-                Fail(_actions[action.Uid].Syntax.Span, $"the actions apply to more than {MaxEnvironments} pairs of a principal's and a resource's type", "name fewer types");
+                Fail(_actions[action.Uid].Syntax.Span, $"too many request environments: more than {MaxEnvironments} pairs of principal and resource types", "name fewer types");
                 return;
             }
         }
@@ -317,7 +317,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private SchemaType Unknown(TypeSyntax.Named name)
     {
-        Fail(name.Span, $"there is no type `{name.Path}`", _suggestions.For(name.Path, BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys)));
+        Fail(name.Span, $"unrecognized type `{name.Path}`", _suggestions.For(name.Path, BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys)));
         return SchemaType.Bool;
     }
 

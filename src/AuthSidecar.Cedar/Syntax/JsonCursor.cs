@@ -233,7 +233,7 @@ internal ref struct JsonCursor
     {
         if (seen is not null)
         {
-            throw Fail($"`{name}` and `{other}` stand for the same, and one of them occurs twice or both occur", "keep one");
+            throw Fail($"duplicate member: `{name}` and `{other}` are synonyms", "keep one");
         }
     }
 

@@ -94,7 +94,7 @@ internal ref struct Parser
     }
 
     /// <summary>A file may begin with a byte-order mark; a uid or a value that does is not what it looks like.</summary>
-    private static Fault? FindMark(SourceText source) => source.Start > 0 ? Fault.At(source, 0, "this begins with a byte-order mark", "take it away") : null;
+    private static Fault? FindMark(SourceText source) => source.Start > 0 ? Fault.At(source, 0, "unexpected byte-order mark", "remove it") : null;
 
     // ------------------------------------------------------------------ policies
 
@@ -196,7 +196,7 @@ internal ref struct Parser
         {
             if (!string.Equals(_tokens.TextOf(Current), slot, StringComparison.Ordinal))
             {
-                throw _tokens.Fail(Current, $"the slot `{_tokens.BriefTextOf(Current)}` cannot stand here", $"use `{slot}`");
+                throw _tokens.Fail(Current, $"slot `{_tokens.BriefTextOf(Current)}` is not allowed here", $"use `{slot}`");
             }
 
             _tokens.Advance();
@@ -221,7 +221,7 @@ internal ref struct Parser
         {
             if (count == Expr.MaxDepth)
             {
-                throw _tokens.Fail(Current, $"the parentheses are nested more than {Expr.MaxDepth} deep", "take them away");
+                throw _tokens.Fail(Current, $"the parentheses are nested more than {Expr.MaxDepth} deep", "remove them");
             }
 
             _tokens.Advance();

@@ -163,7 +163,7 @@ internal static class PolicyJsonReader
     {
         if (seen is not null && isOther)
         {
-            throw json.Fail("`entity` and `entities` stand for the same", "keep one");
+            throw json.Fail("`entity` and `entities` are synonyms", "keep one");
         }
 
         json.Once(seen, name);
@@ -460,7 +460,7 @@ internal static class PolicyJsonReader
                 var (owner, path, _) = ReadAccess(ref json, name, depth);
                 return path.Count == 1 || path.TrueForAll(n => Identifier.IsName(n)) || IsPlain(owner)
                     ? new HasExpr(owner, path, json.SpanFrom(start))
-                    : throw json.FailAt(start, "a path with a step that is no identifier starts from a variable, an entity, or an attribute of one", "ask for one step after the other, with `&&` between them");
+                    : throw json.FailAt(start, "a path with a non-identifier step must start from a variable, an entity, or an attribute of one", "test the steps one by one, joined with `&&`");
             case "like":
                 var (text, _, pattern) = ReadAccess(ref json, name, depth);
                 return new LikeExpr(text, pattern!, json.SpanFrom(start));

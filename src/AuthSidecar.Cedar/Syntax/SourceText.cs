@@ -50,7 +50,7 @@ public sealed class SourceText
     {
         if (Utf8.StartsWith((ReadOnlySpan<byte>)[0xff, 0xfe]) || Utf8.StartsWith((ReadOnlySpan<byte>)[0xfe, 0xff]))
         {
-            return Fault.At(this, 0, "this is UTF-16", "save it as UTF-8");
+            return Fault.At(this, 0, "unsupported encoding: UTF-16", "save it as UTF-8");
         }
 
         if (System.Text.Unicode.Utf8.IsValid(Utf8))
@@ -64,7 +64,7 @@ public sealed class SourceText
             at += length;
         }
 
-        return Fault.At(this, at, "this is not valid UTF-8", "save the text as UTF-8");
+        return Fault.At(this, at, "invalid UTF-8", "save the text as UTF-8");
     }
 
     /// <summary>Wraps a string. A lone surrogate becomes an invalid byte, so that the parser reports it in its place.</summary>
@@ -184,7 +184,7 @@ public sealed class SourceText
 /// <param name="Line">The line, from 1; 0 where the fault is not at a place.</param>
 /// <param name="Column">The column in Unicode scalars, from 1.</param>
 /// <param name="Message">What is wrong: lower case, the text's own words in backticks.</param>
-/// <param name="Help">What would fix it, where that can be said.</param>
+/// <param name="Help">How to fix it, if known.</param>
 public sealed record Fault(string Source, int Line, int Column, string Message, string? Help = null)
 {
     /// <summary>The field of a JSON document that is at fault, such as <c>audiences</c>; null where it is no single one, or the text is not JSON.</summary>

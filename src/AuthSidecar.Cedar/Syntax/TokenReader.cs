@@ -165,7 +165,7 @@ internal ref struct TokenReader
         var start = token.Start + token.Length - 2 - inside.Length;
         return StringLiteral.TryDecodeEscape(ref inside, out var rune)
             ? rune
-            : throw FailAt(start, "this is no escape", "the escapes are \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
+            : throw FailAt(start, "invalid escape sequence", "valid escapes: \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
     }
 
     private readonly ReadOnlySpan<byte> InsideOf(Token quoted) => _source.Utf8.Slice(quoted.Start + 1, quoted.Length - 2);
@@ -254,7 +254,7 @@ internal ref struct TokenReader
         _token.Kind switch
         {
             TokenKind.End => $"expected {expected}, but the text ends",
-            TokenKind.InvalidUtf8 => "this is not valid UTF-8",
+            TokenKind.InvalidUtf8 => "invalid UTF-8",
             TokenKind.UnterminatedString => "this string has no end",
             _ => $"expected {expected}, found `{BriefTextOf(_token)}`",
         },

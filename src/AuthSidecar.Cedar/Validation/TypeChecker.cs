@@ -320,7 +320,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             }
 
             if (isStrict && (left.Type, right.Type) is not (CheckedType.Entity, CheckedType.Entity)
-                && JoinOrFail(e, [left.Type, right.Type], "both sides of a comparison have one type") is null)
+                && JoinOrFail(e, [left.Type, right.Type], "operands of a comparison must have the same type") is null)
             {
                 return Answer.Ill(CheckedType.AnyBool);
             }
@@ -462,7 +462,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             Fail(
                 ValidationKind.UnsafeTagAccess,
                 e,
-                $"nobody has asked whether {type} has the tag `{PolicyPrinter.Brief(e.Right)}`",
+                $"tag `{PolicyPrinter.Brief(e.Right)}` of {type} may be absent",
                 $"test `{PolicyPrinter.Brief(new BinaryExpr(BinaryOperator.HasTag, e.Left, e.Right, e.Span))}` before",
                 string.Join(';', e.Right.SelfAndParts().Take(MostTypesCompared).Select(TypeOf)));
             return Answer.Ill();
@@ -513,13 +513,13 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
         if (AttributeOf(target.Type, e.Name) is not { } attribute)
         {
-            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not there", table.Suggestions.For(e.Name, NamesOf(target.Type)));
+            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not declared", table.Suggestions.For(e.Name, NamesOf(target.Type)));
             return Answer.Ill();
         }
 
         if (!attribute.IsRequired && !known.Contains(ids.OfAttribute(e.Target, e.Name)))
         {
-            Fail(ValidationKind.UnsafeOptionalAttributeAccess, e, $"{DescribeAccess(e)} need not be there", $"test `{PolicyPrinter.Brief(new HasExpr(e.Target, [e.Name], e.Span))}` before");
+            Fail(ValidationKind.UnsafeOptionalAttributeAccess, e, $"{DescribeAccess(e)} is optional and may be absent", $"test `{PolicyPrinter.Brief(new HasExpr(e.Target, [e.Name], e.Span))}` before");
             return Answer.Ill(attribute.Type);
         }
 

@@ -230,7 +230,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             if (!schema.Actions.ContainsKey(uid))
             {
                 faults.Add(new TypeFault(
-                    ValidationKind.UnrecognizedActionId, span, $"the schema has no action `{uid}`", table.Suggestions.For(uid, schema.Actions.Keys)));
+                    ValidationKind.UnrecognizedActionId, span, $"unrecognized action `{uid}`", table.Suggestions.For(uid, schema.Actions.Keys)));
             }
 
             return;
@@ -242,7 +242,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             faults.Add(new TypeFault(
                 ValidationKind.InvalidEnumEntity,
                 span,
-                $"`{uid}` is not one of the entities that `{uid.Type}` has",
+                $"`{uid}` is not a valid id of enumerated entity type `{uid.Type}`",
                 table.Suggestions.For(uid, type.EnumIds!.Select(id => EntityUid.OfCheckedType(uid.Type, id)))));
         }
     }
@@ -251,7 +251,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     {
         if (!schema.EntityTypes.ContainsKey(type) && !schema.ActionTypes.Contains(type))
         {
-            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"the schema has no entity type `{type}`", table.Suggestions.For(type, schema.EntityTypes.Keys)));
+            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"unrecognized entity type `{type}`", table.Suggestions.For(type, schema.EntityTypes.Keys)));
         }
     }
 

@@ -91,7 +91,7 @@ internal sealed class SecondFactors(Database database, ResourceWriter resources,
                 var index = factors.FindIndex(f => f.Id == factor.Id && f.BackupCodeSha256?.Any(h => h.AsSpan().SequenceEqual(hash)) is true);
                 if (index < 0)
                 {
-                    return (null, new Refusal.NotFound("such code"));
+                    return (null, new Refusal.NotFound("code"));
                 }
 
                 factors[index] = factors[index] with { BackupCodeSha256 = [.. factors[index].BackupCodeSha256!.Where(h => !h.AsSpan().SequenceEqual(hash))] };

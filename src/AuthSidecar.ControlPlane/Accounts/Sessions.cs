@@ -60,7 +60,7 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
                 var context = transaction.Context;
                 if (!await context.Accounts.AnyAsync(a => a.Id == account.Id && !a.IsDisabled && a.PasswordHash == account.PasswordHash && a.SecurityStamp == account.SecurityStamp, cancellation))
                 {
-                    return new Refusal.NotFound("such account any more");
+                    return new Refusal.NotFound("account");
                 }
 
                 if (before is not null && await Live(context, now).SingleOrDefaultAsync(s => s.Id == before.Id, cancellation) is { } own)

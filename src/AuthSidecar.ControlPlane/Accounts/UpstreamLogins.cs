@@ -32,7 +32,7 @@ internal sealed class UpstreamLogins(ControlStore store, AccountManagers manager
             {
                 if (await IsTakenAsync(transaction, identity, cancellation))
                 {
-                    return new Refusal.AlreadyThere("account that signs in so");
+                    return new Refusal.AlreadyThere("account with this sign-in method");
                 }
 
                 account.Revision = transaction.Revision;
@@ -60,12 +60,12 @@ internal sealed class UpstreamLogins(ControlStore store, AccountManagers manager
         {
             if (!await Sessions.Live(transaction.Context, transaction.NowMs).AnyAsync(s => s.Id == session.Id, cancellation))
             {
-                return new Refusal.NotFound("such session any more");
+                return new Refusal.NotFound("session");
             }
 
             if (await IsTakenAsync(transaction, identity, cancellation))
             {
-                return new Refusal.AlreadyThere("account that signs in so");
+                return new Refusal.AlreadyThere("account with this sign-in method");
             }
 
             Link(transaction, session.AccountId, identity);
@@ -82,7 +82,7 @@ internal sealed class UpstreamLogins(ControlStore store, AccountManagers manager
             var logins = await transaction.Context.UpstreamLogins.Where(l => l.UserId == session.AccountId).ToListAsync(cancellation);
             if (logins.Find(l => l.LoginProvider == issuer && l.ProviderKey == subject) is not { } login)
             {
-                return new Refusal.NotFound("such link");
+                return new Refusal.NotFound("link");
             }
 
             if (logins.Count == 1 && !await transaction.Context.Accounts.AnyAsync(a => a.Id == session.AccountId && a.PasswordHash != null, cancellation))

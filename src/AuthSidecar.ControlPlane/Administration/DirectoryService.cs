@@ -22,7 +22,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
         change.Add(request.Entities, request.Removed);
         if (change.Count == 0)
         {
-            throw Failures.InvalidField("entities", "there is nothing to write");
+            throw Failures.InvalidField("entities", "must not be empty");
         }
 
         var expected = RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision);

@@ -42,7 +42,7 @@ internal sealed class EntityImport(DirectoryWriter writer)
 
         if (change.Count == 0)
         {
-            throw Failures.InvalidField("entities", "there is nothing to import");
+            throw Failures.InvalidField("entities", "must not be empty");
         }
 
         // An import takes its time, and its sender may have been removed meanwhile.

@@ -30,7 +30,7 @@ internal static class Failures
         Refusal.NotFound missing => NotFound(missing.What),
         Refusal.NotPermitted denied => PermissionDenied(denied.Action, denied.Placement),
         Refusal.Busy => Busy(),
-        Refusal.AlreadyThere there => Failure(Code.AlreadyExists, "ALREADY_EXISTS", $"there is a {there.What} already"),
+        Refusal.AlreadyThere there => Failure(Code.AlreadyExists, "ALREADY_EXISTS", $"{there.What} already exists"),
         _ => Internal(),
     };
 
@@ -47,30 +47,30 @@ internal static class Failures
         $"{field}: {description}",
         new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
 
-    public static RpcException NotFound(string what) => Failure(Code.NotFound, "NOT_FOUND", $"there is no {what}");
+    public static RpcException NotFound(string what) => Failure(Code.NotFound, "NOT_FOUND", $"{what} not found");
 
     public static RpcException ApplicationUnknown(string name) => Failure(
         Code.NotFound,
         "APPLICATION_UNKNOWN",
-        $"application `{name}` does not exist; `--create` of `import` and `policies publish` (field `create`) makes it",
+        $"application `{name}` not found; create it with `--create` of `import` or `policies publish` (field `create`)",
         metadata: ("application", name));
 
     /// <summary>Who it is could not be found out. Why not is a word of ours, never a part of the token.</summary>
     public static RpcException Unauthenticated(TokenError error, string? detail) => Failure(
         Code.Unauthenticated,
         "TOKEN_REJECTED",
-        $"no administrator: the access token is {error switch { TokenError.Missing => "missing", TokenError.SubjectMismatch => "that of nobody who administers", _ => $"not accepted ({error}{(detail is null ? "" : $": {detail}")})" }}",
+        $"no administrator: the access token is {error switch { TokenError.Missing => "missing", TokenError.SubjectMismatch => "not that of an administrator", _ => $"not accepted ({error}{(detail is null ? "" : $": {detail}")})" }}",
         metadata: ("token_error", error.ToString()));
 
     /// <summary>The code to claim the control plane with is not, or no longer, good.</summary>
     public static RpcException CodeRejected() => Failure(
-        Code.Unauthenticated, "CODE_REJECTED", "the code is not the one that was printed, has expired, or there is an administrator by now");
+        Code.Unauthenticated, "CODE_REJECTED", "invalid or expired claim code, or there is an administrator already");
 
     public static RpcException PermissionDenied(string action, Placement? placement)
     {
         var where = placement switch
         {
-            null => "something that is there already",
+            null => "an existing entity",
             { Application: "" } => "all applications",
             { Application: var application } => $"application `{application}`",
         };

@@ -75,7 +75,7 @@ internal static class RequestChecks
 
     public static string Message(string value) => value.Length <= MaxMessageLength ? value : throw Failures.InvalidField("message", $"a message has at most {MaxMessageLength} characters");
 
-    public static long Revision(ulong value, string field) => value <= long.MaxValue ? (long)value : throw Failures.InvalidField(field, "there is no such revision");
+    public static long Revision(ulong value, string field) => value <= long.MaxValue ? (long)value : throw Failures.InvalidField(field, "revision out of range");
 
     /// <summary>A moment that can be one: the years 1 to 9999 (google.protobuf.Timestamp).</summary>
     public static DateTimeOffset? Time(Timestamp? value, string field)

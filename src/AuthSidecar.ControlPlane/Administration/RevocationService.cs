@@ -53,6 +53,6 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
             },
             "revocation");
         revocation.NotBefore = RequestChecks.Time(revocation.NotBefore, "revocation.not_before") is { } notBefore ? new Timestamp { Seconds = notBefore.ToUnixTimeSeconds() } : null;
-        return RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at") is not { } expires || expires > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "it is in the past: there is nothing to revoke");
+        return RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at") is not { } expires || expires > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "must be in the future");
     }
 }

@@ -26,7 +26,7 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
             Caller.Of(context).Name,
             async transaction => await UpstreamRecords.TryWriteAsync(transaction, upstream, request.HasClientSecret ? request.ClientSecret : null, secrets, context.CancellationToken)
                 ? null
-                : throw Failures.InvalidField("client_secret", "there is none of before that was given for this"),
+                : throw Failures.InvalidField("client_secret", "required: no previous secret for this provider"),
             context.CancellationToken);
         return new WriteUpstreamResponse { Revision = Failures.Committed(result) };
     }

@@ -136,7 +136,7 @@ internal static class AdminCommand
     {
         if (e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } why })
         {
-            return $"the certificate of `{where}` is not trusted: {why.Message.Split(", ")[0]}; give the CA it is of with `--ca FILE`, such as `ca.pem` of the control plane's state folder";
+            return $"the certificate of `{where}` is not trusted: {why.Message.Split(", ")[0]}; specify its CA with `--ca FILE`, such as `ca.pem` of the control plane's state folder";
         }
 
         if (e.GetRpcStatus() is not { } status)

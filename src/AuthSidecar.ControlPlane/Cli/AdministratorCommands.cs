@@ -23,7 +23,7 @@ internal static class AdministratorCommands
             var pending = path + ".pending";
             if (File.Exists(path))
             {
-                throw new InvalidDataException($"`{path}` exists: it may hold the key of an administrator; give another with `{file.Name}`, or remove it");
+                throw new InvalidDataException($"`{path}` exists: it may hold the key of an administrator; specify another with `{file.Name}`, or remove it");
             }
 
             File.Delete(pending);
@@ -42,7 +42,7 @@ internal static class AdministratorCommands
             }
             catch (RpcException)
             {
-                Console.Error.WriteLine($"authsidecar-control: whether the claim was taken is not known; its key is in `{pending}`");
+                Console.Error.WriteLine($"authsidecar-control: claim result unknown; the key is in `{pending}`");
                 throw;
             }
 

@@ -1,7 +1,7 @@
 using AuthSidecar.Bundles;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Shared;
 using Google.Protobuf;
 
 namespace AuthSidecar.ControlPlane.Cli;
@@ -33,7 +33,7 @@ internal static class BundleFolder
         var documents = PolicyDocumentsOf(files);
         return documents.Count > 0 || mayBeEmpty
             ? documents
-            : throw new InvalidDataException($"`{folder}` has no `{PolicyFiles.Folder}/….cedar` and no `{PolicyFiles.Schema}`: publishing it would remove all policies; give `--empty` to do that");
+            : throw new InvalidDataException($"`{folder}` has no `{PolicyFiles.Folder}/….cedar` and no `{PolicyFiles.Schema}`: publishing it would remove all policies; specify `--empty` to do that");
     }
 
     private static List<Document> PolicyDocumentsOf(BundleFiles files)

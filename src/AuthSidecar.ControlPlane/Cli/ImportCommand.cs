@@ -14,7 +14,7 @@ internal static class ImportCommand
         var folder = new Argument<string>("folder") { Description = "The bundle folder." };
         var application = new Option<string>("--application") { Description = "The application whose bundle it is.", Required = true };
         var create = PolicyCommand.CreateOption();
-        var message = new Option<string?>("--message") { Description = "Why, for the history of policies. Default: the name of the folder." };
+        var message = new Option<string?>("--message") { Description = "Message for the publication history. Default: the name of the folder." };
         return AdminCommand.Create(
             "import",
             "Writes what a bundle folder holds (entities, policies, issuers, revocations, risk settings and profiles) in one transaction: what differs from what is there, all of it or nothing. "

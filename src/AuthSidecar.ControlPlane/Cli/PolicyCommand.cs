@@ -15,12 +15,12 @@ internal static class PolicyCommand
         var message = new Option<string>("--message") { Description = "Why, for the history.", DefaultValueFactory = _ => "" };
         var expected = new Option<ulong?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." };
         var create = CreateOption();
-        var empty = new Option<bool>("--empty") { Description = "Publish a folder without policies and schema as well: then there are none in force." };
+        var empty = new Option<bool>("--empty") { Description = "Allow publishing a folder without policies and schema, which removes all policies." };
         var revision = new Argument<ulong>("revision") { Description = "The revision whose policies are to be in force again." };
 
         return new Command("policies", "Drafts, publishes and takes back policies.")
         {
-            AdminCommand.Create("diff", "Tells what publishing a folder would change, and everything that would keep it from being published. Exit code: 0 it may be published, 1 it has faults, 2 error.", [folder, application, empty], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("diff", "Shows what publishing a folder would change, and every fault that would prevent it. Exit code: 0 no faults, 1 faults, 2 error.", [folder, application, empty], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new PolicyService.PolicyServiceClient(channel).DiffPoliciesAsync(
                     new DiffPoliciesRequest { Application = parsed.GetValue(application)!, Documents = { BundleFolder.ReadPolicies(parsed.GetValue(folder)!, parsed.GetValue(empty)) } }, cancellationToken: cancellation);
@@ -43,7 +43,7 @@ internal static class PolicyCommand
                 output.WriteLine($"against revision {response.Revision}: {AdminCommand.Count(response.Changes.Count, "document")} would change, {AdminCommand.Count(response.Faults.Count, "fault")}, {AdminCommand.Count(response.Warnings.Count, "warning")}");
                 return response.Faults.Count == 0 ? 0 : AdminCommand.Faulty;
             }),
-            AdminCommand.Create("publish", "Puts the policies of a folder into force.", [folder, application, create, empty, message, expected], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("publish", "Publishes the policies of a folder.", [folder, application, create, empty, message, expected], async (parsed, channel, output, cancellation) =>
             {
                 var client = new PolicyService.PolicyServiceClient(channel);
                 var response = await client.PublishPoliciesAsync(
@@ -110,7 +110,7 @@ internal static class PolicyCommand
     }
 
     /// <summary>Of commands that may be the first to name an application.</summary>
-    public static Option<bool> CreateOption() => new("--create") { Description = "Make the application when there is none of this name. Default: that is an error, since the name is most likely mistyped." };
+    public static Option<bool> CreateOption() => new("--create") { Description = "Create the application if it does not exist. Default: an unknown application is an error." };
 
     private static string Describe(DocumentFault fault) =>
         $"{fault.Path}{(fault.Line > 0 ? $":{fault.Line}:{fault.Column}" : "")}: {fault.Message}{(fault.Help.Length > 0 ? $"; {fault.Help}" : "")}";

@@ -1,11 +1,11 @@
 using System.CommandLine;
 using System.Net;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
-using AuthSidecar.Shared;
 
 namespace AuthSidecar.ControlPlane.Cli;
 

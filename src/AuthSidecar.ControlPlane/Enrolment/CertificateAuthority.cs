@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Sync;
-using AuthSidecar.Shared;
 
 namespace AuthSidecar.ControlPlane.Enrolment;
 

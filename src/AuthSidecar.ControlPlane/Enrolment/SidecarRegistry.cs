@@ -74,14 +74,14 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                 var row = await FindAsync(transaction.Context, token, cancellation);
                 if (!IsGood(row, token))
                 {
-                    return new Refusal.NotFound("such join token");
+                    return new Refusal.NotFound("join token");
                 }
 
                 var identity = new SidecarIdentity(new SyncScope(row.Application, row.Tenant), name);
                 certificate = authority.TryIssueSidecar(identity, certificateRequest, time.GetUtcNow());
                 if (certificate is null)
                 {
-                    return new Refusal.NotFound("key on P-256 in the certificate request");
+                    return new Refusal.NotFound("P-256 key in the certificate request");
                 }
 
                 row.UsesLeft--;
@@ -148,7 +148,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         {
             if (await FindAsync(transaction.Context, identity, cancellation) is not { IsRemoved: false } row)
             {
-                return new Refusal.NotFound($"sidecar `{identity.Name}` that has enrolled");
+                return new Refusal.NotFound($"enrolled sidecar `{identity.Name}`");
             }
 
             (row.IsRemoved, row.Revision) = (true, transaction.Revision);

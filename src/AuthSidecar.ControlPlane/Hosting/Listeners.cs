@@ -1,5 +1,5 @@
 using System.Net.Security;
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;

@@ -2,8 +2,8 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Enrolment;
-using AuthSidecar.Shared;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 

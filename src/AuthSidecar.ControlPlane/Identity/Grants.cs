@@ -124,7 +124,7 @@ internal sealed class Grants(ControlStore store, Database database, SecretStore 
                 .ExecuteUpdateAsync(u => u.SetProperty(g => g.EndedAtMs, transaction.NowMs), cancellation);
             if (ended == 0)
             {
-                return new Refusal.NotFound("such grant");
+                return new Refusal.NotFound("grant");
             }
 
             await TokenRevocations.GrantAsync(transaction, grantId, cancellation);

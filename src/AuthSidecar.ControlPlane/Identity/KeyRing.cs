@@ -79,7 +79,7 @@ internal sealed partial class KeyRing(
     {
         if (options.Url is null)
         {
-            return new WriteResult(0, new Refusal.NotFound("signing key: this node has no `--url` and issues nothing"));
+            return new WriteResult(0, new Refusal.NotFound("signing key of this node (it has no `--url`)"));
         }
 
         var result = await ChangeAsync(
@@ -205,7 +205,7 @@ internal sealed partial class KeyRing(
             var (added, removed) = plan(keys);
             if (added is null && removed.Count == 0)
             {
-                return new Refusal.NotFound("key to be changed");
+                return new Refusal.NotFound("signing key");
             }
 
             foreach (var key in removed)

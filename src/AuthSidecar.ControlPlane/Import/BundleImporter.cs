@@ -138,7 +138,7 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
         {
             if (entity.Uid.Type == AccessSnapshot.AdministratorType)
             {
-                faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} is an administrator, which `authsidecar-control administrators` writes"));
+                faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} is an administrator: use `authsidecar-control administrators`"));
             }
             else if (!directory.TryGetPlace(entity.Uid, out var place, out _))
             {
@@ -148,7 +148,7 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             else if (!place.IsFor(application))
             {
                 // To take it from there would be a surprise to them.
-                faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} is an entity of another application"));
+                faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} belongs to another application"));
             }
             else if (directory.Entities.TryGetEntity(entity.Uid, out var before) && before.ToJson() != entity.ToJson())
             {
@@ -191,13 +191,13 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
         {
             if (issuer.Issuer_ == own)
             {
-                return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{own}` is the control plane itself, whose keys every sidecar has")]);
+                return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{own}` is reserved for the control plane")]);
             }
 
             var key = new ResourceKey(ResourceType.Keys, issuer.Issuer_, new Placement(application, ""));
             if (issuer.IntrospectionUrl.Length > 0 && await IssuerRecords.FindRivalAsync(transaction.Context, key, issuer.OpaquePrefix, cancellation) is { } rival)
             {
-                return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{issuer.Issuer_}`: opaque tokens that begin with its `opaquePrefix` could be of the issuer `{rival}` as well")]);
+                return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{issuer.Issuer_}`: `opaquePrefix` overlaps with that of issuer `{rival}`")]);
             }
 
             await SaveAsync(transaction, key, WriteIssuers, IssuerRecords.Write(issuer, jwks), null, $"issuer {issuer.Issuer_}", changes, cancellation);

@@ -1,7 +1,7 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Shared;
 using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Import;
@@ -16,7 +16,7 @@ internal sealed class BundleService(BundleImporter importer, Applications applic
         var cancellation = context.CancellationToken;
         if (!await requestStream.MoveNext(cancellation) || requestStream.Current.Header is not { } header)
         {
-            throw Failures.InvalidField("header", "the first message is the header");
+            throw Failures.InvalidField("header", "must be the first message");
         }
 
         var (caller, application) = (Caller.Of(context), RequestChecks.Name(header.Application, "header.application"));
@@ -38,21 +38,21 @@ internal sealed class BundleService(BundleImporter importer, Applications applic
         var (parts, bytes) = (new Dictionary<string, MemoryStream>(StringComparer.Ordinal), 0L);
         while (await stream.MoveNext(cancellation))
         {
-            var part = stream.Current.Part ?? throw Failures.InvalidField("part", "after the header come parts of files");
+            var part = stream.Current.Part ?? throw Failures.InvalidField("part", "expected after the header");
             if (part.Path.Length is 0 or > 512 || part.Path.Split('/').Any(s => s.Length == 0 || s[0] == '.'))
             {
-                throw Failures.InvalidField("part.path", "it is a relative path with `/`, without hidden names");
+                throw Failures.InvalidField("part.path", "invalid path: expected a relative path with `/`, without hidden names");
             }
 
             bytes += part.Content.Length;
             if (bytes > FolderListing.MaxBytes)
             {
-                throw Failures.InvalidField("part.content", $"a bundle has at most {FolderListing.MaxBytes / (1024 * 1024)} MiB");
+                throw Failures.InvalidField("part.content", $"bundle too large: limit {FolderListing.MaxBytes / (1024 * 1024)} MiB");
             }
 
             if (!parts.TryGetValue(part.Path, out var content))
             {
-                parts.Add(part.Path, content = parts.Count < MaxFiles ? new MemoryStream() : throw Failures.InvalidField("part.path", $"a bundle has at most {MaxFiles} files"));
+                parts.Add(part.Path, content = parts.Count < MaxFiles ? new MemoryStream() : throw Failures.InvalidField("part.path", $"too many files: limit {MaxFiles}"));
             }
 
             content.Write(part.Content.Span);

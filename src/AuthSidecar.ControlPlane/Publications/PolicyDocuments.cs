@@ -42,7 +42,7 @@ internal static class PolicyDocuments
         {
             if (!PolicyFiles.IsOfPolicies(document.Path))
             {
-                faults.Add(new Fault(document.Path, 0, 0, $"`{document.Path}` is not a document of policies", $"they are `{PolicyFiles.Folder}/….cedar`, `{PolicyFiles.Schema}` and `{PolicyFiles.Links}`"));
+                faults.Add(new Fault(document.Path, 0, 0, $"unexpected document `{document.Path}`", $"expected `{PolicyFiles.Folder}/….cedar`, `{PolicyFiles.Schema}` and `{PolicyFiles.Links}`"));
             }
             else if (!paths.Add(document.Path))
             {

@@ -43,7 +43,7 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             actor,
             async transaction => await Of(transaction.Context, application).Where(p => p.Revision == toRevision).SingleOrDefaultAsync(cancellation) is { } old
                 ? await AddAsync(transaction, application, old.Documents, expectedRevision, message, toRevision, entities: null, cancellation)
-                : new Refusal.NotFound($"policies of revision {toRevision}"),
+                : new Refusal.NotFound($"policy revision {toRevision}"),
             cancellation);
 
     /// <param name="application">The application.</param>

@@ -53,6 +53,6 @@ internal sealed class LocalKeyVault(string name, Func<string> read) : KeyVault
             keys.Add(key);
         }
 
-        return keys.Count > 0 ? keys : throw new KeyVaultException($"there is no master key in {name}");
+        return keys.Count > 0 ? keys : throw new KeyVaultException($"no master key in {name}");
     }
 }

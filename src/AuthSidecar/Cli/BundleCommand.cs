@@ -1,6 +1,6 @@
 using System.CommandLine;
 using AuthSidecar.Cedar;
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 using AuthSidecar.Sync.Folder;
 
 namespace AuthSidecar.Cli;
@@ -8,7 +8,7 @@ namespace AuthSidecar.Cli;
 /// <summary><c>authsidecar bundle</c>: works on bundle folders, without a sidecar.</summary>
 internal static class BundleCommand
 {
-    public static Command Create() => new("bundle", "Works on bundle folders.")
+    public static Command Create() => new("bundle", "Seals and validates bundle folders.")
     {
         Validate(),
         Seal(),

@@ -1,6 +1,6 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
-using AuthSidecar.Shared;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Folder;
 using AuthSidecar.Sync.Stream;
@@ -28,7 +28,7 @@ internal static class ServeCommand
         var state = new Option<string>("--state") { Description = "The folder for what must survive a restart.", Required = true };
         var maxStaleness = new Option<string[]>("--max-staleness")
         {
-            Description = "How old a type of resource may be to be answered from, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h. Of a folder: unlimited, while it can be read; `source=1m` is how long it may be unreadable.",
+            Description = "Maximum age of a type of resource, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h. Of a folder: unlimited, while it can be read; `source=1m` is how long it may be unreadable.",
         };
         var issuerHosts = new Option<string[]>("--issuer-host") { Description = "A host of issuers that may be asked for key sets (`jwksUrl`) and about opaque tokens (`introspectionUrl`); may be repeated." };
         var issuerPrivateHosts = new Option<string[]>("--issuer-private-host") { Description = "One that may be at a private address, such as an issuer in the same cluster; may be repeated." };
@@ -38,7 +38,7 @@ internal static class ServeCommand
         var socketMode = new Option<string>("--socket-mode") { Description = "The permissions of the Unix socket, in octal.", DefaultValueFactory = _ => "0660" };
         var socketGroup = new Option<string?>("--socket-group") { Description = "The group that owns the Unix socket, by name or id. Default: that of the process." };
         var listen = new Option<string>("--listen") { Description = $"A loopback address and port to listen on as well, such as `{ServeOptions.ExampleListen}`: every process of the machine or pod may connect to it. Default: none.", DefaultValueFactory = _ => None };
-        var maxConnections = new Option<int>("--max-connections") { Description = "The most connections at once; beyond it, the one that has gone unused for longest is closed.", DefaultValueFactory = _ => ConnectionLimit.DefaultMax };
+        var maxConnections = new Option<int>("--max-connections") { Description = "Maximum number of concurrent connections; at the limit, the least recently used one is closed.", DefaultValueFactory = _ => ConnectionLimit.DefaultMax };
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
         var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
         log.AcceptOnlyFromAmong("json", "text");
@@ -68,7 +68,7 @@ internal static class ServeCommand
 
             if (addresses.Count == 0 && new Option[] { application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys }.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } stray)
             {
-                return Fail([$"`{stray.Name}` goes with `--control-plane`, and there is none"]);
+                return Fail([$"`{stray.Name}` requires `--control-plane`"]);
             }
 
             var limits = (addresses.Count == 0 ? MaxStaleness.OfFolder : MaxStaleness.Default).With(parsed.GetValue(maxStaleness) ?? [], out var fault);
@@ -86,7 +86,7 @@ internal static class ServeCommand
             var groupText = parsed.GetValue(socketGroup);
             if (groupText is not null && UnixSockets.FindGroup(groupText) is null)
             {
-                return Fail([$"--socket-group: there is no group `{groupText}`"]);
+                return Fail([$"--socket-group: unknown group `{groupText}`"]);
             }
 
             var socketPath = parsed.GetValue(socket)!;

@@ -34,7 +34,7 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
         var principal = verified is null ? new GivenEntity(request.Principal!, ValueRecord.Empty, []) : TokenFacts.Of(verified).Principal;
         if (!snapshot.Policies.Value.HasAction(request.Action))
         {
-            return new CheckAnswer { Reason = Reason.ActionUnknown, Detail = $"the schema has no action `{request.Action}`" };
+            return new CheckAnswer { Reason = Reason.ActionUnknown, Detail = $"unrecognized action `{request.Action}`" };
         }
 
         if (!EntityOverlay.TryCreate(snapshot.Entities.Value, principal, request.Entities, out var entities, out var conflict))

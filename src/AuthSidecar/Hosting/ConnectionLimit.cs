@@ -28,18 +28,18 @@ internal sealed partial class ConnectionLimit(int max)
     {
         if (max < LeastMax)
         {
-            return $"`--max-connections` is at least {LeastMax}";
+            return $"`--max-connections` must be at least {LeastMax}";
         }
 
         return GetResourceLimit(OpenFiles, out var limit) == 0 && limit.Current < (ulong)(max + ReservedDescriptors)
-            ? $"the limit of open files is {limit.Current}, and {max} connections take {max + ReservedDescriptors}: raise it (`ulimit -n`, LimitNOFILE), or lower `--max-connections`"
+            ? $"open file limit too low: {limit.Current}, but {max} connections need {max + ReservedDescriptors}; raise it (`ulimit -n`, LimitNOFILE), or lower `--max-connections`"
             : null;
     }
 
     /// <summary>Counts a connection while it is open.</summary>
     public ConnectionDelegate Count(ConnectionDelegate next) => async connection =>
     {
-        var use = new ConnectionUse(() => connection.Abort(new ConnectionAbortedException("closed in favour of another connection")), Environment.TickCount64);
+        var use = new ConnectionUse(() => connection.Abort(new ConnectionAbortedException("connection limit reached: least recently used connection closed")), Environment.TickCount64);
         _connections.TryAdd(use, 0);
         if (Interlocked.Increment(ref _count) > max && !TryCloseOne(except: use))
         {

@@ -1,4 +1,4 @@
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 

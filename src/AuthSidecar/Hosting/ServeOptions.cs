@@ -1,5 +1,5 @@
 using System.Net;
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Folder;
 using AuthSidecar.Sync.Stream;
@@ -80,7 +80,7 @@ internal sealed record ServeOptions
 
         if (Bundle is null && (Seals.IsRequired || Seals.KeyFile is not null))
         {
-            yield return "`--require-sealed` and `--bundle-key` go with `--bundle`: what a control plane streams is signed";
+            yield return "`--require-sealed` and `--bundle-key` require `--bundle`: what a control plane streams is signed";
         }
 
         foreach (var fault in ControlPlane?.Validate() ?? [])
@@ -90,7 +90,7 @@ internal sealed record ServeOptions
 
         if (Socket is null && Listen is null)
         {
-            yield return "there is nothing to listen on: give `--socket` or `--listen`";
+            yield return "no listener: specify `--socket` or `--listen`";
         }
 
         if (Listen is not null && !IPAddress.IsLoopback(Listen.Address))

@@ -56,7 +56,7 @@ internal enum AttemptOutcome
 internal readonly record struct Attempt(AttemptOutcome Outcome, int AttemptsLeft, DateTimeOffset? LockedUntil);
 
 /// <summary>Too many attempts wait for the disk already.</summary>
-internal sealed class ClaimStoreBusyException() : IOException("too many attempts wait for the claim store");
+internal sealed class ClaimStoreBusyException() : IOException("claim store overloaded: too many waiting attempts");
 
 /// <summary>
 /// Which codes are redeemed, and how many were wrong: the local store of a sidecar on its own. A journal on disk; every change is on disk

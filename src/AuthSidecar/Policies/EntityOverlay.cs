@@ -144,11 +144,11 @@ internal sealed class EntityOverlay : EntitySource
             }
             else if (EntityType.IsAction(entity.Uid.Type))
             {
-                return $"the request describes the action `{entity.Uid}`";
+                return $"request entities include the action `{entity.Uid}`";
             }
             else if (IsAmong(given[..i], entity.Uid))
             {
-                return $"the request gives the entity `{entity.Uid}` twice";
+                return $"duplicate entity `{entity.Uid}` in the request";
             }
         }
 
@@ -181,14 +181,14 @@ internal sealed class EntityOverlay : EntitySource
     {
         if (settled is null)
         {
-            return $"the request describes its own principal `{given.Uid}`, of which neither the snapshot nor a token says anything";
+            return $"request entities include the principal `{given.Uid}`, which is neither in the snapshot nor in a token";
         }
 
         foreach (var (name, _) in given.Attributes.Fields)
         {
             if (!settled.Attributes.TryGet(name, out _))
             {
-                return $"the request describes its own principal `{given.Uid}`: neither the snapshot nor its token has an attribute `{name}`";
+                return $"request entities add attribute `{name}` to the principal `{given.Uid}`: it is neither in the snapshot nor in its token";
             }
         }
 

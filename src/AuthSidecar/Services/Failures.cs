@@ -28,29 +28,29 @@ internal static class Failures
     public static RpcException MalformedMessage() =>
         Failure(Code.InvalidArgument, V1.ErrorReason.MalformedMessage, "the bytes are no message of this type");
 
-    public static RpcException FieldGivenTwice() => Failure(Code.InvalidArgument, V1.ErrorReason.InvalidField, "a field that may be given once is given twice");
+    public static RpcException FieldGivenTwice() => Failure(Code.InvalidArgument, V1.ErrorReason.InvalidField, "duplicate field: a field that is not repeated occurs twice");
 
     public static RpcException Compressed() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "compressed messages are not supported: send with identity encoding");
 
     /// <summary>A flag that says compressed, of a call that names no encoding; or no flag that there is (Compression of gRPC).</summary>
-    public static RpcException MalformedFrame() => Failure(Code.Internal, V1.ErrorReason.MalformedMessage, "the compressed flag of the message does not go with `grpc-encoding`");
+    public static RpcException MalformedFrame() => Failure(Code.Internal, V1.ErrorReason.MalformedMessage, "compressed flag of the message conflicts with `grpc-encoding`");
 
-    public static RpcException TooLarge(int mostBytes) => Failure(Code.ResourceExhausted, V1.ErrorReason.MalformedMessage, $"a message of this call has at most {mostBytes} bytes");
+    public static RpcException TooLarge(int mostBytes) => Failure(Code.ResourceExhausted, V1.ErrorReason.MalformedMessage, $"message too large: limit {mostBytes} bytes");
 
     /// <summary>A unary call has one message (Status codes of gRPC: request cardinality violation).</summary>
-    public static RpcException NotOneMessage() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "a unary call has exactly one message");
+    public static RpcException NotOneMessage() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "expected exactly one message in a unary call");
 
     public static RpcException MalformedTimeout() => InvalidFields([new FieldViolation("grpc-timeout", "1 to 8 digits and a unit: H, M, S, m, u or n")]);
 
     public static RpcException BodyTimeout(TimeSpan limit) => Failure(Code.DeadlineExceeded, V1.ErrorReason.DeadlineExceeded, $"the message did not arrive within {limit.TotalSeconds} seconds");
 
     public static RpcException TooManyBytes() => Failure(
-        Code.ResourceExhausted, V1.ErrorReason.Overloaded, "too many bytes of unfinished messages are held already", new RetryInfo { RetryDelay = RetryAfter });
+        Code.ResourceExhausted, V1.ErrorReason.Overloaded, "too many bytes in unfinished messages", new RetryInfo { RetryDelay = RetryAfter });
 
     public static RpcException TooManyWaiting() => Failure(
-        Code.ResourceExhausted, V1.ErrorReason.Overloaded, "too many calls wait for a revision already", new RetryInfo { RetryDelay = RetryAfter });
+        Code.ResourceExhausted, V1.ErrorReason.Overloaded, "too many calls waiting for a revision", new RetryInfo { RetryDelay = RetryAfter });
 
-    public static RpcException UnknownMethod() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "there is no such method: paths are case-sensitive");
+    public static RpcException UnknownMethod() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "unknown method: paths are case-sensitive");
 
     public static RpcException NoSnapshot() => Failure(
         Code.Unavailable, V1.ErrorReason.NoSnapshot, "the sidecar has no snapshot yet", new RetryInfo { RetryDelay = RetryAfter });

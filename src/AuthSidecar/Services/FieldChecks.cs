@@ -62,7 +62,7 @@ internal sealed class FieldChecks
         {
             if (_values == MaxValues + 1)
             {
-                Add(at, $"a request has at most {MaxValues} values in all");
+                Add(at, $"too many values: limit {MaxValues} per request");
             }
 
             return false;

@@ -319,7 +319,7 @@ internal sealed partial class UnaryCalls
 
     private static partial class Log
     {
-        [LoggerMessage(10, LogLevel.Error, "{Method} failed; {Suppressed} like it were not logged", EventName = "CallFailed")]
+        [LoggerMessage(10, LogLevel.Error, "{Method} failed ({Suppressed} similar errors suppressed)", EventName = "CallFailed")]
         public static partial void Escaped(ILogger logger, string method, long suppressed, Exception exception);
     }
 }

@@ -27,7 +27,7 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
     {
         if (clients.Find(issuer) is not { } client)
         {
-            throw new HttpRequestException("there is nothing to ask it with at that address: see `--introspection-clients`");
+            throw new HttpRequestException("no introspection client for this URL: see `--introspection-clients`");
         }
 
         using var request = new HttpRequestMessage(HttpMethod.Post, issuer.IntrospectionUrl)

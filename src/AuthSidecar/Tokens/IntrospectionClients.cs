@@ -1,5 +1,5 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 using AuthSidecar.State;
 
 namespace AuthSidecar.Tokens;
@@ -53,7 +53,7 @@ internal sealed partial class IntrospectionClients(Func<IReadOnlyDictionary<stri
 
     private static partial class Log
     {
-        [LoggerMessage(71, LogLevel.Error, "invalid introspection clients {File}, using those read before: {Why}", EventName = "IntrospectionClientsInvalid")]
+        [LoggerMessage(71, LogLevel.Error, "invalid introspection clients {File}, using the previous ones: {Why}", EventName = "IntrospectionClientsInvalid")]
         public static partial void Kept(ILogger logger, string file, string why);
     }
 }

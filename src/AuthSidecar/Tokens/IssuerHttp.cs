@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 
 namespace AuthSidecar.Tokens;
 
@@ -98,7 +98,7 @@ internal sealed partial class IssuerHttp : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(65, LogLevel.Error, "invalid issuer CA {File}, using the one read before: {Why}", EventName = "IssuerCaInvalid")]
+        [LoggerMessage(65, LogLevel.Error, "invalid issuer CA {File}, using the previous one: {Why}", EventName = "IssuerCaInvalid")]
         public static partial void CaKept(ILogger logger, string file, string why);
     }
 }

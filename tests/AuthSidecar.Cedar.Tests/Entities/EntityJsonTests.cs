@@ -50,13 +50,13 @@ public sealed class EntityJsonTests
 
     /// <summary>What stands for a value that is no record is none.</summary>
     [Theory]
-    [InlineData("""{"__entity": {"type": "U", "id": "a"}}""", "expected a record, found the escape `__entity`, which stands for a value that is none")]
-    [InlineData("""{"__extn": {"fn": "ip", "arg": "::1"}}""", "expected a record, found the escape `__extn`, which stands for a value that is none")]
-    [InlineData("""{"__expr": "1"}""", "expected a record, found the escape `__expr`, which stands for a value that is none")]
+    [InlineData("""{"__entity": {"type": "U", "id": "a"}}""", "expected a record, found escape `__entity`")]
+    [InlineData("""{"__extn": {"fn": "ip", "arg": "::1"}}""", "expected a record, found escape `__extn`")]
+    [InlineData("""{"__expr": "1"}""", "expected a record, found escape `__expr`")]
     [InlineData("null", "expected a record")]
     [InlineData("""{"__entity": {"type": "U", "id": "a"}, "x": 1}""", null)]
     [InlineData("""{"__entity": 1}""", null)]
-    [InlineData("""{"a": {"__extn": {"fn": "ip", "arg": "::1", "args": ["::1"]}}}""", "`arg` and `args` stand for the same, and one of them occurs twice or both occur")]
+    [InlineData("""{"a": {"__extn": {"fn": "ip", "arg": "::1", "args": ["::1"]}}}""", "duplicate member: `arg` and `args` are synonyms")]
     public void TryParse_EscapeInPlaceOfARecord_Refused(string json, string? message)
     {
         Assert.Equal(message is null, ValueRecord.TryParse(SourceText.Of(json), null, out _, out var faults));

@@ -103,7 +103,7 @@ public sealed class GrowthTests
     public void TryParse_LongNameOfNamespace_Refused()
     {
         Assert.False(Schema.TryParse(SourceText.Of($"namespace {new string('n', 1_000)} {{ {Many(1_000, i => $"entity E{i};")} }}"), out _, out var faults));
-        Assert.Equal("1:1: the name of the namespace has 1000 characters, at most 512 are allowed", faults[0].ToString());
+        Assert.Equal("1:1: namespace name too long: 1000 characters, limit 512", faults[0].ToString());
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class GrowthTests
     {
         var types = string.Join(", ", Enumerable.Range(0, 1_001).Select(i => $"E{i}"));
         Assert.False(Schema.TryParse(SourceText.Of($"entity {types};\naction a appliesTo {{ principal: [{types}], resource: [{types}] }};"), out _, out var faults));
-        Assert.Equal("2:1: the actions apply to more than 1000000 pairs of a principal's and a resource's type; name fewer types", Assert.Single(faults).ToString());
+        Assert.Equal("2:1: too many request environments: more than 1000000 pairs of principal and resource types; name fewer types", Assert.Single(faults).ToString());
     }
 
     /// <summary>Where a path has a step that is no identifier, text has what it starts from once for each: it does not double within itself.</summary>
@@ -127,7 +127,7 @@ public sealed class GrowthTests
         }
 
         Assert.False(PolicySet.TryParseJson(SetOf(body), out _, out faults));
-        Assert.StartsWith("a path with a step that is no identifier", faults[0].Message, StringComparison.Ordinal);
+        Assert.StartsWith("a path with a non-identifier step", faults[0].Message, StringComparison.Ordinal);
     }
 
     private static SourceText SetOf(string body) => SourceText.Of(

@@ -19,7 +19,7 @@ public sealed class PolicySetBuilderTests
     [InlineData("""[{"template": "t", "template": "t", "id": "l"}]""", "links.json:1:32: `template` occurs twice")]
     [InlineData("""[{"template": "t", "id": "l", "action": "x"}]""", "links.json:1:41: a link has no member `action`")]
     [InlineData("""[{"template": "t", "id": "l", "principal": "alice"}]""", "links.json:1:44: `alice`:")]
-    [InlineData("""[{"template": "t", "id": "l"}]""", "links.json:1:2: there is no template `t` to link as `l`")]
+    [InlineData("""[{"template": "t", "id": "l"}]""", "links.json:1:2: template `t` of link `l` not found")]
     public void AddLinks_WhatIsNoLink_RefusedWithItsPlace(string links, string fault)
     {
         var builder = new PolicySetBuilder();
@@ -29,11 +29,11 @@ public sealed class PolicySetBuilderTests
     }
 
     [Theory]
-    [InlineData("""[{"template": "both", "id": "l", "principal": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `both`: `?resource` is missing")]
-    [InlineData("""[{"template": "both", "id": "l", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `both`: `?principal` is missing")]
-    [InlineData("""[{"template": "one", "id": "l", "principal": "U::\"a\"", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `one`: there is no `?resource`")]
-    [InlineData("[\n {\"template\": \"bth\", \"id\": \"l\"}]", "links.json:2:2: there is no template `bth` to link as `l`; did you mean `both`?")]
-    [InlineData("""[{"template": "one", "id": "one", "principal": "U::\"a\""}]""", "links.json:1:2: the policy id `one` is taken already")]
+    [InlineData("""[{"template": "both", "id": "l", "principal": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `both`: slot `?resource` is not bound")]
+    [InlineData("""[{"template": "both", "id": "l", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `both`: slot `?principal` is not bound")]
+    [InlineData("""[{"template": "one", "id": "l", "principal": "U::\"a\"", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `one`: the template has no slot `?resource`")]
+    [InlineData("[\n {\"template\": \"bth\", \"id\": \"l\"}]", "links.json:2:2: template `bth` of link `l` not found; did you mean `both`?")]
+    [InlineData("""[{"template": "one", "id": "one", "principal": "U::\"a\""}]""", "links.json:1:2: duplicate policy id `one`")]
     public void AddLinks_WhatDoesNotFitItsTemplate_SaysWhichSlotAndWhere(string links, string fault)
     {
         var builder = new PolicySetBuilder();

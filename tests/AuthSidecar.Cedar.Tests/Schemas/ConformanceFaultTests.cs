@@ -36,25 +36,25 @@ public sealed class ConformanceFaultTests
         Assert.Equal(
             [
                 "e.json:5:15: `User::\"u\"` does not conform to the schema: attribute `lead`: expected entity of type `Team`, got `Squad::\"x\"`",
-                "e.json:9:27: `User::\"u\"` does not conform to the schema: attribute `more`: attribute `colors`: an element: `Color::\"gren\"` is not one of the entities that `Color` has; did you mean `Color::\"green\"`?",
+                "e.json:9:27: `User::\"u\"` does not conform to the schema: attribute `more`: attribute `colors`: an element: `Color::\"gren\"` is not a valid id of enumerated entity type `Color`; did you mean `Color::\"green\"`?",
                 "e.json:9:15: `User::\"u\"` does not conform to the schema: attribute `more`: the attribute `who` is missing",
-                "e.json:11:15: `User::\"u\"` does not conform to the schema: there is no attribute `mroe`; did you mean `more`?",
+                "e.json:11:15: `User::\"u\"` does not conform to the schema: attribute `mroe` is not declared; did you mean `more`?",
                 "e.json:8:12: `User::\"u\"` does not conform to the schema: attribute `n`: expected long, got string",
                 "e.json:10:27: `User::\"u\"` does not conform to the schema: attribute `nested`: an element: an element: expected long, got bool",
                 "e.json:7:17: `User::\"u\"` does not conform to the schema: attribute `teams`: an element: expected entity of type `Team`, got `Squad::\"x\"`",
                 "e.json:7:61: `User::\"u\"` does not conform to the schema: attribute `teams`: an element: expected entity of type `Team`, got long",
                 "e.json:14:35: `User::\"u\"` does not conform to the schema: tag `bad`: an element: expected long, got bool",
-                "e.json:13:46: `User::\"u\"` does not conform to the schema: it cannot be a member of `Squad::\"x\"`",
+                "e.json:13:46: `User::\"u\"` does not conform to the schema: `Squad::\"x\"` is not allowed as a parent",
             ],
             Faults(Json));
     }
 
     [Theory]
-    [InlineData("""[{"uid": {"type": "Usr", "id": "u"}, "attrs": {}, "parents": []}]""", "e.json:1:10: `Usr::\"u\"` does not conform to the schema: the schema has no entity type `Usr`; did you mean `User`?")]
+    [InlineData("""[{"uid": {"type": "Usr", "id": "u"}, "attrs": {}, "parents": []}]""", "e.json:1:10: `Usr::\"u\"` does not conform to the schema: unrecognized entity type `Usr`; did you mean `User`?")]
     [InlineData("""[{"uid": {"type": "Team", "id": "t"}, "attrs": {}, "parents": [], "tags": {"a": 1}}]""", "e.json:1:75: `Team::\"t\"` does not conform to the schema: `Team` has no tags")]
-    [InlineData("""[{"uid": {"type": "Color", "id": "blue"}, "attrs": {}, "parents": []}]""", "e.json:1:10: `Color::\"blue\"` does not conform to the schema: `Color::\"blue\"` is not one of the entities that `Color` has")]
-    [InlineData("""[{"parents": [], "attrs": {"é😀": 1}, "uid": {"type": "Team", "id": "t"}}]""", "e.json:1:34: `Team::\"t\"` does not conform to the schema: there is no attribute `é😀`")]
-    [InlineData("""[{"uid": {"type": "Action", "id": "veiw"}, "attrs": {}, "parents": []}]""", "e.json:1:2: `Action::\"veiw\"` does not conform to the schema: the schema has no action `Action::\"veiw\"`; did you mean `Action::\"view\"`?")]
+    [InlineData("""[{"uid": {"type": "Color", "id": "blue"}, "attrs": {}, "parents": []}]""", "e.json:1:10: `Color::\"blue\"` does not conform to the schema: `Color::\"blue\"` is not a valid id of enumerated entity type `Color`")]
+    [InlineData("""[{"parents": [], "attrs": {"é😀": 1}, "uid": {"type": "Team", "id": "t"}}]""", "e.json:1:34: `Team::\"t\"` does not conform to the schema: attribute `é😀` is not declared")]
+    [InlineData("""[{"uid": {"type": "Action", "id": "veiw"}, "attrs": {}, "parents": []}]""", "e.json:1:2: `Action::\"veiw\"` does not conform to the schema: unrecognized action `Action::\"veiw\"`; did you mean `Action::\"view\"`?")]
     public void TryParse_OneFault_InItsPlace(string json, string fault) => Assert.Equal([fault], Faults(json));
 
     /// <summary>Two that are at fault are both told of, and however many there are: not more than can be read.</summary>
@@ -74,10 +74,10 @@ public sealed class ConformanceFaultTests
     [InlineData("Usr", "view", "Team", "{}", "`Action::\"view\"` does not apply to a principal of type `Usr`, which the schema does not have, but to `User`")]
     [InlineData("Team", "view", "Team", "{}", "`Action::\"view\"` does not apply to a principal of type `Team`, but to `User`")]
     [InlineData("User", "view", "Doc", "{}", "`Action::\"view\"` does not apply to a resource of type `Doc`, which the schema does not have, but to `Color`, `Team`")]
-    [InlineData("User", "view", "Color", "{}", "`Color::\"x\"` is not one of the entities that `Color` has")]
+    [InlineData("User", "view", "Color", "{}", "`Color::\"x\"` is not a valid id of enumerated entity type `Color`")]
     [InlineData("User", "nothing", "Team", "{}", "`Action::\"nothing\"` does not apply to a principal of type `User`, nor of any other; `Action::\"nothing\"` does not apply to a resource of type `Team`, nor of any other")]
-    [InlineData("User", "veiw", "Team", "{}", "the schema has no action `Action::\"veiw\"`; did you mean `Action::\"view\"`?")]
-    [InlineData("User", "view", "Team", "{who: Squad::\"x\", n: \"1\", lst: 1, list: [1, true]}", "the context: attribute `list`: an element: expected long, got bool; there is no attribute `lst`; did you mean `list`?; attribute `n`: expected long, got string; attribute `who`: expected entity of type `User`, got `Squad::\"x\"`")]
+    [InlineData("User", "veiw", "Team", "{}", "unrecognized action `Action::\"veiw\"`; did you mean `Action::\"view\"`?")]
+    [InlineData("User", "view", "Team", "{who: Squad::\"x\", n: \"1\", lst: 1, list: [1, true]}", "the context: attribute `list`: an element: expected long, got bool; attribute `lst` is not declared; did you mean `list`?; attribute `n`: expected long, got string; attribute `who`: expected entity of type `User`, got `Squad::\"x\"`")]
     public void Check_Request_AllToldAndWhatWouldDo(string principal, string action, string resource, string context, string? mismatch)
     {
         Assert.True(Value.TryParse(context, out var value, out _) && value.TryGet(out ValueRecord? _));

@@ -20,9 +20,9 @@ public sealed class SchemaTests
     }
 
     [Theory]
-    [InlineData("namespace N { action a in b; } namespace M { action b; }", "1:27: there is no action `N::Action::\"b\"`; did you mean `M::Action::\"b\"`?")]
-    [InlineData("action a in b;", "1:13: there is no action `Action::\"b\"`")]
-    [InlineData("entity U { a: Long, a: String };", "1:21: the attribute `a` is declared twice; keep one")]
+    [InlineData("namespace N { action a in b; } namespace M { action b; }", "1:27: unrecognized action `N::Action::\"b\"`; did you mean `M::Action::\"b\"`?")]
+    [InlineData("action a in b;", "1:13: unrecognized action `Action::\"b\"`")]
+    [InlineData("entity U { a: Long, a: String };", "1:21: duplicate attribute `a`; keep one")]
     [InlineData("entity __cedar;", "1:8: the word `__cedar` is reserved")]
     [InlineData("type __cedar = Long;", "1:6: the word `__cedar` is reserved")]
     [InlineData("action a in __cedar::b;", "1:20: expected `in`, `appliesTo`, or `;` to end the declaration, found `::`")]
@@ -49,9 +49,9 @@ public sealed class SchemaTests
     }
 
     [Theory]
-    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Long", "required": false}}}}""", "only an attribute is `required` or not")]
-    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Record", "attributes": {}, "required": true}}}}""", "only an attribute is `required` or not")]
-    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "annotations": {"a": "x"}}}""", "the empty namespace has no annotations")]
+    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Long", "required": false}}}}""", "`required` is only allowed on attributes")]
+    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Record", "attributes": {}, "required": true}}}}""", "`required` is only allowed on attributes")]
+    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "annotations": {"a": "x"}}}""", "annotations are not allowed on the empty namespace")]
     public void TryParseJson_WhatStandsInTheWrongPlace_Refused(string json, string message)
     {
         Assert.False(Schema.TryParseJson(SourceText.Of(json), out _, out var faults));

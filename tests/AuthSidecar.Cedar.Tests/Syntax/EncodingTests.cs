@@ -43,7 +43,7 @@ public sealed class EncodingTests
         foreach (var encoding in new[] { Encoding.Unicode, Encoding.BigEndianUnicode })
         {
             Assert.False(read(Text([.. encoding.GetPreamble(), .. encoding.GetBytes(good)]), out var faults));
-            Assert.Equal("f:1:1: this is UTF-16; save it as UTF-8", Assert.Single(faults).ToString());
+            Assert.Equal("f:1:1: unsupported encoding: UTF-16; save it as UTF-8", Assert.Single(faults).ToString());
         }
     }
 
@@ -54,7 +54,7 @@ public sealed class EncodingTests
         var (_, good, _, read) = Array.Find(Readers, r => r.Name == name);
         Assert.False(read(Text([.. Encoding.UTF8.GetBytes(good), .. "\n \u00e9"u8, 0xe9, (byte)'x']), out var faults));
         var lines = good.Count(c => c == '\n') + 2;
-        Assert.Equal((lines, 3, "this is not valid UTF-8"), (faults[0].Line, faults[0].Column, Assert.Single(faults).Message));
+        Assert.Equal((lines, 3, "invalid UTF-8"), (faults[0].Line, faults[0].Column, Assert.Single(faults).Message));
     }
 
     [Theory]
@@ -63,7 +63,7 @@ public sealed class EncodingTests
     public void TryFormat_InvalidUtf8InComments_RefusedInItsPlace(string before, string behind, int column)
     {
         Assert.False(PolicyFormatter.TryFormat(Text([.. Encoding.UTF8.GetBytes(before), 0xe9, .. Encoding.UTF8.GetBytes(behind)]), out _, out var faults));
-        Assert.Equal($"f:1:{column}: this is not valid UTF-8; save the text as UTF-8", Assert.Single(faults).ToString());
+        Assert.Equal($"f:1:{column}: invalid UTF-8; save the text as UTF-8", Assert.Single(faults).ToString());
     }
 
     [Fact]
@@ -86,9 +86,9 @@ public sealed class EncodingTests
     public void TryParse_UidOrValueWithByteOrderMark_Refused()
     {
         Assert.False(EntityUid.TryParse("\ufeffU::\"a\"", out _, out var fault));
-        Assert.Equal("1:1: this begins with a byte-order mark; take it away", fault.ToString());
+        Assert.Equal("1:1: unexpected byte-order mark; remove it", fault.ToString());
         Assert.False(Value.TryParse("\ufeff1", out _, out fault));
-        Assert.Equal("1:1: this begins with a byte-order mark; take it away", fault.ToString());
+        Assert.Equal("1:1: unexpected byte-order mark; remove it", fault.ToString());
     }
 
     private static ReadOnlySpan<byte> Mark => [0xef, 0xbb, 0xbf];

@@ -1,6 +1,7 @@
+using System.Net.Sockets;
 using AuthSidecar.Cli;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
-using AuthSidecar.Shared;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.V1;
@@ -45,6 +46,69 @@ public sealed class HostTests : IDisposable
         Assert.Equal(V1.Decision.Allow, (await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, await HealthOf(sidecar));
     }
+
+    [Fact]
+    public async Task Connections_BeyondTheLimit_UnusedOnesAreClosedAndCallersServed()
+    {
+        var path = "";
+        await using var sidecar = await TestSidecar.StartAsync(_bundle, change: o =>
+        {
+            path = o.Socket!;
+            return o with { MaxConnections = ConnectionLimit.LeastMax };
+        });
+        await sidecar.WaitForRevisionAfterAsync(0);
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, await HealthOf(sidecar));
+        var idle = Enumerable.Range(0, 3 * ConnectionLimit.LeastMax).Select(_ =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            socket.Connect(new UnixDomainSocketEndPoint(path));
+            return socket;
+        }).ToList();
+        try
+        {
+            // The one on which there was a call is kept, and a new one is let in.
+            Assert.Equal(V1.Decision.Allow, (await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
+            using var another = SidecarClient.Connect($"unix:{path}");
+            Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(another).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+            patience.CancelAfter(TimeSpan.FromSeconds(30));
+            while (idle.Count(IsClosed) < (2 * ConnectionLimit.LeastMax) + 1)
+            {
+                await Task.Delay(20, patience.Token);
+            }
+        }
+        finally
+        {
+            idle.ForEach(s => s.Dispose());
+        }
+
+        // The sidecar has begun with its settings (RFC 9113, section 3.4): behind them is the end.
+        static bool IsClosed(Socket socket)
+        {
+            var buffer = new byte[1024];
+            while (socket.Poll(0, SelectMode.SelectRead))
+            {
+                try
+                {
+                    if (socket.Receive(buffer) == 0)
+                    {
+                        return true;
+                    }
+                }
+                catch (SocketException)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    [Theory]
+    [InlineData(ConnectionLimit.LeastMax - 1, "must be at least")]
+    [InlineData(int.MaxValue / 2, "open file limit too low")]
+    public void MaxConnections_ThatCannotBe_Refused(int max, string fault) => Assert.Contains(fault, ConnectionLimit.FaultOf(max), StringComparison.Ordinal);
 
     [Fact]
     public async Task Socket_WhileServing_IsForOwnerAndGroupAndGoneAfterwards()

@@ -67,8 +67,8 @@ public sealed class EntityOverlayTests
     {
         Assert.Equal("the attribute `tenant` of `User::\"alice\"` is not what the snapshot has", Conflict([Given(Alice, "globex")]));
         Assert.Equal("`User::\"alice\"` is not a member of `Role::\"admin\"` in the snapshot", Conflict([Given(Alice, null, Admin)]));
-        Assert.Contains("has an attribute `size`", Conflict([new GivenEntity(Alice, ValueRecord.Create([new("size", Value.Of(1))]), [])]));
-        Assert.Contains("neither the snapshot nor a token", Conflict([Given(Stranger, null, Admin)], Stranger));
+        Assert.Contains("add attribute `size` to the principal", Conflict([new GivenEntity(Alice, ValueRecord.Create([new("size", Value.Of(1))]), [])]));
+        Assert.Contains("neither in the snapshot nor in a token", Conflict([Given(Stranger, null, Admin)], Stranger));
     }
 
     [Fact]

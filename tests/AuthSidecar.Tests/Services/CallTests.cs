@@ -121,7 +121,7 @@ public sealed class CallTests : IAsyncLifetime
     {
         var response = await CheckAsync("launch", "plan");
         Assert.Equal((Decision.Deny, DecisionReason.ActionUnknown), (response.Decision, response.Reason));
-        Assert.Equal("the schema has no action `Action::\"launch\"`", response.Detail);
+        Assert.Equal("unrecognized action `Action::\"launch\"`", response.Detail);
     }
 
     [Fact]

@@ -212,6 +212,24 @@ public sealed class UnaryCallTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Messages_ThatNeverEnd_HeldWithinTheBudgetAndNotForLong()
+    {
+        const int Length = 1024 * 1024;
+        const string Check = "/authsidecar.v1.AuthSidecarService/CheckPermission";
+        var part = Frame(new byte[Length - 5])[..^1];
+        var unfinished = Enumerable.Range(0, 80).Select(_ => SendAsync(Check, new UnfinishedContent(part))).ToList();
+        // Those that there is no room for are told at once; small ones are answered all the while.
+        Assert.Equal(StatusCode.ResourceExhausted, (await await Task.WhenAny(unfinished)).Status);
+        Assert.Equal(StatusCode.OK, (await SendAsync(Validate, Frame([]))).Status);
+
+        var statuses = (await Task.WhenAll(unfinished)).Select(s => s.Status).ToList();
+        Assert.Equal(64, statuses.Count(s => s == StatusCode.DeadlineExceeded));
+        Assert.Equal(16, statuses.Count(s => s == StatusCode.ResourceExhausted));
+        // Room again: what is wrong now is the message.
+        Assert.Equal(StatusCode.InvalidArgument, (await SendAsync(Check, Frame(new byte[Length - 5]), piece: 16 * 1024)).Status);
+    }
+
+    [Fact]
     public void Message_OfAStatus_EscapesWhatItMust() =>
         Assert.Equal("used, and so: context.c %25 %C3%A9%0A", UnaryCalls.PercentEncode("used, and so: context.c % é\n"));
 
@@ -260,13 +278,16 @@ public sealed class UnaryCallTests : IAsyncLifetime
         return frame;
     }
 
-    private async Task<(StatusCode Status, byte[] Answer, HttpResponseHeaders Headers)> SendAsync(string path, byte[] body, int? piece = null, params (string Name, string Value)[] headers)
+    private Task<(StatusCode Status, byte[] Answer, HttpResponseHeaders Headers)> SendAsync(string path, byte[] body, int? piece = null, params (string Name, string Value)[] headers) =>
+        SendAsync(path, piece is { } size ? new PiecesContent(body, size) : new ByteArrayContent(body), headers);
+
+    private async Task<(StatusCode Status, byte[] Answer, HttpResponseHeaders Headers)> SendAsync(string path, HttpContent content, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, path)
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            Content = piece is { } size ? new PiecesContent(body, size) : new ByteArrayContent(body),
+            Content = content,
         };
         foreach (var (name, value) in headers)
         {
@@ -279,24 +300,6 @@ public sealed class UnaryCallTests : IAsyncLifetime
         var answer = await response.Content.ReadAsByteArrayAsync(Cancellation);
         var status = response.Headers.TryGetValues("grpc-status", out var only) ? only : response.TrailingHeaders.GetValues("grpc-status");
         return ((StatusCode)int.Parse(status.Single(), System.Globalization.CultureInfo.InvariantCulture), answer.Length > 5 ? answer[5..] : [], response.Headers);
-    }
-
-    private sealed class UnfinishedContent(byte[] part) : HttpContent
-    {
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
-        {
-            await stream.WriteAsync(part, cancellationToken);
-            await stream.FlushAsync(cancellationToken);
-            await Task.Delay(Timeout.Infinite, cancellationToken);
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
     }
 
     private sealed class PiecesContent(byte[] body, int size) : HttpContent

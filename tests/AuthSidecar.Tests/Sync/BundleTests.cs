@@ -28,9 +28,9 @@ public sealed class BundleTests : IDisposable
     {
         _bundle.Write("policies/wrong.cedar", "forbid (principal, action, resource)\nwhen { resource.colour == 1 || principal.tenant > 3 };\npermit (principal is Dokument, action, resource);");
         AssertFaults(
-            "policies/wrong.cedar:2:8: the attribute `colour` of `Document` is not there",
+            "policies/wrong.cedar:2:8: the attribute `colour` of `Document` is not declared",
             "policies/wrong.cedar:2:32: expected long, got string",
-            "policies/wrong.cedar:3:22: the schema has no entity type `Dokument`; did you mean `Document`?");
+            "policies/wrong.cedar:3:22: unrecognized entity type `Dokument`; did you mean `Document`?");
     }
 
     [Fact]
@@ -44,14 +44,14 @@ public sealed class BundleTests : IDisposable
     public void Build_NothingAtAll_SaysWhatABundleIs()
     {
         _bundle.Delete("bundle.json");
-        AssertFaults("bundle.json: the bundle has no manifest; a bundle is a folder with a `bundle.json`: see docs/bundle.md");
+        AssertFaults("bundle.json: bundle manifest not found; a bundle is a folder with a `bundle.json`: see docs/bundle.md");
     }
 
     [Theory]
-    [InlineData("entities.json", "bundle.json: `contents` lists `entities.json`, which is not in the bundle; put it there, or take it off the list")]
-    [InlineData("schema.cedarschema", "bundle.json: `contents` lists `schema.cedarschema`, which is not in the bundle; put it there, or take it off the list")]
-    [InlineData("policies/extra.cedar", "bundle.json: `contents` lists `policies`, which is not in the bundle; put it there, or take it off the list")]
-    [InlineData("keys.jwks.json", "issuers.json: issuer `https://issuer.test`: the key set `keys.jwks.json` is not in the bundle")]
+    [InlineData("entities.json", "bundle.json: `entities.json` is listed in `contents` but not found in the bundle; add the file, or remove the entry")]
+    [InlineData("schema.cedarschema", "bundle.json: `schema.cedarschema` is listed in `contents` but not found in the bundle; add the file, or remove the entry")]
+    [InlineData("policies/extra.cedar", "bundle.json: `policies` is listed in `contents` but not found in the bundle; add the file, or remove the entry")]
+    [InlineData("keys.jwks.json", "issuers.json: issuer `https://issuer.test`: key set `keys.jwks.json` not found in the bundle")]
     public void Build_FileMissing_Refused(string name, string fault)
     {
         _bundle.Delete(name);
@@ -62,14 +62,14 @@ public sealed class BundleTests : IDisposable
     public void Build_FileThatIsNotListed_Refused()
     {
         _bundle.Write("revocations.json", "{}");
-        AssertFaults("bundle.json: `revocations.json` is in the bundle, but `contents` does not list it; list it, or remove it");
+        AssertFaults("bundle.json: `revocations.json` is in the bundle but not listed in `contents`; add an entry, or remove the file");
     }
 
     [Fact]
     public void Build_TwoPoliciesOfOneId_RefusedWithThePlaceOfTheSecond()
     {
         _bundle.Write("policies/more.cedar", "// more\n@id(\"risky\")\npermit (principal, action, resource);");
-        AssertFaults("policies/more.cedar:2:1: the policy id `risky` is taken already; give one of the two another `@id`");
+        AssertFaults("policies/more.cedar:2:1: duplicate policy id `risky`; give one of the two another `@id`");
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public sealed class BundleTests : IDisposable
         _bundle.Write("entities.json", "[\n  {\"uid\": {\"type\": \"User\", \"id\": \"x\"}, \"attrs\": {\"a\": 1.5}, \"parents\": []}\n]");
         _bundle.Write("schema.cedarschema", "entity User in [Group];");
         AssertFaults(
-            "schema.cedarschema:1:17: there is no entity type `Group`",
+            "schema.cedarschema:1:17: unrecognized entity type `Group`",
             "policies/a.cedar:1:49: expected an expression, found `}`",
             "policies/a.cedar:3:20: expected `action`, found `resource`; the scope names `principal`, `action` and `resource`, in this order",
             "policies/b.cedar:1:33: expected `::` and the entity's id in quotes, found `,`",
@@ -113,8 +113,8 @@ public sealed class BundleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": []", "`audiences` names nobody: a token for anyone would do")]
-    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"types\": []", "`types` names no type: a token of any kind would do")]
+    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": []", "`audiences` is empty: at least one audience is required")]
+    [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"types\": []", "`types` is empty: at least one token type is required")]
     [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"clockSkewSeconds\": 61", "`clockSkewSeconds` is 0 to 60")]
     [InlineData("\"audiences\": [\"documents\"]", "\"audiences\": [\"documents\"], \"principal\": {\"type\": \"a b\"}", "`a b` is not an entity type name")]
     public void Build_IssuerThatWouldAcceptTooMuch_Refused(string replace, string by, string fault)
@@ -128,7 +128,7 @@ public sealed class BundleTests : IDisposable
     [InlineData("""{"keys": [{"kty": "oct", "kid": "k", "k": "AAAA"}]}""", "key 0: symmetric keys are not accepted: whoever can verify could also sign")]
     [InlineData("""{"keys": [{"kty": "RSA", "kid": "k", "n": "AQAB", "e": "AQAB"}]}""", "key 0: an RSA modulus is odd, and has 2048 to 8192 bits")]
     [InlineData("""{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}""", "key 0: keys of type `OKP` are not supported")]
-    [InlineData("""{"keys": []}""", "the key set has no key for verifying signatures")]
+    [InlineData("""{"keys": []}""", "no signature verification key in the key set")]
     [InlineData("""{"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"}]}""", "key 0: the platform refuses this key")]
     public void Build_UnfitKeySet_Refused(string keySet, string fault)
     {
@@ -156,9 +156,9 @@ public sealed class BundleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""[{"template": "none", "id": "l"}]""", "links.json:1:2: there is no template `none` to link as `l`")]
-    [InlineData("""[{"template": "share", "id": "l", "principal": "User::\"bob\""}]""", "links.json:1:2: the link `l` of the template `share`: `?resource` is missing")]
-    [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json:1:2: the policy id `risky` is taken already")]
+    [InlineData("""[{"template": "none", "id": "l"}]""", "links.json:1:2: template `none` of link `l` not found")]
+    [InlineData("""[{"template": "share", "id": "l", "principal": "User::\"bob\""}]""", "links.json:1:2: the link `l` of the template `share`: slot `?resource` is not bound")]
+    [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json:1:2: duplicate policy id `risky`")]
     [InlineData("""[{"template": "share", "id": "l", "principal": "bob", "resource": "A::\"b\""}]""", "links.json:1:48: `bob`: expected `::` and the entity's id in quotes, but the text ends")]
     public void Build_LinkThatDoesNotFit_Refused(string links, string fault)
     {
@@ -170,7 +170,7 @@ public sealed class BundleTests : IDisposable
     [Theory]
     [InlineData("""{"trustedNetworks": ["10.0.0.1/33"]}""", "risk.json: `10.0.0.1/33` is not an IP address or CIDR range")]
     [InlineData("""{"weights": {"device": 101}}""", "risk.json: a weight is 0 to 100")]
-    [InlineData("""{"thresholds": {"medium": 60}}""", "risk.json: the thresholds rise from above 0: `medium`, `high`, `critical`, at most 100")]
+    [InlineData("""{"thresholds": {"medium": 60}}""", "risk.json: invalid thresholds: expected 0 < `medium` <= `high` <= `critical` <= 100")]
     [InlineData("""{"actions": {"delete": 1}}""", "risk.json: `delete`: expected `::` and the entity's id in quotes, but the text ends")]
     [InlineData("""{"geoDatabase": "geo.mmdb"}""", "risk.json: the GeoIP database `geo.mmdb` is not in the bundle")]
     public void Build_UnfitRiskSettings_Refused(string risk, string fault)
@@ -180,7 +180,7 @@ public sealed class BundleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"User::\"a\"": {"timeZone": "Mars/Olympus"}}""", "profiles.json: the profile of User::\"a\": there is no time zone `Mars/Olympus`")]
+    [InlineData("""{"User::\"a\"": {"timeZone": "Mars/Olympus"}}""", "profiles.json: the profile of User::\"a\": unknown time zone `Mars/Olympus`")]
     [InlineData("""{"User::\"a\"": {"hours": [1, 2]}}""", "profiles.json: the profile of User::\"a\": `hours` has 24 counts")]
     [InlineData("""{"User::\"a\"": {"places": [{"latitude": 91, "longitude": 0, "accuracyKm": 1}]}}""", "profiles.json: the profile of User::\"a\": a latitude is -90 to 90")]
     [InlineData("""{"a": {}}""", "profiles.json: `a`: expected `::` and the entity's id in quotes, but the text ends")]
@@ -200,7 +200,7 @@ public sealed class BundleTests : IDisposable
 
     [Theory]
     [InlineData("""{"subject": "User::\"a\"", "id": "t"}""", "exactly one of `totpSecret` and `backupCodeSha256` is required")]
-    [InlineData("""{"subject": "User::\"a\"", "id": "t", "totpSecret": "AAAA"}""", "the secret cannot be unwrapped with the key that there is")]
+    [InlineData("""{"subject": "User::\"a\"", "id": "t", "totpSecret": "AAAA"}""", "failed to unwrap the secret: wrong key or corrupt data")]
     [InlineData("""{"subject": "User::\"a\"", "id": "t", "backupCodeSha256": ["AAAA"]}""", "a hash is not 32 bytes long")]
     [InlineData("""{"subject": "a", "id": "t", "backupCodeSha256": ["AAAA"]}""", "expected `::` and the entity's id in quotes, but the text ends")]
     public void Build_UnfitFactor_Refused(string factor, string fault)
@@ -239,14 +239,14 @@ public sealed class BundleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("now: { at: datetime }", "action `Action::\"go\"`: `context.now` is declared as a record, and the sidecar supplies a datetime")]
-    [InlineData("now?: String", "action `Action::\"go\"`: `context.now` is declared as a string, and the sidecar supplies a datetime")]
-    [InlineData("token?: String", "action `Action::\"go\"`: `context.token` is declared as a string, and the sidecar supplies a record")]
-    [InlineData("token?: { amr: String }", "action `Action::\"go\"`: `context.token.amr` is declared as a string, and the sidecar supplies a set, each element a string")]
-    [InlineData("token?: { email: String }", "action `Action::\"go\"`: `context.token.email` is declared, and the sidecar supplies no such attribute")]
-    [InlineData("risk?: { score: decimal }", "action `Action::\"go\"`: `context.risk.score` is declared as a decimal, and the sidecar supplies a long")]
-    [InlineData("risk?: { factors: { weather: Long } }", "action `Action::\"go\"`: `context.risk.factors.weather` is declared, and the sidecar supplies no such attribute")]
-    [InlineData("risk: User", "action `Action::\"go\"`: `context.risk` is declared as an entity of type `User`, and the sidecar supplies a record")]
+    [InlineData("now: { at: datetime }", "action `Action::\"go\"`: `context.now` is declared as a record, but the sidecar supplies a datetime")]
+    [InlineData("now?: String", "action `Action::\"go\"`: `context.now` is declared as a string, but the sidecar supplies a datetime")]
+    [InlineData("token?: String", "action `Action::\"go\"`: `context.token` is declared as a string, but the sidecar supplies a record")]
+    [InlineData("token?: { amr: String }", "action `Action::\"go\"`: `context.token.amr` is declared as a string, but the sidecar supplies a set, each element a string")]
+    [InlineData("token?: { email: String }", "action `Action::\"go\"`: `context.token.email` is declared but not supplied by the sidecar")]
+    [InlineData("risk?: { score: decimal }", "action `Action::\"go\"`: `context.risk.score` is declared as a decimal, but the sidecar supplies a long")]
+    [InlineData("risk?: { factors: { weather: Long } }", "action `Action::\"go\"`: `context.risk.factors.weather` is declared but not supplied by the sidecar")]
+    [InlineData("risk: User", "action `Action::\"go\"`: `context.risk` is declared as an entity of type `User`, but the sidecar supplies a record")]
     public void Build_SchemaThatDeclaresWhatTheSidecarSuppliesAsSomethingElse_Refused(string declared, string fault)
     {
         _bundle.Write("schema.cedarschema", $$"""entity User; entity Role; entity Document; action "go", "stop" appliesTo { principal: User, resource: User, context: { {{declared}} } };""");

@@ -206,11 +206,11 @@ public sealed class FolderSourceTests : IDisposable
     }
 
     [Theory]
-    [InlineData("policies/x.txt", "policies/x.txt: a file of policies is called `policies/….cedar`")]
-    [InlineData("policies/Y.CEDAR", "policies/Y.CEDAR: a file of policies is called `policies/….cedar`")]
-    [InlineData("policies/x.cedar~", "policies/x.cedar~: a file of policies is called `policies/….cedar`")]
-    [InlineData("policies/team/y.cedar.bak", "policies/team/y.cedar.bak: a file of policies is called `policies/….cedar`")]
-    [InlineData("policies/x", "policies/x: a file of policies is called `policies/….cedar`")]
+    [InlineData("policies/x.txt", "policies/x.txt: unexpected file: policy files are named `policies/….cedar`")]
+    [InlineData("policies/Y.CEDAR", "policies/Y.CEDAR: unexpected file: policy files are named `policies/….cedar`")]
+    [InlineData("policies/x.cedar~", "policies/x.cedar~: unexpected file: policy files are named `policies/….cedar`")]
+    [InlineData("policies/team/y.cedar.bak", "policies/team/y.cedar.bak: unexpected file: policy files are named `policies/….cedar`")]
+    [InlineData("policies/x", "policies/x: unexpected file: policy files are named `policies/….cedar`")]
     [InlineData("Policies/x.cedar", "Policies/x.cedar: `Policies` is not `policies`: names are case-sensitive")]
     [InlineData("Entities.json", "Entities.json: `Entities.json` is not `entities.json`: names are case-sensitive")]
     public void Look_FileThatWouldBePassedOverForItsName_Refused(string path, string message)
@@ -234,9 +234,9 @@ public sealed class FolderSourceTests : IDisposable
     {
         { "fifo", "is not a regular file, but a FIFO" },
         { "device", "is not a regular file, but a device" },
-        { "dangling", "is not a regular file, but a symbolic link to nothing" },
-        { "loop", "a symbolic link may lead back to a folder above it" },
-        { "huge", "have more than 256 MiB" },
+        { "dangling", "is not a regular file, but a dangling symbolic link" },
+        { "loop", "possible symbolic link loop" },
+        { "huge", "files too large: limit 256 MiB in total" },
     };
 
     [Theory]
@@ -295,15 +295,15 @@ public sealed class FolderSourceTests : IDisposable
         var policy = Path.Combine(_bundle.Path, "policies", "extra.cedar");
         var text = File.ReadAllText(policy);
         File.Delete(policy);
-        AssertRefused("policies/extra.cedar: the file is in the seal, but not in the bundle");
+        AssertRefused("policies/extra.cedar: file is listed in the seal but not found in the bundle");
         _bundle.Write("policies/extra.cedar", text);
         Settle(source);
         Assert.True(_health.IsCurrent);
         var more = _bundle.Write("policies/more.cedar", "permit (principal, action, resource);");
-        AssertRefused("policies/more.cedar: the file is in the bundle, but not in the seal");
+        AssertRefused("policies/more.cedar: file is in the bundle but not listed in the seal");
         File.Delete(more);
         _bundle.Write("policies/extra.cedar", text + "\n");
-        AssertRefused("policies/extra.cedar: the file is not the one that was sealed");
+        AssertRefused("policies/extra.cedar: SHA-256 mismatch: the file was changed after sealing");
         File.Delete(Path.Combine(_bundle.Path, BundleSeal.FileName));
         AssertRefused("bundle.sums.json: the bundle is not sealed");
         _bundle.Write(BundleSeal.FileName, "{\"version\": 2, \"files\": {}}");

@@ -1,5 +1,5 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Folder;
 

@@ -292,10 +292,10 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
             """));
         Assert.Null(bundle.TryBuild(out var found));
         var faults = found.ConvertAll(f => f.ToString());
-        Assert.Contains(faults, f => f.Contains("opaque tokens could be of more than one issuer", StringComparison.Ordinal));
-        Assert.Contains(faults, f => f.Contains("issuer `c`: `http://c.test/introspect` is not an `https:` address", StringComparison.Ordinal));
-        Assert.Contains(faults, f => f.Contains("issuer `d`: `opaquePrefix` goes with `introspectionUrl`", StringComparison.Ordinal));
-        Assert.Contains(faults, f => f.Contains("issuer `d`: there is no way to verify its tokens", StringComparison.Ordinal));
+        Assert.Contains(faults, f => f.Contains("ambiguous `opaquePrefix`", StringComparison.Ordinal));
+        Assert.Contains(faults, f => f.Contains("issuer `c`: `http://c.test/introspect` is not an `https:` URL", StringComparison.Ordinal));
+        Assert.Contains(faults, f => f.Contains("issuer `d`: `opaquePrefix` requires `introspectionUrl`", StringComparison.Ordinal));
+        Assert.Contains(faults, f => f.Contains("issuer `d`: no verification method", StringComparison.Ordinal));
     }
 
     private Opaque Create(IssuerHosts? hosts = null, IntrospectionClients? clients = null)

@@ -198,6 +198,9 @@ internal static class OverloadLoad
 
     private static async Task UnfinishedMessagesAsync(string socket, CancellationToken stop)
     {
+        // A message of 1 MiB that lacks its end.
+        var part = new byte[MiB - 10];
+        BinaryPrimitives.WriteInt32BigEndian(part.AsSpan(1), (int)MiB - 5);
         using var http = new HttpClient(new SocketsHttpHandler
         {
             EnableMultipleHttp2Connections = true,
@@ -216,7 +219,7 @@ internal static class OverloadLoad
                 {
                     Version = HttpVersion.Version20,
                     VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-                    Content = new UnfinishedMessage(),
+                    Content = new UnfinishedContent(part),
                 };
                 try
                 {
@@ -326,34 +329,4 @@ internal static class OverloadLoad
     }
 
     private static string Ms(double ms) => ms.ToString("F1", CultureInfo.InvariantCulture);
-
-    /// <summary>A message of 1 MiB that lacks its end.</summary>
-    private sealed class UnfinishedMessage : HttpContent
-    {
-        private static readonly byte[] Part = MakePart();
-
-        public UnfinishedMessage() => Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
-
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
-        {
-            await stream.WriteAsync(Part, cancellationToken);
-            await stream.FlushAsync(cancellationToken);
-            await Task.Delay(Timeout.Infinite, cancellationToken);
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
-
-        private static byte[] MakePart()
-        {
-            var part = new byte[MiB - 10];
-            BinaryPrimitives.WriteInt32BigEndian(part.AsSpan(1), (int)MiB - 5);
-            return part;
-        }
-    }
 }

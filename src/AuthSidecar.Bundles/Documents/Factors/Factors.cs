@@ -19,7 +19,7 @@ internal sealed class FactorSet(IEnumerable<Factor> factors, byte[] wrappingKey)
     public Factor? Find(FactorKey key) => _factors.GetValueOrDefault(key);
 
     /// <summary>The secret of a factor of this set, to be wiped after its use.</summary>
-    /// <exception cref="CryptographicException">It cannot be unwrapped: whoever builds a set sees to it that all can.</exception>
+    /// <exception cref="CryptographicException">It cannot be unwrapped. Sets are built only from secrets that can.</exception>
     public byte[] Unwrap(TotpFactor factor) =>
         factor.Secret.TryUnwrap(factor.Key, _wrappingKey) ?? throw new CryptographicException("a TOTP secret cannot be unwrapped");
 

@@ -11,7 +11,7 @@ internal sealed record FactorsFile
     public required IReadOnlyList<FactorEntry> Factors { get; set; }
 
     /// <param name="files">The bundle.</param>
-    /// <param name="wrappingKey">What the secrets are wrapped with; null: nobody here has it, and that they are is not looked at.</param>
+    /// <param name="wrappingKey">The key that the secrets are wrapped with; null: it is not known here, and secrets are not unwrapped.</param>
     /// <param name="faults">Gets what is wrong.</param>
     public static FactorSet Read(BundleFiles files, byte[]? wrappingKey, List<Fault> faults)
     {
@@ -51,7 +51,7 @@ internal sealed record FactorsFile
             case { TotpSecret: { } secret, BackupCodeSha256: null }:
                 var wrapped = new WrappedSecret(secret);
                 // Found out now rather than when somebody stands at the door.
-                fault = wrappingKey is not null && wrapped.TryUnwrap(key, wrappingKey) is null ? "the secret cannot be unwrapped with the key that there is" : null;
+                fault = wrappingKey is not null && wrapped.TryUnwrap(key, wrappingKey) is null ? "failed to unwrap the secret: wrong key or corrupt data" : null;
                 return fault is null ? new TotpFactor(key, wrapped) : null;
             case { TotpSecret: null, BackupCodeSha256: { Count: > 0 } hashes }:
                 fault = hashes.All(h => h.Length == Sha256Bytes) ? null : "a hash is not 32 bytes long";

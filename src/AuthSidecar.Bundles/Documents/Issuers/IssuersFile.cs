@@ -28,7 +28,7 @@ internal sealed record IssuersFile
         if (issuers.Values.Where(i => i.IntrospectionUrl is not null).Select(i => i.OpaquePrefix).Order(StringComparer.Ordinal).ToList() is { } prefixes
             && prefixes.Zip(prefixes.Skip(1)).Any(p => p.Second.StartsWith(p.First, StringComparison.Ordinal)))
         {
-            faults.Add(new Fault(FileName, 0, 0, "opaque tokens could be of more than one issuer: give each an `opaquePrefix` that no other's begins with"));
+            faults.Add(new Fault(FileName, 0, 0, "ambiguous `opaquePrefix`: each issuer needs one that is not a prefix of another"));
         }
 
         return new IssuerSet(issuers.Values);
@@ -71,12 +71,12 @@ internal sealed record IssuerEntry
 
         if (Audiences.Count == 0 || Audiences.Any(string.IsNullOrEmpty))
         {
-            Fail("audiences", "`audiences` names nobody: a token for anyone would do");
+            Fail("audiences", "`audiences` is empty: at least one audience is required");
         }
 
         if (Types.Count == 0 || Types.Any(string.IsNullOrEmpty))
         {
-            Fail("types", "`types` names no type: a token of any kind would do");
+            Fail("types", "`types` is empty: at least one token type is required");
         }
 
         if (ClockSkewSeconds < 0 || ClockSkewSeconds > Tokens.Issuer.MaxClockSkew.TotalSeconds)
@@ -92,30 +92,30 @@ internal sealed record IssuerEntry
         var mapping = new PrincipalMapping { Type = Principal.Type, Attributes = Principal.Attributes, Parents = Principal.Parents, Required = Principal.Required };
         if (mapping.Required.FirstOrDefault(c => !mapping.Maps(c)) is { } unmapped)
         {
-            Fail("principal", $"`principal.required` names the claim `{unmapped}`, from which no attribute and no parent is taken");
+            Fail("principal", $"`principal.required` lists claim `{unmapped}`, which is not mapped to an attribute or parent");
         }
 
         var keys = FrozenDictionary<string, VerificationKey>.Empty;
         var (keySetUrl, introspectionUrl) = (Address("jwksUrl", JwksUrl), Address("introspectionUrl", IntrospectionUrl));
         if (introspectionUrl is null && OpaquePrefix.Length > 0)
         {
-            Fail("opaquePrefix", "`opaquePrefix` goes with `introspectionUrl`");
+            Fail("opaquePrefix", "`opaquePrefix` requires `introspectionUrl`");
         }
 
         if (Jwks.Length > 0 && keySetUrl is not null)
         {
-            Fail("jwks", "it has a key set in the bundle, `jwks`, or an address where it publishes it, `jwksUrl`");
+            Fail("jwks", "`jwks` and `jwksUrl` are mutually exclusive");
         }
         else if (Jwks.Length == 0)
         {
             if (keySetUrl is null && introspectionUrl is null)
             {
-                Fail("jwks", "there is no way to verify its tokens: it has a key set, `jwks` or `jwksUrl`, or is asked about them, `introspectionUrl`");
+                Fail("jwks", "no verification method: one of `jwks`, `jwksUrl` or `introspectionUrl` is required");
             }
         }
         else if (!IssuersFile.IsKeySet(Jwks))
         {
-            Fail("jwks", $"the name of a key set ends in `.jwks.json`, and `{Jwks}` does not");
+            Fail("jwks", $"invalid key set name `{Jwks}`: expected a name ending in `.jwks.json`");
         }
         else if (files.TryRead(Jwks, out var jwks))
         {
@@ -123,7 +123,7 @@ internal sealed record IssuerEntry
         }
         else
         {
-            Fail("jwks", $"the key set `{Jwks}` is not in the bundle");
+            Fail("jwks", $"key set `{Jwks}` not found in the bundle");
         }
 
         return faults.Count > before ? null : new Issuer
@@ -148,7 +148,7 @@ internal sealed record IssuerEntry
 
             if (text.Length > 0)
             {
-                Fail(field, $"`{text}` is not an `https:` address");
+                Fail(field, $"`{text}` is not an `https:` URL");
             }
 
             return null;

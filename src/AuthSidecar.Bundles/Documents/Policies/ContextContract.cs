@@ -45,7 +45,7 @@ internal static class ContextContract
             {
                 if (action.Context.Attributes.TryGetValue(name, out var declared) && Mismatch($"context.{name}", declared.Type, supplied) is { } mismatch && seen.Add(mismatch))
                 {
-                    faults.Add(new Fault(source, 0, 0, $"action `{action.Uid}`: {mismatch}", $"`now`, `token` and `risk` are supplied by the sidecar: declare them as docs/bundle.md has them, or not at all"));
+                    faults.Add(new Fault(source, 0, 0, $"action `{action.Uid}`: {mismatch}", $"`now`, `token` and `risk` are supplied by the sidecar: declare them as in docs/bundle.md, or omit them"));
                 }
             }
         }
@@ -56,7 +56,7 @@ internal static class ContextContract
     {
         if (supplied is not SchemaType.Record known || declared is not SchemaType.Record record)
         {
-            return declared.Equals(supplied) ? null : $"`{path}` is declared as {Describe(declared)}, and the sidecar supplies {Describe(supplied)}";
+            return declared.Equals(supplied) ? null : $"`{path}` is declared as {Describe(declared)}, but the sidecar supplies {Describe(supplied)}";
         }
 
         foreach (var (name, attribute) in record.Attributes)
@@ -65,7 +65,7 @@ internal static class ContextContract
             {
                 if (attribute.IsRequired)
                 {
-                    return $"`{path}.{name}` is declared, and the sidecar supplies no such attribute";
+                    return $"`{path}.{name}` is declared but not supplied by the sidecar";
                 }
             }
             else if (Mismatch($"{path}.{name}", attribute.Type, there.Type) is { } mismatch)

@@ -99,7 +99,7 @@ internal static class PolicyFiles
         }
         else
         {
-            faults.Add(new Fault(BundleManifest.FileName, 0, 0, $"there is no pack `{name}`", $"the packs are: {string.Join(", ", PolicyPacks.Names.Select(n => $"`{n}`"))}"));
+            faults.Add(new Fault(BundleManifest.FileName, 0, 0, $"unknown pack `{name}`", $"known packs: {string.Join(", ", PolicyPacks.Names.Select(n => $"`{n}`"))}"));
         }
     }
 }

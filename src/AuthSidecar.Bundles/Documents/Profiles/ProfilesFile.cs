@@ -54,7 +54,7 @@ internal sealed record ProfilesFile
             var zone = TimeZoneInfo.Utc;
             if (TimeZone is { } name && !TimeZoneInfo.TryFindSystemTimeZoneById(name, out zone))
             {
-                fail($"there is no time zone `{name}`");
+                fail($"unknown time zone `{name}`");
             }
 
             if (Hours is { Count: > 0 } hours && (hours.Count != HoursInDay || hours.Any(h => h < 0)))
@@ -64,7 +64,7 @@ internal sealed record ProfilesFile
 
             if (Devices.Any(d => d.Id.Length == 0))
             {
-                fail("a device has an `id`");
+                fail("missing `id` of a device");
             }
 
             foreach (var place in LastSeen is { } seen ? Places.Append(seen.Place) : Places)

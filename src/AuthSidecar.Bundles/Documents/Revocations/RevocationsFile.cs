@@ -24,7 +24,7 @@ internal sealed record RevocationsFile
         var entries = file.Tokens.Select(t => (t.Issuer, Id: t.Jti)).Concat(file.Sessions.Select(s => (s.Issuer, Id: s.Sid))).Concat(file.Subjects.Select(s => (s.Issuer, Id: s.Sub)));
         if (entries.Any(e => e.Issuer.Length == 0 || e.Id.Length == 0))
         {
-            faults.Add(new Fault(FileName, 0, 0, "a revocation with an empty `issuer`, `jti`, `sid` or `sub` revokes nothing"));
+            faults.Add(new Fault(FileName, 0, 0, "invalid revocation: empty `issuer`, `jti`, `sid` or `sub`"));
         }
 
         return new Revocations(

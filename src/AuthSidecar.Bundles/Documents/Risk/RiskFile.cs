@@ -84,12 +84,12 @@ internal sealed record RiskFile
 
             if (!(0 < Thresholds.Medium && Thresholds.Medium <= Thresholds.High && Thresholds.High <= Thresholds.Critical && Thresholds.Critical <= 100))
             {
-                Fail("thresholds", "the thresholds rise from above 0: `medium`, `high`, `critical`, at most 100");
+                Fail("thresholds", "invalid thresholds: expected 0 < `medium` <= `high` <= `critical` <= 100");
             }
 
             if (!(0 < Thresholds.StepUpAt && Thresholds.StepUpAt <= Thresholds.DenyAt && Thresholds.DenyAt <= 100))
             {
-                Fail("thresholds", "the thresholds rise from above 0: `stepUpAt`, `denyAt`, at most 100");
+                Fail("thresholds", "invalid thresholds: expected 0 < `stepUpAt` <= `denyAt` <= 100");
             }
 
             InRange("maxTravelKmPerHour", MaxTravelKmPerHour, 1, 100_000);

@@ -59,7 +59,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
                 await state.CatchUpAsync(transaction.Context, cancellation);
                 if (!await IsGoodAsync(transaction.Context, hash, cancellation))
                 {
-                    return new Refusal.NotFound("such code");
+                    return new Refusal.NotFound("code");
                 }
 
                 return await WriteAsync(transaction, "administrators.claim", new Administrator { Name = name, Roles = { Owner }, Jwks = jwks }, cancellation);

@@ -18,7 +18,7 @@ internal static class PackCommand
                 return ExitCode.Success;
             }
 
-            Console.Error.WriteLine($"authsidecar: there is no pack `{parsed.GetValue(name)}`; the packs are: {string.Join(", ", PolicyPacks.Names)}");
+            Console.Error.WriteLine($"authsidecar: unknown pack `{parsed.GetValue(name)}`; known packs: {string.Join(", ", PolicyPacks.Names)}");
             return ExitCode.Error;
         });
         return command;

@@ -93,7 +93,7 @@ internal static class PartialCommand
     private static IEnumerable<PartialRequest> GetRequests(JsonElement request, Schema schema)
     {
         var action = Batch.GetUid(request, "action");
-        var declared = schema.Actions.GetValueOrDefault(action) ?? throw new UsageException($"the schema has no action `{action}`");
+        var declared = schema.Actions.GetValueOrDefault(action) ?? throw new UsageException($"unrecognized action `{action}`");
         var context = request.TryGetProperty("context", out var member) && member.ValueKind == JsonValueKind.Null ? null : Batch.GetContext(request, declared);
         return from principal in GetPartial(request, "principal", declared.Principals)
                from resource in GetPartial(request, "resource", declared.Resources)

@@ -50,7 +50,7 @@ internal sealed class RequestOptions(bool isPartial = false)
         var schema = Sources.ReadSchema(Required(parsed, _schema));
         var entities = parsed.GetValue(_entities) is { } file ? Sources.ReadEntities(file, schema) : null;
         var action = ReadAction(Required(parsed, _action));
-        var declared = schema.Actions.GetValueOrDefault(action) ?? throw new UsageException($"the schema has no action `{action}`");
+        var declared = schema.Actions.GetValueOrDefault(action) ?? throw new UsageException($"unrecognized action `{action}`");
         var context = parsed.GetValue(_context) is { } contextFile ? Sources.ReadContext(contextFile, declared) : null;
         var requests = from principal in ReadPartial(_principal.Name, parsed.GetValue(_principal), declared.Principals)
                        from resource in ReadPartial(_resource.Name, parsed.GetValue(_resource), declared.Resources)

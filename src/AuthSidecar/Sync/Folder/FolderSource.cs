@@ -1,5 +1,5 @@
 using AuthSidecar.Cedar;
-using AuthSidecar.Shared;
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 
@@ -102,7 +102,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         {
             // A fault of ours, not of the bundle's. What was good before it is still the best there is.
             Log.Failed(_logger, e);
-            Refuse(_seen ?? "", [new Fault(_folder, 0, 0, "the bundle cannot be built")]);
+            Refuse(_seen ?? "", [new Fault(_folder, 0, 0, "failed to build a snapshot from the bundle")]);
         }
     }
 
@@ -225,7 +225,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         [LoggerMessage(8, LogLevel.Information, "bundle file {Path}, {Bytes} bytes", EventName = "BundleFile")]
         public static partial void Found(ILogger logger, string path, long bytes);
 
-        [LoggerMessage(9, LogLevel.Error, "invalid bundle key {File}, using the key read before: {Why}", EventName = "BundleKeyInvalid")]
+        [LoggerMessage(9, LogLevel.Error, "invalid bundle key {File}, using the previous key: {Why}", EventName = "BundleKeyInvalid")]
         public static partial void KeyKept(ILogger logger, string file, string why);
 
         [LoggerMessage(5, LogLevel.Error, "building a snapshot failed", EventName = "BuildFailed")]

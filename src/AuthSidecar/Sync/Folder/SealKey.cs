@@ -26,7 +26,7 @@ internal static class SealKey
         catch (CryptographicException)
         {
             key.Dispose();
-            throw new InvalidDataException($"`{path}` is a public key: sealing takes the private one");
+            throw new InvalidDataException($"`{path}` is a public key: sealing requires the private key");
         }
     }
 

@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
 using System.Text;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Shared;
 using AuthSidecar.Tokens;
 using Google.Protobuf;
 using Fault = AuthSidecar.Cedar.Fault;

@@ -97,7 +97,7 @@ internal sealed record SyncedState
     {
         if (!documents.TryRead(EntitiesFile.FileName, out var json))
         {
-            faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"there is no `{EntitiesFile.FileName}`"));
+            faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"missing `{EntitiesFile.FileName}`"));
             return this;
         }
 

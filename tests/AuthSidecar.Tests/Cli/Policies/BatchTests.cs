@@ -41,10 +41,10 @@ public sealed class BatchTests
     [InlineData("""{"policy": {"effect": "allow"}}""", """{"accepted":false,"message":"policy:1:12: `allow` is no effect; the effects are `permit` and `forbid`"}""")]
     [InlineData("""{"schema": "entity U;"}""", """{"accepted":true,"json":{"":{"entityTypes":{"U":{}},"actions":{}}}}""")]
     [InlineData("""{"schema": {"": {"entityTypes": {"U": {}}, "actions": {}}}}""", """{"accepted":true,"json":{"":{"entityTypes":{"U":{}},"actions":{}}}}""")]
-    [InlineData("""{"schema": "entity U in V;"}""", """{"accepted":false,"message":"schema:1:13: there is no entity type `V`"}""")]
+    [InlineData("""{"schema": "entity U in V;"}""", """{"accepted":false,"message":"schema:1:13: unrecognized entity type `V`"}""")]
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {}, "parents": []}], "schema": "entity U;"}""", """{"accepted":true}""")]
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {"x": 1}, "parents": []}], "schema": "entity U;"}""",
-        """{"accepted":false,"message":"entities:1:51: `U::\"a\"` does not conform to the schema: there is no attribute `x`"}""")]
+        """{"accepted":false,"message":"entities:1:51: `U::\"a\"` does not conform to the schema: attribute `x` is not declared"}""")]
     [InlineData("""{}""", """{"accepted":false,"message":"a question has `policies`, `policy`, `schema` or `entities`"}""")]
     public void Parse_Question_Answered(string question, string answer) => AssertAnswers(ParseBatch.Answer, question, answer);
 

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Win32.SafeHandles;
 
-namespace AuthSidecar.Shared;
+namespace AuthSidecar.Common;
 
 /// <summary>Who may use a Unix socket.</summary>
 /// <param name="Mode">Its permissions.</param>
@@ -90,12 +90,12 @@ internal static partial class UnixSockets
 
         if (status.Kind != FileKind.Socket)
         {
-            throw new IOException($"`{path}` exists and is not a socket: remove it, or give another path");
+            throw new IOException($"`{path}` exists and is not a socket: remove it, or specify another path");
         }
 
         if (status.Owner != EffectiveUserId())
         {
-            throw new IOException($"the socket `{path}` belongs to another user: remove it, or give another path");
+            throw new IOException($"the socket `{path}` belongs to another user: remove it, or specify another path");
         }
 
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

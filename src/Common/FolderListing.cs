@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace AuthSidecar.Shared;
+namespace AuthSidecar.Common;
 
 /// <summary>The files below a folder, as they were when it was looked at.</summary>
 /// <param name="Files">The regular files by their paths, relative and with <c>/</c>, in order.</param>
@@ -33,7 +33,7 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
         {
             if (depth > MaxDepth)
             {
-                throw new IOException($"`{prefix.TrimEnd('/')}` is more than {MaxDepth} folders deep; a symbolic link may lead back to a folder above it");
+                throw new IOException($"`{prefix.TrimEnd('/')}` is nested more than {MaxDepth} folders deep: possible symbolic link loop");
             }
 
             foreach (var full in System.IO.Directory.EnumerateFileSystemEntries(current))
@@ -54,7 +54,7 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
                         files.Add(new($"{prefix}{name}", status));
                         break;
                     case FileKind.Regular:
-                        throw new IOException($"there are more than {MaxFiles} files");
+                        throw new IOException($"too many files: limit {MaxFiles}");
                     case FileKind.None when FileStatus.OfLink(full).Kind == FileKind.None:
                         // Gone in between, as files that are being replaced are.
                         break;
@@ -72,7 +72,7 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
     {
         if (Files.Sum(f => f.Value.Length) > MaxBytes)
         {
-            throw new IOException($"the files have more than {MaxBytes / (1024 * 1024)} MiB");
+            throw new IOException($"files too large: limit {MaxBytes / (1024 * 1024)} MiB in total");
         }
 
         var read = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
@@ -103,6 +103,6 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
         FileKind.Fifo => "a FIFO",
         FileKind.Socket => "a socket",
         FileKind.Device => "a device",
-        _ => "a symbolic link to nothing",
+        _ => "a dangling symbolic link",
     };
 }

@@ -1,4 +1,4 @@
-namespace AuthSidecar.Shared;
+namespace AuthSidecar.Common;
 
 /// <summary>A value that is made from files, and made again when one of them is another than it was: cert-manager, SPIRE and Kubernetes replace files while we run.</summary>
 /// <remarks>Safe to share between threads. Files that cannot be used, such as half-written ones, leave the value what it was.</remarks>

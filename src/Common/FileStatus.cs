@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace AuthSidecar.Shared;
+namespace AuthSidecar.Common;
 
 /// <summary>What kind of thing a path leads to.</summary>
 internal enum FileKind

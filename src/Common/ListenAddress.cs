@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Net;
 using AuthSidecar.Cedar;
 
-namespace AuthSidecar.Shared;
+namespace AuthSidecar.Common;
 
 /// <summary>Reads addresses to listen on as they are written (RFC 5952 and four decimal numbers), and nothing that only looks like one.</summary>
 internal static class ListenAddress
