@@ -23,16 +23,24 @@ internal sealed partial class ConnectionLimit(int max)
     private readonly ConcurrentDictionary<ConnectionUse, byte> _connections = new();
     private int _count;
 
-    /// <summary>Why there cannot be so many connections; null: there can.</summary>
-    public static string? FaultOf(int max)
+    /// <summary>Sees to it that there can be so many connections: raises the process's limit of open files where it may.</summary>
+    /// <returns>Why there cannot; null: there can.</returns>
+    public static string? Ensure(int max)
     {
         if (max < LeastMax)
         {
             return $"`--max-connections` must be at least {LeastMax}";
         }
 
-        return GetResourceLimit(OpenFiles, out var limit) == 0 && limit.Current < (ulong)(max + ReservedDescriptors)
-            ? $"open file limit too low: {limit.Current}, but {max} connections need {max + ReservedDescriptors}; raise it (`ulimit -n`, LimitNOFILE), or lower `--max-connections`"
+        var needed = (ulong)max + ReservedDescriptors;
+        if (GetResourceLimit(OpenFiles, out var limit) != 0 || limit.Current >= needed)
+        {
+            return null;
+        }
+
+        // The usual soft limit is 1,024, for the sake of programs that use select(2); the hard one is what an operator means.
+        return limit.Max < needed || SetResourceLimit(OpenFiles, limit with { Current = needed }) != 0
+            ? $"open file limit too low: {limit.Max}, but {max} connections need {needed}; raise it (`ulimit -Hn`, LimitNOFILE), or lower `--max-connections`"
             : null;
     }
 
@@ -90,6 +98,10 @@ internal sealed partial class ConnectionLimit(int max)
     [LibraryImport("libc", EntryPoint = "getrlimit")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int GetResourceLimit(int resource, out ResourceLimit limit);
+
+    [LibraryImport("libc", EntryPoint = "setrlimit")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int SetResourceLimit(int resource, in ResourceLimit limit);
 
     [StructLayout(LayoutKind.Sequential)]
     private struct ResourceLimit

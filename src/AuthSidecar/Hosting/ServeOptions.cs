@@ -106,7 +106,7 @@ internal sealed record ServeOptions
             }
         }
 
-        if (ConnectionLimit.FaultOf(MaxConnections) is { } tooMany)
+        if (ConnectionLimit.Ensure(MaxConnections) is { } tooMany)
         {
             yield return tooMany;
         }

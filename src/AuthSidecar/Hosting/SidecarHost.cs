@@ -42,9 +42,10 @@ internal static class SidecarHost
 
         var app = builder.Build();
         // What cannot be made, such as a store that another process has, is to be found out now and not by the first call.
-        app.Services.GetRequiredService<UnaryCalls>().Use(app);
+        var calls = app.Services.GetRequiredService<UnaryCalls>();
+        calls.Use(app);
         app.UseRouting();
-        UnaryCalls.UseExactPaths(app);
+        calls.UseOthers(app);
         app.MapGrpcService<HealthServiceImpl>();
         if (options.IsDevelopment)
         {
@@ -101,7 +102,7 @@ internal static class SidecarHost
 
     private static IServiceCollection AddCalls(this IServiceCollection services, ServeOptions options)
     {
-        services.AddGrpc();
+        services.AddGrpc(grpc => grpc.MaxReceiveMessageSize = UnaryCalls.MaxHealthBytes);
         services.AddSingleton(options.MaxStaleness);
         services.AddSingleton<AuthSidecarService>();
         services.AddSingleton<RequestReader>();

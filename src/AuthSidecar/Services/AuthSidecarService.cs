@@ -60,13 +60,13 @@ internal sealed partial class AuthSidecarService(
             limits.ThrowIfOver();
             throw Failures.DeadlineExceeded();
         }
+        catch (ClaimStoreBusyException)
+        {
+            throw Failures.TooManyCalls();
+        }
         catch (IOException e)
         {
-            if (e is not ClaimStoreBusyException)
-            {
-                Log.ClaimFailed(logger, e);
-            }
-
+            Log.ClaimFailed(logger, e);
             throw Failures.ClaimStoreUnavailable();
         }
     }

@@ -8,25 +8,28 @@ internal readonly struct CallLimits
 {
     private const int MaxDigits = 8;
 
-    /// <summary>How long is waited for those who do not say how long they wait.</summary>
-    private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
+    /// <summary>For those who do not say how long they wait.</summary>
+    private static readonly TimeSpan Default = TimeSpan.FromSeconds(10);
+
+    /// <summary>For those who would wait longer: what waits for a revision that never comes holds a place that others need.</summary>
+    private static readonly TimeSpan Most = TimeSpan.FromSeconds(60);
 
     private readonly HttpContext _context;
     private readonly TimeProvider _time;
     private readonly long _started;
-    private readonly TimeSpan? _timeout;
+    private readonly TimeSpan _timeout;
 
     /// <param name="context">The call. Whether its caller has gone away is asked of it late: the server makes something for whoever asks.</param>
-    /// <param name="timeout">The header `grpc-timeout`; null: as long as it takes.</param>
+    /// <param name="timeout">The header `grpc-timeout`; null: 10 seconds. At most 60 seconds count.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="RpcException">The header is malformed.</exception>
     public CallLimits(HttpContext context, string? timeout, TimeProvider time)
     {
-        (_context, _time, _timeout) = (context, time, timeout is null ? null : Read(timeout));
-        _started = _timeout is null ? 0 : time.GetTimestamp();
+        (_context, _time, _timeout) = (context, time, timeout is null ? Default : Read(timeout));
+        _started = time.GetTimestamp();
     }
 
-    private bool IsPastDeadline => _timeout is { } timeout && _time.GetElapsedTime(_started) >= timeout;
+    private bool IsPastDeadline => _time.GetElapsedTime(_started) >= _timeout;
 
     /// <summary>A call that is over for its caller must not be answered as if it were not: an ALLOW that comes late may be enforced late.</summary>
     /// <exception cref="RpcException">It is over.</exception>
@@ -53,14 +56,13 @@ internal readonly struct CallLimits
     public CancellationTokenSource BeginWait()
     {
         var waiting = CancellationTokenSource.CreateLinkedTokenSource(_context.RequestAborted);
-        var left = _timeout is { } timeout ? timeout - _time.GetElapsedTime(_started) : DefaultPatience;
+        var left = _timeout - _time.GetElapsedTime(_started);
         waiting.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
         return waiting;
     }
 
     /// <summary>Digits and a unit (PROTOCOL-HTTP2 of gRPC, "Requests").</summary>
-    /// <returns>Null for some weeks and more, which is as good as for ever.</returns>
-    private static TimeSpan? Read(string text)
+    private static TimeSpan Read(string text)
     {
         if (text.Length is < 2 or > MaxDigits + 1 || !long.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var number))
         {
@@ -77,6 +79,6 @@ internal readonly struct CallLimits
             'n' => TimeSpan.FromTicks(number / TimeSpan.NanosecondsPerTick),
             _ => throw Failures.MalformedTimeout(),
         };
-        return timeout < TimeSpan.FromDays(20) ? timeout : null;
+        return timeout < Most ? timeout : Most;
     }
 }

@@ -50,6 +50,9 @@ internal static class Failures
     public static RpcException TooManyWaiting() => Failure(
         Code.ResourceExhausted, V1.ErrorReason.Overloaded, "too many calls waiting for a revision", new RetryInfo { RetryDelay = RetryAfter });
 
+    public static RpcException TooManyCalls() => Failure(
+        Code.ResourceExhausted, V1.ErrorReason.Overloaded, "too many concurrent calls of this kind", new RetryInfo { RetryDelay = RetryAfter });
+
     public static RpcException UnknownMethod() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "unknown method: paths are case-sensitive");
 
     public static RpcException NoSnapshot() => Failure(

@@ -5,7 +5,10 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
+using Google.Protobuf;
 using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.HealthCheck;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace AuthSidecar.Services;
@@ -17,6 +20,7 @@ namespace AuthSidecar.Services;
 internal sealed partial class UnaryCalls
 {
     private const string Service = "/authsidecar.v1.AuthSidecarService/";
+    private const string HealthCheck = "/grpc.health.v1.Health/Check";
     private const string ContentType = "application/grpc";
     private const string StatusName = "grpc-status";
     private const string Ok = "0";
@@ -28,6 +32,12 @@ internal sealed partial class UnaryCalls
 
     /// <summary>Of checks, which may have entities and come in batches.</summary>
     private const int MaxCheckBytes = 1024 * 1024;
+
+    /// <summary>Of calls about the sidecar itself, which have the name of a service in them at most.</summary>
+    public const int MaxHealthBytes = 4 * 1024;
+
+    /// <summary>How many calls that are answered elsewhere may be under way: those that watch the health, and stay.</summary>
+    private const int MaxOthers = 256;
 
     /// <summary>How long a message may take to arrive once its call has begun.</summary>
     private static readonly TimeSpan MaxBodyTime = TimeSpan.FromSeconds(5);
@@ -42,8 +52,9 @@ internal sealed partial class UnaryCalls
     private readonly ILogger<UnaryCalls> _logger;
     private long _loggedAt;
     private long _notLogged;
+    private int _others;
 
-    public UnaryCalls(AuthSidecarService service, RequestReader reader, TimeProvider time, ILogger<UnaryCalls> logger)
+    public UnaryCalls(AuthSidecarService service, RequestReader reader, HealthServiceImpl health, TimeProvider time, ILogger<UnaryCalls> logger)
     {
         (_time, _logger) = (time, logger);
         _loggedAt = time.GetTimestamp() - (long)(LogEvery.TotalSeconds * time.TimestampFrequency);
@@ -54,6 +65,11 @@ internal sealed partial class UnaryCalls
             [Service + "CheckPermissions"] = Call(MaxCheckBytes, reader.ReadBatch, service.CheckPermissions),
             [Service + "EvaluateRisk"] = Call(MaxMessageBytes, (payload, in _) => RequestReader.ReadRisk(payload), service.EvaluateRisk),
             [Service + "VerifyMfa"] = Call(MaxMessageBytes, (payload, in _) => RequestReader.ReadMfa(payload), service.VerifyMfa),
+            // Probes go through the same limits, and are answered while others are at theirs.
+            [HealthCheck] = Call(
+                MaxHealthBytes,
+                static (payload, in _) => RequestReader.Parse(HealthCheckRequest.Parser, payload.ToArray()),
+                async (request, _) => new Answer((await health.Check(request, context: null!)).ToByteArray())),
         }.ToFrozenDictionary(StringComparer.Ordinal);
     }
 
@@ -63,8 +79,8 @@ internal sealed partial class UnaryCalls
     public void Use(IApplicationBuilder app) => app.Use(next => context =>
         _calls.TryGetValue(context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, out var call) ? call(context) : next(context));
 
-    /// <summary>Refuses what routing takes for a method and is not its path to the letter, and in gRPC's terms also what it takes for nothing.</summary>
-    public static void UseExactPaths(IApplicationBuilder app) => app.Use(next => context =>
+    /// <summary>Refuses what routing takes for a method and is not its path to the letter, in gRPC's terms also what it takes for nothing, and more calls than there may be.</summary>
+    public void UseOthers(IApplicationBuilder app) => app.Use(next => async context =>
     {
         var refused = context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } path }
             ? !path.Contains('{', StringComparison.Ordinal) && path != context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget
@@ -72,10 +88,23 @@ internal sealed partial class UnaryCalls
         if (refused)
         {
             Fail(context.Response, Failures.UnknownMethod());
-            return Task.CompletedTask;
+            return;
         }
 
-        return next(context);
+        try
+        {
+            if (Interlocked.Increment(ref _others) > MaxOthers)
+            {
+                Fail(context.Response, Failures.TooManyCalls());
+                return;
+            }
+
+            await next(context);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _others);
+        }
     });
 
     private RequestDelegate Call<TRequest>(int maxBytes, Reader<TRequest> read, Func<TRequest, CallLimits, Task<Answer>> invoke) =>
@@ -96,12 +125,17 @@ internal sealed partial class UnaryCalls
             return;
         }
 
-        var connection = context.Features.Get<ConnectionUse>();
-        connection?.Begin();
+        ConnectionUse? connection = null;
         try
         {
             var limits = new CallLimits(context, TimeoutOf(context.Request), _time);
-            var answer = await invoke(await ReadAsync(context, maxBytes, read, limits), limits);
+            var message = await ReceiveAsync(context, maxBytes);
+            // Not before: a connection on which calls begin and never end is of no use to anybody.
+            connection = context.Features.Get<ConnectionUse>();
+            connection?.Begin();
+            var request = read(message, limits);
+            Release(context.Request.BodyReader, message.End);
+            var answer = await invoke(request, limits);
             // Whoever has gone away gets nothing anyhow.
             limits.ThrowIfPastDeadline();
             ThrowIfThereIsMore(context.Request.BodyReader);
@@ -157,50 +191,27 @@ internal sealed partial class UnaryCalls
         _ => throw Failures.MalformedTimeout(),
     };
 
-    private async ValueTask<TRequest> ReadAsync<TRequest>(HttpContext context, int maxBytes, Reader<TRequest> read, CallLimits limits)
+    /// <summary>The one message of a call, whole; still in the pipe, which is to be told that it was read.</summary>
+    private async ValueTask<ReadOnlySequence<byte>> ReceiveAsync(HttpContext context, int maxBytes)
     {
         var body = context.Request.BodyReader;
         UnfinishedMessages.Room? room = null;
-        ITimer? timer = null;
+        CancellationTokenSource? patience = null;
         try
         {
             while (true)
             {
-                ReadResult result;
-                try
+                if (!body.TryRead(out var result))
                 {
-                    var pending = body.ReadAsync(CancellationToken.None);
-                    if (!pending.IsCompleted)
-                    {
-                        // Mostly all of it is there. Where it is not, somebody might send the rest never, or a byte a minute.
-                        timer ??= _time.CreateTimer(static b => ((PipeReader)b!).CancelPendingRead(), body, MaxBodyTime, Timeout.InfiniteTimeSpan);
-                    }
-
-                    result = await pending;
-                }
-                catch (Exception e) when (e is not RpcException)
-                {
-                    // The caller went away: it cancelled, or its connection broke off within the message. Whatever the server calls it.
-                    throw Failures.Cancelled();
-                }
-
-                if (result.IsCanceled)
-                {
-                    throw Failures.BodyTimeout(MaxBodyTime);
+                    // Mostly all of it is there. Where it is not, somebody might send the rest never, or a byte a minute.
+                    patience ??= new CancellationTokenSource(MaxBodyTime, _time);
+                    result = await body.ReadAsync(patience.Token);
                 }
 
                 var (buffer, length) = (result.Buffer, LengthOf(context.Request, result.Buffer, maxBytes));
                 if (length >= 0 && buffer.Length >= PrefixBytes + length)
                 {
-                    if (buffer.Length > PrefixBytes + length)
-                    {
-                        throw Failures.NotOneMessage();
-                    }
-
-                    // Read before the buffer is given back: what is kept of it is a copy.
-                    var request = read(buffer.Slice(PrefixBytes, length), limits);
-                    body.AdvanceTo(buffer.End);
-                    return request;
+                    return buffer.Length == PrefixBytes + length ? buffer.Slice(PrefixBytes) : throw Failures.NotOneMessage();
                 }
 
                 if (result.IsCompleted)
@@ -208,28 +219,65 @@ internal sealed partial class UnaryCalls
                     throw buffer.IsEmpty ? Failures.NotOneMessage() : Failures.MalformedMessage();
                 }
 
-                room ??= length < 0 ? null : _unfinished.TryTake(length) ?? throw Failures.TooManyBytes();
+                if (!buffer.IsEmpty)
+                {
+                    _unfinished.Take(ref room, Math.Max(0, length));
+                }
+
                 body.AdvanceTo(buffer.Start, buffer.End);
             }
         }
+        catch (OperationCanceledException) when (patience is { IsCancellationRequested: true } && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw Failures.BodyTimeout(MaxBodyTime);
+        }
+        catch (Exception e) when (e is not RpcException)
+        {
+            // The caller went away: it cancelled, or its connection broke off within the message. Whatever the server calls it.
+            throw Failures.Cancelled();
+        }
         finally
         {
-            timer?.Dispose();
+            patience?.Dispose();
             room?.Dispose();
+        }
+    }
+
+    /// <summary>Gives the message back to the pipe: what is kept of it was copied.</summary>
+    private static void Release(PipeReader body, SequencePosition end)
+    {
+        try
+        {
+            body.AdvanceTo(end);
+        }
+        catch (Exception)
+        {
+            // Nobody else uses the pipe: its caller went away.
+            throw Failures.Cancelled();
         }
     }
 
     /// <summary>A second message that has come meanwhile.</summary>
     private static void ThrowIfThereIsMore(PipeReader body)
     {
-        if (body.TryRead(out var result))
+        ReadResult result;
+        try
         {
-            var isMore = !result.Buffer.IsEmpty;
-            body.AdvanceTo(result.Buffer.End);
-            if (isMore)
+            if (!body.TryRead(out result))
             {
-                throw Failures.NotOneMessage();
+                return;
             }
+        }
+        catch (Exception)
+        {
+            throw Failures.Cancelled();
+        }
+
+        var isMore = !result.Buffer.IsEmpty;
+        Release(body, result.Buffer.End);
+        if (isMore)
+        {
+            throw Failures.NotOneMessage();
         }
     }
 

@@ -6,56 +6,52 @@ namespace AuthSidecar.Services;
 /// </summary>
 internal sealed class UnfinishedMessages
 {
-    private const int SmallBytes = 16 * 1024;
-    private const long MaxSmall = 32L * 1024 * 1024;
+    /// <summary>What the shortest one occupies: a block of the memory that connections have.</summary>
+    private const int LeastBytes = 32 * 1024;
+
+    private const long MaxSmall = 64L * 1024 * 1024;
     private const long MaxLarge = 64L * 1024 * 1024;
 
     private long _small;
     private long _large;
 
-    /// <summary>Room for a message; null: there is none. To be disposed of when it has ended.</summary>
-    public Room? TryTake(long length)
+    /// <summary>Makes room for a message, or more room once its length is known.</summary>
+    /// <param name="room">Its room so far; to be disposed of when it has ended.</param>
+    /// <param name="length">Its length in bytes; 0: it is not known yet.</param>
+    /// <exception cref="Grpc.Core.RpcException">There is none.</exception>
+    public void Take(ref Room? room, long length)
     {
-        if (length <= SmallBytes)
+        var bytes = Math.Max(length, LeastBytes);
+        if (room?.Bytes >= bytes)
         {
-            return TryAdd(ref _small, length, MaxSmall) ? new Room(this, length) : null;
+            return;
         }
 
-        return TryAdd(ref _large, length, MaxLarge) ? new Room(this, length) : null;
+        room?.Dispose();
+        room = null;
+        ref var held = ref Held(bytes);
+        if (Interlocked.Add(ref held, bytes) > (bytes > LeastBytes ? MaxLarge : MaxSmall))
+        {
+            Interlocked.Add(ref held, -bytes);
+            throw Failures.TooManyBytes();
+        }
+
+        room = new Room(this, bytes);
     }
 
-    private static bool TryAdd(ref long held, long length, long most)
-    {
-        if (Interlocked.Add(ref held, length) <= most)
-        {
-            return true;
-        }
+    private ref long Held(long bytes) => ref bytes > LeastBytes ? ref _large : ref _small;
 
-        Interlocked.Add(ref held, -length);
-        return false;
-    }
-
-    private void Return(long length)
-    {
-        if (length <= SmallBytes)
-        {
-            Interlocked.Add(ref _small, -length);
-        }
-        else
-        {
-            Interlocked.Add(ref _large, -length);
-        }
-    }
-
-    public sealed class Room(UnfinishedMessages messages, long length) : IDisposable
+    public sealed class Room(UnfinishedMessages messages, long bytes) : IDisposable
     {
         private int _isReturned;
+
+        public long Bytes => bytes;
 
         public void Dispose()
         {
             if (Interlocked.Exchange(ref _isReturned, 1) == 0)
             {
-                messages.Return(length);
+                Interlocked.Add(ref messages.Held(bytes), -bytes);
             }
         }
     }

@@ -108,7 +108,7 @@ public sealed class HostTests : IDisposable
     [Theory]
     [InlineData(ConnectionLimit.LeastMax - 1, "must be at least")]
     [InlineData(int.MaxValue / 2, "open file limit too low")]
-    public void MaxConnections_ThatCannotBe_Refused(int max, string fault) => Assert.Contains(fault, ConnectionLimit.FaultOf(max), StringComparison.Ordinal);
+    public void MaxConnections_ThatCannotBe_Refused(int max, string fault) => Assert.Contains(fault, ConnectionLimit.Ensure(max), StringComparison.Ordinal);
 
     [Fact]
     public async Task Socket_WhileServing_IsForOwnerAndGroupAndGoneAfterwards()

@@ -94,30 +94,26 @@ public sealed class UnaryCallTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("1H", 3_600_000)]
-    [InlineData("2M", 120_000)]
+    [InlineData("1H", 60_000)]
+    [InlineData("2M", 60_000)]
+    [InlineData("1M", 60_000)]
     [InlineData("3S", 3_000)]
     [InlineData("250m", 250)]
     [InlineData("5000u", 5)]
     [InlineData("4000000n", 4)]
-    [InlineData("99999999H", null)]
+    [InlineData("99999999H", 60_000)]
     [InlineData("00000000H", 0)]
-    public void Limits_Timeout_IsReadAndKept(string text, int? milliseconds)
+    [InlineData(null, 10_000)]
+    public void Limits_Timeout_IsReadAndKept(string? text, int milliseconds)
     {
         var time = new FakeTimeProvider();
         var limits = new CallLimits(new DefaultHttpContext(), text, time);
-        if (milliseconds is not 0)
+        if (milliseconds > 0)
         {
             limits.ThrowIfOver();
-            time.Advance(TimeSpan.FromMilliseconds((milliseconds ?? 1_000_000) - 1));
+            time.Advance(TimeSpan.FromMilliseconds(milliseconds - 1));
             limits.ThrowIfOver();
             time.Advance(TimeSpan.FromMilliseconds(1));
-        }
-
-        if (milliseconds is null)
-        {
-            limits.ThrowIfOver();
-            return;
         }
 
         Assert.Equal(StatusCode.DeadlineExceeded, Assert.Throws<RpcException>(limits.ThrowIfOver).StatusCode);
