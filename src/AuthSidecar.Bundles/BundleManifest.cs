@@ -70,9 +70,33 @@ internal sealed record BundleManifest
             Fail($"`{name}` is in the bundle but not listed in `contents`", "add an entry, or remove the file");
         }
 
+        CheckPacks(files, faults);
+
         bool IsThere(string name) => name == PolicyFiles.Folder ? files.Paths.Any(PolicyFiles.IsPolicyFile) : files.TryRead(name, out _);
 
         void Fail(string message, string? help = null) => faults.Add(new Fault(FileName, 0, 0, message, help));
+    }
+
+    private void CheckPacks(BundleFiles files, List<Fault> faults)
+    {
+        foreach (var pack in Packs.Distinct(StringComparer.Ordinal))
+        {
+            if (PolicyPacks.Find(pack) is null)
+            {
+                Fail($"unknown pack `{pack}`", $"known packs: {string.Join(", ", PolicyPacks.Names.Select(n => $"`{n}`"))}");
+            }
+            else if (files.TryRead(PolicyFiles.PathOfPack(pack), out _))
+            {
+                Fail($"pack `{pack}` and file `{PolicyFiles.PathOfPack(pack)}` have the same name", "remove the pack, or rename the file");
+            }
+        }
+
+        if (Packs.GroupBy(p => p, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
+        {
+            Fail($"duplicate pack `{twice.Key}`", "list it once");
+        }
+
+        void Fail(string message, string help) => faults.Add(new Fault(FileName, 0, 0, message, help));
     }
 
     /// <summary>A file that would be passed over for its name, though it is hardly meant to be.</summary>

@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
@@ -36,6 +37,12 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
                 faults.Add(new Fault(name, 1, 1, "expected an object, found null"));
             }
 
+            else if (FindNull(value, typeof(T)) is { } path)
+            {
+                faults.Add(new Fault(name, 0, 0, $"at `{path}`: unexpected null") { Field = path.Split('.', '[')[0] });
+                return null;
+            }
+
             return value;
         }
         catch (JsonException e)
@@ -46,6 +53,53 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
     }
 
     public byte[] Write<T>(T value) => JsonSerializer.SerializeToUtf8Bytes(value, (JsonTypeInfo<T>)_options.GetTypeInfo(typeof(T)));
+
+    // The serializer holds members against their types, but not the elements of lists and dictionaries.
+    private string? FindNull(object value, Type type)
+    {
+        var info = _options.GetTypeInfo(type);
+        switch (value)
+        {
+            case string:
+                return null;
+            case IDictionary entries:
+                foreach (DictionaryEntry entry in entries)
+                {
+                    if (Inside(entry.Value, info.ElementType!, $"['{entry.Key}']") is { } path)
+                    {
+                        return path;
+                    }
+                }
+
+                return null;
+            case IEnumerable elements when info.ElementType is { IsValueType: false } element:
+                var index = 0;
+                foreach (var each in elements)
+                {
+                    if (Inside(each, element, $"[{index++}]") is { } path)
+                    {
+                        return path;
+                    }
+                }
+
+                return null;
+            default:
+                return info.Properties
+                    .Where(p => p is { Get: not null, PropertyType.IsValueType: false })
+                    .Select(p => p.Get!(value) is { } member && FindNull(member, p.PropertyType) is { } path ? p.Name + (path[0] == '[' ? "" : ".") + path : null)
+                    .FirstOrDefault(p => p is not null);
+        }
+
+        string? Inside(object? each, Type element, string at)
+        {
+            if (each is null)
+            {
+                return at;
+            }
+
+            return element.IsValueType || FindNull(each, element) is not { } path ? null : at + (path[0] == '[' ? "" : ".") + path;
+        }
+    }
 
     // The serializer's own words name types of ours that nobody outside knows, and repeat the position, which the fault has already.
     private static string Describe(JsonException e)

@@ -5,7 +5,7 @@ namespace AuthSidecar.Tokens;
 /// <summary>Remembers which DPoP proofs were used, until they are too old to be used again.</summary>
 /// <remarks>
 /// Bounded per owner, who may have any number of keys, and in all, so that one client's flood is its own loss: where nothing can be remembered, nothing is accepted. When there
-/// is no more room, those are refused who have more than their share of it.
+/// is no more room, those are refused who have more than their share of it; at twice of it, everybody is.
 /// </remarks>
 internal sealed class UsedProofs(int perOwner = 5_000, int inAll = 200_000)
 {
@@ -13,10 +13,11 @@ internal sealed class UsedProofs(int perOwner = 5_000, int inAll = 200_000)
     private readonly int _perOwner = perOwner;
     private readonly int _inAll = inAll;
     private int _count;
+    private int _ownerCount;
     private long _purgedAt;
 
     /// <summary>What each may have when there is no more room.</summary>
-    private int Share => Math.Max(1, _inAll / Math.Max(1, _owners.Count));
+    private int Share => Math.Max(1, _inAll / Math.Max(1, Volatile.Read(ref _ownerCount)));
 
     /// <param name="owner">Whose it is: a subject of an issuer, or a key where there is no subject yet.</param>
     /// <param name="proof">The proof.</param>
@@ -28,16 +29,38 @@ internal sealed class UsedProofs(int perOwner = 5_000, int inAll = 200_000)
         if (Volatile.Read(ref _count) >= _inAll)
         {
             PurgeOnceASecond(nowSeconds);
+            if (Volatile.Read(ref _count) >= 2 * _inAll)
+            {
+                // So many owners that their shares are more than there is.
+                return _owners.TryGetValue(owner, out var proofs) && proofs.Contains(proof, nowSeconds) ? TokenError.ProofReplayed : TokenError.ProofLimit;
+            }
         }
 
         while (true)
         {
             // One that was dropped in between remembers nothing any more: ask for its successor.
-            if (_owners.GetOrAdd(owner, static _ => new OwnerProofs()).TryAdd(this, proof, untilSeconds, nowSeconds) is { } result)
+            if (FindOrAdd(owner).TryAdd(this, proof, untilSeconds, nowSeconds) is { } result)
             {
                 return result;
             }
         }
+    }
+
+    private OwnerProofs FindOrAdd(string owner)
+    {
+        if (_owners.TryGetValue(owner, out var known))
+        {
+            return known;
+        }
+
+        var added = new OwnerProofs();
+        if (!_owners.TryAdd(owner, added))
+        {
+            return _owners.GetValueOrDefault(owner) ?? FindOrAdd(owner);
+        }
+
+        Interlocked.Increment(ref _ownerCount);
+        return added;
     }
 
     private void PurgeOnceASecond(long nowSeconds)
@@ -49,9 +72,9 @@ internal sealed class UsedProofs(int perOwner = 5_000, int inAll = 200_000)
 
         foreach (var (owner, proofs) in _owners)
         {
-            if (proofs.PurgeAndDropIfEmpty(this, nowSeconds))
+            if (proofs.PurgeAndDropIfEmpty(this, nowSeconds) && _owners.TryRemove(KeyValuePair.Create(owner, proofs)))
             {
-                _owners.TryRemove(KeyValuePair.Create(owner, proofs));
+                Interlocked.Decrement(ref _ownerCount);
             }
         }
     }
@@ -61,6 +84,14 @@ internal sealed class UsedProofs(int perOwner = 5_000, int inAll = 200_000)
         private readonly Dictionary<string, long> _until = new(StringComparer.Ordinal);
         private long _purgedAt;
         private bool _isDropped;
+
+        public bool Contains(string proof, long nowSeconds)
+        {
+            lock (_until)
+            {
+                return _until.TryGetValue(proof, out var until) && until >= nowSeconds;
+            }
+        }
 
         /// <returns>Null when this was dropped.</returns>
         public TokenError? TryAdd(UsedProofs all, string proof, long untilSeconds, long nowSeconds)
@@ -72,7 +103,7 @@ internal sealed class UsedProofs(int perOwner = 5_000, int inAll = 200_000)
                     return null;
                 }
 
-                if (_until.TryGetValue(proof, out var until) && until >= nowSeconds)
+                if (Contains(proof, nowSeconds))
                 {
                     return TokenError.ProofReplayed;
                 }

@@ -7,7 +7,7 @@ namespace AuthSidecar.Common;
 /// <summary>What kind of thing a path leads to.</summary>
 internal enum FileKind
 {
-    /// <summary>Nothing, or nothing that may be looked at.</summary>
+    /// <summary>Nothing.</summary>
     None = 0,
 
     Regular,
@@ -29,9 +29,11 @@ internal enum FileKind
 internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, ulong Inode, long Length, long ModifiedNs, long ChangedNs, uint Owner)
 {
     /// <summary>Of what a path leads to, through symbolic links: those by which Kubernetes mounts volumes are exchanged while they stay what they are themselves.</summary>
+    /// <exception cref="IOException">It cannot be told: what may not be looked at is not the same as what is not there.</exception>
     public static FileStatus Of(string path) => Read(path, flags: 0);
 
     /// <summary>Of what is at the path itself, be it a symbolic link.</summary>
+    /// <exception cref="IOException">It cannot be told.</exception>
     public static FileStatus OfLink(string path) => Read(path, NoFollow);
 
     /// <summary>What is to be seen of some files without reading them: another whenever one of them is another than it was, or is gone.</summary>
@@ -40,7 +42,16 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
         var stamp = new StringBuilder();
         foreach (var path in paths)
         {
-            Of(path).AppendTo(stamp.Append(path).Append('\0'));
+            stamp.Append(path).Append('\0');
+            if (TryRead(path, flags: 0, out var status) is 0 or NotFound or NotAFolder)
+            {
+                status.AppendTo(stamp);
+            }
+            else
+            {
+                // Whoever reads it is told why.
+                stamp.Append("unknown\n");
+            }
         }
 
         return stamp.ToString();
@@ -53,7 +64,17 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
     private const int CurrentDirectory = -100;
     private const uint BasicStats = 0x7ff;
 
-    private static FileStatus Read(string path, int flags)
+    private const int NotFound = 2;
+    private const int NotAFolder = 20;
+
+    private static FileStatus Read(string path, int flags) => TryRead(path, flags, out var status) switch
+    {
+        0 or NotFound or NotAFolder => status,
+        var error => throw new IOException($"failed to look at `{path}`: {Marshal.GetPInvokeErrorMessage(error)}"),
+    };
+
+    /// <returns>0, or the number of the error.</returns>
+    private static int TryRead(string path, int flags, out FileStatus read)
     {
         // struct statx, which is the same on every architecture.
         Span<byte> status = stackalloc byte[256];
@@ -68,7 +89,8 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
 
         if (result != 0)
         {
-            return default;
+            read = default;
+            return Marshal.GetLastPInvokeError();
         }
 
         var kind = (MemoryMarshal.Read<ushort>(status[28..]) & 0xf000) switch
@@ -80,7 +102,7 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
             0xa000 => FileKind.SymbolicLink,
             _ => FileKind.Device,
         };
-        return new FileStatus(
+        read = new FileStatus(
             kind,
             ((ulong)MemoryMarshal.Read<uint>(status[136..]) << 32) | MemoryMarshal.Read<uint>(status[140..]),
             MemoryMarshal.Read<ulong>(status[32..]),
@@ -88,6 +110,7 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
             TimeAt(status[112..]),
             TimeAt(status[96..]),
             MemoryMarshal.Read<uint>(status[20..]));
+        return 0;
     }
 
     private static long TimeAt(ReadOnlySpan<byte> timestamp) =>

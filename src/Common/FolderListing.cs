@@ -13,7 +13,8 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
     private const int MaxDepth = 16;
 
     /// <summary>Looks at a folder without reading a file. Hidden files are editors' and volume mounts' business: <c>.policies.cedar.swp</c>, <c>..data</c>.</summary>
-    /// <exception cref="IOException">It cannot be listed, or has something in it that is not a file.</exception>
+    /// <exception cref="IOException">It cannot be listed.</exception>
+    /// <exception cref="InvalidDataException">It has something in it that is not a file, or too much of it.</exception>
     public static FolderListing Of(string folder)
     {
         var files = new List<KeyValuePair<string, FileStatus>>();
@@ -33,7 +34,7 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
         {
             if (depth > MaxDepth)
             {
-                throw new IOException($"`{prefix.TrimEnd('/')}` is nested more than {MaxDepth} folders deep: possible symbolic link loop");
+                throw new InvalidDataException($"`{prefix.TrimEnd('/')}` is nested more than {MaxDepth} folders deep: possible symbolic link loop");
             }
 
             foreach (var full in System.IO.Directory.EnumerateFileSystemEntries(current))
@@ -44,7 +45,12 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
                     continue;
                 }
 
-                var status = FileStatus.Of(full);
+                if (name.Contains('\uFFFD', StringComparison.Ordinal))
+                {
+                    throw new InvalidDataException($"the name of `{prefix}{name}` is not valid UTF-8: rename it");
+                }
+
+                var status = StatusOf(full, prefix + name);
                 switch (status.Kind)
                 {
                     case FileKind.Directory:
@@ -54,25 +60,39 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
                         files.Add(new($"{prefix}{name}", status));
                         break;
                     case FileKind.Regular:
-                        throw new IOException($"too many files: limit {MaxFiles}");
+                        throw new InvalidDataException($"too many files: limit {MaxFiles}");
                     case FileKind.None when FileStatus.OfLink(full).Kind == FileKind.None:
                         // Gone in between, as files that are being replaced are.
                         break;
                     default:
-                        throw new IOException($"`{prefix}{name}` is not a regular file, but {Describe(status.Kind)}: remove it");
+                        throw new InvalidDataException($"`{prefix}{name}` is not a regular file, but {Describe(status.Kind)}: remove it");
                 }
             }
         }
     }
 
+    /// <summary>A link that leads round in a circle, or to where nobody may look, is a mistake in the folder, which itself can be looked at.</summary>
+    private static FileStatus StatusOf(string full, string path)
+    {
+        try
+        {
+            return FileStatus.Of(full);
+        }
+        catch (IOException e) when (FileStatus.OfLink(full).Kind == FileKind.SymbolicLink)
+        {
+            throw new InvalidDataException($"`{path}` is a symbolic link that cannot be followed: {e.Message}", e);
+        }
+    }
+
     /// <summary>Reads the files, so that what is checked is what is used.</summary>
     /// <param name="folder">The folder they are in.</param>
-    /// <exception cref="IOException">One cannot be read, or is another than when the folder was looked at, or there is too much.</exception>
+    /// <exception cref="IOException">One cannot be read, or is another than when the folder was looked at.</exception>
+    /// <exception cref="InvalidDataException">There is too much.</exception>
     public SortedDictionary<string, byte[]> Read(string folder)
     {
         if (Files.Sum(f => f.Value.Length) > MaxBytes)
         {
-            throw new IOException($"files too large: limit {MaxBytes / (1024 * 1024)} MiB in total");
+            throw new InvalidDataException($"files too large: limit {MaxBytes / (1024 * 1024)} MiB in total");
         }
 
         var read = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);

@@ -1,46 +1,70 @@
 namespace AuthSidecar.Common;
 
 /// <summary>A value that is made from files, and made again when one of them is another than it was: cert-manager, SPIRE and Kubernetes replace files while we run.</summary>
-/// <remarks>Safe to share between threads. Files that cannot be used, such as half-written ones, leave the value what it was.</remarks>
-/// <param name="paths">The files.</param>
-/// <param name="read">Makes the value.</param>
-/// <param name="failed">Told once for every state of the files that cannot be used.</param>
-internal sealed class WatchedFiles<T>(IReadOnlyList<string> paths, Func<T> read, Action<Exception> failed)
+/// <remarks>
+/// Safe to share between threads. Files that cannot be used, such as half-written ones, leave the value what it was. Whoever asks for the
+/// value never waits for a file: a network mount that hangs keeps nobody waiting but whoever looks.
+/// </remarks>
+internal sealed class WatchedFiles<T> : IDisposable
     where T : class
 {
-    private readonly Lock _reading = new();
-    private string? _stamp;
-    private T? _value;
+    public static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
-    /// <summary>The value, from the files as they are now.</summary>
+    private readonly Lock _looking = new();
+    private readonly IReadOnlyList<string> _paths;
+    private readonly Func<T> _read;
+    private readonly Action<Exception> _failed;
+    private string _stamp;
+    private volatile T _value;
+    private Timer? _timer;
+
+    /// <param name="paths">The files.</param>
+    /// <param name="read">Makes the value.</param>
+    /// <param name="failed">Told once for every state of the files that cannot be used.</param>
     /// <exception cref="Exception">The first value cannot be made, and why.</exception>
-    public T Current
+    public WatchedFiles(IReadOnlyList<string> paths, Func<T> read, Action<Exception> failed)
     {
-        get
-        {
-            lock (_reading)
-            {
-                // Before they are read: whatever changes meanwhile is seen the next time.
-                var stamp = FileStatus.StampOf(paths);
-                if (_value is null)
-                {
-                    (_value, _stamp) = (read(), stamp);
-                }
-                else if (stamp != _stamp)
-                {
-                    _stamp = stamp;
-                    try
-                    {
-                        _value = read();
-                    }
-                    catch (Exception e)
-                    {
-                        failed(e);
-                    }
-                }
+        (_paths, _read, _failed) = (paths, read, failed);
+        // Before they are read: whatever changes meanwhile is seen the next time.
+        (_stamp, _value) = (FileStatus.StampOf(paths), read());
+    }
 
-                return _value;
+    /// <summary>The value, from the files as they were when they were looked at last.</summary>
+    public T Current => _value;
+
+    /// <summary>Looks by itself from now on.</summary>
+    public WatchedFiles<T> Watch()
+    {
+        _timer ??= _paths.Count > 0 ? new Timer(_ => Look(), null, LookEvery, LookEvery) : null;
+        return this;
+    }
+
+    /// <summary>Looks whether the files are others; returns at once while another looks.</summary>
+    public void Look()
+    {
+        if (!_looking.TryEnter())
+        {
+            return;
+        }
+
+        try
+        {
+            var stamp = FileStatus.StampOf(_paths);
+            if (stamp != _stamp)
+            {
+                _stamp = stamp;
+                _value = _read();
             }
         }
+        catch (Exception e)
+        {
+            _failed(e);
+        }
+        finally
+        {
+            _looking.Exit();
+        }
     }
+
+    public void Dispose() => _timer?.Dispose();
 }

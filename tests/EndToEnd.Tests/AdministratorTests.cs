@@ -195,6 +195,8 @@ public sealed class AdministratorTests
         var late = await ImportAsync(string.Join('\n', lines.Take(20).Append("""{"entities": [{"json": "{}"}]}""")));
         Assert.Contains("\"error\"", late.Lines[^1], StringComparison.Ordinal);
         Assert.Contains("INVALID_CONTENT", late.Lines[^1], StringComparison.Ordinal);
+        var unknown = await ImportAsync("""{"entities": [{"application": "documnts", "json": "{\"uid\": {\"type\": \"User\", \"id\": \"u\"}, \"attrs\": {}, \"parents\": []}"}]}""");
+        Assert.Equal((HttpStatusCode.NotFound, true), (unknown.Status, unknown.Lines[0].Contains("APPLICATION_UNKNOWN", StringComparison.Ordinal)));
         http.DefaultRequestHeaders.Authorization = null;
         Assert.Equal(HttpStatusCode.Unauthorized, (await ImportAsync("")).Status);
 

@@ -3,6 +3,8 @@ using System.Globalization;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Text;
+using AuthSidecar.ControlPlane.Administration.Access;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Grpc.Core;
@@ -30,11 +32,11 @@ internal static class ImportEndpoint
         .Accepts<ImportEntitiesRequest>(NdJson)
         .Produces<ImportEntitiesResponse>(contentType: NdJson);
 
-    private static async Task RunAsync(HttpContext context, EntityImport import, FailureInterceptor failures)
+    private static async Task RunAsync(HttpContext context, EntityImport import, Applications applications, FailureInterceptor failures)
     {
         try
         {
-            await failures.GuardAsync(Path, () => ImportAsync(context, import), context.RequestAborted);
+            await failures.GuardAsync(Path, () => ImportAsync(context, import, applications), context.RequestAborted);
         }
         catch (RpcException e)
         {
@@ -42,12 +44,12 @@ internal static class ImportEndpoint
         }
     }
 
-    private static async Task<bool> ImportAsync(HttpContext context, EntityImport import)
+    private static async Task<bool> ImportAsync(HttpContext context, EntityImport import, Applications applications)
     {
-        var (cancellation, told) = (context.RequestAborted, 0UL);
+        var (caller, cancellation, told) = (Caller.Of(context), context.RequestAborted, 0UL);
         // As long as it has few enough entities: they are counted.
         context.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
-        await foreach (var progress in import.RunAsync(Caller.Of(context), ReadAsync(context.Request.BodyReader, cancellation), cancellation))
+        await foreach (var progress in import.RunAsync(caller, CheckedAsync(), cancellation))
         {
             if (progress.Revision > 0 || progress.Received >= told + ProgressEvery)
             {
@@ -58,6 +60,15 @@ internal static class ImportEndpoint
         }
 
         return true;
+
+        async IAsyncEnumerable<ImportEntitiesRequest> CheckedAsync()
+        {
+            await foreach (var message in ReadAsync(context.Request.BodyReader, cancellation))
+            {
+                await AccessInterceptor.CheckAsync(applications, caller, message, cancellation);
+                yield return message;
+            }
+        }
     }
 
     private static async IAsyncEnumerable<ImportEntitiesRequest> ReadAsync(PipeReader body, [EnumeratorCancellation] CancellationToken cancellation)

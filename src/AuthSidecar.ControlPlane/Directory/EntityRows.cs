@@ -18,6 +18,11 @@ internal static class EntityRows
     /// <summary>An array of entities, as Cedar reads it.</summary>
     public static SourceText ToJson(IEnumerable<EntityRow> live) => SourceText.Of($"[{string.Join(",\n", live.Select(r => r.Json))}]", Document);
 
+    /// <exception cref="InvalidDataException">They do not fit together, which no write of ours would have let by.</exception>
+    public static IEnumerable<Entity> Read(IEnumerable<EntityRow> live) => EntityStore.Empty.TryUpdate(ToJson(live), [], schema: null, out var entities, out var faults)
+        ? entities.Entities
+        : throw new InvalidDataException($"the stored entities do not fit together: {faults[0]}");
+
     /// <summary>The uids that have tombstones alone among these rows: an entity may have gone from one placement and come to another.</summary>
     public static List<EntityUid> Gone(IReadOnlyCollection<EntityRow> rows)
     {

@@ -80,8 +80,10 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             RequestChecks.None(faults);
         }
 
-        var schema = PolicyFiles.ReadSchema(files, faults);
-        PolicyFiles.Build(manifest!.Packs, isStrict: true, files, schema, faults);
+        var documents = PolicyFiles.DocumentsOf(files, manifest!.Packs).Select(d => new Document { Path = d.Key, Content = ByteString.CopyFrom(d.Value) }).ToList();
+        faults.AddRange(PolicyDocuments.Validate(documents).Faults);
+        // Its faults are among those.
+        var schema = PolicyFiles.ReadSchema(files, faults: []);
         var store = EntitiesFile.Read(files, schema, faults);
         IssuersFile.Read(files, faults);
         RevocationsFile.Read(files, faults);
@@ -105,8 +107,6 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             leftOut.Add("`strictForbid: false`: sidecars that follow a control plane deny when a forbid errs");
         }
 
-        var documents = PolicyFiles.DocumentsOf(files, manifest.Packs).Select(d => new Document { Path = d.Key, Content = ByteString.CopyFrom(d.Value) }).ToList();
-        RequestChecks.None(PolicyDocuments.Validate(documents).Faults);
         return new ReadBundle(
             PolicyPublisher.ToBytes(documents),
             documents.Count > 0,
@@ -161,8 +161,8 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             return new Refusal.Invalid(faults);
         }
 
-        AddCount(changes, added, "entities added");
-        AddCount(changes, written.Count - added, "entities replaced");
+        AddCount(changes, added, "entity", "entities", "added");
+        AddCount(changes, written.Count - added, "entity", "entities", "replaced");
         return written.Count == 0
             ? null
             : await entities.ApplyAsync(transaction, placement => caller.May(DirectoryWriter.Write, placement), new DirectoryChange(written, []), cancellation, republished: application);
@@ -186,6 +186,7 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
 
     private static async Task<Refusal?> WriteIssuersAsync(StoreTransaction transaction, string application, List<(Issuer Issuer, string Jwks)> issuers, ICollection<string> changes, CancellationToken cancellation)
     {
+        var resources = await ResourcesOf.ReadAsync(transaction, ResourceType.Keys, application, cancellation);
         var own = await IssuerSetting.FindAsync(transaction.Context, cancellation);
         foreach (var (issuer, jwks) in issuers)
         {
@@ -200,64 +201,96 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
                 return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{issuer.Issuer_}`: `opaquePrefix` overlaps with that of issuer `{rival}`")]);
             }
 
-            await SaveAsync(transaction, key, WriteIssuers, IssuerRecords.Write(issuer, jwks), null, $"issuer {issuer.Issuer_}", changes, cancellation);
+            resources.Save(key.Key, WriteIssuers, IssuerRecords.Write(issuer, jwks));
         }
 
+        resources.AddCounts(changes, "issuer", "issuers");
         return null;
     }
 
     private static async Task<Refusal?> RevokeAsync(StoreTransaction transaction, string application, List<Revocation> revocations, ICollection<string> changes, CancellationToken cancellation)
     {
+        var resources = await ResourcesOf.ReadAsync(transaction, ResourceType.Revocations, application, cancellation);
         foreach (var revocation in revocations)
         {
-            var key = RevocationRecords.KeyOf(revocation, application);
-            RevocationRecords.Extend(revocation, await RowOf(transaction.Context, key, cancellation) is { } before ? RevocationRecords.Read(before) : null, DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs), ForGood);
-            await SaveAsync(
-                transaction, key, Revoke, RevocationRecords.ToJson(revocation), revocation.ExpiresAt.ToDateTimeOffset(), $"revocation of a {RevocationRecords.WhatOf(revocation)} of {revocation.Issuer}", changes, cancellation);
+            // What is given twice is extended twice.
+            var key = RevocationRecords.KeyOf(revocation, application).Key;
+            RevocationRecords.Extend(revocation, resources.Find(key) is { } before ? RevocationRecords.Read(before) : null, DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs), ForGood);
+            resources.Save(key, Revoke, RevocationRecords.ToJson(revocation), revocation.ExpiresAt.ToDateTimeOffset());
         }
 
+        resources.AddCounts(changes, "revocation", "revocations");
         return null;
     }
 
     private static async Task<Refusal?> WriteRiskAsync(StoreTransaction transaction, string application, ReadBundle bundle, ICollection<string> changes, CancellationToken cancellation)
     {
+        var resources = await ResourcesOf.ReadAsync(transaction, ResourceType.Risk, application, cancellation);
         if (bundle.RiskSettings is { } settings)
         {
-            var key = new ResourceKey(ResourceType.Risk, ResourceDocuments.RiskSettings, new Placement(application, ""));
-            await SaveAsync(transaction, key, WriteRiskSettings, settings, null, "risk settings", changes, cancellation);
+            resources.Save(ResourceDocuments.RiskSettings, WriteRiskSettings, settings);
+            resources.AddCounts(changes, "risk settings", "risk settings");
         }
 
         foreach (var (subject, profile) in bundle.RiskProfiles)
         {
-            await SaveAsync(transaction, new ResourceKey(ResourceType.Risk, subject.ToString(), new Placement(application, "")), WriteRiskProfiles, profile, null, $"risk profile of {subject}", changes, cancellation);
+            resources.Save(subject.ToString(), WriteRiskProfiles, profile);
         }
+
+        resources.AddCounts(changes, "risk profile", "risk profiles");
 
         return null;
     }
 
-    /// <summary>Writes a resource that is not there yet, or says something else.</summary>
-    private static async Task SaveAsync(
-        StoreTransaction transaction, ResourceKey key, string action, string json, DateTimeOffset? expiresAt, string what, ICollection<string> changes, CancellationToken cancellation)
+    /// <summary>The resources of one type that an application has, read at once; writes those that are not there yet, or say something else.</summary>
+    private sealed class ResourcesOf
     {
-        var before = await RowOf(transaction.Context, key, cancellation);
-        if (before?.Json == json)
+        private readonly StoreTransaction _transaction;
+        private readonly ResourceType _type;
+        private readonly Placement _placement;
+        private readonly Dictionary<string, ResourceRow> _rows;
+        private int _added;
+        private int _replaced;
+
+        private ResourcesOf(StoreTransaction transaction, ResourceType type, Placement placement, Dictionary<string, ResourceRow> rows) =>
+            (_transaction, _type, _placement, _rows) = (transaction, type, placement, rows);
+
+        public static async Task<ResourcesOf> ReadAsync(StoreTransaction transaction, ResourceType type, string application, CancellationToken cancellation)
         {
-            return;
+            var rows = await transaction.Context.Resources.Where(r => r.Type == type && r.Application == application && r.Tenant == "").ToDictionaryAsync(r => r.Key, StringComparer.Ordinal, cancellation);
+            return new ResourcesOf(transaction, type, new Placement(application, ""), rows);
         }
 
-        transaction.Audit(action, key.Key, key.Placement, before?.Json, json);
-        await ResourceWriter.SaveAsync(transaction, key, new ResourceChange(json, expiresAt), cancellation);
-        changes.Add($"{what} {(before is null ? "added" : "replaced")}");
+        /// <summary>Null when there is none.</summary>
+        public ResourceRow? Find(string key) => _rows.GetValueOrDefault(key) is { IsRemoved: false } row ? row : null;
+
+        public void Save(string key, string action, string json, DateTimeOffset? expiresAt = null)
+        {
+            var before = Find(key)?.Json;
+            if (before == json)
+            {
+                return;
+            }
+
+            _transaction.Audit(action, key, _placement, before, json);
+            _rows[key] = ResourceWriter.Save(_transaction, new ResourceKey(_type, key, _placement), _rows.GetValueOrDefault(key), new ResourceChange(json, expiresAt));
+            (_added, _replaced) = before is null ? (_added + 1, _replaced) : (_added, _replaced + 1);
+        }
+
+        /// <summary>Tells how many there were since it was asked last.</summary>
+        public void AddCounts(ICollection<string> changes, string one, string several)
+        {
+            AddCount(changes, _added, one, several, "added");
+            AddCount(changes, _replaced, one, several, "replaced");
+            (_added, _replaced) = (0, 0);
+        }
     }
 
-    private static Task<ResourceRow?> RowOf(StoreContext context, ResourceKey key, CancellationToken cancellation) => context.Resources.AsNoTracking()
-        .SingleOrDefaultAsync(r => r.Type == key.Type && r.Key == key.Key && r.Application == key.Placement.Application && r.Tenant == key.Placement.Tenant && !r.IsRemoved, cancellation);
-
-    private static void AddCount(ICollection<string> changes, int count, string what)
+    private static void AddCount(ICollection<string> changes, int count, string one, string several, string what)
     {
         if (count > 0)
         {
-            changes.Add($"{count} {what}");
+            changes.Add($"{count} {(count == 1 ? one : several)} {what}");
         }
     }
 

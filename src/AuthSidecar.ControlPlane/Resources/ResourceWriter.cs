@@ -88,7 +88,8 @@ internal sealed class ResourceWriter(ControlStore store)
     public Task<List<ResourceRow>> ListAsync(Func<IQueryable<ResourceRow>, IQueryable<ResourceRow>> select, CancellationToken cancellation) =>
         store.ReadAsync((context, _) => select(context.Resources.Where(r => !r.IsRemoved)).ToListAsync(cancellation), cancellation);
 
-    private static void Save(StoreTransaction transaction, ResourceKey key, ResourceRow? row, ResourceChange change)
+    /// <summary>Makes a change to a row that was read in the transaction, null where there is none, a part of it.</summary>
+    public static ResourceRow Save(StoreTransaction transaction, ResourceKey key, ResourceRow? row, ResourceChange change)
     {
         if (row is null)
         {
@@ -106,6 +107,7 @@ internal sealed class ResourceWriter(ControlStore store)
         }
 
         (row.Revision, row.IsRemoved, row.Json, row.ExpiresAtMs) = (transaction.Revision, change.Json is null, change.Json ?? "", change.ExpiresAt?.ToUnixTimeMilliseconds());
+        return row;
     }
 
     /// <summary>What the audit trail says of a resource: never a secret.</summary>

@@ -6,7 +6,7 @@ namespace AuthSidecar.Hosting;
 
 /// <summary>
 /// Ties <c>grpc.health.v1</c> to what there is to answer from. As a whole, and for each call, the sidecar serves while it has a snapshot that is not older than it may
-/// answer from, and until it is told to stop. The service <see cref="Source"/> serves while what the source has is what is served: not while a bundle is refused.
+/// answer from, and until it is told to stop. The service <see cref="Source"/> serves while what the source has is what is served: not while a bundle is refused, nor while the source has not been reached for longer than it may.
 /// </summary>
 internal sealed class Readiness : IHostedService, IDisposable
 {
@@ -65,7 +65,7 @@ internal sealed class Readiness : IHostedService, IDisposable
                 Set(name, isThere && _maxStaleness.FindStale(needs, ages) == ResourceTypes.None);
             }
 
-            Set(Source, isThere && _source.IsCurrent);
+            Set(Source, isThere && _source.IsCurrent && !_maxStaleness.IsSourceAway(ages));
         }
     }
 

@@ -24,10 +24,13 @@ internal sealed record MaxStaleness
     /// <summary>How long the source may not be there to be asked.</summary>
     public TimeSpan SourceAway { get; private init; }
 
+    /// <summary>Whether the source has not been there to be asked for too long.</summary>
+    public bool IsSourceAway(in ResourceAges ages) => SourceAway != TimeSpan.MaxValue && ages.SinceReached > SourceAway;
+
     /// <summary>The first of these types that is too old; none when all may be used.</summary>
     public ResourceTypes FindStale(ResourceTypes types, in ResourceAges ages)
     {
-        if (SourceAway != TimeSpan.MaxValue && ages.SinceReached > SourceAway)
+        if (IsSourceAway(ages))
         {
             return (ResourceTypes)((int)types & -(int)types);
         }

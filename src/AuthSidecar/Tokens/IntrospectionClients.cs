@@ -16,33 +16,30 @@ internal sealed record IntrospectionCredentials
 }
 
 /// <summary>What each issuer is asked with, by its name: given to the sidecar by its operator, and never in a bundle.</summary>
-internal sealed partial class IntrospectionClients(Func<IReadOnlyDictionary<string, IntrospectionCredentials>> byIssuer)
+internal sealed partial class IntrospectionClients : IDisposable
 {
     public static readonly IntrospectionClients None = new(new Dictionary<string, IntrospectionCredentials>());
 
-    public IntrospectionClients(IReadOnlyDictionary<string, IntrospectionCredentials> byIssuer)
-        : this(() => byIssuer)
+    private readonly WatchedFiles<Dictionary<string, IntrospectionCredentials>> _byIssuer;
+
+    public IntrospectionClients(Dictionary<string, IntrospectionCredentials> byIssuer)
+        : this(new WatchedFiles<Dictionary<string, IntrospectionCredentials>>([], () => byIssuer, _ => { }))
     {
     }
 
+    private IntrospectionClients(WatchedFiles<Dictionary<string, IntrospectionCredentials>> byIssuer) => _byIssuer = byIssuer;
+
     public IntrospectionCredentials? Find(Issuer issuer) =>
-        byIssuer().GetValueOrDefault(issuer.Name) is { } found && Uri.TryCreate(found.Url, UriKind.Absolute, out var url) && url == issuer.IntrospectionUrl ? found : null;
+        _byIssuer.Current.GetValueOrDefault(issuer.Name) is { } found && Uri.TryCreate(found.Url, UriKind.Absolute, out var url) && url == issuer.IntrospectionUrl ? found : null;
 
     /// <summary>Those of a file, which may change.</summary>
     /// <param name="path">The file; null: there is none, and nobody is asked.</param>
     /// <param name="logger">Told when it is changed to something that cannot be used.</param>
     /// <exception cref="InvalidDataException">It is not what it should be.</exception>
-    public static IntrospectionClients Watch(string? path, ILogger<IntrospectionClients> logger)
-    {
-        if (path is null)
-        {
-            return None;
-        }
+    public static IntrospectionClients Watch(string? path, ILogger<IntrospectionClients> logger) =>
+        path is null ? None : new(new WatchedFiles<Dictionary<string, IntrospectionCredentials>>([path], () => Read(path), e => Log.Kept(logger, path, e.Message)).Watch());
 
-        var file = new WatchedFiles<Dictionary<string, IntrospectionCredentials>>([path], () => Read(path), e => Log.Kept(logger, path, e.Message));
-        _ = file.Current;
-        return new IntrospectionClients(() => file.Current);
-    }
+    public void Dispose() => _byIssuer.Dispose();
 
     private static Dictionary<string, IntrospectionCredentials> Read(string path)
     {

@@ -19,8 +19,7 @@ internal sealed partial class IssuerHttp : IDisposable
     public IssuerHttp(IssuerHosts hosts, ILogger<IssuerHttp> logger)
     {
         _hosts = hosts;
-        _http = new WatchedFiles<HttpClient>(hosts.Ca is { } file ? [file] : [], Create, e => Log.CaKept(logger, hosts.Ca!, e.Message));
-        _ = _http.Current;
+        _http = new WatchedFiles<HttpClient>(hosts.Ca is { } file ? [file] : [], Create, e => Log.CaKept(logger, hosts.Ca!, e.Message)).Watch();
     }
 
     /// <exception cref="HttpRequestException">It could not be asked, or its answer is too large.</exception>
@@ -29,7 +28,11 @@ internal sealed partial class IssuerHttp : IDisposable
         ? _http.Current.SendAsync(request, cancellation)
         : throw new HttpRequestException("the host is not allowed: see `--issuer-host`");
 
-    public void Dispose() => _http.Current.Dispose();
+    public void Dispose()
+    {
+        _http.Dispose();
+        _http.Current.Dispose();
+    }
 
     /// <summary>A client that trusts the CA as it is in its file now. The one before it is left to end what is under way.</summary>
     private HttpClient Create()

@@ -180,14 +180,42 @@ public sealed class BundleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"User::\"a\"": {"timeZone": "Mars/Olympus"}}""", "profiles.json: the profile of User::\"a\": unknown time zone `Mars/Olympus`")]
-    [InlineData("""{"User::\"a\"": {"hours": [1, 2]}}""", "profiles.json: the profile of User::\"a\": `hours` has 24 counts")]
-    [InlineData("""{"User::\"a\"": {"places": [{"latitude": 91, "longitude": 0, "accuracyKm": 1}]}}""", "profiles.json: the profile of User::\"a\": a latitude is -90 to 90")]
+    [InlineData("""{"User::\"a\"": {"timeZone": "Mars/Olympus"}}""", "profiles.json: profile of User::\"a\": unknown time zone `Mars/Olympus`")]
+    [InlineData("""{"User::\"a\"": {"hours": [1, 2]}}""", "profiles.json: profile of User::\"a\": `hours` has 24 counts")]
+    [InlineData("""{"User::\"a\"": {"places": [{"latitude": 91, "longitude": 0, "accuracyKm": 1}]}}""", "profiles.json: profile of User::\"a\": a latitude is -90 to 90")]
+    [InlineData("""{"User::\"a\"": {}, "User::\"\\u{61}\"": {}}""", "profiles.json: duplicate profile of User::\"a\"; the same entity in another spelling")]
+    [InlineData("""{"User::\"a\"": null}""", "profiles.json: at `profiles['User::\"a\"']`: unexpected null")]
+    [InlineData("""{"User::\"a\"": {"devices": [{"id": "d"}, null]}}""", "profiles.json: at `profiles['User::\"a\"'].devices[1]`: unexpected null")]
     [InlineData("""{"a": {}}""", "profiles.json: `a`: expected `::` and the entity's id in quotes, but the text ends")]
     public void Build_UnfitProfiles_Refused(string profiles, string fault)
     {
         _bundle.Add(_issuer, ("profiles.json", $$"""{"profiles": {{profiles}}}"""));
         AssertFaults(fault);
+    }
+
+    [Theory]
+    [InlineData("""{"tokens": [{"issuer": "i", "jti": "j"}, {"issuer": "i", "jti": ""}]}""", "invalid revocation `tokens[1]`: empty `jti`")]
+    [InlineData("""{"sessions": [{"issuer": "", "sid": "s", "notBefore": 1}]}""", "invalid revocation `sessions[0]`: empty `issuer`")]
+    [InlineData("""{"subjects": [{"issuer": "i", "sub": "s", "notBefore": 1795000000000}]}""", "invalid revocation `subjects[0]`: `notBefore` is 1795000000000: expected seconds since 1970, 0 to 253402300799")]
+    [InlineData("""{"subjects": [{"issuer": "i", "sub": "s", "notBefore": 1, "expires": -1}]}""", "invalid revocation `subjects[0]`: `expires` is -1: expected seconds since 1970, 0 to 253402300799")]
+    [InlineData("""{"tokens": [null]}""", "at `tokens[0]`: unexpected null")]
+    public void Build_RevocationThatCannotBeMeant_Refused(string revocations, string fault)
+    {
+        _bundle.Add(_issuer, ("revocations.json", revocations));
+        AssertFaults($"revocations.json: {fault}");
+    }
+
+    [Theory]
+    [InlineData("policies/rbac.cedar", "[\"rbac\"]", "pack `rbac` and file `policies/rbac.cedar` have the same name; remove the pack, or rename the file")]
+    [InlineData("policies/more.cedar", "[\"rbac\", \"rback\"]", "unknown pack `rback`; known packs: `rbac`")]
+    [InlineData("policies/more.cedar", "[\"rbac\", \"rbac\"]", "duplicate pack `rbac`; list it once")]
+    [InlineData("policies/more.cedar", "[null]", "at `packs[0]`: unexpected null")]
+    public void Build_PackThatCannotBeServed_Refused(string path, string packs, string fault)
+    {
+        _bundle.Write(path, "permit (principal, action, resource);");
+        var manifest = File.ReadAllText(Path.Combine(_bundle.Path, "bundle.json"));
+        _bundle.Write("bundle.json", manifest.Replace("[\"rbac\"]", packs, StringComparison.Ordinal));
+        AssertFaults($"bundle.json: {fault}");
     }
 
     [Fact]

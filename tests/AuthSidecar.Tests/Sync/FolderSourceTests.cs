@@ -236,6 +236,9 @@ public sealed class FolderSourceTests : IDisposable
         { "device", "is not a regular file, but a device" },
         { "dangling", "is not a regular file, but a dangling symbolic link" },
         { "loop", "possible symbolic link loop" },
+        { "circle", "is a symbolic link that cannot be followed" },
+        { "name", "is not valid UTF-8" },
+        { "unreadable", "failed to read the bundle: " },
         { "huge", "files too large: limit 256 MiB in total" },
     };
 
@@ -248,9 +251,13 @@ public sealed class FolderSourceTests : IDisposable
         var path = Path.Combine(_bundle.Path, "policies", "zz.cedar");
         switch (kind)
         {
-            case "fifo": using (var made = System.Diagnostics.Process.Start("mkfifo", path)) { made.WaitForExit(); } break;
+            case "fifo": Shell($"mkfifo '{path}'"); break;
             case "device": File.CreateSymbolicLink(path, "/dev/zero"); break;
             case "dangling": File.CreateSymbolicLink(path, "nowhere.cedar"); break;
+            case "circle": File.CreateSymbolicLink(path, "zz.cedar"); break;
+            // A file that opens and cannot be read, whoever runs this.
+            case "unreadable": File.CreateSymbolicLink(path, "/proc/self/mem"); break;
+            case "name": Shell($"touch '{_bundle.Path}/policies/'$(printf '\\377').cedar"); break;
             case "loop": File.CreateSymbolicLink(path, ".."); break;
             case "huge": using (var sparse = File.Create(path)) { sparse.SetLength(10L * 1024 * 1024 * 1024); } break;
         }
@@ -258,12 +265,26 @@ public sealed class FolderSourceTests : IDisposable
         Settle();
         Assert.Same(good, _cache.Current);
         Assert.False(_health.IsCurrent);
-        Assert.Contains(_logger.Collector.GetSnapshot(), r => r.Message.Contains(message, StringComparison.Ordinal));
-        File.Delete(path);
+        // However long it stays so, the folder can be looked at.
+        for (var second = 0; second < 100; second++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            _source.Look();
+        }
+
+        Assert.Equal(ResourceTypes.None, MaxStaleness.OfFolder.FindStale(ResourceTypes.All, _cache.AgesAt(_time.GetUtcNow())));
+        Assert.Single(_logger.Collector.GetSnapshot(), r => r.Message.Contains(message, StringComparison.Ordinal));
+        Shell($"rm '{_bundle.Path}'/policies/*[!a-z.]* '{path}' 2>/dev/null || true");
         _bundle.Write("policies/more.cedar", "@id(\"more\") forbid (principal, action, resource);");
         Settle();
         Assert.Contains(_cache.Current!.Policies.Value.Policies.Policies, p => p.Id == "more");
         Assert.True(_health.IsCurrent);
+    }
+
+    private static void Shell(string command)
+    {
+        using var shell = System.Diagnostics.Process.Start("sh", ["-c", command]);
+        shell.WaitForExit();
     }
 
     [Fact]

@@ -19,6 +19,9 @@ internal static class PolicyFiles
     /// <summary>Whether it is one of the files that policies are published in.</summary>
     public static bool IsOfPolicies(string path) => IsPolicyFile(path) || path is Schema or Links;
 
+    /// <summary>The file that a pack is published as: under the name that its policies without an id are called by.</summary>
+    public static string PathOfPack(string pack) => $"{Folder}/{pack}{Extension}";
+
     /// <summary>The schema; null without one, and beside a fault.</summary>
     public static Schema? ReadSchema(BundleFiles files, List<Fault> faults)
     {
@@ -38,6 +41,7 @@ internal static class PolicyFiles
     }
 
     /// <summary>The files that the policies of a bundle are published in, its packs among them: whoever follows a control plane has no others.</summary>
+    /// <remarks>The packs are those of a manifest that was read without faults.</remarks>
     public static SortedDictionary<string, byte[]> DocumentsOf(BundleFiles files, IReadOnlyList<string> packs)
     {
         var documents = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
@@ -49,19 +53,19 @@ internal static class PolicyFiles
 
         foreach (var pack in packs)
         {
-            // Under the name that its policies without an id are called by.
-            documents.TryAdd($"{Folder}/{pack}{Extension}", PolicyPacks.Find(pack) ?? []);
+            documents.Add(PathOfPack(pack), PolicyPacks.Find(pack)!);
         }
 
         return documents;
     }
 
+    /// <summary>The rules; null beside faults. The packs are those of a manifest that was read without faults.</summary>
     public static PolicyRules? Build(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
     {
         var builder = new PolicySetBuilder();
         foreach (var pack in packs)
         {
-            AddPack(builder, pack, faults);
+            builder.AddFile(new SourceText($"{pack} pack", PolicyPacks.Find(pack)!), pack);
         }
 
         foreach (var path in files.Paths.Where(IsPolicyFile))
@@ -90,16 +94,4 @@ internal static class PolicyFiles
 
     /// <summary>The same mistake is one for every action it is made for; it is mended once.</summary>
     private static IEnumerable<Fault> Distinct(IEnumerable<ValidationFinding> findings) => findings.Select(f => f.Fault).Distinct();
-
-    private static void AddPack(PolicySetBuilder builder, string name, List<Fault> faults)
-    {
-        if (PolicyPacks.Find(name) is { } pack)
-        {
-            builder.AddFile(new SourceText($"{name} pack", pack), name);
-        }
-        else
-        {
-            faults.Add(new Fault(BundleManifest.FileName, 0, 0, $"unknown pack `{name}`", $"known packs: {string.Join(", ", PolicyPacks.Names.Select(n => $"`{n}`"))}"));
-        }
-    }
 }

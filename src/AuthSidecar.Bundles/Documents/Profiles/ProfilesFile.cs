@@ -21,13 +21,13 @@ internal sealed record ProfilesFile
 
         foreach (var (text, entry) in JsonFile.Read<ProfilesFile>(FileName, utf8, faults)?.Profiles ?? new Dictionary<string, ProfileEntry>())
         {
-            if (EntityUid.TryParse(text, out var subject, out var fault))
-            {
-                profiles[subject] = entry.Build(what => faults.Add(new Fault(FileName, 0, 0, $"the profile of {subject}: {what}")));
-            }
-            else
+            if (!EntityUid.TryParse(text, out var subject, out var fault))
             {
                 faults.Add(new Fault(FileName, 0, 0, $"`{text}`: {fault.Message}"));
+            }
+            else if (!profiles.TryAdd(subject, entry.Build(what => faults.Add(new Fault(FileName, 0, 0, $"profile of {subject}: {what}")))))
+            {
+                faults.Add(new Fault(FileName, 0, 0, $"duplicate profile of {subject}", "the same entity in another spelling"));
             }
         }
 

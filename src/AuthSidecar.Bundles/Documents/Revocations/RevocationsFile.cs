@@ -8,6 +8,9 @@ internal sealed record RevocationsFile
 {
     public const string FileName = "revocations.json";
 
+    /// <summary>The end of the year 9999: whatever is beyond is milliseconds.</summary>
+    private const long MaxSeconds = 253_402_300_799;
+
     public IReadOnlyList<RevokedToken> Tokens { get; set; } = [];
 
     public IReadOnlyList<RevokedSession> Sessions { get; set; } = [];
@@ -21,11 +24,9 @@ internal sealed record RevocationsFile
             return Revocations.None;
         }
 
-        var entries = file.Tokens.Select(t => (t.Issuer, Id: t.Jti)).Concat(file.Sessions.Select(s => (s.Issuer, Id: s.Sid))).Concat(file.Subjects.Select(s => (s.Issuer, Id: s.Sub)));
-        if (entries.Any(e => e.Issuer.Length == 0 || e.Id.Length == 0))
-        {
-            faults.Add(new Fault(FileName, 0, 0, "invalid revocation: empty `issuer`, `jti`, `sid` or `sub`"));
-        }
+        Check("tokens", file.Tokens.Select(t => (t.Issuer, "jti", t.Jti, 0L, t.Expires)), faults);
+        Check("sessions", file.Sessions.Select(s => (s.Issuer, "sid", s.Sid, s.NotBefore, s.Expires)), faults);
+        Check("subjects", file.Subjects.Select(s => (s.Issuer, "sub", s.Sub, s.NotBefore, s.Expires)), faults);
 
         return new Revocations(
         [
@@ -36,6 +37,30 @@ internal sealed record RevocationsFile
 
         static KeyValuePair<Revocations.Key, Revocations.Extent> Entry(Revocations.Target target, string issuer, string id, long notBefore, long? expires) =>
             new(new(target, issuer, id), new(notBefore, expires ?? long.MaxValue));
+    }
+
+    private static void Check(string list, IEnumerable<(string Issuer, string Member, string Id, long NotBefore, long? Expires)> entries, List<Fault> faults)
+    {
+        foreach (var (entry, index) in entries.Select((e, i) => (e, i)))
+        {
+            if (entry.Issuer.Length == 0 || entry.Id.Length == 0)
+            {
+                Fail(index, $"empty `{(entry.Issuer.Length == 0 ? "issuer" : entry.Member)}`");
+            }
+
+            InRange(index, "notBefore", entry.NotBefore);
+            InRange(index, "expires", entry.Expires ?? 0);
+        }
+
+        void InRange(int index, string member, long seconds)
+        {
+            if (seconds is < 0 or > MaxSeconds)
+            {
+                Fail(index, $"`{member}` is {seconds}: expected seconds since 1970, 0 to {MaxSeconds}");
+            }
+        }
+
+        void Fail(int index, string what) => faults.Add(new Fault(FileName, 0, 0, $"invalid revocation `{list}[{index}]`: {what}"));
     }
 }
 

@@ -14,7 +14,7 @@ internal sealed class AccessInterceptor(Applications applications) : Interceptor
     {
         if (CallerOf(context) is { } caller)
         {
-            await CheckAsync(caller, request, context.CancellationToken);
+            await CheckAsync(applications, caller, request, context.CancellationToken);
         }
 
         return await continuation(request, context);
@@ -33,7 +33,7 @@ internal sealed class AccessInterceptor(Applications applications) : Interceptor
     {
         if (CallerOf(context) is { } caller)
         {
-            await CheckAsync(caller, request, context.CancellationToken);
+            await CheckAsync(applications, caller, request, context.CancellationToken);
         }
 
         await continuation(request, responseStream, context);
@@ -43,9 +43,11 @@ internal sealed class AccessInterceptor(Applications applications) : Interceptor
     private static Caller? CallerOf(ServerCallContext context) => Listeners.Of(context.GetHttpContext()) == Listener.Sidecars ? null : Caller.Of(context);
 
     private IAsyncStreamReader<T> Checked<T>(IAsyncStreamReader<T> reader, ServerCallContext context) =>
-        CallerOf(context) is { } caller ? new CheckedReader<T>(reader, message => CheckAsync(caller, message, context.CancellationToken)) : reader;
+        CallerOf(context) is { } caller ? new CheckedReader<T>(reader, message => CheckAsync(applications, caller, message, context.CancellationToken)) : reader;
 
-    private async Task CheckAsync(Caller caller, object? request, CancellationToken cancellation)
+    /// <summary>Holds a request against what its caller may do, and the applications it names against those there are.</summary>
+    /// <exception cref="RpcException">PERMISSION_DENIED, or APPLICATION_UNKNOWN.</exception>
+    public static async Task CheckAsync(Applications applications, Caller caller, object? request, CancellationToken cancellation)
     {
         if (caller is AnonymousCaller)
         {

@@ -20,6 +20,9 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
 {
     public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>Between two tries at files that cannot be read and stay what they are: a network mount may recover without a change to them.</summary>
+    private static readonly TimeSpan ReadAgainEvery = TimeSpan.FromSeconds(5);
+
     private const int MaxFaultsLogged = 20;
     private const int MaxFilesLogged = 100;
 
@@ -36,6 +39,8 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
 
     private string? _seen;
     private string? _handled;
+    private string? _reported;
+    private long? _unreadSince;
     private string? _served;
     private bool _handledIsCurrent;
     private bool _wasSealed;
@@ -78,12 +83,13 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     {
         try
         {
+            _sealKey?.Look();
             var listing = FolderListing.Of(_folder);
             // Another key may think otherwise of the same files.
             var stamp = _seals.KeyFile is { } key ? listing.Stamp + FileStatus.StampOf([key]) : listing.Stamp;
             var hasSettled = stamp == _seen;
             _seen = stamp;
-            if (stamp != _handled && hasSettled)
+            if (hasSettled && (stamp != _handled || (_unreadSince is { } since && _time.GetElapsedTime(since) >= ReadAgainEvery)))
             {
                 Apply(listing, stamp);
             }
@@ -94,15 +100,21 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
                 _cache.Confirm(ResourceTypes.All);
             }
         }
+        catch (InvalidDataException e)
+        {
+            // The folder is there to be asked, and what it has is wrong: what was good before it goes on being served.
+            _cache.Reached();
+            RefuseUnread($"content: {e.Message}", e.Message);
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Refuse($"unreadable: {e.Message}", [new Fault(_folder, 0, 0, "failed to read the bundle folder: " + e.Message)]);
+            RefuseUnread($"folder: {e.Message}", "failed to read the bundle folder: " + e.Message);
         }
         catch (Exception e)
         {
             // A fault of ours, not of the bundle's. What was good before it is still the best there is.
             Log.Failed(_logger, e);
-            Refuse(_seen ?? "", [new Fault(_folder, 0, 0, "failed to build a snapshot from the bundle")]);
+            RefuseUnread(_seen ?? "", "failed to build a snapshot from the bundle");
         }
     }
 
@@ -110,14 +122,21 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     {
         var faults = new List<Fault>();
         var started = _time.GetTimestamp();
+        _unreadSince = null;
         BundleFiles files;
         try
         {
             files = new BundleFiles(listing.Read(_folder));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException && FolderListing.Of(_folder).Stamp != listing.Stamp)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Changed while it was read: the next look sees that, and reads again.
+            // Changed while it was read, the next look sees that, and reads again.
+            if (FolderListing.Of(_folder).Stamp == listing.Stamp)
+            {
+                _unreadSince = started;
+                RefuseUnread(stamp, "failed to read the bundle: " + e.Message);
+            }
+
             return;
         }
 
@@ -180,15 +199,18 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         return _cache.Current is { } current && written <= current.Revision ? new Revision(current.Revision.Number + 1) : written;
     }
 
+    private void RefuseUnread(string fingerprint, string what) => Refuse(fingerprint, [new Fault(_folder, 0, 0, what)]);
+
     /// <summary>Reports a bundle that cannot be used, once for every state of the files.</summary>
     private void Refuse(string fingerprint, List<Fault> faults)
     {
-        if (fingerprint == _handled)
+        var isKnown = fingerprint == _handled && faults[0].Message == _reported;
+        (_handled, _handledIsCurrent, _reported) = (fingerprint, false, faults[0].Message);
+        if (isKnown)
         {
             return;
         }
 
-        (_handled, _handledIsCurrent) = (fingerprint, false);
         _health.Set(isCurrent: false);
         foreach (var fault in faults.Take(MaxFaultsLogged))
         {
