@@ -3,6 +3,7 @@ using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.Decisions;
 using AuthSidecar.Policies;
+using AuthSidecar.Risk;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 
@@ -19,6 +20,9 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
 {
     public const int MaxChecks = 200;
 
+    // Of ours, which are tokens with a handful of claims.
+    private const int MaxMfaProofBytes = 4096;
+
     // The resource is one more.
     private const int MaxEntities = EntityOverlay.MaxGiven - 1;
 
@@ -27,9 +31,9 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
 
     public CheckRequest? Read(ReadOnlySpan<byte> message)
     {
-        CheckParts defaults = default;
         ReadParts("", message, out var parts);
-        return ReadCheck("", parts, defaults, tokens: null, shared: null);
+        SharedDefaults none = default;
+        return ReadCheck("", parts, default, ref none);
     }
 
     public CheckBatch? ReadBatch(ReadOnlySpan<byte> message, in CallLimits limits)
@@ -61,8 +65,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
 
     private List<CheckRequest> ReadChecks(ReadOnlySpan<byte> message, int count, scoped in CheckParts defaults, in CallLimits limits)
     {
-        var tokens = new BatchTokens();
-        var shared = new SharedDefaults();
+        var shared = new SharedDefaults { Tokens = new BatchTokens() };
         var read = new List<CheckRequest>(count);
         var index = 0;
         var reader = new MessageReader(message);
@@ -78,7 +81,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
             limits.ThrowIfOver();
             var at = checks.At(checks.AtIndex("checks", index++), ".");
             ReadParts(at, reader.ReadBytes(), out var parts);
-            if (ReadCheck(at, parts, defaults, tokens, shared) is { } check)
+            if (ReadCheck(at, parts, defaults, ref shared) is { } check)
             {
                 read.Add(check);
             }
@@ -131,37 +134,34 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
     /// <param name="at">Where the check stands in its batch.</param>
     /// <param name="own">What the check says itself.</param>
     /// <param name="defaults">What counts where it says nothing.</param>
-    /// <param name="tokens">The tokens of the batch that were read already; null: there is no batch.</param>
-    /// <param name="shared">What was read of the defaults already; null: there is no batch.</param>
-    private CheckRequest? ReadCheck(string at, scoped in CheckParts own, scoped in CheckParts defaults, BatchTokens? tokens, SharedDefaults? shared)
+    /// <param name="shared">What was read already for other checks of the batch.</param>
+    private CheckRequest? ReadCheck(string at, scoped in CheckParts own, scoped in CheckParts defaults, ref SharedDefaults shared)
     {
         ref readonly var subject = ref own.Token.IsPresent || own.Principal.IsPresent ? ref own : ref defaults;
-        var (token, principal) = ReadSubject(at, subject.Token, subject.Principal, own.TokenProof.Or(defaults.TokenProof), tokens);
+        var (token, principal) = ReadSubject(at, subject.Token, subject.Principal, own.TokenProof, defaults.TokenProof, ref shared);
         var action = _values.ReadAction(checks.At(at, "action"), own.Action.Or(defaults.Action));
         // What several checks share is read once: it is the same, and may be large.
-        var (resource, entities) = own.Resource.IsPresent || own.EntityCount > 0 || shared is null
-            ? ReadEntities(at, own.Resource.Or(defaults.Resource), in own.EntityCount > 0 ? ref own : ref defaults)
-            : shared.Entities ??= ReadEntities("defaults.", defaults.Resource, defaults);
-        var context = own.ContextCount > 0 || shared is null
-            ? ReadContext(checks.At(at, "context"), in own.ContextCount > 0 ? ref own : ref defaults)
-            : shared.Context ??= ReadContext(checks.At("defaults.", "context"), defaults);
-        var signals = own.RiskSignals.Or(defaults.RiskSignals);
+        var resource = own.Resource.IsPresent || !defaults.Resource.IsPresent ? ReadResource(at, own.Resource) : shared.Resource ??= ReadResource("defaults.", defaults.Resource);
+        var entities = own.EntityCount > 0 ? ReadEntities(at, own) : shared.Entities ??= ReadEntities("defaults.", defaults);
+        var context = own.ContextCount > 0 ? ReadContext(checks.At(at, "context"), own) : shared.Context ??= ReadContext(checks.At("defaults.", "context"), defaults);
+        var signals = own.RiskSignals.IsPresent ? ReadSignals(at, own.RiskSignals) : shared.RiskSignals ??= ReadSignals("defaults.", defaults.RiskSignals);
+        var proof = own.MfaProof.Bytes.IsEmpty ? shared.MfaProof ??= ReadMfaProof("defaults.", defaults.MfaProof) : ReadMfaProof(at, own.MfaProof);
         return (token is null && principal is null) || action is null || resource is null ? null : new CheckRequest
         {
             Token = token,
             Principal = principal,
             Action = action,
-            Resource = resource,
-            Entities = entities,
+            Resource = resource.Uid,
+            Entities = entities.Length == 0 ? [resource] : [resource, .. entities],
             Context = context,
-            RiskSignals = signals.IsPresent ? new SignalReader(checks).ReadSignals(checks.At(at, "risk_signals"), RequestReader.Parse(V1.RiskSignals.Parser, signals.Bytes)) : null,
-            MfaProof = new Secret(MessageReader.Decode((own.MfaProof.Bytes.IsEmpty ? defaults.MfaProof : own.MfaProof).Bytes)),
+            RiskSignals = signals,
+            MfaProof = proof,
             Explain = (own.Explain ?? 0) != 0 || (defaults.Explain ?? 0) != 0,
             AtLeast = new(own.AtLeastRevision ?? 0),
         };
     }
 
-    private (TokenRequest? Token, EntityUid? Principal) ReadSubject(string at, Part token, Part principal, Part proof, BatchTokens? tokens)
+    private (TokenRequest? Token, EntityUid? Principal) ReadSubject(string at, Part token, Part principal, Part ownProof, Part sharedProof, ref SharedDefaults shared)
     {
         switch (token.IsPresent, principal.IsPresent)
         {
@@ -169,10 +169,10 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
                 checks.Add(checks.At(at, "subject"), "a token or a principal, not both");
                 return default;
             case (true, false):
-                return (tokens?.Find(token.Bytes, proof.Bytes) ?? ReadToken(at, token, proof, tokens), null);
+                return (shared.Tokens?.Find(token.Bytes, ownProof.Or(sharedProof).Bytes) ?? ReadToken(at, token, ownProof, sharedProof, ref shared), null);
             case (false, true):
                 // A proof without a token proves nothing; that is no reason not to look whether it is well-formed.
-                _tokens.ReadProof(checks.At(at, "token_proof"), proof);
+                ReadProof(at, ownProof, sharedProof, ref shared);
                 return (null, _values.ReadUid(checks.At(at, "principal"), principal));
             default:
                 checks.Add(checks.At(at, "subject"), "a token or a principal is required");
@@ -180,54 +180,59 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         }
     }
 
-    private TokenRequest ReadToken(string at, Part token, Part proof, BatchTokens? tokens)
+    private TokenRequest ReadToken(string at, Part token, Part ownProof, Part sharedProof, ref SharedDefaults shared)
     {
-        var request = _tokens.ReadToken(token, checks.At(at, "token_proof"), proof);
-        tokens?.Add(request, proof.Bytes);
+        var request = _tokens.ReadToken(token, ReadProof(at, ownProof, sharedProof, ref shared));
+        shared.Tokens?.Add(request, ownProof.Or(sharedProof).Bytes);
         return request;
     }
 
-    private (EntityUid? Resource, GivenEntity[] Entities) ReadEntities(string at, Part resource, scoped in CheckParts others)
-    {
-        var count = others.EntityCount;
-        if (!checks.Count(checks.At(at, "entities"), count, MaxEntities))
-        {
-            count = 0;
-        }
+    private (DpopRequest? Dpop, byte[] CertificateSha256) ReadProof(string at, Part own, Part defaults, ref SharedDefaults shared) =>
+        own.IsPresent ? _tokens.ReadProof(checks.At(at, "token_proof"), own) : shared.TokenProof ??= _tokens.ReadProof("defaults.token_proof", defaults);
 
+    private GivenEntity? ReadResource(string at, Part resource)
+    {
         if (!resource.IsPresent)
         {
             checks.Add(checks.At(at, "resource"), "required");
-            return default;
+            return null;
         }
 
-        if (_values.ReadEntity(checks.At(at, "resource"), resource.Bytes) is not { } read)
-        {
-            return default;
-        }
-
-        return (read.Uid, count == 0 ? [read] : [read, .. ReadOthers(at, others.Message)]);
+        return _values.ReadEntity(checks.At(at, "resource"), resource.Bytes);
     }
 
-    private List<GivenEntity> ReadOthers(string at, ReadOnlySpan<byte> message)
+    private GivenEntity[] ReadEntities(string at, scoped in CheckParts parts)
     {
-        var entities = new List<GivenEntity>();
+        if (parts.EntityCount == 0 || !checks.Count(checks.At(at, "entities"), parts.EntityCount, MaxEntities))
+        {
+            return [];
+        }
+
+        var entities = new GivenEntity[parts.EntityCount];
         var index = 0;
-        var reader = new MessageReader(message);
+        var reader = new MessageReader(parts.Message);
         while (reader.Next())
         {
             if (reader.Tag != (7 << 3 | MessageReader.Bytes))
             {
                 reader.Skip();
             }
-            else if (_values.ReadEntity(checks.AtIndex(checks.At(at, "entities"), index++), reader.ReadBytes()) is { } other)
+            else
             {
-                entities.Add(other);
+                // One that cannot be read is a violation, and then nobody looks at any.
+                entities[index] = _values.ReadEntity(checks.AtIndex(checks.At(at, "entities"), index), reader.ReadBytes())!;
+                index++;
             }
         }
 
         return entities;
     }
+
+    private RiskSignals? ReadSignals(string at, Part signals) =>
+        signals.IsPresent ? new SignalReader(checks).ReadSignals(checks.At(at, "risk_signals"), RequestReader.Parse(V1.RiskSignals.Parser, signals.Bytes)) : null;
+
+    private Secret ReadMfaProof(string at, Part proof) =>
+        checks.Length(checks.At(at, "mfa_proof"), proof.Bytes.Length, MaxMfaProofBytes) ? new Secret(MessageReader.Decode(proof.Bytes)) : default;
 
     private ValueRecord ReadContext(string at, scoped in CheckParts parts)
     {
@@ -243,12 +248,16 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         return context;
     }
 
-    /// <summary>What the checks of a batch take from its defaults, read when the first takes it.</summary>
-    private sealed class SharedDefaults
+    /// <summary>What the checks of a batch take from its defaults, read when the first takes it; and their tokens. A single check has none of it.</summary>
+    private struct SharedDefaults
     {
-        public (EntityUid? Resource, GivenEntity[] Entities)? Entities { get; set; }
-
-        public ValueRecord? Context { get; set; }
+        public BatchTokens? Tokens;
+        public (DpopRequest? Dpop, byte[] CertificateSha256)? TokenProof;
+        public GivenEntity? Resource;
+        public GivenEntity[]? Entities;
+        public ValueRecord? Context;
+        public RiskSignals? RiskSignals;
+        public Secret? MfaProof;
     }
 
     /// <summary>Checks of a batch that share a token share its request, so that it is validated, and its proof of possession spent, once.</summary>

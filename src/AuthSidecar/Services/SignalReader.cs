@@ -10,6 +10,7 @@ internal readonly struct SignalReader(FieldChecks checks)
 {
     private const int MaxForwardedFor = 32;
     private const int MaxDeviceIdBytes = 256;
+    private const int MaxAddressBytes = 256;
     private const int MaxThumbprintBytes = 64;
     private const int MaxMethodBytes = 32;
     private const int MaxUriBytes = 4096;
@@ -47,7 +48,15 @@ internal readonly struct SignalReader(FieldChecks checks)
             return null;
         }
 
-        checks.Count(checks.At(at, ".forwarded_for"), network.ForwardedFor.Count, MaxForwardedFor);
+        checks.Length(checks.At(at, ".peer_address"), network.PeerAddress, MaxAddressBytes);
+        if (checks.Count(checks.At(at, ".forwarded_for"), network.ForwardedFor.Count, MaxForwardedFor))
+        {
+            for (var i = 0; i < network.ForwardedFor.Count; i++)
+            {
+                checks.Length(checks.AtIndex(checks.At(at, ".forwarded_for"), i), network.ForwardedFor[i], MaxAddressBytes);
+            }
+        }
+
         return new NetworkSignal(network.PeerAddress, network.ForwardedFor);
     }
 

@@ -33,7 +33,7 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
         }
 
         checks.Length("audience", audience.Bytes.Length, MaxAudienceBytes);
-        var request = ReadToken(token, "proof", proof) with
+        var request = ReadToken(token, ReadProof("proof", proof)) with
         {
             Audience = audience.Bytes.IsEmpty ? null : NameCache.GetName(audience.Bytes),
             RequiredScopes = checks.Count("required_scopes", scopes, MaxScopes) ? ReadScopes(message, scopes) : [],
@@ -42,13 +42,9 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
     }
 
     /// <param name="token">The token.</param>
-    /// <param name="at">Where its proof stands.</param>
     /// <param name="proof">What proves possession of the key it is bound to.</param>
-    public TokenRequest ReadToken(Part token, string at, Part proof)
-    {
-        var (dpop, certificate) = ReadProof(at, proof);
-        return new TokenRequest { Token = new Secret(known.FindText(token.Bytes) ?? MessageReader.Decode(token.Bytes)), Dpop = dpop, CertificateSha256 = certificate };
-    }
+    public TokenRequest ReadToken(Part token, (DpopRequest? Dpop, byte[] CertificateSha256) proof) =>
+        new() { Token = new Secret(known.FindText(token.Bytes) ?? MessageReader.Decode(token.Bytes)), Dpop = proof.Dpop, CertificateSha256 = proof.CertificateSha256 };
 
     public (DpopRequest? Dpop, byte[] CertificateSha256) ReadProof(string at, Part proof) => proof.IsPresent
         ? new SignalReader(checks).ReadProof(at, RequestReader.Parse(V1.TokenProof.Parser, proof.Bytes))

@@ -172,6 +172,11 @@ internal readonly struct ValueReader(FieldChecks checks)
             }
             else
             {
+                if (!checks.CountValue(at))
+                {
+                    break;
+                }
+
                 // One that is no uid is a violation, and then nobody looks at any.
                 parents[index] = ReadUid(checks.AtIndex(at, index), reader.ReadBytes(), defaultType: default)!;
                 index++;
