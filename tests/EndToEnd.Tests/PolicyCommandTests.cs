@@ -20,12 +20,25 @@ public sealed class PolicyCommandTests : IDisposable
 
         var invalid = await Binary.RunAsync("policy", "validate", "--schema", schema, "--policies", good, "--policies", bad);
         Assert.Equal(1, invalid.ExitCode);
-        Assert.StartsWith($"error: {bad}:2:8: the attribute `age` of `User` is optional and may be absent; test `principal has age` before [UnsafeOptionalAttributeAccess, policy0]", invalid.Output, StringComparison.Ordinal);
+        Assert.StartsWith($"error: {bad}:2:8: the attribute `age` of `User` is optional and may be absent; test `principal has age` before [UnsafeOptionalAttributeAccess, policy1]", invalid.Output, StringComparison.Ordinal);
 
         var refused = await Binary.RunAsync("policy", "validate", "--schema", schema, "--policies", broken);
         Assert.Equal((2, ""), (refused.ExitCode, refused.Output));
         Assert.StartsWith($"{broken}:1:19: expected `action`, found `actoin`", refused.Error, StringComparison.Ordinal);
 
+        // Called by their ids, in all files together.
+        var named = Write("named.cedar", "@id(\"young\") permit(principal, action, resource) when { principal.age > 17 };");
+        Assert.Contains("[UnsafeOptionalAttributeAccess, young]", (await Binary.RunAsync("policy", "validate", "--schema", schema, "--policies", good, "--policies", named)).Output, StringComparison.Ordinal);
+        var twice = await Binary.RunAsync("policy", "validate", "--schema", schema, "--policies", named, "--policies", Write("again.cedar", "@id(\"young\") permit(principal, action, resource);"));
+        Assert.Equal((2, $"{_folder}/again.cedar:1:1: duplicate policy id `young`, first defined at {named}:1:1; give one of the two another `@id`\n"), (twice.ExitCode, twice.Error));
+        // What the sidecar supplies cannot be declared as something else.
+        var misdeclared = Write("m.cedarschema", "entity User; action read appliesTo { principal: User, resource: User, context: { now: String } };");
+        var contract = await Binary.RunAsync("policy", "validate", "--schema", misdeclared, "--policies", Write("all.cedar", "permit(principal, action, resource);"));
+        Assert.Equal(1, contract.ExitCode);
+        Assert.Contains("`context.now` is declared as a string, but the sidecar supplies a datetime", contract.Output, StringComparison.Ordinal);
+        Assert.EndsWith("not valid: 1 error, 0 warnings\n", contract.Output, StringComparison.Ordinal);
+        Assert.Equal("--schema is required\n", (await Binary.RunAsync("policy", "validate", "--policies", good)).Error);
+        Assert.Equal("either --policies or --bundle is required\n", (await Binary.RunAsync("policy", "validate", "--schema", schema)).Error);
         Assert.Equal(2, (await Binary.RunAsync("policy", "validate", "--policies", good)).ExitCode);
         Assert.Equal(2, (await Binary.RunAsync("policy", "validate", "--schema", "/nowhere", "--policies", good)).ExitCode);
     }
@@ -74,7 +87,7 @@ public sealed class PolicyCommandTests : IDisposable
         Assert.Equal((1, "deny\n  policy: locked\n"), (denied.ExitCode, denied.Output));
         var refused = await AskAsync("authorize", "bob", "fly", "--schema", Write("s.cedarschema", Schema));
         Assert.Equal((2, "the request does not conform to the schema: unrecognized action `Action::\"fly\"`\n"), (refused.ExitCode, refused.Error));
-        Assert.Equal("--action is missing\n", (await Binary.RunAsync("policy", "authorize", "--policies", Write("p.cedar", Policies))).Error);
+        Assert.Equal("--action is required\n", (await Binary.RunAsync("policy", "authorize", "--policies", Write("p.cedar", Policies))).Error);
     }
 
     [Fact]
@@ -126,11 +139,73 @@ public sealed class PolicyCommandTests : IDisposable
         var junit = Path.Combine(_folder, "junit.xml");
         var run = await Binary.RunAsync("policy", "test", "--policies", Write("p.cedar", Policies), "--tests", tests, "--junit", junit);
         Assert.Equal(1, run.ExitCode);
-        Assert.Contains("  ok      readers read\n  FAILED  owners write: expected allow, got deny\n  ERROR   test 3: `../e.json` is outside of the folder of the tests\n", run.Output, StringComparison.Ordinal);
+        Assert.Contains("  ok      readers read\n  FAILED  owners write: expected allow, got deny: a forbid is satisfied\n  ERROR   test 3: `../e.json` is outside of the folder of the tests\n", run.Output, StringComparison.Ordinal);
         Assert.Contains("1 passed, 2 failed\ncoverage: 3 of 3 policies were satisfied, 86 %", run.Output, StringComparison.Ordinal);
         Assert.Contains("when { resource.locked }: held 1, failed 0", run.Output, StringComparison.Ordinal);
         var suite = System.Xml.Linq.XDocument.Load(junit).Root!.Element("testsuite")!;
         Assert.Equal(("3", "1", "1"), ((string?)suite.Attribute("tests"), (string?)suite.Attribute("failures"), (string?)suite.Attribute("errors")));
+    }
+
+    [Fact]
+    public async Task Policies_FoldersAndPatterns_AreTheFilesInThem()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "policies/team"));
+        Write("policies/a.cedar", "@id(\"a\") permit(principal == User::\"a\", action, resource);");
+        Write("policies/team/b.cedar", "@id(\"b\") permit(principal == User::\"b\", action, resource);");
+        Write("policies/.c.cedar.swp", "nothing");
+        foreach (var (path, expected) in new[] { ("policies", "allow\n  policy: b\n"), ("policies/**/*.cedar", "allow\n  policy: b\n"), ("policies/*.cedar", "deny\n") })
+        {
+            Assert.Equal(expected, (await Binary.RunAsync("policy", "authorize", "--policies", Path.Combine(_folder, path), "--principal", "User::\"b\"", "--action", "read", "--resource", "User::\"b\"")).Output);
+        }
+
+        foreach (var (path, message) in new[] { ("nowhere", "not found"), ("policies/*.cdr", "no `.cedar` file matches"), ("nowhere/*.cedar", "no `.cedar` file matches") })
+        {
+            var refused = await Binary.RunAsync("policy", "authorize", "--policies", Path.Combine(_folder, path), "--principal", "User::\"b\"", "--action", "read", "--resource", "User::\"b\"");
+            Assert.Equal((2, true), (refused.ExitCode, refused.Error.Contains(message, StringComparison.Ordinal)));
+        }
+    }
+
+    [Theory]
+    [InlineData("""[{"template": "t", "id": "l", "principal": "User::\"a\""}]""")]
+    [InlineData("""[{"template_id": "t", "link_id": "l", "args": {"?principal": "User::\"a\""}}]""")]
+    public async Task Links_OfTemplates_Decide(string links)
+    {
+        var policies = Write("t.cedar", "@id(\"t\") permit(principal == ?principal, action, resource);");
+        string[] question = ["policy", "authorize", "--policies", policies, "--principal", "User::\"a\"", "--action", "read", "--resource", "User::\"a\""];
+        var without = await Binary.RunAsync(question);
+        Assert.Equal((1, "deny\n", "warning: template `t` has no links and never applies; link it in `links.json`, or with --links\n"), (without.ExitCode, without.Output, without.Error));
+        var with = await Binary.RunAsync([.. question, "--links", Write("l.json", links)]);
+        Assert.Equal((0, "allow\n  policy: l\n", ""), (with.ExitCode, with.Output, with.Error));
+    }
+
+    [Fact]
+    public async Task BundleInit_ThenItsCommands_AllPass()
+    {
+        var bundle = Path.Combine(_folder, "new");
+        var created = await Binary.RunAsync("bundle", "init", bundle);
+        Assert.Equal(0, created.ExitCode);
+        Assert.Equal((0, "valid: 0 errors, 0 warnings\n"), await RunAsync("bundle", "validate", bundle));
+        Assert.Equal((0, "valid: 0 errors, 0 warnings\n"), await RunAsync("policy", "validate", "--bundle", bundle));
+        var (exitCode, output) = await RunAsync("policy", "test", "--bundle", bundle, "--min-coverage", "100");
+        Assert.Equal(0, exitCode);
+        Assert.Contains("\n6 passed, 0 failed\n", output, StringComparison.Ordinal);
+        string[] delete = ["--bundle", bundle, "--principal", "User::\"bob\"", "--action", "delete", "--resource", "Document::\"notes\""];
+        Assert.Equal((3, "step_up\n  step up with: mfa, at most 300 s old\n  policy: delete-takes-mfa\n"), await RunAsync(["policy", "authorize", .. delete]));
+        (exitCode, output) = await RunAsync(["policy", "explain", .. delete]);
+        Assert.Equal(3, exitCode);
+        Assert.StartsWith("step_up: a permit is satisfied, and only forbids that a step-up lifts\n  step up with mfa, at most 300 s old\n", output, StringComparison.Ordinal);
+        (_, output) = await RunAsync("policy", "explain", "--bundle", bundle, "--principal", "User::\"alice\"", "--action", "update", "--resource", "Document::\"notes\"");
+        Assert.StartsWith("deny: no permit is satisfied\n  principal User::\"alice\" is in Group::\"staff\"\n", output, StringComparison.Ordinal);
+        // Nothing that is there is ever overwritten.
+        Assert.Equal(2, (await Binary.RunAsync("bundle", "init", bundle)).ExitCode);
+        var contradiction = await Binary.RunAsync("policy", "validate", "--bundle", bundle, "--schema", "x");
+        Assert.Equal((2, "--bundle already has the policies, schema and links: omit --policies, --schema and --links\n"), (contradiction.ExitCode, contradiction.Error));
+
+        static async Task<(int, string)> RunAsync(params string[] arguments)
+        {
+            var finished = await Binary.RunAsync(arguments);
+            return (finished.ExitCode, finished.Output);
+        }
     }
 
     [Fact]

@@ -57,8 +57,9 @@ public sealed class PolicySetBuilder
     private readonly List<Policy> _policies = [];
     private readonly List<Policy> _links = [];
     private readonly Dictionary<string, Template> _templates = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _ids = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (SourceText? Text, int Offset)> _ids = new(StringComparer.Ordinal);
     private readonly Suggestions _suggestions = new();
+    private int _placesById;
 
     /// <summary>Adds the policies and templates of a text.</summary>
     /// <param name="text">The text.</param>
@@ -75,22 +76,22 @@ public sealed class PolicySetBuilder
     /// <summary>Adds the policies and templates of a file: each is named by its <c>@id</c>, or by the file and its place in it from 0, as <c>FILE#0</c>.</summary>
     /// <param name="text">The text.</param>
     /// <param name="name">The file's name, without its extension.</param>
-    public void AddFile(SourceText text, string name) => Add(text, (index, annotations) =>
-    {
-        foreach (var (key, id) in annotations)
-        {
-            if (key == "id" && !string.IsNullOrEmpty(id))
-            {
-                return id;
-            }
-        }
+    public void AddFile(SourceText text, string name) => Add(text, (index, annotations) => IdOf(annotations) ?? string.Create(CultureInfo.InvariantCulture, $"{name}#{index}"));
 
-        return string.Create(CultureInfo.InvariantCulture, $"{name}#{index}");
+    /// <summary>Adds the policies and templates of a text: each is named by its <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by its place among all that were added so.</summary>
+    /// <param name="text">The text.</param>
+    public void AddById(SourceText text) => Add(text, (_, annotations) =>
+    {
+        var place = _placesById++;
+        return IdOf(annotations) ?? string.Create(CultureInfo.InvariantCulture, $"policy{place}");
     });
+
+    private static string? IdOf(IReadOnlyList<KeyValuePair<string, string?>> annotations) =>
+        annotations.FirstOrDefault(a => a.Key == "id").Value is { Length: > 0 } id ? id : null;
 
     /// <summary>
     /// Links templates, added before: <c>[{"template", "id", "principal"?, "resource"?}]</c>, where <c>principal</c> and <c>resource</c> are uids in
-    /// Cedar syntax.
+    /// Cedar syntax; or as Cedar's own command line has it, <c>[{"template_id", "link_id", "args": {"?principal"?, "?resource"?}}]</c>.
     /// </summary>
     public void AddLinks(SourceText json)
     {
@@ -117,9 +118,9 @@ public sealed class PolicySetBuilder
     internal void Add(string id, PolicySyntax policy, SourceText text)
     {
         var template = new Template(id, policy, text);
-        if (!_ids.Add(id))
+        if (!_ids.TryAdd(id, (text, policy.Span.Start)))
         {
-            _faults.Add(Fault.At(text, policy.Span.Start, $"duplicate policy id `{id}`", "give one of the two another `@id`"));
+            _faults.Add(Fault.At(text, policy.Span.Start, Duplicate(id), "give one of the two another `@id`"));
         }
         else if (policy.IsTemplate)
         {
@@ -138,13 +139,13 @@ public sealed class PolicySetBuilder
     /// <param name="resource">What <c>?resource</c> stands for.</param>
     /// <param name="source">Where the link was asked for, to be named in a fault.</param>
     public void Link(string templateId, string id, EntityUid? principal, EntityUid? resource, string source = "") =>
-        Link(templateId, id, principal, resource, (message, help) => new Fault(source, 0, 0, message, help));
+        Link(templateId, id, principal, resource, (message, help) => new Fault(source, 0, 0, message, help), place: default);
 
     /// <summary>Links a template as a document says, whose faults stand where it says so.</summary>
     internal void Link(TemplateLink link, SourceText text) =>
-        Link(link.Template, link.Id, link.Principal, link.Resource, (message, help) => Fault.At(text, link.Offset, message, help));
+        Link(link.Template, link.Id, link.Principal, link.Resource, (message, help) => Fault.At(text, link.Offset, message, help), (text, link.Offset));
 
-    private void Link(string templateId, string id, EntityUid? principal, EntityUid? resource, Func<string, string?, Fault> at)
+    private void Link(string templateId, string id, EntityUid? principal, EntityUid? resource, Func<string, string?, Fault> at, (SourceText? Text, int Offset) place)
     {
         if (!_templates.TryGetValue(templateId, out var template))
         {
@@ -154,9 +155,9 @@ public sealed class PolicySetBuilder
         {
             _faults.Add(at($"the link `{id}` of the template `{templateId}`: {mismatch}", null));
         }
-        else if (!_ids.Add(id))
+        else if (!_ids.TryAdd(id, place))
         {
-            _faults.Add(at($"duplicate policy id `{id}`", null));
+            _faults.Add(at(Duplicate(id), null));
         }
         else
         {
@@ -166,6 +167,13 @@ public sealed class PolicySetBuilder
         static string? MismatchOf(string slot, bool isThere, EntityUid? given) => isThere == given is not null ? null
             : isThere ? $"slot `{slot}` is not bound"
             : $"the template has no slot `{slot}`";
+    }
+
+    private string Duplicate(string id)
+    {
+        var (text, offset) = _ids[id];
+        var first = text is null ? null : Fault.At(text, offset, "");
+        return $"duplicate policy id `{id}`{(first is null ? "" : string.Create(CultureInfo.InvariantCulture, $", first defined at {first.Source}:{first.Line}:{first.Column}"))}";
     }
 
     /// <summary>Makes the policy set.</summary>

@@ -32,13 +32,31 @@ internal sealed record TemplateLink(string Template, string Id, EntityUid? Princ
                 case "id": json.Once(id, name); id = json.ReadString(); break;
                 case "principal": json.Once(principal, name); principal = ReadUid(ref json); break;
                 case "resource": json.Once(resource, name); resource = ReadUid(ref json); break;
-                default: throw json.Fail($"a link has no member `{name}`", "it has `template`, `id`, `principal` and `resource`");
+                // As Cedar's own command line has them.
+                case "template_id": json.OnceOf(template, name, "template"); template = json.ReadString(); break;
+                case "link_id": json.OnceOf(id, name, "id"); id = json.ReadString(); break;
+                case "args": ReadArguments(ref json, ref principal, ref resource); break;
+                default: throw json.Fail($"a link has no member `{name}`", "it has `template`, `id`, `principal` and `resource`, or `template_id`, `link_id` and `args`");
             }
         }
 
         return template is not null && id is not null
             ? new TemplateLink(template, id, principal, resource, offset)
             : throw json.FailAt(offset, $"this link has no `{(template is null ? "template" : "id")}`");
+    }
+
+    private static void ReadArguments(ref JsonCursor json, ref EntityUid? principal, ref EntityUid? resource)
+    {
+        json.EnterObject("an object with what `?principal` and `?resource` stand for");
+        while (json.ReadName() is { } slot)
+        {
+            switch (slot)
+            {
+                case "?principal": json.Once(principal, slot); principal = ReadUid(ref json); break;
+                case "?resource": json.Once(resource, slot); resource = ReadUid(ref json); break;
+                default: throw json.Fail($"unknown slot `{slot}`", "the slots are `?principal` and `?resource`");
+            }
+        }
     }
 
     private static EntityUid? ReadUid(ref JsonCursor json)

@@ -29,6 +29,10 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
     private readonly Lock _creatingDummy = new();
     private PasswordHash? _dummy;
     private int _waiting;
+    private int _derivations;
+
+    /// <summary>How many keys were derived to verify passwords: what it costs, and so what whoever measures the time could learn of.</summary>
+    internal int Derivations => Volatile.Read(ref _derivations);
 
     public string HashPassword(Account user, string password) => Create(password).ToString();
 
@@ -64,13 +68,19 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
         var peppers = secrets.Peppers;
         if (stored is null || !PasswordHash.TryParse(stored, out var hash) || peppers.Find(hash.PepperId) is not { } pepper)
         {
-            Dummy().Verify(password, peppers.NewestPepper);
+            Derive(Dummy(), password, peppers.NewestPepper);
             return PasswordCheck.Wrong;
         }
 
-        return !hash.Verify(password, pepper) ? PasswordCheck.Wrong
+        return !Derive(hash, password, pepper) ? PasswordCheck.Wrong
             : hash.IsCurrent(scheme, peppers.NewestId) ? PasswordCheck.Right
             : PasswordCheck.RightButOutdated;
+    }
+
+    private bool Derive(PasswordHash hash, string password, byte[] pepper)
+    {
+        Interlocked.Increment(ref _derivations);
+        return hash.Verify(password, pepper);
     }
 
     private PasswordHash Create(string password)
@@ -79,7 +89,8 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
         return PasswordHash.Create(password, scheme, peppers.NewestId, peppers.NewestPepper);
     }
 
-    private PasswordHash Dummy()
+    /// <summary>Stands for the password of somebody who has none: hashed as new ones are.</summary>
+    internal PasswordHash Dummy()
     {
         lock (_creatingDummy)
         {

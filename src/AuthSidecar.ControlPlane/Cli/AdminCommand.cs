@@ -16,9 +16,6 @@ internal static class AdminCommand
     /// <summary>The exit code of a command whose answer is that something is wrong with what it was given.</summary>
     public const int Faulty = 1;
 
-    /// <summary>Such as <c>1 document</c>, <c>2 documents</c>.</summary>
-    public static string Count(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
-
     /// <summary>Makes a command that asks, and prints what it is answered.</summary>
     /// <inheritdoc cref="Create(string, string, IEnumerable{Symbol}, Func{ParseResult, GrpcChannel, TextWriter, CancellationToken, Task{int}})"/>
     public static Command Create(string name, string description, IEnumerable<Symbol> symbols, Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task> run) =>

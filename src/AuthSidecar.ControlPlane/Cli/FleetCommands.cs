@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Cli;
@@ -24,7 +25,7 @@ internal static class FleetCommands
             }
         }
 
-        output.WriteLine(AdminCommand.Count(response.Sidecars.Count, "sidecar"));
+        output.WriteLine(Count.Of(response.Sidecars.Count, "sidecar"));
     });
 
     /// <summary><c>authsidecar-control join-token</c>.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
@@ -40,7 +41,7 @@ internal static class PolicyCommand
                     output.WriteLine($"warning: {Describe(warning)}");
                 }
 
-                output.WriteLine($"against revision {response.Revision}: {AdminCommand.Count(response.Changes.Count, "document")} would change, {AdminCommand.Count(response.Faults.Count, "fault")}, {AdminCommand.Count(response.Warnings.Count, "warning")}");
+                output.WriteLine($"against revision {response.Revision}: {Count.Of(response.Changes.Count, "document")} would change, {Count.Of(response.Faults.Count, "fault")}, {Count.Of(response.Warnings.Count, "warning")}");
                 return response.Faults.Count == 0 ? 0 : AdminCommand.Faulty;
             }),
             AdminCommand.Create("publish", "Publishes the policies of a folder.", [folder, application, create, empty, message, expected], async (parsed, channel, output, cancellation) =>

@@ -59,8 +59,23 @@ internal static class PolicyFiles
         return documents;
     }
 
-    /// <summary>The rules; null beside faults. The packs are those of a manifest that was read without faults.</summary>
+    /// <summary>The rules, valid under the schema; null where the policies cannot be read, and otherwise of no use beside faults.</summary>
+    /// <remarks>The packs are those of a manifest that was read without faults.</remarks>
     public static PolicyRules? Build(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
+    {
+        var rules = Parse(packs, isStrict, files, schema, faults);
+        if (rules is null || schema is null)
+        {
+            return rules;
+        }
+
+        var validation = new Validator(schema).Validate(rules.Policies);
+        faults.AddRange(Distinct(validation.Errors));
+        return rules.WithWarnings([.. Distinct(validation.Warnings)]);
+    }
+
+    /// <summary>The rules, not held against the schema; null where the policies cannot be read.</summary>
+    public static PolicyRules? Parse(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
     {
         var builder = new PolicySetBuilder();
         foreach (var pack in packs)
@@ -85,11 +100,7 @@ internal static class PolicyFiles
             return null;
         }
 
-        var validation = schema is null ? new ValidationResult([], []) : new Validator(schema).Validate(policies);
-        faults.AddRange(Distinct(validation.Errors));
-
-        var annotations = policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal);
-        return new PolicyRules(policies, annotations, schema, isStrict) { Warnings = [.. Distinct(validation.Warnings)] };
+        return PolicyRules.Read(policies, schema, isStrict, faults);
     }
 
     /// <summary>The same mistake is one for every action it is made for; it is mended once.</summary>

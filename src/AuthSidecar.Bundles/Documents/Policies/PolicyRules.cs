@@ -21,13 +21,24 @@ internal sealed class PolicyRules
         IsStrict = isStrict;
     }
 
+    /// <summary>Reads what the annotations of policies mean, and reports those that can only be a mistake.</summary>
+    public static PolicyRules Read(PolicySet policies, Schema? schema, bool isStrict, List<Fault> faults) =>
+        new(policies, policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal), schema, isStrict);
+
     public PolicySet Policies { get; }
 
     /// <summary>What validation warns of: it may be served, but is hardly what was meant.</summary>
-    public IReadOnlyList<Fault> Warnings { get; init; } = [];
+    public IReadOnlyList<Fault> Warnings { get; private set; } = [];
 
     /// <summary>Whether a forbid that errs denies. Cedar itself skips it; then what was to be forbidden may be allowed.</summary>
     public bool IsStrict { get; }
+
+    public PolicyRules WithWarnings(IReadOnlyList<Fault> warnings)
+    {
+        var rules = (PolicyRules)MemberwiseClone();
+        rules.Warnings = warnings;
+        return rules;
+    }
 
     public PolicyAnnotations AnnotationsOf(Policy policy) => _annotations.GetValueOrDefault(policy.Id, PolicyAnnotations.None);
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using AuthSidecar.Cedar;
+using AuthSidecar.Decisions;
 
 namespace AuthSidecar.Cli.Policies;
 
@@ -13,7 +14,7 @@ internal static class AuthorizeCommand
     public static Command Create()
     {
         var options = new RequestOptions();
-        var command = Batch.Command("authorize", "Decides requests.", Answer, parsed => Print(options.Read(parsed), Console.Out));
+        var command = Batch.Command("authorize", "Decides requests as a sidecar does. Exit code: 0 allow, 1 deny, 3 step_up, 2 error.", Answer, parsed => Print(options.Read(parsed), Console.Out));
         options.AddTo(command);
         return command;
     }
@@ -21,7 +22,13 @@ internal static class AuthorizeCommand
     private static int Print(Question question, TextWriter output)
     {
         var response = Authorizer.IsAuthorized(question.Policies, question.Entities, question.Request);
-        output.WriteLine(response.Decision == Decision.Allow ? "allow" : "deny");
+        var (outcome, _) = DecisionPoint.Judge(response, question.Rules);
+        output.WriteLine(Outcomes.WordOf(outcome));
+        foreach (var method in outcome == Outcome.StepUp ? Outcomes.StepUpsOf(response, question.Rules) : [])
+        {
+            output.WriteLine($"  step up with: {method}");
+        }
+
         foreach (var policy in response.Reasons)
         {
             output.WriteLine($"  policy: {policy.Id}");
@@ -32,7 +39,7 @@ internal static class AuthorizeCommand
             output.WriteLine($"  error: {error.Policy.Id}: {error.ToError().Message}");
         }
 
-        return response.Decision == Decision.Allow ? ExitCode.Allow : ExitCode.Deny;
+        return Outcomes.ExitCodeOf(outcome);
     }
 
     public static void Answer(JsonElement question, Utf8JsonWriter answer)

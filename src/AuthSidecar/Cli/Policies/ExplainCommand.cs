@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AuthSidecar.Cedar;
+using AuthSidecar.Decisions;
 
 namespace AuthSidecar.Cli.Policies;
 
@@ -8,12 +9,13 @@ internal static class ExplainCommand
 {
     // More would bury the answer.
     private const int NearestShown = 3;
+    private const int GroupsShown = 20;
 
     public static Command Create()
     {
         var options = new RequestOptions();
         var all = new Option<bool>("--all") { Description = "Show every policy, also those that have nothing to do with the request." };
-        var command = new Command("explain", "Decides a request and tells why, and what would have made it otherwise.") { all };
+        var command = new Command("explain", "Decides a request as a sidecar does, and tells why, and what would have made it otherwise. Exit code: 0 allow, 1 deny, 3 step_up, 2 error.") { all };
         options.AddTo(command);
         command.SetAction(parsed => Failures.Guard(() => Explain(options.Read(parsed), parsed.GetValue(all), Console.Out)));
         return command;
@@ -21,13 +23,20 @@ internal static class ExplainCommand
 
     public static int Explain(Question question, bool showAll, TextWriter output)
     {
-        var (policies, _, entities, request) = question;
+        var (policies, entities, request) = (question.Policies, question.Entities, question.Request);
         var response = Authorizer.IsAuthorized(policies, entities, request);
         var traces = policies.Policies.Select(p => Authorizer.Explain(p, entities, request)).ToList();
-        output.WriteLine($"{(response.Decision == Decision.Allow ? "allow" : "deny")}: {Why(response)}");
+        var (outcome, reason) = DecisionPoint.Judge(response, question.Rules);
+        output.WriteLine($"{Outcomes.WordOf(outcome)}: {Outcomes.WordsOf(reason)}");
+        foreach (var method in outcome == Outcome.StepUp ? Outcomes.StepUpsOf(response, question.Rules) : [])
+        {
+            output.WriteLine($"  step up with {method}");
+        }
+
+        WriteGroups(request.Principal, entities, output);
         var determining = traces.FindAll(t => response.Reasons.Contains(t.Policy));
         Write("determined by", determining, output);
-        Write("erred, and was skipped", traces.FindAll(t => t.Outcome == PolicyOutcome.Error), output);
+        Write("erred", traces.FindAll(t => t.Outcome == PolicyOutcome.Error), output);
         if (response.Decision == Decision.Deny && !response.HasSatisfiedPermit)
         {
             Write("nearest permit", Nearest(traces, showAll ? int.MaxValue : NearestShown), output);
@@ -38,15 +47,21 @@ internal static class ExplainCommand
             Write("does not apply", traces.FindAll(t => t.Outcome is PolicyOutcome.ScopeDoesNotMatch or PolicyOutcome.ConditionDoesNotHold), output);
         }
 
-        return response.Decision == Decision.Allow ? ExitCode.Allow : ExitCode.Deny;
+        return Outcomes.ExitCodeOf(outcome);
     }
 
-    private static string Why(Response response) => response switch
+    /// <summary>What the principal is in: mostly its roles, on which most policies hang.</summary>
+    private static void WriteGroups(EntityUid principal, EntityStore entities, TextWriter output)
     {
-        { HasSatisfiedForbid: true } => "a forbid is satisfied",
-        { HasSatisfiedPermit: true } => "a permit is satisfied, and no forbid",
-        _ => "no permit is satisfied",
-    };
+        if (!entities.TryGetEntity(principal, out _))
+        {
+            output.WriteLine($"  principal {principal} not found among the entities");
+        }
+        else if (entities.AncestorsOf(principal).Select(g => g.ToString()).Order(StringComparer.Ordinal).ToList() is { Count: > 0 } groups)
+        {
+            output.WriteLine($"  principal {principal} is in {string.Join(", ", groups.Take(GroupsShown))}{(groups.Count > GroupsShown ? $", and {groups.Count - GroupsShown} more" : "")}");
+        }
+    }
 
     /// <summary>Those of which the most holds: first those whose scope matches, then those of which fewer tests fail. An action in common counts most.</summary>
     private static List<PolicyTrace> Nearest(List<PolicyTrace> traces, int most) =>
@@ -80,7 +95,9 @@ internal static class ExplainCommand
 
     private static void Write(PartTrace part, TextWriter output)
     {
-        output.WriteLine($"  {(part.Error is not null ? "error" : part.Holds ? "holds" : "fails")}  {part.Text}{(part.Error is { } error ? $": {error.Message}" : "")}");
+        // `unless { x }` holds where x does not, which reads backwards.
+        var isUnless = part.Error is null && part.Text.StartsWith("unless", StringComparison.Ordinal);
+        output.WriteLine($"  {(part.Error is not null ? "error" : part.Holds ? "holds" : "fails")}  {part.Text}{(part.Error is { } error ? $": {error.Message}" : isUnless ? $": its condition is {(part.Holds ? "false" : "true")}" : "")}");
         foreach (var operand in part.Operands)
         {
             output.WriteLine($"           {operand.Text} is {(operand.Error is { } missing ? $"not there: {missing.Message}" : operand.Value.ToString())}");

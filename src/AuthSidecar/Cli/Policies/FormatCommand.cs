@@ -8,7 +8,7 @@ internal static class FormatCommand
 {
     public static Command Create()
     {
-        var policies = new Option<string[]>("--policies") { Description = "A file of policies in Cedar syntax, `-` for standard input; may be repeated.", Required = true };
+        var policies = new Option<string[]>("--policies") { Description = "A file of policies in Cedar syntax, a folder of such, or a pattern; `-` for standard input. May be repeated.", Required = true };
         var write = new Option<bool>("--write") { Description = "Write the files instead of printing them." };
         var check = new Option<bool>("--check") { Description = "Only tell which files are laid out otherwise; end with 1 if there are any." };
         var width = new Option<int>("--line-width") { Description = "How many characters a line has. Default: 100.", DefaultValueFactory = _ => 100 };
@@ -23,7 +23,7 @@ internal static class FormatCommand
 
             var changed = 0;
             // All are laid out before one is written: a fault in the last leaves the first as it is.
-            foreach (var (file, text, formatted) in parsed.GetValue(policies)!.Select(f => Format(f, parsed.GetValue(width), parsed.GetValue(indent))).ToList())
+            foreach (var (file, text, formatted) in Sources.Expand(parsed.GetValue(policies)!).Select(f => Format(f, parsed.GetValue(width), parsed.GetValue(indent))).ToList())
             {
                 changed += text == formatted ? 0 : 1;
                 Finish(file, isChanged: text != formatted, formatted, parsed.GetValue(check), parsed.GetValue(write));

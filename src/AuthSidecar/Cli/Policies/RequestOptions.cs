@@ -1,21 +1,23 @@
 using System.CommandLine;
 using AuthSidecar.Cedar;
+using AuthSidecar.Decisions;
 
 namespace AuthSidecar.Cli.Policies;
 
 /// <summary>Policies, entities and a request, from files and from the command line.</summary>
-/// <param name="Policies">The policies; called by their <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by their place.</param>
-/// <param name="Schema">The schema; null: none was given.</param>
+/// <param name="Rules">The policies, called by their <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by their place; and what their annotations mean.</param>
 /// <param name="Entities">The entities.</param>
 /// <param name="Request">The request.</param>
-internal sealed record Question(PolicySet Policies, Schema? Schema, EntityStore Entities, Request Request);
+internal sealed record Question(PolicyRules Rules, EntityStore Entities, Request Request)
+{
+    public PolicySet Policies => Rules.Policies;
+}
 
 /// <summary>The options that make a <see cref="Question"/>, or a <see cref="PartialQuestion"/>, in which what is left out is unknown.</summary>
 internal sealed class RequestOptions(bool isPartial = false)
 {
-    private readonly Option<string[]> _policies = new("--policies") { Description = "A file of policies, in Cedar syntax or a policy set in JSON; may be repeated." };
-    private readonly Option<string> _schema = new("--schema") { Description = "The file with the schema, in Cedar syntax or in JSON." };
-    private readonly Option<string> _entities = new("--entities") { Description = $"The file with the entities, in JSON. Default: {(isPartial ? "unknown" : "none")}." };
+    private readonly PolicyOptions _policies = new();
+    private readonly Option<string> _entities = new("--entities") { Description = $"The file with the entities, in JSON. Default: those of the bundle, or {(isPartial ? "unknown" : "none")}." };
     private readonly Option<string> _principal = new("--principal") { Description = $"Who asks, such as 'User::\"alice\"'{(isPartial ? ", or just the type. Default: unknown" : "")}." };
     private readonly Option<string> _action = new("--action") { Description = "What they want to do, such as 'Action::\"read\"', or just read." };
     private readonly Option<string> _resource = new("--resource") { Description = $"On what{(isPartial ? ", or just the type. Default: unknown" : "")}." };
@@ -23,7 +25,8 @@ internal sealed class RequestOptions(bool isPartial = false)
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _policies, _schema, _entities, _principal, _action, _resource, _context })
+        _policies.AddTo(command);
+        foreach (var option in new Option[] { _entities, _principal, _action, _resource, _context })
         {
             command.Add(option);
         }
@@ -32,31 +35,48 @@ internal sealed class RequestOptions(bool isPartial = false)
     /// <exception cref="UsageException">Something is missing or not well-formed.</exception>
     public Question Read(ParseResult parsed)
     {
-        var policies = Sources.ReadPolicies(Required(parsed, _policies));
-        var schema = parsed.GetValue(_schema) is { } schemaFile ? Sources.ReadSchema(schemaFile) : null;
-        var entities = Sources.ReadEntities(parsed.GetValue(_entities), schema);
+        var input = _policies.Read(parsed);
+        foreach (var template in input.UnlinkedTemplates)
+        {
+            Console.Error.WriteLine($"warning: template `{template.Id}` has no links and never applies; link it in `links.json`, or with --links");
+        }
+
+        var schema = input.Schema;
+        var entities = ReadEntities(parsed, input) ?? Sources.ReadEntities(null, schema);
         var action = ReadAction(Required(parsed, _action));
         var context = Sources.ReadContext(parsed.GetValue(_context), schema?.Actions.GetValueOrDefault(action));
-        var request = new Request(ReadUid(_principal.Name, Required(parsed, _principal)), action, ReadUid(_resource.Name, Required(parsed, _resource)), context);
+        var request = Complete(new Request(ReadUid(_principal.Name, Required(parsed, _principal)), action, ReadUid(_resource.Name, Required(parsed, _resource)), context), schema);
         return schema?.Check(request) is { } mismatch
             ? throw new UsageException($"the request does not conform to the schema: {mismatch}")
-            : new Question(policies, schema, entities, request);
+            : new Question(input.Rules, entities, request);
+    }
+
+    /// <summary>Adds the time to a request that does not say it, as the sidecar does to every request; where the schema's action knows of none, there is nothing to add.</summary>
+    public static Request Complete(Request request, Schema? schema)
+    {
+        var isDeclared = schema is null || schema.Actions.GetValueOrDefault(request.Action)?.Context.Attributes.ContainsKey(ContextContract.Now) is true;
+        return isDeclared && !request.Context.TryGet(ContextContract.Now, out _)
+            ? request with { Context = RequestContext.Create(request.Context, token: null, mfaProof: null, risk: null, TimeProvider.System.GetUtcNow()) }
+            : request;
     }
 
     /// <exception cref="UsageException">Something is missing or not well-formed.</exception>
     public PartialQuestion ReadPartial(ParseResult parsed)
     {
-        var policies = Sources.ReadPolicies(Required(parsed, _policies));
-        var schema = Sources.ReadSchema(Required(parsed, _schema));
-        var entities = parsed.GetValue(_entities) is { } file ? Sources.ReadEntities(file, schema) : null;
+        var input = _policies.ReadWithSchema(parsed);
+        var schema = input.Schema!;
+        var entities = ReadEntities(parsed, input);
         var action = ReadAction(Required(parsed, _action));
         var declared = schema.Actions.GetValueOrDefault(action) ?? throw new UsageException($"unrecognized action `{action}`");
         var context = parsed.GetValue(_context) is { } contextFile ? Sources.ReadContext(contextFile, declared) : null;
         var requests = from principal in ReadPartial(_principal.Name, parsed.GetValue(_principal), declared.Principals)
                        from resource in ReadPartial(_resource.Name, parsed.GetValue(_resource), declared.Resources)
                        select new PartialRequest(principal, action, resource, context);
-        return new PartialQuestion(policies, schema, entities, [.. requests]);
+        return new PartialQuestion(input.Policies, schema, entities, [.. requests]);
     }
+
+    private EntityStore? ReadEntities(ParseResult parsed, PolicyInput input) =>
+        parsed.GetValue(_entities) is { } file ? Sources.ReadEntities(file, input.Schema) : input.ReadBundleEntities();
 
     private static IEnumerable<PartialUid> ReadPartial(string option, string? text, IEnumerable<string> types) =>
         text is null ? types.Order(StringComparer.Ordinal).Select(type => new PartialUid(type, null))
@@ -71,5 +91,5 @@ internal sealed class RequestOptions(bool isPartial = false)
         : throw new UsageException($"{option}: `{text}`: {fault.Message}; write it as in Cedar, such as 'User::\"alice\"'");
 
     private static T Required<T>(ParseResult parsed, Option<T> option)
-        where T : class => parsed.GetValue(option) is { } value && value is not Array { Length: 0 } ? value : throw new UsageException($"{option.Name} is missing");
+        where T : class => parsed.GetValue(option) is { } value && value is not Array { Length: 0 } ? value : throw new UsageException($"{option.Name} is required");
 }

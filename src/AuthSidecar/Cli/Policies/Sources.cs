@@ -1,11 +1,14 @@
-using System.Globalization;
 using AuthSidecar.Cedar;
+using Microsoft.Extensions.FileSystemGlobbing;
+using Microsoft.Extensions.FileSystemGlobbing.Abstractions;
 
 namespace AuthSidecar.Cli.Policies;
 
 /// <summary>Reads files of policies and schemas, in Cedar syntax or in JSON.</summary>
 internal static class Sources
 {
+    private const string CedarExtension = ".cedar";
+
     /// <param name="file">The file; <c>-</c>: standard input.</param>
     public static SourceText Read(string file) => file == "-" ? ReadInput() : new(file, File.ReadAllBytes(file));
 
@@ -21,11 +24,12 @@ internal static class Sources
     public static bool IsJson(SourceText source) => source.Utf8.TrimStart(" \t\r\n"u8).StartsWith("{"u8);
 
     /// <summary>Policies of several files. They are called by their <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by their place in all of them.</summary>
-    public static PolicySet ReadPolicies(IEnumerable<string> files)
+    /// <param name="paths">Files, folders and patterns; <c>-</c>: standard input.</param>
+    /// <param name="links">Files of links to the templates among them.</param>
+    public static PolicySet ReadPolicies(IEnumerable<string> paths, IEnumerable<string>? links = null)
     {
         var builder = new PolicySetBuilder();
-        var count = 0;
-        foreach (var source in files.Select(Read))
+        foreach (var source in Expand(paths).Select(Read))
         {
             if (IsJson(source))
             {
@@ -33,11 +37,50 @@ internal static class Sources
             }
             else
             {
-                builder.Add(source, (_, annotations) => IdOf(annotations, count++));
+                builder.AddById(source);
             }
         }
 
+        foreach (var file in links ?? [])
+        {
+            builder.AddLinks(Read(file));
+        }
+
         return builder.TryBuild(out var policies, out var faults) ? policies : throw Refused(faults);
+    }
+
+    /// <summary>The files that paths lead to: of a folder its <c>.cedar</c> files, those in folders within it too; of a pattern such as <c>policies/**/*.cedar</c> those that match.</summary>
+    /// <exception cref="UsageException">A path leads to none.</exception>
+    public static IEnumerable<string> Expand(IEnumerable<string> paths) => paths.SelectMany(path =>
+    {
+        if (path == "-" || File.Exists(path))
+        {
+            return [path];
+        }
+
+        var found = System.IO.Directory.Exists(path) ? Match(path, $"**/*{CedarExtension}") : path.Contains('*', StringComparison.Ordinal) ? MatchPattern(path) : throw new UsageException($"`{path}` not found");
+        return found.Count > 0 ? found : throw new UsageException($"no `{CedarExtension}` file matches `{path}`");
+    });
+
+    private static List<string> MatchPattern(string pattern)
+    {
+        // What stands before the first star is a folder.
+        var fixedPart = pattern[..pattern.IndexOf('*', StringComparison.Ordinal)];
+        var folder = fixedPart[..(fixedPart.LastIndexOf('/') + 1)];
+        return Match(folder.Length == 0 ? "." : folder, pattern[folder.Length..]);
+    }
+
+    private static List<string> Match(string folder, string pattern)
+    {
+        if (!System.IO.Directory.Exists(folder))
+        {
+            return [];
+        }
+
+        var matcher = new Matcher(StringComparison.Ordinal).AddInclude(pattern);
+        // As bundles pass them over: editors' files, and `..data` of volumes.
+        matcher.AddExclude("**/.*/**").AddExclude("**/.*");
+        return [.. matcher.Execute(new DirectoryInfoWrapper(new DirectoryInfo(folder))).Files.Select(f => folder == "." ? f.Path : Path.Combine(folder, f.Path)).Order(StringComparer.Ordinal)];
     }
 
     public static Schema ReadSchema(string file)
@@ -72,9 +115,6 @@ internal static class Sources
             : Schema.TryParse(source, out schema, out faults);
         return parsed ? schema! : throw Refused(faults);
     }
-
-    private static string IdOf(IReadOnlyList<KeyValuePair<string, string?>> annotations, int place) =>
-        annotations.FirstOrDefault(a => a.Key == "id").Value ?? string.Create(CultureInfo.InvariantCulture, $"policy{place}");
 
     public static UsageException Refused(IReadOnlyList<Fault> faults) => new(string.Join('\n', faults));
 }

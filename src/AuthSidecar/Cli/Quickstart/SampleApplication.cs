@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Security.Cryptography;
 using AuthSidecar.Cedar;
 using AuthSidecar.Hosting;
@@ -17,7 +16,6 @@ internal sealed class SampleApplication(string folder)
     public const string Audience = "documents";
     public const string TotpFactorId = "totp";
     private const string BackupFactorId = "backup";
-    private const string ResourcePrefix = "quickstart/";
     private const string KeySet = "keys/issuer.jwks.json";
 
     private static readonly FactorKey AliceTotp = new(new EntityUid("User", "alice"), TotpFactorId);
@@ -69,14 +67,7 @@ internal sealed class SampleApplication(string folder)
 
     private void WriteBundle(string bundle)
     {
-        var assembly = Assembly.GetExecutingAssembly();
-        foreach (var resource in assembly.GetManifestResourceNames().Where(n => n.StartsWith(ResourcePrefix, StringComparison.Ordinal)))
-        {
-            var path = Path.Combine(bundle, resource[ResourcePrefix.Length..]);
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            using var file = File.Create(path);
-            assembly.GetManifestResourceStream(resource)!.CopyTo(file);
-        }
+        EmbeddedFiles.WriteTo("quickstart", bundle);
 
         // Its text and not its name: with a control plane, policies are documents that have a history.
         Write($"{PolicyFiles.Folder}/rbac.cedar", PolicyPacks.Find("rbac")!);

@@ -1,19 +1,21 @@
 using System.Text.Json;
 using AuthSidecar.Cedar;
+using AuthSidecar.Decisions;
 
 namespace AuthSidecar.Cli.Policies.Testing;
 
 /// <summary>
 /// A request and the decision that is expected: <c>{"name"?, "request": {"principal", "action", "resource", "context"}, "entities", "decision",
-/// "reason"?, "num_errors"?}</c>, as the <c>run-tests</c> of Cedar's own command line has it. The entities may also be the name of a file.
+/// "reason"?, "num_errors"?}</c>, as the <c>run-tests</c> of Cedar's own command line has it. The entities may also be the name of a file, or be left out
+/// where the tests are of a bundle; the decision may also be <c>step_up</c>.
 /// </summary>
 /// <param name="Name">What it is called.</param>
 /// <param name="Entities">The entities.</param>
 /// <param name="Request">The request.</param>
-/// <param name="Decision">The decision that is expected.</param>
+/// <param name="Outcome">The decision that is expected.</param>
 /// <param name="Reasons">Policies that are expected among those that determine the decision.</param>
 /// <param name="Errors">How many policies are expected to err.</param>
-internal sealed record TestCase(string Name, EntityStore Entities, Request Request, Decision Decision, IReadOnlyList<string> Reasons, int Errors)
+internal sealed record TestCase(string Name, EntityStore Entities, Request Request, Outcome Outcome, IReadOnlyList<string> Reasons, int Errors)
 {
     private static readonly HashSet<string> Members = new(["name", "request", "entities", "decision", "reason", "num_errors"], StringComparer.Ordinal);
 
@@ -22,7 +24,7 @@ internal sealed record TestCase(string Name, EntityStore Entities, Request Reque
         test.ValueKind == JsonValueKind.Object && test.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()! : $"test {place + 1}";
 
     /// <exception cref="UsageException">The case is not one.</exception>
-    public static TestCase Read(JsonElement test, string name, Schema? schema, string folder)
+    public static TestCase Read(JsonElement test, string name, Schema? schema, EntityStore? bundle, string folder)
     {
         if (test.ValueKind != JsonValueKind.Object)
         {
@@ -34,10 +36,10 @@ internal sealed record TestCase(string Name, EntityStore Entities, Request Reque
             throw new UsageException($"`{unknown}` is not known here; a test has {string.Join(", ", Members.Select(m => $"`{m}`"))}");
         }
 
-        var entities = Batch.Get(test, "entities").ValueKind == JsonValueKind.String
-            ? Sources.ReadEntities(FileIn(folder, Batch.GetText(test, "entities")), schema)
+        var entities = bundle is not null && !Batch.Has(test, "entities") ? bundle
+            : Batch.Get(test, "entities").ValueKind == JsonValueKind.String ? Sources.ReadEntities(FileIn(folder, Batch.GetText(test, "entities")), schema)
             : Batch.GetEntities(test, schema);
-        var request = AuthorizeCommand.GetRequest(Batch.Get(test, "request"), schema);
+        var request = RequestOptions.Complete(AuthorizeCommand.GetRequest(Batch.Get(test, "request"), schema), schema);
         if (schema?.Check(request) is { } mismatch)
         {
             throw new UsageException($"the request does not conform to the schema: {mismatch}");
@@ -47,11 +49,12 @@ internal sealed record TestCase(string Name, EntityStore Entities, Request Reque
     }
 
     /// <summary>In what an answer is not what is expected; nothing when it is.</summary>
-    public IEnumerable<string> Compare(Response response)
+    public IEnumerable<string> Compare(Response response, PolicyRules rules)
     {
-        if (response.Decision != Decision)
+        var (outcome, reason) = DecisionPoint.Judge(response, rules);
+        if (outcome != Outcome)
         {
-            yield return $"expected {Word(Decision)}, got {Word(response.Decision)}";
+            yield return $"expected {Outcomes.WordOf(Outcome)}, got {Outcomes.WordOf(outcome)}: {Outcomes.WordsOf(reason)}";
             yield break;
         }
 
@@ -67,8 +70,6 @@ internal sealed record TestCase(string Name, EntityStore Entities, Request Reque
         }
     }
 
-    private static string Word(Decision decision) => decision == Decision.Allow ? "allow" : "deny";
-
     private static string FileIn(string folder, string name)
     {
         var path = Path.GetFullPath(Path.Combine(folder, name));
@@ -77,11 +78,12 @@ internal sealed record TestCase(string Name, EntityStore Entities, Request Reque
             : throw new UsageException($"`{name}` is outside of the folder of the tests");
     }
 
-    private static Decision ReadDecision(JsonElement test) => Batch.GetText(test, "decision") switch
+    private static Outcome ReadDecision(JsonElement test) => Batch.GetText(test, "decision") switch
     {
-        "allow" => Decision.Allow,
-        "deny" => Decision.Deny,
-        var other => throw new UsageException($"`decision` is `allow` or `deny`, not `{other}`"),
+        "allow" => Outcome.Allow,
+        "deny" => Outcome.Deny,
+        "step_up" => Outcome.StepUp,
+        var other => throw new UsageException($"`decision` is `allow`, `deny` or `step_up`, not `{other}`"),
     };
 
     private static List<string> ReadReasons(JsonElement test)

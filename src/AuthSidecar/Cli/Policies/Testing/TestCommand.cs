@@ -2,38 +2,56 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 
 namespace AuthSidecar.Cli.Policies.Testing;
 
 /// <summary><c>policy test</c>: decides the requests of test files, and tells where a decision is not the expected one and what was not tested.</summary>
 internal static class TestCommand
 {
+    private const string TestsFolder = "tests";
+
     public static Command Create()
     {
-        var policies = new Option<string[]>("--policies") { Description = "A file of policies, in Cedar syntax or a policy set in JSON; may be repeated.", Required = true };
-        var tests = new Option<string[]>("--tests") { Description = "A file of tests, a JSON array; may be repeated.", Required = true };
-        var schema = new Option<string>("--schema") { Description = "The file with the schema. The policies must be valid under it, and the tests must conform to it." };
+        var policies = new PolicyOptions();
+        var tests = new Option<string[]>("--tests") { Description = $"A file of tests, a JSON array; may be repeated. Default: the `.json` files of the bundle's `{TestsFolder}` folder." };
         var junit = new Option<string>("--junit") { Description = "Also write the results to this file, as JUnit's XML." };
         var least = new Option<double>("--min-coverage") { Description = "Fail when less was seen of the policies and the outcomes of their conditions, in percent. Default: 0." };
-        var command = new Command("test", "Tests policies.") { policies, tests, schema, junit, least };
+        var command = new Command("test", "Tests policies: decides the requests of test files as a sidecar does. With a schema, the policies must be valid under it, and the tests conform to it. Exit code: 0 all passed, 1 some failed, 2 error.") { tests, junit, least };
+        policies.AddTo(command);
         command.SetAction(parsed => Failures.Guard(() =>
         {
-            var schemaFile = parsed.GetValue(schema);
-            var run = new TestRun(Sources.ReadPolicies(parsed.GetValue(policies)!), schemaFile is null ? null : Sources.ReadSchema(schemaFile), Console.Out);
-            return run.Run(parsed.GetValue(tests)!, parsed.GetValue(junit), parsed.GetValue(least));
+            var input = policies.Read(parsed);
+            var files = parsed.GetValue(tests) is { Length: > 0 } given ? given : TestsOf(policies.FolderOf(parsed));
+            return new TestRun(input, Console.Out).Run(files, parsed.GetValue(junit), parsed.GetValue(least));
         }));
         return command;
     }
 
-    /// <summary>One run of all tests.</summary>
-    private sealed class TestRun(PolicySet policies, Schema? schema, TextWriter output)
+    /// <summary>The tests that are kept in a bundle folder.</summary>
+    /// <exception cref="UsageException">There are none.</exception>
+    private static IReadOnlyList<string> TestsOf(string? bundle)
     {
-        private readonly Coverage _coverage = new(policies);
+        if (bundle is null)
+        {
+            throw new UsageException("--tests is required");
+        }
+
+        var folder = Path.Combine(bundle, TestsFolder);
+        string[] files = System.IO.Directory.Exists(folder) ? [.. System.IO.Directory.GetFiles(folder, "*.json").Order(StringComparer.Ordinal)] : [];
+        return files.Length > 0 ? files : throw new UsageException($"no tests found: `{folder}` has no `.json` file; specify --tests");
+    }
+
+    /// <summary>One run of all tests.</summary>
+    private sealed class TestRun(PolicyInput input, TextWriter output)
+    {
+        private readonly Coverage _coverage = new(input.Policies);
+        private readonly EntityStore? _entities = input.ReadBundleEntities();
         private readonly List<TestResult> _results = [];
 
         public int Run(IEnumerable<string> files, string? junit, double leastCoverage)
         {
-            if (schema is not null && new Validator(schema).Validate(policies) is { IsValid: false } invalid)
+            if (input.Schema is { } schema && new Validator(schema).Validate(input.Policies) is { IsValid: false } invalid)
             {
                 throw new UsageException(string.Join('\n', invalid.Errors.Select(e => e.Fault)));
             }
@@ -64,7 +82,7 @@ internal static class TestCommand
         private void RunFile(string file)
         {
             var tests = Parse(file);
-            output.WriteLine($"{file}: {tests.Count} tests");
+            output.WriteLine($"{file}: {Count.Of(tests.Count, "test")}");
             for (var i = 0; i < tests.Count; i++)
             {
                 var name = TestCase.NameOf(tests[i], i);
@@ -79,9 +97,9 @@ internal static class TestCommand
         {
             try
             {
-                var test = TestCase.Read(json, name, schema, folder);
+                var test = TestCase.Read(json, name, input.Schema, _entities, folder);
                 _coverage.Add(test.Entities, test.Request);
-                var differences = string.Join("; ", test.Compare(Authorizer.IsAuthorized(policies, test.Entities, test.Request)));
+                var differences = string.Join("; ", test.Compare(Authorizer.IsAuthorized(input.Policies, test.Entities, test.Request), input.Rules));
                 return (differences.Length == 0 ? null : differences, false);
             }
             catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException)
