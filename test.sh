@@ -31,7 +31,7 @@ for project in AuthSidecar.Cedar.Tests AuthSidecar.Tokens.Tests AuthSidecar.Test
 done
 
 echo "slowest tests, in seconds:"
-for test in "$logs"/*.xml; do grep -oE '<test [^>]*>' "$test" || true; done | sed -E 's/.* name="([^"]*)".* time="([^"]*)".*/\2 \1/' | sort -rn | head -15
+for test in "$logs"/*.xml; do grep -oE '<test [^>]*>' "$test" || true; done | sed -E 's/.* name="([^"]*)".* time="([^"]*)".*/\2 \1/' | sort -rn | sed -n 1,15p
 
 # What a test starts or writes it also takes away, also when it fails.
 for process in $(left_processes); do

@@ -38,7 +38,7 @@ internal sealed class Conformance(Schema schema)
         return required == 0;
     }
 
-    private static bool Conforms(Schema schema, Value value, SchemaType type)
+    public static bool Conforms(Schema schema, Value value, SchemaType type)
     {
         switch (type)
         {
@@ -85,7 +85,7 @@ internal sealed class Conformance(Schema schema)
     }
 
     /// <summary>An enumerated type has the entities that it lists and no others.</summary>
-    private static bool IsListed(Schema schema, EntityUid uid, out SchemaEntityType type) => !schema.EntityTypes.TryGetValue(uid.Type, out type!) || type.EnumIds?.Contains(uid.Id) != false;
+    public static bool IsListed(Schema schema, EntityUid uid, out SchemaEntityType type) => !schema.EntityTypes.TryGetValue(uid.Type, out type!) || type.EnumIds?.Contains(uid.Id) != false;
 
     // ------------------------------------------------------------------ what does not
 
@@ -138,11 +138,14 @@ internal sealed class Conformance(Schema schema)
     public string? CheckResource(EntityUid uid, SchemaAction action) => CheckApplies(action.Resources, uid.Type, action, "resource") ?? CheckUid(uid);
 
     /// <summary>Why a context is not what the action has; null when it is.</summary>
-    public string? CheckContext(ValueRecord context, SchemaAction action)
+    /// <param name="context">The context.</param>
+    /// <param name="action">The action.</param>
+    /// <param name="most">How many faults are told.</param>
+    public string? CheckContext(ValueRecord context, SchemaAction action, int most = MostListed)
     {
         List<ConformanceFault>? faults = null;
         CheckRecord(context, action.Context, null, ref faults);
-        return faults is null ? null : $"the context: {string.Join("; ", faults.Take(MostListed))}{(faults.Count > MostListed ? "; …" : "")}";
+        return faults is null ? null : $"the context: {string.Join("; ", faults.Take(most))}{(faults.Count > most && most > 1 ? "; …" : "")}";
     }
 
     /// <summary>Why the action does not apply to entities of a type; null when it does.</summary>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using AuthSidecar.Common;
+using AuthSidecar.Decisions;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Folder;
@@ -39,12 +40,18 @@ internal static class ServeCommand
         var socketGroup = new Option<string?>("--socket-group") { Description = "The group that owns the Unix socket, by name or id. Default: that of the process." };
         var listen = new Option<string>("--listen") { Description = $"A loopback address and port to listen on as well, such as `{ServeOptions.ExampleListen}`: every process of the machine or pod may connect to it. Default: none.", DefaultValueFactory = _ => None };
         var maxConnections = new Option<int>("--max-connections") { Description = "Maximum number of concurrent connections; at the limit, the least recently used one is closed.", DefaultValueFactory = _ => ConnectionLimit.DefaultMax };
+        var requestValidation = new Option<string>("--request-validation")
+        {
+            Description = "What to do about requests that do not conform to the schema: `off`, nothing; `warn`, say so in the answer's `detail` and, once a minute, in the log; `reject`, deny them.",
+            DefaultValueFactory = _ => "warn",
+        };
+        requestValidation.AcceptOnlyFromAmong("off", "warn", "reject");
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
         var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
         log.AcceptOnlyFromAmong("json", "text");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log,
+            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -98,6 +105,7 @@ internal static class ServeCommand
                     SocketAccess = new SocketAccess((UnixFileMode)Convert.ToInt32(modeText, 8), groupText is null ? null : UnixSockets.FindGroup(groupText)),
                     ControlPlane = addresses.Count == 0 ? null : ReadControlPlane(parsed, addresses),
                     MaxStaleness = limits,
+                    RequestValidation = Enum.Parse<RequestValidation>(parsed.GetValue(requestValidation)!, ignoreCase: true),
                     Issuers = new IssuerHosts { Hosts = parsed.GetValue(issuerHosts) ?? [], PrivateHosts = parsed.GetValue(issuerPrivateHosts) ?? [], Ca = parsed.GetValue(issuerCa) },
                     IntrospectionClients = parsed.GetValue(introspectionClients),
                     State = parsed.GetValue(state)!,

@@ -25,6 +25,7 @@ internal enum Reason
     TokenRejected,
     ActionUnknown,
     EntityConflict,
+    RequestInvalid,
 }
 
 /// <summary>The answer to a request. One that nobody has filled in denies.</summary>
@@ -36,6 +37,9 @@ internal sealed record CheckAnswer
 
     /// <summary>More about the reason, for people.</summary>
     public string? Detail { get; init; }
+
+    /// <summary>Whether the detail is that the request does not conform to the schema.</summary>
+    public bool IsMismatch { get; init; }
 
     /// <summary>Why the token was rejected, when that is the reason.</summary>
     public TokenError TokenError { get; init; } = TokenError.None;

@@ -9,7 +9,7 @@ namespace AuthSidecar.Decisions;
 
 /// <summary>The policy decision point: one request, one snapshot, one moment, one answer.</summary>
 /// <remarks>Synchronous from the first line to the last: no await, no I/O.</remarks>
-internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, ActivityTracker activity, ClaimStore claims)
+internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, ActivityTracker activity, ClaimStore claims, RequestValidation validation = RequestValidation.Warn)
 {
     public CheckAnswer Check(CheckRequest request, Snapshot snapshot, DateTimeOffset now)
     {
@@ -32,7 +32,9 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
 
         var verified = request.Token is null ? null : token.Token;
         var principal = verified is null ? new GivenEntity(request.Principal!, ValueRecord.Empty, []) : TokenFacts.Of(verified).Principal;
-        if (!snapshot.Policies.Value.HasAction(request.Action))
+        var rules = snapshot.Policies.Value;
+        RequestAction? action = null;
+        if (rules.Requests?.TryGetAction(request.Action, out action) is false)
         {
             return new CheckAnswer { Reason = Reason.ActionUnknown, Detail = $"unrecognized action `{request.Action}`" };
         }
@@ -42,17 +44,24 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
             return new CheckAnswer { Reason = Reason.EntityConflict, Detail = conflict };
         }
 
+        var mismatch = validation == RequestValidation.Off || action is null ? null : FindMismatch(request, principal, action, entities, rules.Requests!);
+        if (mismatch is not null && validation == RequestValidation.Reject)
+        {
+            return new CheckAnswer { Reason = Reason.RequestInvalid, Detail = mismatch, IsMismatch = true };
+        }
+
         var proof = ValidateProof(request.MfaProof, principal.Uid, verified?.SessionId, now);
         var risk = request.RiskSignals is { } signals ? EvaluateRisk(principal.Uid, signals, request.Action, snapshot, now) : null;
         var context = RequestContext.Create(request.Context, verified, proof.IsValid ? proof.Token : null, risk, now);
         var cedarRequest = new Request(principal.Uid, request.Action, request.Resource, context);
-        var rules = snapshot.Policies.Value;
         var response = Authorizer.IsAuthorized(rules.Policies, entities, cedarRequest);
         var (outcome, reason) = Judge(response, rules);
         return new CheckAnswer
         {
             Outcome = outcome,
             Reason = reason,
+            Detail = mismatch ?? (outcome == Outcome.Deny && validation != RequestValidation.Off ? FindHint(request, principal, entities) : null),
+            IsMismatch = mismatch is not null,
             DeterminingPolicies = reason is Reason.ForbidErred ? [] : response.Reasons,
             MfaProofError = request.MfaProof.IsEmpty ? TokenError.None : proof.Error,
             PolicyErrors = response.Errors,
@@ -61,6 +70,30 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
             Explanation = request.Explain ? [.. rules.Policies.Policies.Select(p => Authorizer.Explain(p, entities, cedarRequest))] : [],
         };
     }
+
+    /// <summary>The first thing about a request that does not conform to the schema; null when everything does.</summary>
+    private static string? FindMismatch(CheckRequest request, GivenEntity principal, RequestAction action, EntitySource entities, RequestValidator validator)
+    {
+        if (!action.Conforms(principal.Uid, request.Resource, request.Context))
+        {
+            return action.Check(principal.Uid, request.Resource, request.Context);
+        }
+
+        // As they are after all was laid together: what the snapshot knows need not be said again.
+        foreach (var given in request.Entities)
+        {
+            if (!given.SaysNothing && entities.TryGetEntity(given.Uid, out var entity) && !validator.Conforms(entity))
+            {
+                return validator.Check(entity);
+            }
+        }
+
+        return !principal.SaysNothing && entities.TryGetEntity(principal.Uid, out var settled) && !validator.Conforms(settled) ? validator.Check(settled) : null;
+    }
+
+    /// <summary>What is most likely wrong with a denial: a principal that nothing is known of.</summary>
+    private static string? FindHint(CheckRequest request, GivenEntity principal, EntitySource entities) =>
+        request.Token is null && principal.SaysNothing && !entities.TryGetEntity(principal.Uid, out _) ? $"principal `{principal.Uid}` not found" : null;
 
     public RiskAssessment EvaluateRisk(EntityUid subject, RiskSignals signals, EntityUid? action, Snapshot snapshot, DateTimeOffset now)
     {

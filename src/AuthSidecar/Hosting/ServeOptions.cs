@@ -1,5 +1,6 @@
 using System.Net;
 using AuthSidecar.Common;
+using AuthSidecar.Decisions;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Folder;
 using AuthSidecar.Sync.Stream;
@@ -54,6 +55,9 @@ internal sealed record ServeOptions
 
     /// <summary>How old what there is may be to be answered from. A folder is what there is to have, as long as it can be looked at: nothing newer is waiting somewhere else.</summary>
     public MaxStaleness MaxStaleness { get; init; } = MaxStaleness.OfFolder;
+
+    /// <summary>What is done about requests that do not conform to the schema.</summary>
+    public RequestValidation RequestValidation { get; init; } = RequestValidation.Warn;
 
     /// <summary>How long a proof of a second factor is good.</summary>
     public TimeSpan MfaProofLifetime { get; init; } = TimeSpan.FromMinutes(15);

@@ -35,7 +35,7 @@ internal static class SidecarHost
             .AddState(options)
             .AddTokens(options)
             .AddMfa(options)
-            .AddDecisions()
+            .AddDecisions(options)
             .AddCalls(options)
             .AddReadiness()
             .AddSource(options);
@@ -95,10 +95,12 @@ internal static class SidecarHost
         .AddSingleton(s => new MfaProofs(s.GetRequiredService<StateFolder>().MfaProofKey(), s.GetRequiredService<TokenValidator>(), options.MfaProofLifetime))
         .AddSingleton(s => new MfaVerifier(s.GetRequiredService<ClaimStore>(), s.GetRequiredService<MfaProofs>()));
 
-    private static IServiceCollection AddDecisions(this IServiceCollection services) => services
+    private static IServiceCollection AddDecisions(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton<DecisionCounter>()
         .AddSingleton(s => new ActivityTracker(s.GetRequiredService<TimeProvider>()))
-        .AddSingleton<DecisionPoint>();
+        .AddSingleton<MismatchLog>()
+        .AddSingleton(s => new DecisionPoint(
+            s.GetRequiredService<TokenValidator>(), s.GetRequiredService<MfaProofs>(), s.GetRequiredService<ActivityTracker>(), s.GetRequiredService<ClaimStore>(), options.RequestValidation));
 
     private static IServiceCollection AddCalls(this IServiceCollection services, ServeOptions options)
     {

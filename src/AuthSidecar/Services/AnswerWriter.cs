@@ -289,6 +289,7 @@ internal static class AnswerWriter
         Reason.TokenRejected => Wire.DecisionReason.TokenRejected,
         Reason.ActionUnknown => Wire.DecisionReason.ActionUnknown,
         Reason.EntityConflict => Wire.DecisionReason.EntityConflict,
+        Reason.RequestInvalid => Wire.DecisionReason.RequestInvalid,
         _ => Wire.DecisionReason.Unspecified,
     };
 

@@ -14,6 +14,7 @@ internal sealed partial class AuthSidecarService(
     OpaqueTokens opaqueTokens,
     MfaVerifier mfa,
     MaxStaleness maxStaleness,
+    MismatchLog mismatches,
     TimeProvider time,
     ILogger<AuthSidecarService> logger)
 {
@@ -144,7 +145,7 @@ internal sealed partial class AuthSidecarService(
         var now = time.GetUtcNow();
         var freshness = Demand(TypesFor(request), snapshot, now);
         var answer = decisions.Check(request, snapshot, now);
-        return AnswerWriter.Write(answer, Decided(answer, snapshot, now), freshness);
+        return AnswerWriter.Write(answer, Decided(request, answer, snapshot, now), freshness);
     }
 
     private Answer Check(CheckBatch request, Snapshot snapshot, CallLimits limits)
@@ -158,7 +159,7 @@ internal sealed partial class AuthSidecarService(
             limits.ThrowIfOver();
             var freshness = Demand(TypesFor(check), snapshot, now);
             var answer = decisions.Check(check, ValidateOnce(check.Token), snapshot, now);
-            AnswerWriter.WriteResult(ref batch, answer, Decided(answer, snapshot, now), freshness);
+            AnswerWriter.WriteResult(ref batch, answer, Decided(check, answer, snapshot, now), freshness);
         }
 
         return new Answer(batch.ToArray());
@@ -180,8 +181,13 @@ internal sealed partial class AuthSidecarService(
         }
     }
 
-    private Guid Decided(CheckAnswer answer, Snapshot snapshot, DateTimeOffset now)
+    private Guid Decided(CheckRequest request, CheckAnswer answer, Snapshot snapshot, DateTimeOffset now)
     {
+        if (answer.IsMismatch)
+        {
+            mismatches.Note(request.Action, answer.Detail!);
+        }
+
         var id = DecisionId.Create(now);
         counter.Add();
         Log.Decided(logger, id, answer.Outcome, answer.Reason, snapshot.Revision);

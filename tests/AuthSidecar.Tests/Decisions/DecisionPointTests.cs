@@ -8,6 +8,8 @@ using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;
 using CsCheck;
+using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Time.Testing;
 
 namespace AuthSidecar.Tests.Decisions;
 
@@ -60,6 +62,66 @@ public sealed class DecisionPointTests : IDisposable
         var lenient = Check(_bundle.Build(), Read("plan"));
         Assert.Equal(Outcome.Allow, lenient.Outcome);
         Assert.Equal("erring", Assert.Single(lenient.PolicyErrors).Policy.Id);
+    }
+
+    public static TheoryData<string, string, string> Mismatches => new()
+    {
+        { "resource", "Deny", "`Action::\"read\"` does not apply to a resource of type `Dokument`, which the schema does not have, but to `Document`" },
+        { "principal", "Deny", "`Action::\"read\"` does not apply to a principal of type `Usr`, which the schema does not have, but to `User`" },
+        { "context", "Allow", "the context: attribute `foo` is not declared" },
+        { "attribute", "Deny", "`Document::\"other\"`: attribute `tenant`: expected string, got long" },
+        { "missing", "Deny", "`Document::\"other\"`: the attribute `tenant` is missing" },
+        { "entity", "Allow", "`Thing::\"t\"`: unrecognized entity type `Thing`" },
+        { "unknown", "Deny", "principal `User::\"nobody\"` not found" },
+        { "none", "Allow", "" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mismatches))]
+    public void Check_RequestThatDoesNotConform_SaidOrDeniedAsConfigured(string what, string outcome, string detail)
+    {
+        var tenant = ValueRecord.Create([KeyValuePair.Create("tenant", Value.Of("acme"))]);
+        var number = ValueRecord.Create([KeyValuePair.Create("tenant", Value.Of(3))]);
+        var other = new EntityUid("Document", "other");
+        var request = what switch
+        {
+            "resource" => Read("plan") with { Resource = new EntityUid("Dokument", "plan") },
+            "principal" => Read("plan") with { Principal = new EntityUid("Usr", "alice") },
+            "context" => Read("plan") with { Context = ValueRecord.Create([KeyValuePair.Create("foo", Value.Of(1))]) },
+            "attribute" => Read("other") with { Entities = [new GivenEntity(other, number, [])] },
+            "missing" => Read("other") with { Entities = [new GivenEntity(other, ValueRecord.Create([KeyValuePair.Create("confidential", Value.Of(true))]), [])] },
+            "entity" => Read("plan") with { Entities = [new GivenEntity(new EntityUid("Thing", "t"), tenant, [])] },
+            "unknown" => Read("plan") with { Principal = new EntityUid("User", "nobody") },
+            // What the snapshot knows need not be said again.
+            _ => Read("plan") with { Entities = [new GivenEntity(new EntityUid("Document", "plan"), ValueRecord.Create([KeyValuePair.Create("confidential", Value.Of(true))]), [])] },
+        };
+        var snapshot = _bundle.Build();
+        var warned = Check(snapshot, request);
+        Assert.Equal((outcome, detail), (warned.Outcome.ToString(), warned.Detail ?? ""));
+        Assert.Equal(what is not ("unknown" or "none"), warned.IsMismatch);
+        var unsaid = With(RequestValidation.Off).Check(request, snapshot, Now);
+        Assert.Equal((warned.Outcome, warned.Reason, null, false), (unsaid.Outcome, unsaid.Reason, unsaid.Detail, unsaid.IsMismatch));
+        var rejected = With(RequestValidation.Reject).Check(request, snapshot, Now);
+        Assert.Equal(warned.IsMismatch ? (Outcome.Deny, Reason.RequestInvalid) : (warned.Outcome, warned.Reason), (rejected.Outcome, rejected.Reason));
+        Assert.Equal(warned.Detail, rejected.Detail);
+
+        DecisionPoint With(RequestValidation validation) => new(_tokens, _proofs, new ActivityTracker(TimeProvider.System), _claims, validation);
+    }
+
+    [Fact]
+    public void MismatchLog_ManyRequests_OneLineAMinute()
+    {
+        var (time, logger) = (new FakeTimeProvider(), new FakeLogger<MismatchLog>());
+        var log = new MismatchLog(time, logger);
+        for (var second = 0; second < 150; second++)
+        {
+            log.Note(new EntityUid("Action", "read"), "the context: attribute `foo` is not declared");
+            time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(
+            [1, 61, 121],
+            logger.Collector.GetSnapshot().Select(r => int.Parse(r.Message.Split('(')[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)));
     }
 
     [Fact]

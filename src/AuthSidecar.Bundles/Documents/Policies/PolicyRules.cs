@@ -7,7 +7,6 @@ namespace AuthSidecar.Bundles;
 internal sealed class PolicyRules
 {
     private readonly FrozenDictionary<string, PolicyAnnotations> _annotations;
-    private readonly Schema? _schema;
 
     /// <param name="policies">The policies.</param>
     /// <param name="annotations">What their annotations mean, by policy id.</param>
@@ -17,7 +16,7 @@ internal sealed class PolicyRules
     {
         Policies = policies;
         _annotations = annotations.ToFrozenDictionary(StringComparer.Ordinal);
-        _schema = schema;
+        Requests = schema is null ? null : new RequestValidator(schema, ContextContract.IsReserved);
         IsStrict = isStrict;
     }
 
@@ -42,5 +41,6 @@ internal sealed class PolicyRules
 
     public PolicyAnnotations AnnotationsOf(Policy policy) => _annotations.GetValueOrDefault(policy.Id, PolicyAnnotations.None);
 
-    public bool HasAction(EntityUid action) => _schema is null || _schema.Actions.ContainsKey(action);
+    /// <summary>What requests look like under the schema; null: there is none.</summary>
+    public RequestValidator? Requests { get; }
 }
