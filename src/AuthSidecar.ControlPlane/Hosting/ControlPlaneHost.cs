@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
@@ -23,6 +24,9 @@ internal static class ControlPlaneHost
     /// <summary>Of administrators, who are few.</summary>
     private const int MaxRememberedTokens = 1_000;
 
+    /// <summary>How long calls under way may take to end when the control plane is told to stop.</summary>
+    private static readonly TimeSpan Drain = TimeSpan.FromSeconds(30);
+
     /// <param name="options">Valid options.</param>
     /// <param name="configure">For tests: services registered here go first.</param>
     public static WebApplication Build(ServeOptions options, Action<IServiceCollection>? configure = null)
@@ -43,7 +47,9 @@ internal static class ControlPlaneHost
             // It tells whole requests and responses.
             .AddFilter("OpenIddict", LogLevel.Warning);
         builder.WebHost.AddListeners(options);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain);
         builder.Services
+            .AddLifetimeLog(options)
             .AddStore(options)
             .AddSecrets(options)
             .AddPublications()
@@ -107,6 +113,13 @@ internal static class ControlPlaneHost
         app.Services.GetRequiredService<StateFolder>().WriteCa(app.Services.GetRequiredService<CertificateAuthority>().CertificatePem);
         app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
     }
+
+    private static IServiceCollection AddLifetimeLog(this IServiceCollection services, ServeOptions options) => services
+        .AddSingleton(s => new Startup("authsidecar-control", $"database {options.Database}", options.State, Drain)
+        {
+            FindRevision = cancellation => s.GetRequiredService<ControlStore>().ReadAsync((_, head) => Task.FromResult(head), cancellation),
+        })
+        .AddHostedService<LifetimeLog>();
 
     private static IServiceCollection AddStore(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(options.Database)

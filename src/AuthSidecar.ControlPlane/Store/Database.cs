@@ -64,6 +64,8 @@ internal sealed class SqliteDatabase(string path) : Database
         .AddInterceptors(new Patience())
         .Options;
 
+    public override string ToString() => $"sqlite {Path.GetFullPath(path)}";
+
     public override StoreContext Open() => new SqliteStoreContext(_options);
 
     public override async Task MigrateAsync(CancellationToken cancellation)
@@ -114,6 +116,9 @@ internal sealed class PostgresDatabase(string connection) : Database
     private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(connection).Options;
 
     public override bool IsShared => true;
+
+    /// <summary>Where it is, and no password.</summary>
+    public override string ToString() => Describe(new NpgsqlConnectionStringBuilder(connection));
 
     public override StoreContext Open() => new PostgresStoreContext(_options);
 
@@ -182,4 +187,6 @@ internal sealed class PostgresDatabase(string connection) : Database
 
         public override ValueTask DisposeAsync() => connection.DisposeAsync();
     }
+
+    private static string Describe(NpgsqlConnectionStringBuilder parts) => $"postgres {parts.Host}:{parts.Port}/{parts.Database ?? parts.Username}";
 }

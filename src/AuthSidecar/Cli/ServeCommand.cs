@@ -49,9 +49,11 @@ internal static class ServeCommand
         var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
         var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
         log.AcceptOnlyFromAmong("json", "text");
+        var logLevel = new Option<string>("--log-level") { Description = "From which level on to log: `debug` (every call, its caller and its decision), `information`, `warning` or `error`.", DefaultValueFactory = _ => "information" };
+        logLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error");
         var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log,
+            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log, logLevel,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -114,6 +116,7 @@ internal static class ServeCommand
                     MaxConnections = parsed.GetValue(maxConnections),
                     IsDevelopment = parsed.GetValue(development),
                     Log = parsed.GetValue(log) == "text" ? LogFormat.Text : LogFormat.Json,
+                    LogLevel = Enum.Parse<LogLevel>(parsed.GetValue(logLevel)!, ignoreCase: true),
                 },
                 cancellation);
         });

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using AuthSidecar.Services;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace AuthSidecar.Hosting;
 
@@ -47,7 +48,10 @@ internal sealed partial class ConnectionLimit(int max)
     /// <summary>Counts a connection while it is open.</summary>
     public ConnectionDelegate Count(ConnectionDelegate next) => async connection =>
     {
-        var use = new ConnectionUse(() => connection.Abort(new ConnectionAbortedException("connection limit reached: least recently used connection closed")), Environment.TickCount64);
+        var use = new ConnectionUse(
+            () => connection.Abort(new ConnectionAbortedException("connection limit reached: least recently used connection closed")),
+            Environment.TickCount64,
+            PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
         _connections.TryAdd(use, 0);
         if (Interlocked.Increment(ref _count) > max && !TryCloseOne(except: use))
         {

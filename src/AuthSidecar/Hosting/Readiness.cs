@@ -8,7 +8,7 @@ namespace AuthSidecar.Hosting;
 /// Ties <c>grpc.health.v1</c> to what there is to answer from. As a whole, and for each call, the sidecar serves while it has a snapshot that is not older than it may
 /// answer from, and until it is told to stop. The service <see cref="Source"/> serves while what the source has is what is served: not while a bundle is refused, nor while the source has not been reached for longer than it may.
 /// </summary>
-internal sealed class Readiness : IHostedService, IDisposable
+internal sealed partial class Readiness : IHostedService, IDisposable
 {
     public const string Service = "authsidecar.v1.AuthSidecarService";
     public const string Source = "authsidecar.source";
@@ -33,12 +33,14 @@ internal sealed class Readiness : IHostedService, IDisposable
     private readonly SourceHealth _source;
     private readonly TimeProvider _time;
     private readonly CancellationToken _stopping;
+    private readonly ILogger<Readiness> _logger;
     private readonly Lock _updating = new();
+    private bool _isReady;
     private ITimer? _timer;
 
-    public Readiness(HealthServiceImpl health, SnapshotCache snapshots, MaxStaleness maxStaleness, SourceHealth source, TimeProvider time, IHostApplicationLifetime lifetime)
+    public Readiness(HealthServiceImpl health, SnapshotCache snapshots, MaxStaleness maxStaleness, SourceHealth source, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<Readiness> logger)
     {
-        (_health, _snapshots, _maxStaleness, _source, _time, _stopping) = (health, snapshots, maxStaleness, source, time, lifetime.ApplicationStopping);
+        (_health, _snapshots, _maxStaleness, _source, _time, _stopping, _logger) = (health, snapshots, maxStaleness, source, time, lifetime.ApplicationStopping, logger);
         _stopping.Register(Update);
         snapshots.Published += _ => Update();
         Update();
@@ -65,9 +67,40 @@ internal sealed class Readiness : IHostedService, IDisposable
                 Set(name, isThere && _maxStaleness.FindStale(needs, ages) == ResourceTypes.None);
             }
 
+            Tell(isThere, ages);
             Set(Source, isThere && _source.IsCurrent && !_maxStaleness.IsSourceAway(ages));
         }
     }
 
+    /// <summary>Logs when the sidecar as a whole becomes ready, or is not any more for another reason than that it was told to stop.</summary>
+    private void Tell(bool isThere, in ResourceAges ages)
+    {
+        var stale = _maxStaleness.FindStale(Services[0].Needs, ages);
+        var isReady = isThere && stale == ResourceTypes.None;
+        if (isReady == _isReady)
+        {
+            return;
+        }
+
+        _isReady = isReady;
+        if (isReady)
+        {
+            Log.Ready(_logger, _snapshots.Current!.Revision);
+        }
+        else if (!_stopping.IsCancellationRequested)
+        {
+            Log.NotReady(_logger, stale, ages.Of(stale).TotalSeconds);
+        }
+    }
+
     private void Set(string service, bool isServing) => _health.SetStatus(service, isServing ? Status.Serving : Status.NotServing);
+
+    private static partial class Log
+    {
+        [LoggerMessage(94, LogLevel.Information, "ready: serving revision {Revision}", EventName = "Ready")]
+        public static partial void Ready(ILogger logger, Revision revision);
+
+        [LoggerMessage(95, LogLevel.Warning, "not ready: {Stale} have not been confirmed for {Seconds:F0} s", EventName = "NotReady")]
+        public static partial void NotReady(ILogger logger, ResourceTypes stale, double seconds);
+    }
 }

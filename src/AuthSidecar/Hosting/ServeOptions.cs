@@ -44,6 +44,9 @@ internal sealed record ServeOptions
     /// <summary>How to log to the console.</summary>
     public LogFormat Log { get; init; }
 
+    /// <summary>From which level on.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
     /// <summary>How many verified tokens to remember.</summary>
     public int TokenCacheSize { get; init; } = DefaultTokenCacheSize;
 
@@ -68,6 +71,11 @@ internal sealed record ServeOptions
     /// <summary>Where the socket is unless it is said otherwise: of the user where there is such a place, else of the machine.</summary>
     public static string DefaultSocket =>
         Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } folder ? folder : "/run/authsidecar", "authsidecar.sock");
+
+    /// <summary>Where it has from what it serves, for the log.</summary>
+    public string DescribeSource() => ControlPlane is { } controlPlane
+        ? $"control plane {string.Join(", ", controlPlane.Addresses)}, application {controlPlane.Scope.Application}{(controlPlane.Scope.Tenant.Length > 0 ? $", tenant {controlPlane.Scope.Tenant}" : "")}"
+        : $"bundle folder {Bundle}";
 
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()

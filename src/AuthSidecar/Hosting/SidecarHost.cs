@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
 using AuthSidecar.Risk;
@@ -27,6 +28,7 @@ internal static class SidecarHost
         configure?.Invoke(builder.Services);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(options);
+        builder.Services.AddSingleton(new Startup("authsidecar", options.DescribeSource(), options.State, options.Drain)).AddHostedService<LifetimeLog>();
         builder.AddLogs(options);
         builder.WebHost.AddListeners(options);
         builder.Services.AddRouting();
@@ -58,7 +60,7 @@ internal static class SidecarHost
     private static void AddLogs(this WebApplicationBuilder builder, ServeOptions options)
     {
         builder.Logging
-            .SetMinimumLevel(LogLevel.Information)
+            .SetMinimumLevel(options.LogLevel)
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
             .AddFilter("Microsoft.Hosting", LogLevel.Warning)
             // The framework logs a client's mistakes as errors of its own; ours are logged where they are answered.

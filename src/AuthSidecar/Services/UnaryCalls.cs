@@ -126,6 +126,7 @@ internal sealed partial class UnaryCalls
         }
 
         ConnectionUse? connection = null;
+        var status = StatusCode.OK;
         try
         {
             var limits = new CallLimits(context, TimeoutOf(context.Request), _time);
@@ -148,21 +149,28 @@ internal sealed partial class UnaryCalls
                 Cancelled.Add(1);
             }
 
+            status = e.StatusCode;
             Fail(context.Response, e);
         }
         catch (OperationCanceledException)
         {
             Cancelled.Add(1);
+            status = StatusCode.Cancelled;
             Fail(context.Response, Failures.Cancelled());
         }
         catch (Exception e)
         {
+            status = StatusCode.Internal;
             LogEscaped(context.Request.Path, e);
             Fail(context.Response, Failures.Internal());
         }
         finally
         {
             connection?.End();
+            if (_logger.IsEnabled(LogLevel.Debug))
+            {
+                Log.Called(_logger, context.Request.Path, context.Features.Get<ConnectionUse>()?.Peer?.ToString() ?? "a TCP connection", status);
+            }
         }
     }
 
@@ -369,5 +377,8 @@ internal sealed partial class UnaryCalls
     {
         [LoggerMessage(10, LogLevel.Error, "{Method} failed ({Suppressed} similar errors suppressed)", EventName = "CallFailed")]
         public static partial void Escaped(ILogger logger, string method, long suppressed, Exception exception);
+
+        [LoggerMessage(11, LogLevel.Debug, "{Method} called by {Peer}: {Status}", EventName = "Called")]
+        public static partial void Called(ILogger logger, string method, string peer, StatusCode status);
     }
 }

@@ -48,6 +48,35 @@ public sealed class HostTests : IDisposable
     }
 
     [Fact]
+    public async Task Log_OfARun_TellsStartAddressesReadinessCallersAndEnd()
+    {
+        System.Collections.Concurrent.ConcurrentQueue<string> logs;
+        var socket = "";
+        await using (var sidecar = await TestSidecar.StartAsync(_bundle, change: o =>
+        {
+            socket = o.Socket!;
+            return o with { LogLevel = Microsoft.Extensions.Logging.LogLevel.Debug };
+        }))
+        {
+            logs = sidecar.Logs;
+            await sidecar.WaitForRevisionAfterAsync(0);
+            await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation);
+            await Assert.ThrowsAsync<RpcException>(() => sidecar.Client.CheckPermissionAsync(new CheckPermissionRequest(), cancellationToken: Cancellation).ResponseAsync);
+        }
+
+        Assert.Single(logs, l => l.Contains($"starting authsidecar {LifetimeLog.Version}: bundle folder {_bundle.Path}, state ", StringComparison.Ordinal));
+        Assert.Single(logs, l => l.Contains($"listening on unix:{socket}", StringComparison.Ordinal));
+        Assert.Single(logs, l => l.Contains("ready: serving revision ", StringComparison.Ordinal));
+        Assert.Single(logs, l => l.Contains($"/authsidecar.v1.AuthSidecarService/CheckPermission called by uid {UserId()}, gid ", StringComparison.Ordinal) && l.Contains($"pid {Environment.ProcessId}: OK", StringComparison.Ordinal));
+        Assert.Single(logs, l => l.Contains($"pid {Environment.ProcessId}: InvalidArgument", StringComparison.Ordinal));
+        Assert.Single(logs, l => l.Contains("shutting down, draining calls for at most 5 s", StringComparison.Ordinal));
+        Assert.Single(logs, l => l.TrimEnd() == "Information Stopped: stopped");
+        Assert.DoesNotContain(logs, l => l.Contains("not ready", StringComparison.Ordinal));
+
+        static string UserId() => File.ReadAllLines("/proc/self/status").Single(l => l.StartsWith("Uid:", StringComparison.Ordinal)).Split('\t')[2];
+    }
+
+    [Fact]
     public async Task Connections_BeyondTheLimit_UnusedOnesAreClosedAndCallersServed()
     {
         var path = "";

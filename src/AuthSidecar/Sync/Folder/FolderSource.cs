@@ -186,7 +186,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
             Log.Warning(_logger, warning.ToString());
         }
 
-        Log.Published(_logger, snapshot.Revision, snapshot.Policies.Value.Policies.Policies.Length, snapshot.Entities.Value.Count, _time.GetElapsedTime(started).TotalMilliseconds);
+        Log.Published(_logger, snapshot.Revision, snapshot.Policies.Value.Policies.Policies.Length, snapshot.Entities.Value.Entities.Count(e => !EntityType.IsAction(e.Uid.Type)), _time.GetElapsedTime(started).TotalMilliseconds);
     }
 
     /// <summary>
