@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Cli;
 
 var command = new RootCommand("The control plane of AuthSidecar.")
@@ -22,6 +23,4 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     AdministratorCommands.Token(),
     AdministratorCommands.Audit(),
 };
-var parsed = command.Parse(args);
-var exitCode = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
-return parsed.Errors.Count > 0 ? ServeCommand.Failed : exitCode;
+return await command.Parse(args).InvokeAsync(ServeCommand.Failed);

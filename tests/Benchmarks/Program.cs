@@ -23,7 +23,8 @@ return args switch
     // Revocations at a hundred sidecars.
     ["revocations", var folder, var sidecars, var cached, var control, var https, var binary] => await RevocationLoad.RunAsync(folder, Number(sidecars), Number(cached), Number(control), Number(https), binary),
     // A sidecar under attack.
-    ["overload", var folder, var slowDisk, var binary] => await OverloadLoad.RunAsync(folder, slowDisk, binary),
+    ["overload", var folder, var slowDisk, var binary, var filter] => await OverloadLoad.RunAsync(folder, slowDisk, binary, filter),
+    ["overload-attack", var socket, var attack] => await OverloadLoad.AttackAsync(socket, attack),
     ["broadcast-host", var folder, var port] => await BroadcastHost.RunAsync(folder, Number(port)),
     // BenchmarkDotNet's own command line: --list flat, --filter '*Decisions*', …
     _ => BenchmarkSwitcher.FromAssembly(typeof(LoadHost).Assembly).Run(args, new JitAndAot()).Any(s => s.HasCriticalValidationErrors) ? 1 : 0,

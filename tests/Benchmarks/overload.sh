@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A sidecar under attack, and what well-behaved callers notice: tests/Benchmarks/overload.sh [--save]
+# A sidecar under attack, and what well-behaved callers notice: tests/Benchmarks/overload.sh [--save | PART OF AN ATTACK'S NAME]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/need.sh
@@ -11,6 +11,7 @@ bin=artifacts/bin/Benchmarks/release/Benchmarks
 dotnet build tests/Benchmarks --configuration Release --verbosity quiet --nologo
 ulimit -n 8192
 
+[ "${1:-}" = --save ] || filter=${1:-}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cat > "$folder/slow.c" <<'C'
@@ -21,7 +22,7 @@ int fdatasync(int fd) { usleep(200000); return syscall(SYS_fdatasync, fd); }
 C
 gcc -shared -fPIC -O2 -o "$folder/slow.so" "$folder/slow.c"
 mkdir "$folder/sample"
-table=$(taskset -c 1 "$bin" overload "$folder/sample" "$folder/slow.so" artifacts/bin/AuthSidecar/release/authsidecar)
+table=$(taskset -c 1 "$bin" overload "$folder/sample" "$folder/slow.so" artifacts/bin/AuthSidecar/release/authsidecar "${filter:-}")
 echo "$table"
 
 if [ "${1:-}" = --save ]; then
@@ -34,7 +35,7 @@ if [ "${1:-}" = --save ]; then
     echo
     echo "$table"
     echo
-    echo "The sidecar has one core; the attacker and the callers share the other. Each attack lasts ten seconds. A well-behaved caller asks CheckPermission, by turns on a connection of its own that is opened for the"
+    echo "The sidecar has one core; the callers have the other, and the attacker what they leave of it (nice 19). Each attack lasts ten seconds. A well-behaved caller asks CheckPermission, by turns on a connection of its own that is opened for the"
     echo "call and on one that is kept. Memory is the resident set of the sidecar."
   } > tests/Benchmarks/results/overload.md
 fi

@@ -75,7 +75,7 @@ internal sealed class ClientCommand
         }
         catch (RpcException e)
         {
-            Console.Error.WriteLine($"authsidecar: {Describe(e, parsed.GetValue(_address)!)}");
+            Console.Error.WriteLine($"authsidecar: {Describe(e, parsed.GetValue(_address)!, parsed.GetValue(_timeoutMs))}");
         }
         catch (Exception e) when (e is UsageException or IOException or UriFormatException or ArgumentException or InvalidOperationException)
         {
@@ -85,12 +85,18 @@ internal sealed class ClientCommand
         return ExitCode.Error;
     }
 
-    private static string Describe(RpcException e, string address)
+    private static string Describe(RpcException e, string address, int timeoutMs)
     {
         var reason = e.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason;
         if (reason is null && e.StatusCode == StatusCode.Unavailable)
         {
             return $"no sidecar answers at {address}";
+        }
+
+        if (reason is null && e.StatusCode == StatusCode.DeadlineExceeded)
+        {
+            // The client's own clock ended it: there is no word of the sidecar's.
+            return $"DeadlineExceeded: no answer within {timeoutMs} ms; see --timeout-ms";
         }
 
         var violations = e.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations.Select(v => $"\n  {v.Field}: {v.Description}");

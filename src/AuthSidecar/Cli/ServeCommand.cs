@@ -39,7 +39,7 @@ internal static class ServeCommand
         var socketMode = new Option<string>("--socket-mode") { Description = "The permissions of the Unix socket, in octal.", DefaultValueFactory = _ => "0660" };
         var socketGroup = new Option<string?>("--socket-group") { Description = "The group that owns the Unix socket, by name or id. Default: that of the process." };
         var listen = new Option<string>("--listen") { Description = $"A loopback address and port to listen on as well, such as `{ServeOptions.ExampleListen}`: every process of the machine or pod may connect to it. Default: none.", DefaultValueFactory = _ => None };
-        var maxConnections = new Option<int>("--max-connections") { Description = "Maximum number of concurrent connections; at the limit, the least recently used one is closed.", DefaultValueFactory = _ => ConnectionLimit.DefaultMax };
+        var maxConnections = new Option<int>("--max-connections") { Description = "Maximum number of concurrent connections; at the limit, the process with the most of them loses its least recently used one.", DefaultValueFactory = _ => ConnectionLimit.DefaultMax };
         var requestValidation = new Option<string>("--request-validation")
         {
             Description = "What to do about requests that do not conform to the schema: `off`, nothing; `warn`, say so in the answer's `detail` and, once a minute, in the log; `reject`, deny them.",
@@ -51,7 +51,7 @@ internal static class ServeCommand
         log.AcceptOnlyFromAmong("json", "text");
         var logLevel = new Option<string>("--log-level") { Description = "From which level on to log: `debug` (every call, its caller and its decision), `information`, `warning` or `error`.", DefaultValueFactory = _ => "information" };
         logLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error");
-        var command = new Command("serve", "Answers the four calls from a bundle or a control plane, and follows its changes.")
+        var command = new Command("serve", "Answers calls from a bundle or a control plane, and follows its changes.")
         {
             bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log, logLevel,
         };

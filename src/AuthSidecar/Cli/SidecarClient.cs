@@ -19,6 +19,7 @@ internal static class SidecarClient
         var endPoint = new UnixDomainSocketEndPoint(address[Unix.Length..]);
         return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
         {
+            DisposeHttpClient = true,
             HttpHandler = new SocketsHttpHandler { ConnectCallback = (_, cancellation) => ConnectAsync(endPoint, cancellation) },
         });
     }

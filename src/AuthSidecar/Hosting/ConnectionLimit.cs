@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using AuthSidecar.Services;
 using Microsoft.AspNetCore.Connections;
@@ -7,8 +6,8 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace AuthSidecar.Hosting;
 
 /// <summary>
-/// Bounds how many connections there are, over all listeners. Where there is one too many, the one that has gone unused for longest is closed: first those that were never
-/// used, so that nobody is kept out by connections that somebody opens and leaves.
+/// Bounds how many connections there are, over all listeners. Where there is one too many, the process that has the most of them loses the one that it has not used for
+/// longest: so nobody is kept out by connections that somebody else opens, used or not.
 /// </summary>
 /// <remarks>A process without a file descriptor left does not only refuse connections: the runtime ends it.</remarks>
 internal sealed partial class ConnectionLimit(int max)
@@ -19,10 +18,20 @@ internal sealed partial class ConnectionLimit(int max)
     /// <summary>What a sidecar needs beside connections: assemblies, the bundle, the journal, connections of its own, and some to spare.</summary>
     private const int ReservedDescriptors = 384;
 
+    /// <summary>How many may be on their way out beside those that are open.</summary>
+    private const int MaxClosing = 128;
+
     private const int OpenFiles = 7;
 
-    private readonly ConcurrentDictionary<ConnectionUse, byte> _connections = new();
+    private static readonly TimeSpan BeginEvery = TimeSpan.FromMilliseconds(10);
+
+    private readonly Lock _opening = new();
+
+    // By process, as far as it can be told: over TCP, and across process namespaces, they are one.
+    private readonly Dictionary<(int Process, uint User), HashSet<ConnectionUse>> _byPeer = [];
+    private readonly SemaphoreSlim _pace = new(1);
     private int _count;
+    private int _open;
 
     /// <summary>Sees to it that there can be so many connections: raises the process's limit of open files where it may.</summary>
     /// <returns>Why there cannot; null: there can.</returns>
@@ -48,49 +57,152 @@ internal sealed partial class ConnectionLimit(int max)
     /// <summary>Counts a connection while it is open.</summary>
     public ConnectionDelegate Count(ConnectionDelegate next) => async connection =>
     {
-        var use = new ConnectionUse(
-            () => connection.Abort(new ConnectionAbortedException("connection limit reached: least recently used connection closed")),
-            Environment.TickCount64,
-            PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
-        _connections.TryAdd(use, 0);
-        if (Interlocked.Increment(ref _count) > max && !TryCloseOne(except: use))
-        {
-            // All the others are at work.
-            connection.Abort(new ConnectionAbortedException("too many connections"));
-        }
-
+        var use = new ConnectionUse(wasUsed => Close(connection, wasUsed), Environment.TickCount64, PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
+        Interlocked.Increment(ref _open);
         try
         {
+            var room = MakeRoom(use);
+            if (room == Room.None)
+            {
+                connection.Abort(new ConnectionAbortedException("too many connections"));
+                return;
+            }
+
+            if (room == Room.OfTheSamePeer)
+            {
+                await PaceAsync(connection.ConnectionClosed);
+            }
+
             connection.Features.Set(use);
             await next(connection);
         }
+        catch (OperationCanceledException) when (connection.ConnectionClosed.IsCancellationRequested)
+        {
+            // Closed in favour of the next before its turn came.
+        }
         finally
         {
-            Interlocked.Decrement(ref _count);
-            _connections.TryRemove(use, out _);
+            Remove(use);
+            Interlocked.Decrement(ref _open);
         }
     };
 
-    private bool TryCloseOne(ConnectionUse except)
+    /// <summary>
+    /// Whoever has connections closed for new ones of their own begins them one after another: to begin one costs a hundred times what it costs to close one that has not begun.
+    /// </summary>
+    private async Task PaceAsync(CancellationToken closed)
     {
-        while (FindIdle(except) is { } idle)
+        await _pace.WaitAsync(closed);
+        try
         {
-            _connections.TryRemove(idle, out _);
+            await Task.Delay(BeginEvery, closed);
+        }
+        finally
+        {
+            _pace.Release();
+        }
+    }
+
+    private static void Close(ConnectionContext connection, bool wasUsed)
+    {
+        // With a GOAWAY, so that a client whose call crosses with it knows that it was not heard, and makes it elsewhere.
+        if (wasUsed && connection.Features.Get<IConnectionLifetimeNotificationFeature>() is { } lifetime)
+        {
+            lifetime.RequestClose();
+        }
+        else
+        {
+            connection.Abort(new ConnectionAbortedException("connection limit reached: least recently used connection closed"));
+        }
+    }
+
+    private enum Room
+    {
+        /// <summary>There is none, and no connection that can be closed to make some.</summary>
+        None = 0,
+        Free,
+        OfAnotherPeer,
+        OfTheSamePeer,
+    }
+
+    private Room MakeRoom(ConnectionUse use)
+    {
+        lock (_opening)
+        {
+            // Closing takes its time, and until then a connection has its descriptor: whoever makes others wait for it waits first.
+            var closing = Volatile.Read(ref _open) - max;
+            var room = closing > 2 * MaxClosing || (closing > MaxClosing && HasMost(use)) ? Room.None : _count < max ? Room.Free : CloseOne(use);
+            if (room == Room.None)
+            {
+                return room;
+            }
+
+            if (!_byPeer.TryGetValue(KeyOf(use), out var connections))
+            {
+                _byPeer.Add(KeyOf(use), connections = []);
+            }
+
+            connections.Add(use);
+            _count++;
+            return room;
+        }
+    }
+
+    private Room CloseOne(ConnectionUse use)
+    {
+        while (FindIdle() is { } idle)
+        {
+            Remove(idle);
             if (idle.TryClose())
             {
-                return true;
+                return KeyOf(idle) == KeyOf(use) ? Room.OfTheSamePeer : Room.OfAnotherPeer;
             }
         }
 
-        return false;
+        return Room.None;
     }
 
-    private ConnectionUse? FindIdle(ConnectionUse except)
+    private bool HasMost(ConnectionUse use) => _byPeer.GetValueOrDefault(KeyOf(use))?.Count >= _byPeer.Values.Max(c => c.Count);
+
+    private void Remove(ConnectionUse use)
+    {
+        lock (_opening)
+        {
+            if (!_byPeer.TryGetValue(KeyOf(use), out var connections) || !connections.Remove(use))
+            {
+                return;
+            }
+
+            _count--;
+            if (connections.Count == 0)
+            {
+                _byPeer.Remove(KeyOf(use));
+            }
+        }
+    }
+
+    /// <summary>The least recently used of those that have the most, or of others where none of theirs is idle.</summary>
+    private ConnectionUse? FindIdle()
     {
         ConnectionUse? found = null;
-        foreach (var (use, _) in _connections)
+        var most = 0;
+        foreach (var (_, connections) in _byPeer)
         {
-            if (use.IsIdle && use != except && (found is null || (use.WasUsed, use.LastUsedAt).CompareTo((found.WasUsed, found.LastUsedAt)) < 0))
+            if (connections.Count > most && LeastRecentlyUsed(connections) is { } idle)
+            {
+                (found, most) = (idle, connections.Count);
+            }
+        }
+
+        return found;
+    }
+
+    private static ConnectionUse? LeastRecentlyUsed(HashSet<ConnectionUse> connections)
+    {
+        ConnectionUse? found = null;
+        foreach (var use in connections)
+        {
+            if (use.IsIdle && (found is null || use.LastUsedAt < found.LastUsedAt))
             {
                 found = use;
             }
@@ -98,6 +210,8 @@ internal sealed partial class ConnectionLimit(int max)
 
         return found;
     }
+
+    private static (int Process, uint User) KeyOf(ConnectionUse use) => use.Peer is { } peer ? (peer.ProcessId, peer.UserId) : (-1, 0);
 
     [LibraryImport("libc", EntryPoint = "getrlimit")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

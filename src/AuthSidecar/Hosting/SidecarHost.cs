@@ -121,7 +121,8 @@ internal static class SidecarHost
 
     private static IServiceCollection AddReadiness(this IServiceCollection services) => services
         .AddSingleton<HealthServiceImpl>()
-        .AddHostedService<Readiness>();
+        .AddHostedService<Readiness>()
+        .AddHostedService<MemoryTrim>();
 
     private static IServiceCollection AddSource(this IServiceCollection services, ServeOptions options) =>
         options.ControlPlane is { } controlPlane ? services.AddControlPlane(controlPlane) : services.AddBundle(options.Bundle!, options.Seals);

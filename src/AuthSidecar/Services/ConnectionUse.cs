@@ -1,11 +1,15 @@
 namespace AuthSidecar.Services;
 
 /// <summary>What a connection is used for: whether a call is under way on it, and when one was last. One that is not used may be closed in favour of others.</summary>
-internal sealed class ConnectionUse(Action close, long openedAt, PeerCredentials? peer = null)
+/// <param name="close">Closes it; told whether there ever was a call on it.</param>
+/// <param name="openedAt">When it was opened, in milliseconds of a clock that nobody sets.</param>
+/// <param name="peer">Who opened it; null: it is no Unix socket.</param>
+internal sealed class ConnectionUse(Action<bool> close, long openedAt, PeerCredentials? peer = null)
 {
     private const int Closed = int.MinValue;
 
     private int _calls;
+    private volatile bool _wasUsed;
 
     /// <summary>Who opened it; null: it is no Unix socket.</summary>
     public PeerCredentials? Peer { get; } = peer;
@@ -13,14 +17,11 @@ internal sealed class ConnectionUse(Action close, long openedAt, PeerCredentials
     /// <summary>When a call last ended on it, or it was opened, in milliseconds of a clock that nobody sets.</summary>
     public long LastUsedAt { get; private set; } = openedAt;
 
-    /// <summary>Whether there was ever a call on it.</summary>
-    public bool WasUsed { get; private set; }
-
     public bool IsIdle => Volatile.Read(ref _calls) == 0;
 
     public void Begin()
     {
-        WasUsed = true;
+        _wasUsed = true;
         Interlocked.Increment(ref _calls);
     }
 
@@ -38,7 +39,7 @@ internal sealed class ConnectionUse(Action close, long openedAt, PeerCredentials
             return false;
         }
 
-        close();
+        close(_wasUsed);
         return true;
     }
 }

@@ -77,7 +77,7 @@ public sealed class HostTests : IDisposable
     }
 
     [Fact]
-    public async Task Connections_BeyondTheLimit_UnusedOnesAreClosedAndCallersServed()
+    public async Task Connections_BeyondTheLimit_LeastRecentlyUsedOnesAreClosedAndCallersServed()
     {
         var path = "";
         await using var sidecar = await TestSidecar.StartAsync(_bundle, change: o =>
@@ -95,7 +95,7 @@ public sealed class HostTests : IDisposable
         }).ToList();
         try
         {
-            // The one on which there was a call is kept, and a new one is let in.
+            // One that was closed is opened anew, and another is let in.
             Assert.Equal(V1.Decision.Allow, (await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
             using var another = SidecarClient.Connect($"unix:{path}");
             Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(another).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
@@ -131,6 +131,55 @@ public sealed class HostTests : IDisposable
             }
 
             return false;
+        }
+    }
+
+    /// <summary>Whoever opens a connection, calls, and leaves it open, keeps others out no more than whoever never calls.</summary>
+    [Fact]
+    public async Task Connections_OfAnotherProcessWithoutEnd_AreClosedAndNotThoseOfWhoeverHasFew()
+    {
+        var path = "";
+        await using var sidecar = await TestSidecar.StartAsync(_bundle, change: o =>
+        {
+            path = o.Socket!;
+            return o with { MaxConnections = ConnectionLimit.LeastMax };
+        });
+        await sidecar.WaitForRevisionAfterAsync(0);
+        using var kept = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await kept.ConnectAsync(new UnixDomainSocketEndPoint(path), Cancellation);
+        // Another process, and so the same user under another process id.
+        using var other = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("perl", ["-e", $$"""
+            use Socket;
+            $| = 1;
+            my @held;
+            for (1..200) {
+                socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die;
+                connect($s, pack_sockaddr_un('{{path}}')) or die;
+                push @held, $s;
+            }
+            print "done\n";
+            <STDIN>;
+            """])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        })!;
+        try
+        {
+            Assert.Equal("done", await other.StandardOutput.ReadLineAsync(Cancellation));
+            for (var i = 0; i < 20; i++)
+            {
+                using var anew = SidecarClient.Connect($"unix:{path}");
+                Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(anew).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
+            }
+
+            // A connection that has ended is one to be read from, without a byte.
+            Assert.False(kept.Poll(0, SelectMode.SelectRead) && kept.Available == 0);
+        }
+        finally
+        {
+            other.Kill();
+            await other.WaitForExitAsync(CancellationToken.None);
         }
     }
 

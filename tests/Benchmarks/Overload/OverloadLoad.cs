@@ -27,7 +27,8 @@ internal static class OverloadLoad
     /// <param name="folder">An empty folder.</param>
     /// <param name="slowDisk">A library that makes fsync take 200 ms.</param>
     /// <param name="binary">The sidecar.</param>
-    public static async Task<int> RunAsync(string folder, string slowDisk, string binary)
+    /// <param name="filter">A part of the names of the attacks to run; empty: all.</param>
+    public static async Task<int> RunAsync(string folder, string slowDisk, string binary, string filter)
     {
         var sample = new SampleApplication(folder);
         sample.Create();
@@ -52,23 +53,17 @@ internal static class OverloadLoad
             using var kept = SidecarClient.Connect($"unix:{socket}");
             await ReadyAsync(kept);
             await MeasureAsync(socket, kept, Warmup);
-            var quiet = await MeasureAsync(socket, kept, Phase);
+            var quiet = await MeasureAsync(socket, kept, 3 * Phase);
             var quietBytes = MemoryOf(sidecar);
             Console.WriteLine("| attack | failed calls | p99 of a call that connects anew, ms (times quiet) | p99 on a kept connection, ms (times quiet) | memory above quiet, MiB: at most; a minute later | log, KiB |");
             Console.WriteLine("| --- | --- | --- | --- | --- | --- |");
             Console.WriteLine($"| none | {quiet.Failed} | {Ms(quiet.Anew)} | {Ms(quiet.Kept)} | | |");
-            foreach (var (name, attack) in new (string, Func<string, CancellationToken, Task>)[]
-            {
-                ("idle connections to the limit and beyond", IdleConnectionsAsync),
-                ("150 unfinished messages of 1 MiB", UnfinishedMessagesAsync),
-                ("batches of 200 checks with a set whose elements are made to collide", CollidingSetsAsync),
-                ("200 second factors at once, on a disk with 200 ms fsync", SecondFactorsAsync),
-                ("streams that are reset at once", RapidResetAsync),
-            })
+            foreach (var name in Attacks.Keys.Where(n => n.Contains(filter, StringComparison.Ordinal)))
             {
                 using var attacking = new CancellationTokenSource();
                 var (before, most) = (Interlocked.Read(ref logged), 0L);
-                var running = Task.Run(() => attack(socket, attacking.Token));
+                // A process of its own that yields to the callers: what they wait for is the sidecar, and not the attacker beside them.
+                using var attacker = Process.Start("nice", ["-n", "19", Environment.ProcessPath!, "overload-attack", socket, name]);
                 var watching = Task.Run(async () =>
                 {
                     while (!attacking.IsCancellationRequested)
@@ -80,7 +75,8 @@ internal static class OverloadLoad
                 await Task.Delay(500);
                 var under = await MeasureAsync(socket, kept, Phase);
                 await attacking.CancelAsync();
-                await Task.WhenAll(running, watching);
+                attacker.Kill(entireProcessTree: true);
+                await watching;
                 await Task.Delay(Recovery);
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
@@ -153,6 +149,22 @@ internal static class OverloadLoad
     }
 
     // ------------------------------------------------------------------ the attacks
+
+    private static readonly Dictionary<string, Func<string, CancellationToken, Task>> Attacks = new()
+    {
+        ["idle connections to the limit and beyond"] = IdleConnectionsAsync,
+        ["150 unfinished messages of 1 MiB"] = UnfinishedMessagesAsync,
+        ["batches of 200 checks with a set whose elements are made to collide"] = CollidingSetsAsync,
+        ["200 second factors at once, on a disk with 200 ms fsync"] = SecondFactorsAsync,
+        ["streams that are reset at once"] = RapidResetAsync,
+    };
+
+    /// <summary>Attacks until it is killed.</summary>
+    public static async Task<int> AttackAsync(string socket, string name)
+    {
+        await Attacks[name](socket, CancellationToken.None);
+        return 0;
+    }
 
     private static async Task IdleConnectionsAsync(string socket, CancellationToken stop)
     {

@@ -1,0 +1,32 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
+
+namespace AuthSidecar.Common;
+
+/// <summary>Runs a command line; what is wrong with it is said in a line, and where its help is, in place of the help itself.</summary>
+internal static class CommandLineErrors
+{
+    /// <param name="parsed">The command line.</param>
+    /// <param name="failed">The exit code of one that cannot be understood: it got no answer, and must not pass for one.</param>
+    public static async Task<int> InvokeAsync(this ParseResult parsed, int failed)
+    {
+        if (parsed.Action is ParseErrorAction action)
+        {
+            action.ShowHelp = false;
+        }
+
+        // No limit on the time to end: how long calls may drain is said by `serve` itself.
+        var exitCode = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+        if (parsed.Errors.Count == 0)
+        {
+            return exitCode;
+        }
+
+        await Console.Error.WriteLineAsync($"see `{PathOf(parsed.CommandResult)} --help`");
+        return failed;
+    }
+
+    private static string PathOf(CommandResult command) =>
+        command.Parent is CommandResult parent ? $"{PathOf(parent)} {command.Command.Name}" : command.Command.Name;
+}
