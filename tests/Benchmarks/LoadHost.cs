@@ -3,6 +3,7 @@ using System.Net;
 using AuthSidecar.Cli;
 using AuthSidecar.Cli.Quickstart;
 using AuthSidecar.Hosting;
+using AuthSidecar.Snapshots;
 using AuthSidecar.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -26,6 +27,7 @@ internal static class LoadHost
             services => services.AddSingleton<IServiceMethodProvider<EmptyService>, EmptyMethods>().AddSingleton<EmptyService>());
         app.MapGrpcService<EmptyService>();
         await app.StartAsync();
+        await app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(1), CancellationToken.None);
         await WriteBodiesAsync(folder, port, sample);
         await app.WaitForShutdownAsync();
         return 0;
@@ -59,6 +61,8 @@ internal static class LoadHost
             throw new InvalidOperationException("expected a valid token");
         }
 
+        // What is refused in trailers looks to h2load like any other answer.
+        await channel.CreateCallInvoker().AsyncUnaryCall(EmptyMethods.Method, host: null, new CallOptions(), new Empty());
         Write("validate-token", validate);
         Write("empty", new Empty());
         await File.WriteAllTextAsync(Path.Combine(folder, "ready"), "");
@@ -79,18 +83,17 @@ internal static class LoadHost
     {
         private static readonly Task<Empty> Answer = Task.FromResult(new Empty());
 
-        public void OnServiceMethodDiscovery(ServiceMethodProviderContext<EmptyService> context)
-        {
-            var marshaller = Marshallers.Create(
-                (Empty message, SerializationContext c) =>
-                {
-                    c.SetPayloadLength(message.CalculateSize());
-                    message.WriteTo(c.GetBufferWriter());
-                    c.Complete();
-                },
-                c => Empty.Parser.ParseFrom(c.PayloadAsReadOnlySequence()));
-            var method = new Method<Empty, Empty>(MethodType.Unary, "benchmarks.Empty", "Call", marshaller, marshaller);
-            context.AddUnaryMethod(method, [], (_, _, _) => Answer);
-        }
+        private static readonly Marshaller<Empty> Marshaller = Marshallers.Create(
+            (message, c) =>
+            {
+                c.SetPayloadLength(message.CalculateSize());
+                message.WriteTo(c.GetBufferWriter());
+                c.Complete();
+            },
+            c => Empty.Parser.ParseFrom(c.PayloadAsReadOnlySequence()));
+
+        public static readonly Method<Empty, Empty> Method = new(MethodType.Unary, "benchmarks.Empty", "Call", Marshaller, Marshaller);
+
+        public void OnServiceMethodDiscovery(ServiceMethodProviderContext<EmptyService> context) => context.AddUnaryMethod(Method, [], (_, _, _) => Answer);
     }
 }

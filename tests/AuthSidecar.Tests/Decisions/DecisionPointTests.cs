@@ -197,53 +197,86 @@ public sealed class DecisionPointTests : IDisposable
         Assert.NotNull(answer.Risk);
     }
 
+    /// <summary>What goes wrong, and what comes of it: a reason, or the exception that the call answers with INTERNAL.</summary>
+    public static TheoryData<string, string> Faults => new()
+    {
+        { "a character of the token is another", nameof(Reason.TokenRejected) },
+        { "the token is cut off", nameof(Reason.TokenRejected) },
+        { "another audience is asked for", nameof(Reason.TokenRejected) },
+        { "a scope is asked for that the token lacks", nameof(Reason.TokenRejected) },
+        { "the token has expired", nameof(Reason.TokenRejected) },
+        { "the token is of the future", nameof(Reason.TokenRejected) },
+        { "the action is unknown", nameof(Reason.ActionUnknown) },
+        { "the resource is unknown", nameof(Reason.Forbidden) },
+        { "the resource is contradicted", nameof(Reason.EntityConflict) },
+        { "the principal is added to", nameof(Reason.EntityConflict) },
+        { "there are no issuers", nameof(Reason.TokenRejected) },
+        { "there are no entities", nameof(Reason.Forbidden) },
+        { "there are no policies", nameof(Reason.NotPermitted) },
+        { "the subject is revoked", nameof(Reason.TokenRejected) },
+        { "the context has the sidecar's own attribute", nameof(ArgumentException) },
+        { "the entities are null", nameof(NullReferenceException) },
+        { "the context is null", nameof(ArgumentNullException) },
+        { "the resource is null", nameof(ArgumentNullException) },
+        { "there is no subject", nameof(ArgumentNullException) },
+        { "the snapshot is null", nameof(NullReferenceException) },
+    };
+
     /// <summary>
     /// Whatever goes wrong, and wherever, is never an ALLOW. The request below is allowed as it stands; every fault that is thrown in must
     /// change that, be it into a denial or an exception.
     /// </summary>
-    [Fact]
-    public void Check_AnyFaultAnywhere_NeverAllows()
+    [Theory]
+    [MemberData(nameof(Faults))]
+    public void Check_AnyFaultAnywhere_NeverAllows(string fault, string expected)
     {
         var snapshot = _bundle.Build();
         var token = _issuer.Issue(Now).Reveal();
         var good = Read("plan") with { Principal = null, Token = new TokenRequest { Token = new Secret(token) } };
         Assert.Equal(Outcome.Allow, Check(snapshot, good).Outcome);
-
-        var faults = new Func<int, (CheckRequest, Snapshot, DateTimeOffset)>[]
+        Gen.Int[0, 10_000].Sample(n =>
         {
-            n => (good with { Token = new TokenRequest { Token = new Secret(Spoil(token, n)) } }, snapshot, Now),
-            n => (good with { Token = new TokenRequest { Token = new Secret(token[..(n % token.Length)]) } }, snapshot, Now),
-            n => (good with { Token = new TokenRequest { Token = new Secret(token), Audience = $"x{n}" } }, snapshot, Now),
-            n => (good with { Token = new TokenRequest { Token = new Secret(token), RequiredScopes = [$"x{n}"] } }, snapshot, Now),
-            n => (good, snapshot, Now.AddMinutes(16 + n)),
-            n => (good, snapshot, Now.AddSeconds(-6 - n)),
-            n => (good with { Action = new EntityUid("Action", $"x{n}") }, snapshot, Now),
-            n => (good with { Resource = new EntityUid("Document", $"x{n}") }, snapshot, Now),
-            n => (good with { Entities = [new GivenEntity(new EntityUid("Document", "plan"), ValueRecord.Create([new("tenant", Value.Of($"x{n}"))]), [])] }, snapshot, Now),
-            n => (good with { Entities = [new GivenEntity(Alice, ValueRecord.Create([new($"x{n}", Value.True)]), [])] }, snapshot, Now),
-            _ => (good, snapshot with { Issuers = new Revisioned<IssuerSet>(IssuerSet.Empty, default) }, Now),
-            _ => (good, snapshot with { Entities = new Revisioned<EntityStore>(EntityStore.Empty, default) }, Now),
-            _ => (good, snapshot with { Policies = new Revisioned<PolicyRules>(new PolicyRules(PolicySet.Empty, new Dictionary<string, PolicyAnnotations>(), null, true), default) }, Now),
-            n => (good, snapshot with { Revocations = new Revisioned<Revocations>(new Revocations([new(new(Revocations.Target.Subject, TestIssuer.Name, "alice"), new(Now.ToUnixTimeSeconds() + 1 + n))]), default) }, Now),
-            n => (good with { Context = ValueRecord.Create([new("now", Value.Of(n))]) }, snapshot, Now),
-            _ => (good with { Entities = null! }, snapshot, Now),
-            _ => (good with { Context = null! }, snapshot, Now),
-            _ => (good with { Resource = null! }, snapshot, Now),
-            _ => (good with { Token = null, Principal = null }, snapshot, Now),
-            _ => (good, null!, Now),
-        };
-        Gen.Select(Gen.Int[0, faults.Length - 1], Gen.Int[0, 10_000]).Sample((fault, n) =>
-        {
-            var (request, data, now) = faults[fault](n);
+            var (request, data, now) = With(fault, n);
+            string came;
             try
             {
-                Assert.NotEqual(Outcome.Allow, _decisions.Check(request, data, now).Outcome);
+                var answer = _decisions.Check(request, data, now);
+                Assert.NotEqual(Outcome.Allow, answer.Outcome);
+                came = answer.Reason.ToString();
             }
             catch (Exception e) when (e is not Xunit.Sdk.XunitException)
             {
-                // The interceptor turns it into INTERNAL.
+                // The call turns it into INTERNAL.
+                came = e.GetType().Name;
             }
+
+            Assert.Equal(expected, came);
         });
+
+        (CheckRequest Request, Snapshot Snapshot, DateTimeOffset Now) With(string what, int n) => what switch
+        {
+            "a character of the token is another" => (good with { Token = new TokenRequest { Token = new Secret(Spoil(token, n)) } }, snapshot, Now),
+            "the token is cut off" => (good with { Token = new TokenRequest { Token = new Secret(token[..(n % token.Length)]) } }, snapshot, Now),
+            "another audience is asked for" => (good with { Token = new TokenRequest { Token = new Secret(token), Audience = $"x{n}" } }, snapshot, Now),
+            "a scope is asked for that the token lacks" => (good with { Token = new TokenRequest { Token = new Secret(token), RequiredScopes = [$"x{n}"] } }, snapshot, Now),
+            "the token has expired" => (good, snapshot, Now.AddMinutes(16 + n)),
+            "the token is of the future" => (good, snapshot, Now.AddSeconds(-6 - n)),
+            "the action is unknown" => (good with { Action = new EntityUid("Action", $"x{n}") }, snapshot, Now),
+            "the resource is unknown" => (good with { Resource = new EntityUid("Document", $"x{n}") }, snapshot, Now),
+            "the resource is contradicted" => (good with { Entities = [new GivenEntity(new EntityUid("Document", "plan"), ValueRecord.Create([new("tenant", Value.Of($"x{n}"))]), [])] }, snapshot, Now),
+            "the principal is added to" => (good with { Entities = [new GivenEntity(Alice, ValueRecord.Create([new($"x{n}", Value.True)]), [])] }, snapshot, Now),
+            "there are no issuers" => (good, snapshot with { Issuers = new Revisioned<IssuerSet>(IssuerSet.Empty, default) }, Now),
+            "there are no entities" => (good, snapshot with { Entities = new Revisioned<EntityStore>(EntityStore.Empty, default) }, Now),
+            "there are no policies" => (good, snapshot with { Policies = new Revisioned<PolicyRules>(new PolicyRules(PolicySet.Empty, new Dictionary<string, PolicyAnnotations>(), null, true), default) }, Now),
+            "the subject is revoked" => (good, snapshot with { Revocations = new Revisioned<Revocations>(new Revocations([new(new(Revocations.Target.Subject, TestIssuer.Name, "alice"), new(Now.ToUnixTimeSeconds() + 1 + n))]), default) }, Now),
+            "the context has the sidecar's own attribute" => (good with { Context = ValueRecord.Create([new("now", Value.Of(n))]) }, snapshot, Now),
+            "the entities are null" => (good with { Entities = null! }, snapshot, Now),
+            "the context is null" => (good with { Context = null! }, snapshot, Now),
+            "the resource is null" => (good with { Resource = null! }, snapshot, Now),
+            "there is no subject" => (good with { Token = null, Principal = null }, snapshot, Now),
+            "the snapshot is null" => (good, null!, Now),
+            _ => throw new ArgumentOutOfRangeException(nameof(what)),
+        };
     }
 
     private static string Spoil(string token, int n)
