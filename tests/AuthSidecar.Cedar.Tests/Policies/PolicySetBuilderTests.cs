@@ -26,7 +26,7 @@ public sealed class PolicySetBuilderTests
     [Theory]
     [InlineData("{}", "links.json:1:1: expected an array of links")]
     [InlineData("""[{"template": "t", "template_id": "t", "id": "l"}]""", "links.json:1:35: duplicate member: `template_id` and `template` are synonyms")]
-    [InlineData("""[{"template": "t", "id": "l", "args": {"?action": "x"}}]""", "links.json:1:50: unknown slot `?action`; the slots are `?principal` and `?resource`")]
+    [InlineData("""[{"template": "t", "id": "l", "args": {"?action": "x"}}]""", "links.json:1:51: unknown slot `?action`; the slots are `?principal` and `?resource`")]
     [InlineData("[{}]", "links.json:1:2: this link has no `template`")]
     [InlineData("""[{"template": "t"}]""", "links.json:1:2: this link has no `id`")]
     [InlineData("""[{"template": "t", "template": "t", "id": "l"}]""", "links.json:1:32: `template` occurs twice")]
@@ -46,7 +46,7 @@ public sealed class PolicySetBuilderTests
     [InlineData("""[{"template": "both", "id": "l", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `both`: slot `?principal` is not bound")]
     [InlineData("""[{"template": "one", "id": "l", "principal": "U::\"a\"", "resource": "U::\"a\""}]""", "links.json:1:2: the link `l` of the template `one`: the template has no slot `?resource`")]
     [InlineData("[\n {\"template\": \"bth\", \"id\": \"l\"}]", "links.json:2:2: template `bth` of link `l` not found; did you mean `both`?")]
-    [InlineData("""[{"template": "one", "id": "one", "principal": "U::\"a\""}]""", "links.json:1:2: duplicate policy id `one`, first defined at a.cedar:1:76")]
+    [InlineData("""[{"template": "one", "id": "one", "principal": "U::\"a\""}]""", "links.json:1:2: duplicate policy id `one`, first defined at a.cedar:1:77")]
     public void AddLinks_WhatDoesNotFitItsTemplate_SaysWhichSlotAndWhere(string links, string fault)
     {
         var builder = new PolicySetBuilder();

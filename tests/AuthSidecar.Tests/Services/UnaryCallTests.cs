@@ -179,9 +179,15 @@ public sealed class UnaryCallTests : IAsyncLifetime
     [Fact]
     public async Task Get_OfAMethod_NotAllowed()
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, Validate) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        request.Headers.TryAddWithoutValidation("content-type", "application/grpc");
-        Assert.NotEqual(HttpStatusCode.OK, (await _http.SendAsync(request, Cancellation)).StatusCode);
+        using var request = new HttpRequestMessage(HttpMethod.Get, Validate)
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ByteArrayContent([]) { Headers = { ContentType = new MediaTypeHeaderValue("application/grpc") } },
+        };
+        using var response = await _http.SendAsync(request, Cancellation);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.Equal(["POST"], response.Content.Headers.Allow);
     }
 
     [Fact]
