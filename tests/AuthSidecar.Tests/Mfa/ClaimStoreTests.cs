@@ -147,7 +147,8 @@ public sealed class ClaimStoreTests : IDisposable
         using var store = Open();
         using var release = new ManualResetEventSlim();
         var busy = store.AttemptAsync(Factor, Now, _ => { release.Wait(); return new JudgedCode(CodeKind.Right, 1); }, CancellationToken.None);
-        var waiting = Enumerable.Range(0, 5_000).Select(i => ClaimAsync(store, Factor with { FactorId = $"f{i}" }, 1)).ToList();
+        // More than one batch that was taken already and one that is waited for: the writer may or may not have begun.
+        var waiting = Enumerable.Range(0, 10_000).Select(i => ClaimAsync(store, Factor with { FactorId = $"f{i}" }, 1)).ToList();
         Assert.All(waiting.Where(w => w.IsCompleted), w => Assert.IsType<ClaimStoreBusyException>(w.Exception!.InnerException));
         Assert.Contains(waiting, w => w.IsFaulted);
         release.Set();

@@ -69,7 +69,7 @@ public sealed class BundleTests : IDisposable
     public void Build_TwoPoliciesOfOneId_RefusedWithThePlaceOfTheSecond()
     {
         _bundle.Write("policies/more.cedar", "// more\n@id(\"risky\")\npermit (principal, action, resource);");
-        AssertFaults("policies/more.cedar:2:1: duplicate policy id `risky`, first defined at policies/extra.cedar:1:1; give one of the two another `@id`");
+        AssertFaults("policies/more.cedar:2:1: duplicate policy id `risky`, first defined at policies/extra.cedar:8:1; give one of the two another `@id`");
     }
 
     [Fact]
@@ -158,7 +158,7 @@ public sealed class BundleTests : IDisposable
     [Theory]
     [InlineData("""[{"template": "none", "id": "l"}]""", "links.json:1:2: template `none` of link `l` not found")]
     [InlineData("""[{"template": "share", "id": "l", "principal": "User::\"bob\""}]""", "links.json:1:2: the link `l` of the template `share`: slot `?resource` is not bound")]
-    [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json:1:2: duplicate policy id `risky`, first defined at policies/extra.cedar:1:1")]
+    [InlineData("""[{"template": "share", "id": "risky", "principal": "User::\"bob\"", "resource": "A::\"b\""}]""", "links.json:1:2: duplicate policy id `risky`, first defined at policies/extra.cedar:8:1")]
     [InlineData("""[{"template": "share", "id": "l", "principal": "bob", "resource": "A::\"b\""}]""", "links.json:1:48: `bob`: expected `::` and the entity's id in quotes, but the text ends")]
     public void Build_LinkThatDoesNotFit_Refused(string links, string fault)
     {
