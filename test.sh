@@ -19,7 +19,7 @@ rm -rf "$logs" && mkdir -p "$logs"
 TMPDIR=$(mktemp -d /tmp/as-XXXXXX) && export TMPDIR
 chmod 711 "$TMPDIR"
 # What this run has started and is still there, except this script.
-left_processes() { grep -lzx "TMPDIR=$TMPDIR" /proc/[0-9]*/environ 2>/dev/null | sed 's|/proc/||; s|/environ||' | grep -vx "$$" || true; }
+left_processes() { grep -lzx "TMPDIR=$TMPDIR\(/.*\)\?" /proc/[0-9]*/environ 2>/dev/null | sed 's|/proc/||; s|/environ||' | grep -vx "$$" || true; }
 for project in AuthSidecar.Cedar.Tests AuthSidecar.Tokens.Tests AuthSidecar.Tests AuthSidecar.ControlPlane.Tests EndToEnd.Tests; do
   artifacts/bin/$project/debug/$project -noLogo -noColor -xml "$logs/$project.xml" 2>&1 | tee "$logs/$project.log" || true
   # A run without a summary has failed, whatever else it printed.

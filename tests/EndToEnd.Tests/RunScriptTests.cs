@@ -47,6 +47,8 @@ public sealed class RunScriptTests : IDisposable
         // Compilers that stay would hold the output open.
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
         start.Environment["UseSharedCompilation"] = "false";
+        // They leave empty folders behind; here they go with the test's own.
+        start.Environment["TMPDIR"] = Directory.CreateDirectory(Path.Combine(_folder, "tmp")).FullName;
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync(Cancellation);
         var output = new System.Text.StringBuilder();
