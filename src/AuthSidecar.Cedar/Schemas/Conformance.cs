@@ -12,31 +12,13 @@ internal sealed class Conformance(Schema schema)
     private readonly Suggestions _suggestions = new();
 
     /// <summary>Whether a request conforms.</summary>
-    public static bool Conforms(Schema schema, in Request request) => schema.Actions.TryGetValue(request.Action, out var action)
-        && action.Principals.Contains(request.Principal.Type) && IsListed(schema, request.Principal, out _)
-        && action.Resources.Contains(request.Resource.Type) && IsListed(schema, request.Resource, out _)
-        && Conforms(schema, request.Context, action.Context);
+    public static bool Conforms(Schema schema, in Request request) =>
+        schema.Actions.TryGetValue(request.Action, out var action) && Conforms(schema, action, request.Principal, request.Resource, request.Context);
 
-    private static bool Conforms(Schema schema, ValueRecord record, SchemaType.Record type)
-    {
-        var required = 0;
-        foreach (ref readonly var field in record.Fields)
-        {
-            if (!type.Attributes.TryGetValue(field.Key, out var attribute) || !Conforms(schema, field.Value, attribute.Type))
-            {
-                return false;
-            }
-
-            required += attribute.IsRequired ? 1 : 0;
-        }
-
-        foreach (var (_, attribute) in type.Attributes)
-        {
-            required -= attribute.IsRequired ? 1 : 0;
-        }
-
-        return required == 0;
-    }
+    public static bool Conforms(Schema schema, SchemaAction action, EntityUid principal, EntityUid resource, ValueRecord context) =>
+        action.Principals.Contains(principal.Type) && IsListed(schema, principal, out _)
+        && action.Resources.Contains(resource.Type) && IsListed(schema, resource, out _)
+        && action.Context.Shape.Conforms(schema, context);
 
     public static bool Conforms(Schema schema, Value value, SchemaType type)
     {
@@ -47,7 +29,7 @@ internal sealed class Conformance(Schema schema)
             case SchemaType.Entity expected:
                 return value.TryGet(out EntityUid? uid) && string.Equals(uid.Type, expected.Type, StringComparison.Ordinal) && IsListed(schema, uid, out _);
             case SchemaType.Record record:
-                return value.TryGet(out ValueRecord? fields) && Conforms(schema, fields, record);
+                return value.TryGet(out ValueRecord? fields) && record.Shape.Conforms(schema, fields);
             case SchemaType.Set set when value.TryGet(out ValueSet? items):
                 foreach (ref readonly var item in items.Items)
                 {
@@ -63,7 +45,7 @@ internal sealed class Conformance(Schema schema)
         }
     }
 
-    private static bool Conforms(Schema schema, Entity entity, SchemaEntityType type)
+    public static bool Conforms(Schema schema, Entity entity, SchemaEntityType type)
     {
         foreach (ref readonly var tag in entity.Tags.Fields)
         {
@@ -81,11 +63,11 @@ internal sealed class Conformance(Schema schema)
             }
         }
 
-        return IsListed(schema, entity.Uid, out _) && Conforms(schema, entity.Attributes, type.Attributes);
+        return IsListed(schema, entity.Uid, out _) && type.Attributes.Shape.Conforms(schema, entity.Attributes);
     }
 
     /// <summary>An enumerated type has the entities that it lists and no others.</summary>
-    public static bool IsListed(Schema schema, EntityUid uid, out SchemaEntityType type) => !schema.EntityTypes.TryGetValue(uid.Type, out type!) || type.EnumIds?.Contains(uid.Id) != false;
+    private static bool IsListed(Schema schema, EntityUid uid, out SchemaEntityType type) => !schema.EntityTypes.TryGetValue(uid.Type, out type!) || type.EnumIds?.Contains(uid.Id) != false;
 
     // ------------------------------------------------------------------ what does not
 

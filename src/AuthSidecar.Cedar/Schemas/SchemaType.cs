@@ -32,6 +32,17 @@ public abstract record SchemaType
     {
         /// <summary>The record without attributes.</summary>
         public static readonly Record Empty = new(FrozenDictionary<string, SchemaAttribute>.Empty);
+
+        // Derived from the attributes when it is first asked for, and no part of what the type is; made twice it does no harm.
+        private RecordShape? _shape;
+
+        internal RecordShape Shape => _shape is { } made && ReferenceEquals(made.Attributes, Attributes) ? made : _shape = new RecordShape(Attributes);
+
+        /// <inheritdoc/>
+        public bool Equals(Record? other) => other is not null && Attributes.Equals(other.Attributes);
+
+        /// <inheritdoc/>
+        public override int GetHashCode() => Attributes.GetHashCode();
     }
 
     /// <summary>A reference to an entity of one type.</summary>
@@ -43,6 +54,53 @@ public abstract record SchemaType
 /// <param name="Type">Its type.</param>
 /// <param name="IsRequired">Whether it is always there.</param>
 public sealed record SchemaAttribute(SchemaType Type, bool IsRequired);
+
+/// <summary>The attributes of a record type in the order of their names, in which the fields of records are as well: to compare them is to walk along both.</summary>
+internal sealed class RecordShape
+{
+    private readonly string[] _names;
+    private readonly SchemaAttribute[] _inOrder;
+
+    public RecordShape(FrozenDictionary<string, SchemaAttribute> attributes)
+    {
+        Attributes = attributes;
+        _names = [.. attributes.Keys.Order(StringComparer.Ordinal)];
+        _inOrder = [.. _names.Select(n => attributes[n])];
+    }
+
+    public FrozenDictionary<string, SchemaAttribute> Attributes { get; }
+
+    /// <summary>Whether a record has all required attributes and no others than these, each of its type.</summary>
+    public bool Conforms(Schema schema, ValueRecord record)
+    {
+        var at = 0;
+        foreach (ref readonly var field in record.Fields)
+        {
+            while (at < _names.Length && !string.Equals(_names[at], field.Key, StringComparison.Ordinal))
+            {
+                if (_inOrder[at++].IsRequired)
+                {
+                    return false;
+                }
+            }
+
+            if (at == _names.Length || !Conformance.Conforms(schema, field.Value, _inOrder[at++].Type))
+            {
+                return false;
+            }
+        }
+
+        while (at < _names.Length)
+        {
+            if (_inOrder[at++].IsRequired)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}
 
 /// <summary>The types that every schema has, which any namespace may name, and <c>__cedar::</c> always does.</summary>
 internal static class BuiltInTypes
