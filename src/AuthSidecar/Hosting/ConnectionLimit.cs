@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace AuthSidecar.Hosting;
 
 /// <summary>
-/// Bounds how many connections there are, over all listeners. Where there is one too many, the process that has the most of them loses the one that it has not used for
-/// longest: so nobody is kept out by connections that somebody else opens, used or not.
+/// Limits the number of connections, over all listeners. At the limit, the process with the most connections loses its least recently used one, so that no process is
+/// kept out by the connections of another (docs/decisions/0016).
 /// </summary>
 /// <remarks>A process without a file descriptor left does not only refuse connections: the runtime ends it.</remarks>
 internal sealed partial class ConnectionLimit(int max)
@@ -18,7 +18,10 @@ internal sealed partial class ConnectionLimit(int max)
     /// <summary>What a sidecar needs beside connections: assemblies, the bundle, the journal, connections of its own, and some to spare.</summary>
     private const int ReservedDescriptors = 384;
 
-    /// <summary>How many may be on their way out beside those that are open.</summary>
+    /// <summary>Up to how many closing connections are given the time to close gracefully.</summary>
+    private const int MaxClosingGracefully = 64;
+
+    /// <summary>How many connections may be closing beside those that are open.</summary>
     private const int MaxClosing = 128;
 
     private const int OpenFiles = 7;
@@ -27,11 +30,12 @@ internal sealed partial class ConnectionLimit(int max)
 
     private readonly Lock _opening = new();
 
-    // By process, as far as it can be told: over TCP, and across process namespaces, they are one.
+    // By process, as far as the kernel tells: over TCP, and across process namespaces, all are one.
     private readonly Dictionary<(int Process, uint User), HashSet<ConnectionUse>> _byPeer = [];
     private readonly SemaphoreSlim _pace = new(1);
     private int _count;
     private int _open;
+    private long _opened;
 
     /// <summary>Sees to it that there can be so many connections: raises the process's limit of open files where it may.</summary>
     /// <returns>Why there cannot; null: there can.</returns>
@@ -57,7 +61,8 @@ internal sealed partial class ConnectionLimit(int max)
     /// <summary>Counts a connection while it is open.</summary>
     public ConnectionDelegate Count(ConnectionDelegate next) => async connection =>
     {
-        var use = new ConnectionUse(wasUsed => Close(connection, wasUsed), Environment.TickCount64, PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
+        var use = new ConnectionUse(
+            wasUsed => Close(connection, wasUsed), Interlocked.Increment(ref _opened), Environment.TickCount64, PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
         Interlocked.Increment(ref _open);
         try
         {
@@ -68,7 +73,8 @@ internal sealed partial class ConnectionLimit(int max)
                 return;
             }
 
-            if (room == Room.OfTheSamePeer)
+            // Of peers that are not told apart, those who wait would not be those who flood.
+            if (room == Room.OfTheSamePeer && use.Peer is { ProcessId: > 0 })
             {
                 await PaceAsync(connection.ConnectionClosed);
             }
@@ -87,9 +93,7 @@ internal sealed partial class ConnectionLimit(int max)
         }
     };
 
-    /// <summary>
-    /// Whoever has connections closed for new ones of their own begins them one after another: to begin one costs a hundred times what it costs to close one that has not begun.
-    /// </summary>
+    /// <summary>Connections of a process at the limit start one after another: starting HTTP/2 costs far more than closing a connection that has not started.</summary>
     private async Task PaceAsync(CancellationToken closed)
     {
         await _pace.WaitAsync(closed);
@@ -103,10 +107,10 @@ internal sealed partial class ConnectionLimit(int max)
         }
     }
 
-    private static void Close(ConnectionContext connection, bool wasUsed)
+    private void Close(ConnectionContext connection, bool wasUsed)
     {
-        // With a GOAWAY, so that a client whose call crosses with it knows that it was not heard, and makes it elsewhere.
-        if (wasUsed && connection.Features.Get<IConnectionLifetimeNotificationFeature>() is { } lifetime)
+        // With a GOAWAY, so that a client whose call crosses with it knows that it was not processed, and retries on another connection. Not in a flood, where that takes too long.
+        if (wasUsed && Volatile.Read(ref _open) - max <= MaxClosingGracefully && connection.Features.Get<IConnectionLifetimeNotificationFeature>() is { } lifetime)
         {
             lifetime.RequestClose();
         }
@@ -129,7 +133,7 @@ internal sealed partial class ConnectionLimit(int max)
     {
         lock (_opening)
         {
-            // Closing takes its time, and until then a connection has its descriptor: whoever makes others wait for it waits first.
+            // A connection that is closing still has its descriptor. The process with the most connections is refused first.
             var closing = Volatile.Read(ref _open) - max;
             var room = closing > 2 * MaxClosing || (closing > MaxClosing && HasMost(use)) ? Room.None : _count < max ? Room.Free : CloseOne(use);
             if (room == Room.None)
@@ -162,7 +166,7 @@ internal sealed partial class ConnectionLimit(int max)
         return Room.None;
     }
 
-    private bool HasMost(ConnectionUse use) => _byPeer.GetValueOrDefault(KeyOf(use))?.Count >= _byPeer.Values.Max(c => c.Count);
+    private bool HasMost(ConnectionUse use) => _byPeer.GetValueOrDefault(KeyOf(use)) is { } own && _byPeer.Values.All(c => c.Count <= own.Count);
 
     private void Remove(ConnectionUse use)
     {
@@ -202,7 +206,7 @@ internal sealed partial class ConnectionLimit(int max)
         ConnectionUse? found = null;
         foreach (var use in connections)
         {
-            if (use.IsIdle && (found is null || use.LastUsedAt < found.LastUsedAt))
+            if (use.IsIdle && (found is null || use.IsOlderThan(found)))
             {
                 found = use;
             }

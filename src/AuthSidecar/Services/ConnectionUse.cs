@@ -2,19 +2,24 @@ namespace AuthSidecar.Services;
 
 /// <summary>What a connection is used for: whether a call is under way on it, and when one was last. One that is not used may be closed in favour of others.</summary>
 /// <param name="close">Closes it; told whether there ever was a call on it.</param>
-/// <param name="openedAt">When it was opened, in milliseconds of a clock that nobody sets.</param>
-/// <param name="peer">Who opened it; null: it is no Unix socket.</param>
-internal sealed class ConnectionUse(Action<bool> close, long openedAt, PeerCredentials? peer = null)
+/// <param name="number">Its place in the order in which connections were opened.</param>
+/// <param name="openedAt">When it was opened, in milliseconds of a monotonic clock.</param>
+/// <param name="peer">The process that opened it; null: not a Unix socket.</param>
+internal sealed class ConnectionUse(Action<bool> close, long number, long openedAt, PeerCredentials? peer = null)
 {
     private const int Closed = int.MinValue;
 
+    private readonly long _number = number;
     private int _calls;
     private volatile bool _wasUsed;
 
-    /// <summary>Who opened it; null: it is no Unix socket.</summary>
+    /// <summary>The process that opened it; null: not a Unix socket.</summary>
     public PeerCredentials? Peer { get; } = peer;
 
-    /// <summary>When a call last ended on it, or it was opened, in milliseconds of a clock that nobody sets.</summary>
+    /// <summary>Whether it was used, or opened, before another: within a millisecond, the one that was opened first.</summary>
+    public bool IsOlderThan(ConnectionUse other) => (LastUsedAt, _number).CompareTo((other.LastUsedAt, other._number)) < 0;
+
+    /// <summary>When a call last ended on it, or it was opened, in milliseconds of a monotonic clock.</summary>
     public long LastUsedAt { get; private set; } = openedAt;
 
     public bool IsIdle => Volatile.Read(ref _calls) == 0;

@@ -52,13 +52,9 @@ public sealed class HostTests : IDisposable
     {
         System.Collections.Concurrent.ConcurrentQueue<string> logs;
         var socket = "";
-        await using (var sidecar = await TestSidecar.StartAsync(_bundle, change: o =>
+        await using (var sidecar = await TestSidecar.StartAsync(_bundle, change: o => o with { LogLevel = Microsoft.Extensions.Logging.LogLevel.Debug }))
         {
-            socket = o.Socket!;
-            return o with { LogLevel = Microsoft.Extensions.Logging.LogLevel.Debug };
-        }))
-        {
-            logs = sidecar.Logs;
+            (logs, socket) = (sidecar.Logs, sidecar.Socket);
             await sidecar.WaitForRevisionAfterAsync(0);
             await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation);
             await Assert.ThrowsAsync<RpcException>(() => sidecar.Client.CheckPermissionAsync(new CheckPermissionRequest(), cancellationToken: Cancellation).ResponseAsync);
@@ -79,25 +75,19 @@ public sealed class HostTests : IDisposable
     [Fact]
     public async Task Connections_BeyondTheLimit_LeastRecentlyUsedOnesAreClosedAndCallersServed()
     {
-        var path = "";
-        await using var sidecar = await TestSidecar.StartAsync(_bundle, change: o =>
-        {
-            path = o.Socket!;
-            return o with { MaxConnections = ConnectionLimit.LeastMax };
-        });
-        await sidecar.WaitForRevisionAfterAsync(0);
+        await using var sidecar = await StartWithFewConnectionsAsync();
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, await HealthOf(sidecar));
         var idle = Enumerable.Range(0, 3 * ConnectionLimit.LeastMax).Select(_ =>
         {
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            socket.Connect(new UnixDomainSocketEndPoint(path));
+            socket.Connect(new UnixDomainSocketEndPoint(sidecar.Socket));
             return socket;
         }).ToList();
         try
         {
             // One that was closed is opened anew, and another is let in.
             Assert.Equal(V1.Decision.Allow, (await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
-            using var another = SidecarClient.Connect($"unix:{path}");
+            using var another = SidecarClient.Connect($"unix:{sidecar.Socket}");
             Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(another).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
             patience.CancelAfter(TimeSpan.FromSeconds(30));
@@ -134,19 +124,12 @@ public sealed class HostTests : IDisposable
         }
     }
 
-    /// <summary>Whoever opens a connection, calls, and leaves it open, keeps others out no more than whoever never calls.</summary>
     [Fact]
-    public async Task Connections_OfAnotherProcessWithoutEnd_AreClosedAndNotThoseOfWhoeverHasFew()
+    public async Task Connections_OfAnotherProcessAtTheLimit_AreClosedInsteadOfOurs()
     {
-        var path = "";
-        await using var sidecar = await TestSidecar.StartAsync(_bundle, change: o =>
-        {
-            path = o.Socket!;
-            return o with { MaxConnections = ConnectionLimit.LeastMax };
-        });
-        await sidecar.WaitForRevisionAfterAsync(0);
+        await using var sidecar = await StartWithFewConnectionsAsync();
         using var kept = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await kept.ConnectAsync(new UnixDomainSocketEndPoint(path), Cancellation);
+        await kept.ConnectAsync(new UnixDomainSocketEndPoint(sidecar.Socket), Cancellation);
         // Another process, and so the same user under another process id.
         using var other = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("perl", ["-e", $$"""
             use Socket;
@@ -154,7 +137,7 @@ public sealed class HostTests : IDisposable
             my @held;
             for (1..200) {
                 socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die;
-                connect($s, pack_sockaddr_un('{{path}}')) or die;
+                connect($s, pack_sockaddr_un('{{sidecar.Socket}}')) or die;
                 push @held, $s;
             }
             print "done\n";
@@ -169,7 +152,7 @@ public sealed class HostTests : IDisposable
             Assert.Equal("done", await other.StandardOutput.ReadLineAsync(Cancellation));
             for (var i = 0; i < 20; i++)
             {
-                using var anew = SidecarClient.Connect($"unix:{path}");
+                using var anew = SidecarClient.Connect($"unix:{sidecar.Socket}");
                 Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(anew).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
             }
 
@@ -181,6 +164,13 @@ public sealed class HostTests : IDisposable
             other.Kill();
             await other.WaitForExitAsync(CancellationToken.None);
         }
+    }
+
+    private async Task<TestSidecar> StartWithFewConnectionsAsync()
+    {
+        var sidecar = await TestSidecar.StartAsync(_bundle, change: o => o with { MaxConnections = ConnectionLimit.LeastMax });
+        await sidecar.WaitForRevisionAfterAsync(0);
+        return sidecar;
     }
 
     [Theory]

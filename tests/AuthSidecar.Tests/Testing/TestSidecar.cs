@@ -23,7 +23,7 @@ internal sealed class TestSidecar : IAsyncDisposable
         // The key that the test bundles wrap their secrets with.
         Directory.CreateDirectory(state);
         File.WriteAllText(Path.Combine(state, "mfa-wrapping.key"), Convert.ToBase64String(TestBundle.WrappingKey));
-        var options = new ServeOptions { Bundle = bundle, State = state, Socket = _folder["s.sock"], Drain = TimeSpan.FromSeconds(5), Log = LogFormat.None };
+        var options = new ServeOptions { Bundle = bundle, State = state, Socket = Socket, Drain = TimeSpan.FromSeconds(5), Log = LogFormat.None };
         _app = SidecarHost.Build(
             change?.Invoke(options) ?? options,
             services =>
@@ -31,7 +31,7 @@ internal sealed class TestSidecar : IAsyncDisposable
                 services.AddSingleton<ILoggerProvider>(new CollectingLoggerProvider(Logs));
                 configure?.Invoke(services);
             });
-        Channel = SidecarClient.Connect($"unix:{_folder["s.sock"]}");
+        Channel = SidecarClient.Connect($"unix:{Socket}");
         Client = new AuthSidecarService.AuthSidecarServiceClient(Channel);
     }
 
@@ -45,6 +45,8 @@ internal sealed class TestSidecar : IAsyncDisposable
     public IServiceProvider Services => _app.Services;
 
     public string State => _folder["state"];
+
+    public string Socket => _folder["s.sock"];
 
     public static async Task<TestSidecar> StartAsync(TestBundle bundle, Action<IServiceCollection>? configure = null, Func<ServeOptions, ServeOptions>? change = null)
     {
@@ -65,7 +67,7 @@ internal sealed class TestSidecar : IAsyncDisposable
         ConnectCallback = async (_, cancellation) =>
         {
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_folder["s.sock"]), cancellation);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Socket), cancellation);
             return new NetworkStream(socket, ownsSocket: true);
         },
     })
