@@ -36,7 +36,6 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
             {
                 faults.Add(new Fault(name, 1, 1, "expected an object, found null"));
             }
-
             else if (FindNull(value, typeof(T)) is { } path)
             {
                 faults.Add(new Fault(name, 0, 0, $"at `{path}`: unexpected null") { Field = path.Split('.', '[')[0] });

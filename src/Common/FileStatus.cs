@@ -70,7 +70,7 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
     private static FileStatus Read(string path, int flags) => TryRead(path, flags, out var status) switch
     {
         0 or NotFound or NotAFolder => status,
-        var error => throw new IOException($"failed to look at `{path}`: {Marshal.GetPInvokeErrorMessage(error)}"),
+        var error => throw new IOException($"failed to stat `{path}`: {Marshal.GetPInvokeErrorMessage(error)}"),
     };
 
     /// <returns>0, or the number of the error.</returns>

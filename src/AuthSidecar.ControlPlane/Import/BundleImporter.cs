@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using AuthSidecar.Bundles;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
@@ -290,7 +291,7 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
     {
         if (count > 0)
         {
-            changes.Add($"{count} {(count == 1 ? one : several)} {what}");
+            changes.Add($"{Count.Of(count, one, several)} {what}");
         }
     }
 

@@ -7,7 +7,7 @@ namespace AuthSidecar.ControlPlane.Resources;
 internal static class RequestFaults
 {
     /// <param name="message">The message within the request that the document was made from, such as <c>settings</c>.</param>
-    /// <param name="fault">A fault whose position nobody can see, because nobody has seen the document.</param>
+    /// <param name="fault">A fault. Its position is omitted: the caller sent fields, not the document it is a position in.</param>
     public static Fault In(string message, Fault fault) => fault with
     {
         Source = fault.Field is null ? message : $"{message}.{JsonNamingPolicy.SnakeCaseLower.ConvertName(fault.Field)}",

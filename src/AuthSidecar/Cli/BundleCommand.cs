@@ -18,7 +18,7 @@ internal static class BundleCommand
     private static Command Init()
     {
         var folder = new Argument<string>("folder") { Description = "The bundle folder; it must not exist, or be empty." };
-        var command = new Command("init", "Creates a small bundle to begin with: a schema, policies, entities and tests. Exit code: 0 created, 2 error.") { folder };
+        var command = new Command("init", "Creates a minimal bundle: a schema, policies, entities and tests. Exit code: 0 created, 2 error.") { folder };
         command.SetAction(parsed => Failures.Guard(() =>
         {
             var path = parsed.GetValue(folder)!;

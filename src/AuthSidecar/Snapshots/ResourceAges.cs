@@ -12,14 +12,14 @@ internal sealed class Confirmations
     private ByType _byType;
     private long _reached;
 
-    /// <summary>When the source was last there to be asked, by a clock that nobody sets; 0: never.</summary>
+    /// <summary>When the source was last there to be asked, by a monotonic clock; 0: never.</summary>
     public long Reached => _reached;
 
     /// <summary>The same, but for these types.</summary>
     /// <param name="types">The types.</param>
     /// <param name="at">When they were what the source has.</param>
     /// <param name="now">When that is noted.</param>
-    /// <param name="timestamp">The same, by a clock that nobody sets.</param>
+    /// <param name="timestamp">The same, by a monotonic clock.</param>
     public Confirmations With(ResourceTypes types, DateTimeOffset at, DateTimeOffset now, long timestamp)
     {
         var copy = new Confirmations { _byType = _byType, _reached = timestamp };

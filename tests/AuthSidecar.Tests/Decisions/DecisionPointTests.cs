@@ -8,8 +8,6 @@ using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;
 using CsCheck;
-using Microsoft.Extensions.Logging.Testing;
-using Microsoft.Extensions.Time.Testing;
 
 namespace AuthSidecar.Tests.Decisions;
 
@@ -106,22 +104,6 @@ public sealed class DecisionPointTests : IDisposable
         Assert.Equal(warned.Detail, rejected.Detail);
 
         DecisionPoint With(RequestValidation validation) => new(_tokens, _proofs, new ActivityTracker(TimeProvider.System), _claims, validation);
-    }
-
-    [Fact]
-    public void MismatchLog_ManyRequests_OneLineAMinute()
-    {
-        var (time, logger) = (new FakeTimeProvider(), new FakeLogger<MismatchLog>());
-        var log = new MismatchLog(time, logger);
-        for (var second = 0; second < 150; second++)
-        {
-            log.Note(new EntityUid("Action", "read"), "the context: attribute `foo` is not declared");
-            time.Advance(TimeSpan.FromSeconds(1));
-        }
-
-        Assert.Equal(
-            [1, 61, 121],
-            logger.Collector.GetSnapshot().Select(r => int.Parse(r.Message.Split('(')[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture)));
     }
 
     [Fact]

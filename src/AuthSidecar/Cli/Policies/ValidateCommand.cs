@@ -27,7 +27,7 @@ internal static class ValidateCommand
         var result = new Validator(input.Schema!, options).Validate(input.Policies);
         var faults = new List<Fault>();
         ContextContract.Check(input.Schema!, input.SchemaName, faults);
-        var errors = faults.Distinct().Select(f => f.ToString()).Concat(result.Errors.Select(Describe)).ToList();
+        var errors = faults.Select(f => f.ToString()).Concat(result.Errors.Select(Describe)).ToList();
         var warnings = result.Warnings.Select(Describe)
             .Concat(input.UnlinkedTemplates.Select(t => $"template `{t.Id}` has no links and never applies; link it in `links.json`, or with --links"))
             .ToList();
