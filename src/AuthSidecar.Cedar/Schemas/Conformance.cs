@@ -66,8 +66,10 @@ internal sealed class Conformance(Schema schema)
         return IsListed(schema, entity.Uid, out _) && type.Attributes.Shape.Conforms(schema, entity.Attributes);
     }
 
-    /// <summary>An enumerated type has the entities that it lists and no others.</summary>
-    private static bool IsListed(Schema schema, EntityUid uid, out SchemaEntityType type) => !schema.EntityTypes.TryGetValue(uid.Type, out type!) || type.EnumIds?.Contains(uid.Id) != false;
+    /// <summary>An enumerated type has the entities that it lists and no others, and there are no actions but those of the schema.</summary>
+    private static bool IsListed(Schema schema, EntityUid uid, out SchemaEntityType? type) => schema.EntityTypes.TryGetValue(uid.Type, out type)
+        ? type.EnumIds?.Contains(uid.Id) != false
+        : !EntityType.IsAction(uid.Type) || schema.Actions.ContainsKey(uid);
 
     // ------------------------------------------------------------------ what does not
 
@@ -197,16 +199,18 @@ internal sealed class Conformance(Schema schema)
         }
     }
 
-    private string? CheckUid(EntityUid uid) => IsListed(schema, uid, out var type) ? null : $"`{uid}` is not a valid id of enumerated entity type `{type.Name}`";
+    private string? CheckUid(EntityUid uid) => IsListed(schema, uid, out var type) ? null : type is null ? UnknownAction(uid) : NotOfEnum(uid, type);
 
     private void CheckUid(EntityUid uid, ValuePlace? at, ref List<ConformanceFault>? faults)
     {
         if (!IsListed(schema, uid, out var type))
         {
-            var suggestion = _suggestions.For(uid, type.EnumIds!.Select(id => EntityUid.OfCheckedType(type.Name, id)));
-            Add($"`{uid}` is not a valid id of enumerated entity type `{type.Name}`", suggestion, at, ref faults);
+            var suggestion = _suggestions.For(uid, type is null ? schema.Actions.Keys : type.EnumIds!.Select(id => EntityUid.OfCheckedType(type.Name, id)));
+            Add(type is null ? $"unrecognized action `{uid}`" : NotOfEnum(uid, type), suggestion, at, ref faults);
         }
     }
+
+    private static string NotOfEnum(EntityUid uid, SchemaEntityType type) => $"`{uid}` is not a valid id of enumerated entity type `{type.Name}`";
 
     private void CheckRecord(ValueRecord record, SchemaType.Record type, ValuePlace? at, ref List<ConformanceFault>? faults)
     {

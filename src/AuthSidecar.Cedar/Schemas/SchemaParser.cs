@@ -116,6 +116,10 @@ internal ref struct SchemaParser
         {
             ParseCommonType(annotations, into);
         }
+        else if (_tokens.IsWord("external"u8))
+        {
+            throw _tokens.Fail(Current, "external declarations (RFC 116) are not supported", "declare the entity type or action itself");
+        }
         else
         {
             throw _tokens.Unexpected("`entity`, `action`, `type` or `namespace`");

@@ -13,9 +13,13 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     // All that is declared in a namespace carries its name, however many declarations there are.
     private const int MaxNamespaceLength = 512;
 
+    /// <summary>The type of a namespace's actions: one of its types where it has any.</summary>
+    private const string ActionType = "Action";
+
     private readonly Dictionary<string, EntitySyntax> _entities = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (CommonTypeSyntax Syntax, string Namespace)> _commonTypes = new(StringComparer.Ordinal);
     private readonly Dictionary<EntityUid, (ActionSyntax Syntax, string Namespace)> _actions = [];
+    private readonly HashSet<string> _actionTypes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SchemaType?> _resolvedCommonTypes = new(StringComparer.Ordinal);
     private readonly HashSet<string> _resolving = new(StringComparer.Ordinal);
 
@@ -79,7 +83,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         {
             foreach (var entity in ns.Entities)
             {
-                if (entity.Name == "Action")
+                if (entity.Name == ActionType)
                 {
                     Fail(entity.Span, "`Action` is the type of actions, and cannot be declared as an entity type");
                 }
@@ -100,6 +104,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
             foreach (var action in ns.Actions)
             {
+                _actionTypes.Add(Qualify(ns.Name, ActionType));
                 if (!_actions.TryAdd(ActionUid(ns.Name, action.Id), (action, ns.Name)))
                 {
                     Fail(action.Span, $"the action `{action.Id}` is declared twice", "keep one");
@@ -289,14 +294,14 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     /// <summary>A common type before an entity type before a built-in one, and the nearest namespace first.</summary>
     private SchemaType ResolveName(TypeSyntax.Named name, string ns)
     {
-        if (name.Path.StartsWith(BuiltInTypes.Namespace, StringComparison.Ordinal))
-        {
-            return BuiltInTypes.Find(name.Path[BuiltInTypes.Namespace.Length..]) ?? Unknown(name);
-        }
-
         if (name.Kind == NameKind.BuiltIn)
         {
             return BuiltInTypes.Find(name.Path) ?? Unknown(name);
+        }
+
+        if (name.Path.StartsWith(BuiltInTypes.Namespace, StringComparison.Ordinal))
+        {
+            return BuiltInTypes.Find(name.Path[BuiltInTypes.Namespace.Length..]) ?? Unknown(name);
         }
 
         foreach (var candidate in Candidates(name.Path, ns))
@@ -306,7 +311,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
                 return ResolveCommonType(candidate, name.Span) ?? SchemaType.Bool;
             }
 
-            if (name.Kind != NameKind.Common && _entities.ContainsKey(candidate))
+            if (name.Kind != NameKind.Common && (_entities.ContainsKey(candidate) || _actionTypes.Contains(candidate)))
             {
                 return new SchemaType.Entity(candidate);
             }
@@ -347,7 +352,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private static string Qualify(string ns, string name) => ns.Length == 0 ? name : $"{ns}::{name}";
 
-    private static EntityUid ActionUid(string ns, string id) => EntityUid.OfCheckedType(Qualify(ns, "Action"), id);
+    private static EntityUid ActionUid(string ns, string id) => EntityUid.OfCheckedType(Qualify(ns, ActionType), id);
 
     private void Fail(SourceSpan span, string message, string? help = null) => faults.Add(Fault.At(source, span.Start, message, help));
 }
