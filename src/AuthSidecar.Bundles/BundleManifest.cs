@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using AuthSidecar.Cedar;
 
 namespace AuthSidecar.Bundles;
@@ -30,6 +31,16 @@ internal sealed record BundleManifest
     /// <summary>Whether a forbid that errs denies.</summary>
     public bool StrictForbid { get; set; } = true;
 
+    /// <summary>The release of Cedar that policies behave as: one of <see cref="CedarReleases.Names"/>.</summary>
+    public string Compat { get; set; } = CedarReleases.Names[^1];
+
+    /// <summary>The release of Cedar that policies behave as.</summary>
+    [JsonIgnore]
+    public CedarRelease Release => CedarReleases.TryParse(Compat, out var release) ? release : throw new InvalidOperationException($"unchecked release `{Compat}`");
+
+    /// <summary>How policies of a control plane are read, which have no manifest.</summary>
+    public static BundleManifest OfControlPlane { get; } = new() { Version = LayoutVersion, Contents = [] };
+
     /// <summary>Reads the manifest, and holds the names of the files against it; null beside faults.</summary>
     public static BundleManifest? Read(BundleFiles files, List<Fault> faults)
     {
@@ -51,6 +62,11 @@ internal sealed record BundleManifest
         if (Version != LayoutVersion)
         {
             Fail($"unsupported layout version {Version}; supported: {LayoutVersion}");
+        }
+
+        if (!CedarReleases.TryParse(Compat, out _))
+        {
+            Fail($"unknown release of Cedar `{Compat}` in `compat`", $"known releases: {string.Join(", ", CedarReleases.Names.Select(n => $"`{n}`"))}");
         }
 
         foreach (var name in Contents)

@@ -44,6 +44,46 @@ public sealed class PolicyCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Compat_OfAllCommands_IsWhatPoliciesBehaveAs()
+    {
+        var schema = Write("s.cedarschema", "entity User; action read appliesTo { principal: User, resource: User, context: { ip: ipaddr } };");
+        var policies = Write("p.cedar", "permit (principal, action, resource)\nwhen { context[\"ip\"].isInRange(ip(\"::/0\"), ip(\"10.0.0.0/8\")) };\n");
+        var context = Write("c.json", "{\"ip\": {\"__extn\": {\"fn\": \"ip\", \"arg\": \"10.1.2.3\"}}}");
+        string[] request = ["--policies", policies, "--principal", "User::\"a\"", "--action", "read", "--resource", "User::\"b\"", "--context", context];
+
+        Assert.Equal((0, 1), (await ExitCodeOf("validate", "--policies", policies, "--schema", schema), await ExitCodeOf("validate", "--policies", policies, "--schema", schema, "--compat", "4.14")));
+        Assert.Equal((0, 1), (await ExitCodeOf(["authorize", .. request]), await ExitCodeOf(["authorize", .. request, "--compat", "4.12"])));
+        Assert.Equal((0, 1), (await ExitCodeOf(["explain", .. request]), await ExitCodeOf(["explain", .. request, "--compat", "4.13"])));
+        Assert.Equal((0, 1), (await ExitCodeOf(["partial", .. request, "--schema", schema]), await ExitCodeOf(["partial", .. request, "--schema", schema, "--compat", "4.13"])));
+        var tests = Write("t.json", "[{\"request\": {\"principal\": \"User::\\\"a\\\"\", \"action\": \"Action::\\\"read\\\"\", \"resource\": \"User::\\\"b\\\"\", \"context\": {\"ip\": \"10.1.2.3\"}}, \"entities\": [], \"decision\": \"allow\"}]");
+        Assert.Equal((0, 2), (await ExitCodeOf("test", "--policies", policies, "--schema", schema, "--tests", tests), await ExitCodeOf("test", "--policies", policies, "--schema", schema, "--tests", tests, "--compat", "4.13")));
+        Assert.Contains("when { context.ip.isInRange(", (await Binary.RunAsync("policy", "format", "--policies", policies)).Output, StringComparison.Ordinal);
+        Assert.Contains("when { context[\"ip\"].isInRange(", (await Binary.RunAsync("policy", "format", "--policies", policies, "--compat", "4.14")).Output, StringComparison.Ordinal);
+        Assert.Equal(0, await ExitCodeOf("translate", "--policies", policies, "--compat", "4.13"));
+
+        // What cannot mean anything is refused.
+        var unknown = await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", schema, "--compat", "4.11");
+        Assert.Equal(2, unknown.ExitCode);
+        Assert.Contains("4.11", unknown.Error, StringComparison.Ordinal);
+        Assert.Contains("4.12", unknown.Error, StringComparison.Ordinal);
+        Assert.Equal((2, "--compat is for policies: schemas are the same in all releases\n"), await ErrorOf("translate", "--schema", schema, "--compat", "4.13"));
+        Assert.Equal((2, "omit --compat: the questions of --batch have their own\n"), await ErrorOf("authorize", "--batch", tests, "--compat", "4.13"));
+        Assert.Equal((2, "omit --policies: the questions of --batch have their own\n"), await ErrorOf("validate", "--policies", policies, "--batch", tests));
+
+        // That of a bundle, unless another is asked for.
+        Assert.Equal(0, (await Binary.RunAsync("bundle", "init", Path.Combine(_folder, "bundle"))).ExitCode);
+        var manifest = Path.Combine(_folder, "bundle", "bundle.json");
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"version\": 1,", "\"version\": 1, \"compat\": \"4.13\",", StringComparison.Ordinal));
+        File.WriteAllText(Path.Combine(_folder, "bundle", "policies", "range.cedar"), "forbid (principal, action, resource) when { ip(\"::1\").isInRange(ip(\"10.0.0.0/8\"), ip(\"11.0.0.0/8\")) };");
+        Assert.Equal((1, 0), (await ExitCodeOf("validate", "--bundle", Path.Combine(_folder, "bundle")), await ExitCodeOf("validate", "--bundle", Path.Combine(_folder, "bundle"), "--compat", "4.15")));
+        Assert.Equal(1, (await Binary.RunAsync("bundle", "validate", Path.Combine(_folder, "bundle"))).ExitCode);
+
+        async Task<int> ExitCodeOf(params string[] arguments) => (await Binary.RunAsync(["policy", .. arguments])).ExitCode;
+
+        async Task<(int, string)> ErrorOf(params string[] arguments) => await Binary.RunAsync(["policy", .. arguments]) is var run ? (run.ExitCode, run.Error) : default;
+    }
+
+    [Fact]
     public async Task Translate_ThereAndBack_IsTheSame()
     {
         var policies = Write("p.cedar", "@id(\"a\")\npermit(principal == User::\"a\", action in [Action::\"read\", Action::\"write\"], resource) unless { resource.n < (-1) };");

@@ -326,7 +326,7 @@ internal static class EntityJson
             throw json.FailAt(offset, "an extension value has a `fn` and an `arg` or `args`");
         }
 
-        if (!ExtensionFunction.TryFind(function, out var found))
+        if (!ExtensionFunction.TryFind(function, CedarReleases.Latest, out var found))
         {
             throw json.FailAt(offset, $"`{function}` is not a function");
         }
@@ -342,7 +342,7 @@ internal static class EntityJson
         json.EnterArray("an array of arguments");
         while (json.HasElement())
         {
-            values.Add(ReadValue(ref json, parameters.ElementAtOrDefault(values.Count)));
+            values.Add(ReadValue(ref json, parameters.Length == 0 ? null : parameters[Math.Min(values.Count, parameters.Length - 1)]));
         }
 
         return values;
@@ -350,12 +350,12 @@ internal static class EntityJson
 
     private static Value Apply(ExtensionFunction function, List<Value> arguments, in JsonCursor json, int offset)
     {
-        if (!arguments.Select(a => a.Kind).SequenceEqual(function.Parameters))
+        if (!function.TakesCount(arguments.Count) || arguments.Where((a, i) => a.Kind != function.KindAt(i)).Any())
         {
-            throw json.FailAt(offset, $"`{function.Name}` takes {string.Join(" and ", function.Parameters.Select(p => p.Name()))}");
+            throw json.FailAt(offset, $"`{function.Name}` takes {string.Join(" and ", function.Parameters.Select(p => p.Name()))}{(function.IsVariadic ? " (one or more)" : "")}");
         }
 
-        var (value, failure) = function.Apply(arguments[0], arguments.Count > 1 ? arguments[1] : default);
+        var (value, failure) = function.Apply([.. arguments]);
         return failure is null ? value : throw json.FailAt(offset, failure);
     }
 

@@ -57,7 +57,7 @@ internal sealed class IsEmptyNode(Expr source, Node set) : TruthNode(source)
     public override Truth EvaluateTruth(ref Frame frame) => set.TryEvaluate(ref frame, out ValueSet s) ? Of(s.Count == 0) : Truth.Error;
 }
 
-/// <summary>A call of an extension function with the right number of arguments.</summary>
+/// <summary>A call of an extension function with one or two arguments, as many as it takes.</summary>
 internal sealed class CallNode(CallExpr source, Node first, Node? second) : Node(source)
 {
     private readonly ExtensionFunction _function = source.Function;
@@ -89,5 +89,46 @@ internal sealed class CallNode(CallExpr source, Node first, Node? second) : Node
         return failure is null
             ? value
             : frame.Fail(new Failure(EvaluationErrorKind.ExtensionFunctionFailed, Source.Span, Name: failure));
+    }
+}
+
+/// <summary>A call of a variadic extension function with three or more arguments.</summary>
+internal sealed class VariadicCallNode(CallExpr source, Node[] arguments) : Node(source)
+{
+    private readonly ExtensionFunction _function = source.Function;
+
+    public override Value Evaluate(ref Frame frame)
+    {
+        // An argument that errs is reported before one of the wrong type, wherever it stands.
+        Value first = default;
+        Value wrong = default;
+        var wrongAt = -1;
+        ExtensionFunction.Result result = default;
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            if (!arguments[i].TryEvaluate(ref frame, out Value value))
+            {
+                return default;
+            }
+
+            if (i == 0)
+            {
+                first = value;
+            }
+
+            if (wrongAt < 0 && value.Kind != _function.KindAt(i))
+            {
+                (wrong, wrongAt) = (value, i);
+            }
+
+            if (i > 0 && wrongAt < 0 && result.Failure is null && !result.Value.IsTrue)
+            {
+                result = _function.Apply(first, value);
+            }
+        }
+
+        return wrongAt >= 0 ? frame.Fail(Failure.WrongType(source.Arguments[wrongAt], wrong, _function.KindAt(wrongAt).Name()))
+            : result.Failure is { } failure ? frame.Fail(new Failure(EvaluationErrorKind.ExtensionFunctionFailed, Source.Span, Name: failure))
+            : result.Value;
     }
 }

@@ -111,9 +111,9 @@ internal static class Compiler
     private static Node Call(CallExpr e)
     {
         var arguments = Compile(e.Arguments);
-        if (arguments.Length == e.Function.Parameters.Count)
+        if (e.Function.TakesCount(arguments.Length))
         {
-            return Folded(new CallNode(e, arguments[0], arguments.Length > 1 ? arguments[1] : null), e, arguments);
+            return Folded(arguments.Length > 2 ? new VariadicCallNode(e, arguments) : new CallNode(e, arguments[0], arguments.Length > 1 ? arguments[1] : null), e, arguments);
         }
 
         // The arguments come first: one that fails is reported in place of their number.

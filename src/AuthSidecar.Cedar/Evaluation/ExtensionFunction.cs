@@ -22,6 +22,14 @@ internal sealed class ExtensionFunction
     /// <summary>The kinds of the parameters, one or two; for methods the first is what the method is called on.</summary>
     public IReadOnlyList<ValueKind> Parameters { get; }
 
+    /// <summary>Whether the last parameter takes one or more arguments; the function is then true when it is for any of them.</summary>
+    public bool IsVariadic { get; private init; }
+
+    public bool TakesCount(int arguments) => arguments == Parameters.Count || (IsVariadic && arguments > Parameters.Count);
+
+    /// <summary>The kind of an argument, by its place from 0.</summary>
+    public ValueKind KindAt(int argument) => Parameters[Math.Min(argument, Parameters.Count - 1)];
+
     /// <summary>The kind of the result.</summary>
     public ValueKind ResultKind { get; }
 
@@ -34,7 +42,20 @@ internal sealed class ExtensionFunction
     /// <summary>Applies the function to arguments whose number and kinds were checked; one parameter leaves the second default.</summary>
     public Result Apply(Value first, Value second) => _body(first, second);
 
-    public static bool TryFind(string name, [NotNullWhen(true)] out ExtensionFunction? function) => ByName.TryGetValue(name, out function);
+    /// <summary>Applies the function to any number of arguments that was checked, as their kinds were.</summary>
+    public Result Apply(ReadOnlySpan<Value> arguments)
+    {
+        var result = Apply(arguments[0], arguments.Length > 1 ? arguments[1] : default);
+        for (var i = 2; i < arguments.Length && result.Failure is null && result.Value is { IsTrue: false }; i++)
+        {
+            result = Apply(arguments[0], arguments[i]);
+        }
+
+        return result;
+    }
+
+    public static bool TryFind(string name, CedarRelease release, [NotNullWhen(true)] out ExtensionFunction? function) =>
+        (release < CedarRelease.V4_15 ? ByNameBefore4_15 : ByName).TryGetValue(name, out function);
 
     /// <summary>The names of those that are methods.</summary>
     public static IEnumerable<string> Methods => ByName.Values.Where(f => f.IsMethod).Select(f => f.Name);
@@ -73,7 +94,7 @@ internal sealed class ExtensionFunction
         IpTest("isIpv6", ip => ip.IsIpv6),
         IpTest("isLoopback", ip => ip.IsLoopback),
         IpTest("isMulticast", ip => ip.IsMulticast),
-        new("isInRange", isMethod: true, ValueKind.Bool, (a, b) => Value.Of(IpOf(a).IsInRange(IpOf(b))), ValueKind.IpAddr, ValueKind.IpAddr),
+        InRange(isVariadic: true),
 
         new("offset", isMethod: true, ValueKind.Datetime, (a, b) => InstantOf(a).TryOffset(DurationOf(b), out var moved)
             ? Value.Of(moved)
@@ -92,6 +113,11 @@ internal sealed class ExtensionFunction
         DurationIn("toHours", 3_600_000),
         DurationIn("toDays", 86_400_000),
     }.ToDictionary(f => f.Name, StringComparer.Ordinal);
+
+    private static readonly Dictionary<string, ExtensionFunction> ByNameBefore4_15 = new(ByName, StringComparer.Ordinal) { ["isInRange"] = InRange(isVariadic: false) };
+
+    private static ExtensionFunction InRange(bool isVariadic) =>
+        new("isInRange", isMethod: true, ValueKind.Bool, (a, b) => Value.Of(IpOf(a).IsInRange(IpOf(b))), ValueKind.IpAddr, ValueKind.IpAddr) { IsVariadic = isVariadic };
 
     private static ExtensionFunction Constructor(string name, ValueKind kind, Func<string, Result> parse) =>
         new(name, isMethod: false, kind, (text, _) => parse(StringOf(text)), ValueKind.String);

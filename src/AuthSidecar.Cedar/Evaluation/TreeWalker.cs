@@ -199,17 +199,17 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
     private Value Call(CallExpr e)
     {
         var arguments = e.Arguments.Select(Evaluate).ToArray();
-        if (arguments.Length != e.Function.Parameters.Count)
+        if (!e.Function.TakesCount(arguments.Length))
         {
             throw new EvaluationException(new Failure(EvaluationErrorKind.WrongNumberOfArguments, e.Span, Name: e.Function.Name, Count: arguments.Length));
         }
 
         for (var i = 0; i < arguments.Length; i++)
         {
-            Require(arguments[i].Kind == e.Function.Parameters[i], e.Arguments[i], arguments[i], e.Function.Parameters[i].Name(), 0);
+            Require(arguments[i].Kind == e.Function.KindAt(i), e.Arguments[i], arguments[i], e.Function.KindAt(i).Name(), 0);
         }
 
-        var (value, failure) = e.Function.Apply(arguments[0], arguments.Length > 1 ? arguments[1] : default);
+        var (value, failure) = e.Function.Apply(arguments);
         return failure is null
             ? value
             : throw new EvaluationException(new Failure(EvaluationErrorKind.ExtensionFunctionFailed, e.Span, Name: failure));

@@ -3,15 +3,16 @@ using System.Diagnostics.CodeAnalysis;
 namespace AuthSidecar.Cedar;
 
 /// <summary>
-/// Lays out texts of policies: one way for everyone, comments kept. It works on tokens, so that whatever is written stays: parentheses that need
-/// not be there, escapes, trailing commas.
+/// Formats policies; comments are kept. It works on tokens, so that what is written stays: redundant parentheses, escapes, trailing commas. As of
+/// Cedar 4.15, attribute names that are identifiers lose their quotes: <c>a["b"]</c> becomes <c>a.b</c>, <c>has "b"</c> becomes <c>has b</c>.
 /// </summary>
 public sealed class PolicyFormatter
 {
     private readonly List<FormatterToken> _tokens;
+    private readonly bool _dropsQuotes;
     private int _at;
 
-    private PolicyFormatter(List<FormatterToken> tokens) => _tokens = tokens;
+    private PolicyFormatter(List<FormatterToken> tokens, CedarRelease release) => (_tokens, _dropsQuotes) = (tokens, release >= CedarRelease.V4_15);
 
     /// <summary>Lays out a text. Laying out what is laid out changes nothing.</summary>
     /// <param name="text">The policies.</param>
@@ -19,8 +20,10 @@ public sealed class PolicyFormatter
     /// <param name="faults">Why the text is no policies.</param>
     /// <param name="lineWidth">How many characters a line has, where there is a place to break it.</param>
     /// <param name="indentSize">How many spaces an inner line stands further in.</param>
+    /// <param name="release">The release of Cedar to behave as.</param>
     /// <returns>False when the text has faults.</returns>
-    public static bool TryFormat(SourceText text, [NotNullWhen(true)] out string? formatted, out IReadOnlyList<Fault> faults, int lineWidth = 100, int indentSize = 2)
+    public static bool TryFormat(
+        SourceText text, [NotNullWhen(true)] out string? formatted, out IReadOnlyList<Fault> faults, int lineWidth = 100, int indentSize = 2, CedarRelease release = CedarReleases.Latest)
     {
         ArgumentNullException.ThrowIfNull(text);
         ArgumentOutOfRangeException.ThrowIfLessThan(lineWidth, 1);
@@ -28,13 +31,13 @@ public sealed class PolicyFormatter
         formatted = null;
         var found = new List<Fault>();
         faults = found;
-        Parser.ParsePolicies(text, found);
+        Parser.ParsePolicies(text, release, found);
         if (found.Count > 0)
         {
             return false;
         }
 
-        formatted = (text.Start > 0 ? "\ufeff" : "") + new PolicyFormatter(FormatterToken.ReadAll(text)).Policies().Print(lineWidth, indentSize);
+        formatted = (text.Start > 0 ? "\ufeff" : "") + new PolicyFormatter(FormatterToken.ReadAll(text), release).Policies().Print(lineWidth, indentSize);
         return true;
     }
 
@@ -228,12 +231,22 @@ public sealed class PolicyFormatter
         while (IsRelation())
         {
             parts.Add(Layout.Text(" "));
+            var isHas = IsWord("has");
             parts.Add(Take());
+            if (isHas && NameIn(Current) is { } name)
+            {
+                _tokens[_at] = Current with { Kind = TokenKind.Identifier, Text = name };
+            }
+
             parts.Add(Layout.Indent(Layout.Line, Sum()));
         }
 
         return parts.Count == 1 ? parts[0] : Layout.Group(parts);
     }
+
+    /// <summary>The name in a quoted token that may stand without quotes; null where it may not, or is to keep them.</summary>
+    private string? NameIn(FormatterToken token) =>
+        _dropsQuotes && token.Kind == TokenKind.String && token.Text[1..^1] is var name && Identifier.IsName(name) ? name : null;
 
     private bool IsRelation() =>
         Current.Kind is TokenKind.Equal or TokenKind.NotEqual or TokenKind.Less or TokenKind.LessOrEqual or TokenKind.Greater or TokenKind.GreaterOrEqual
@@ -268,6 +281,8 @@ public sealed class PolicyFormatter
                 case TokenKind.Dot or TokenKind.PathSeparator:
                     parts.AddRange([Take(), Take()]);
                     break;
+                case TokenKind.OpenBracket when TryTakeAccess(parts):
+                    break;
                 case TokenKind.OpenParen or TokenKind.OpenBracket:
                     parts.Add(Bracketed(Layout.SoftLine, Expr));
                     break;
@@ -275,6 +290,22 @@ public sealed class PolicyFormatter
                     return Layout.Of(parts);
             }
         }
+    }
+
+    /// <summary><c>["name"]</c> as <c>.name</c>; not where a comment stands inside.</summary>
+    private bool TryTakeAccess(List<Layout> parts)
+    {
+        var (open, inner) = (Current, _tokens[_at + 1]);
+        if (NameIn(inner) is not { } name || _tokens[_at + 2] is not { Kind: TokenKind.CloseBracket, Before: [] } close || open.After is not null || inner is not { Before: [], After: null })
+        {
+            return false;
+        }
+
+        _tokens[_at] = open with { Kind = TokenKind.Dot, Text = "." };
+        _tokens[_at + 1] = inner with { Kind = TokenKind.Identifier, Text = name, After = close.After };
+        parts.AddRange([Take(), Take()]);
+        _at++;
+        return true;
     }
 
     private Layout Primary()

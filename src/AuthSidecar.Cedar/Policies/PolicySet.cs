@@ -8,14 +8,14 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Immutable and safe to share between threads. Made by <see cref="TryParse"/> or by a <see cref="PolicySetBuilder"/>.</remarks>
 public sealed class PolicySet
 {
-    internal PolicySet(ImmutableArray<Policy> policies, ImmutableArray<Template> templates)
+    internal PolicySet(ImmutableArray<Policy> policies, ImmutableArray<Template> templates, CedarRelease release)
     {
-        (Policies, Templates) = (policies, templates);
+        (Policies, Templates, Release) = (policies, templates, release);
         Scopes = new ScopeIndex([.. policies.Select(p => p.Scope)]);
     }
 
     /// <summary>The set without policies, which denies everything.</summary>
-    public static readonly PolicySet Empty = new([], []);
+    public static readonly PolicySet Empty = new([], [], CedarReleases.Latest);
 
     /// <summary>The static policies in the order they were added, then the links.</summary>
     public ImmutableArray<Policy> Policies { get; }
@@ -23,16 +23,23 @@ public sealed class PolicySet
     /// <summary>The templates in the order they were added. By themselves they decide nothing.</summary>
     public ImmutableArray<Template> Templates { get; }
 
+    /// <summary>The release that the policies are evaluated and validated as.</summary>
+    public CedarRelease Release { get; }
+
     internal ScopeIndex Scopes { get; }
 
     /// <summary>
     /// Reads a policy set in Cedar's JSON format: <c>staticPolicies</c>, <c>templates</c>, <c>templateLinks</c>. A policy in it may also be a
     /// string in Cedar syntax.
     /// </summary>
-    /// <returns>False with the faults, each at its place.</returns>
-    public static bool TryParseJson(SourceText json, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
+    /// <param name="json">The policy set.</param>
+    /// <param name="policies">The policies; null beside faults.</param>
+    /// <param name="faults">The faults, each at its place.</param>
+    /// <param name="release">The release of Cedar to behave as.</param>
+    /// <returns>False beside faults.</returns>
+    public static bool TryParseJson(SourceText json, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults, CedarRelease release = CedarReleases.Latest)
     {
-        var builder = new PolicySetBuilder();
+        var builder = new PolicySetBuilder(release);
         builder.AddJson(json);
         return builder.TryBuild(out policies, out faults);
     }
@@ -41,17 +48,22 @@ public sealed class PolicySet
     public string ToJson() => PolicySetJson.Write(this);
 
     /// <summary>Parses one text. The policies are called <c>policy0</c>, <c>policy1</c>, … by their place in it, templates counted too.</summary>
-    /// <returns>False with the first fault of every policy that has one.</returns>
-    public static bool TryParse(SourceText text, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
+    /// <param name="text">The text.</param>
+    /// <param name="policies">The policies; null beside faults.</param>
+    /// <param name="faults">The first fault of every policy that has one.</param>
+    /// <param name="release">The release of Cedar to behave as.</param>
+    /// <returns>False beside faults.</returns>
+    public static bool TryParse(SourceText text, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults, CedarRelease release = CedarReleases.Latest)
     {
-        var builder = new PolicySetBuilder();
+        var builder = new PolicySetBuilder(release);
         builder.Add(text, static (index, _) => string.Create(CultureInfo.InvariantCulture, $"policy{index}"));
         return builder.TryBuild(out policies, out faults);
     }
 }
 
 /// <summary>Collects policies from several texts, and links, into one policy set; and every fault on the way.</summary>
-public sealed class PolicySetBuilder
+/// <param name="release">The release of Cedar to behave as.</param>
+public sealed class PolicySetBuilder(CedarRelease release = CedarReleases.Latest)
 {
     private readonly List<Fault> _faults = [];
     private readonly List<Policy> _policies = [];
@@ -61,12 +73,14 @@ public sealed class PolicySetBuilder
     private readonly Suggestions _suggestions = new();
     private int _placesById;
 
+    internal CedarRelease Release => release;
+
     /// <summary>Adds the policies and templates of a text.</summary>
     /// <param name="text">The text.</param>
     /// <param name="idOf">Names a policy, given its place in the text (from 0) and its annotations.</param>
     public void Add(SourceText text, Func<int, IReadOnlyList<KeyValuePair<string, string?>>, string> idOf)
     {
-        var parsed = Parser.ParsePolicies(text, _faults);
+        var parsed = Parser.ParsePolicies(text, release, _faults);
         for (var i = 0; i < parsed.Count; i++)
         {
             Add(idOf(i, parsed[i].Annotations), parsed[i], text);
@@ -109,7 +123,7 @@ public sealed class PolicySetBuilder
     /// <param name="json">The policy.</param>
     public void AddJsonPolicy(string id, SourceText json)
     {
-        if (JsonCursor.Read(json, PolicyJsonReader.MaxDepth, _faults, (ref JsonCursor cursor) => PolicyJsonReader.ReadPolicy(ref cursor)) is { } policy)
+        if (JsonCursor.Read(json, PolicyJsonReader.MaxDepth, _faults, (ref JsonCursor cursor) => new PolicyJsonReader(release).ReadPolicy(ref cursor)) is { } policy)
         {
             Add(id, policy, json);
         }
@@ -181,7 +195,7 @@ public sealed class PolicySetBuilder
     public bool TryBuild([NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
     {
         faults = _faults;
-        policies = _faults.Count == 0 ? new PolicySet([.. _policies, .. _links], [.. _templates.Values]) : null;
+        policies = _faults.Count == 0 ? new PolicySet([.. _policies, .. _links], [.. _templates.Values], release) : null;
         return policies is not null;
     }
 }

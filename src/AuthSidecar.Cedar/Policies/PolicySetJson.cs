@@ -117,7 +117,7 @@ internal static class PolicySetJson
         while (json.ReadName() is { } id)
         {
             var start = json.Offset;
-            if (ReadPolicy(ref json, id, faults, out var source) is not { } policy)
+            if (ReadPolicy(ref json, id, into.Release, faults, out var source) is not { } policy)
             {
                 continue;
             }
@@ -136,18 +136,18 @@ internal static class PolicySetJson
 
     /// <summary>A policy in the JSON format, or a string that holds one in Cedar syntax.</summary>
     /// <returns>Null beside a fault in such a string.</returns>
-    private static PolicySyntax? ReadPolicy(ref JsonCursor json, string id, List<Fault> faults, out SourceText source)
+    private static PolicySyntax? ReadPolicy(ref JsonCursor json, string id, CedarRelease release, List<Fault> faults, out SourceText source)
     {
         source = json.Source;
         if (json.Token != JsonTokenType.String)
         {
-            return PolicyJsonReader.ReadPolicy(ref json);
+            return new PolicyJsonReader(release).ReadPolicy(ref json);
         }
 
         var start = json.Offset;
         source = SourceText.Of(json.ReadString(), id);
         var before = faults.Count;
-        var parsed = Parser.ParsePolicies(source, faults);
+        var parsed = Parser.ParsePolicies(source, release, faults);
         return faults.Count > before ? null
             : parsed is [var policy] ? policy
             : throw json.FailAt(start, $"`{id}` holds {parsed.Count} policies", "give each an id of its own");

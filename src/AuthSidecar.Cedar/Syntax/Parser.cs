@@ -10,15 +10,20 @@ namespace AuthSidecar.Cedar;
 /// </summary>
 internal ref struct Parser
 {
+    private readonly CedarRelease _release;
     private TokenReader _tokens;
     private int _nesting;
 
-    private Parser(SourceText source) => _tokens = new TokenReader(source);
+    private Parser(SourceText source, CedarRelease release = CedarReleases.Latest)
+    {
+        _tokens = new TokenReader(source);
+        _release = release;
+    }
 
     private readonly Token Current => _tokens.Current;
 
     /// <summary>Parses a text of policies and templates. Any fault at all leaves the list incomplete: use it only when there is none.</summary>
-    public static List<PolicySyntax> ParsePolicies(SourceText source, List<Fault> faults)
+    public static List<PolicySyntax> ParsePolicies(SourceText source, CedarRelease release, List<Fault> faults)
     {
         var policies = new List<PolicySyntax>();
         if (source.FindEncodingFault() is { } fault)
@@ -27,7 +32,7 @@ internal ref struct Parser
             return policies;
         }
 
-        var parser = new Parser(source);
+        var parser = new Parser(source, release);
         while (parser.Current.Kind != TokenKind.End)
         {
             try
@@ -610,7 +615,7 @@ internal ref struct Parser
                 : throw _tokens.Fail(nameToken, $"`isEmpty` takes no argument, not {arguments.Count}");
         }
 
-        if (!ExtensionFunction.TryFind(name, out var function))
+        if (!ExtensionFunction.TryFind(name, _release, out var function))
         {
             throw _tokens.Fail(
                 nameToken,
@@ -800,7 +805,7 @@ internal ref struct Parser
     private CallExpr ParseFunctionCall(Token start, string name)
     {
         var arguments = ParseArguments();
-        if (!ExtensionFunction.TryFind(name, out var function))
+        if (!ExtensionFunction.TryFind(name, _release, out var function))
         {
             throw _tokens.Fail(start, $"`{name}` is not a function", HelpForWord(name) is { } help && help.EndsWith("`!`", StringComparison.Ordinal) ? help : "the functions are `ip`, `decimal`, `datetime` and `duration`");
         }

@@ -4,12 +4,12 @@ using System.Text.Json;
 namespace AuthSidecar.Cedar;
 
 /// <summary>Reads Cedar's JSON policy format into syntax trees, as the parser of texts makes them.</summary>
-internal static class PolicyJsonReader
+internal sealed class PolicyJsonReader(CedarRelease release)
 {
     /// <summary>How deep the JSON may be nested: a long chain of operands nests as deep as it is long. What is read in levels is bounded by itself.</summary>
     public const int MaxDepth = 10_000_000;
 
-    public static PolicySyntax ReadPolicy(ref JsonCursor json)
+    public PolicySyntax ReadPolicy(ref JsonCursor json)
     {
         var start = json.Offset;
         Effect? effect = null;
@@ -187,7 +187,7 @@ internal static class PolicyJsonReader
 
     // ------------------------------------------------------------------ conditions
 
-    private static List<Condition> ReadConditions(ref JsonCursor json)
+    private List<Condition> ReadConditions(ref JsonCursor json)
     {
         var conditions = new List<Condition>();
         json.EnterArray("an array of conditions");
@@ -199,7 +199,7 @@ internal static class PolicyJsonReader
         return conditions;
     }
 
-    private static Condition ReadCondition(ref JsonCursor json)
+    private Condition ReadCondition(ref JsonCursor json)
     {
         var start = json.Offset;
         string? kind = null;
@@ -222,7 +222,7 @@ internal static class PolicyJsonReader
 
     // ------------------------------------------------------------------ expressions
 
-    private static Expr ReadExpr(ref JsonCursor json, int depth)
+    private Expr ReadExpr(ref JsonCursor json, int depth)
     {
         var start = json.Offset;
         if (depth > Expr.MaxDepth)
@@ -277,7 +277,7 @@ internal static class PolicyJsonReader
     /// Operands of `&amp;&amp;` or `||`, of which the format makes two at a time with the rest on the left. That is gone into in a loop, since there may be
     /// any number.
     /// </summary>
-    private static LogicExpr ReadOperands(ref JsonCursor json, string name, int depth)
+    private LogicExpr ReadOperands(ref JsonCursor json, string name, int depth)
     {
         var open = new Stack<(int Start, List<Expr>? Left, Expr? Right)>();
         (int Start, List<Expr>? Left, Expr? Right) pair = (json.Offset, null, null);
@@ -400,7 +400,7 @@ internal static class PolicyJsonReader
     }
 
     /// <summary>A chain such as `a.b.c`, `1 + 2 + 3` or `if … else if …`: whatever goes on with another link is read without a call within a call.</summary>
-    private static Expr ReadChain(ref JsonCursor json, string name, int start, int depth)
+    private Expr ReadChain(ref JsonCursor json, string name, int start, int depth)
     {
         var kind = ChainOf(name);
         var open = new Stack<PendingLink>();
@@ -444,7 +444,7 @@ internal static class PolicyJsonReader
         }
     }
 
-    private static Expr ReadNode(ref JsonCursor json, string name, int start, int depth)
+    private Expr ReadNode(ref JsonCursor json, string name, int start, int depth)
     {
         switch (name)
         {
@@ -477,7 +477,7 @@ internal static class PolicyJsonReader
         }
     }
 
-    private static Expr ReadOperation(ref JsonCursor json, string name, int start, int depth)
+    private Expr ReadOperation(ref JsonCursor json, string name, int start, int depth)
     {
         if (BinaryOf(name) is { } op)
         {
@@ -485,7 +485,7 @@ internal static class PolicyJsonReader
             return new BinaryExpr(op, sides["left"], sides["right"], json.SpanFrom(start));
         }
 
-        if (!ExtensionFunction.TryFind(name, out var function))
+        if (!ExtensionFunction.TryFind(name, release, out var function))
         {
             throw json.FailAt(start, $"`{name}` is no operator and no function");
         }
@@ -494,7 +494,7 @@ internal static class PolicyJsonReader
     }
 
     /// <summary>An object whose members are expressions: exactly these.</summary>
-    private static Dictionary<string, Expr> ReadParts(ref JsonCursor json, int depth, params string[] names)
+    private Dictionary<string, Expr> ReadParts(ref JsonCursor json, int depth, params string[] names)
     {
         var start = json.Offset;
         var parts = new Dictionary<string, Expr>(StringComparer.Ordinal);
@@ -514,7 +514,7 @@ internal static class PolicyJsonReader
     }
 
     /// <summary><c>left</c> beside the <c>attr</c> of a <c>has</c> or the <c>pattern</c> of a <c>like</c>.</summary>
-    private static (Expr Left, List<string> Path, Pattern? Pattern) ReadAccess(ref JsonCursor json, string of, int depth)
+    private (Expr Left, List<string> Path, Pattern? Pattern) ReadAccess(ref JsonCursor json, string of, int depth)
     {
         var start = json.Offset;
         var isLike = of == "like";
@@ -603,7 +603,7 @@ internal static class PolicyJsonReader
         return new Pattern(pieces);
     }
 
-    private static IsExpr ReadIs(ref JsonCursor json, int start, int depth)
+    private IsExpr ReadIs(ref JsonCursor json, int start, int depth)
     {
         Expr? left = null, group = null;
         string? type = null;
@@ -622,7 +622,7 @@ internal static class PolicyJsonReader
         return new IsExpr(left ?? throw Missing(json, start, "left"), type ?? throw Missing(json, start, "entity_type"), group, json.SpanFrom(start));
     }
 
-    private static List<Expr> ReadList(ref JsonCursor json, int depth)
+    private List<Expr> ReadList(ref JsonCursor json, int depth)
     {
         var items = new List<Expr>();
         json.EnterArray("an array of expressions");
@@ -634,7 +634,7 @@ internal static class PolicyJsonReader
         return items;
     }
 
-    private static RecordExpr ReadRecord(ref JsonCursor json, int start, int depth)
+    private RecordExpr ReadRecord(ref JsonCursor json, int start, int depth)
     {
         var fields = new SortedDictionary<string, Expr>(StringComparer.Ordinal);
         json.EnterObject("an object of expressions");
@@ -650,7 +650,7 @@ internal static class PolicyJsonReader
     }
 
     /// <summary>A constant as entities have them; what the grammar has no literal for becomes the expression that makes it.</summary>
-    private static Expr ReadLiteral(ref JsonCursor json, int depth = 1)
+    private Expr ReadLiteral(ref JsonCursor json, int depth = 1)
     {
         var start = json.Offset;
         switch (json.Token)
@@ -674,7 +674,7 @@ internal static class PolicyJsonReader
 
     private static int Deeper(in JsonCursor json, int depth) => depth < Expr.MaxDepth ? depth + 1 : throw json.Fail("the value is nested too deep");
 
-    private static Expr ReadLiteralObject(ref JsonCursor json, int start, int depth)
+    private Expr ReadLiteralObject(ref JsonCursor json, int start, int depth)
     {
         json.EnterObject("an object");
         var fields = new SortedDictionary<string, Expr>(StringComparer.Ordinal);
@@ -700,7 +700,7 @@ internal static class PolicyJsonReader
         return new RecordExpr([.. fields], json.SpanFrom(start));
     }
 
-    private static CallExpr ReadExtension(ref JsonCursor json, int start, int depth)
+    private CallExpr ReadExtension(ref JsonCursor json, int start, int depth)
     {
         string? function = null;
         List<Expr>? arguments = null;
@@ -725,7 +725,7 @@ internal static class PolicyJsonReader
             }
         }
 
-        return function is not null && arguments is not null && ExtensionFunction.TryFind(function, out var found)
+        return function is not null && arguments is not null && ExtensionFunction.TryFind(function, release, out var found)
             ? new CallExpr(found, arguments, json.SpanFrom(start))
             : throw json.FailAt(start, "an extension value has a known `fn` and an `arg` or `args`");
     }

@@ -685,17 +685,19 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer CheckCall(CallExpr e, Capabilities known)
     {
         var function = e.Function;
-        var areWell = true;
-        if (e.Arguments.Count != function.Parameters.Count)
+        var areWell = function.TakesCount(e.Arguments.Count);
+        if (!areWell)
         {
-            Fail(ValidationKind.WrongNumberArguments, e, string.Create(CultureInfo.InvariantCulture, $"`{function.Name}` takes {function.Parameters.Count} arguments, not {e.Arguments.Count}"));
-            areWell = false;
+            var expected = string.Create(CultureInfo.InvariantCulture, $"{function.Parameters.Count}{(function.IsVariadic ? " or more" : "")}");
+            Fail(ValidationKind.WrongNumberArguments, e, string.Create(CultureInfo.InvariantCulture, $"`{function.Name}` takes {expected} arguments, not {e.Arguments.Count}"));
         }
 
+        // Of too few or too many, which is which is not known.
+        var isCountRight = areWell;
         for (var i = 0; i < e.Arguments.Count; i++)
         {
-            areWell &= i < function.Parameters.Count
-                ? Expect(e.Arguments[i], known, CheckedType.OfKind(function.Parameters[i])).IsWell
+            areWell &= isCountRight
+                ? Expect(e.Arguments[i], known, CheckedType.OfKind(function.KindAt(i))).IsWell
                 : Check(e.Arguments[i], known).IsWell;
         }
 

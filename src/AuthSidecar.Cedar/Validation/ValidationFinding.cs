@@ -98,16 +98,6 @@ public enum ValidationMode
     Permissive,
 }
 
-/// <summary>The releases of Cedar's reference implementation that validation can behave as.</summary>
-public enum CedarRelease
-{
-    /// <summary>4.13: that no action applies is a warning.</summary>
-    V4_13 = 0,
-
-    /// <summary>4.12: that no action applies is an error.</summary>
-    V4_12,
-}
-
 /// <summary>How policies are validated.</summary>
 public sealed record ValidationOptions
 {
@@ -116,7 +106,4 @@ public sealed record ValidationOptions
 
     /// <summary>How many entities in a row a policy may look into, 0 or more. Default: however many.</summary>
     public int? Level { get; init; }
-
-    /// <summary>Which release of the reference to behave as. Default: the latest known.</summary>
-    public CedarRelease Release { get; init; }
 }

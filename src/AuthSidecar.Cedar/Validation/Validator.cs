@@ -18,18 +18,18 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         var table = new TypeTable(_options.Mode == ValidationMode.Strict);
         foreach (var template in policies.Policies.Where(p => p.TemplateId is null).Select(p => p.Body).Concat(policies.Templates))
         {
-            Validate(template, table, errors, warnings);
+            Validate(template, policies.Release, table, errors, warnings);
         }
 
         foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
         {
-            ValidateLink(link, table, errors, warnings);
+            ValidateLink(link, policies.Release, table, errors, warnings);
         }
 
         return new ValidationResult(errors, warnings);
     }
 
-    private void Validate(Template policy, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void Validate(Template policy, CedarRelease release, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         CheckNames(policy.Syntax, table, faults);
@@ -48,15 +48,15 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
                 null)));
         }
 
-        Report(faults.Concat(typeFaults).Select(f => Finding(policy, f)), errors, warnings);
+        Report(faults.Concat(typeFaults).Select(f => Finding(policy, f)), release, errors, warnings);
         warnings.AddRange(TextChecks.Check(ConditionOf(policy.Syntax)).Select(f => Finding(policy, f)));
     }
 
-    private void Report(IEnumerable<ValidationFinding> findings, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private static void Report(IEnumerable<ValidationFinding> findings, CedarRelease release, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         foreach (var finding in findings)
         {
-            var isWarning = finding.Kind == ValidationKind.InvalidActionApplication && _options.Release != CedarRelease.V4_12;
+            var isWarning = finding.Kind == ValidationKind.InvalidActionApplication && release >= CedarRelease.V4_13;
             (isWarning ? warnings : errors).Add(finding);
         }
     }
@@ -285,7 +285,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     // ------------------------------------------------------------------ links
 
     /// <summary>The entities of a link: its template is checked by itself.</summary>
-    private void ValidateLink(Policy link, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void ValidateLink(Policy link, CedarRelease release, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         var principal = SlotOf(link.Syntax.Principal, link.Scope.Principal);
@@ -300,7 +300,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, link.Span, "no action of the scope applies to the entities of the link", null));
         }
 
-        Report(faults.Select(f => Finding(link.Body, f) with { PolicyId = link.Id }), errors, warnings);
+        Report(faults.Select(f => Finding(link.Body, f) with { PolicyId = link.Id }), release, errors, warnings);
     }
 
     private static EntityUid? SlotOf(ScopeConstraint constraint, ScopeTest filled) => constraint.HasSlot ? filled.Entities[0] : null;

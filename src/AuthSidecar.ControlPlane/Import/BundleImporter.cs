@@ -103,6 +103,11 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             leftOut.Add("the GeoIP database: a control plane does not stream it");
         }
 
+        if (manifest.Release != CedarReleases.Latest)
+        {
+            leftOut.Add($"`compat: {manifest.Compat}`: sidecars that follow a control plane evaluate policies as Cedar {CedarReleases.Names[^1]}");
+        }
+
         if (!manifest.StrictForbid)
         {
             leftOut.Add("`strictForbid: false`: sidecars that follow a control plane deny when a forbid errs");

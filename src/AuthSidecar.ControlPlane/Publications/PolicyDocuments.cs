@@ -16,7 +16,7 @@ internal static class PolicyDocuments
         var faults = new List<Fault>();
         CheckPaths(documents, faults);
         var files = ToFiles(documents);
-        var rules = PolicyFiles.Build(packs: [], isStrict: true, files, PolicyFiles.ReadSchema(files, faults), faults);
+        var rules = PolicyFiles.Build(BundleManifest.OfControlPlane, files, PolicyFiles.ReadSchema(files, faults), faults);
         return (faults, rules?.Warnings ?? []);
     }
 
@@ -24,7 +24,7 @@ internal static class PolicyDocuments
     public static bool TryRead(IReadOnlyList<Document> documents, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
     {
         var found = new List<Fault>();
-        policies = PolicyFiles.Build(packs: [], isStrict: true, ToFiles(documents), schema: null, found)?.Policies;
+        policies = PolicyFiles.Build(BundleManifest.OfControlPlane, ToFiles(documents), schema: null, found)?.Policies;
         faults = found;
         return policies is not null && found.Count == 0;
     }

@@ -14,7 +14,7 @@ public sealed class ConformanceTests
         {
             cases++;
             var text = row.GetProperty("text").GetString()!;
-            var accepted = PolicySet.TryParse(SourceText.Of(text), out _, out var faults);
+            var accepted = PolicySet.TryParse(SourceText.Of(text), out _, out var faults, Corpus.TablesRelease);
             if (accepted != row.GetProperty("accept").GetBoolean())
             {
                 var message = row.TryGetProperty("message", out var m) ? m.GetString() : null;
@@ -33,7 +33,7 @@ public sealed class ConformanceTests
         foreach (var row in Corpus.Lines("parse.jsonl").Where(r => r.TryGetProperty("est", out _)))
         {
             cases++;
-            Assert.True(PolicySet.TryParse(SourceText.Of(row.GetProperty("text").GetString()!), out var policies, out _));
+            Assert.True(PolicySet.TryParse(SourceText.Of(row.GetProperty("text").GetString()!), out var policies, out _, Corpus.TablesRelease));
             var json = Corpus.Json(policies.ToJson());
             var written = new[] { "staticPolicies", "templates" }
                 .SelectMany(part => json.GetProperty(part).EnumerateObject().OrderBy(p => p.Name, StringComparer.Ordinal))
@@ -57,14 +57,14 @@ public sealed class ConformanceTests
         {
             cases++;
             var faults = new List<Fault>();
-            var parsed = Parser.ParsePolicies(SourceText.Of(row.GetProperty("text").GetString()!), faults).Single();
+            var parsed = Parser.ParsePolicies(SourceText.Of(row.GetProperty("text").GetString()!), Corpus.TablesRelease, faults).Single();
             var written = Corpus.Json(PolicySetJson.Write(parsed));
             if (!JsonComparer.Instance.Equals(written, row.GetProperty("json")))
             {
                 disagreements.Add($"{row.GetProperty("text")}: reference {row.GetProperty("json")}, here {written}");
             }
 
-            var read = JsonCursor.Read(SourceText.Of(row.GetProperty("json").GetRawText()), PolicyJsonReader.MaxDepth, faults, (ref JsonCursor json) => PolicyJsonReader.ReadPolicy(ref json));
+            var read = JsonCursor.Read(SourceText.Of(row.GetProperty("json").GetRawText()), PolicyJsonReader.MaxDepth, faults, (ref JsonCursor json) => new PolicyJsonReader(Corpus.TablesRelease).ReadPolicy(ref json));
             // The tables were made with doubles: integers at the ends of the range became larger than a Long, and then the reference has no text.
             if (row.GetProperty("textFromJson") is not { ValueKind: JsonValueKind.String } text)
             {
@@ -78,7 +78,7 @@ public sealed class ConformanceTests
                 disagreements.Add($"reference {text}\n     here {printed}");
             }
 
-            var again = Parser.ParsePolicies(SourceText.Of(printed), faults);
+            var again = Parser.ParsePolicies(SourceText.Of(printed), Corpus.TablesRelease, faults);
             if (again.Count != 1 || !JsonComparer.Instance.Equals(Corpus.Json(PolicySetJson.Write(again[0])), row.GetProperty("json")))
             {
                 disagreements.Add($"not the same when read again: {printed}: {faults.FirstOrDefault()}");
@@ -186,7 +186,7 @@ public sealed class ConformanceTests
 
     private static (string Compiled, string Walked) Outcomes(string expr, EntityStore entities, Request request)
     {
-        if (!PolicySet.TryParse(SourceText.Of($"permit(principal, action, resource) when {{ {expr} }};"), out var policies, out _))
+        if (!PolicySet.TryParse(SourceText.Of($"permit(principal, action, resource) when {{ {expr} }};"), out var policies, out _, Corpus.TablesRelease))
         {
             return ("parse-error", "parse-error");
         }
@@ -241,9 +241,9 @@ public sealed class ConformanceTests
         var disagreements = new List<string>();
         foreach (var row in Corpus.Lines("multi.jsonl"))
         {
-            var read = PolicySet.TryParseJson(SourceText.Of(row.GetProperty("policies").GetRawText()), out var policies, out var faults);
+            var read = PolicySet.TryParseJson(SourceText.Of(row.GetProperty("policies").GetRawText()), out var policies, out var faults, Corpus.TablesRelease);
             Assert.True(read, $"{faults.FirstOrDefault()}");
-            Assert.True(PolicySet.TryParseJson(SourceText.Of(policies!.ToJson()), out var again, out faults), $"{faults.FirstOrDefault()}");
+            Assert.True(PolicySet.TryParseJson(SourceText.Of(policies!.ToJson()), out var again, out faults, Corpus.TablesRelease), $"{faults.FirstOrDefault()}");
             var entities = Store(row.GetProperty("entities"));
             foreach (var expected in row.GetProperty("requests").EnumerateArray())
             {
@@ -276,7 +276,7 @@ public sealed class ConformanceTests
             cases++;
             var test = Corpus.Json(File.ReadAllText(Corpus.PathOf($"corpus-tests/{row.GetProperty("case")}.json")));
             var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
-            var result = new Validator(ParseSchema(test.GetProperty("schema").GetString()!), new ValidationOptions { Mode = mode, Release = CedarRelease.V4_12 }).Validate(policies);
+            var result = new Validator(ParseSchema(test.GetProperty("schema").GetString()!), new ValidationOptions { Mode = mode }).Validate(policies);
             var expected = Kinds(row.GetProperty(member).EnumerateArray().Select(k => k.GetString()!));
             var expectedWarnings = Kinds(row.GetProperty("warningKinds").EnumerateArray().Select(k => k.GetString()!));
             var warnings = Kinds(result.Warnings.Select(w => w.Kind.ToString()));
@@ -301,7 +301,7 @@ public sealed class ConformanceTests
             var policies = ParsePolicies(test.GetProperty("policies").GetString()!);
             var schema = ParseSchema(test.GetProperty("schema").GetString()!);
             var expected = string.Join(' ', row.GetProperty("levelsPass").EnumerateArray().Select(p => p.GetBoolean()));
-            var passes = string.Join(' ', Enumerable.Range(0, 5).Select(level => new Validator(schema, new ValidationOptions { Level = level, Release = CedarRelease.V4_12 }).Validate(policies).IsValid));
+            var passes = string.Join(' ', Enumerable.Range(0, 5).Select(level => new Validator(schema, new ValidationOptions { Level = level }).Validate(policies).IsValid));
             if (passes != expected)
             {
                 disagreements.Add($"{row.GetProperty("case")}: reference {expected}, here {passes}");
@@ -342,7 +342,7 @@ public sealed class ConformanceTests
 
                 foreach (var policy in response.Policies.Where(p => p.Class == PartialClass.Residual))
                 {
-                    var left = PolicySet.TryParse(SourceText.Of($"permit(principal, action, resource) when {{ {policy.Residual} }};"), out var set, out var faults) ? set : throw new InvalidDataException($"{policy.Residual}: {faults[0]}");
+                    var left = PolicySet.TryParse(SourceText.Of($"permit(principal, action, resource) when {{ {policy.Residual} }};"), out var set, out var faults, Corpus.CasesRelease) ? set : throw new InvalidDataException($"{policy.Residual}: {faults[0]}");
                     var before = Authorizer.IsAuthorized(policies, entities, request);
                     var isSatisfied = before.SatisfiedPermits.Concat(before.SatisfiedForbids).Contains(policy.Policy);
                     if (isSatisfied != (Authorizer.IsAuthorized(left, entities, request).Decision == Decision.Allow))
@@ -372,7 +372,7 @@ public sealed class ConformanceTests
         $"{decision} because of [{string.Join(',', reasons.Order(StringComparer.Ordinal))}] erring [{string.Join(',', errors.Order(StringComparer.Ordinal))}]";
 
     private static PolicySet ParsePolicies(string relative) =>
-        PolicySet.TryParse(new SourceText(relative, File.ReadAllBytes(Corpus.PathOf(relative))), out var policies, out var faults)
+        PolicySet.TryParse(new SourceText(relative, File.ReadAllBytes(Corpus.PathOf(relative))), out var policies, out var faults, Corpus.CasesRelease)
             ? policies
             : throw new InvalidDataException(string.Join('\n', faults));
 

@@ -9,6 +9,12 @@ namespace AuthSidecar.Cedar.Tests.Conformance;
 /// </summary>
 internal static class Corpus
 {
+    /// <summary>The release whose answers the cases have: of decisions, validation and partial evaluation.</summary>
+    public const CedarRelease CasesRelease = CedarRelease.V4_12;
+
+    /// <summary>The release whose answers the tables have: of expressions, texts, JSON and schemas.</summary>
+    public const CedarRelease TablesRelease = CedarRelease.V4_13;
+
     private static string? Folder => Environment.GetEnvironmentVariable("CEDAR_CORPUS") is { Length: > 0 } folder ? folder : null;
 
     public static string PathOf(string relative)

@@ -16,6 +16,8 @@ public sealed class OracleTests
         "U::\"a\"", "U::\"b\"", "U::\"ghost\"", "G::\"g\"", "G::\"h\"", "[]", "{}", "context.n", "context.missing", "principal.n", "principal.e", "principal.r",
         "ip(\"10.0.0.1\")", "ip(\"10.0.0.0/8\")", "ip(\"x\")", "ip()", "decimal(\"1.5\")", "datetime(\"2024-02-29\")", "duration(\"-1h\")");
 
+    private static readonly Gen<string> Ip = Gen.OneOfConst("ip(\"10.0.0.1\")", "ip(\"10.0.0.0/8\")", "ip(\"192.168.0.0/16\")", "ip(\"::1\")", "ip(\"x\")");
+
     internal static readonly Gen<string> Expression = Gen.Recursive<string>((depth, inner) => depth > 5 ? Leaf : Gen.Frequency(
         (3, Leaf),
         (2, Gen.Select(inner, Gen.OneOfConst("&&", "||"), inner, (a, op, b) => $"({a}) {op} ({b})")),
@@ -26,6 +28,7 @@ public sealed class OracleTests
         (1, Gen.Select(inner, Gen.OneOfConst("has n", "has r.n", "has \"s\"", "like \"x*\"", "is U", "is U in G::\"h\"", "is G"), (a, test) => $"({a}) {test}")),
         (1, Gen.Select(inner, Gen.OneOfConst(".n", ".e", ".r", "[\"s\"]", ".isEmpty()", ".isIpv4()", ".toDate()", ".toTime()", ".toDays()"), (a, access) => $"({a}){access}")),
         (1, Gen.Select(inner, Gen.OneOfConst("contains", "containsAll", "containsAny", "getTag", "hasTag", "isInRange", "lessThan", "offset", "durationSince"), inner, (a, method, b) => $"({a}).{method}({b})")),
+        (1, Gen.Select(Gen.OneOf(Ip, inner), Gen.OneOf(Ip, Ip, inner).List[0, 4], (a, ranges) => $"({a}).isInRange({string.Join(", ", ranges)})")),
         (1, Gen.Select(inner, inner, (a, b) => $"[{a}, {b}]")),
         (1, Gen.Select(inner, inner, (a, b) => $"{{n: {a}, \"m\": {b}}}"))));
 

@@ -161,13 +161,64 @@ public sealed class PolicyFormatterTests
         Assert.DoesNotContain(" \n", formatted.Replace("\" \n", "", StringComparison.Ordinal), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("principal[\"a\"] == 1", "principal.a == 1")]
+    [InlineData("principal [ \"a\" ] [\"b\"].c[\"d\"]", "principal.a.b.c.d")]
+    [InlineData("principal has \"a\" && context has \"_b1\"", "principal has a && context has _b1")]
+    [InlineData("{\"a\": 1}[\"a\"] == 1", "{ \"a\": 1 }.a == 1")]
+    [InlineData("principal[\"if\"]", "principal[\"if\"]")]
+    [InlineData("principal has \"like\"", "principal has \"like\"")]
+    [InlineData("principal[\"__cedar\"]", "principal[\"__cedar\"]")]
+    [InlineData("principal has \"__cedar\"", "principal has \"__cedar\"")]
+    [InlineData("principal[\"a b\"] && principal[\"\"] && principal[\"1a\"] && principal[\"\\n\"] && principal[\"é\"]", null)]
+    [InlineData("[\"a\"].contains(\"a\") && principal.hasTag(\"a\") && principal.getTag(\"a\") == \"a\"", null)]
+    [InlineData("[[\"a\"], [\"b\"]].contains([\"a\"])", null)]
+    [InlineData("principal in [U::\"a\"] && \"a\" like \"a\" && principal is U", null)]
+    public void TryFormat_AttributeNamesInQuotes_LoseThemFrom4_15OnWhereTheyMay(string condition, string? from4_15)
+    {
+        var text = $"permit(principal, action, resource) when {{ {condition} }};";
+        foreach (var name in CedarReleases.Names)
+        {
+            Assert.True(CedarReleases.TryParse(name, out var release));
+            Assert.True(PolicyFormatter.TryFormat(SourceText.Of(text), out var formatted, out _, release: release));
+            Assert.Equal(MeaningOf(text), MeaningOf(formatted));
+            if (release >= CedarRelease.V4_15)
+            {
+                Assert.Equal($"permit (principal, action, resource)\nwhen {{ {from4_15 ?? condition} }};\n", formatted);
+            }
+            else
+            {
+                Assert.Equal(condition.Count(c => c == '"'), formatted.Count(c => c == '"'));
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("principal[ // a\n\"b\"]", false)]
+    [InlineData("principal[\"b\" // a\n]", false)]
+    [InlineData("principal[\n// a\n\"b\"]", false)]
+    [InlineData("principal[\"b\"\n// a\n]", false)]
+    [InlineData("principal // a\n[\"b\"]", true)]
+    [InlineData("principal[\"b\"] // a\n", true)]
+    [InlineData("principal has // a\n\"b\"", true)]
+    [InlineData("principal has \"b\" // a\n", true)]
+    public void TryFormat_CommentsAroundAttributeNames_AreKept(string condition, bool losesQuotes)
+    {
+        var text = $"permit(principal, action, resource) when {{ {condition} }};";
+        var formatted = Format(text);
+        Assert.Equal(CommentsOf(text), CommentsOf(formatted));
+        Assert.Equal(MeaningOf(text), MeaningOf(formatted));
+        Assert.Equal(formatted, Format(formatted));
+        Assert.Equal(losesQuotes, !formatted.Contains('"', StringComparison.Ordinal));
+    }
+
     private static List<string> CommentsOf(string text) =>
         [.. FormatterToken.ReadAll(SourceText.Of(text)).SelectMany(t => t.Before.Select(b => b.Text).Concat(t.After is null ? [] : [t.After]))];
 
     private static List<string> MeaningOf(string text)
     {
         var faults = new List<Fault>();
-        var policies = Parser.ParsePolicies(SourceText.Of(text), faults);
+        var policies = Parser.ParsePolicies(SourceText.Of(text), CedarReleases.Latest, faults);
         Assert.Empty(faults);
         return policies.ConvertAll(PolicyPrinter.Print);
     }

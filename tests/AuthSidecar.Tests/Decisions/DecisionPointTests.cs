@@ -62,6 +62,23 @@ public sealed class DecisionPointTests : IDisposable
         Assert.Equal("erring", Assert.Single(lenient.PolicyErrors).Policy.Id);
     }
 
+    [Fact]
+    public void Check_CompatOfTheBundle_IsWhatPoliciesBehaveAs()
+    {
+        _bundle.Write("policies/range.cedar", "@id(\"range\") forbid (principal, action, resource) when { ip(\"10.0.0.1\").isInRange(ip(\"::/0\"), ip(\"10.0.0.0/8\")) };");
+        var latest = Check(_bundle.Build(), Read("plan"));
+        Assert.Equal((Outcome.Deny, Reason.Forbidden), (latest.Outcome, latest.Reason));
+
+        // Its schema refuses what errs; without one it errs.
+        _bundle.WriteManifest(["policies", "schema.cedarschema", "entities.json"], _issuer, ", \"compat\": \"4.13\"");
+        Assert.Null(_bundle.TryBuild(out var faults));
+        Assert.Contains("`isInRange` takes 2 arguments, not 3", faults[0].Message, StringComparison.Ordinal);
+        _bundle.DropSchema(_issuer);
+        _bundle.WriteManifest(["policies", "entities.json"], _issuer, ", \"compat\": \"4.13\"");
+        var older = Check(_bundle.Build(), Read("plan"));
+        Assert.Equal((Outcome.Deny, Reason.ForbidErred), (older.Outcome, older.Reason));
+    }
+
     public static TheoryData<string, string, string> Mismatches => new()
     {
         { "resource", "Deny", "`Action::\"read\"` does not apply to a resource of type `Dokument`, which the schema does not have, but to `Document`" },

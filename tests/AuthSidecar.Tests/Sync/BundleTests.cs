@@ -105,6 +105,10 @@ public sealed class BundleTests : IDisposable
     [InlineData("""{"version": 1, "contents": [], "isuers": []}""", "bundle.json:1:")]
     [InlineData("""{"version": 2, "contents": []}""", "bundle.json: unsupported layout version 2; supported: 1")]
     [InlineData("null", "bundle.json:1:1: expected an object, found null")]
+    [InlineData("""{"version": 1, "contents": [], "compat": "4.99"}""", "bundle.json: unknown release of Cedar `4.99` in `compat`; known releases: `4.12`, `4.13`, `4.14`, `4.15`")]
+    [InlineData("""{"version": 1, "contents": [], "compat": ""}""", "bundle.json: unknown release of Cedar `` in `compat`; known")]
+    [InlineData("""{"version": 1, "contents": [], "compat": null}""", "bundle.json:1:")]
+    [InlineData("""{"version": 1, "contents": [], "compat": 4.13}""", "bundle.json:1:")]
     public void Build_BrokenManifest_Refused(string manifest, string fault)
     {
         _bundle.Write("bundle.json", manifest);

@@ -60,10 +60,9 @@ internal static class PolicyFiles
     }
 
     /// <summary>The rules, valid under the schema; null where the policies cannot be read, and otherwise of no use beside faults.</summary>
-    /// <remarks>The packs are those of a manifest that was read without faults.</remarks>
-    public static PolicyRules? Build(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
+    public static PolicyRules? Build(BundleManifest manifest, BundleFiles files, Schema? schema, List<Fault> faults)
     {
-        var rules = Parse(packs, isStrict, files, schema, faults);
+        var rules = Parse(manifest, manifest.Release, files, schema, faults);
         if (rules is null || schema is null)
         {
             return rules;
@@ -75,10 +74,10 @@ internal static class PolicyFiles
     }
 
     /// <summary>The rules, not held against the schema; null where the policies cannot be read.</summary>
-    public static PolicyRules? Parse(IReadOnlyList<string> packs, bool isStrict, BundleFiles files, Schema? schema, List<Fault> faults)
+    public static PolicyRules? Parse(BundleManifest manifest, CedarRelease release, BundleFiles files, Schema? schema, List<Fault> faults)
     {
-        var builder = new PolicySetBuilder();
-        foreach (var pack in packs)
+        var builder = new PolicySetBuilder(release);
+        foreach (var pack in manifest.Packs)
         {
             builder.AddFile(new SourceText($"{pack} pack", PolicyPacks.Find(pack)!), pack);
         }
@@ -100,7 +99,7 @@ internal static class PolicyFiles
             return null;
         }
 
-        return PolicyRules.Read(policies, schema, isStrict, faults);
+        return PolicyRules.Read(policies, schema, manifest.StrictForbid, faults);
     }
 
     /// <summary>The same mistake is one for every action it is made for; it is mended once.</summary>

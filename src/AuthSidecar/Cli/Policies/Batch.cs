@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -28,9 +29,14 @@ internal static class Batch
     {
         var batch = new Option<string>("--batch") { Description = "The file with the questions, a JSON object a line; `-` for standard input.", Required = otherwise is null };
         var command = new Command(name, description) { batch };
-        command.SetAction(parsed => Failures.Guard(() => parsed.GetValue(batch) is { } file ? Run(file, answer) : otherwise!(parsed)));
+        command.SetAction(parsed => Failures.Guard(() => parsed.GetValue(batch) is { } file
+            ? OthersThan(batch, parsed) is [var other, ..] ? throw new UsageException($"omit {other}: the questions of {batch.Name} have their own") : Run(file, answer)
+            : otherwise!(parsed)));
         return command;
     }
+
+    private static List<string> OthersThan(Option option, ParseResult parsed) =>
+        [.. parsed.CommandResult.Children.OfType<OptionResult>().Where(r => !r.Implicit && r.Option != option).Select(r => r.Option.Name)];
 
     private static int Run(string file, Answer answer)
     {
@@ -100,14 +106,18 @@ internal static class Batch
 
     public static SourceText Raw(JsonElement element, string name) => new(name, Encoding.UTF8.GetBytes(element.GetRawText()));
 
-    /// <summary>Policies as text or as a policy set in JSON.</summary>
+    /// <summary>Policies as text or as a policy set in JSON, which behave as the release that <c>compat</c> names.</summary>
     public static PolicySet GetPolicies(JsonElement question)
     {
         var member = Get(question, "policies");
+        var release = GetRelease(question);
         return member.ValueKind == JsonValueKind.String
-            ? Sources.ParsePolicies(SourceText.Of(member.GetString()!, "policies"), isJson: false)
-            : Sources.ParsePolicies(Raw(member, "policies"), isJson: true);
+            ? Sources.ParsePolicies(SourceText.Of(member.GetString()!, "policies"), isJson: false, release)
+            : Sources.ParsePolicies(Raw(member, "policies"), isJson: true, release);
     }
+
+    public static CedarRelease GetRelease(JsonElement question) =>
+        (Has(question, "compat") ? CompatOption.Read(GetText(question, "compat")) : null) ?? CedarReleases.Latest;
 
     /// <summary>The schema, as text or in JSON; null when the question has none.</summary>
     public static Schema? GetSchema(JsonElement question)

@@ -35,7 +35,7 @@ internal static class ParseBatch
 
         if (Batch.Has(question, "policy"))
         {
-            var text = ReadPolicy(Batch.Get(question, "policy"));
+            var text = ReadPolicy(question);
             return answer => answer.WriteString("text", text);
         }
 
@@ -55,10 +55,10 @@ internal static class ParseBatch
         answer.WriteRawValue(json, skipInputValidation: true);
     };
 
-    private static string ReadPolicy(JsonElement policy)
+    private static string ReadPolicy(JsonElement question)
     {
-        var builder = new PolicySetBuilder();
-        builder.AddJsonPolicy("policy0", Batch.Raw(policy, "policy"));
+        var builder = new PolicySetBuilder(Batch.GetRelease(question));
+        builder.AddJsonPolicy("policy0", Batch.Raw(Batch.Get(question, "policy"), "policy"));
         return builder.TryBuild(out var policies, out var faults)
             ? policies.Policies.FirstOrDefault()?.ToString() ?? policies.Templates[0].ToString()
             : throw Sources.Refused(faults);

@@ -37,10 +37,11 @@ internal sealed class PolicyOptions
     private readonly Option<string> _schema = new("--schema") { Description = "The file with the schema, in Cedar syntax or in JSON." };
     private readonly Option<string[]> _links = new("--links") { Description = "A file with links of templates: `links.json` of a bundle, or as Cedar's own command line has them. May be repeated." };
     private readonly Option<string> _bundle = new("--bundle") { Description = "A bundle folder, instead of --policies, --schema and --links: its policies with its packs, schema, links and entities." };
+    private readonly Option<string> _compat = CompatOption.Create();
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _policies, _schema, _links, _bundle })
+        foreach (var option in new Option[] { _policies, _schema, _links, _bundle, _compat })
         {
             command.Add(option);
         }
@@ -56,7 +57,7 @@ internal sealed class PolicyOptions
         if (parsed.GetValue(_bundle) is { } folder)
         {
             return files.Length == 0 && schemaFile is null && links.Length == 0
-                ? ReadBundle(folder)
+                ? ReadBundle(folder, CompatOption.Read(parsed.GetValue(_compat)))
                 : throw new UsageException($"{_bundle.Name} already has the policies, schema and links: omit {_policies.Name}, {_schema.Name} and {_links.Name}");
         }
 
@@ -65,7 +66,7 @@ internal sealed class PolicyOptions
             throw new UsageException($"either {_policies.Name} or {_bundle.Name} is required");
         }
 
-        var policies = Sources.ReadPolicies(files, links);
+        var policies = Sources.ReadPolicies(files, links, CompatOption.Read(parsed.GetValue(_compat)) ?? CedarReleases.Latest);
         var schema = schemaFile is null ? null : Sources.ReadSchema(schemaFile);
         var faults = new List<Fault>();
         var rules = PolicyRules.Read(policies, schema, isStrict: true, faults);
@@ -77,7 +78,7 @@ internal sealed class PolicyOptions
         ? input
         : throw new UsageException(parsed.GetValue(_bundle) is null ? $"{_schema.Name} is required" : $"the bundle has no `{PolicyFiles.Schema}`");
 
-    private static PolicyInput ReadBundle(string folder)
+    private static PolicyInput ReadBundle(string folder, CedarRelease? release)
     {
         var (files, faults) = (new BundleFiles(FolderListing.Of(folder).Read(folder)), new List<Fault>());
         if (BundleManifest.Read(files, faults) is not { } manifest)
@@ -86,7 +87,7 @@ internal sealed class PolicyOptions
         }
 
         var schema = PolicyFiles.ReadSchema(files, faults);
-        return faults.Count == 0 && PolicyFiles.Parse(manifest.Packs, manifest.StrictForbid, files, schema, faults) is { } rules && faults.Count == 0
+        return faults.Count == 0 && PolicyFiles.Parse(manifest, release ?? manifest.Release, files, schema, faults) is { } rules && faults.Count == 0
             ? new PolicyInput(rules, schema, PolicyFiles.Schema, files)
             : throw Sources.Refused(faults);
     }

@@ -26,9 +26,10 @@ internal static class Sources
     /// <summary>Policies of several files. They are called by their <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by their place in all of them.</summary>
     /// <param name="paths">Files, folders and patterns; <c>-</c>: standard input.</param>
     /// <param name="links">Files of links to the templates among them.</param>
-    public static PolicySet ReadPolicies(IEnumerable<string> paths, IEnumerable<string>? links = null)
+    /// <param name="release">The release of Cedar that the policies behave as.</param>
+    public static PolicySet ReadPolicies(IEnumerable<string> paths, IEnumerable<string> links, CedarRelease release)
     {
-        var builder = new PolicySetBuilder();
+        var builder = new PolicySetBuilder(release);
         foreach (var source in Expand(paths).Select(Read))
         {
             if (IsJson(source))
@@ -41,7 +42,7 @@ internal static class Sources
             }
         }
 
-        foreach (var file in links ?? [])
+        foreach (var file in links)
         {
             builder.AddLinks(Read(file));
         }
@@ -100,11 +101,11 @@ internal static class Sources
         ValueRecord.TryParse(file is null ? SourceText.Of("{}") : Read(file), action?.Context, out var context, out var faults) ? context : throw Refused(faults);
 
     /// <exception cref="UsageException">The text is not well-formed; its faults are the message. Here and below.</exception>
-    public static PolicySet ParsePolicies(SourceText source, bool isJson)
+    public static PolicySet ParsePolicies(SourceText source, bool isJson, CedarRelease release)
     {
         var parsed = isJson
-            ? PolicySet.TryParseJson(source, out var policies, out var faults)
-            : PolicySet.TryParse(source, out policies, out faults);
+            ? PolicySet.TryParseJson(source, out var policies, out var faults, release)
+            : PolicySet.TryParse(source, out policies, out faults, release);
         return parsed ? policies! : throw Refused(faults);
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Cedar;
 
 namespace AuthSidecar.Cli.Policies;
 
@@ -9,13 +10,15 @@ internal static class TranslateCommand
     {
         var policies = new Option<string>("--policies") { Description = "A file of policies, in Cedar syntax or a policy set in JSON." };
         var schema = new Option<string>("--schema") { Description = "A file with a schema, in Cedar syntax or in JSON." };
-        var command = new Command("translate", "Turns policies or a schema in Cedar syntax into JSON, and those in JSON into Cedar syntax.") { policies, schema };
+        var compat = CompatOption.Create();
+        var command = new Command("translate", "Turns policies or a schema in Cedar syntax into JSON, and those in JSON into Cedar syntax.") { policies, schema, compat };
         command.SetAction(parsed => Failures.Guard(() =>
         {
             Console.Out.WriteLine((parsed.GetValue(policies), parsed.GetValue(schema)) switch
             {
-                ({ } file, null) => TranslatePolicies(file),
-                (null, { } file) => TranslateSchema(file),
+                ({ } file, null) => TranslatePolicies(file, CompatOption.Read(parsed.GetValue(compat)) ?? CedarReleases.Latest),
+                (null, { } file) when parsed.GetValue(compat) is null => TranslateSchema(file),
+                (null, { }) => throw new UsageException($"{compat.Name} is for policies: schemas are the same in all releases"),
                 _ => throw new UsageException("give either --policies or --schema"),
             });
             return ExitCode.Success;
@@ -23,11 +26,11 @@ internal static class TranslateCommand
         return command;
     }
 
-    private static string TranslatePolicies(string file)
+    private static string TranslatePolicies(string file, CedarRelease release)
     {
         var source = Sources.Read(file);
         var isJson = Sources.IsJson(source);
-        var policies = Sources.ParsePolicies(source, isJson);
+        var policies = Sources.ParsePolicies(source, isJson, release);
         if (!isJson)
         {
             return policies.ToJson();

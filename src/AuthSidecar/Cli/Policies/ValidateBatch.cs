@@ -4,7 +4,7 @@ using AuthSidecar.Cedar;
 namespace AuthSidecar.Cli.Policies;
 
 /// <summary>
-/// <c>policy validate --batch</c>: <c>{"policies", "schema", "mode"?: "strict" or "permissive", "level"?, "compat"?: "4.12" or "4.13"}</c> is answered
+/// <c>policy validate --batch</c>: <c>{"policies", "schema", "mode"?: "strict" or "permissive", "level"?, "compat"?}</c> is answered
 /// by <c>{"valid", "errors", "warnings"}</c>, the kinds of what was found.
 /// </summary>
 internal static class ValidateBatch
@@ -30,11 +30,5 @@ internal static class ValidateBatch
         Level = !Batch.Has(question, "level") ? null
             : Batch.Get(question, "level") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var level) && level >= 0 ? level
             : throw new UsageException("`level` is a number, 0 or more"),
-        Release = (Batch.Has(question, "compat") ? Batch.GetText(question, "compat") : "4.13") switch
-        {
-            "4.12" => CedarRelease.V4_12,
-            "4.13" => CedarRelease.V4_13,
-            var other => throw new UsageException($"`compat` is `4.12` or `4.13`, not `{other}`"),
-        },
     };
 }

@@ -4,14 +4,14 @@ using AuthSidecar.Common;
 
 namespace AuthSidecar.Cli.Policies;
 
-/// <summary><c>policy validate</c>: checks policies against a schema, and tells like a compiler what is wrong where.</summary>
+/// <summary><c>policy validate</c>: checks policies against a schema, and reports faults with their positions, as compilers do.</summary>
 internal static class ValidateCommand
 {
     public static Command Create()
     {
         var policies = new PolicyOptions();
-        var permissive = new Option<bool>("--permissive") { Description = "Mind only what cannot be evaluated; without it validation is strict." };
-        var level = new Option<int?>("--level") { Description = "How many entities in a row a policy may look into. Default: however many." };
+        var permissive = new Option<bool>("--permissive") { Description = "Use permissive validation, not strict: report only what may err when evaluated." };
+        var level = new Option<int?>("--level") { Description = "The maximum level: how many entity dereferences in a row a policy may make (RFC 76). Default: unlimited." };
         var command = Batch.Command("validate", "Checks policies against a schema. Exit code: 0 valid, 1 not valid, 2 error.", ValidateBatch.Answer, parsed =>
             parsed.GetValue(level) is null or >= 0
                 ? Validate(policies.ReadWithSchema(parsed), new ValidationOptions { Mode = parsed.GetValue(permissive) ? ValidationMode.Permissive : ValidationMode.Strict, Level = parsed.GetValue(level) })

@@ -28,7 +28,7 @@ internal sealed class BundleBuilder(byte[]? mfaWrappingKey)
             Revision = revision,
             Policies = Take(
                 [BundleManifest.FileName, PolicyFiles.Schema, PolicyFiles.Links, .. files.Paths.Where(PolicyFiles.IsPolicyFile)],
-                () => PolicyFiles.Build(manifest.Packs, manifest.StrictForbid, files, schema, faults)),
+                () => PolicyFiles.Build(manifest, files, schema, faults)),
             Entities = Take([EntitiesFile.FileName, PolicyFiles.Schema], () => EntitiesFile.Read(files, schema, faults)),
             Issuers = Take([IssuersFile.FileName, .. files.Paths.Where(IssuersFile.IsKeySet)], () => IssuersFile.Read(files, faults)),
             Revocations = Take([RevocationsFile.FileName], () => RevocationsFile.Read(files, faults)),

@@ -83,7 +83,7 @@ internal sealed record SyncedState
         // Most often the policies alone are others; and to hold a hundred thousand entities against the same schema again takes its time.
         var isSameSchema = HasSchemaOf(documents);
         var schema = isSameSchema ? Entities.Value.Schema : PolicyFiles.ReadSchema(documents, faults);
-        var rules = PolicyFiles.Build(packs: [], isStrict: true, documents, schema, faults);
+        var rules = PolicyFiles.Build(BundleManifest.OfControlPlane, documents, schema, faults);
         var entities = faults.Count > 0 ? null : isSameSchema ? Entities.Value : Entities.Value.Under(schema, faults);
         return rules is null || entities is null ? this : this with
         {

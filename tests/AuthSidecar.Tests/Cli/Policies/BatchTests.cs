@@ -14,6 +14,11 @@ public sealed class BatchTests
         """{"decision":"deny","reasons":["l"],"errors":[]}""")]
     [InlineData("""{"policies": "permit(principal, action, resource) when { principal.n == 1 };", "entities": [], "request": {"principal": "U::\"a\"", "action": "Action::\"read\"", "resource": "D::\"d\"", "context": {}}}""",
         """{"decision":"deny","reasons":[],"errors":["policy0"]}""")]
+    [InlineData("""{"policies": "permit(principal, action, resource) when { ip(\"10.0.0.1\").isInRange(ip(\"::/0\"), ip(\"10.0.0.0/8\")) };", "entities": [], "request": {"principal": "U::\"a\"", "action": "Action::\"read\"", "resource": "D::\"d\""}}""",
+        """{"decision":"allow","reasons":["policy0"],"errors":[]}""")]
+    [InlineData("""{"policies": "permit(principal, action, resource) when { ip(\"10.0.0.1\").isInRange(ip(\"::/0\"), ip(\"10.0.0.0/8\")) };", "compat": "4.13", "entities": [], "request": {"principal": "U::\"a\"", "action": "Action::\"read\"", "resource": "D::\"d\""}}""",
+        """{"decision":"deny","reasons":[],"errors":["policy0"]}""")]
+    [InlineData("""{"policies": "permit(principal, action, resource);", "compat": 4.13, "entities": [], "request": {}}""", """{"error":"`compat` is not a string"}""")]
     [InlineData("""{"policies": "permit(principal, action, resource);", "entities": []}""", """{"error":"`request` is missing"}""")]
     [InlineData("""{"policies": "permit", "entities": [], "request": {}}""", """{"error":"policies:1:7: expected `(` and the scope, but the text ends"}""")]
     [InlineData("""not json""", null)]
@@ -54,7 +59,7 @@ public sealed class BatchTests
     [InlineData("permit(principal, action, resource) when { principal has n && principal.n == 1 };", "\"level\": 0", """{"valid":false,"errors":["EntityDerefLevelViolation"],"warnings":[]}""")]
     [InlineData("permit(principal is D, action, resource);", "\"compat\": \"4.12\"", """{"valid":false,"errors":["InvalidActionApplication"],"warnings":["ImpossiblePolicy"]}""")]
     [InlineData("permit(principal is D, action, resource);", "\"compat\": \"4.13\"", """{"valid":true,"errors":[],"warnings":["ImpossiblePolicy","InvalidActionApplication"]}""")]
-    [InlineData("permit(principal, action, resource);", "\"compat\": \"5\"", """{"error":"`compat` is `4.12` or `4.13`, not `5`"}""")]
+    [InlineData("permit(principal, action, resource);", "\"compat\": \"5\"", """{"error":"unknown release of Cedar `5` in `compat`; known releases: 4.12, 4.13, 4.14, 4.15"}""")]
     [InlineData("permit(principal, action, resource);", "\"level\": -1", """{"error":"`level` is a number, 0 or more"}""")]
     public void Validate_Question_Answered(string policies, string option, string answer) =>
         AssertAnswers(ValidateBatch.Answer, $$"""{"policies": "{{policies}}", "schema": "{{Schema}}", {{option}}}""", answer);
