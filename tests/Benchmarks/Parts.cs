@@ -25,6 +25,7 @@ internal static class Parts
         await app.StartAsync();
         var snapshot = await app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(1), CancellationToken.None);
         var decisions = app.Services.GetRequiredService<DecisionPoint>();
+        var unvalidated = ActivatorUtilities.CreateInstance<DecisionPoint>(app.Services, RequestValidation.Off);
         foreach (var (step, act) in ValidationSteps(app.Services, snapshot, SampleRequests.ValidateToken(sample).ToByteArray()))
         {
             if ($"validate: {step}".Contains(filter, StringComparison.Ordinal))
@@ -35,7 +36,7 @@ internal static class Parts
 
         foreach (var (name, message) in new[] { ("principal", SampleRequests.CheckPrincipal()), ("token", SampleRequests.CheckToken(sample)) })
         {
-            foreach (var (step, act) in Steps(decisions, snapshot, message.ToByteArray()))
+            foreach (var (step, act) in Steps(decisions, unvalidated, snapshot, message.ToByteArray()))
             {
                 if ($"{name}: {step}".Contains(filter, StringComparison.Ordinal))
                 {
@@ -61,7 +62,7 @@ internal static class Parts
         yield return ("of which the clock", () => TimeProvider.System.GetUtcNow().Ticks > 0 ? result.Token : null);
     }
 
-    private static IEnumerable<(string Step, Func<object?> Act)> Steps(DecisionPoint decisions, Snapshot snapshot, byte[] message)
+    private static IEnumerable<(string Step, Func<object?> Act)> Steps(DecisionPoint decisions, DecisionPoint unvalidated, Snapshot snapshot, byte[] message)
     {
         var now = TimeProvider.System.GetUtcNow();
         var payload = new ReadOnlySequence<byte>(message);
@@ -70,6 +71,7 @@ internal static class Parts
         var answer = decisions.Check(request, snapshot, now);
         var freshness = new AnswerFreshness(ResourceTypes.Policies | ResourceTypes.Entities, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
         yield return ("read the request", () => reader.ReadCheck(payload, default));
+        yield return ("decide, not validated", () => unvalidated.Check(request, snapshot, now));
         yield return ("decide", () => decisions.Check(request, snapshot, now));
         yield return ("write the answer", () => AnswerWriter.Write(answer, DecisionId.Create(now), freshness));
 
