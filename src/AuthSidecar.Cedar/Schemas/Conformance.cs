@@ -16,8 +16,8 @@ internal sealed class Conformance(Schema schema)
         schema.Actions.TryGetValue(request.Action, out var action) && Conforms(schema, action, request.Principal, request.Resource, request.Context);
 
     public static bool Conforms(Schema schema, SchemaAction action, EntityUid principal, EntityUid resource, ValueRecord context) =>
-        action.Principals.Contains(principal.Type) && IsListed(schema, principal, out _)
-        && action.Resources.Contains(resource.Type) && IsListed(schema, resource, out _)
+        action.Principals.Contains(principal.Type) && IsListed(schema, principal)
+        && action.Resources.Contains(resource.Type) && IsListed(schema, resource)
         && action.Context.Shape.Conforms(schema, context);
 
     public static bool Conforms(Schema schema, Value value, SchemaType type)
@@ -27,7 +27,7 @@ internal sealed class Conformance(Schema schema)
             case SchemaType.Primitive primitive:
                 return value.Kind == primitive.Kind;
             case SchemaType.Entity expected:
-                return value.TryGet(out EntityUid? uid) && string.Equals(uid.Type, expected.Type, StringComparison.Ordinal) && IsListed(schema, uid, out _);
+                return value.TryGet(out EntityUid? uid) && string.Equals(uid.Type, expected.Type, StringComparison.Ordinal) && IsListed(schema, uid);
             case SchemaType.Record record:
                 return value.TryGet(out ValueRecord? fields) && record.Shape.Conforms(schema, fields);
             case SchemaType.Set set when value.TryGet(out ValueSet? items):
@@ -57,14 +57,17 @@ internal sealed class Conformance(Schema schema)
 
         foreach (var parent in entity.Parents)
         {
-            if (!schema.EntityHierarchy.IsBelow(type.Name, parent.Type) || !IsListed(schema, parent, out _))
+            if (!schema.EntityHierarchy.IsBelow(type.Name, parent.Type) || !IsListed(schema, parent))
             {
                 return false;
             }
         }
 
-        return IsListed(schema, entity.Uid, out _) && type.Attributes.Shape.Conforms(schema, entity.Attributes);
+        return IsListed(schema, entity.Uid) && type.Attributes.Shape.Conforms(schema, entity.Attributes);
     }
+
+    /// <summary>Without looking for the type where there is nothing to list.</summary>
+    private static bool IsListed(Schema schema, EntityUid uid) => (!schema.HasEnums && !EntityType.IsAction(uid.Type)) || IsListed(schema, uid, out _);
 
     /// <summary>An enumerated type has the entities that it lists and no others, and there are no actions but those of the schema.</summary>
     private static bool IsListed(Schema schema, EntityUid uid, out SchemaEntityType? type) => schema.EntityTypes.TryGetValue(uid.Type, out type)

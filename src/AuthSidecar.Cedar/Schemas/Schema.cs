@@ -15,6 +15,7 @@ public sealed class Schema
         (EntityTypes, Actions) = (entityTypes, actions);
         EntityHierarchy = new Hierarchy<string>(entityTypes.Keys, t => entityTypes.GetValueOrDefault(t)?.MemberOf);
         ActionHierarchy = new Hierarchy<EntityUid>(actions.Keys, a => actions.GetValueOrDefault(a)?.MemberOf);
+        HasEnums = entityTypes.Values.Any(t => t.EnumIds is not null);
         ActionTypes = actions.Keys.Select(a => a.Type).ToFrozenSet(StringComparer.Ordinal);
     }
 
@@ -29,6 +30,9 @@ public sealed class Schema
 
     /// <summary>Which actions are in which groups.</summary>
     internal Hierarchy<EntityUid> ActionHierarchy { get; }
+
+    /// <summary>Whether there is an enumerated type.</summary>
+    internal bool HasEnums { get; }
 
     /// <summary>The types that actions are of: one for each namespace that has any.</summary>
     internal FrozenSet<string> ActionTypes { get; }
