@@ -320,7 +320,7 @@ public sealed class AdministratorTests
             new WriteIssuerRequest { Application = "documents", Issuer = new Issuer { Issuer_ = fleet.UrlOf().AbsoluteUri, Audiences = { "documents" } }, Jwks = jwks }, cancellationToken: Cancellation))).Status.Detail, StringComparison.Ordinal);
 
         async Task<ValidateTokenResponse> ValidateAsync(string token, ulong atLeastRevision = 0) =>
-            await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token, AtLeastRevision = atLeastRevision }, cancellationToken: Cancellation);
+            await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token, AtLeastRevision = atLeastRevision }, deadline: Binary.Deadline, cancellationToken: Cancellation);
     }
 
     [Fact]

@@ -45,7 +45,7 @@ public sealed class AnswersTests
         Assert.Empty((await fleet.Issuers.ListIssuersAsync(new ListIssuersRequest { Application = "documents" }, cancellationToken: Cancellation)).Issuers);
 
         async Task<ValidateTokenResponse> ValidateAsync(string token, ulong atLeastRevision) =>
-            await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token, AtLeastRevision = atLeastRevision }, cancellationToken: Cancellation);
+            await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token, AtLeastRevision = atLeastRevision }, deadline: Binary.Deadline, cancellationToken: Cancellation);
     }
 
     [Fact]

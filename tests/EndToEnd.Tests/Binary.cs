@@ -6,6 +6,12 @@ namespace EndToEnd.Tests;
 /// <summary>The binaries, run as their users run them.</summary>
 internal static class Binary
 {
+    /// <summary>How long a test waits for what takes seconds on an idle machine: long enough for one that is busy many times over.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
+    /// <summary>A deadline for calls that wait for a revision; without one they wait 10 seconds.</summary>
+    public static DateTime Deadline => TimeProvider.System.GetUtcNow().UtcDateTime + Patience;
+
     /// <summary>The root of the repository.</summary>
     public static string Root { get; } = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", ".."));
 
@@ -52,7 +58,7 @@ internal static class Binary
     private static async Task<Finished> FinishAsync(Process process)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(TimeSpan.FromMinutes(5));
+        patience.CancelAfter(Patience);
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(patience.Token);

@@ -16,8 +16,6 @@ namespace EndToEnd.Tests;
 /// <summary>A control plane and sidecars of the application `documents`: the binaries, real sockets, real certificates.</summary>
 internal sealed class Fleet : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
-
     private static int _lastPort = 20_000 + (Environment.ProcessId % 100 * 100);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("fleet").FullName;
@@ -292,11 +290,11 @@ internal sealed class Fleet : IAsyncDisposable
                     return;
                 }
             }
-            catch (RpcException) when (started.Elapsed < Patience)
+            catch (RpcException) when (started.Elapsed < Binary.Patience)
             {
             }
 
-            Assert.True(started.Elapsed < Patience, "it did not come to be so");
+            Assert.True(started.Elapsed < Binary.Patience, "it did not come to be so");
             await Task.Delay(50, TestContext.Current.CancellationToken);
         }
     }

@@ -188,7 +188,7 @@ public sealed class IdentityTests
         var revision = await Writes.RemoveRoleAsync(fleet.Directories, "alice");
         await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.Revoked);
         var refreshed = await server.RunAsync("refresh", Text(tokens, "refresh_token"));
-        var answer = await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = Text(refreshed, "access_token"), AtLeastRevision = revision }, cancellationToken: Cancellation);
+        var answer = await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = Text(refreshed, "access_token"), AtLeastRevision = revision }, deadline: Binary.Deadline, cancellationToken: Cancellation);
         Assert.True(answer.Valid, $"{answer.Reason}");
     }
 

@@ -24,7 +24,7 @@ internal static class NodeScripts
         try
         {
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-            patience.CancelAfter(TimeSpan.FromMinutes(5));
+            patience.CancelAfter(Binary.Patience);
             var (output, error) = (process.StandardOutput.ReadToEndAsync(patience.Token), process.StandardError.ReadToEndAsync(patience.Token));
             await process.WaitForExitAsync(patience.Token);
             Assert.True(process.ExitCode == 0, $"{script} {string.Join(' ', arguments)}: {await error}");

@@ -62,7 +62,7 @@ public sealed class RunScriptTests : IDisposable
             Assert.False(process.HasExited, $"{output}{(process.HasExited ? await errors : "")}");
             await Binary.ShellAsync($"kill -INT {process.Id}");
             // The rest is read, so that nothing of it holds a process up.
-            await process.StandardOutput.ReadToEndAsync(Cancellation).WaitAsync(TimeSpan.FromSeconds(60), Cancellation);
+            await process.StandardOutput.ReadToEndAsync(Cancellation).WaitAsync(Binary.Patience, Cancellation);
             await process.WaitForExitAsync(Cancellation);
             Assert.Equal(0, process.ExitCode);
             Assert.False(File.Exists(Path.Combine(_folder, "authsidecar.sock")), "the sidecar did not end by itself");

@@ -30,7 +30,7 @@ internal static class Writes
     }
 
     public static async Task<Decision> AskAsync(AuthSidecarService.AuthSidecarServiceClient sidecar, string user, ulong atLeastRevision = 0) =>
-        (await sidecar.CheckPermissionAsync(Fleet.Check("User", user, atLeastRevision), cancellationToken: Cancellation)).Decision;
+        (await sidecar.CheckPermissionAsync(Fleet.Check("User", user, atLeastRevision), deadline: Binary.Deadline, cancellationToken: Cancellation)).Decision;
 
     public static async Task<ulong> RemoveRoleAsync(DirectoryService.DirectoryServiceClient directory, string user, string role = "reader") =>
         (await directory.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = $"User::\"{user}\"", Removed = { $"Role::\"{role}\"" } }, cancellationToken: Cancellation)).Revision;
