@@ -100,7 +100,7 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
         }
     }
 
-    // The serializer's own words name types of ours that nobody outside knows, and repeat the position, which the fault has already.
+    // The serializer's message names internal types and repeats the position, which the fault already has.
     private static string Describe(JsonException e)
     {
         var end = e.Message.IndexOf(" Path:", StringComparison.Ordinal);

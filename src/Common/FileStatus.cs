@@ -49,7 +49,7 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
             }
             else
             {
-                // Whoever reads it is told why.
+                // Its reader gets the error.
                 stamp.Append("unknown\n");
             }
         }

@@ -71,7 +71,7 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
         }
     }
 
-    /// <summary>A link that leads round in a circle, or to where nobody may look, is a mistake in the folder, which itself can be looked at.</summary>
+    /// <summary>A circular link, or one to a path without permission, is a fault of the folder's content: the folder itself is readable.</summary>
     private static FileStatus StatusOf(string full, string path)
     {
         try

@@ -11,7 +11,7 @@ namespace AuthSidecar.Common;
 /// <param name="Drain">How long calls under way may take when it is told to stop.</param>
 internal sealed record Startup(string Program, string Source, string State, TimeSpan Drain)
 {
-    /// <summary>What is served once the process listens; null: somebody else says when it is ready.</summary>
+    /// <summary>What is served once the process listens; null: readiness is reported elsewhere.</summary>
     public Func<CancellationToken, Task<long>>? FindRevision { get; init; }
 }
 

@@ -31,7 +31,7 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
     private int _waiting;
     private int _derivations;
 
-    /// <summary>How many keys were derived to verify passwords: what it costs, and so what whoever measures the time could learn of.</summary>
+    /// <summary>How many keys were derived to verify passwords, which is what takes time and so could reveal whether an account exists.</summary>
     internal int Derivations => Volatile.Read(ref _derivations);
 
     public string HashPassword(Account user, string password) => Create(password).ToString();
@@ -89,7 +89,7 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
         return PasswordHash.Create(password, scheme, peppers.NewestId, peppers.NewestPepper);
     }
 
-    /// <summary>Stands for the password of somebody who has none: hashed as new ones are.</summary>
+    /// <summary>Stands for the password of an account that has none or does not exist; hashed as new ones are.</summary>
     internal PasswordHash Dummy()
     {
         lock (_creatingDummy)

@@ -38,7 +38,7 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             return ([], warnings);
         }
 
-        // Not those in memory: they are the writers', whom nobody who only asks keeps waiting.
+        // Not those in memory: they belong to the writers, which a read must not block.
         var rows = await store.ReadAsync(
             (context, _) => context.Entities.Where(e => !e.IsRemoved && (e.Application == application || e.Application == "")).ToListAsync(cancellation), cancellation);
         return (SchemaSource.Check(EntityRows.Read(rows), schema), warnings);

@@ -219,7 +219,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
             }
             else
             {
-                // One that cannot be read is a violation, and then nobody looks at any.
+                // One that cannot be read is a violation, and then none is looked at.
                 entities[index] = _values.ReadEntity(checks.AtIndex(checks.At(at, "entities"), index), reader.ReadBytes())!;
                 index++;
             }

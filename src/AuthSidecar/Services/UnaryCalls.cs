@@ -211,7 +211,7 @@ internal sealed partial class UnaryCalls
             {
                 if (!body.TryRead(out var result))
                 {
-                    // Mostly all of it is there. Where it is not, somebody might send the rest never, or a byte a minute.
+                    // Mostly all of it is there. Where it is not, the client may never send the rest, or send a byte a minute.
                     patience ??= new CancellationTokenSource(MaxBodyTime, _time);
                     result = await body.ReadAsync(patience.Token);
                 }
@@ -260,7 +260,7 @@ internal sealed partial class UnaryCalls
         }
         catch (Exception)
         {
-            // Nobody else uses the pipe: its caller went away.
+            // The pipe has no other user: its caller went away.
             throw Failures.Cancelled();
         }
     }

@@ -119,7 +119,7 @@ public sealed class PasswordTests : IAsyncLifetime
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Verify_OfSomebodyNobodyKnows_CostsAsMuch(bool isArgon2)
+    public async Task Verify_UnknownAccount_DerivesAsManyKeys(bool isArgon2)
     {
         var scheme = isArgon2 ? PasswordScheme.Argon2id : PasswordScheme.Pbkdf2Sha512;
         using var hashing = new PasswordHashing(_secrets, scheme);

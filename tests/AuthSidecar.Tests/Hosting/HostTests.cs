@@ -85,7 +85,7 @@ public sealed class HostTests : IDisposable
         }).ToList();
         try
         {
-            // One that was closed is opened anew, and another is let in.
+            // One that was closed is opened again, and another is accepted.
             Assert.Equal(V1.Decision.Allow, (await sidecar.Client.CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
             using var another = SidecarClient.Connect($"unix:{sidecar.Socket}");
             Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(another).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
@@ -152,8 +152,8 @@ public sealed class HostTests : IDisposable
             Assert.Equal("done", await other.StandardOutput.ReadLineAsync(Cancellation));
             for (var i = 0; i < 20; i++)
             {
-                using var anew = SidecarClient.Connect($"unix:{sidecar.Socket}");
-                Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(anew).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
+                using var fresh = SidecarClient.Connect($"unix:{sidecar.Socket}");
+                Assert.Equal(V1.Decision.Allow, (await new AuthSidecarService.AuthSidecarServiceClient(fresh).CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
             }
 
             // A connection that has ended is one to be read from, without a byte.

@@ -255,7 +255,7 @@ public sealed class FolderSourceTests : IDisposable
             case "device": File.CreateSymbolicLink(path, "/dev/zero"); break;
             case "dangling": File.CreateSymbolicLink(path, "nowhere.cedar"); break;
             case "circle": File.CreateSymbolicLink(path, "zz.cedar"); break;
-            // A file that opens and cannot be read, whoever runs this.
+            // A file that opens and cannot be read, also as root.
             case "unreadable": File.CreateSymbolicLink(path, "/proc/self/mem"); break;
             case "name": Shell($"touch '{_bundle.Path}/policies/'$(printf '\\377').cedar"); break;
             case "loop": File.CreateSymbolicLink(path, ".."); break;

@@ -13,7 +13,7 @@ using Grpc.Core;
 namespace Benchmarks.Overload;
 
 /// <summary>
-/// A sidecar under one attack after another, and what two well-behaved callers notice: one that connects anew for each call, and one on a connection that it keeps.
+/// A sidecar under one attack after another, and what two well-behaved callers notice: one with a new connection for each call, and one with a kept connection.
 /// </summary>
 internal static class OverloadLoad
 {
@@ -55,9 +55,9 @@ internal static class OverloadLoad
             await MeasureAsync(socket, kept, Warmup);
             var quiet = await MeasureAsync(socket, kept, 3 * Phase);
             var quietBytes = MemoryOf(sidecar);
-            Console.WriteLine("| attack | failed calls | p99 of a call that connects anew, ms (times quiet) | p99 on a kept connection, ms (times quiet) | memory above quiet, MiB: at most; a minute later | log, KiB |");
+            Console.WriteLine("| attack | failed calls | p99 of a call on a new connection, ms (times quiet) | p99 on a kept connection, ms (times quiet) | memory above quiet, MiB: at most; a minute later | log, KiB |");
             Console.WriteLine("| --- | --- | --- | --- | --- | --- |");
-            Console.WriteLine($"| none | {quiet.Failed} | {Ms(quiet.Anew)} | {Ms(quiet.Kept)} | | |");
+            Console.WriteLine($"| none | {quiet.Failed} | {Ms(quiet.New)} | {Ms(quiet.Kept)} | | |");
             foreach (var name in Attacks.Keys.Where(n => n.Contains(filter, StringComparison.Ordinal)))
             {
                 using var attacking = new CancellationTokenSource();
@@ -80,7 +80,7 @@ internal static class OverloadLoad
                 await Task.Delay(Recovery);
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"| {name} | {under.Failed} of {under.Calls} | {Ms(under.Anew)} ({under.Anew / quiet.Anew:F1}) | {Ms(under.Kept)} ({under.Kept / quiet.Kept:F1}) | {Math.Max(0, most - quietBytes) / MiB}; {Math.Max(0, MemoryOf(sidecar) - quietBytes) / MiB} | {(Interlocked.Read(ref logged) - before) / 1024} |"));
+                    $"| {name} | {under.Failed} of {under.Calls} | {Ms(under.New)} ({under.New / quiet.New:F1}) | {Ms(under.Kept)} ({under.Kept / quiet.Kept:F1}) | {Math.Max(0, most - quietBytes) / MiB}; {Math.Max(0, MemoryOf(sidecar) - quietBytes) / MiB} | {(Interlocked.Read(ref logged) - before) / 1024} |"));
             }
 
             return 0;
@@ -93,22 +93,22 @@ internal static class OverloadLoad
 
     // ------------------------------------------------------------------ the callers
 
-    private static async Task<(int Calls, int Failed, double Anew, double Kept)> MeasureAsync(string socket, Grpc.Net.Client.GrpcChannel kept, TimeSpan duration)
+    private static async Task<(int Calls, int Failed, double New, double Kept)> MeasureAsync(string socket, Grpc.Net.Client.GrpcChannel kept, TimeSpan duration)
     {
-        var (anewMs, keptMs, failed) = (new List<double>(), new List<double>(), 0);
+        var (newMs, keptMs, failed) = (new List<double>(), new List<double>(), 0);
         var watch = Stopwatch.StartNew();
         while (watch.Elapsed < duration)
         {
-            using (var anew = SidecarClient.Connect($"unix:{socket}"))
+            using (var connection = SidecarClient.Connect($"unix:{socket}"))
             {
-                failed += await CallAsync(anew, anewMs);
+                failed += await CallAsync(connection, newMs);
             }
 
             failed += await CallAsync(kept, keptMs);
             await Task.Delay(5);
         }
 
-        return (anewMs.Count + keptMs.Count, failed, Percentiles.Of(anewMs, 0.99), Percentiles.Of(keptMs, 0.99));
+        return (newMs.Count + keptMs.Count, failed, Percentiles.Of(newMs, 0.99), Percentiles.Of(keptMs, 0.99));
     }
 
     private static async Task<int> CallAsync(Grpc.Net.Client.GrpcChannel channel, List<double> ms)
