@@ -16,7 +16,6 @@ public sealed class Schema
         EntityHierarchy = new Hierarchy<string>(entityTypes.Keys, t => entityTypes.GetValueOrDefault(t)?.MemberOf);
         ActionHierarchy = new Hierarchy<EntityUid>(actions.Keys, a => actions.GetValueOrDefault(a)?.MemberOf);
         HasEnums = entityTypes.Values.Any(t => t.EnumIds is not null);
-        ActionTypes = actions.Keys.Select(a => a.Type).ToFrozenSet(StringComparer.Ordinal);
     }
 
     /// <summary>The entity types by their full names.</summary>
@@ -33,9 +32,6 @@ public sealed class Schema
 
     /// <summary>Whether there is an enumerated type.</summary>
     internal bool HasEnums { get; }
-
-    /// <summary>The types that actions are of: one for each namespace that has any.</summary>
-    internal FrozenSet<string> ActionTypes { get; }
 
     /// <summary>Whether entities of the one type may be of the other, or members of one that is.</summary>
     internal bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal) || EntityHierarchy.IsBelow(type, group);

@@ -265,7 +265,8 @@ internal static class SchemaJsonReader
             ("Record", null, null, { } fields) => new TypeSyntax.Record(fields, span),
             ("Entity", { } path, null, null) => new TypeSyntax.Named(CheckPath(json, start, path), span, NameKind.Entity),
             ("EntityOrCommon", { } path, null, null) => new TypeSyntax.Named(CheckPath(json, start, path), span),
-            ("Extension", { } path, null, null) => new TypeSyntax.Named(path, span, NameKind.BuiltIn),
+            ("Extension", ("decimal" or "ipaddr" or "datetime" or "duration") and { } path, null, null) => new TypeSyntax.Named(path, span, NameKind.BuiltIn),
+            ("Extension", { } other, null, null) => throw json.FailAt(start, $"`{other}` is not an extension type", "the extension types are `decimal`, `ipaddr`, `datetime` and `duration`"),
             ("String" or "Long", null, null, null) => new TypeSyntax.Named(kind, span, NameKind.BuiltIn),
             ("Boolean" or "Bool", null, null, null) => new TypeSyntax.Named("Bool", span, NameKind.BuiltIn),
             (not (null or "Set" or "Record" or "Entity" or "EntityOrCommon" or "Extension"), null, null, null) =>

@@ -193,7 +193,10 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             }
             else
             {
-                Fail(name.Span, $"unrecognized entity type `{name.Path}`", _suggestions.For(name.Path, _entities.Keys));
+                Fail(
+                    name.Span,
+                    $"unrecognized entity type `{name.Path}`",
+                    EntityType.IsAction(name.Path) ? "actions cannot be principals, resources or groups of entities" : _suggestions.For(name.Path, _entities.Keys));
             }
         }
 
@@ -299,7 +302,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             return BuiltInTypes.Find(name.Path) ?? Unknown(name);
         }
 
-        if (name.Path.StartsWith(BuiltInTypes.Namespace, StringComparison.Ordinal))
+        if (name.Kind != NameKind.Entity && name.Path.StartsWith(BuiltInTypes.Namespace, StringComparison.Ordinal))
         {
             return BuiltInTypes.Find(name.Path[BuiltInTypes.Namespace.Length..]) ?? Unknown(name);
         }
@@ -322,7 +325,10 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private SchemaType Unknown(TypeSyntax.Named name)
     {
-        Fail(name.Span, $"unrecognized type `{name.Path}`", _suggestions.For(name.Path, BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys)));
+        var help = EntityType.IsAction(name.Path)
+            ? "it is a type where the namespace declares actions"
+            : _suggestions.For(name.Path, BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys).Concat(_actionTypes));
+        Fail(name.Span, $"unrecognized type `{name.Path}`", help);
         return SchemaType.Bool;
     }
 

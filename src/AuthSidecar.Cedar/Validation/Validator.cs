@@ -249,7 +249,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
 
     private void CheckType(string type, SourceSpan span, TypeTable table, List<TypeFault> faults)
     {
-        if (!schema.EntityTypes.ContainsKey(type) && !schema.ActionTypes.Contains(type))
+        if (!schema.EntityTypes.ContainsKey(type) && !EntityType.IsAction(type))
         {
             faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"unrecognized entity type `{type}`", table.Suggestions.For(type, schema.EntityTypes.Keys)));
         }

@@ -103,6 +103,9 @@ public sealed class NamesTests
     [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "__cedar::Long"}, "S": {"type": "EntityOrCommon", "name": "__cedar::Long"}, "R": {"type": "__cedar::ipaddr"}}}}""", true)]
     [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Extension", "name": "__cedar::ipaddr"}}}}""", false)]
     [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Entity", "name": "__cedar::X"}}}}""", false)]
+    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Entity", "name": "__cedar::Long"}}}}""", false)]
+    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Extension", "name": "Long"}}}}""", false)]
+    [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"T": {"type": "Extension", "name": "duration"}}}}""", true)]
     [InlineData("""{"": {"entityTypes": {"U": {"memberOfTypes": ["__cedar"]}}, "actions": {}}}""", false)]
     [InlineData("""{"": {"entityTypes": {"Action": {}}, "actions": {}}}""", false)]
     [InlineData("""{"": {"entityTypes": {}, "actions": {}, "commonTypes": {"Action": {"type": "Long"}}}}""", true)]
@@ -152,6 +155,8 @@ public sealed class NamesTests
     [InlineData("context has r && context.r has \"__cedar\" && context.r[\"__cedar\"] == 1", "")]
     [InlineData("principal.a == Action::\"nope\"", "UnrecognizedActionId")]
     [InlineData("principal.a.x", "UnsafeAttributeAccess")]
+    [InlineData("principal is Q::Action", "")]
+    [InlineData("principal is Q::Acton", "UnrecognizedEntityType")]
     public void Validate_ActionsAsValues_AsTheReference(string condition, string expected)
     {
         Assert.True(PolicySet.TryParse(SourceText.Of($"permit(principal, action in [Action::\"v\", Action::\"w\"], resource) when {{ {condition} }};"), out var policies, out var faults), faults.FirstOrDefault()?.ToString());
