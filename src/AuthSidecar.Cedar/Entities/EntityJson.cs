@@ -326,7 +326,8 @@ internal static class EntityJson
             throw json.FailAt(offset, "an extension value has a `fn` and an `arg` or `args`");
         }
 
-        if (!ExtensionFunction.TryFind(function, CedarReleases.Latest, out var found))
+        // Data belong to no release: what one takes and another does not is refused.
+        if (!ExtensionFunction.TryFind(function, CedarRelease.V4_12, out var found))
         {
             throw json.FailAt(offset, $"`{function}` is not a function");
         }
@@ -342,7 +343,7 @@ internal static class EntityJson
         json.EnterArray("an array of arguments");
         while (json.HasElement())
         {
-            values.Add(ReadValue(ref json, parameters.Length == 0 ? null : parameters[Math.Min(values.Count, parameters.Length - 1)]));
+            values.Add(ReadValue(ref json, parameters.ElementAtOrDefault(values.Count)));
         }
 
         return values;
@@ -350,9 +351,9 @@ internal static class EntityJson
 
     private static Value Apply(ExtensionFunction function, List<Value> arguments, in JsonCursor json, int offset)
     {
-        if (!function.TakesCount(arguments.Count) || arguments.Where((a, i) => a.Kind != function.KindAt(i)).Any())
+        if (!arguments.Select(a => a.Kind).SequenceEqual(function.Parameters))
         {
-            throw json.FailAt(offset, $"`{function.Name}` takes {string.Join(" and ", function.Parameters.Select(p => p.Name()))}{(function.IsVariadic ? " (one or more)" : "")}");
+            throw json.FailAt(offset, $"`{function.Name}` takes {string.Join(" and ", function.Parameters.Select(p => p.Name()))}");
         }
 
         var (value, failure) = function.Apply([.. arguments]);

@@ -25,6 +25,9 @@ internal sealed class ExtensionFunction
     /// <summary>Whether the last parameter takes one or more arguments; the function is then true when it is for any of them.</summary>
     public bool IsVariadic { get; private init; }
 
+    /// <summary>Whether it is variadic in a later release.</summary>
+    public bool IsVariadicLater => !IsVariadic && ByName[Name].IsVariadic;
+
     public bool TakesCount(int arguments) => arguments == Parameters.Count || (IsVariadic && arguments > Parameters.Count);
 
     /// <summary>The kind of an argument, by its place from 0.</summary>

@@ -688,8 +688,14 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var areWell = function.TakesCount(e.Arguments.Count);
         if (!areWell)
         {
-            var expected = string.Create(CultureInfo.InvariantCulture, $"{function.Parameters.Count}{(function.IsVariadic ? " or more" : "")}");
-            Fail(ValidationKind.WrongNumberArguments, e, string.Create(CultureInfo.InvariantCulture, $"`{function.Name}` takes {expected} arguments, not {e.Arguments.Count}"));
+            // What a method is called on is no argument to those who write it.
+            var target = function.IsMethod ? 1 : 0;
+            var expected = string.Create(CultureInfo.InvariantCulture, $"{function.Parameters.Count - target}{(function.IsVariadic ? " or more" : "")}");
+            Fail(
+                ValidationKind.WrongNumberArguments,
+                e,
+                string.Create(CultureInfo.InvariantCulture, $"wrong number of arguments to `{function.Name}`: expected {expected}, got {e.Arguments.Count - target}"),
+                function.IsVariadicLater && e.Arguments.Count > function.Parameters.Count ? "several ranges are supported as of Cedar 4.15: see `compat`" : null);
         }
 
         // Of too few or too many, which is which is not known.

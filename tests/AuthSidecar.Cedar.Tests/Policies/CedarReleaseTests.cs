@@ -115,6 +115,15 @@ public sealed class CedarReleaseTests
     }
 
     [Fact]
+    public void Data_CallsThatNotAllReleasesTake_AreRefused()
+    {
+        const string Ip = """{"__extn": {"fn": "ip", "arg": "10.0.0.1"}}""";
+        Assert.True(ValueRecord.TryParse(SourceText.Of("{\"x\": {\"__extn\": {\"fn\": \"isInRange\", \"args\": [" + Ip + ", " + Ip + "]}}}"), null, out _, out _));
+        Assert.False(ValueRecord.TryParse(SourceText.Of("{\"x\": {\"__extn\": {\"fn\": \"isInRange\", \"args\": [" + Ip + ", " + Ip + ", " + Ip + "]}}}"), null, out _, out var faults));
+        Assert.Contains("`isInRange` takes ipaddr and ipaddr", faults[0].Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Partial_RangesOfAnUnknownContext_StayInTheResidual()
     {
         var policies = Policies("permit(principal, action, resource) when { context.ip.isInRange(ip(\"10.0.0.0/8\"), ip(\"11.0.0.0/8\")) };", "4.15");

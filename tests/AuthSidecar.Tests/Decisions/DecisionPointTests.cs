@@ -72,7 +72,7 @@ public sealed class DecisionPointTests : IDisposable
         // Its schema refuses what errs; without one it errs.
         _bundle.WriteManifest(["policies", "schema.cedarschema", "entities.json"], _issuer, ", \"compat\": \"4.13\"");
         Assert.Null(_bundle.TryBuild(out var faults));
-        Assert.Contains("`isInRange` takes 2 arguments, not 3", faults[0].Message, StringComparison.Ordinal);
+        Assert.Contains("wrong number of arguments to `isInRange`: expected 1, got 2", faults[0].Message, StringComparison.Ordinal);
         _bundle.DropSchema(_issuer);
         _bundle.WriteManifest(["policies", "entities.json"], _issuer, ", \"compat\": \"4.13\"");
         var older = Check(_bundle.Build(), Read("plan"));

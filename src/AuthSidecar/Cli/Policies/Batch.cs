@@ -117,7 +117,7 @@ internal static class Batch
     }
 
     public static CedarRelease GetRelease(JsonElement question) =>
-        (Has(question, "compat") ? CompatOption.Read(GetText(question, "compat")) : null) ?? CedarReleases.Latest;
+        Has(question, "compat") ? CompatOption.Parse(GetText(question, "compat"), "`compat`") : CedarReleases.Latest;
 
     /// <summary>The schema, as text or in JSON; null when the question has none.</summary>
     public static Schema? GetSchema(JsonElement question)

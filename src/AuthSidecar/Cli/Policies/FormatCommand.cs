@@ -13,7 +13,7 @@ internal static class FormatCommand
         var check = new Option<bool>("--check") { Description = "List the files that are not formatted; write nothing. Exit code: 0 none, 1 some, 2 error." };
         var width = new Option<int>("--line-width") { Description = "The maximum line width in characters. Default: 100.", DefaultValueFactory = _ => 100 };
         var indent = new Option<int>("--indent-width") { Description = "The indentation width in spaces. Default: 2.", DefaultValueFactory = _ => 2 };
-        var compat = CompatOption.Create();
+        var compat = CompatOption.Create(ofBundle: false);
         var command = new Command("format", "Formats policies; comments are kept.") { policies, write, check, width, indent, compat };
         command.SetAction(parsed => Failures.Guard(() =>
         {
@@ -23,7 +23,7 @@ internal static class FormatCommand
             }
 
             var changed = 0;
-            var release = CompatOption.Read(parsed.GetValue(compat)) ?? CedarReleases.Latest;
+            var release = CompatOption.Read(parsed, compat) ?? CedarReleases.Latest;
             // All are formatted before one is written: a fault in the last leaves the first as it is.
             foreach (var (file, text, formatted) in Sources.Expand(parsed.GetValue(policies)!).Select(f => Format(f, parsed.GetValue(width), parsed.GetValue(indent), release)).ToList())
             {

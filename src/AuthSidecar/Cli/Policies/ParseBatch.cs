@@ -39,6 +39,11 @@ internal static class ParseBatch
             return answer => answer.WriteString("text", text);
         }
 
+        if (Batch.Has(question, "compat"))
+        {
+            throw new UsageException("`compat` is for policies: schemas and entities are the same in all releases");
+        }
+
         var schema = Batch.GetSchema(question);
         if (Batch.Has(question, "entities"))
         {

@@ -37,7 +37,7 @@ internal sealed class PolicyOptions
     private readonly Option<string> _schema = new("--schema") { Description = "The file with the schema, in Cedar syntax or in JSON." };
     private readonly Option<string[]> _links = new("--links") { Description = "A file with links of templates: `links.json` of a bundle, or as Cedar's own command line has them. May be repeated." };
     private readonly Option<string> _bundle = new("--bundle") { Description = "A bundle folder, instead of --policies, --schema and --links: its policies with its packs, schema, links and entities." };
-    private readonly Option<string> _compat = CompatOption.Create();
+    private readonly Option<string> _compat = CompatOption.Create(ofBundle: true);
 
     public void AddTo(Command command)
     {
@@ -57,7 +57,7 @@ internal sealed class PolicyOptions
         if (parsed.GetValue(_bundle) is { } folder)
         {
             return files.Length == 0 && schemaFile is null && links.Length == 0
-                ? ReadBundle(folder, CompatOption.Read(parsed.GetValue(_compat)))
+                ? ReadBundle(folder, CompatOption.Read(parsed, _compat))
                 : throw new UsageException($"{_bundle.Name} already has the policies, schema and links: omit {_policies.Name}, {_schema.Name} and {_links.Name}");
         }
 
@@ -66,7 +66,7 @@ internal sealed class PolicyOptions
             throw new UsageException($"either {_policies.Name} or {_bundle.Name} is required");
         }
 
-        var policies = Sources.ReadPolicies(files, links, CompatOption.Read(parsed.GetValue(_compat)) ?? CedarReleases.Latest);
+        var policies = Sources.ReadPolicies(files, links, CompatOption.Read(parsed, _compat) ?? CedarReleases.Latest);
         var schema = schemaFile is null ? null : Sources.ReadSchema(schemaFile);
         var faults = new List<Fault>();
         var rules = PolicyRules.Read(policies, schema, isStrict: true, faults);

@@ -10,13 +10,13 @@ internal static class TranslateCommand
     {
         var policies = new Option<string>("--policies") { Description = "A file of policies, in Cedar syntax or a policy set in JSON." };
         var schema = new Option<string>("--schema") { Description = "A file with a schema, in Cedar syntax or in JSON." };
-        var compat = CompatOption.Create();
+        var compat = CompatOption.Create(ofBundle: false);
         var command = new Command("translate", "Turns policies or a schema in Cedar syntax into JSON, and those in JSON into Cedar syntax.") { policies, schema, compat };
         command.SetAction(parsed => Failures.Guard(() =>
         {
             Console.Out.WriteLine((parsed.GetValue(policies), parsed.GetValue(schema)) switch
             {
-                ({ } file, null) => TranslatePolicies(file, CompatOption.Read(parsed.GetValue(compat)) ?? CedarReleases.Latest),
+                ({ } file, null) => TranslatePolicies(file, CompatOption.Read(parsed, compat) ?? CedarReleases.Latest),
                 (null, { } file) when parsed.GetValue(compat) is null => TranslateSchema(file),
                 (null, { }) => throw new UsageException($"{compat.Name} is for policies: schemas are the same in all releases"),
                 _ => throw new UsageException("give either --policies or --schema"),

@@ -50,6 +50,7 @@ public sealed class BatchTests
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {}, "parents": []}], "schema": "entity U;"}""", """{"accepted":true}""")]
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {"x": 1}, "parents": []}], "schema": "entity U;"}""",
         """{"accepted":false,"message":"entities:1:51: `U::\"a\"` does not conform to the schema: attribute `x` is not declared"}""")]
+    [InlineData("""{"schema": "entity U;", "compat": "4.13"}""", """{"accepted":false,"message":"`compat` is for policies: schemas and entities are the same in all releases"}""")]
     [InlineData("""{}""", """{"accepted":false,"message":"a question has `policies`, `policy`, `schema` or `entities`"}""")]
     public void Parse_Question_Answered(string question, string answer) => AssertAnswers(ParseBatch.Answer, question, answer);
 
