@@ -110,7 +110,9 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
         {
             _ when words.StartsWith("JSON deserialization for type", StringComparison.Ordinal) => $"missing {names}",
             _ when words.Contains("could not be mapped to any .NET member", StringComparison.Ordinal) => "unknown field",
+            _ when words.EndsWith("could not be converted to System.String.", StringComparison.Ordinal) => "expected a string",
             _ when words.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) => "the value has the wrong type",
+            _ when words.Contains("doesn't allow setting null values", StringComparison.Ordinal) => "unexpected null",
             _ => words,
         };
         return e.Path is null or "$" ? what : $"at `{e.Path}`: {what}";

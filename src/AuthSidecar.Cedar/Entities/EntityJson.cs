@@ -356,7 +356,7 @@ internal static class EntityJson
             throw json.FailAt(offset, $"`{function.Name}` takes {string.Join(" and ", function.Parameters.Select(p => p.Name()))}");
         }
 
-        var (value, failure) = function.Apply([.. arguments]);
+        var (value, failure) = function.Apply(arguments[0], arguments.Count > 1 ? arguments[1] : default);
         return failure is null ? value : throw json.FailAt(offset, failure);
     }
 

@@ -14,12 +14,12 @@ public sealed class PolicyFormatter
 
     private PolicyFormatter(List<FormatterToken> tokens, CedarRelease release) => (_tokens, _dropsQuotes) = (tokens, release >= CedarRelease.V4_15);
 
-    /// <summary>Lays out a text. Laying out what is laid out changes nothing.</summary>
+    /// <summary>Formats a text. Formatting twice changes nothing.</summary>
     /// <param name="text">The policies.</param>
-    /// <param name="formatted">The text, laid out.</param>
-    /// <param name="faults">Why the text is no policies.</param>
-    /// <param name="lineWidth">How many characters a line has, where there is a place to break it.</param>
-    /// <param name="indentSize">How many spaces an inner line stands further in.</param>
+    /// <param name="formatted">The formatted text.</param>
+    /// <param name="faults">Why the text cannot be parsed.</param>
+    /// <param name="lineWidth">The line width in characters, exceeded only where a line cannot be broken; 1 or more.</param>
+    /// <param name="indentSize">The indentation width in spaces; 0 or more.</param>
     /// <param name="release">The release of Cedar to behave as.</param>
     /// <returns>False when the text has faults.</returns>
     public static bool TryFormat(

@@ -1,17 +1,17 @@
 namespace AuthSidecar.Hosting;
 
-/// <summary>Gives memory back that a burst has left behind: where little is allocated, the runtime has no occasion to collect, and keeps all of it.</summary>
+/// <summary>Returns memory to the operating system after a burst: while little is allocated, the runtime does not collect, and keeps all of it.</summary>
 internal sealed class MemoryTrim(TimeProvider time) : IHostedService, IDisposable
 {
     private const long MiB = 1024 * 1024;
 
-    /// <summary>What is left behind without anybody minding.</summary>
+    /// <summary>How much may stay committed above what was there after the last collection.</summary>
     private const long MostLeft = 32 * MiB;
 
-    /// <summary>What is allocated between two looks while there is little to do; to stop everything for a moment then keeps hardly anybody waiting.</summary>
+    /// <summary>How much is allocated between two checks while there is little to do: a blocking collection then delays few calls.</summary>
     private const long MostAllocatedWhenQuiet = 64 * MiB;
 
-    /// <summary>What is compacted in some milliseconds; more is collected in the background.</summary>
+    /// <summary>The largest heap that is compacted, in some milliseconds; a larger one is collected in the background.</summary>
     private const long MostCompacted = 128 * MiB;
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(15);

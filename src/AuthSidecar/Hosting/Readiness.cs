@@ -67,13 +67,13 @@ internal sealed partial class Readiness : IHostedService, IDisposable
                 Set(name, isThere && _maxStaleness.FindStale(needs, ages) == ResourceTypes.None);
             }
 
-            Tell(isThere, ages);
+            LogChange(isThere, ages);
             Set(Source, isThere && _source.IsCurrent && !_maxStaleness.IsSourceAway(ages));
         }
     }
 
-    /// <summary>Logs when the sidecar as a whole becomes ready, or is not any more for another reason than that it was told to stop.</summary>
-    private void Tell(bool isThere, in ResourceAges ages)
+    /// <summary>Logs when the sidecar as a whole becomes ready, and when it no longer is; not while it shuts down.</summary>
+    private void LogChange(bool isThere, in ResourceAges ages)
     {
         var stale = _maxStaleness.FindStale(Services[0].Needs, ages);
         var isReady = isThere && stale == ResourceTypes.None;

@@ -107,8 +107,8 @@ public sealed class BundleTests : IDisposable
     [InlineData("null", "bundle.json:1:1: expected an object, found null")]
     [InlineData("""{"version": 1, "contents": [], "compat": "4.99"}""", "bundle.json: unknown release of Cedar `4.99` in `compat`; known releases: `4.12`, `4.13`, `4.14`, `4.15`")]
     [InlineData("""{"version": 1, "contents": [], "compat": ""}""", "bundle.json: unknown release of Cedar `` in `compat`; known")]
-    [InlineData("""{"version": 1, "contents": [], "compat": null}""", "bundle.json:1:")]
-    [InlineData("""{"version": 1, "contents": [], "compat": 4.13}""", "bundle.json:1:")]
+    [InlineData("""{"version": 1, "contents": [], "compat": null}""", "bundle.json:1:47: at `$.compat`: unexpected null")]
+    [InlineData("""{"version": 1, "contents": [], "compat": 4.13}""", "bundle.json:1:47: at `$.compat`: expected a string")]
     public void Build_BrokenManifest_Refused(string manifest, string fault)
     {
         _bundle.Write("bundle.json", manifest);

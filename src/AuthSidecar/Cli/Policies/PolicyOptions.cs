@@ -13,8 +13,9 @@ internal sealed record PolicyInput(PolicyRules Rules, Schema? Schema, string Sch
 {
     public PolicySet Policies => Rules.Policies;
 
-    /// <summary>The templates that nothing links: they decide nothing.</summary>
-    public IEnumerable<Template> UnlinkedTemplates => Policies.Templates.Where(t => Policies.Policies.All(p => p.TemplateId != t.Id));
+    /// <summary>A warning for each template without links, which decides nothing.</summary>
+    public IEnumerable<string> UnlinkedTemplates => Policies.Templates.Select(t => t.Id).Except(Policies.Policies.Select(p => p.TemplateId ?? ""), StringComparer.Ordinal)
+        .Select(id => $"template `{id}` has no links and never applies; link it in `{PolicyFiles.Links}`, or with --links");
 
     /// <summary>The bundle's entities; none without a bundle.</summary>
     /// <exception cref="UsageException">They are not well-formed.</exception>

@@ -36,9 +36,9 @@ internal sealed class RequestOptions(bool isPartial = false)
     public Question Read(ParseResult parsed)
     {
         var input = _policies.Read(parsed);
-        foreach (var template in input.UnlinkedTemplates)
+        foreach (var warning in input.UnlinkedTemplates)
         {
-            Console.Error.WriteLine($"warning: template `{template.Id}` has no links and never applies; link it in `links.json`, or with --links");
+            Console.Error.WriteLine($"warning: {warning}");
         }
 
         var schema = input.Schema;

@@ -29,7 +29,7 @@ internal static class ValidateCommand
         ContextContract.Check(input.Schema!, input.SchemaName, faults);
         var errors = faults.Select(f => f.ToString()).Concat(result.Errors.Select(Describe)).ToList();
         var warnings = result.Warnings.Select(Describe)
-            .Concat(input.UnlinkedTemplates.Select(t => $"template `{t.Id}` has no links and never applies; link it in `links.json`, or with --links"))
+            .Concat(input.UnlinkedTemplates)
             .ToList();
         Print(errors, "error");
         Print(warnings, "warning");
