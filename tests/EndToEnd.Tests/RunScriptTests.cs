@@ -41,7 +41,8 @@ public sealed class RunScriptTests : IDisposable
 
     private async Task<string> RunAsync()
     {
-        var start = new ProcessStartInfo(Path.Combine(Binary.Root, "run.sh")) { WorkingDirectory = Binary.Root, RedirectStandardOutput = true, RedirectStandardError = true };
+        // Not as it is here: what a script starts in the background ignores SIGINT, so do all that it starts, and no trap can change that.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", Path.Combine(Binary.Root, "run.sh")]) { WorkingDirectory = Binary.Root, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["AUTHSIDECAR_QUICKSTART"] = _folder;
         start.Environment["AUTHSIDECAR_CONTROL_PORT"] = FreePort();
         // Compilers that stay would hold the output open.
