@@ -97,6 +97,42 @@ public sealed class PolicyCommandTests : IDisposable
         Assert.Equal("entity User = {n?: Long};\naction read appliesTo {principal: [User], resource: [User]};", schemaBack.Output.TrimEnd());
     }
 
+    [Fact]
+    public async Task LinkSchemas_ExternalDeclarations_ResolvedByTheOthers()
+    {
+        var documents = Write("documents.cedarschema", "external entity User;\nentity Document = {owner: User};\naction read appliesTo {principal: User, resource: Document};\n");
+        var users = Write("users.cedarschema", "entity User = {name: String};\n");
+        var policies = Write("p.cedar", "permit(principal, action, resource) when { resource.owner.name == principal.name };");
+
+        var linked = await Binary.RunAsync("policy", "link-schemas", documents, users);
+        Assert.Equal(
+            (0, "entity User = {name: __cedar::String};\nentity Document = {owner: User};\naction read appliesTo {principal: [User], resource: [Document]};\n", ""),
+            (linked.ExitCode, linked.Output, linked.Error));
+        Assert.Equal(0, (await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", Write("linked.cedarschema", linked.Output))).ExitCode);
+        Assert.Equal(0, (await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", documents, "--schema", users)).ExitCode);
+
+        var partial = await Binary.RunAsync("policy", "link-schemas", documents);
+        Assert.Equal((0, "authsidecar: warning: `User` is external, and none of these schemas defines it\n"), (partial.ExitCode, partial.Error));
+        var external = $"{documents}:1:1: the entity type `User` is external; define it, or link this schema with the one that does\n";
+        var refused = await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", documents);
+        Assert.Equal((2, external), (refused.ExitCode, refused.Error));
+        var translated = await Binary.RunAsync("policy", "translate", "--schema", documents);
+        Assert.Equal((2, external), (translated.ExitCode, translated.Error));
+        var twice = await Binary.RunAsync("policy", "link-schemas", documents, users, users);
+        Assert.Equal((2, "", $"{users}:1:1: the entity type `User` is defined in {users} as well; declare it `external` in all schemas but one\n"), (twice.ExitCode, twice.Output, twice.Error));
+
+        // A bundle's schema is whole.
+        var bundle = Path.Combine(_folder, "bundle");
+        Assert.Equal(0, (await Binary.RunAsync("bundle", "init", bundle)).ExitCode);
+        await File.AppendAllTextAsync(Path.Combine(bundle, "schema.cedarschema"), "\nexternal entity Elsewhere;\n", TestContext.Current.CancellationToken);
+        var whole = await Binary.RunAsync("bundle", "validate", bundle);
+        Assert.Equal(1, whole.ExitCode);
+        Assert.Contains("the entity type `Elsewhere` is external; define it, or link this schema with the one that does", whole.Output + whole.Error, StringComparison.Ordinal);
+
+        var questions = Write("q.jsonl", "{\"policies\": \"permit(principal, action, resource);\", \"schema\": [\"external entity U; action a appliesTo {principal: U, resource: U};\", {\"\": {\"entityTypes\": {\"U\": {}}, \"actions\": {}}}]}\n{\"policies\": \"\", \"schema\": []}\n");
+        Assert.Equal("{\"valid\":true,\"errors\":[],\"warnings\":[]}\n{\"error\":\"`schema` is an empty array\"}\n", (await Binary.RunAsync("policy", "validate", "--batch", questions)).Output);
+    }
+
     private const string Policies = """
         @id("owner")
         permit(principal, action, resource is Document) when { resource.owner == principal && context.mfa };

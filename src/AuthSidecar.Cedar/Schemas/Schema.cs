@@ -7,11 +7,9 @@ namespace AuthSidecar.Cedar;
 /// <remarks>Immutable and safe to share between threads.</remarks>
 public sealed class Schema
 {
-    private readonly IReadOnlyList<NamespaceSyntax> _syntax;
-
-    internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions, IReadOnlyList<NamespaceSyntax> syntax)
+    internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions, List<NamespaceSyntax> syntax)
     {
-        _syntax = syntax;
+        Syntax = syntax;
         (EntityTypes, Actions) = (entityTypes, actions);
         EntityHierarchy = new Hierarchy<string>(entityTypes.Keys, t => entityTypes.GetValueOrDefault(t)?.MemberOf);
         ActionHierarchy = new Hierarchy<EntityUid>(actions.Keys, a => actions.GetValueOrDefault(a)?.MemberOf);
@@ -23,6 +21,9 @@ public sealed class Schema
 
     /// <summary>The actions by their uids, groups of actions included.</summary>
     public FrozenDictionary<EntityUid, SchemaAction> Actions { get; }
+
+    /// <summary>The declarations as they were written.</summary>
+    internal List<NamespaceSyntax> Syntax { get; }
 
     /// <summary>Which entity types' entities may be members of which others'.</summary>
     internal Hierarchy<string> EntityHierarchy { get; }
@@ -43,34 +44,27 @@ public sealed class Schema
     /// <returns>What is wrong with it; null when nothing is.</returns>
     public string? Check(in Request request) => Conformance.Conforms(this, request) ? null : new Conformance(this).Check(request);
 
-    /// <summary>Reads a schema in Cedar syntax.</summary>
+    /// <summary>Reads a schema in Cedar syntax, which defines everything it declares.</summary>
     /// <returns>False with every fault that could be found, each at its place.</returns>
     public static bool TryParse(SourceText text, [NotNullWhen(true)] out Schema? schema, out IReadOnlyList<Fault> faults)
     {
-        var found = new List<Fault>();
-        faults = found;
-        schema = Resolve(text, SchemaParser.Parse(text, found), found);
-        return schema is not null;
+        schema = null;
+        return PartialSchema.TryParse(text, out var read, out faults) && read.TryComplete(out schema, out faults);
     }
 
     /// <summary>Reads a schema in Cedar's JSON format.</summary>
     /// <returns>False with the faults, each at its place.</returns>
     public static bool TryParseJson(SourceText json, [NotNullWhen(true)] out Schema? schema, out IReadOnlyList<Fault> faults)
     {
-        var found = new List<Fault>();
-        faults = found;
-        schema = Resolve(json, SchemaJsonReader.Read(json, found), found);
-        return schema is not null;
+        schema = null;
+        return PartialSchema.TryParseJson(json, out var read, out faults) && read.TryComplete(out schema, out faults);
     }
 
     /// <summary>The schema in Cedar's JSON format, names as they were written.</summary>
-    public string ToJson() => SchemaJsonWriter.Write(_syntax);
+    public string ToJson() => SchemaJsonWriter.Write(Syntax);
 
     /// <summary>The schema in Cedar syntax, names as they were written.</summary>
-    public override string ToString() => SchemaPrinter.Print(_syntax);
-
-    private static Schema? Resolve(SourceText source, List<NamespaceSyntax> namespaces, List<Fault> faults) =>
-        faults.Count == 0 ? new SchemaResolver(source, faults).Resolve(namespaces) : null;
+    public override string ToString() => SchemaPrinter.Print(Syntax);
 }
 
 /// <summary>An entity type.</summary>

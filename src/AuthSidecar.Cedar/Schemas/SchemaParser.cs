@@ -8,6 +8,8 @@ internal ref struct SchemaParser
 
     public static readonly string[] ReservedTypeNames = ["Bool", "Boolean", "Entity", "Extension", "Long", "Record", "Set", "String"];
 
+    private const string ExternalEnd = "`in`, or `;`: an external declaration has parents and nothing else";
+
     private TokenReader _tokens;
     private int _nesting;
 
@@ -104,33 +106,35 @@ internal ref struct SchemaParser
 
     private void ParseDeclaration(List<KeyValuePair<string, string?>> annotations, NamespaceSyntax into)
     {
+        var start = Current.Start;
+        var isExternal = _tokens.IsWord("external"u8);
+        if (isExternal)
+        {
+            _tokens.Advance();
+        }
+
         if (_tokens.IsWord("entity"u8))
         {
-            ParseEntities(annotations, into);
+            ParseEntities(annotations, start, isExternal, into);
         }
         else if (_tokens.IsWord("action"u8))
         {
-            ParseActions(annotations, into);
+            ParseActions(annotations, start, isExternal, into);
         }
-        else if (_tokens.IsWord("type"u8))
+        else if (!isExternal && _tokens.IsWord("type"u8))
         {
             ParseCommonType(annotations, into);
         }
-        else if (_tokens.IsWord("external"u8))
-        {
-            throw _tokens.Fail(Current, "external declarations (RFC 116) are not supported", "declare the entity type or action itself");
-        }
         else
         {
-            throw _tokens.Unexpected("`entity`, `action`, `type` or `namespace`");
+            throw _tokens.Unexpected(isExternal ? "`entity` or `action`" : "`entity`, `action`, `type`, `external` or `namespace`");
         }
     }
 
     // ------------------------------------------------------------------ entities
 
-    private void ParseEntities(List<KeyValuePair<string, string?>> annotations, NamespaceSyntax into)
+    private void ParseEntities(List<KeyValuePair<string, string?>> annotations, int start, bool isExternal, NamespaceSyntax into)
     {
-        var start = Current.Start;
         _tokens.Advance();
         var names = new List<string> { _tokens.ExpectName("the name of an entity type") };
         while (Current.Kind == TokenKind.Comma)
@@ -143,7 +147,11 @@ internal ref struct SchemaParser
         TypeSyntax.Record? shape = null;
         TypeSyntax? tags = null;
         List<string>? enumIds = null;
-        if (_tokens.IsWord("enum"u8))
+        if (isExternal)
+        {
+            memberOf = ParseMemberOf();
+        }
+        else if (_tokens.IsWord("enum"u8))
         {
             enumIds = ParseEnumIds();
         }
@@ -158,9 +166,9 @@ internal ref struct SchemaParser
             }
         }
 
-        _tokens.Expect(TokenKind.Semicolon, "`in`, `=`, `tags`, or `;` to end the declaration");
+        _tokens.Expect(TokenKind.Semicolon, isExternal ? ExternalEnd : "`in`, `=`, `tags`, or `;` to end the declaration");
         var span = _tokens.SpanFrom(start);
-        into.Entities.AddRange(names.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, annotations, span)));
+        into.Entities.AddRange(names.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, annotations, span) { IsExternal = isExternal }));
     }
 
     private List<string> ParseEnumIds()
@@ -232,9 +240,8 @@ internal ref struct SchemaParser
 
     // ------------------------------------------------------------------ actions
 
-    private void ParseActions(List<KeyValuePair<string, string?>> annotations, NamespaceSyntax into)
+    private void ParseActions(List<KeyValuePair<string, string?>> annotations, int start, bool isExternal, NamespaceSyntax into)
     {
-        var start = Current.Start;
         _tokens.Advance();
         var ids = new List<string> { ParseName("the name of an action") };
         while (Current.Kind == TokenKind.Comma)
@@ -245,12 +252,12 @@ internal ref struct SchemaParser
 
         var memberOf = ParseActionParents();
         AppliesToSyntax? appliesTo = null;
-        if (_tokens.IsWord("appliesTo"u8))
+        if (!isExternal && _tokens.IsWord("appliesTo"u8))
         {
             appliesTo = ParseAppliesTo();
         }
 
-        if (_tokens.IsWord("attributes"u8))
+        if (!isExternal && _tokens.IsWord("attributes"u8))
         {
             // A relic of the first syntax: allowed as long as it says nothing.
             _tokens.Advance();
@@ -258,9 +265,9 @@ internal ref struct SchemaParser
             _tokens.Expect(TokenKind.CloseBrace, "`}`: actions have no attributes");
         }
 
-        _tokens.Expect(TokenKind.Semicolon, "`in`, `appliesTo`, or `;` to end the declaration");
+        _tokens.Expect(TokenKind.Semicolon, isExternal ? ExternalEnd : "`in`, `appliesTo`, or `;` to end the declaration");
         var span = _tokens.SpanFrom(start);
-        into.Actions.AddRange(ids.Select(id => new ActionSyntax(id, memberOf, appliesTo, annotations, span)));
+        into.Actions.AddRange(ids.Select(id => new ActionSyntax(id, memberOf, appliesTo, annotations, span) { IsExternal = isExternal }));
     }
 
     private List<ActionParentSyntax> ParseActionParents()

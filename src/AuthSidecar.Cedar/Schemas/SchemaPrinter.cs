@@ -47,14 +47,14 @@ internal sealed class SchemaPrinter
         foreach (var entity in ns.Entities)
         {
             AppendAnnotations(entity.Annotations);
-            Line($"entity {entity.Name}{Body(entity, ns)};");
+            Line($"{External(entity.IsExternal)}entity {entity.Name}{Body(entity, ns)};");
         }
 
         foreach (var action in ns.Actions)
         {
             AppendAnnotations(action.Annotations);
             var parents = action.MemberOf.Count == 0 ? "" : $" in [{string.Join(", ", action.MemberOf.Select(Text))}]";
-            Line($"action {Name(action.Id)}{parents}{(action.AppliesTo is { Principals.Count: > 0, Resources.Count: > 0 } appliesTo ? $" appliesTo {{{Text(appliesTo)}}}" : "")};");
+            Line($"{External(action.IsExternal)}action {Name(action.Id)}{parents}{(action.AppliesTo is { Principals.Count: > 0, Resources.Count: > 0 } appliesTo ? $" appliesTo {{{Text(appliesTo)}}}" : "")};");
         }
     }
 
@@ -90,6 +90,8 @@ internal sealed class SchemaPrinter
         $"{string.Concat(attribute.Annotations.Select(a => $"{Text(a)} "))}{Name(attribute.Name)}{(attribute.IsRequired ? "" : "?")}: {Text(attribute.Type)}";
 
     private static string Text(KeyValuePair<string, string?> annotation) => annotation.Value is null ? $"@{annotation.Key}" : $"@{annotation.Key}({StringLiteral.Quote(annotation.Value)})";
+
+    private static string External(bool isExternal) => isExternal ? "external " : "";
 
     private static string Name(string name) => Identifier.IsName(name) ? name : StringLiteral.Quote(name);
 

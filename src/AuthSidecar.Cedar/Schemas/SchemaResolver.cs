@@ -13,6 +13,9 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     // All that is declared in a namespace carries its name, however many declarations there are.
     private const int MaxNamespaceLength = 512;
 
+    // Common types of common types are short to write, and not when each is written out.
+    private const int MaxWrittenOut = 100_000;
+
     /// <summary>The type of a namespace's actions: one of its types where it has any.</summary>
     private const string ActionType = "Action";
 
@@ -27,6 +30,7 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     private readonly Dictionary<object, object> _shared = new(ReferenceEqualityComparer.Instance);
     private readonly Suggestions _suggestions = new();
     private int _depth;
+    private int _writtenOut;
 
     public Schema? Resolve(List<NamespaceSyntax> namespaces)
     {
@@ -88,6 +92,11 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
                     Fail(entity.Span, "`Action` is the type of actions, and cannot be declared as an entity type");
                 }
 
+                if (entity.IsExternal && BuiltInTypes.Find(entity.Name) is not null)
+                {
+                    Fail(entity.Span, $"the external entity type `{entity.Name}` has the name of a built-in type");
+                }
+
                 if (!_entities.TryAdd(Qualify(ns.Name, entity.Name), entity))
                 {
                     Fail(entity.Span, $"the entity type `{entity.Name}` is declared twice", "keep one");
@@ -122,6 +131,14 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
             if (last.Length < name.Length && (_entities.ContainsKey(last) || _commonTypes.ContainsKey(last)))
             {
                 Fail(span, $"`{name}` shadows `{last}` of the empty namespace", "rename one of them");
+            }
+        }
+
+        foreach (var (name, entity) in _entities)
+        {
+            if (entity.IsExternal && _commonTypes.ContainsKey(name))
+            {
+                Fail(entity.Span, $"the external entity type `{name}` has the name of a common type", "rename one of them");
             }
         }
 
@@ -294,34 +311,44 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         return resolved;
     }
 
-    /// <summary>A common type before an entity type before a built-in one, and the nearest namespace first.</summary>
-    private SchemaType ResolveName(TypeSyntax.Named name, string ns)
+    private SchemaType ResolveName(TypeSyntax.Named name, string ns) => Find(name, ns) switch
+    {
+        (NameKind.BuiltIn, var found) => BuiltInTypes.Find(found)!,
+        (NameKind.Common, var found) => ResolveCommonType(found, name.Span) ?? SchemaType.Bool,
+        (NameKind.Entity, var found) => new SchemaType.Entity(found),
+        _ => Unknown(name),
+    };
+
+    /// <summary>What a name stands for, and its full name: a common type before an entity type before a built-in one, and the nearest namespace first.</summary>
+    private (NameKind Kind, string FullName)? Find(TypeSyntax.Named name, string ns)
     {
         if (name.Kind == NameKind.BuiltIn)
         {
-            return BuiltInTypes.Find(name.Path) ?? Unknown(name);
+            return FindBuiltIn(name.Path);
         }
 
         if (name.Kind != NameKind.Entity && name.Path.StartsWith(BuiltInTypes.Namespace, StringComparison.Ordinal))
         {
-            return BuiltInTypes.Find(name.Path[BuiltInTypes.Namespace.Length..]) ?? Unknown(name);
+            return FindBuiltIn(name.Path[BuiltInTypes.Namespace.Length..]);
         }
 
         foreach (var candidate in Candidates(name.Path, ns))
         {
             if (name.Kind != NameKind.Entity && _commonTypes.ContainsKey(candidate))
             {
-                return ResolveCommonType(candidate, name.Span) ?? SchemaType.Bool;
+                return (NameKind.Common, candidate);
             }
 
             if (name.Kind != NameKind.Common && (_entities.ContainsKey(candidate) || _actionTypes.Contains(candidate)))
             {
-                return new SchemaType.Entity(candidate);
+                return (NameKind.Entity, candidate);
             }
         }
 
-        return (name.Kind == NameKind.Entity ? null : BuiltInTypes.Find(name.Path)) ?? Unknown(name);
+        return name.Kind == NameKind.Entity ? null : FindBuiltIn(name.Path);
     }
+
+    private static (NameKind Kind, string FullName)? FindBuiltIn(string name) => BuiltInTypes.Find(name) is null ? null : (NameKind.BuiltIn, name);
 
     private SchemaType Unknown(TypeSyntax.Named name)
     {
@@ -352,13 +379,92 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         return _resolvedCommonTypes[name] = resolved;
     }
 
+    // ------------------------------------------------------------------ declarations written out
+
+    /// <summary>The declarations of a schema without faults so that they mean the same beside those of others: with full names, and in the place of common types what they are.</summary>
+    public List<NamespaceSyntax> WriteOut(List<NamespaceSyntax> namespaces)
+    {
+        Declare(namespaces);
+        var writtenOut = new List<NamespaceSyntax>();
+        foreach (var ns in namespaces)
+        {
+            var copy = new NamespaceSyntax(ns.Name, ns.Span) { Annotations = ns.Annotations };
+            copy.Entities.AddRange(ns.Entities.Select(e => e with
+            {
+                MemberOf = WriteOut(e.MemberOf, ns.Name),
+                Shape = e.Shape is null ? null : WriteOut(e.Shape, ns.Name),
+                Tags = e.Tags is null ? null : WriteOut(e.Tags, ns.Name),
+            }));
+            copy.Actions.AddRange(ns.Actions.Select(a => a with
+            {
+                MemberOf = Once(a.MemberOf, () => a.MemberOf.Select(p => WriteOut(p, ns.Name)).ToArray()),
+                AppliesTo = a.AppliesTo is not { } appliesTo ? null : Once(appliesTo, () => new AppliesToSyntax(
+                    WriteOut(appliesTo.Principals, ns.Name),
+                    WriteOut(appliesTo.Resources, ns.Name),
+                    appliesTo.Context is null ? null : WriteOut(appliesTo.Context, ns.Name))),
+            }));
+            writtenOut.Add(copy);
+        }
+
+        return writtenOut;
+    }
+
+    private NameSyntax[] WriteOut(IReadOnlyList<NameSyntax> names, string ns) =>
+        Once(names, () => names.Select(n => new NameSyntax(Candidates(n.Path, ns).First(_entities.ContainsKey), n.Span)).ToArray());
+
+    private ActionParentSyntax WriteOut(ActionParentSyntax parent, string ns)
+    {
+        var uid = ResolveActionParent(parent, ns);
+        return new ActionParentSyntax(uid.Type, uid.Id, parent.Span);
+    }
+
+    private TypeSyntax WriteOut(TypeSyntax type, string ns) => Once(type, () => WriteOutOnce(type, ns));
+
+    private TypeSyntax WriteOutOnce(TypeSyntax type, string ns)
+    {
+        // As the parser of what is written out counts: a record is a type, and a record.
+        var levels = type switch { TypeSyntax.Record => 2, TypeSyntax.Set => 1, _ => 0 };
+        var isTooDeep = _depth + Math.Max(levels, 1) > SchemaParser.MaxTypeNesting;
+        if (_writtenOut < MaxWrittenOut && isTooDeep)
+        {
+            Fail(type.Span, $"without its common types, the type is nested more than {SchemaParser.MaxTypeNesting} deep");
+            _writtenOut = MaxWrittenOut + 1;
+        }
+        else if (_writtenOut++ == MaxWrittenOut)
+        {
+            Fail(type.Span, $"without its common types, the schema has more than {MaxWrittenOut} types");
+        }
+
+        // Whatever is left is not looked at: it may be as long as common types of common types can make it.
+        if (_writtenOut > MaxWrittenOut)
+        {
+            return type;
+        }
+
+        _depth += levels;
+        TypeSyntax writtenOut = type switch
+        {
+            TypeSyntax.Set set => set with { Element = WriteOutOnce(set.Element, ns) },
+            TypeSyntax.Record record => record with { Attributes = [.. record.Attributes.Select(a => a with { Type = WriteOutOnce(a.Type, ns) })] },
+            TypeSyntax.Named named => Find(named, ns) switch
+            {
+                (NameKind.Common, var found) => WriteOutOnce(_commonTypes[found].Syntax.Type, _commonTypes[found].Namespace),
+                (var kind, var found) => named with { Kind = kind, Path = found },
+                _ => named,
+            },
+            _ => throw new InvalidOperationException($"no type for {type.GetType().Name}"),
+        };
+        _depth -= levels;
+        return writtenOut;
+    }
+
     /// <summary>What a name may stand for: one with a namespace stands for itself, one without is looked for at home first.</summary>
     private static IEnumerable<string> Candidates(string path, string ns) =>
         ns.Length == 0 || path.Contains(':') ? [path] : [$"{ns}::{path}", path];
 
-    private static string Qualify(string ns, string name) => ns.Length == 0 ? name : $"{ns}::{name}";
+    public static string Qualify(string ns, string name) => ns.Length == 0 ? name : $"{ns}::{name}";
 
-    private static EntityUid ActionUid(string ns, string id) => EntityUid.OfCheckedType(Qualify(ns, ActionType), id);
+    public static EntityUid ActionUid(string ns, string id) => EntityUid.OfCheckedType(Qualify(ns, ActionType), id);
 
-    private void Fail(SourceSpan span, string message, string? help = null) => faults.Add(Fault.At(source, span.Start, message, help));
+    private void Fail(SourceSpan span, string message, string? help = null) => faults.Add(Fault.At(source, span, message, help));
 }

@@ -20,7 +20,11 @@ internal sealed record EntitySyntax(
     TypeSyntax? Tags,
     IReadOnlyList<string>? EnumIds,
     IReadOnlyList<KeyValuePair<string, string?>> Annotations,
-    SourceSpan Span);
+    SourceSpan Span)
+{
+    /// <summary><c>external entity A in [C];</c>: another schema defines it (RFC 116).</summary>
+    public bool IsExternal { get; init; }
+}
 
 /// <summary><c>action a in [b] appliesTo { … };</c>, one of the names at a time.</summary>
 internal sealed record ActionSyntax(
@@ -28,7 +32,11 @@ internal sealed record ActionSyntax(
     IReadOnlyList<ActionParentSyntax> MemberOf,
     AppliesToSyntax? AppliesTo,
     IReadOnlyList<KeyValuePair<string, string?>> Annotations,
-    SourceSpan Span);
+    SourceSpan Span)
+{
+    /// <summary><c>external action a in [b];</c>: another schema defines it (RFC 116).</summary>
+    public bool IsExternal { get; init; }
+}
 
 /// <summary>A parent of an action: by id alone it is of the same namespace, or else of the empty one.</summary>
 internal sealed record ActionParentSyntax(string? Type, string Id, SourceSpan Span);

@@ -196,6 +196,10 @@ public sealed record Fault(string Source, int Line, int Column, string Message, 
         return new Fault(source.Name, line, column, message, help);
     }
 
+    /// <summary>A fault of a declaration. A text that was put together of several is empty, and its declarations have no place.</summary>
+    internal static Fault At(SourceText source, SourceSpan span, string message, string? help = null) =>
+        source.Utf8.IsEmpty ? new Fault(source.Name, 0, 0, message, help) : At(source, span.Start, message, help);
+
     /// <summary><c>name:line:column: message; help</c>, as compilers write it; no position where the line is 0.</summary>
     public override string ToString()
     {

@@ -86,15 +86,6 @@ public sealed class NamesTests
     }
 
     [Theory]
-    [InlineData("external entity B; entity A {b: B};")]
-    [InlineData("namespace N {external action g;}")]
-    public void Schema_ExternalDeclarations_RefusedAsSuch(string text)
-    {
-        Assert.False(Schema.TryParse(SourceText.Of(text), out _, out var faults));
-        Assert.Contains("external declarations (RFC 116) are not supported", faults[0].Message, StringComparison.Ordinal);
-    }
-
-    [Theory]
     [InlineData("""{"": {"entityTypes": {"U": {"shape": {"type": "Record", "attributes": {"__cedar": {"type": "Long"}}}}}, "actions": {"__cedar": {}, "b": {"memberOf": [{"id": "__cedar"}]}}}}""", true)]
     [InlineData("""{"": {"entityTypes": {"U": {"enum": ["__cedar"], "annotations": {"__cedar": "x"}}}, "actions": {}}}""", true)]
     [InlineData("""{"": {"entityTypes": {"__cedar": {}}, "actions": {}}}""", false)]

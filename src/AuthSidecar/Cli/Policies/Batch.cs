@@ -119,7 +119,7 @@ internal static class Batch
     public static CedarRelease GetRelease(JsonElement question) =>
         Has(question, "compat") ? CompatOption.Parse(GetText(question, "compat"), "`compat`") : CedarReleases.Latest;
 
-    /// <summary>The schema, as text or in JSON; null when the question has none.</summary>
+    /// <summary>The schema, as text or in JSON, or an array of schemas that are linked; null when the question has none.</summary>
     public static Schema? GetSchema(JsonElement question)
     {
         if (!Has(question, "schema"))
@@ -128,10 +128,14 @@ internal static class Batch
         }
 
         var member = Get(question, "schema");
-        return member.ValueKind == JsonValueKind.String
-            ? Sources.ParseSchema(SourceText.Of(member.GetString()!, "schema"), isJson: false)
-            : Sources.ParseSchema(Raw(member, "schema"), isJson: true);
+        return Sources.Complete(member.ValueKind != JsonValueKind.Array ? ParseSchema(member, "schema")
+            : member.GetArrayLength() > 0 ? Sources.Link([.. member.EnumerateArray().Select((s, i) => ParseSchema(s, $"schema[{i}]"))])
+            : throw new UsageException("`schema` is an empty array"));
     }
+
+    private static PartialSchema ParseSchema(JsonElement schema, string name) => schema.ValueKind == JsonValueKind.String
+        ? Sources.ParsePartialSchema(SourceText.Of(schema.GetString()!, name), isJson: false)
+        : Sources.ParsePartialSchema(Raw(schema, name), isJson: true);
 
     public static Schema GetRequiredSchema(JsonElement question) => GetSchema(question) ?? throw new UsageException("`schema` is missing");
 

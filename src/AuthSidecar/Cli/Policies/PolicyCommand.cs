@@ -12,6 +12,7 @@ internal static class PolicyCommand
         ValidateCommand.Create(),
         FormatCommand.Create(),
         TranslateCommand.Create(),
+        LinkSchemasCommand.Create(),
         AuthorizeCommand.Create(),
         ExplainCommand.Create(),
         TestCommand.Create(),

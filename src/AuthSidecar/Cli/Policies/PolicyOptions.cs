@@ -7,7 +7,7 @@ namespace AuthSidecar.Cli.Policies;
 /// <summary>The policies of a command, with what stands beside them.</summary>
 /// <param name="Rules">The policies, and what their annotations mean.</param>
 /// <param name="Schema">The schema; null: none was given.</param>
-/// <param name="SchemaName">The name of its file.</param>
+/// <param name="SchemaName">The name of its file, or of its files.</param>
 /// <param name="Bundle">The bundle they are of; null: they are of files.</param>
 internal sealed record PolicyInput(PolicyRules Rules, Schema? Schema, string SchemaName, BundleFiles? Bundle)
 {
@@ -35,7 +35,7 @@ internal sealed record PolicyInput(PolicyRules Rules, Schema? Schema, string Sch
 internal sealed class PolicyOptions
 {
     private readonly Option<string[]> _policies = new("--policies") { Description = "A file of policies, in Cedar syntax or a policy set in JSON; a folder, for the `.cedar` files in it; or a pattern, such as 'policies/**/*.cedar'. May be repeated." };
-    private readonly Option<string> _schema = new("--schema") { Description = "The file with the schema, in Cedar syntax or in JSON." };
+    private readonly Option<string[]> _schema = new("--schema") { Description = "The file with the schema, in Cedar syntax or in JSON. May be repeated: the schemas are linked (RFC 116)." };
     private readonly Option<string[]> _links = new("--links") { Description = "A file with links of templates: `links.json` of a bundle, or as Cedar's own command line has them. May be repeated." };
     private readonly Option<string> _bundle = new("--bundle") { Description = "A bundle folder, instead of --policies, --schema and --links: its policies with its packs, schema, links and entities." };
     private readonly Option<string> _compat = CompatOption.Create(ofBundle: true);
@@ -54,10 +54,10 @@ internal sealed class PolicyOptions
     /// <exception cref="UsageException">Something is missing, contradicts something else, or is not well-formed.</exception>
     public PolicyInput Read(ParseResult parsed)
     {
-        var (files, schemaFile, links) = (parsed.GetValue(_policies) ?? [], parsed.GetValue(_schema), parsed.GetValue(_links) ?? []);
+        var (files, schemas, links) = (parsed.GetValue(_policies) ?? [], parsed.GetValue(_schema) ?? [], parsed.GetValue(_links) ?? []);
         if (parsed.GetValue(_bundle) is { } folder)
         {
-            return files.Length == 0 && schemaFile is null && links.Length == 0
+            return files.Length == 0 && schemas.Length == 0 && links.Length == 0
                 ? ReadBundle(folder, CompatOption.Read(parsed, _compat))
                 : throw new UsageException($"{_bundle.Name} already has the policies, schema and links: omit {_policies.Name}, {_schema.Name} and {_links.Name}");
         }
@@ -68,10 +68,10 @@ internal sealed class PolicyOptions
         }
 
         var policies = Sources.ReadPolicies(files, links, CompatOption.Read(parsed, _compat) ?? CedarReleases.Latest);
-        var schema = schemaFile is null ? null : Sources.ReadSchema(schemaFile);
+        var schema = schemas.Length == 0 ? null : Sources.ReadSchema(schemas);
         var faults = new List<Fault>();
         var rules = PolicyRules.Read(policies, schema, isStrict: true, faults);
-        return faults.Count == 0 ? new PolicyInput(rules, schema, schemaFile ?? "", Bundle: null) : throw Sources.Refused(faults);
+        return faults.Count == 0 ? new PolicyInput(rules, schema, string.Join(", ", schemas), Bundle: null) : throw Sources.Refused(faults);
     }
 
     /// <exception cref="UsageException">No schema was given.</exception>

@@ -84,10 +84,13 @@ internal static class Sources
         return [.. matcher.Execute(new DirectoryInfoWrapper(new DirectoryInfo(folder))).Files.Select(f => folder == "." ? f.Path : Path.Combine(folder, f.Path)).Order(StringComparer.Ordinal)];
     }
 
-    public static Schema ReadSchema(string file)
+    /// <summary>The schema of a file, or of several that are linked.</summary>
+    public static Schema ReadSchema(IReadOnlyList<string> files) => Complete(Link([.. files.Select(ReadPartialSchema)]));
+
+    public static PartialSchema ReadPartialSchema(string file)
     {
         var source = Read(file);
-        return ParseSchema(source, IsJson(source));
+        return ParsePartialSchema(source, IsJson(source));
     }
 
     /// <param name="file">The file; null: there are no entities but the schema's actions.</param>
@@ -109,13 +112,19 @@ internal static class Sources
         return parsed ? policies! : throw Refused(faults);
     }
 
-    public static Schema ParseSchema(SourceText source, bool isJson)
+    public static PartialSchema ParsePartialSchema(SourceText source, bool isJson)
     {
         var parsed = isJson
-            ? Schema.TryParseJson(source, out var schema, out var faults)
-            : Schema.TryParse(source, out schema, out faults);
+            ? PartialSchema.TryParseJson(source, out var schema, out var faults)
+            : PartialSchema.TryParse(source, out schema, out faults);
         return parsed ? schema! : throw Refused(faults);
     }
+
+    /// <summary>Links schemas; one alone stays as it is.</summary>
+    public static PartialSchema Link(IReadOnlyList<PartialSchema> schemas) =>
+        schemas is [var alone] ? alone : PartialSchema.TryLink(schemas, out var linked, out var faults) ? linked : throw Refused(faults);
+
+    public static Schema Complete(PartialSchema schema) => schema.TryComplete(out var complete, out var faults) ? complete : throw Refused(faults);
 
     public static UsageException Refused(IReadOnlyList<Fault> faults) => new(string.Join('\n', faults));
 }

@@ -46,7 +46,7 @@ internal static class TranslateCommand
     {
         var source = Sources.Read(file);
         var isJson = Sources.IsJson(source);
-        var schema = Sources.ParseSchema(source, isJson);
+        var schema = Sources.Complete(Sources.ParsePartialSchema(source, isJson));
         return isJson ? schema.ToString().TrimEnd() : schema.ToJson();
     }
 }
