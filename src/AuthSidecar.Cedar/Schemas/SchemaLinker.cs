@@ -3,8 +3,11 @@ namespace AuthSidecar.Cedar;
 /// <summary>Links schemas by the rules of the linker that Cedar's specification has for RFC 116: they compare ancestors, not parents.</summary>
 internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fault> faults)
 {
-    // The ancestors of each are compared with what they become: the square of a long chain.
-    private const int MaxDeclarations = 10_000;
+    // The ancestors of each are compared with what they become, and to find them is to look at all parents that there are.
+    private const long MaxSteps = 10_000_000;
+
+    // Of all schemas together, so that it does not matter which are linked first.
+    private const int MaxTypes = 250_000;
 
     // Not a record: the same declaration in two schemas is two.
     private sealed class Declared<TSyntax>(PartialSchema schema, string ns, TSyntax syntax)
@@ -20,20 +23,30 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
     {
         var sources = string.Join(", ", schemas.Select(s => s.Source.Name).Where(n => n.Length > 0));
         var source = new SourceText(sources, []);
-        if (schemas.Sum(s => (long)s.Declared.EntityTypes.Count + s.Declared.Actions.Count) is > MaxDeclarations and var count)
+        var namespaces = new List<(PartialSchema Schema, NamespaceSyntax Syntax)>();
+        var actionUses = new List<(PartialSchema Schema, string Namespace, SourceSpan Span)>();
+        var typesLeft = MaxTypes;
+        foreach (var schema in schemas)
         {
-            faults.Add(Fault.At(source, default(SourceSpan), $"too many entity types and actions to link: {count}, limit {MaxDeclarations}"));
+            var uses = new List<(string Namespace, SourceSpan Span)>();
+            namespaces.AddRange(new SchemaResolver(schema.Source, faults).WriteOut(schema.Declared.Syntax, uses, ref typesLeft).Select(ns => (schema, ns)));
+            actionUses.AddRange(uses.Select(u => (schema, u.Namespace, u.Span)));
+        }
+
+        if (faults.Count > 0
+            || IsTooMuch(source, "entity types", namespaces.Sum(ns => (long)ns.Syntax.Entities.Count), namespaces.Sum(ns => ns.Syntax.Entities.Sum(e => (long)e.MemberOf.Count)))
+            || IsTooMuch(source, "actions", namespaces.Sum(ns => (long)ns.Syntax.Actions.Count), namespaces.Sum(ns => ns.Syntax.Actions.Sum(a => (long)a.MemberOf.Count))))
+        {
             return null;
         }
 
-        var namespaces = schemas.SelectMany(s => new SchemaResolver(s.Source, faults).WriteOut(s.Declared.Syntax).Select(ns => (Schema: s, Syntax: ns))).ToList();
         var entities = namespaces.SelectMany(ns => ns.Syntax.Entities.Select(e => new Declared<EntitySyntax>(ns.Schema, ns.Syntax.Name, e)))
             .GroupBy(d => SchemaResolver.Qualify(d.Namespace, d.Syntax.Name), StringComparer.Ordinal).ToList();
         var actions = namespaces.SelectMany(ns => ns.Syntax.Actions.Select(a => new Declared<ActionSyntax>(ns.Schema, ns.Syntax.Name, a)))
             .GroupBy(d => SchemaResolver.ActionUid(d.Namespace, d.Syntax.Id)).ToList();
         var linked = namespaces.GroupBy(ns => ns.Syntax.Name, StringComparer.Ordinal).ToDictionary(
             same => same.Key,
-            same => new NamespaceSyntax(same.Key, default) { Annotations = [.. same.SelectMany(ns => ns.Syntax.Annotations).DistinctBy(a => a.Key, StringComparer.Ordinal)] },
+            same => new NamespaceSyntax(same.Key, default) { Annotations = Unite(same.Select(ns => ns.Syntax.Annotations)) },
             StringComparer.Ordinal);
         foreach (var same in entities)
         {
@@ -45,24 +58,33 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
             linked[same.First().Namespace].Actions.Add(LinkAction(same.Key, [.. same]));
         }
 
-        if (faults.Count > 0 || new SchemaResolver(source, faults).Resolve([.. linked.Values]) is not { } schema)
+        foreach (var (schema, ns, span) in actionUses.Where(u => linked[u.Namespace].Actions.Count > 0))
+        {
+            Fail(schema, span, $"`Action` is the type of the actions of the empty namespace here, and would be that of the actions of `{ns}`", "move either the actions or the type to another namespace");
+        }
+
+        if (faults.Count > 0 || new SchemaResolver(source, faults).Resolve([.. linked.Values]) is not { } whole)
         {
             return null;
         }
 
         foreach (var same in entities)
         {
-            ForbidMoreAncestors(schema, same);
+            ForbidMoreAncestors(whole, same);
         }
 
-        return faults.Count == 0 ? new PartialSchema(source, schema) : null;
+        return faults.Count == 0 ? new PartialSchema(source, whole) : null;
     }
 
     private EntitySyntax LinkEntityType(string name, List<Declared<EntitySyntax>> declared)
     {
         if (declared.Find(d => !d.Syntax.IsExternal) is not { } definition)
         {
-            return declared[0].Syntax with { MemberOf = [.. declared.SelectMany(d => d.Syntax.MemberOf).DistinctBy(p => p.Path, StringComparer.Ordinal)] };
+            return declared is [var alone] ? alone.Syntax : declared[0].Syntax with
+            {
+                MemberOf = [.. declared.SelectMany(d => d.Syntax.MemberOf).DistinctBy(p => p.Path, StringComparer.Ordinal)],
+                Annotations = Unite(declared.Select(d => d.Syntax.Annotations)),
+            };
         }
 
         foreach (var other in declared.Where(d => d != definition))
@@ -99,8 +121,23 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
             }
         }
 
-        return definition.Syntax;
+        return definition.Syntax.IsExternal ? definition.Syntax with { Annotations = Unite(declared.Select(d => d.Syntax.Annotations)) } : definition.Syntax;
     }
+
+    private bool IsTooMuch(SourceText source, string what, long count, long parents)
+    {
+        if (count * parents <= MaxSteps)
+        {
+            return false;
+        }
+
+        faults.Add(Fault.At(source, default(SourceSpan), $"too many {what} to link: {count} with {parents} parents in all; the limit of the product is {MaxSteps}"));
+        return true;
+    }
+
+    /// <summary>Annotations of several declarations; of those with one name the same one in whatever order they are given.</summary>
+    private static IReadOnlyList<KeyValuePair<string, string?>> Unite(IEnumerable<IReadOnlyList<KeyValuePair<string, string?>>> annotations) =>
+        [.. annotations.SelectMany(a => a).OrderBy(a => a.Key, StringComparer.Ordinal).ThenBy(a => a.Value, StringComparer.Ordinal).DistinctBy(a => a.Key, StringComparer.Ordinal)];
 
     /// <summary>What a schema said of its own types stays true: no other adds to the ancestors of what it defines.</summary>
     private void ForbidMoreAncestors(Schema linked, IGrouping<string, Declared<EntitySyntax>> declared)

@@ -400,17 +400,30 @@ internal ref struct SchemaParser
         }
 
         TypeSyntax type = Current.Kind == TokenKind.OpenBrace ? ParseRecord()
-            : _tokens.IsWord("Set"u8) ? ParseSet()
+            : IsSet() ? ParseSet()
             : ParseNamedType();
         _nesting--;
         return type;
+    }
+
+    /// <summary>Without elements it is a name like any other.</summary>
+    private readonly bool IsSet()
+    {
+        var ahead = _tokens;
+        if (!ahead.IsWord("Set"u8))
+        {
+            return false;
+        }
+
+        ahead.Advance();
+        return ahead.Current.Kind == TokenKind.Less;
     }
 
     private TypeSyntax ParseSet()
     {
         var start = Current.Start;
         _tokens.Advance();
-        _tokens.Expect(TokenKind.Less, "`<` and the type of the elements");
+        _tokens.Advance();
         var element = ParseType();
         _tokens.Expect(TokenKind.Greater, "`>`");
         return new TypeSyntax.Set(element, _tokens.SpanFrom(start));

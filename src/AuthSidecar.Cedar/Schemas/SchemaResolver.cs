@@ -13,8 +13,6 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     // All that is declared in a namespace carries its name, however many declarations there are.
     private const int MaxNamespaceLength = 512;
 
-    // Common types of common types are short to write, and not when each is written out.
-    private const int MaxWrittenOut = 100_000;
 
     /// <summary>The type of a namespace's actions: one of its types where it has any.</summary>
     private const string ActionType = "Action";
@@ -29,8 +27,11 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
     // A declaration of several names is resolved once, not once for each of them.
     private readonly Dictionary<object, object> _shared = new(ReferenceEqualityComparer.Instance);
     private readonly Suggestions _suggestions = new();
+    private readonly Dictionary<TypeSyntax, (TypeSyntax Type, int Count)> _writtenOut = new(ReferenceEqualityComparer.Instance);
+    private List<(string Namespace, SourceSpan Span)> _actionUses = [];
+    private string _writtenTo = "";
+    private int _typesLeft;
     private int _depth;
-    private int _writtenOut;
 
     public Schema? Resolve(List<NamespaceSyntax> namespaces)
     {
@@ -352,8 +353,8 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     private SchemaType Unknown(TypeSyntax.Named name)
     {
-        var help = EntityType.IsAction(name.Path)
-            ? "it is a type where the namespace declares actions"
+        var help = EntityType.IsAction(name.Path) ? "it is a type where the namespace declares actions"
+            : name.Path == "Set" ? "a set names the type of its elements: `Set<T>`"
             : _suggestions.For(name.Path, BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys).Concat(_actionTypes));
         Fail(name.Span, $"unrecognized type `{name.Path}`", help);
         return SchemaType.Bool;
@@ -381,31 +382,40 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
 
     // ------------------------------------------------------------------ declarations written out
 
-    /// <summary>The declarations of a schema without faults so that they mean the same beside those of others: with full names, and in the place of common types what they are.</summary>
-    public List<NamespaceSyntax> WriteOut(List<NamespaceSyntax> namespaces)
+    /// <summary>
+    /// The declarations of a schema without faults so that they mean the same beside those of others: with full names, and in the place of common types
+    /// what they are.
+    /// </summary>
+    /// <param name="namespaces">The declarations.</param>
+    /// <param name="actionUses">Gets the places outside of the empty namespace that mean the type of its actions, which no full name tells from their own.</param>
+    /// <param name="typesLeft">How many types may yet be written out: common types of common types are short to write, and not when each is written out.</param>
+    public List<NamespaceSyntax> WriteOut(List<NamespaceSyntax> namespaces, List<(string Namespace, SourceSpan Span)> actionUses, ref int typesLeft)
     {
         Declare(namespaces);
+        (_actionUses, _typesLeft) = (actionUses, typesLeft);
         var writtenOut = new List<NamespaceSyntax>();
         foreach (var ns in namespaces)
         {
+            _writtenTo = ns.Name;
             var copy = new NamespaceSyntax(ns.Name, ns.Span) { Annotations = ns.Annotations };
             copy.Entities.AddRange(ns.Entities.Select(e => e with
             {
                 MemberOf = WriteOut(e.MemberOf, ns.Name),
-                Shape = e.Shape is null ? null : WriteOut(e.Shape, ns.Name),
+                Shape = e.Shape is null ? null : WriteOut(e.Shape, ns.Name, isBody: true),
                 Tags = e.Tags is null ? null : WriteOut(e.Tags, ns.Name),
             }));
             copy.Actions.AddRange(ns.Actions.Select(a => a with
             {
                 MemberOf = Once(a.MemberOf, () => a.MemberOf.Select(p => WriteOut(p, ns.Name)).ToArray()),
-                AppliesTo = a.AppliesTo is not { } appliesTo ? null : Once(appliesTo, () => new AppliesToSyntax(
+                AppliesTo = a.AppliesTo is not { } appliesTo ? null : new AppliesToSyntax(
                     WriteOut(appliesTo.Principals, ns.Name),
                     WriteOut(appliesTo.Resources, ns.Name),
-                    appliesTo.Context is null ? null : WriteOut(appliesTo.Context, ns.Name))),
+                    appliesTo.Context is null ? null : WriteOut(appliesTo.Context, ns.Name, isBody: true)),
             }));
             writtenOut.Add(copy);
         }
 
+        typesLeft = _typesLeft;
         return writtenOut;
     }
 
@@ -418,25 +428,45 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         return new ActionParentSyntax(uid.Type, uid.Id, parent.Span);
     }
 
-    private TypeSyntax WriteOut(TypeSyntax type, string ns) => Once(type, () => WriteOutOnce(type, ns));
+    /// <param name="type">The type.</param>
+    /// <param name="ns">The namespace that it is written in.</param>
+    /// <param name="isBody">Whether it stands where the parser expects a record, and counts it once and not as a type as well.</param>
+    private TypeSyntax WriteOut(TypeSyntax type, string ns, bool isBody = false)
+    {
+        if (!_writtenOut.TryGetValue(type, out var known))
+        {
+            var before = _typesLeft;
+            _depth = isBody ? -1 : 0;
+            var made = WriteOutOnce(type, ns);
+            _writtenOut.Add(type, known = (made, before - _typesLeft));
+        }
+        else if (_typesLeft >= 0)
+        {
+            // One tree, but as long as it is once more in every declaration that has it.
+            _typesLeft = Math.Max(_typesLeft - known.Count, -1);
+            DemandTypesLeft(type);
+        }
+
+        return known.Type;
+    }
 
     private TypeSyntax WriteOutOnce(TypeSyntax type, string ns)
     {
         // As the parser of what is written out counts: a record is a type, and a record.
         var levels = type switch { TypeSyntax.Record => 2, TypeSyntax.Set => 1, _ => 0 };
-        var isTooDeep = _depth + Math.Max(levels, 1) > SchemaParser.MaxTypeNesting;
-        if (_writtenOut < MaxWrittenOut && isTooDeep)
+        if (_typesLeft >= 0 && _depth + Math.Max(levels, 1) > SchemaParser.MaxTypeNesting)
         {
             Fail(type.Span, $"without its common types, the type is nested more than {SchemaParser.MaxTypeNesting} deep");
-            _writtenOut = MaxWrittenOut + 1;
+            _typesLeft = -1;
         }
-        else if (_writtenOut++ == MaxWrittenOut)
+        else if (_typesLeft >= 0)
         {
-            Fail(type.Span, $"without its common types, the schema has more than {MaxWrittenOut} types");
+            _typesLeft--;
+            DemandTypesLeft(type);
         }
 
         // Whatever is left is not looked at: it may be as long as common types of common types can make it.
-        if (_writtenOut > MaxWrittenOut)
+        if (_typesLeft < 0)
         {
             return type;
         }
@@ -446,16 +476,39 @@ internal sealed class SchemaResolver(SourceText source, List<Fault> faults)
         {
             TypeSyntax.Set set => set with { Element = WriteOutOnce(set.Element, ns) },
             TypeSyntax.Record record => record with { Attributes = [.. record.Attributes.Select(a => a with { Type = WriteOutOnce(a.Type, ns) })] },
-            TypeSyntax.Named named => Find(named, ns) switch
-            {
-                (NameKind.Common, var found) => WriteOutOnce(_commonTypes[found].Syntax.Type, _commonTypes[found].Namespace),
-                (var kind, var found) => named with { Kind = kind, Path = found },
-                _ => named,
-            },
+            TypeSyntax.Named named => WriteOutName(named, ns),
             _ => throw new InvalidOperationException($"no type for {type.GetType().Name}"),
         };
         _depth -= levels;
         return writtenOut;
+    }
+
+    private TypeSyntax WriteOutName(TypeSyntax.Named name, string ns)
+    {
+        if (Find(name, ns) is not var (kind, fullName))
+        {
+            return name;
+        }
+
+        if (kind == NameKind.Common)
+        {
+            return WriteOutOnce(_commonTypes[fullName].Syntax.Type, _commonTypes[fullName].Namespace);
+        }
+
+        if (fullName == ActionType && _writtenTo.Length > 0)
+        {
+            _actionUses.Add((_writtenTo, name.Span));
+        }
+
+        return name with { Kind = kind, Path = fullName };
+    }
+
+    private void DemandTypesLeft(TypeSyntax type)
+    {
+        if (_typesLeft < 0)
+        {
+            Fail(type.Span, "the schemas are too long without their common types");
+        }
     }
 
     /// <summary>What a name may stand for: one with a namespace stands for itself, one without is looked for at home first.</summary>

@@ -74,6 +74,11 @@ public sealed class NamesTests
     [InlineData("namespace N {action x;} action y in [N::Action::\"x\"];", true)]
     [InlineData("entity U; action y in [U::\"x\"];", false)]
     [InlineData("entity external {external: Long}; action external; type E = external;", true)]
+    [InlineData("entity Set; entity A {a: Set, b: Set<Set>} tags Set; type T = Set;", true)]
+    [InlineData("entity Set; entity A in [Set]; action v appliesTo {principal: Set, resource: [Set]};", true)]
+    [InlineData("namespace Set {entity A; entity B {a: Set::A};}", true)]
+    [InlineData("entity A {a: Set};", false)]
+    [InlineData("entity A {a: Set::B};", false)]
     public void Schema_InCedarSyntax_AsTheReference(string text, bool isAccepted)
     {
         Assert.Equal(isAccepted, Schema.TryParse(SourceText.Of(text), out var schema, out var faults));

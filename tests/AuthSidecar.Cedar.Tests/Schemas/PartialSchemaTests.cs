@@ -140,19 +140,61 @@ public sealed class PartialSchemaTests
     {
         var text = $"type T0 = {{a: Long}};{string.Concat(Enumerable.Range(1, 25).Select(i => $"type T{i} = {{a: T{i - 1}, b: T{i - 1}}};"))}entity A {{t: T25}};";
         Assert.False(PartialSchema.TryLink([Parse(text, "p"), Parse("entity B;", "c")], out _, out var faults));
-        Assert.EndsWith("without its common types, the schema has more than 100000 types", Assert.Single(faults).ToString(), StringComparison.Ordinal);
+        Assert.EndsWith("the schemas are too long without their common types", Assert.Single(faults).ToString(), StringComparison.Ordinal);
+
+        // Once for every declaration that has it.
+        var names = string.Join(", ", Enumerable.Range(0, 100).Select(i => $"E{i}"));
+        text = $"type T0 = {{a: Long}};{string.Concat(Enumerable.Range(1, 12).Select(i => $"type T{i} = {{a: T{i - 1}, b: T{i - 1}}};"))}entity {names} {{t: T12}};";
+        Assert.False(PartialSchema.TryLink([Parse(text, "p")], out _, out faults));
+        Assert.EndsWith("the schemas are too long without their common types", Assert.Single(faults).ToString(), StringComparison.Ordinal);
 
         text = $"type T0 = {{a: Long}};{string.Concat(Enumerable.Range(1, 40).Select(i => $"type T{i} = {{a: T{i - 1}}};"))}entity A {{t: T40}};";
         Assert.False(PartialSchema.TryLink([Parse(text, "p"), Parse("entity B;", "c")], out _, out faults));
         Assert.EndsWith("without its common types, the type is nested more than 64 deep", Assert.Single(faults).ToString(), StringComparison.Ordinal);
     }
 
+    /// <summary>A declaration of many names in many parents is short, and to look at the ancestors of each is not.</summary>
     [Fact]
-    public void TryLink_TooManyDeclarations_Refused()
+    public void TryLink_TooManyParents_Refused()
     {
-        var many = Parse($"entity {string.Join(", ", Enumerable.Range(0, 10_000).Select(i => $"E{i}"))};", "p");
-        Assert.False(PartialSchema.TryLink([many, Parse("entity B;", "c")], out _, out var faults));
-        Assert.Equal("p, c: too many entity types and actions to link: 10001, limit 10000", Assert.Single(faults).ToString());
+        var names = string.Join(", ", Enumerable.Range(0, 300).Select(i => $"E{i}"));
+        Assert.False(PartialSchema.TryLink([Parse($"external entity {names} in [{names}];", "p"), Parse("entity B;", "c")], out _, out var faults));
+        Assert.Equal("p, c: too many entity types to link: 301 with 90000 parents in all; the limit of the product is 10000000", Assert.Single(faults).ToString());
+        Assert.True(PartialSchema.TryLink([Parse($"entity {string.Join(", ", Enumerable.Range(0, 10_000).Select(i => $"E{i}"))};", "p")], out _, out _));
+    }
+
+    /// <summary>No full name tells the actions of the empty namespace from those of the namespace where the type is written.</summary>
+    [Fact]
+    public void TryLink_ActionsThatWouldBecomeOthers_Refused()
+    {
+        const string Uses = "action x appliesTo {principal: N::A, resource: N::A}; namespace N { entity A {a: Action}; }";
+        Assert.Contains("{a: Action}", Link(Uses, "namespace M { action y; }").ToString(), StringComparison.Ordinal);
+        Assert.False(PartialSchema.TryLink([Parse(Uses, "p"), Parse("namespace N { action y; }", "c")], out _, out var faults));
+        Assert.Equal(
+            "p:1:82: `Action` is the type of the actions of the empty namespace here, and would be that of the actions of `N`; move either the actions or the type to another namespace",
+            Assert.Single(faults).ToString());
+        // By a common type as well, which is written out where it is used.
+        Assert.False(PartialSchema.TryLink([Parse("action x; type T = {a: Action}; namespace N { action y; entity E {t: T}; }", "p")], out _, out faults));
+        Assert.Single(faults);
+    }
+
+    [Fact]
+    public void TryLink_AnnotationsOfSeveralDeclarations_SameInAnyOrder()
+    {
+        const string P = "@doc(\"b\") external entity B; @p @doc(\"b\") external action a; @doc(\"b\") namespace N { entity P; }";
+        const string C = "@doc(\"a\") @c external entity B; @c external action a; @doc(\"a\") namespace N { entity C; }";
+        const string Expected = "@c\n@doc(\"a\")\nexternal entity B;\n@c\n@doc(\"b\")\n@p\nexternal action a;\n@doc(\"a\")\nnamespace N {\n  entity ";
+        Assert.StartsWith(Expected, Link(P, C).ToString(), StringComparison.Ordinal);
+        Assert.StartsWith(Expected, Link(C, P).ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>As deep as the parser takes it, and not one level less.</summary>
+    [Fact]
+    public void TryLink_AsDeepAsCanBeRead_Linked()
+    {
+        var text = $"entity A = {string.Concat(Enumerable.Repeat("{a: ", 32))}Long{new string('}', 32)};";
+        Assert.Contains("__cedar::Long", Link(text, "entity B;").ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, Parse(Link(text, "entity B;").ToString(), "again").Declared.EntityTypes.Count);
     }
 
     /// <summary>Neither the order nor the grouping decides whether schemas fit, nor what they make.</summary>

@@ -84,8 +84,8 @@ internal static class Sources
         return [.. matcher.Execute(new DirectoryInfoWrapper(new DirectoryInfo(folder))).Files.Select(f => folder == "." ? f.Path : Path.Combine(folder, f.Path)).Order(StringComparer.Ordinal)];
     }
 
-    /// <summary>The schema of a file, or of several that are linked.</summary>
-    public static Schema ReadSchema(IReadOnlyList<string> files) => Complete(Link([.. files.Select(ReadPartialSchema)]));
+    /// <summary>The schema of a file, as it is, or of several that are linked.</summary>
+    public static Schema ReadSchema(IReadOnlyList<string> files) => Complete(files is [var file] ? ReadPartialSchema(file) : Link([.. files.Select(ReadPartialSchema)]));
 
     public static PartialSchema ReadPartialSchema(string file)
     {
@@ -120,9 +120,8 @@ internal static class Sources
         return parsed ? schema! : throw Refused(faults);
     }
 
-    /// <summary>Links schemas; one alone stays as it is.</summary>
     public static PartialSchema Link(IReadOnlyList<PartialSchema> schemas) =>
-        schemas is [var alone] ? alone : PartialSchema.TryLink(schemas, out var linked, out var faults) ? linked : throw Refused(faults);
+        PartialSchema.TryLink(schemas, out var linked, out var faults) ? linked : throw Refused(faults);
 
     public static Schema Complete(PartialSchema schema) => schema.TryComplete(out var complete, out var faults) ? complete : throw Refused(faults);
 
