@@ -112,7 +112,7 @@ public sealed class PolicyCommandTests : IDisposable
         Assert.Equal(0, (await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", documents, "--schema", users)).ExitCode);
 
         var partial = await Binary.RunAsync("policy", "link-schemas", documents);
-        Assert.Equal((0, "authsidecar: warning: `User` is external, and none of these schemas defines it\n"), (partial.ExitCode, partial.Error));
+        Assert.Equal((0, "warning: `User` is external, and none of these schemas defines it\n"), (partial.ExitCode, partial.Error));
         var external = $"{documents}:1:1: the entity type `User` is external; define it, or link this schema with the one that does\n";
         var refused = await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", documents);
         Assert.Equal((2, external), (refused.ExitCode, refused.Error));

@@ -14,8 +14,8 @@ public sealed class PartialSchema
     internal PartialSchema(SourceText source, Schema declared)
     {
         (Source, Declared) = (source, declared);
-        ExternalEntityTypes = [.. Names(ns => ns.Entities.Where(e => e.IsExternal).Select(e => SchemaResolver.Qualify(ns.Name, e.Name)))];
-        ExternalActions = [.. Names(ns => ns.Actions.Where(a => a.IsExternal).Select(a => SchemaResolver.ActionUid(ns.Name, a.Id)))];
+        ExternalEntityTypes = [.. declared.Syntax.SelectMany(ns => ns.Entities.Where(e => e.IsExternal).Select(e => SchemaNames.Qualify(ns.Name, e.Name)))];
+        ExternalActions = [.. declared.Syntax.SelectMany(ns => ns.Actions.Where(a => a.IsExternal).Select(a => SchemaNames.ActionUid(ns.Name, a.Id)))];
     }
 
     /// <summary>The full names of the entity types that are declared, and defined elsewhere.</summary>
@@ -71,21 +71,20 @@ public sealed class PartialSchema
     /// <returns>False with a fault for each external declaration.</returns>
     public bool TryComplete([NotNullWhen(true)] out Schema? schema, out IReadOnlyList<Fault> faults)
     {
-        const string Help = "define it, or link this schema with the one that does";
         faults =
         [
-            .. Names(ns => ns.Entities.Where(e => e.IsExternal).Select(e => Fault.At(Source, e.Span, $"the entity type `{SchemaResolver.Qualify(ns.Name, e.Name)}` is external", Help))),
-            .. Names(ns => ns.Actions.Where(a => a.IsExternal).Select(a => Fault.At(Source, a.Span, $"the action `{SchemaResolver.ActionUid(ns.Name, a.Id)}` is external", Help))),
+            .. Declared.Syntax.SelectMany(ns => ns.Entities.Where(e => e.IsExternal).Select(e => IsExternal(e.Span, $"entity type `{SchemaNames.Qualify(ns.Name, e.Name)}`"))),
+            .. Declared.Syntax.SelectMany(ns => ns.Actions.Where(a => a.IsExternal).Select(a => IsExternal(a.Span, $"action `{SchemaNames.ActionUid(ns.Name, a.Id)}`"))),
         ];
         schema = faults.Count == 0 ? Declared : null;
         return schema is not null;
+
+        Fault IsExternal(SourceSpan span, string what) => Fault.At(Source, span, $"the {what} is external", "define it, or link this schema with the one that does");
     }
 
     /// <summary>The schema in Cedar syntax.</summary>
     public override string ToString() => Declared.ToString();
 
-    private IEnumerable<T> Names<T>(Func<NamespaceSyntax, IEnumerable<T>> of) => Declared.Syntax.SelectMany(of);
-
     private static PartialSchema? Resolve(SourceText source, List<NamespaceSyntax> namespaces, List<Fault> faults) =>
-        faults.Count == 0 && new SchemaResolver(source, faults).Resolve(namespaces) is { } declared ? new PartialSchema(source, declared) : null;
+        faults.Count == 0 && SchemaResolver.Resolve(source, namespaces, faults) is { } declared ? new PartialSchema(source, declared) : null;
 }

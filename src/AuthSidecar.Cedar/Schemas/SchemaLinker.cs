@@ -23,16 +23,8 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
     {
         var sources = string.Join(", ", schemas.Select(s => s.Source.Name).Where(n => n.Length > 0));
         var source = new SourceText(sources, []);
-        var namespaces = new List<(PartialSchema Schema, NamespaceSyntax Syntax)>();
-        var actionUses = new List<(PartialSchema Schema, string Namespace, SourceSpan Span)>();
-        var typesLeft = MaxTypes;
-        foreach (var schema in schemas)
-        {
-            var uses = new List<(string Namespace, SourceSpan Span)>();
-            namespaces.AddRange(new SchemaResolver(schema.Source, faults).WriteOut(schema.Declared.Syntax, uses, ref typesLeft).Select(ns => (schema, ns)));
-            actionUses.AddRange(uses.Select(u => (schema, u.Namespace, u.Span)));
-        }
-
+        var inliner = new SchemaInliner(MaxTypes, faults);
+        var namespaces = schemas.SelectMany(s => inliner.Inline(s).Select(ns => (Schema: s, Syntax: ns))).ToList();
         if (faults.Count > 0
             || IsTooMuch(source, "entity types", namespaces.Sum(ns => (long)ns.Syntax.Entities.Count), namespaces.Sum(ns => ns.Syntax.Entities.Sum(e => (long)e.MemberOf.Count)))
             || IsTooMuch(source, "actions", namespaces.Sum(ns => (long)ns.Syntax.Actions.Count), namespaces.Sum(ns => ns.Syntax.Actions.Sum(a => (long)a.MemberOf.Count))))
@@ -41,9 +33,9 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
         }
 
         var entities = namespaces.SelectMany(ns => ns.Syntax.Entities.Select(e => new Declared<EntitySyntax>(ns.Schema, ns.Syntax.Name, e)))
-            .GroupBy(d => SchemaResolver.Qualify(d.Namespace, d.Syntax.Name), StringComparer.Ordinal).ToList();
+            .GroupBy(d => SchemaNames.Qualify(d.Namespace, d.Syntax.Name), StringComparer.Ordinal).ToList();
         var actions = namespaces.SelectMany(ns => ns.Syntax.Actions.Select(a => new Declared<ActionSyntax>(ns.Schema, ns.Syntax.Name, a)))
-            .GroupBy(d => SchemaResolver.ActionUid(d.Namespace, d.Syntax.Id)).ToList();
+            .GroupBy(d => SchemaNames.ActionUid(d.Namespace, d.Syntax.Id)).ToList();
         var linked = namespaces.GroupBy(ns => ns.Syntax.Name, StringComparer.Ordinal).ToDictionary(
             same => same.Key,
             same => new NamespaceSyntax(same.Key, default) { Annotations = Unite(same.Select(ns => ns.Syntax.Annotations)) },
@@ -58,12 +50,12 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
             linked[same.First().Namespace].Actions.Add(LinkAction(same.Key, [.. same]));
         }
 
-        foreach (var (schema, ns, span) in actionUses.Where(u => linked[u.Namespace].Actions.Count > 0))
+        foreach (var (of, ns, span) in inliner.ActionTypeUses.Where(u => linked[u.Namespace].Actions.Count > 0))
         {
-            Fail(schema, span, $"`Action` is the type of the actions of the empty namespace here, and would be that of the actions of `{ns}`", "move either the actions or the type to another namespace");
+            faults.Add(Fault.At(of, span, $"`Action` is the type of the actions of the empty namespace here, and would be that of the actions of `{ns}`", "move either the actions or the type to another namespace"));
         }
 
-        if (faults.Count > 0 || new SchemaResolver(source, faults).Resolve([.. linked.Values]) is not { } whole)
+        if (faults.Count > 0 || SchemaResolver.Resolve(source, [.. linked.Values], faults) is not { } whole)
         {
             return null;
         }

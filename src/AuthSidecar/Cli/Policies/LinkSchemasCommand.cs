@@ -15,7 +15,7 @@ internal static class LinkSchemasCommand
             Console.Out.Write(linked.ToString());
             foreach (var external in linked.ExternalEntityTypes.Concat(linked.ExternalActions.Select(a => a.ToString())))
             {
-                Console.Error.WriteLine($"authsidecar: warning: `{external}` is external, and none of these schemas defines it");
+                Console.Error.WriteLine($"warning: `{external}` is external, and none of these schemas defines it");
             }
 
             return ExitCode.Success;
