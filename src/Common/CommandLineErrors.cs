@@ -16,6 +16,12 @@ internal static class CommandLineErrors
             action.ShowHelp = false;
         }
 
+        if (parsed.Errors.Count == 0 && FindOptionWithoutValue(parsed.CommandResult) is { } option)
+        {
+            await Console.Error.WriteLineAsync($"Required argument missing for option: '{option}'.\n\nsee `{PathOf(parsed.CommandResult)} --help`");
+            return failed;
+        }
+
         // No limit on the time to end: how long calls may drain is said by `serve` itself.
         var exitCode = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
         if (parsed.Errors.Count == 0)
@@ -26,6 +32,10 @@ internal static class CommandLineErrors
         await Console.Error.WriteLineAsync($"see `{PathOf(parsed.CommandResult)} --help`");
         return failed;
     }
+
+    /// <summary>An option that may be repeated and is, once without a value: to the parser a value of any of them is enough.</summary>
+    private static string? FindOptionWithoutValue(CommandResult command) =>
+        command.Children.OfType<OptionResult>().FirstOrDefault(o => o.Option.Arity.MinimumNumberOfValues > 0 && o.IdentifierTokenCount > o.Tokens.Count)?.Option.Name;
 
     private static string PathOf(CommandResult command) =>
         command.Parent is CommandResult parent ? $"{PathOf(parent)} {command.Command.Name}" : command.Command.Name;

@@ -129,6 +129,16 @@ public sealed class PolicyCommandTests : IDisposable
         Assert.Equal(1, whole.ExitCode);
         Assert.Contains("the entity type `Elsewhere` is external; define it, or link this schema with the one that does", whole.Output + whole.Error, StringComparison.Ordinal);
 
+        // A variable that is not set is no file, and an option without a value is not passed over.
+        foreach (var arguments in new string[][] { ["link-schemas", ""], ["validate", "--policies", policies, "--schema", ""], ["validate", "--batch", ""], ["validate", "--bundle", ""] })
+        {
+            var empty = await Binary.RunAsync(["policy", .. arguments]);
+            Assert.Equal((2, "a file or folder name is empty, or contains a null character\n"), (empty.ExitCode, empty.Error));
+        }
+
+        var without = await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", users, "--schema");
+        Assert.Equal((2, "Required argument missing for option: '--schema'.\n\nsee `authsidecar policy validate --help`\n"), (without.ExitCode, without.Error));
+
         var questions = Write("q.jsonl", "{\"policies\": \"permit(principal, action, resource);\", \"schema\": [\"external entity U; action a appliesTo {principal: U, resource: U};\", {\"\": {\"entityTypes\": {\"U\": {}}, \"actions\": {}}}]}\n{\"policies\": \"\", \"schema\": []}\n");
         Assert.Equal("{\"valid\":true,\"errors\":[],\"warnings\":[]}\n{\"error\":\"`schema` is an empty array\"}\n", (await Binary.RunAsync("policy", "validate", "--batch", questions)).Output);
     }
