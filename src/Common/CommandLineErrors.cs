@@ -23,13 +23,31 @@ internal static class CommandLineErrors
         }
 
         // No limit on the time to end: how long calls may drain is said by `serve` itself.
-        var exitCode = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
-        if (parsed.Errors.Count == 0)
+        var configuration = new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false };
+        try
         {
-            return exitCode;
+            var exitCode = await parsed.InvokeAsync(configuration);
+            if (parsed.Errors.Count == 0)
+            {
+                return exitCode;
+            }
+
+            await Console.Error.WriteLineAsync($"see `{PathOf(parsed.CommandResult)} --help`");
+        }
+        catch (ArgumentException e) when (e.ParamName == "path")
+        {
+            // What the runtime says of the name of a file or folder: that of a variable which is not set, as a rule.
+            await Console.Error.WriteLineAsync("a file or folder name is empty, or contains a null character");
+        }
+        catch (OperationCanceledException)
+        {
+            await Console.Error.WriteLineAsync("canceled");
+        }
+        catch (Exception e)
+        {
+            await Console.Error.WriteLineAsync($"unhandled exception: {e}");
         }
 
-        await Console.Error.WriteLineAsync($"see `{PathOf(parsed.CommandResult)} --help`");
         return failed;
     }
 

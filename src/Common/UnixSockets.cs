@@ -53,6 +53,20 @@ internal static partial class UnixSockets
         }
     }
 
+    /// <summary>Why there can be no socket at a path; null: there can.</summary>
+    public static string? FindFault(string path)
+    {
+        try
+        {
+            _ = new UnixDomainSocketEndPoint(Path.GetFullPath(path));
+            return null;
+        }
+        catch (ArgumentException)
+        {
+            return $"`{path}` is not a path for a Unix socket: 1 to 108 bytes, without a null character";
+        }
+    }
+
     /// <summary>The id of a group by its name or number; null: there is none of this name.</summary>
     public static uint? FindGroup(string nameOrId)
     {

@@ -194,11 +194,21 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("serve --state {0}/s --database postgres:Host=/nowhere", "give `--key-vault`")]
     [InlineData("serve --state {0}/s --key-vault file:{0}/none --admin-socket {0}/a.sock", "the master keys in `{0}/none` cannot be read")]
     [InlineData("serve --state {0}/s --key-vault kms:x", "a key vault is written")]
+    [InlineData("serve --state ''", "`--state` is empty")]
+    [InlineData("serve --state {0}/s --admin-socket ''", "`` is not a path for a Unix socket")]
+    [InlineData("serve --state {0}/s --admin-socket {0}/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789.sock", "is not a path for a Unix socket: 1 to 108 bytes")]
+    [InlineData("serve --state {0}/s --common-passwords ''", "a file or folder name is empty")]
+    [InlineData("fleet --admin-socket ''", "`` is not a path for a Unix socket")]
+    [InlineData("fleet --credentials ''", "a file or folder name is empty")]
+    [InlineData("claim https://localhost:1 --name a --ca '' --code-file {0}/code", "a file or folder name is empty")]
+    [InlineData("claim https://localhost:1 --name a --code-file ''", "a file or folder name is empty")]
+    [InlineData("credentials https://localhost:1 --name a --credentials ''", "a file or folder name is empty")]
     public async Task Commands_ThatCannotBe_ExitWithTwoAndSayWhatIsWrong(string arguments, string message)
     {
         var answer = await Binary.ShellAsync($"{Binary.ControlPlane} {arguments.Replace("{0}", _bundle, StringComparison.Ordinal)}");
         Assert.Equal(2, answer.ExitCode);
         Assert.Contains(message.Replace("{0}", _bundle, StringComparison.Ordinal), answer.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", answer.Error, StringComparison.Ordinal);
     }
 
     public void Dispose() => Directory.Delete(_bundle, recursive: true);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net.Sockets;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Hosting;
 using Google.Protobuf;
 using Google.Rpc;
@@ -104,7 +105,7 @@ internal static class AdminCommand
         return GrpcChannel.ForAddress(credentials.Url, new GrpcChannelOptions { HttpHandler = credentials.CreateHandler(), Credentials = ChannelCredentials.Create(ChannelCredentials.SecureSsl, bearer) });
     }
 
-    private static GrpcChannel Connect(string socket) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+    private static GrpcChannel Connect(string socket) => UnixSockets.FindFault(socket) is { } fault ? throw new InvalidDataException(fault) : GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
     {
         HttpHandler = new SocketsHttpHandler
         {

@@ -1,4 +1,5 @@
 using System.Net;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
@@ -68,9 +69,19 @@ internal sealed record ServeOptions
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {
+        if (State.Length == 0)
+        {
+            yield return "`--state` is empty: it is the folder for what is this node's own";
+        }
+
         if (KeyVault is null && Database.IsShared)
         {
             yield return "nodes that share a database share a master key as well: give `--key-vault`";
+        }
+
+        if (UnixSockets.FindFault(AdminSocket) is { } noSocket)
+        {
+            yield return noSocket;
         }
 
         if (Certificate is null != CertificateKey is null)

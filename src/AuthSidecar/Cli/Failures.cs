@@ -14,11 +14,5 @@ internal static class Failures
             Console.Error.WriteLine(e.Message);
             return ExitCode.Error;
         }
-        catch (ArgumentException e) when (e.ParamName == "path")
-        {
-            // What the runtime says of the name of a file or folder: that of a variable which is not set, as a rule.
-            Console.Error.WriteLine("a file or folder name is empty, or contains a null character");
-            return ExitCode.Error;
-        }
     }
 }

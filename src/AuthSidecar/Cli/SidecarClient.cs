@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using AuthSidecar.Common;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Cli;
@@ -16,7 +17,13 @@ internal static class SidecarClient
             return GrpcChannel.ForAddress(address);
         }
 
-        var endPoint = new UnixDomainSocketEndPoint(address[Unix.Length..]);
+        var path = address[Unix.Length..];
+        if (UnixSockets.FindFault(path) is { } fault)
+        {
+            throw new UsageException(fault);
+        }
+
+        var endPoint = new UnixDomainSocketEndPoint(path);
         return GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
         {
             DisposeHttpClient = true,

@@ -80,6 +80,11 @@ internal sealed record ServeOptions
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {
+        if (State.Length == 0)
+        {
+            yield return "`--state` is empty: it is the folder for what must survive a restart";
+        }
+
         if (Bundle is null == ControlPlane is null)
         {
             yield return "a sidecar decides from a bundle folder or from a control plane: give either `--bundle` or `--control-plane`";
@@ -103,6 +108,19 @@ internal sealed record ServeOptions
         if (Socket is null && Listen is null)
         {
             yield return "no listener: specify `--socket` or `--listen`";
+        }
+
+        if (Socket is not null && UnixSockets.FindFault(Socket) is { } noSocket)
+        {
+            yield return noSocket;
+        }
+
+        foreach (var (option, hosts) in new[] { ("--issuer-host", Issuers.Hosts), ("--issuer-private-host", Issuers.PrivateHosts) })
+        {
+            foreach (var host in hosts.Where(h => !IssuerHosts.IsHost(h)))
+            {
+                yield return $"`{host}` of `{option}` is not a host such as `login.example`, without scheme, port and path";
+            }
         }
 
         if (Listen is not null && !IPAddress.IsLoopback(Listen.Address))

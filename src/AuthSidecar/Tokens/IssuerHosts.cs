@@ -12,6 +12,10 @@ internal sealed record IssuerHosts
     /// <summary>The CA of their certificates instead of those that the machine trusts, in PEM; null: the machine's.</summary>
     public string? Ca { get; init; }
 
+    /// <summary>Whether any address can have this host.</summary>
+    public static bool IsHost(string text) =>
+        Uri.TryCreate($"https://{text}/", UriKind.Absolute, out var url) && url.Host.Equals(text, StringComparison.OrdinalIgnoreCase);
+
     public bool Allows(Uri url) => url.Scheme == Uri.UriSchemeHttps && url.UserInfo.Length == 0 && (Has(Hosts, url) || Has(PrivateHosts, url));
 
     public bool AllowsPrivate(string host) => PrivateHosts.Contains(host, StringComparer.OrdinalIgnoreCase);

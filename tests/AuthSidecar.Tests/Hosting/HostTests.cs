@@ -4,6 +4,7 @@ using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
+using AuthSidecar.Tokens;
 using AuthSidecar.V1;
 using Google.Rpc;
 using Grpc.Core;
@@ -308,6 +309,27 @@ public sealed class HostTests : IDisposable
         using var folder = new TemporaryFolder();
         var faults = (Options(folder) with { Listen = ListenAddress.TryParseEndPoint(address) }).Validate();
         Assert.Contains(faults, f => f.Contains("not a loopback address", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Validate_NamesThatCannotBe_Refused()
+    {
+        using var folder = new TemporaryFolder();
+        var options = Options(folder);
+        Assert.Equal(["`--state` is empty: it is the folder for what must survive a restart"], (options with { State = "" }).Validate());
+        foreach (var path in new[] { "", new string('x', 109), "a\0b" })
+        {
+            Assert.Equal([$"`{path}` is not a path for a Unix socket: 1 to 108 bytes, without a null character"], (options with { Socket = path }).Validate());
+        }
+
+        // What no address can have as its host would allow nothing, and nobody would learn why.
+        foreach (var host in new[] { "", "https://login.example", "login.example:8443", "login.example/keys", " login.example", "::1", "a b", "*.example" })
+        {
+            Assert.Equal([$"`{host}` of `--issuer-host` is not a host such as `login.example`, without scheme, port and path"], (options with { Issuers = new IssuerHosts { Hosts = ["login.example", host] } }).Validate());
+            Assert.Single((options with { Issuers = new IssuerHosts { PrivateHosts = [host] } }).Validate());
+        }
+
+        Assert.Empty((options with { Issuers = new IssuerHosts { Hosts = ["login.example", "LOGIN.example", "10.0.0.1", "[::1]", "bücher.example", "localhost", "a_b.example"] } }).Validate());
     }
 
     [Theory]
