@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using AuthSidecar.Services;
 using Microsoft.AspNetCore.Connections;
@@ -24,9 +25,15 @@ internal sealed partial class ConnectionLimit(int max)
     /// <summary>How many connections may be closing beside those that are open.</summary>
     private const int MaxClosing = 128;
 
+    /// <summary>How much a client may send until it closes a connection that is closing.</summary>
+    private const int MaxLingerBytes = 64 * 1024;
+
     private const int OpenFiles = 7;
 
     private static readonly TimeSpan BeginEvery = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>How long a client may take to read that its connection closes.</summary>
+    private static readonly TimeSpan LingerFor = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _opening = new();
 
@@ -77,10 +84,13 @@ internal sealed partial class ConnectionLimit(int max)
             if (room == Room.OfTheSamePeer && use.Peer is { ProcessId: > 0 })
             {
                 await PaceAsync(connection.ConnectionClosed);
+                use.Start();
             }
 
             connection.Features.Set(use);
             await next(connection);
+            Remove(use);
+            await LingerAsync(connection);
         }
         catch (OperationCanceledException) when (connection.ConnectionClosed.IsCancellationRequested)
         {
@@ -107,10 +117,38 @@ internal sealed partial class ConnectionLimit(int max)
         }
     }
 
+    /// <summary>Leaves it to the client to be the first to close a connection that is closed in favour of others, or because the sidecar stops: a call that it is writing when the connection closes fails, though the GOAWAY before says that it can be sent again (RFC 9113, section 6.8).</summary>
+    private async Task LingerAsync(ConnectionContext connection)
+    {
+        if (!MayCloseGracefully
+            || connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested.IsCancellationRequested != true
+            || connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
+        {
+            return;
+        }
+
+        using var patience = new CancellationTokenSource(LingerFor);
+        var ignored = new byte[4_096];
+        try
+        {
+            for (var left = MaxLingerBytes; left > 0;)
+            {
+                var read = await socket.ReceiveAsync(ignored, patience.Token);
+                left = read == 0 ? 0 : left - read;
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
+        {
+            // It does not close, or is closed.
+        }
+    }
+
+    private bool MayCloseGracefully => Volatile.Read(ref _open) - max <= MaxClosingGracefully;
+
     private void Close(ConnectionContext connection, bool wasUsed)
     {
         // With a GOAWAY, so that a client whose call crosses with it knows that it was not processed, and retries on another connection. Not in a flood, where that takes too long.
-        if (wasUsed && Volatile.Read(ref _open) - max <= MaxClosingGracefully && connection.Features.Get<IConnectionLifetimeNotificationFeature>() is { } lifetime)
+        if (wasUsed && MayCloseGracefully && connection.Features.Get<IConnectionLifetimeNotificationFeature>() is { } lifetime)
         {
             lifetime.RequestClose();
         }

@@ -9,6 +9,9 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
 {
     private const int Closed = int.MinValue;
 
+    /// <summary>How long the first call on a new connection may take to arrive, in milliseconds: until then it counts as used.</summary>
+    private const long FirstCallMs = 100;
+
     private readonly long _number = number;
     private int _calls;
     private volatile bool _wasUsed;
@@ -19,10 +22,13 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
     /// <summary>Whether it was used, or opened, before another: within a millisecond, the one that was opened first.</summary>
     public bool IsOlderThan(ConnectionUse other) => (LastUsedAt, _number).CompareTo((other.LastUsedAt, other._number)) < 0;
 
-    /// <summary>When a call last ended on it, or it was opened, in milliseconds of a monotonic clock.</summary>
-    public long LastUsedAt { get; private set; } = openedAt;
+    /// <summary>When a call last ended on it, or the first is expected by, in milliseconds of a monotonic clock.</summary>
+    public long LastUsedAt { get; private set; } = openedAt + FirstCallMs;
 
     public bool IsIdle => Volatile.Read(ref _calls) == 0;
+
+    /// <summary>It had to wait for its turn: calls can arrive from now on.</summary>
+    public void Start() => LastUsedAt = Environment.TickCount64 + FirstCallMs;
 
     public void Begin()
     {

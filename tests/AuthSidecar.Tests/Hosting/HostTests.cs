@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using AuthSidecar.Cli;
 using AuthSidecar.Common;
@@ -6,6 +7,7 @@ using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;
 using AuthSidecar.V1;
+using CsCheck;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Health.V1;
@@ -122,6 +124,39 @@ public sealed class HostTests : IDisposable
             }
 
             return false;
+        }
+    }
+
+    [Fact]
+    public async Task Connections_ClosedWhileCallsBeginOnThem_FailNoCall()
+    {
+        await using var sidecar = await StartWithFewConnectionsAsync();
+        // A few more than there may be: each that opens closes one that is about to be used.
+        var channels = Enumerable.Range(0, ConnectionLimit.LeastMax + 2).Select(_ => SidecarClient.Connect($"unix:{sidecar.Socket}")).ToList();
+        try
+        {
+            var clients = channels.ConvertAll(c => new AuthSidecarService.AuthSidecarServiceClient(c));
+            var orders = Gen.Int[0, clients.Count - 1].Array[1_500].Array[4].Single();
+            var failed = new ConcurrentQueue<string>();
+            await Task.WhenAll(orders.Select(order => Task.Run(async () =>
+            {
+                foreach (var i in order)
+                {
+                    try
+                    {
+                        Assert.Equal(V1.Decision.Allow, (await clients[i].CheckPermissionAsync(Read, cancellationToken: Cancellation)).Decision);
+                    }
+                    catch (RpcException e)
+                    {
+                        failed.Enqueue(e.Status.Detail);
+                    }
+                }
+            })));
+            Assert.Empty(failed);
+        }
+        finally
+        {
+            channels.ForEach(c => c.Dispose());
         }
     }
 
