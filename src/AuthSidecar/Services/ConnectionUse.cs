@@ -15,6 +15,7 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
     private readonly long _number = number;
     private int _calls;
     private volatile bool _wasUsed;
+    private volatile bool _hasCancelled;
 
     /// <summary>The process that opened it; null: not a Unix socket.</summary>
     public PeerCredentials? Peer { get; } = peer;
@@ -26,6 +27,12 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
     public long LastUsedAt { get; private set; } = openedAt + FirstCallMs;
 
     public bool IsIdle => Volatile.Read(ref _calls) == 0;
+
+    /// <summary>Whether the caller of a call on it ever went away.</summary>
+    public bool HasCancelled => _hasCancelled;
+
+    /// <summary>The caller of a call on it went away.</summary>
+    public void MarkCancelled() => _hasCancelled = true;
 
     /// <summary>It had to wait for its turn: calls can arrive from now on.</summary>
     public void Start() => LastUsedAt = Environment.TickCount64 + FirstCallMs;

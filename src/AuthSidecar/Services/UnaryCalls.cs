@@ -125,15 +125,29 @@ internal sealed partial class UnaryCalls
             return;
         }
 
-        ConnectionUse? connection = null;
+        var connection = context.Features.Get<ConnectionUse>();
+        var hasBegun = false;
         var status = StatusCode.OK;
         try
         {
+            // Only where it has happened before: the server makes something for whoever asks, and throws where nobody does. A client that cancels whatever it sends (rapid reset) costs little.
+            if (connection is { HasCancelled: true } && context.RequestAborted.IsCancellationRequested)
+            {
+                status = StatusCode.Cancelled;
+                return;
+            }
+
             var limits = new CallLimits(context, TimeoutOf(context.Request), _time);
-            var message = await ReceiveAsync(context, maxBytes);
+            if (await TryReceiveAsync(context, maxBytes) is not { } message)
+            {
+                status = StatusCode.Cancelled;
+                Fail(context.Response, Failures.Cancelled());
+                return;
+            }
+
             // Not before: a connection on which calls begin and never end is of no use to anybody.
-            connection = context.Features.Get<ConnectionUse>();
             connection?.Begin();
+            hasBegun = true;
             var request = read(message, limits);
             Release(context.Request.BodyReader, message.End);
             var answer = await invoke(request, limits);
@@ -144,17 +158,11 @@ internal sealed partial class UnaryCalls
         }
         catch (RpcException e)
         {
-            if (e.StatusCode == StatusCode.Cancelled)
-            {
-                Cancelled.Add(1);
-            }
-
             status = e.StatusCode;
             Fail(context.Response, e);
         }
         catch (OperationCanceledException)
         {
-            Cancelled.Add(1);
             status = StatusCode.Cancelled;
             Fail(context.Response, Failures.Cancelled());
         }
@@ -166,10 +174,20 @@ internal sealed partial class UnaryCalls
         }
         finally
         {
-            connection?.End();
+            if (hasBegun)
+            {
+                connection?.End();
+            }
+
+            if (status == StatusCode.Cancelled)
+            {
+                Cancelled.Add(1);
+                connection?.MarkCancelled();
+            }
+
             if (_logger.IsEnabled(LogLevel.Debug))
             {
-                Log.Called(_logger, context.Request.Path, context.Features.Get<ConnectionUse>()?.Peer?.ToString() ?? "a TCP connection", status);
+                Log.Called(_logger, context.Request.Path, connection?.Peer?.ToString() ?? "a TCP connection", status);
             }
         }
     }
@@ -199,8 +217,8 @@ internal sealed partial class UnaryCalls
         _ => throw Failures.MalformedTimeout(),
     };
 
-    /// <summary>The one message of a call, whole; still in the pipe, which is to be told that it was read.</summary>
-    private async ValueTask<ReadOnlySequence<byte>> ReceiveAsync(HttpContext context, int maxBytes)
+    /// <summary>The one message of a call, whole; still in the pipe, which is to be told that it was read. Null: the caller went away.</summary>
+    private async ValueTask<ReadOnlySequence<byte>?> TryReceiveAsync(HttpContext context, int maxBytes)
     {
         var body = context.Request.BodyReader;
         UnfinishedMessages.Room? room = null;
@@ -241,8 +259,8 @@ internal sealed partial class UnaryCalls
         }
         catch (Exception e) when (e is not RpcException)
         {
-            // The caller went away: it cancelled, or its connection broke off within the message. Whatever the server calls it.
-            throw Failures.Cancelled();
+            // It cancelled, or its connection broke off within the message. Whatever the server calls it.
+            return null;
         }
         finally
         {
