@@ -83,7 +83,11 @@ internal sealed partial class ConnectionLimit(int max)
             // Of peers that are not told apart, those who wait would not be those who flood.
             if (room == Room.OfTheSamePeer && use.Peer is { ProcessId: > 0 })
             {
-                await PaceAsync(connection.ConnectionClosed);
+                if (!await PaceAsync(connection.ConnectionClosed))
+                {
+                    return;
+                }
+
                 use.Start();
             }
 
@@ -91,10 +95,6 @@ internal sealed partial class ConnectionLimit(int max)
             await next(connection);
             Remove(use);
             await LingerAsync(connection);
-        }
-        catch (OperationCanceledException) when (connection.ConnectionClosed.IsCancellationRequested)
-        {
-            // Closed in favour of the next before its turn came.
         }
         finally
         {
@@ -104,12 +104,20 @@ internal sealed partial class ConnectionLimit(int max)
     };
 
     /// <summary>Connections of a process at the limit start one after another: starting HTTP/2 costs far more than closing a connection that has not started.</summary>
-    private async Task PaceAsync(CancellationToken closed)
+    /// <returns>Whether it starts; or was closed in favour of the next before its turn came, which happens too often in a flood for an exception each.</returns>
+    private async Task<bool> PaceAsync(CancellationToken closed)
     {
-        await _pace.WaitAsync(closed);
+        var turn = _pace.WaitAsync(closed);
+        await turn.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!turn.IsCompletedSuccessfully)
+        {
+            return false;
+        }
+
         try
         {
-            await Task.Delay(BeginEvery, closed);
+            await Task.Delay(BeginEvery, closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return !closed.IsCancellationRequested;
         }
         finally
         {
