@@ -53,19 +53,27 @@ internal static partial class UnixSockets
         }
     }
 
-    /// <summary>Why there can be no socket at a path; null: there can.</summary>
+    /// <summary>Why no socket can be at a path as it stands; null: one can.</summary>
     public static string? FindFault(string path)
     {
         try
         {
-            _ = new UnixDomainSocketEndPoint(Path.GetFullPath(path));
-            return null;
+            if (!path.Contains('\0', StringComparison.Ordinal))
+            {
+                _ = new UnixDomainSocketEndPoint(path);
+                return null;
+            }
         }
         catch (ArgumentException)
         {
-            return $"`{path}` is not a path for a Unix socket: 1 to 108 bytes, without a null character";
+            // Empty, or too long.
         }
+
+        return $"`{path}` is not a path for a Unix socket: 1 to 107 bytes, without a null character";
     }
+
+    /// <summary>Why none can be listened on there: what is bound is the absolute path.</summary>
+    public static string? FindListenFault(string path) => FindFault(path) ?? FindFault(Path.GetFullPath(path));
 
     /// <summary>The id of a group by its name or number; null: there is none of this name.</summary>
     public static uint? FindGroup(string nameOrId)

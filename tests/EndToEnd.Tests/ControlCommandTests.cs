@@ -196,7 +196,7 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("serve --state {0}/s --key-vault kms:x", "a key vault is written")]
     [InlineData("serve --state ''", "`--state` is empty")]
     [InlineData("serve --state {0}/s --admin-socket ''", "`` is not a path for a Unix socket")]
-    [InlineData("serve --state {0}/s --admin-socket {0}/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789.sock", "is not a path for a Unix socket: 1 to 108 bytes")]
+    [InlineData("serve --state {0}/s --admin-socket {0}/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789.sock", "is not a path for a Unix socket: 1 to 107 bytes")]
     [InlineData("serve --state {0}/s --common-passwords ''", "a file or folder name is empty")]
     [InlineData("fleet --admin-socket ''", "`` is not a path for a Unix socket")]
     [InlineData("fleet --credentials ''", "a file or folder name is empty")]

@@ -137,7 +137,7 @@ public sealed class PolicyCommandTests : IDisposable
         }
 
         var address = await Binary.RunAsync("health", "--address", "unix:");
-        Assert.Equal((2, "authsidecar: `` is not a path for a Unix socket: 1 to 108 bytes, without a null character\n"), (address.ExitCode, address.Error));
+        Assert.Equal((2, "authsidecar: `` is not a path for a Unix socket: 1 to 107 bytes, without a null character\n"), (address.ExitCode, address.Error));
 
         var without = await Binary.RunAsync("policy", "validate", "--policies", policies, "--schema", users, "--schema");
         Assert.Equal((2, "Required argument missing for option: '--schema'.\n\nsee `authsidecar policy validate --help`\n"), (without.ExitCode, without.Error));

@@ -79,7 +79,7 @@ internal sealed record ServeOptions
             yield return "nodes that share a database share a master key as well: give `--key-vault`";
         }
 
-        if (UnixSockets.FindFault(AdminSocket) is { } noSocket)
+        if (UnixSockets.FindListenFault(AdminSocket) is { } noSocket)
         {
             yield return noSocket;
         }

@@ -11,7 +11,9 @@ namespace AuthSidecar.Hosting;
 /// kept out by the connections of another (docs/decisions/0016).
 /// </summary>
 /// <remarks>A process without a file descriptor left does not only refuse connections: the runtime ends it.</remarks>
-internal sealed partial class ConnectionLimit(int max)
+/// <param name="max">The most connections at once.</param>
+/// <param name="stopping">Is cancelled when the sidecar stops.</param>
+internal sealed partial class ConnectionLimit(int max, CancellationToken stopping)
 {
     public const int DefaultMax = 1_024;
     public const int LeastMax = 16;
@@ -42,6 +44,7 @@ internal sealed partial class ConnectionLimit(int max)
     private readonly SemaphoreSlim _pace = new(1);
     private int _count;
     private int _open;
+    private int _lingering;
     private long _opened;
 
     /// <summary>Sees to it that there can be so many connections: raises the process's limit of open files where it may.</summary>
@@ -68,8 +71,9 @@ internal sealed partial class ConnectionLimit(int max)
     /// <summary>Counts a connection while it is open.</summary>
     public ConnectionDelegate Count(ConnectionDelegate next) => async connection =>
     {
+        var isClosedGracefully = false;
         var use = new ConnectionUse(
-            wasUsed => Close(connection, wasUsed), Interlocked.Increment(ref _opened), Environment.TickCount64, PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
+            wasUsed => Close(connection, wasUsed, ref isClosedGracefully), Interlocked.Increment(ref _opened), Environment.TickCount64, PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
         Interlocked.Increment(ref _open);
         try
         {
@@ -93,8 +97,10 @@ internal sealed partial class ConnectionLimit(int max)
 
             connection.Features.Set(use);
             await next(connection);
-            Remove(use);
-            await LingerAsync(connection);
+            if (Volatile.Read(ref isClosedGracefully) || stopping.IsCancellationRequested)
+            {
+                await LingerAsync(connection);
+            }
         }
         finally
         {
@@ -107,10 +113,12 @@ internal sealed partial class ConnectionLimit(int max)
     /// <returns>Whether it starts; or was closed in favour of the next before its turn came, which happens too often in a flood for an exception each.</returns>
     private async Task<bool> PaceAsync(CancellationToken closed)
     {
-        var turn = _pace.WaitAsync(closed);
-        await turn.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!turn.IsCompletedSuccessfully)
+        // Not with the token: cancelled, it would throw within.
+        var turn = _pace.WaitAsync(CancellationToken.None);
+        await turn.WaitAsync(closed).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (closed.IsCancellationRequested)
         {
+            _ = turn.ContinueWith(_ => _pace.Release(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             return false;
         }
 
@@ -125,20 +133,26 @@ internal sealed partial class ConnectionLimit(int max)
         }
     }
 
-    /// <summary>Leaves it to the client to be the first to close a connection that is closed in favour of others, or because the sidecar stops: a call that it is writing when the connection closes fails, though the GOAWAY before says that it can be sent again (RFC 9113, section 6.8).</summary>
+    /// <summary>
+    /// Leaves it to the client to be the first to close a connection that is closed in favour of others, or because the sidecar stops: a call that it is writing when the connection
+    /// closes fails, though the GOAWAY before says that it can be sent again (RFC 9113, section 6.8).
+    /// </summary>
     private async Task LingerAsync(ConnectionContext connection)
     {
-        if (!MayCloseGracefully
-            || connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested.IsCancellationRequested != true
-            || connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
+        if (connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
         {
             return;
         }
 
-        using var patience = new CancellationTokenSource(LingerFor);
-        var ignored = new byte[4_096];
         try
         {
+            if (Interlocked.Increment(ref _lingering) > MaxClosingGracefully && !stopping.IsCancellationRequested)
+            {
+                return;
+            }
+
+            using var patience = new CancellationTokenSource(LingerFor);
+            var ignored = new byte[4_096];
             for (var left = MaxLingerBytes; left > 0;)
             {
                 var read = await socket.ReceiveAsync(ignored, patience.Token);
@@ -149,15 +163,21 @@ internal sealed partial class ConnectionLimit(int max)
         {
             // It does not close, or is closed.
         }
+        finally
+        {
+            Interlocked.Decrement(ref _lingering);
+        }
     }
 
-    private bool MayCloseGracefully => Volatile.Read(ref _open) - max <= MaxClosingGracefully;
+    /// <summary>Those that linger have had their GOAWAY: who leaves them open takes it from nobody else.</summary>
+    private bool MayCloseGracefully => Volatile.Read(ref _open) - Volatile.Read(ref _lingering) - max <= MaxClosingGracefully;
 
-    private void Close(ConnectionContext connection, bool wasUsed)
+    private void Close(ConnectionContext connection, bool wasUsed, ref bool isGraceful)
     {
         // With a GOAWAY, so that a client whose call crosses with it knows that it was not processed, and retries on another connection. Not in a flood, where that takes too long.
         if (wasUsed && MayCloseGracefully && connection.Features.Get<IConnectionLifetimeNotificationFeature>() is { } lifetime)
         {
+            Volatile.Write(ref isGraceful, true);
             lifetime.RequestClose();
         }
         else

@@ -22,7 +22,7 @@ internal static class Listeners
             kestrel.AddServerHeader = false;
             kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
             kestrel.Limits.Http2.InitialStreamWindowSize = WindowBytes;
-            var connections = new ConnectionLimit(options.MaxConnections);
+            var connections = new ConnectionLimit(options.MaxConnections, kestrel.ApplicationServices.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
             if (options.Socket is not null)
             {
                 kestrel.ListenUnixSocket(Path.GetFullPath(options.Socket), listen => Configure(listen, connections));

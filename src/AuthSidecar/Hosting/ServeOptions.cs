@@ -110,7 +110,7 @@ internal sealed record ServeOptions
             yield return "no listener: specify `--socket` or `--listen`";
         }
 
-        if (Socket is not null && UnixSockets.FindFault(Socket) is { } noSocket)
+        if (Socket is not null && UnixSockets.FindListenFault(Socket) is { } noSocket)
         {
             yield return noSocket;
         }

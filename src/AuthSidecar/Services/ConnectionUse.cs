@@ -9,7 +9,10 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
 {
     private const int Closed = int.MinValue;
 
-    /// <summary>How long the first call on a new connection may take to arrive, in milliseconds: until then it counts as used.</summary>
+    /// <summary>
+    /// How long the first call on a new connection may take to arrive, in milliseconds: until then it counts as used. Not where peers are not told apart: there a flood of
+    /// new connections would be closed after those that others use.
+    /// </summary>
     private const long FirstCallMs = 100;
 
     private readonly long _number = number;
@@ -24,7 +27,7 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
     public bool IsOlderThan(ConnectionUse other) => (LastUsedAt, _number).CompareTo((other.LastUsedAt, other._number)) < 0;
 
     /// <summary>When a call last ended on it, or the first is expected by, in milliseconds of a monotonic clock.</summary>
-    public long LastUsedAt { get; private set; } = openedAt + FirstCallMs;
+    public long LastUsedAt { get; private set; } = openedAt + (peer is { ProcessId: > 0 } ? FirstCallMs : 0);
 
     public bool IsIdle => Volatile.Read(ref _calls) == 0;
 

@@ -352,10 +352,17 @@ public sealed class HostTests : IDisposable
         using var folder = new TemporaryFolder();
         var options = Options(folder);
         Assert.Equal(["`--state` is empty: it is the folder for what must survive a restart"], (options with { State = "" }).Validate());
-        foreach (var path in new[] { "", new string('x', 109), "a\0b" })
+        var longest = "/" + new string('x', 106);
+        Assert.Empty((options with { Socket = longest }).Validate());
+        foreach (var path in new[] { "", longest + "x", "a\0b" })
         {
-            Assert.Equal([$"`{path}` is not a path for a Unix socket: 1 to 108 bytes, without a null character"], (options with { Socket = path }).Validate());
+            Assert.Equal([$"`{path}` is not a path for a Unix socket: 1 to 107 bytes, without a null character"], (options with { Socket = path }).Validate());
         }
+
+        // Bound is the absolute path, but connected to is the one that is given.
+        var relative = new string('x', 100);
+        Assert.Equal([$"`{Path.GetFullPath(relative)}` is not a path for a Unix socket: 1 to 107 bytes, without a null character"], (options with { Socket = relative }).Validate());
+        Assert.Null(UnixSockets.FindFault(relative));
 
         // What no address can have as its host would allow nothing, and nobody would learn why.
         foreach (var host in new[] { "", "https://login.example", "login.example:8443", "login.example/keys", " login.example", "::1", "a b", "*.example" })
