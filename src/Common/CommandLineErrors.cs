@@ -39,9 +39,9 @@ internal static class CommandLineErrors
             // What the runtime says of the name of a file or folder: that of a variable which is not set, as a rule.
             await Console.Error.WriteLineAsync("a file or folder name is empty, or contains a null character");
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException e)
         {
-            await Console.Error.WriteLineAsync("canceled");
+            await Console.Error.WriteLineAsync(e.Message);
         }
         catch (Exception e)
         {

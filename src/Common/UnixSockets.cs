@@ -17,7 +17,7 @@ internal sealed record SocketAccess(UnixFileMode Mode, uint? GroupId = null)
     public static readonly SocketAccess Default = new(OwnerAndGroup);
 }
 
-/// <summary>Binds Unix sockets: with their permissions before anyone can connect, in place of one that a killed process left behind, and of nothing else.</summary>
+/// <summary>Connects to Unix sockets, and binds them: with their permissions before anyone can connect, in place of one that a killed process left behind, and of nothing else.</summary>
 internal static partial class UnixSockets
 {
     /// <summary>For <see cref="SocketTransportOptions.CreateBoundListenSocket"/>.</summary>
@@ -70,6 +70,29 @@ internal static partial class UnixSockets
         }
 
         return $"`{path}` is not a path for a Unix socket: 1 to 107 bytes, without a null character";
+    }
+
+    /// <summary>Connects to the socket at a path as often as it is asked to.</summary>
+    /// <exception cref="IOException">No socket can be there.</exception>
+    public static SocketsHttpHandler CreateHandler(string path)
+    {
+        var endPoint = FindFault(path) is { } fault ? throw new IOException(fault) : new UnixDomainSocketEndPoint(path);
+        return new SocketsHttpHandler { ConnectCallback = (_, cancellation) => ConnectAsync(endPoint, cancellation) };
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(EndPoint endPoint, CancellationToken cancellation)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(endPoint, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Why none can be listened on there: what is bound is the absolute path.</summary>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net.Sockets;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Hosting;
 using Google.Protobuf;
@@ -105,26 +104,8 @@ internal static class AdminCommand
         return GrpcChannel.ForAddress(credentials.Url, new GrpcChannelOptions { HttpHandler = credentials.CreateHandler(), Credentials = ChannelCredentials.Create(ChannelCredentials.SecureSsl, bearer) });
     }
 
-    private static GrpcChannel Connect(string socket) => UnixSockets.FindFault(socket) is { } fault ? throw new InvalidDataException(fault) : GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
-    {
-        HttpHandler = new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, cancellation) =>
-            {
-                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket), cancellation);
-                    return new NetworkStream(connection, ownsSocket: true);
-                }
-                catch
-                {
-                    connection.Dispose();
-                    throw;
-                }
-            },
-        },
-    });
+    private static GrpcChannel Connect(string socket) =>
+        GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = UnixSockets.CreateHandler(socket) });
 
     /// <summary>Whether a request never left: there was no connection to send it on.</summary>
     public static bool WasNotSent(RpcException e) =>

@@ -18,7 +18,6 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
     private readonly long _number = number;
     private int _calls;
     private volatile bool _wasUsed;
-    private volatile bool _hasCancelled;
 
     /// <summary>The process that opened it; null: not a Unix socket.</summary>
     public PeerCredentials? Peer { get; } = peer;
@@ -31,11 +30,11 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
 
     public bool IsIdle => Volatile.Read(ref _calls) == 0;
 
-    /// <summary>Whether the caller of a call on it ever went away.</summary>
-    public bool HasCancelled => _hasCancelled;
+    /// <summary>Whether the call that ended last on it was canceled.</summary>
+    public bool LastWasCancelled { get; private set; }
 
-    /// <summary>The caller of a call on it went away.</summary>
-    public void MarkCancelled() => _hasCancelled = true;
+    /// <summary>A call on it was canceled, whether or not it had begun; after <see cref="End"/>.</summary>
+    public void MarkCancelled() => LastWasCancelled = true;
 
     /// <summary>It had to wait for its turn: calls can arrive from now on.</summary>
     public void Start() => LastUsedAt = Environment.TickCount64 + FirstCallMs;
@@ -49,6 +48,11 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
     public void End()
     {
         LastUsedAt = Environment.TickCount64;
+        if (LastWasCancelled)
+        {
+            LastWasCancelled = false;
+        }
+
         Interlocked.Decrement(ref _calls);
     }
 
