@@ -8,6 +8,7 @@ need_package postgresql pg_ctlcluster
 need_package nodejs node
 need_package npm npm
 need_package chromium chromium
+need_package faketime faketime
 
 dotnet restore --locked-mode --verbosity quiet
 dotnet build --no-restore --verbosity quiet --nologo

@@ -13,6 +13,7 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     FleetCommands.Fleet(),
     FleetCommands.JoinToken(),
     FleetCommands.RemoveSidecar(),
+    FleetCommands.Restore(),
     FleetCommands.Keys(),
     IdentityCommands.Accounts(),
     IdentityCommands.Clients(),

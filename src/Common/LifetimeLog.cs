@@ -12,7 +12,7 @@ namespace AuthSidecar.Common;
 internal sealed record Startup(string Program, string Source, string State, TimeSpan Drain)
 {
     /// <summary>What is served once the process listens; null: readiness is reported elsewhere.</summary>
-    public Func<CancellationToken, Task<long>>? FindRevision { get; init; }
+    public Func<CancellationToken, Task<Revision>>? FindRevision { get; init; }
 }
 
 /// <summary>Logs when a process starts, listens, drains and has stopped: the first things that an operator looks for.</summary>
@@ -64,7 +64,7 @@ internal sealed partial class LifetimeLog(Startup startup, IServer server, ILogg
         public static partial void Listening(ILogger logger, string addresses);
 
         [LoggerMessage(94, LogLevel.Information, "ready: serving revision {Revision}", EventName = "Ready")]
-        public static partial void Ready(ILogger logger, long revision);
+        public static partial void Ready(ILogger logger, Revision revision);
 
         [LoggerMessage(92, LogLevel.Information, "shutting down, draining calls for at most {Seconds} s", EventName = "Draining")]
         public static partial void Draining(ILogger logger, double seconds);

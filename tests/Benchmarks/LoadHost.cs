@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using AuthSidecar.Common;
 using AuthSidecar.Cli;
 using AuthSidecar.Cli.Quickstart;
 using AuthSidecar.Hosting;
@@ -27,7 +28,7 @@ internal static class LoadHost
             services => services.AddSingleton<IServiceMethodProvider<EmptyService>, EmptyMethods>().AddSingleton<EmptyService>());
         app.MapGrpcService<EmptyService>();
         await app.StartAsync();
-        await app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(1), CancellationToken.None);
+        await app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(default, 1), CancellationToken.None);
         await WriteBodiesAsync(folder, port, sample);
         await app.WaitForShutdownAsync();
         return 0;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using AuthSidecar.Common;
 using AuthSidecar.Cedar;
 using AuthSidecar.Cli.Quickstart;
 using AuthSidecar.Decisions;
@@ -23,7 +24,7 @@ internal static class Parts
         sample.Create();
         await using var app = SidecarHost.Build(new ServeOptions { Bundle = sample.Bundle, State = sample.State, Socket = Path.Combine(folder, "parts.sock"), Log = LogFormat.None });
         await app.StartAsync();
-        var snapshot = await app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(1), CancellationToken.None);
+        var snapshot = await app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(default, 1), CancellationToken.None) ?? throw new InvalidOperationException("no snapshot");
         var decisions = app.Services.GetRequiredService<DecisionPoint>();
         var unvalidated = ActivatorUtilities.CreateInstance<DecisionPoint>(app.Services, RequestValidation.Off);
         foreach (var (step, act) in ValidationSteps(app.Services, snapshot, SampleRequests.ValidateToken(sample).ToByteArray()))

@@ -20,23 +20,23 @@ public sealed class AnswersTests
         using var issuer = new TestIssuer();
         var sidecar = await fleet.StartSidecarAsync("one");
         var (alice, bob) = (issuer.Issue("alice"), issuer.Issue("bob"));
-        Assert.Equal(TokenRejection.IssuerUnknown, (await ValidateAsync(alice, 0)).Reason);
+        Assert.Equal(TokenRejection.IssuerUnknown, (await ValidateAsync(alice, "")).Reason);
 
         var written = await fleet.Issuers.WriteIssuerAsync(NewIssuer(issuer), cancellationToken: Cancellation);
         var valid = await ValidateAsync(alice, written.Revision);
         Assert.True(valid.Valid, valid.ToString());
         Assert.Equal(written.Revision, valid.Freshness.Keys.Revision);
-        Assert.True((await ValidateAsync(bob, 0)).Valid);
+        Assert.True((await ValidateAsync(bob, "")).Valid);
 
         var revoked = await fleet.Revocations.RevokeAsync(
             new RevokeRequest { Revocation = new Revocation { Issuer = TestIssuer.Name, Subject = "alice" } }, cancellationToken: Cancellation);
         Assert.Equal(TokenRejection.Revoked, (await ValidateAsync(alice, revoked.Revision)).Reason);
-        Assert.True((await ValidateAsync(bob, 0)).Valid);
+        Assert.True((await ValidateAsync(bob, "")).Valid);
         var single = await fleet.Revocations.RevokeAsync(
-            new RevokeRequest { Application = "documents", Revocation = new Revocation { Issuer = TestIssuer.Name, TokenId = (await ValidateAsync(bob, 0)).TokenId } }, cancellationToken: Cancellation);
+            new RevokeRequest { Application = "documents", Revocation = new Revocation { Issuer = TestIssuer.Name, TokenId = (await ValidateAsync(bob, "")).TokenId } }, cancellationToken: Cancellation);
         Assert.Equal(TokenRejection.Revoked, (await ValidateAsync(bob, single.Revision)).Reason);
-        Assert.Equal(TokenRejection.Revoked, (await ValidateAsync(alice, 0)).Reason);
-        Assert.True((await ValidateAsync(issuer.Issue("bob"), 0)).Valid);
+        Assert.Equal(TokenRejection.Revoked, (await ValidateAsync(alice, "")).Reason);
+        Assert.True((await ValidateAsync(issuer.Issue("bob"), "")).Valid);
         var listed = await fleet.Revocations.ListRevocationsAsync(new ListRevocationsRequest { Application = "documents" }, cancellationToken: Cancellation);
         Assert.Equal([revoked.Revision, single.Revision], listed.Revocations.Select(r => r.Revision));
 
@@ -44,7 +44,7 @@ public sealed class AnswersTests
         Assert.Equal(TokenRejection.IssuerUnknown, (await ValidateAsync(bob, removed.Revision)).Reason);
         Assert.Empty((await fleet.Issuers.ListIssuersAsync(new ListIssuersRequest { Application = "documents" }, cancellationToken: Cancellation)).Issuers);
 
-        async Task<ValidateTokenResponse> ValidateAsync(string token, ulong atLeastRevision) =>
+        async Task<ValidateTokenResponse> ValidateAsync(string token, string atLeastRevision) =>
             await sidecar.ValidateTokenAsync(new ValidateTokenRequest { Token = token, AtLeastRevision = atLeastRevision }, deadline: Binary.Deadline, cancellationToken: Cancellation);
     }
 
@@ -79,7 +79,7 @@ public sealed class AnswersTests
 
         var written = await fleet.Issuers.WriteIssuerAsync(NewIssuer(issuer), cancellationToken: Cancellation);
         var again = NewIssuer(issuer);
-        again.ExpectedRevision = 0;
+        again.ExpectedRevision = "";
         Assert.Equal(StatusCode.Aborted, (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(again, cancellationToken: Cancellation))).StatusCode);
         again.ExpectedRevision = written.Revision;
         await fleet.Issuers.WriteIssuerAsync(again, cancellationToken: Cancellation);

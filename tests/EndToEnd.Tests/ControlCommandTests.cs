@@ -26,10 +26,10 @@ public sealed class ControlCommandTests : IDisposable
 
         var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
         Assert.Equal((0, ""), (imported.ExitCode, imported.Error));
-        Assert.Matches("""^1 entity added\npolicies published\n1 revocation added\n1 risk settings added\n1 risk profile added\nimported: revision \d+\n$""", imported.Output);
+        Assert.Matches("""^1 entity added\npolicies published\n1 revocation added\n1 risk settings added\n1 risk profile added\nimported: revision [0-9a-z]{12}\.\d+\n$""", imported.Output);
         Assert.Equal("nothing differs\n", (await RunAsync(fleet, "import", _bundle, "--application", "documents")).Output);
         Write("risk.json", """{"maxFailures": 4}""");
-        Assert.Matches("""^1 risk settings replaced\nimported: revision \d+\n$""", (await RunAsync(fleet, "import", _bundle, "--application", "documents")).Output);
+        Assert.Matches("""^1 risk settings replaced\nimported: revision [0-9a-z]{12}\.\d+\n$""", (await RunAsync(fleet, "import", _bundle, "--application", "documents")).Output);
 
         Write("policies/all.cedar", "permit (principal, action, resource);\nforbid (principal, action, resource);\n");
         Write("policies/more.cedar", "permit (");
@@ -45,8 +45,10 @@ public sealed class ControlCommandTests : IDisposable
 
         File.Delete(Path.Combine(_bundle, "policies/more.cedar"));
         Assert.StartsWith("published: revision ", (await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--message", "closed for now")).Output, StringComparison.Ordinal);
-        var stale = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", "1");
+        var stale = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", imported.Output.Trim().Split(' ')[^1]);
         Assert.Equal((2, true), (stale.ExitCode, stale.Error.Contains("somebody else was faster", StringComparison.Ordinal)));
+        var number = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", "1");
+        Assert.Equal((2, true), (number.ExitCode, number.Error.Contains("expected_revision: expected `HISTORY.NUMBER`", StringComparison.Ordinal)));
         var first = (await RunAsync(fleet, "policies", "history", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Split(' ')[0];
         Assert.StartsWith("rolled back: revision ", (await RunAsync(fleet, "policies", "roll-back", first, "--application", "documents")).Output, StringComparison.Ordinal);
         var history = (await RunAsync(fleet, "policies", "history", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
@@ -60,7 +62,7 @@ public sealed class ControlCommandTests : IDisposable
     public async Task PublishAndDiff_OfWhatWouldWipePolicies_AreRefusedUnlessItIsMeant()
     {
         await using var fleet = await Fleet.StartAsync();
-        await Writes.PublishAsync(fleet, 0, Writes.ReadersRead);
+        await Writes.PublishAsync(fleet, "", Writes.ReadersRead);
         Directory.CreateDirectory(Path.Combine(_bundle, "empty", "policies"));
         Write("others/policies/x.txt", "permit (principal, action, resource);");
         Write("others/policies/y.cedar", "permit (principal, action, resource);");
@@ -102,7 +104,7 @@ public sealed class ControlCommandTests : IDisposable
         Write("policies/p.cedar", "permit (principal is U, action, resource) when { principal.c > 1 };");
         Write("entities.json", """[{"uid": {"type": "U", "id": "u"}, "attrs": {"a": 2, "c": 3}, "parents": []}]""");
         var imported = await RunAsync(fleet, "import", _bundle, "--application", "ev");
-        Assert.Matches("""^1 entity replaced\npolicies published in place of revision \d+\nimported: revision \d+\n$""", imported.Output);
+        Assert.Matches("""^1 entity replaced\npolicies published in place of revision [0-9a-z]{12}\.\d+\nimported: revision [0-9a-z]{12}\.\d+\n$""", imported.Output);
     }
 
     [Fact]
@@ -155,7 +157,7 @@ public sealed class ControlCommandTests : IDisposable
     public async Task Fleet_SidecarThatFollows_IsListedWithWhatItServes()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
-        await Writes.PublishAsync(fleet, 0, Writes.ReadersRead);
+        await Writes.PublishAsync(fleet, "", Writes.ReadersRead);
         var token = await RunAsync(fleet, "join-token", "--application", "documents");
         Assert.Matches("^join\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]{43}\\.[A-Za-z0-9_-]{43}\n$", token.Output);
         await fleet.JoinAsync("one", token.Output);
@@ -175,8 +177,8 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Equal(10, (await RunAsync(fleet, "factors", "enrol-backup-codes", "User::\"alice\"", "--id", "codes")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.Equal("app  totp\ncodes  backup_codes\n", (await RunAsync(fleet, "factors", "list", "User::\"alice\"")).Output);
         Assert.StartsWith("removed: revision ", (await RunAsync(fleet, "factors", "remove", "User::\"alice\"", "--id", "app")).Output, StringComparison.Ordinal);
-        Assert.True(ulong.TryParse((await RunAsync(fleet, "members", "User::\"alice\"", "--remove", "Role::\"reader\"")).Output, out _));
-        Assert.True(ulong.TryParse((await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test", "--subject", "alice")).Output, out _));
+        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "members", "User::\"alice\"", "--remove", "Role::\"reader\"")).Output);
+        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test", "--subject", "alice")).Output);
         Assert.Equal(
             (2, "authsidecar-control: give one of `--token-id`, `--session-id` and `--subject`\n"),
             (await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test")) is var none ? (none.ExitCode, none.Error) : default);

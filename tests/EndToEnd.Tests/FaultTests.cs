@@ -24,7 +24,7 @@ public sealed class FaultTests
         await using var fleet = await Fleet.StartAsync();
         var sidecar = await fleet.StartSidecarAsync("one");
         await WriteAsync(fleet, User("alice", "reader"));
-        var old = await PublishAsync(fleet, 0, ReadersRead);
+        var old = await PublishAsync(fleet, "", ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", old.Revision));
 
         var publishing = PublishAsync(fleet, old.Revision, "forbid (principal, action, resource);");
@@ -33,8 +33,8 @@ public sealed class FaultTests
         var acknowledged = await Task.WhenAny(publishing) == publishing && publishing.IsCompletedSuccessfully;
         await fleet.StartControlPlaneAsync();
         var inForce = (await fleet.Policies.GetPoliciesAsync(new GetPoliciesRequest { Application = "documents" }, cancellationToken: Cancellation)).Publication.Revision;
-        Assert.True(inForce == old.Revision || inForce == old.Revision + 1, $"{inForce} after {old.Revision}");
-        Assert.True(!acknowledged || inForce == old.Revision + 1);
+        Assert.True(inForce == old.Revision || inForce == After(old.Revision), $"{inForce} after {old.Revision}");
+        Assert.True(!acknowledged || inForce == After(old.Revision));
         Assert.Equal(inForce == old.Revision ? Decision.Allow : Decision.Deny, await AskAsync(sidecar, "alice", inForce));
     }
 
@@ -42,12 +42,12 @@ public sealed class FaultTests
     public async Task TwoAdministratorsAtOnce_OneOfThemPublishes_TheOtherIsToldTheRevision()
     {
         await using var fleet = await Fleet.StartAsync();
-        var before = await PublishAsync(fleet, 0, ReadersRead);
+        var before = await PublishAsync(fleet, "", ReadersRead);
         var results = await Task.WhenAll(Enumerable.Range(0, 8).Select(async i =>
         {
             try
             {
-                return ((ulong?)(await PublishAsync(fleet, before.Revision, $"@id(\"by{i}\") {ReadersRead}")).Revision, (RpcException?)null);
+                return ((string?)(await PublishAsync(fleet, before.Revision, $"@id(\"by{i}\") {ReadersRead}")).Revision, (RpcException?)null);
             }
             catch (RpcException e)
             {
@@ -68,7 +68,7 @@ public sealed class FaultTests
         await using var fleet = await Fleet.StartAsync();
         var sidecar = await fleet.StartSidecarAsync("one");
         await WriteAsync(fleet, User("alice", "reader"), User("bob", "reader"));
-        var published = await PublishAsync(fleet, 0, ReadersRead);
+        var published = await PublishAsync(fleet, "", ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
         var removed = await RemoveRoleAsync(fleet.Directories, "bob");
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "bob", removed));
@@ -122,7 +122,7 @@ public sealed class FaultTests
         fleet.SidecarArguments = ["--max-staleness", "policies=8s", "--max-staleness", "entities=unlimited"];
         var sidecar = await fleet.StartSidecarAsync("one");
         await WriteAsync(fleet, User("alice", "reader"));
-        var published = await PublishAsync(fleet, 0, ReadersRead);
+        var published = await PublishAsync(fleet, "", ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
 
         network.Cut();
@@ -141,70 +141,6 @@ public sealed class FaultTests
         await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice", removed) == Decision.Deny);
     }
 
-    /// <summary>A control plane whose database somebody has put back plays old truths, well signed: they are refused.</summary>
-    [Fact]
-    public async Task OlderRevisionsReplayed_AreNacked_AndWhatWasThereGoesOn()
-    {
-        await using var fleet = await Fleet.StartAsync();
-        var sidecar = await fleet.StartSidecarAsync("one");
-        await WriteAsync(fleet, User("alice", "reader"));
-        var old = await PublishAsync(fleet, 0, ReadersRead);
-        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", old.Revision));
-        fleet.KillControlPlane();
-        CopyDatabase(fleet, "control.db", "old.db");
-        await fleet.StartControlPlaneAsync();
-        var forbidden = await PublishAsync(fleet, old.Revision, "forbid (principal, action, resource);");
-        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", forbidden.Revision));
-        fleet.KillControlPlane();
-        CopyDatabase(fleet, "old.db", "control.db");
-        await fleet.StartControlPlaneAsync();
-        await Fleet.UntilAsync(async () => (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars
-            .Any(s => s.Resources.Any(r => r.Type == "policies" && r.RefusedRevision == old.Revision && r.Faults[0].Contains("not newer", StringComparison.Ordinal))));
-        Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice"));
-    }
-
-    /// <summary>Put back to before there was anything: there is nothing to send, and the stream lives on, with heartbeats that confirm nothing.</summary>
-    [Fact]
-    public async Task DatabasePutBackToTheBeginning_StreamLivesOn_AndNewWritesCountOnceTheyHavePassedWhatWas()
-    {
-        await using var fleet = await Fleet.StartAsync();
-        fleet.KillControlPlane();
-        CopyDatabase(fleet, "control.db", "old.db");
-        await fleet.StartControlPlaneAsync();
-        var sidecar = await fleet.StartSidecarAsync("one");
-        await WriteAsync(fleet, User("alice", "reader"));
-        var published = await PublishAsync(fleet, 0, ReadersRead);
-        Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
-        fleet.KillControlPlane();
-        CopyDatabase(fleet, "old.db", "control.db");
-        await fleet.StartControlPlaneAsync();
-
-        // Heard of twice on one stream: in answer to heartbeats.
-        var connected = await HeardAsync(connectedAt: null);
-        Assert.Equal(connected, await HeardAsync(connected));
-        var current = published;
-        for (var i = 0; i < 5; i++)
-        {
-            current = await PublishAsync(fleet, i == 0 ? 0 : current.Revision, "forbid (principal, action, resource);");
-        }
-
-        Assert.True(current.Revision > published.Revision);
-        await Fleet.UntilAsync(async () => await AskAsync(sidecar, "alice") == Decision.Deny);
-
-        async Task<DateTimeOffset?> HeardAsync(DateTimeOffset? connectedAt)
-        {
-            var since = TimeProvider.System.GetUtcNow();
-            await Fleet.UntilAsync(async () =>
-            {
-                var heard = (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars
-                    .FirstOrDefault(s => s.HeardAt.ToDateTimeOffset() > since && s.HeardAt > s.ConnectedAt && (connectedAt is null || s.ConnectedAt.ToDateTimeOffset() == connectedAt));
-                connectedAt ??= heard?.ConnectedAt.ToDateTimeOffset();
-                return heard is not null;
-            });
-            return connectedAt;
-        }
-    }
-
     [Fact]
     public async Task DiskFullAtTheSidecar_ItGoesOn_AndBeginsWithWhatItCouldKeep()
     {
@@ -212,7 +148,7 @@ public sealed class FaultTests
         fleet.SidecarDiskKiB = 200;
         var sidecar = await fleet.StartSidecarAsync("one");
         await WriteAsync(fleet, User("alice", "reader"));
-        var published = await PublishAsync(fleet, 0, ReadersRead);
+        var published = await PublishAsync(fleet, "", ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
         await UntilKeptAsync(fleet, $"policies-{published.Revision}");
 
@@ -244,7 +180,7 @@ public sealed class FaultTests
         fleet.Addresses = [all[1], all[0]];
         var sidecars = new[] { await fleet.StartSidecarAsync("one"), await fleet.StartSidecarAsync("two"), await fleet.StartSidecarAsync("three") };
         await WriteAsync(fleet, User("alice", "reader"));
-        var published = await PublishAsync(fleet, 0, ReadersRead);
+        var published = await PublishAsync(fleet, "", ReadersRead);
         foreach (var sidecar in sidecars)
         {
             Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
@@ -271,7 +207,7 @@ public sealed class FaultTests
         await using var fleet = await Fleet.StartAsync(database: $"postgres:{await postgres.CreateDatabaseAsync()}");
         var sidecar = await fleet.StartSidecarAsync("one");
         await WriteAsync(fleet, User("alice", "reader"));
-        var published = await PublishAsync(fleet, 0, ReadersRead);
+        var published = await PublishAsync(fleet, "", ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
 
         await postgres.StopAsync();
@@ -279,22 +215,9 @@ public sealed class FaultTests
         Assert.Equal((StatusCode.Unavailable, "STORE_UNAVAILABLE"), (failed.StatusCode, failed.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice"));
         await postgres.StartAsync();
-        var removed = 0UL;
-        await Fleet.UntilAsync(async () => (removed = await RemoveRoleAsync(fleet.Directories, "alice")) > published.Revision);
+        var removed = "";
+        await Fleet.UntilAsync(async () => NumberOf(removed = await RemoveRoleAsync(fleet.Directories, "alice")) > NumberOf(published.Revision));
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
-    }
-
-    private static void CopyDatabase(Fleet fleet, string from, string to)
-    {
-        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), $"{to}*").ToList())
-        {
-            File.Delete(file);
-        }
-
-        foreach (var file in Directory.EnumerateFiles(fleet.In("control"), $"{from}*").ToList())
-        {
-            File.Copy(file, file.Replace(from, to, StringComparison.Ordinal));
-        }
     }
 
     /// <summary>A bundle counts once the index has it, which is written after it.</summary>

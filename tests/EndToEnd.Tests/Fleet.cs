@@ -21,6 +21,7 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("fleet").FullName;
     private readonly List<Node> _nodes = [];
     private readonly Dictionary<string, Process> _sidecars = [];
+    private readonly Dictionary<string, ConcurrentQueue<string>> _sidecarOutput = [];
     private readonly List<GrpcChannel> _channels = [];
     private readonly X509Certificate2 _ca;
     private readonly bool _ownCa;
@@ -55,6 +56,7 @@ internal sealed class Fleet : IAsyncDisposable
         Factors = new FactorService.FactorServiceClient(admin);
         Risks = new RiskService.RiskServiceClient(admin);
         Sidecars = new FleetService.FleetServiceClient(admin);
+        Histories = new HistoryService.HistoryServiceClient(admin);
         Accounts = new AccountService.AccountServiceClient(admin);
         Clients = new ClientService.ClientServiceClient(admin);
         Upstreams = new UpstreamService.UpstreamServiceClient(admin);
@@ -75,6 +77,8 @@ internal sealed class Fleet : IAsyncDisposable
 
     public FleetService.FleetServiceClient Sidecars { get; }
 
+    public HistoryService.HistoryServiceClient Histories { get; }
+
     public AccountService.AccountServiceClient Accounts { get; }
 
     public ClientService.ClientServiceClient Clients { get; }
@@ -91,6 +95,9 @@ internal sealed class Fleet : IAsyncDisposable
 
     /// <summary>How long a file may be that a sidecar writes that is started from now on, in KiB: its disk is full.</summary>
     public int? SidecarDiskKiB { get; set; }
+
+    /// <summary>What sidecars that are started from now on have in their environment besides.</summary>
+    public IReadOnlyDictionary<string, string>? SidecarEnvironment { get; set; }
 
     public int Port => _nodes[0].Port;
 
@@ -142,7 +149,9 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>A node's side for administrators.</summary>
     public DirectoryService.DirectoryServiceClient DirectoryAt(int node) => _nodes[node].Directory;
 
-    public async Task StartControlPlaneAsync(int node = 0)
+    /// <param name="node">The node.</param>
+    /// <param name="arguments">What it is told besides, this once.</param>
+    public async Task StartControlPlaneAsync(int node = 0, params string[] arguments)
     {
         var started = _nodes[node];
         string[] certificates = _ownCa ? ["--name", "127.0.0.1"] : ["--certificate", In("control.pem"), "--certificate-key", In("control.key"), "--client-ca", In("ca.pem")];
@@ -156,7 +165,7 @@ internal sealed class Fleet : IAsyncDisposable
 
         started.Process = Start(
             Binary.ControlPlane,
-            ["serve", "--state", In(started.Name), "--admin-socket", In($"{started.Name}.sock"), "--listen", $"127.0.0.1:{started.Port}", .. shared, .. certificates, .. network],
+            ["serve", "--state", In(started.Name), "--admin-socket", In($"{started.Name}.sock"), "--listen", $"127.0.0.1:{started.Port}", .. shared, .. certificates, .. network, .. arguments],
             started.Output.Enqueue,
             _environment);
         await UntilAsync(async () =>
@@ -189,6 +198,9 @@ internal sealed class Fleet : IAsyncDisposable
 
     /// <summary>What a node has printed so far.</summary>
     public IReadOnlyCollection<string> OutputOf(int node = 0) => [.. _nodes[node].Output];
+
+    /// <summary>What a sidecar has printed since it was last started.</summary>
+    public IReadOnlyCollection<string> OutputOf(string sidecar) => [.. _sidecarOutput[sidecar]];
 
     public void KillControlPlane(int node = 0)
     {
@@ -263,13 +275,14 @@ internal sealed class Fleet : IAsyncDisposable
             Binary.Sidecar, "serve", .. Addresses.SelectMany(a => new[] { "--control-plane", a }), "--application", application, .. identity,
             "--state", In(name), "--socket", In($"{name}.sock"), "--listen", "none", .. SidecarArguments,
         ];
+        var output = _sidecarOutput[name] = new ConcurrentQueue<string>();
         // A file that grows too long is an error, and not the end of the process; what the runtime maps for itself is a file, too, unless it is told not to.
-        var process = SidecarDiskKiB is { } limit ? Start("bash", ["-c", $"trap '' XFSZ; ulimit -f {limit}; export DOTNET_EnableWriteXorExecute=0; exec \"$@\"", "bash", .. arguments]) : Start(arguments[0], arguments[1..]);
+        var process = SidecarDiskKiB is { } limit ? Start("bash", ["-c", $"trap '' XFSZ; ulimit -f {limit}; export DOTNET_EnableWriteXorExecute=0; exec \"$@\"", "bash", .. arguments], output.Enqueue) : Start(arguments[0], arguments[1..], output.Enqueue, SidecarEnvironment);
         _sidecars[name] = process;
         return process;
     }
 
-    public static CheckPermissionRequest Check(string type, string principal, ulong atLeastRevision = 0) => new()
+    public static CheckPermissionRequest Check(string type, string principal, string atLeastRevision = "") => new()
     {
         Principal = new EntityUid { Type = type, Id = principal },
         Action = new EntityUid { Id = "read" },

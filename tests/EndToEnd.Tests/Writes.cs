@@ -1,3 +1,4 @@
+using System.Globalization;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.V1;
 using Google.Protobuf;
@@ -17,7 +18,7 @@ internal static class Writes
     public static async Task<WriteEntitiesResponse> WriteAsync(Fleet fleet, params string[] entities) => await fleet.Directories.WriteEntitiesAsync(
         new WriteEntitiesRequest { Entities = { entities.Select(e => new DirectoryEntity { Json = e }) } }, cancellationToken: Cancellation);
 
-    public static async Task<PublishPoliciesResponse> PublishAsync(Fleet fleet, ulong expectedRevision, string policies, string? schema = null)
+    public static async Task<PublishPoliciesResponse> PublishAsync(Fleet fleet, string expectedRevision, string policies, string? schema = null)
     {
         var request = new PublishPoliciesRequest { Application = "documents", ExpectedRevision = expectedRevision, Message = "a test", Create = true };
         request.Documents.Add(new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) });
@@ -29,9 +30,15 @@ internal static class Writes
         return await fleet.Policies.PublishPoliciesAsync(request, cancellationToken: Cancellation);
     }
 
-    public static async Task<Decision> AskAsync(AuthSidecarService.AuthSidecarServiceClient sidecar, string user, ulong atLeastRevision = 0) =>
+    /// <summary>The number of a revision in its history.</summary>
+    public static ulong NumberOf(string revision) => ulong.Parse(revision.Split('.')[1], CultureInfo.InvariantCulture);
+
+    /// <summary>The one after it, of the same history.</summary>
+    public static string After(string revision) => string.Create(CultureInfo.InvariantCulture, $"{revision.Split('.')[0]}.{NumberOf(revision) + 1}");
+
+    public static async Task<Decision> AskAsync(AuthSidecarService.AuthSidecarServiceClient sidecar, string user, string atLeastRevision = "") =>
         (await sidecar.CheckPermissionAsync(Fleet.Check("User", user, atLeastRevision), deadline: Binary.Deadline, cancellationToken: Cancellation)).Decision;
 
-    public static async Task<ulong> RemoveRoleAsync(DirectoryService.DirectoryServiceClient directory, string user, string role = "reader") =>
+    public static async Task<string> RemoveRoleAsync(DirectoryService.DirectoryServiceClient directory, string user, string role = "reader") =>
         (await directory.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = $"User::\"{user}\"", Removed = { $"Role::\"{role}\"" } }, cancellationToken: Cancellation)).Revision;
 }

@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -19,18 +20,18 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
     /// <param name="password">The password that it is to have; null: that of before, or none.</param>
     /// <param name="expectedRevision">The account's, 0 where there is none; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task<WriteResult> WriteAsync(string actor, AccountProfile profile, string? password, long? expectedRevision, CancellationToken cancellation)
+    public async Task<WriteResult> WriteAsync(string actor, AccountProfile profile, string? password, Revision? expectedRevision, CancellationToken cancellation)
     {
         var (hash, refusal) = await HashAsync(profile, password, cancellation);
-        return refusal is not null ? new WriteResult(0, refusal) : await store.WriteAsync(
+        return refusal is not null ? new WriteResult(default, refusal) : await store.WriteAsync(
             actor,
             async transaction =>
             {
                 using var users = managers.Of(transaction.Context);
                 var account = await users.FindByIdAsync(profile.Id);
-                if (expectedRevision is { } expected && expected != (account?.Revision ?? 0))
+                if (transaction.Expect(expectedRevision, account?.Revision ?? 0) is { } stale)
                 {
-                    return new Refusal.Stale(account?.Revision ?? 0);
+                    return stale;
                 }
 
                 var before = account is null ? null : Describe(account);
@@ -67,11 +68,11 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
     {
         if (await FindAsync(accountId, cancellation) is not { } known)
         {
-            return new WriteResult(0, new Refusal.NotFound($"account `{accountId}`"));
+            return new WriteResult(default, new Refusal.NotFound($"account `{accountId}`"));
         }
 
         var (hash, refusal) = await HashAsync(ProfileOf(known), password, cancellation);
-        return refusal is not null ? new WriteResult(0, refusal) : await store.WriteAsync(
+        return refusal is not null ? new WriteResult(default, refusal) : await store.WriteAsync(
             actor,
             async transaction =>
             {

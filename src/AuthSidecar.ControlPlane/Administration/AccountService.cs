@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Identity;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The accounts' side of the administration API.</summary>
-internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins logins, Sessions sessions) : V1.AccountService.AccountServiceBase
+internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins logins, Sessions sessions, ControlStore store) : V1.AccountService.AccountServiceBase
 {
     public override async Task<WriteAccountResponse> WriteAccount(WriteAccountRequest request, ServerCallContext context)
     {
@@ -55,14 +55,14 @@ internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins l
         return new EndSessionsResponse { Revision = Failures.Committed(result) };
     }
 
-    private static V1.Account ToMessage(Accounts.Account account, IEnumerable<IdentityUserLogin<string>> logins) => new()
+    private V1.Account ToMessage(Accounts.Account account, IEnumerable<IdentityUserLogin<string>> logins) => new()
     {
         Id = account.Id,
         UserName = account.UserName ?? "",
         Email = account.Email ?? "",
         DisplayName = account.DisplayName,
         Disabled = account.IsDisabled,
-        Revision = (ulong)account.Revision,
+        Revision = store.At(account.Revision).ToString(),
         Logins = { logins.Select(l => new UpstreamLogin { Issuer = l.LoginProvider, Subject = l.ProviderKey }) },
     };
 

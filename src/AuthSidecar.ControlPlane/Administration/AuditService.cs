@@ -79,11 +79,11 @@ internal sealed class AuditService(ControlStore store) : V1.AuditService.AuditSe
             : throw Failures.InvalidField("page_token", "it is the `next_page_token` of an answer");
     }
 
-    private static AuditRecord ToMessage(AuditRow row)
+    private AuditRecord ToMessage(AuditRow row)
     {
         var record = new AuditRecord
         {
-            Revision = (ulong)row.Revision,
+            Revision = store.At(row.Revision).ToString(),
             Number = row.Number,
             At = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.AtMs)),
             Actor = row.Actor,

@@ -70,7 +70,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
 
         return new GetEntityResponse
         {
-            Entity = new DirectoryEntity { Json = row.Json, Application = row.Application, Tenant = row.Tenant, Revision = (ulong)row.Revision },
+            Entity = new DirectoryEntity { Json = row.Json, Application = row.Application, Tenant = row.Tenant, Revision = store.At(row.Revision).ToString() },
         };
     }
 }

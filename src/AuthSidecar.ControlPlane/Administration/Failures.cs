@@ -1,5 +1,5 @@
-using System.Globalization;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.Tokens;
 using Google.Protobuf;
@@ -17,15 +17,15 @@ internal static class Failures
 
     /// <summary>The revision of a write.</summary>
     /// <exception cref="RpcException">It was refused, and this says why.</exception>
-    public static ulong Committed(WriteResult result) => result.IsCommitted ? (ulong)result.Revision : throw Of(result.Refusal);
+    public static string Committed(WriteResult result) => result.IsCommitted ? result.Revision.ToString() : throw Of(result.Refusal);
 
     public static RpcException Of(Refusal refusal) => refusal switch
     {
         Refusal.Stale stale => Failure(
             Code.Aborted,
             "STALE_REVISION",
-            $"somebody else was faster: the revision is {stale.Current}",
-            metadata: ("revision", stale.Current.ToString(CultureInfo.InvariantCulture))),
+            stale.Current == default ? "somebody else was faster: there is no revision of it" : $"somebody else was faster: the revision is {stale.Current}",
+            metadata: ("revision", stale.Current == default ? "" : stale.Current.ToString())),
         Refusal.Invalid invalid => Invalid(invalid.Faults),
         Refusal.NotFound missing => NotFound(missing.What),
         Refusal.NotPermitted denied => PermissionDenied(denied.Action, denied.Placement),
@@ -77,6 +77,20 @@ internal static class Failures
         var tenant = placement is { Tenant: { Length: > 0 } name } ? $", tenant `{name}`" : "";
         return Failure(Code.PermissionDenied, "NOT_PERMITTED", $"`{action}` on {where}{tenant} is not permitted", metadata: ("action", action));
     }
+
+    /// <summary>A revision of a history that has ended: what it stood for may not be there any more.</summary>
+    public static RpcException AnotherHistory(string field, Revision given, Revision current) => Failure(
+        Code.FailedPrecondition,
+        "REVISION_OF_ANOTHER_HISTORY",
+        $"{field}: revision {given} is of another history than {current.History}: the store was restored from a backup, or it is the revision of another control plane",
+        metadata: ("history", current.History.ToString()));
+
+    /// <summary>Whatever was written would be confirmed by sidecars that do not have it.</summary>
+    public static RpcException HistoryLost(Revision lost, Revision head) => Failure(
+        Code.FailedPrecondition,
+        "HISTORY_LOST",
+        $"the store was put back: sidecars have revision {lost}, and the newest here is {head}. Writes are refused until `authsidecar-control restore --confirm` begins a new history",
+        metadata: ("lost", lost.ToString()));
 
     /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>
     public static RpcException StoreUnavailable() => Failure(

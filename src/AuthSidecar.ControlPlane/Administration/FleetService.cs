@@ -8,7 +8,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The sidecars' side of the administration API.</summary>
-internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, TimeProvider time) : V1.FleetService.FleetServiceBase
+internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, Feed feed, TimeProvider time) : V1.FleetService.FleetServiceBase
 {
     private const int MaxUses = 10_000;
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(1);
@@ -20,6 +20,7 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, TimePr
         var visible = fleet.Connected.Where(s => caller.May("fleet.read", new Placement(s.Identity.Scope.Application, s.Identity.Scope.Tenant)));
         return Task.FromResult(new ListSidecarsResponse
         {
+            LostRevision = feed.Lost?.ToString() ?? "",
             Sidecars = { visible.Select(ToMessage).OrderBy(s => s.Application, StringComparer.Ordinal).ThenBy(s => s.Name, StringComparer.Ordinal) },
         });
     }
@@ -53,8 +54,8 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, TimePr
 
     private Sidecar ToMessage(ConnectedSidecar sidecar)
     {
-        var (heardAt, staleSince, decisionsPerSecond, resources) = sidecar.Status;
-        return new Sidecar
+        var (heardAt, staleSince, decisionsPerSecond, reported, resources) = sidecar.Status;
+        var message = new Sidecar
         {
             Name = sidecar.Identity.Name,
             Application = sidecar.Identity.Scope.Application,
@@ -66,6 +67,16 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, TimePr
             DecisionsPerSecond = decisionsPerSecond,
             IsCurrent = staleSince is null,
             StaleSeconds = staleSince is { } since ? (ulong)Math.Max(0, (time.GetUtcNow() - since).TotalSeconds) : 0,
+            Revision = reported.Revision,
+            Problems = { reported.Problems },
+            RefusedHeartbeats = reported.RefusedHeartbeats,
+            RefusedBundles = reported.RefusedBundles,
         };
+        if (reported.HasClockAheadMs)
+        {
+            message.ClockAheadMs = reported.ClockAheadMs;
+        }
+
+        return message;
     }
 }

@@ -4,7 +4,6 @@ using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Text;
 using AuthSidecar.ControlPlane.Administration.Access;
-using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Grpc.Core;
@@ -32,11 +31,11 @@ internal static class ImportEndpoint
         .Accepts<ImportEntitiesRequest>(NdJson)
         .Produces<ImportEntitiesResponse>(contentType: NdJson);
 
-    private static async Task RunAsync(HttpContext context, EntityImport import, Applications applications, FailureInterceptor failures)
+    private static async Task RunAsync(HttpContext context, EntityImport import, AccessInterceptor access, FailureInterceptor failures)
     {
         try
         {
-            await failures.GuardAsync(Path, () => ImportAsync(context, import, applications), context.RequestAborted);
+            await failures.GuardAsync(Path, () => ImportAsync(context, import, access), context.RequestAborted);
         }
         catch (RpcException e)
         {
@@ -44,17 +43,17 @@ internal static class ImportEndpoint
         }
     }
 
-    private static async Task<bool> ImportAsync(HttpContext context, EntityImport import, Applications applications)
+    private static async Task<bool> ImportAsync(HttpContext context, EntityImport import, AccessInterceptor access)
     {
         var (caller, cancellation, told) = (Caller.Of(context), context.RequestAborted, 0UL);
         // As long as it has few enough entities: they are counted.
         context.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
         await foreach (var progress in import.RunAsync(caller, CheckedAsync(), cancellation))
         {
-            if (progress.Revision > 0 || progress.Received >= told + ProgressEvery)
+            if (progress.Revision.Length > 0 || progress.Received >= told + ProgressEvery)
             {
                 context.Response.ContentType ??= NdJson;
-                await WriteAsync(context.Response, string.Create(CultureInfo.InvariantCulture, $"{{\"received\":{progress.Received},\"revision\":{progress.Revision}}}"), cancellation);
+                await WriteAsync(context.Response, string.Create(CultureInfo.InvariantCulture, $"{{\"received\":{progress.Received},\"revision\":\"{progress.Revision}\"}}"), cancellation);
                 told = progress.Received;
             }
         }
@@ -65,7 +64,7 @@ internal static class ImportEndpoint
         {
             await foreach (var message in ReadAsync(context.Request.BodyReader, cancellation))
             {
-                await AccessInterceptor.CheckAsync(applications, caller, message, cancellation);
+                await access.CheckAsync(caller, message, cancellation);
                 yield return message;
             }
         }

@@ -7,7 +7,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The issuers' side of the administration API.</summary>
-internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.IssuerServiceBase
+internal sealed class IssuerService(ResourceWriter writer, ControlStore store) : V1.IssuerService.IssuerServiceBase
 {
     public override async Task<WriteIssuerResponse> WriteIssuer(WriteIssuerRequest request, ServerCallContext context)
     {
@@ -52,9 +52,9 @@ internal sealed class IssuerService(ResourceWriter writer) : V1.IssuerService.Is
     private static ResourceKey KeyOf(string application, string issuer, string field) =>
         new(ResourceType.Keys, RequestChecks.Text(issuer, field), new Placement(RequestChecks.Name(application, "application"), ""));
 
-    private static ConfiguredIssuer ToMessage(ResourceRow row)
+    private ConfiguredIssuer ToMessage(ResourceRow row)
     {
         var (issuer, jwks) = IssuerRecords.Read(row.Json);
-        return new ConfiguredIssuer { Issuer = Issuer.Parser.ParseJson(issuer.ToJsonString()), Jwks = jwks?.ToJsonString() ?? "", Revision = (ulong)row.Revision };
+        return new ConfiguredIssuer { Issuer = Issuer.Parser.ParseJson(issuer.ToJsonString()), Jwks = jwks?.ToJsonString() ?? "", Revision = store.At(row.Revision).ToString() };
     }
 }

@@ -8,7 +8,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The policies' side of the administration API.</summary>
-internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyService.PolicyServiceBase
+internal sealed class PolicyService(PolicyPublisher publisher, ControlStore store) : V1.PolicyService.PolicyServiceBase
 {
     public override Task<ValidatePoliciesResponse> ValidatePolicies(ValidatePoliciesRequest request, ServerCallContext context)
     {
@@ -25,7 +25,7 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
         var after = request.Documents.DistinctBy(d => d.Path).ToDictionary(d => d.Path, d => d.Content.ToStringUtf8(), StringComparer.Ordinal);
         return new DiffPoliciesResponse
         {
-            Revision = (ulong)(current?.Revision ?? 0),
+            Revision = current is null ? "" : store.At(current.Revision).ToString(),
             Faults = { faults.Select(ToMessage) },
             Warnings = { warnings.Select(ToMessage) },
             Changes =
@@ -60,7 +60,7 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
         var result = await publisher.RollBackAsync(
             Caller.Of(context).Name,
             RequestChecks.Name(request.Application, "application"),
-            RequestChecks.Revision(request.ToRevision, "to_revision"),
+            RequestChecks.Number(request.ToRevision, "to_revision", store),
             RequestChecks.Revision(request.ExpectedRevision, "expected_revision"),
             RequestChecks.Message(request.Message),
             context.CancellationToken);
@@ -69,9 +69,9 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
 
     public override async Task<GetPoliciesResponse> GetPolicies(GetPoliciesRequest request, ServerCallContext context)
     {
-        var revision = RequestChecks.Revision(request.Revision, "revision");
+        var revision = RequestChecks.Number(request.Revision, "revision", store);
         var found = await publisher.FindAsync(RequestChecks.Name(request.Application, "application"), revision, context.CancellationToken)
-            ?? throw Failures.NotFound(revision == 0 ? $"policies of `{request.Application}`" : $"policies of `{request.Application}` of revision {revision}");
+            ?? throw Failures.NotFound(revision == 0 ? $"policies of `{request.Application}`" : $"policies of `{request.Application}` of revision {request.Revision}");
         return new GetPoliciesResponse { Publication = ToMessage(found), Documents = { DocumentSet.Parser.ParseFrom(found.Documents).Documents } };
     }
 
@@ -79,7 +79,7 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
     {
         var publications = await publisher.ListAsync(
             RequestChecks.Name(request.Application, "application"),
-            RequestChecks.Revision(request.BeforeRevision, "before_revision"),
+            RequestChecks.Number(request.BeforeRevision, "before_revision", store),
             RequestChecks.PageSize(request.PageSize),
             context.CancellationToken);
         return new ListPolicyPublicationsResponse { Publications = { publications.Select(ToMessage) } };
@@ -88,12 +88,12 @@ internal sealed class PolicyService(PolicyPublisher publisher) : V1.PolicyServic
     private static DocumentFault ToMessage(Fault fault) =>
         new() { Path = fault.Source, Line = fault.Line, Column = fault.Column, Message = fault.Message, Help = fault.Help ?? "" };
 
-    private static PolicyPublication ToMessage(PublicationRow row) => new()
+    private PolicyPublication ToMessage(PublicationRow row) => new()
     {
-        Revision = (ulong)row.Revision,
+        Revision = store.At(row.Revision).ToString(),
         PublishedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.AtMs)),
         Author = row.Author,
         Message = row.Message,
-        RestoredFrom = (ulong)(row.RestoredFrom ?? 0),
+        RestoredFrom = row.RestoredFrom is { } from ? store.At(from).ToString() : "",
     };
 }

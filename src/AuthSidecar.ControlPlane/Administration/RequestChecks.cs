@@ -1,5 +1,6 @@
 using System.Text;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.Tokens;
 using Google.Protobuf.WellKnownTypes;
@@ -75,7 +76,17 @@ internal static class RequestChecks
 
     public static string Message(string value) => value.Length <= MaxMessageLength ? value : throw Failures.InvalidField("message", $"a message has at most {MaxMessageLength} characters");
 
-    public static long Revision(ulong value, string field) => value <= long.MaxValue ? (long)value : throw Failures.InvalidField(field, "revision out of range");
+    /// <summary>A revision that the caller has seen; the default: none.</summary>
+    public static Revision Revision(string value, string field) =>
+        value.Length == 0 ? default : Common.Revision.TryParse(value, out var revision) ? revision : throw Failures.InvalidField(field, Common.Revision.Form);
+
+    /// <summary>The number of a revision of the history that the store is in; 0: none is given.</summary>
+    /// <exception cref="RpcException">FAILED_PRECONDITION: it is of another.</exception>
+    public static long Number(string value, string field, ControlStore store)
+    {
+        var (revision, current) = (Revision(value, field), store.At(0));
+        return value.Length == 0 || revision.History == current.History ? (long)revision.Number : throw Failures.AnotherHistory(field, revision, current);
+    }
 
     /// <summary>A moment that can be one: the years 1 to 9999 (google.protobuf.Timestamp).</summary>
     public static DateTimeOffset? Time(Timestamp? value, string field)
@@ -91,7 +102,7 @@ internal static class RequestChecks
     }
 
     /// <summary>A revision that the caller has seen; null: it does not say.</summary>
-    public static long? Expected(bool isSet, ulong value) => isSet ? Revision(value, "expected_revision") : null;
+    public static Revision? Expected(bool isSet, string value) => isSet ? Revision(value, "expected_revision") : null;
 
     public static EntityUid Uid(string value, string field) =>
         EntityUid.TryParse(value, out var uid, out var fault) ? uid : throw Failures.InvalidField(field, $"`{value}`: {fault.Message}");

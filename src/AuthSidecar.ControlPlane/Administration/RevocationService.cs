@@ -1,4 +1,5 @@
 using AuthSidecar.ControlPlane.Resources;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
@@ -6,7 +7,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The revocations' side of the administration API.</summary>
-internal sealed class RevocationService(ResourceWriter writer, TimeProvider time) : V1.RevocationService.RevocationServiceBase
+internal sealed class RevocationService(ResourceWriter writer, ControlStore store, TimeProvider time) : V1.RevocationService.RevocationServiceBase
 {
     public override async Task<RevokeResponse> Revoke(RevokeRequest request, ServerCallContext context)
     {
@@ -28,7 +29,7 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
 
     public override async Task<ListRevocationsResponse> ListRevocations(ListRevocationsRequest request, ServerCallContext context)
     {
-        var (application, after) = (RequestChecks.Name(request.Application, "application"), RequestChecks.Revision(request.AfterRevision, "after_revision"));
+        var (application, after) = (RequestChecks.Name(request.Application, "application"), RequestChecks.Number(request.AfterRevision, "after_revision", store));
         var (size, now) = (RequestChecks.PageSize(request.PageSize), time.GetUtcNow().ToUnixTimeMilliseconds());
         var rows = await writer.ListAsync(
             all => all
@@ -36,7 +37,7 @@ internal sealed class RevocationService(ResourceWriter writer, TimeProvider time
                 .OrderBy(r => r.Revision)
                 .Take(size),
             context.CancellationToken);
-        return new ListRevocationsResponse { Revocations = { rows.Select(r => new RecordedRevocation { Revocation = RevocationRecords.Read(r), Revision = (ulong)r.Revision }) } };
+        return new ListRevocationsResponse { Revocations = { rows.Select(r => new RecordedRevocation { Revocation = RevocationRecords.Read(r), Revision = store.At(r.Revision).ToString() }) } };
     }
 
     private Revocation Check(Revocation revocation)

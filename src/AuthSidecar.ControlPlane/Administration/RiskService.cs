@@ -7,7 +7,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The risk settings' and profiles' side of the administration API.</summary>
-internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskServiceBase
+internal sealed class RiskService(ResourceWriter writer, ControlStore store) : V1.RiskService.RiskServiceBase
 {
     private const string WriteProfile = "risk-profiles.write";
     private const string RemoveProfile = "risk-profiles.remove";
@@ -29,7 +29,7 @@ internal sealed class RiskService(ResourceWriter writer) : V1.RiskService.RiskSe
     public override async Task<GetRiskSettingsResponse> GetRiskSettings(GetRiskSettingsRequest request, ServerCallContext context)
     {
         var row = await writer.FindAsync(SettingsOf(request.Application), context.CancellationToken) ?? throw Failures.NotFound($"risk settings of `{request.Application}`");
-        return new GetRiskSettingsResponse { Settings = RiskSettings.Parser.ParseJson(row.Json), Revision = (ulong)row.Revision };
+        return new GetRiskSettingsResponse { Settings = RiskSettings.Parser.ParseJson(row.Json), Revision = store.At(row.Revision).ToString() };
     }
 
     public override async Task<WriteRiskProfileResponse> WriteRiskProfile(WriteRiskProfileRequest request, ServerCallContext context)

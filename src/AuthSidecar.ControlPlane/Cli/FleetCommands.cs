@@ -17,15 +17,24 @@ internal static class FleetCommands
             var scope = sidecar.Tenant.Length == 0 ? sidecar.Application : $"{sidecar.Application}/{sidecar.Tenant}";
             output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{scope} {sidecar.Name}  version {sidecar.Version}, {sidecar.DecisionsPerSecond:F1} decisions/s, {(sidecar.IsCurrent ? "current" : $"stale for {sidecar.StaleSeconds} s")}, heard {sidecar.HeardAt.ToDateTimeOffset():u}"));
-            output.WriteLine($"  {string.Join("  ", sidecar.Resources.Where(r => r.AppliedRevision > 0).Select(r => $"{r.Type} {r.AppliedRevision}"))}");
-            foreach (var refused in sidecar.Resources.Where(r => r.RefusedRevision > 0))
+                $"{scope} {sidecar.Name}  version {sidecar.Version}, {sidecar.DecisionsPerSecond:F1} decisions/s, {(sidecar.IsCurrent ? "current" : $"stale for {sidecar.StaleSeconds} s")}, revision {(sidecar.Revision.Length == 0 ? "none" : sidecar.Revision)}{Clock(sidecar)}, heard {sidecar.HeardAt.ToDateTimeOffset():u}"));
+            output.WriteLine($"  {string.Join("  ", sidecar.Resources.Where(r => r.AppliedRevision.Length > 0).Select(r => $"{r.Type} {r.AppliedRevision}"))}");
+            foreach (var problem in sidecar.Problems)
+            {
+                output.WriteLine($"  problem: {problem}");
+            }
+
+            foreach (var refused in sidecar.Resources.Where(r => r.RefusedRevision.Length > 0))
             {
                 output.WriteLine($"  refused {refused.Type} {refused.RefusedRevision}: {string.Join("; ", refused.Faults)}");
             }
         }
 
         output.WriteLine(Count.Of(response.Sidecars.Count, "sidecar"));
+        if (response.LostRevision.Length > 0)
+        {
+            output.WriteLine($"{LostHistory(response.LostRevision)}; those that have had it are sent nothing");
+        }
     });
 
     /// <summary><c>authsidecar-control join-token</c>.</summary>
@@ -63,6 +72,37 @@ internal static class FleetCommands
             output.WriteLine($"removed: revision {response.Revision}");
         });
     }
+
+    /// <summary><c>authsidecar-control restore</c>.</summary>
+    public static Command Restore()
+    {
+        var confirm = new Option<bool>("--confirm") { Description = "Begin a new history: sidecars take everything anew, and what they have beyond the backup is given up." };
+        return AdminCommand.Create("restore", "Shows the history of the store; with --confirm, begins a new one after the database was restored from a backup, and prints its first revision.", [confirm], async (parsed, channel, output, cancellation) =>
+        {
+            var client = new HistoryService.HistoryServiceClient(channel);
+            var history = await client.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: cancellation);
+            if (parsed.GetValue(confirm))
+            {
+                output.WriteLine((await client.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = history.History }, cancellationToken: cancellation)).Revision);
+                return;
+            }
+
+            output.WriteLine($"history {history.History}, begun {history.BeganAt.ToDateTimeOffset():u}, newest revision {history.Revision}");
+            output.WriteLine(history.LostRevision.Length == 0
+                ? "no sidecar is known to have had more"
+                : LostHistory(history.LostRevision));
+        });
+    }
+
+    /// <summary>A difference of clocks that is worth a look: a sidecar refuses what differs by more than a minute.</summary>
+    private static string Clock(Sidecar sidecar)
+    {
+        var difference = TimeSpan.FromMilliseconds(sidecar.ClockAheadMs);
+        return difference.Duration() < TimeSpan.FromSeconds(5) ? "" : string.Create(
+            CultureInfo.InvariantCulture, $", clock {(difference > TimeSpan.Zero ? '+' : '-')}{(difference.Duration() < TimeSpan.FromMinutes(1) ? $"{difference.Duration().TotalSeconds:F0} s" : $"{difference.Duration().TotalMinutes:F0} min")}");
+    }
+
+    private static string LostHistory(string lost) => $"sidecars have had revision {lost}, which the database does not have: it was restored from a backup. Writes are refused until `authsidecar-control restore --confirm` begins a new history";
 
     /// <summary><c>authsidecar-control keys</c>.</summary>
     public static Command Keys()

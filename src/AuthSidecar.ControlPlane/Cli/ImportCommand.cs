@@ -57,7 +57,7 @@ internal static class ImportCommand
                     output.WriteLine($"left out: {left}");
                 }
 
-                output.WriteLine(response.Revision == 0 ? "nothing differs" : $"imported: revision {response.Revision}");
+                output.WriteLine(response.Revision.Length == 0 ? "nothing differs" : $"imported: revision {response.Revision}");
             });
     }
 }

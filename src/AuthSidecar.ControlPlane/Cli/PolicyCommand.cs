@@ -14,10 +14,10 @@ internal static class PolicyCommand
         var folder = new Argument<string>("folder") { Description = "A folder with `policies/*.cedar`, `schema.cedarschema`, `links.json`." };
         var application = new Option<string>("--application") { Description = "The application.", Required = true };
         var message = new Option<string>("--message") { Description = "Why, for the history.", DefaultValueFactory = _ => "" };
-        var expected = new Option<ulong?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." };
+        var expected = new Option<string?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." };
         var create = CreateOption();
         var empty = new Option<bool>("--empty") { Description = "Allow publishing a folder without policies and schema, which removes all policies." };
-        var revision = new Argument<ulong>("revision") { Description = "The revision whose policies are to be in force again." };
+        var revision = new Argument<string>("revision") { Description = "The revision whose policies are to be in force again." };
 
         return new Command("policies", "Drafts, publishes and takes back policies.")
         {
@@ -85,7 +85,7 @@ internal static class PolicyCommand
                     new ListPolicyPublicationsRequest { Application = parsed.GetValue(application)! }, cancellationToken: cancellation);
                 foreach (var publication in response.Publications)
                 {
-                    var restored = publication.RestoredFrom > 0 ? $"  (of revision {publication.RestoredFrom})" : "";
+                    var restored = publication.RestoredFrom.Length > 0 ? $"  (of revision {publication.RestoredFrom})" : "";
                     output.WriteLine($"{publication.Revision}  {publication.PublishedAt.ToDateTimeOffset():u}  {publication.Author}  {publication.Message}{restored}");
                 }
             }),
@@ -116,15 +116,15 @@ internal static class PolicyCommand
     private static string Describe(DocumentFault fault) =>
         $"{fault.Path}{(fault.Line > 0 ? $":{fault.Line}:{fault.Column}" : "")}: {fault.Message}{(fault.Help.Length > 0 ? $"; {fault.Help}" : "")}";
 
-    private static async Task<ulong> CurrentAsync(PolicyService.PolicyServiceClient client, string application, bool mayBeNew, CancellationToken cancellation)
+    private static async Task<string> CurrentAsync(PolicyService.PolicyServiceClient client, string application, bool mayBeNew, CancellationToken cancellation)
     {
         try
         {
-            return (await client.ListPolicyPublicationsAsync(new ListPolicyPublicationsRequest { Application = application, PageSize = 1 }, cancellationToken: cancellation)).Publications.FirstOrDefault()?.Revision ?? 0;
+            return (await client.ListPolicyPublicationsAsync(new ListPolicyPublicationsRequest { Application = application, PageSize = 1 }, cancellationToken: cancellation)).Publications.FirstOrDefault()?.Revision ?? "";
         }
         catch (RpcException e) when (mayBeNew && e.StatusCode == StatusCode.NotFound)
         {
-            return 0;
+            return "";
         }
     }
 }

@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Store;
@@ -26,18 +27,18 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
     /// <param name="change">What is to be.</param>
     /// <param name="expectedRevision">That of the newest change to any entity; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
-    public Task<WriteResult> WriteAsync(string actor, MayWrite may, DirectoryChange change, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+    public Task<WriteResult> WriteAsync(string actor, MayWrite may, DirectoryChange change, Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
-            return IsStale(state.Revision, expectedRevision) ? new Refusal.Stale(state.Revision) : await ApplyAsync(transaction, may, change, cancellation);
+            return transaction.Expect(expectedRevision, state.Revision) ?? await ApplyAsync(transaction, may, change, cancellation);
         },
         cancellation);
 
     /// <summary>Makes an entity a direct member of some others, and no longer of others.</summary>
     public Task<WriteResult> ChangeMembershipsAsync(
-        string actor, MayWrite may, EntityUid member, IReadOnlyList<EntityUid> added, IReadOnlyList<EntityUid> removed, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+        string actor, MayWrite may, EntityUid member, IReadOnlyList<EntityUid> added, IReadOnlyList<EntityUid> removed, Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
         async transaction =>
         {
@@ -52,9 +53,9 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
                 return new Refusal.NotPermitted(Write, null);
             }
 
-            if (IsStale(revision, expectedRevision))
+            if (transaction.Expect(expectedRevision, revision) is { } stale)
             {
-                return new Refusal.Stale(revision);
+                return stale;
             }
 
             var changed = new Entity(member, entity.Attributes, entity.Tags, [.. entity.Parents.ToArray().Except(removed).Union(added)]);
@@ -137,8 +138,6 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             }
         }
     }
-
-    private static bool IsStale(long current, long? expected) => expected is { } seen && seen != current;
 
     /// <summary>The tenants' own groups that entities of others come into: membership may be all it takes, wherever a sidecar serves both.</summary>
     private HashSet<Placement> NewParentsIn(DirectoryChange change)

@@ -2,15 +2,16 @@ using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Enrolment;
 
 /// <summary>Gives sidecars their certificates.</summary>
-internal sealed class EnrolmentService(SidecarRegistry registry, CertificateAuthority authority, BundleSigner signer, Feed feed) : V1.EnrolmentService.EnrolmentServiceBase
+internal sealed class EnrolmentService(SidecarRegistry registry, CertificateAuthority authority, BundleSigner signer, Feed feed, TimeProvider time) : V1.EnrolmentService.EnrolmentServiceBase
 {
     public override Task<GetAuthorityResponse> GetAuthority(GetAuthorityRequest request, ServerCallContext context) =>
-        Task.FromResult(new GetAuthorityResponse { Ca = authority.CertificatePem });
+        Task.FromResult(new GetAuthorityResponse { Ca = authority.CertificatePem, Now = Timestamp.FromDateTimeOffset(time.GetUtcNow()) });
 
     public override async Task<EnrolResponse> Enrol(EnrolRequest request, ServerCallContext context)
     {

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using Microsoft.EntityFrameworkCore;
@@ -13,11 +15,11 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
 {
     private readonly ConcurrentDictionary<SidecarIdentity, SidecarRow> _known = new();
     private readonly SemaphoreSlim _catchingUp = new(1);
-    private long _revision;
+    private StrongBox<Revision> _caughtUp = new();
 
     /// <summary>Whether a sidecar is admitted with this certificate, as of a revision of the store.</summary>
     /// <remarks>Those of other CAs are admitted by their certificates alone: whoever runs that CA decides.</remarks>
-    public async Task<bool> IsAdmittedAsync(SidecarIdentity identity, X509Certificate2 certificate, bool isOurs, long head, CancellationToken cancellation)
+    public async Task<bool> IsAdmittedAsync(SidecarIdentity identity, X509Certificate2 certificate, bool isOurs, Revision head, CancellationToken cancellation)
     {
         if (time.GetUtcNow() >= certificate.NotAfter)
         {
@@ -30,7 +32,40 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         }
 
         await CatchUpAsync(head, cancellation);
-        return _known.TryGetValue(identity, out var row) && !row.IsRemoved && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber);
+        _known.TryGetValue(identity, out var row);
+        return (row is { IsRemoved: false } && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber))
+            || (IsOfBackup(row, certificate, head.History) && await AdoptAsync(identity, certificate, head.History, cancellation));
+    }
+
+    /// <summary>
+    /// Whether a certificate was issued after the backup was made that the store was restored from, and before it was: the store does not know it, and
+    /// its sidecar has no other. One that was removed stays so.
+    /// </summary>
+    private static bool IsOfBackup(SidecarRow? row, X509Certificate2 certificate, History history) =>
+        row is null or { IsRemoved: false }
+        && certificate.NotBefore.ToUniversalTime() < history.BeganAt.UtcDateTime
+        && ValidFrom(certificate) > (row?.ValidFromMs ?? 0);
+
+    private static long ValidFrom(X509Certificate2 certificate) => new DateTimeOffset(certificate.NotBefore.ToUniversalTime()).ToUnixTimeMilliseconds();
+
+    private async Task<bool> AdoptAsync(SidecarIdentity identity, X509Certificate2 certificate, History history, CancellationToken cancellation)
+    {
+        var result = await store.WriteAsync(
+            identity.ToUri(),
+            async transaction =>
+            {
+                var row = await FindAsync(transaction.Context, identity, cancellation);
+                if (!IsOfBackup(row, certificate, history))
+                {
+                    return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
+                }
+
+                transaction.Audit("sidecars.readmit", identity.ToUri(), identity.Scope.Placement, row is null ? null : $"certificate {row.Serial}", $"certificate {certificate.SerialNumber}");
+                await RegisterAsync(transaction, identity, certificate, previousSerial: "", cancellation);
+                return null;
+            },
+            cancellation);
+        return result.IsCommitted;
     }
 
     /// <summary>Makes a token to enrol with.</summary>
@@ -170,12 +205,14 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                 Revision = 0,
                 Serial = "",
                 PreviousSerial = "",
+                ValidFromMs = 0,
                 IsRemoved = false,
             };
             transaction.Context.Sidecars.Add(row);
         }
 
-        (row.Revision, row.Serial, row.PreviousSerial, row.IsRemoved) = (transaction.Revision, certificate.SerialNumber, previousSerial, false);
+        (row.Revision, row.Serial, row.PreviousSerial, row.ValidFromMs, row.IsRemoved) =
+            (transaction.Revision, certificate.SerialNumber, previousSerial, ValidFrom(certificate), false);
     }
 
     private bool IsGood([NotNullWhen(true)] JoinTokenRow? row, JoinToken token)
@@ -190,9 +227,9 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
     private static Task<SidecarRow?> FindAsync(StoreContext context, SidecarIdentity identity, CancellationToken cancellation) => context.Sidecars.SingleOrDefaultAsync(
         s => s.Application == identity.Scope.Application && s.Tenant == identity.Scope.Tenant && s.Name == identity.Name, cancellation);
 
-    private async Task CatchUpAsync(long head, CancellationToken cancellation)
+    private async Task CatchUpAsync(Revision head, CancellationToken cancellation)
     {
-        if (Volatile.Read(ref _revision) >= head)
+        if (Volatile.Read(ref _caughtUp).Value >= head)
         {
             return;
         }
@@ -200,12 +237,14 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         await _catchingUp.WaitAsync(cancellation);
         try
         {
-            var since = _revision;
-            if (since >= head)
+            var before = _caughtUp.Value;
+            if (before >= head)
             {
                 return;
             }
 
+            // The rows of before are still there when a new history has begun.
+            var since = (long)before.Number;
             // As of the moment that is read, which may be a later one.
             var (now, rows) = await store.ReadAsync(async (context, now) => (now, await context.Sidecars.Where(s => s.Revision > since).ToListAsync(cancellation)), cancellation);
             foreach (var row in rows)
@@ -213,7 +252,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                 _known[new SidecarIdentity(new SyncScope(row.Application, row.Tenant), row.Name)] = row;
             }
 
-            Volatile.Write(ref _revision, now);
+            Volatile.Write(ref _caughtUp, new StrongBox<Revision>(now));
         }
         finally
         {

@@ -19,7 +19,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 namespace AuthSidecar.ControlPlane.Hosting;
 
 /// <summary>The composition of a control plane.</summary>
-internal static class ControlPlaneHost
+internal static partial class ControlPlaneHost
 {
     /// <summary>Of administrators, who are few.</summary>
     private const int MaxRememberedTokens = 1_000;
@@ -89,6 +89,7 @@ internal static class ControlPlaneHost
         app.MapGrpcService<FactorService>(),
         app.MapGrpcService<RiskService>(),
         app.MapGrpcService<FleetService>(),
+        app.MapGrpcService<HistoryService>(),
         app.MapGrpcService<KeyService>(),
         app.MapGrpcService<AccountService>(),
         app.MapGrpcService<ClientService>(),
@@ -102,9 +103,17 @@ internal static class ControlPlaneHost
     public static async Task PrepareAsync(this WebApplication app, CancellationToken cancellation)
     {
         await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
+        var options = app.Services.GetRequiredService<ServeOptions>();
+        var store = app.Services.GetRequiredService<ControlStore>();
+        await store.BeginAsync("serve", options.IsAfterRestore, cancellation);
+        if (options.IsAfterRestore)
+        {
+            Log.HistoryBegun(app.Logger, store.At(0).History);
+        }
+
+        await app.Services.GetRequiredService<Feed>().LookAsync(cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
         await app.Services.GetRequiredService<KeyRing>().OpenAsync(cancellation);
-        var options = app.Services.GetRequiredService<ServeOptions>();
         if ((options.Listen ?? options.ListenHttps) is not null)
         {
             app.Services.GetRequiredService<ServerTls>().Check();
@@ -174,5 +183,11 @@ internal static class ControlPlaneHost
             .AddSingleton<BundleImporter>()
             .AddSingleton<FailureInterceptor>()
             .AddSingleton<AccessInterceptor>();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(22, LogLevel.Warning, "began history {History}: sidecars take everything anew. `--after-restore` is for one start: take it off again", EventName = "HistoryBegun")]
+        public static partial void HistoryBegun(ILogger logger, History history);
     }
 }

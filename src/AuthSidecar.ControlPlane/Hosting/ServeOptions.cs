@@ -55,6 +55,9 @@ internal sealed record ServeOptions
     /// <summary>Whether <see cref="Url"/> takes the place of the one that other nodes, or this one before, issued tokens by.</summary>
     public bool ReplaceIssuer { get; init; }
 
+    /// <summary>Whether the database was put back, so that a new history begins with this start.</summary>
+    public bool IsAfterRestore { get; init; }
+
     /// <summary>The certificate that sidecars are shown, in PEM; null: one of our own CA.</summary>
     public string? Certificate { get; init; }
 

@@ -79,7 +79,7 @@ internal sealed partial class KeyRing(
     {
         if (options.Url is null)
         {
-            return new WriteResult(0, new Refusal.NotFound("signing key of this node (it has no `--url`)"));
+            return new WriteResult(default, new Refusal.NotFound("signing key of this node (it has no `--url`)"));
         }
 
         var result = await ChangeAsync(

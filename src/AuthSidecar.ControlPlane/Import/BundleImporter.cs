@@ -61,7 +61,7 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
                     ?? (response.Changes.Count == 0 ? new Refusal.NothingToDo() : null);
             },
             cancellation);
-        response.Revision = result.Refusal is Refusal.NothingToDo ? 0 : Failures.Committed(result);
+        response.Revision = result.Refusal is Refusal.NothingToDo ? "" : Failures.Committed(result);
         return response;
     }
 
@@ -186,8 +186,8 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             return inForce is not null && SchemaSource.Check(after, inForce) is { Count: > 0 } faults ? new Refusal.Invalid(faults) : null;
         }
 
-        changes.Add(current is null ? "policies published" : $"policies published in place of revision {current.Revision}");
-        return await publisher.AddAsync(transaction, application, bundle.Policies, current?.Revision ?? 0, message, restoredFrom: null, after, cancellation);
+        changes.Add(current is null ? "policies published" : $"policies published in place of revision {transaction.At(current.Revision)}");
+        return await publisher.AddAsync(transaction, application, bundle.Policies, current is null ? default : transaction.At(current.Revision), message, restoredFrom: null, after, cancellation);
     }
 
     private static async Task<Refusal?> WriteIssuersAsync(StoreTransaction transaction, string application, List<(Issuer Issuer, string Jwks)> issuers, ICollection<string> changes, CancellationToken cancellation)

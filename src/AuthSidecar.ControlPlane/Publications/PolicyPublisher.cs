@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
@@ -11,12 +12,12 @@ namespace AuthSidecar.ControlPlane.Publications;
 internal sealed class PolicyPublisher(ControlStore store, DirectoryState directory)
 {
     public async Task<(WriteResult Result, IReadOnlyList<Fault> Warnings)> PublishAsync(
-        string actor, string application, IReadOnlyList<Document> documents, long expectedRevision, string message, CancellationToken cancellation)
+        string actor, string application, IReadOnlyList<Document> documents, Revision expectedRevision, string message, CancellationToken cancellation)
     {
         var (faults, warnings) = PolicyDocuments.Validate(documents);
         if (faults.Count > 0)
         {
-            return (new WriteResult(0, new Refusal.Invalid(faults)), warnings);
+            return (new WriteResult(default, new Refusal.Invalid(faults)), warnings);
         }
 
         var result = await store.WriteAsync(
@@ -44,12 +45,12 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
         return (SchemaSource.Check(EntityRows.Read(rows), schema), warnings);
     }
 
-    public Task<WriteResult> RollBackAsync(string actor, string application, long toRevision, long expectedRevision, string message, CancellationToken cancellation) =>
+    public Task<WriteResult> RollBackAsync(string actor, string application, long toRevision, Revision expectedRevision, string message, CancellationToken cancellation) =>
         store.WriteAsync(
             actor,
             async transaction => await Of(transaction.Context, application).Where(p => p.Revision == toRevision).SingleOrDefaultAsync(cancellation) is { } old
                 ? await AddAsync(transaction, application, old.Documents, expectedRevision, message, toRevision, entities: null, cancellation)
-                : new Refusal.NotFound($"policy revision {toRevision}"),
+                : new Refusal.NotFound($"policy revision {transaction.At(toRevision)}"),
             cancellation);
 
     /// <param name="application">The application.</param>
@@ -74,18 +75,18 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
     /// <param name="transaction">The write.</param>
     /// <param name="application">The application.</param>
     /// <param name="documents">The documents, which are valid.</param>
-    /// <param name="expectedRevision">That of the publication in force, 0: there is none.</param>
+    /// <param name="expectedRevision">That of the publication in force; the default: there is none.</param>
     /// <param name="message">Why.</param>
     /// <param name="restoredFrom">The publication it is again; null: it is new.</param>
     /// <param name="entities">The application's entities after the write; null: as they are.</param>
     /// <param name="cancellation">Ends it.</param>
     public async Task<Refusal?> AddAsync(
-        StoreTransaction transaction, string application, byte[] documents, long expectedRevision, string message, long? restoredFrom, IEnumerable<Entity>? entities, CancellationToken cancellation)
+        StoreTransaction transaction, string application, byte[] documents, Revision expectedRevision, string message, long? restoredFrom, IEnumerable<Entity>? entities, CancellationToken cancellation)
     {
         var current = await Of(transaction.Context, application).MaxAsync(p => (long?)p.Revision, cancellation) ?? 0;
-        if (current != expectedRevision)
+        if (transaction.Expect(expectedRevision, current) is { } stale)
         {
-            return new Refusal.Stale(current);
+            return stale;
         }
 
         if (await FaultsOfEntitiesAsync(transaction, application, documents, entities, cancellation) is { Count: > 0 } faults)
@@ -105,7 +106,7 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             Documents = documents,
         });
         // The documents themselves are in the history, under these revisions.
-        transaction.Audit(restoredFrom is null ? "policies.publish" : "policies.rollback", application, new Placement(application, ""), $"revision {current}", $"revision {transaction.Revision}");
+        transaction.Audit(restoredFrom is null ? "policies.publish" : "policies.rollback", application, new Placement(application, ""), $"revision {transaction.At(current)}", $"revision {transaction.At(transaction.Revision)}");
         return null;
     }
 

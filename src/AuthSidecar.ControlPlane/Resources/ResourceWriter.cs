@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.EntityFrameworkCore;
@@ -20,7 +21,7 @@ internal sealed class ResourceWriter(ControlStore store)
     /// <param name="action">What is done, for the audit trail.</param>
     /// <param name="key">Which resource.</param>
     /// <param name="change">What is to become of what there is, which may be null; or why nothing is.</param>
-    /// <param name="expectedRevision">The resource's, 0 where there is none; null: whatever it is.</param>
+    /// <param name="expectedRevision">The resource's, the default where there is none; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <param name="allow">What else has to hold, or why it does not.</param>
     public Task<WriteResult> WriteAsync(
@@ -28,7 +29,7 @@ internal sealed class ResourceWriter(ControlStore store)
         string action,
         ResourceKey key,
         Func<ResourceRow?, (ResourceChange? Change, Refusal? Refusal)> change,
-        long? expectedRevision,
+        Revision? expectedRevision,
         CancellationToken cancellation,
         Func<StoreContext, Task<Refusal?>>? allow = null) => store.WriteAsync(
             actor,
@@ -41,9 +42,9 @@ internal sealed class ResourceWriter(ControlStore store)
 
                 var row = await Of(transaction.Context, key).SingleOrDefaultAsync(cancellation);
                 var live = row is { IsRemoved: false } ? row : null;
-                if (expectedRevision is { } expected && expected != (live?.Revision ?? 0))
+                if (transaction.Expect(expectedRevision, live?.Revision ?? 0) is { } stale)
                 {
-                    return new Refusal.Stale(live?.Revision ?? 0);
+                    return stale;
                 }
 
                 var (next, refusal) = change(live);
@@ -67,7 +68,7 @@ internal sealed class ResourceWriter(ControlStore store)
     /// <param name="cancellation">Ends it.</param>
     /// <param name="allow">What else has to hold, or why it does not.</param>
     public Task<WriteResult> RemoveAsync(
-        string actor, string action, ResourceKey key, string what, long? expectedRevision, CancellationToken cancellation, Func<StoreContext, Task<Refusal?>>? allow = null) => WriteAsync(
+        string actor, string action, ResourceKey key, string what, Revision? expectedRevision, CancellationToken cancellation, Func<StoreContext, Task<Refusal?>>? allow = null) => WriteAsync(
         actor,
         action,
         key,

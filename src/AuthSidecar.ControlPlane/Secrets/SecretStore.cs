@@ -121,7 +121,7 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
                     var row = await transaction.Context.DataKeys.SingleAsync(k => k.Name == before.Name, cancellation);
                     if (row.MasterKeyId != before.MasterKeyId)
                     {
-                        return new Refusal.Stale(0);
+                        return new Refusal.Stale(default);
                     }
 
                     (row.MasterKeyId, row.Wrapped) = (wrapped.KeyId, wrapped.Bytes);

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Store;
@@ -11,8 +12,80 @@ namespace AuthSidecar.ControlPlane.Store;
 /// </remarks>
 internal sealed class ControlStore(Database database, TimeProvider time)
 {
+    private ulong _history;
+
     /// <summary>Raised after every commit of this node, outside of any lock.</summary>
-    public event Action<long>? Committed;
+    public event Action<Revision>? Committed;
+
+    /// <summary>A revision of the history that the store was in when it was last looked at.</summary>
+    public Revision At(long number) => new(new History(Volatile.Read(ref _history)), (ulong)number);
+
+    /// <summary>Begins the first history of a store that is new, or another one.</summary>
+    /// <param name="actor">Who.</param>
+    /// <param name="isAfterRestore">Whether it was put back, so that what sidecars have had is not what there is.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task BeginAsync(string actor, bool isAfterRestore, CancellationToken cancellation)
+    {
+        // Of several nodes that start at once, one does.
+        var first = (long)History.Begin(time.GetUtcNow(), default).Value;
+        await using (var context = database.Open())
+        {
+            await context.Head.Where(h => h.History == 0).ExecuteUpdateAsync(u => u.SetProperty(h => h.History, first), cancellation);
+        }
+
+        if (isAfterRestore)
+        {
+            await BeginHistoryAsync(actor, expected: null, cancellation);
+        }
+    }
+
+    /// <summary>Begins a new history: what sidecars hold of the one before is nothing to build on, and all of it is sent anew.</summary>
+    /// <param name="actor">Who.</param>
+    /// <param name="expected">The one that it takes the place of; null: whatever it is.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public Task<WriteResult> BeginHistoryAsync(string actor, History? expected, CancellationToken cancellation) => WriteAsync(
+        actor,
+        async transaction =>
+        {
+            var head = await transaction.Context.Head.SingleAsync(cancellation);
+            var before = new History((ulong)head.History);
+            if (expected is { } seen && seen != before)
+            {
+                return new Refusal.Stale(transaction.At(transaction.Revision - 1));
+            }
+
+            // Later than any that sidecars have heard of, whatever the clocks were.
+            var latest = new History((ulong)Math.Max(head.History, head.LostHistory));
+            transaction.BeginHistory(History.Begin(time.GetUtcNow(), latest));
+            (head.History, head.LostHistory, head.LostRevision) = ((long)transaction.At(0).History.Value, 0, 0);
+            transaction.Audit(
+                "history.begin",
+                "store",
+                Placement.ControlPlane,
+                $"history {before}",
+                $"history {transaction.At(0).History}");
+            return null;
+        },
+        cancellation);
+
+    /// <summary>Takes note that there was a revision which is not there, if nothing later is known to be lost. It is no write: it takes no revision.</summary>
+    public async Task NoteLostAsync(Revision lost, CancellationToken cancellation)
+    {
+        var (history, number) = ((long)lost.History.Value, (long)lost.Number);
+        await using var context = database.Open();
+        await context.Head
+            .Where(h => h.LostHistory < history || (h.LostHistory == history && h.LostRevision < number))
+            .ExecuteUpdateAsync(u => u.SetProperty(h => h.LostHistory, history).SetProperty(h => h.LostRevision, number), cancellation);
+    }
+
+    /// <summary>The newest revision, and the one that is known to be lost; null: none is.</summary>
+    public async Task<(Revision Head, Revision? Lost)> LookAsync(CancellationToken cancellation)
+    {
+        await using var context = database.Open();
+        var row = await context.Head.AsNoTracking().SingleAsync(cancellation);
+        var (head, lost) = (Noted(row), new Revision(new History((ulong)row.LostHistory), (ulong)row.LostRevision));
+        return (head, lost > head ? lost : null);
+    }
 
     /// <summary>Runs one transaction. What the write refuses, or fails at, has changed nothing.</summary>
     /// <param name="actor">Who writes.</param>
@@ -22,17 +95,19 @@ internal sealed class ControlStore(Database database, TimeProvider time)
     {
         await using var context = database.Open();
         await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
-        var revision = (await context.Database
-            .SqlQuery<long>($"""UPDATE head SET "Revision" = "Revision" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING "Revision" AS "Value" """)
+        var head = (await context.Head
+            .FromSql($"""UPDATE head SET "Revision" = "Revision" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""")
+            .AsNoTracking()
             .ToListAsync(cancellation)).Single();
-        var store = new StoreTransaction(context, revision, actor, time.GetUtcNow());
+        var store = new StoreTransaction(context, Noted(head), actor, time.GetUtcNow());
         if (await write(store) is { } refusal)
         {
-            return new WriteResult(0, refusal);
+            return new WriteResult(default, refusal);
         }
 
         await context.SaveChangesAsync(cancellation);
         await store.SaveAuditAsync(cancellation);
+        var revision = store.At(store.Revision);
         await database.AnnounceAsync(context, revision, cancellation);
         await transaction.CommitAsync(CancellationToken.None);
         Committed?.Invoke(revision);
@@ -40,34 +115,55 @@ internal sealed class ControlStore(Database database, TimeProvider time)
     }
 
     /// <summary>Reads one moment: what the reader sees does not change under it.</summary>
-    public async Task<T> ReadAsync<T>(Func<StoreContext, long, Task<T>> read, CancellationToken cancellation)
+    public async Task<T> ReadAsync<T>(Func<StoreContext, Revision, Task<T>> read, CancellationToken cancellation)
     {
         await using var context = database.Open();
         context.ChangeTracker.QueryTrackingBehavior = QueryTrackingBehavior.NoTracking;
         await using var transaction = await database.BeginReadAsync(context, cancellation);
-        var head = await context.Head.Select(h => h.Revision).SingleAsync(cancellation);
-        return await read(context, head);
+        return await read(context, Noted(await context.Head.SingleAsync(cancellation)));
+    }
+
+    private Revision Noted(HeadRow head)
+    {
+        Volatile.Write(ref _history, (ulong)head.History);
+        return new Revision(new History((ulong)head.History), (ulong)head.Revision);
     }
 }
 
 /// <summary>A write that is under way.</summary>
-internal sealed class StoreTransaction(StoreContext context, long revision, string actor, DateTimeOffset now)
+internal sealed class StoreTransaction(StoreContext context, Revision revision, string actor, DateTimeOffset now)
 {
     private readonly List<AuditRow> _audit = [];
+    private History _history = revision.History;
 
     public StoreContext Context => context;
 
-    /// <summary>The revision that this makes.</summary>
-    public long Revision => revision;
+    /// <summary>The number of the revision that this makes.</summary>
+    public long Revision { get; } = (long)revision.Number;
 
     public string Actor => actor;
 
     public long NowMs { get; } = now.ToUnixTimeMilliseconds();
 
+    /// <summary>A revision of the history that this is in.</summary>
+    public Revision At(long number) => new(_history, (ulong)number);
+
+    /// <summary>This is the first of a new history.</summary>
+    public void BeginHistory(History history) => _history = history;
+
+    /// <summary>Refuses a write that is to change another revision than there is.</summary>
+    /// <param name="expected">The revision that its writer has seen; the default: none. Null: it does not say.</param>
+    /// <param name="current">The number of the one that there is; 0: none.</param>
+    public Refusal? Expect(Revision? expected, long current)
+    {
+        var there = current == 0 ? default : At(current);
+        return expected is { } seen && seen != there ? new Refusal.Stale(there) : null;
+    }
+
     /// <summary>Notes what was done, and whose it is.</summary>
     public void Audit(string action, string target, Placement placement, string? before, string? after) => _audit.Add(new AuditRow
     {
-        Revision = revision,
+        Revision = Revision,
         Number = _audit.Count,
         AtMs = NowMs,
         Actor = actor,
@@ -90,18 +186,18 @@ internal sealed class StoreTransaction(StoreContext context, long revision, stri
 }
 
 /// <summary>A revision, or why there is none.</summary>
-internal readonly record struct WriteResult(long Revision, Refusal? Refusal)
+internal readonly record struct WriteResult(Revision Revision, Refusal? Refusal)
 {
     [MemberNotNullWhen(false, nameof(Refusal))]
-    public bool IsCommitted => Refusal is null && Revision > 0;
+    public bool IsCommitted => Refusal is null && Revision.Number > 0;
 }
 
 /// <summary>Why a write was not committed.</summary>
 internal abstract record Refusal
 {
     /// <summary>Somebody else was faster.</summary>
-    /// <param name="Current">The revision that there is.</param>
-    public sealed record Stale(long Current) : Refusal;
+    /// <param name="Current">The revision that there is; the default: none.</param>
+    public sealed record Stale(Revision Current) : Refusal;
 
     /// <summary>What was to be written is wrong.</summary>
     public sealed record Invalid(IReadOnlyList<Fault> Faults) : Refusal;

@@ -1,6 +1,6 @@
 using System.Data;
 using System.Data.Common;
-using System.Globalization;
+using AuthSidecar.Common;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
@@ -37,12 +37,13 @@ internal abstract class Database
     public abstract Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation);
 
     /// <summary>Has the other nodes told of a revision, once its transaction is committed.</summary>
-    public virtual Task AnnounceAsync(StoreContext context, long revision, CancellationToken cancellation) => Task.CompletedTask;
+    public virtual Task AnnounceAsync(StoreContext context, Revision revision, CancellationToken cancellation) => Task.CompletedTask;
 
     /// <summary>Hears of what other nodes commit. Announcements get lost where the connection is: whoever listens looks as well, now and then.</summary>
     /// <param name="committed">Gets each revision.</param>
+    /// <param name="listening">Told once it hears.</param>
     /// <param name="cancellation">Ends it.</param>
-    public virtual Task ListenAsync(Action<long> committed, CancellationToken cancellation) => Task.Delay(Timeout.Infinite, cancellation);
+    public virtual Task ListenAsync(Action<Revision> committed, Action listening, CancellationToken cancellation) => Task.Delay(Timeout.Infinite, cancellation);
 
     /// <summary>Becomes the node that does what one alone is to do; null when another is. It is until the lease is disposed of, or lost.</summary>
     public virtual Task<Lease?> TryLeadAsync(CancellationToken cancellation) => Task.FromResult<Lease?>(new Lease());
@@ -125,15 +126,15 @@ internal sealed class PostgresDatabase(string connection) : Database
     public override Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation) =>
         context.Database.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellation);
 
-    public override Task AnnounceAsync(StoreContext context, long revision, CancellationToken cancellation) => context.Database.ExecuteSqlAsync(
-        $"SELECT pg_notify({Channel}, {revision.ToString(CultureInfo.InvariantCulture)})", cancellation);
+    public override Task AnnounceAsync(StoreContext context, Revision revision, CancellationToken cancellation) => context.Database.ExecuteSqlAsync(
+        $"SELECT pg_notify({Channel}, {revision.ToString()})", cancellation);
 
-    public override async Task ListenAsync(Action<long> committed, CancellationToken cancellation)
+    public override async Task ListenAsync(Action<Revision> committed, Action listening, CancellationToken cancellation)
     {
         await using var listener = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connection) { KeepAlive = 10, Pooling = false }.ToString());
         listener.Notification += (_, notification) =>
         {
-            if (long.TryParse(notification.Payload, NumberStyles.None, CultureInfo.InvariantCulture, out var revision))
+            if (Revision.TryParse(notification.Payload, out var revision))
             {
                 committed(revision);
             }
@@ -141,6 +142,7 @@ internal sealed class PostgresDatabase(string connection) : Database
         await listener.OpenAsync(cancellation);
         await using var listen = new NpgsqlCommand($"LISTEN {Channel}", listener);
         await listen.ExecuteNonQueryAsync(cancellation);
+        listening();
         while (true)
         {
             await listener.WaitAsync(cancellation);

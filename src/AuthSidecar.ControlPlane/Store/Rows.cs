@@ -10,6 +10,15 @@ internal sealed class HeadRow
     public int Id { get; set; } = OnlyId;
 
     public long Revision { get; set; }
+
+    /// <summary>The history that the store is in; 0: it has not begun.</summary>
+    public long History { get; set; }
+
+    /// <summary>The history of what a sidecar has proved that there was, and there is not: the store was put back. 0: nothing.</summary>
+    public long LostHistory { get; set; }
+
+    /// <summary>Its number.</summary>
+    public long LostRevision { get; set; }
 }
 
 /// <summary>The documents of a type of resource, as they were published for an application. Never changed: the newest counts.</summary>
@@ -125,6 +134,9 @@ internal sealed class SidecarRow
     public required string Serial { get; set; }
 
     public required string PreviousSerial { get; set; }
+
+    /// <summary>From when on its certificate is valid: which of two is the newer one.</summary>
+    public required long ValidFromMs { get; set; }
 
     public required bool IsRemoved { get; set; }
 }

@@ -34,13 +34,30 @@ internal sealed class BundleSigner : IDisposable
 
     public Signed Sign(Heartbeat heartbeat) => Sign(HeartbeatPurpose, heartbeat);
 
+    /// <summary>Reads a heartbeat that was signed with this key; null: it was not.</summary>
+    public Heartbeat? TryReadHeartbeat(Signed signed)
+    {
+        try
+        {
+            return _key.VerifyData(ToBeSigned(HeartbeatPurpose, signed.Content.Span), signed.Signature.Span, HashAlgorithmName.SHA256, DSASignatureFormat.IeeeP1363FixedFieldConcatenation)
+                ? Heartbeat.Parser.ParseFrom(signed.Content)
+                : null;
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return null;
+        }
+    }
+
     public void Dispose() => _key.Dispose();
 
     // The purpose goes in front, so that a heartbeat never passes for a bundle.
+    private static byte[] ToBeSigned(string purpose, ReadOnlySpan<byte> content) => [.. Encoding.ASCII.GetBytes(purpose), 0, .. content];
+
     private Signed Sign(string purpose, IMessage message)
     {
         var content = message.ToByteArray();
-        byte[] signed = [.. Encoding.ASCII.GetBytes(purpose), 0, .. content];
+        var signed = ToBeSigned(purpose, content);
         return new Signed
         {
             Content = ByteString.CopyFrom(content),

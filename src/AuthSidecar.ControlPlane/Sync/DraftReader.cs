@@ -20,17 +20,23 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     /// <summary>When more than this is gone, everything that is left is told instead: a bundle is one message.</summary>
     private const int MaxRemoved = 10_000;
 
-    public async Task<List<BundleDraft>> ReadAsync(StoreContext context, SyncScope scope, HeldRevisions held)
+    /// <param name="context">The store, of one moment.</param>
+    /// <param name="scope">Whom it is for.</param>
+    /// <param name="held">What the sidecar has. Of what it has of another history it gets everything; where there is nothing, that there is nothing.</param>
+    /// <param name="head">The newest revision of all.</param>
+    public async Task<List<BundleDraft>> ReadAsync(StoreContext context, SyncScope scope, HeldRevisions held, long head)
     {
         var drafts = new List<BundleDraft>();
         foreach (var type in HeldRevisions.Types)
         {
+            var since = Math.Max(0, held[type]);
             var draft = type switch
             {
-                ResourceType.Policies => await ReadPoliciesAsync(context, scope, held[type]),
-                ResourceType.Entities => await ReadEntitiesAsync(context, scope, held[type]),
-                _ => await ReadResourcesAsync(context, scope, type, held[type]),
+                ResourceType.Policies => await ReadPoliciesAsync(context, scope, since),
+                ResourceType.Entities => await ReadEntitiesAsync(context, scope, since),
+                _ => await ReadResourcesAsync(context, scope, type, since),
             };
+            draft ??= held[type] == HeldRevisions.OfAnotherHistory ? Nothing(type, scope, head) : null;
             if (draft is not null)
             {
                 drafts.Add(draft);
@@ -39,6 +45,18 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
 
         return drafts;
     }
+
+    private BundleDraft Nothing(ResourceType type, SyncScope scope, long head) => new(
+        type,
+        head,
+        BaseRevision: 0,
+        type switch
+        {
+            ResourceType.Policies => new Dictionary<string, byte[]>(),
+            ResourceType.Entities => new Dictionary<string, byte[]> { [EntityRows.Document] = EntityRows.ToJson([]).Utf8.ToArray() },
+            _ => documents.Of(type, scope.Application, []),
+        },
+        Removed: []);
 
     /// <summary>The newest publication; null when the sidecar has it, or there is none.</summary>
     private static async Task<BundleDraft?> ReadPoliciesAsync(StoreContext context, SyncScope scope, long since)

@@ -1,5 +1,6 @@
+using System.Runtime.CompilerServices;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
-using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Sync;
 
@@ -11,114 +12,166 @@ internal sealed partial class Feed : BackgroundService
     /// <summary>A node that has not seen the store for this long no longer says that anything is current.</summary>
     private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(10);
 
+    private static readonly TimeSpan TellLostEvery = TimeSpan.FromMinutes(1);
+
     private readonly Database _database;
+    private readonly ControlStore _store;
     private readonly IHostApplicationLifetime _lifetime;
     private readonly TimeProvider _time;
     private readonly ILogger<Feed> _logger;
     private readonly Lock _advancing = new();
-    private long _head;
+    private StrongBox<Revision> _head = new();
+    private StrongBox<Revision>? _lost;
+    private long _toldLostAt;
     private long _seenAt;
     private TaskCompletionSource _advanced = NewSignal();
 
     public Feed(Database database, ControlStore store, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Feed> logger)
     {
-        (_database, _lifetime, _time, _logger) = (database, lifetime, time, logger);
+        (_database, _store, _lifetime, _time, _logger) = (database, store, lifetime, time, logger);
         // Fresh only after the first look.
         _seenAt = time.GetTimestamp() - (long)(FreshFor.TotalSeconds * time.TimestampFrequency);
         store.Committed += Advance;
     }
 
     /// <summary>The newest revision that is known here.</summary>
-    public long Head => Volatile.Read(ref _head);
+    public Revision Head => Volatile.Read(ref _head).Value;
+
+    /// <summary>A revision that there was, and is not: the store was put back, and nobody has confirmed that. Null: none is known.</summary>
+    public Revision? Lost => Volatile.Read(ref _lost)?.Value;
 
     /// <summary>Whether what is known here is known to be all there is.</summary>
     public bool IsFresh => _time.GetElapsedTime(Volatile.Read(ref _seenAt)) < FreshFor;
 
     /// <summary>Completes when there is a newer revision than this.</summary>
-    public Task WhenNewer(long revision)
+    public Task WhenNewer(Revision revision)
     {
         // The signal is taken before the head is looked at: an advance in between completes it.
         var advanced = Volatile.Read(ref _advanced).Task;
         return Head > revision ? Task.CompletedTask : advanced;
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(LookAsync(stoppingToken), ListenAsync(stoppingToken));
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(WatchAsync(stoppingToken), ListenAsync(stoppingToken));
 
-    private async Task LookAsync(CancellationToken stoppingToken)
+    private async Task WatchAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(LookEvery, _time);
+        var outage = new Outage(_time);
         do
         {
             try
             {
-                await using var context = _database.Open();
-                var head = await context.Head.Select(h => h.Revision).SingleAsync(stoppingToken);
-                if (head < Head)
+                await LookAsync(stopping);
+                if (outage.End(out var lasted))
                 {
-                    // Put back behind us, by a failover or a restore: what is in memory is of a history that is no more.
-                    Log.WentBack(_logger, head, Head);
-                    _lifetime.StopApplication();
-                    return;
+                    Log.LooksAgain(_logger, lasted.TotalSeconds);
                 }
-
-                Advance(head);
-                Volatile.Write(ref _seenAt, _time.GetTimestamp());
             }
-            catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+            catch (Exception e) when (!stopping.IsCancellationRequested)
             {
                 // Streams go on with what they know; their heartbeats do not say that it is current.
-                Log.LookFailed(_logger, e);
+                var before = outage.Lasted;
+                if (outage.Fail())
+                {
+                    Log.LookFailed(_logger, before.TotalSeconds, Innermost(e));
+                }
             }
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        while (await timer.WaitForNextTickAsync(stopping));
+    }
+
+    /// <summary>Looks what there is, and what is known to be lost.</summary>
+    public async Task LookAsync(CancellationToken cancellation)
+    {
+        var before = Head;
+        var (head, lost) = await _store.LookAsync(cancellation);
+        if (head < before)
+        {
+            // Put back behind us, by a failover or a restore: what is in memory is of a history that is no more.
+            Log.WentBack(_logger, head, before);
+            _lifetime.StopApplication();
+            return;
+        }
+
+        Advance(head);
+        // What was read may be of before a history that has begun since.
+        Volatile.Write(ref _lost, lost is { } there && there > Head ? new StrongBox<Revision>(there) : null);
+        Volatile.Write(ref _seenAt, _time.GetTimestamp());
+        if (lost is { } known && (_toldLostAt == 0 || _time.GetElapsedTime(_toldLostAt) >= TellLostEvery))
+        {
+            _toldLostAt = _time.GetTimestamp();
+            Log.Lost(_logger, head, known);
+        }
     }
 
     private async Task ListenAsync(CancellationToken stopping)
     {
+        var outage = new Outage(_time);
         while (true)
         {
             try
             {
-                await _database.ListenAsync(Advance, stopping);
+                await _database.ListenAsync(Advance, () => outage.End(out _), stopping);
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)
             {
                 // Until it hears again, it looks.
-                Log.ListenFailed(_logger, e.Message);
+                if (outage.Fail())
+                {
+                    Log.ListenFailed(_logger, Innermost(e));
+                }
             }
 
             await Task.Delay(LookEvery, _time, stopping);
         }
     }
 
-    private void Advance(long head)
+    private void Advance(Revision head)
     {
         TaskCompletionSource waiting;
         lock (_advancing)
         {
-            if (head <= _head)
+            if (head <= _head.Value)
             {
                 return;
             }
 
-            Volatile.Write(ref _head, head);
+            Volatile.Write(ref _head, new StrongBox<Revision>(head));
+            if (_lost?.Value < head)
+            {
+                // A new history has begun.
+                Volatile.Write(ref _lost, null);
+            }
+
             waiting = Interlocked.Exchange(ref _advanced, NewSignal());
         }
 
         waiting.SetResult();
     }
 
+    private static string Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e.Message;
+
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Error, "the store cannot be read", EventName = "LookFailed")]
-        public static partial void LookFailed(ILogger logger, Exception exception);
+        [LoggerMessage(1, LogLevel.Error, "failed to read the database, for {Seconds:F0} s so far: {Why}", EventName = "LookFailed")]
+        public static partial void LookFailed(ILogger logger, double seconds, string why);
+
+        [LoggerMessage(5, LogLevel.Information, "the database answers again, after {Seconds:F0} s", EventName = "LooksAgain")]
+        public static partial void LooksAgain(ILogger logger, double seconds);
 
         [LoggerMessage(3, LogLevel.Critical, "the store is at revision {Revision} and was at {Before}: it was put back, and this node ends to begin with what there is", EventName = "StoreWentBack")]
-        public static partial void WentBack(ILogger logger, long revision, long before);
+        public static partial void WentBack(ILogger logger, Revision revision, Revision before);
 
-        [LoggerMessage(2, LogLevel.Warning, "the store does not tell what other nodes commit: {Why}", EventName = "ListenFailed")]
+        [LoggerMessage(
+            4,
+            LogLevel.Critical,
+            "the store was put back: its newest revision is {Revision}, and sidecars have {Lost}. They are sent nothing, and writes are refused, until `authsidecar-control restore --confirm` begins a new history",
+            EventName = "HistoryLost")]
+        public static partial void Lost(ILogger logger, Revision revision, Revision lost);
+
+        [LoggerMessage(2, LogLevel.Warning, "not notified of what other nodes commit, looking for it once a second: {Why}", EventName = "ListenFailed")]
         public static partial void ListenFailed(ILogger logger, string why);
     }
 }

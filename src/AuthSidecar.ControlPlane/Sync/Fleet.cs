@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Sync;
@@ -16,25 +17,35 @@ internal sealed class Fleet
 }
 
 /// <summary>A sidecar and how it fares. Written by the one that reads its stream.</summary>
-internal sealed class ConnectedSidecar(SidecarIdentity identity, string version, HeldRevisions held, DateTimeOffset now)
+/// <param name="identity">Who it is.</param>
+/// <param name="version">That of its software.</param>
+/// <param name="history">The history that its stream is about.</param>
+/// <param name="held">What it has.</param>
+/// <param name="now">When its stream began.</param>
+internal sealed class ConnectedSidecar(SidecarIdentity identity, string version, History history, HeldRevisions held, DateTimeOffset now)
 {
     private const int MaxFaults = 20;
 
     private readonly Lock _lock = new();
     private readonly Dictionary<ResourceType, (long Revision, IReadOnlyList<string> Faults)> _refused = [];
-    private readonly HashSet<(ResourceType Type, ulong Revision)> _sentInFull = [];
+    private readonly HashSet<(ResourceType Type, string Revision)> _sentInFull = [];
     private HeldRevisions _sent = held;
-    private HeldRevisions _applied = held;
     private HashSet<ResourceType> _awaited = [];
     private TaskCompletionSource _answered = NewSignal();
-    private (ulong Decisions, DateTimeOffset At) _status = (0, now);
+    private SidecarStatus _status = new();
+    private DateTimeOffset _statusAt = now;
+    private HeldRevisions _served;
     private DateTimeOffset _heardAt = now;
     private DateTimeOffset _sentAt = now;
     private double _decisionsPerSecond;
+    private ulong _counted;
 
     public SidecarIdentity Identity { get; } = identity;
 
     public string Version { get; } = version;
+
+    /// <summary>The history that its stream is about.</summary>
+    public History History { get; } = history;
 
     public DateTimeOffset ConnectedAt { get; } = now;
 
@@ -67,7 +78,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
     {
         lock (_lock)
         {
-            _sentAt = _applied.Equals(_sent) ? at : _sentAt;
+            _sentAt = IsCurrent ? at : _sentAt;
             _awaited = [.. HeldRevisions.Types.Where(t => sent[t] != _sent[t] && sent[t] > 0)];
             (_sent, _answered) = (sent, NewSignal());
         }
@@ -78,7 +89,6 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
         lock (_lock)
         {
             _heardAt = at;
-            _applied = _applied.With(ack.Type, (long)ack.Revision);
             _refused.Remove(ack.Type);
             if (ack.WantsFull)
             {
@@ -97,7 +107,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
             // Of what it could not even read it does not know what it is: of what it has yet to answer, then, until it acknowledges that.
             foreach (var type in nack.Type == ResourceType.Unspecified ? _awaited.ToList() : [nack.Type])
             {
-                _refused[type] = (nack.Type == ResourceType.Unspecified ? _sent[type] : (long)nack.Revision, [.. nack.Faults.Take(MaxFaults)]);
+                _refused[type] = (nack.Type == ResourceType.Unspecified ? _sent[type] : NumberOf(nack.Revision), [.. nack.Faults.Take(MaxFaults)]);
                 Answer(type);
             }
 
@@ -114,36 +124,57 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
         lock (_lock)
         {
             _heardAt = at;
-            var seconds = (at - _status.At).TotalSeconds;
-            // After a restart the count begins again; that interval tells nothing.
-            _decisionsPerSecond = seconds > 0 && status.Decisions >= _status.Decisions ? (status.Decisions - _status.Decisions) / seconds : 0;
-            _status = (status.Decisions, at);
+            var wasCurrent = IsCurrent;
+            var seconds = (at - _statusAt).TotalSeconds;
+            // After a restart the count begins again; that interval tells nothing. Nor does one that is very short.
+            if (seconds >= 1)
+            {
+                _decisionsPerSecond = status.Decisions >= _counted ? (status.Decisions - _counted) / seconds : 0;
+                (_counted, _statusAt) = (status.Decisions, at);
+            }
+
+            _status = status;
+            _served = status.Types_.Where(t => HeldRevisions.Types.Contains(t.Type)).Aggregate(default(HeldRevisions), (all, t) => all.With(t.Type, NumberOf(t.Revision)));
+            // What it had was current until it said otherwise.
+            _sentAt = wasCurrent && !IsCurrent ? at : _sentAt;
         }
     }
 
-    /// <summary>How it fares, at one moment. It is stale from the moment on at which it was sent what it has not applied.</summary>
-    public (DateTimeOffset HeardAt, DateTimeOffset? StaleSince, double DecisionsPerSecond, IReadOnlyList<ResourceState> Resources) Status
+    /// <summary>How it fares, at one moment. It is stale from the moment on at which it was sent what it does not answer from, or has had a problem.</summary>
+    public (DateTimeOffset HeardAt, DateTimeOffset? StaleSince, double DecisionsPerSecond, SidecarStatus Reported, IReadOnlyList<ResourceState> Resources) Status
     {
         get
         {
             lock (_lock)
             {
-                return (_heardAt, _applied.Equals(_sent) ? null : _sentAt, _decisionsPerSecond, [.. HeldRevisions.Types.Select(StateOf)]);
+                return (_heardAt, IsCurrent ? null : _sentAt, _decisionsPerSecond, _status, [.. HeldRevisions.Types.Select(StateOf)]);
             }
         }
     }
 
+    private bool IsCurrent => _served.Equals(_sent) && _status.Problems.Count == 0;
+
     private ResourceState StateOf(ResourceType type)
     {
-        var state = new ResourceState { Type = type.ToString().ToLowerInvariant(), AppliedRevision = (ulong)_applied[type] };
+        var state = new ResourceState { Type = type.ToString().ToLowerInvariant(), AppliedRevision = ToText(_served[type]) };
+        if (_status.Types_.FirstOrDefault(t => t.Type == type) is { HasAgeMs: true } reported)
+        {
+            state.AgeMs = reported.AgeMs;
+        }
+
         if (_refused.TryGetValue(type, out var refused))
         {
-            state.RefusedRevision = (ulong)refused.Revision;
+            state.RefusedRevision = ToText(refused.Revision);
             state.Faults.AddRange(refused.Faults);
         }
 
         return state;
     }
+
+    /// <summary>Of a revision that the sidecar names: those it is sent are of one history.</summary>
+    private long NumberOf(string revision) => Revision.TryParse(revision, out var given) && given.History == History ? (long)given.Number : 0;
+
+    private string ToText(long number) => number > 0 ? new Revision(History, (ulong)number).ToString() : "";
 
     private void Answer(ResourceType type)
     {

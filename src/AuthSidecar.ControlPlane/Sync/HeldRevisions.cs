@@ -4,10 +4,13 @@ using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Sync;
 
-/// <summary>What a sidecar has: the revision of every type of resource. 0: nothing.</summary>
+/// <summary>What a sidecar has: the number of the revision of every type of resource, all of the history that the store is in. 0: nothing.</summary>
 internal readonly struct HeldRevisions : IEquatable<HeldRevisions>
 {
     public static readonly IReadOnlyList<ResourceType> Types = [.. Enum.GetValues<ResourceType>().Where(t => t != ResourceType.Unspecified)];
+
+    /// <summary>Instead of a number: it has something of another history, whatever has to be taken from it.</summary>
+    public const long OfAnotherHistory = -1;
 
     private readonly ByType _revisions;
 

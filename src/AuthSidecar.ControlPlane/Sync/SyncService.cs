@@ -1,5 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Enrolment;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
 
@@ -11,11 +13,21 @@ namespace AuthSidecar.ControlPlane.Sync;
 /// comes to it, one update to the newest, however much has happened.
 /// </remarks>
 internal sealed class SyncService(
-    Feed feed, UpdateSource updates, Fleet fleet, SidecarRegistry registry, CertificateAuthority authority, TimeProvider time, IHostApplicationLifetime lifetime) : V1.SyncService.SyncServiceBase
+    Feed feed,
+    ControlStore store,
+    UpdateSource updates,
+    BundleSigner signer,
+    Fleet fleet,
+    SidecarRegistry registry,
+    CertificateAuthority authority,
+    TimeProvider time,
+    IHostApplicationLifetime lifetime) : V1.SyncService.SyncServiceBase
 {
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
     private const int MaxVersionLength = 64;
+    private const int MaxProblems = 8;
+    private const int MaxProblemLength = 512;
 
     private static readonly TimeSpan WhenBehind = TimeSpan.FromMilliseconds(5);
 
@@ -79,14 +91,44 @@ internal sealed class SyncService(
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"a version has at most {MaxVersionLength} characters"));
         }
 
+        // As of now: what is known here may be as of a second ago, and the sidecar may have heard another node since.
+        var (head, _) = await store.LookAsync(ending);
+        await DemandNothingLostAsync(identity, subscribe.Heartbeat, head, ending);
         var held = default(HeldRevisions);
         foreach (var each in subscribe.Held)
         {
             CheckType(each.Type);
-            held = held.With(each.Type, (long)each.Revision);
+            if (!Revision.TryParse(each.Revision, out var revision))
+            {
+                throw new RpcException(new Status(StatusCode.InvalidArgument, $"`{each.Revision}` is no revision: {Revision.Form}"));
+            }
+
+            // More than there is, and no proof of it, is as good as of another history.
+            held = held.With(each.Type, revision.IsIn(head) ? (long)revision.Number : HeldRevisions.OfAnotherHistory);
         }
 
-        return new ConnectedSidecar(identity, subscribe.Version, held, time.GetUtcNow());
+        return new ConnectedSidecar(identity, subscribe.Version, head.History, held, time.GetUtcNow());
+    }
+
+    /// <summary>
+    /// Sends nothing to one that has had more than there is: the store was put back, and what it calls changes from now on is none of what the sidecar has.
+    /// Only what was signed here proves it, or whoever has a sidecar's key could keep everybody from writing.
+    /// </summary>
+    private async Task DemandNothingLostAsync(SidecarIdentity identity, Signed? heartbeat, Revision head, CancellationToken ending)
+    {
+        if (heartbeat is not null
+            && signer.TryReadHeartbeat(heartbeat) is { } heard
+            && heard.Scope is { } scope
+            && new SyncScope(scope.Application, scope.Tenant) == identity.Scope
+            && Revision.TryParse(heard.Revision, out var proven)
+            && proven > head)
+        {
+            await store.NoteLostAsync(proven, ending);
+            await feed.LookAsync(ending);
+            throw new RpcException(new Status(
+                StatusCode.FailedPrecondition,
+                $"the store of this control plane was put back: its newest revision is {head}, and this sidecar has {proven}; `authsidecar-control restore --confirm` begins a new history"));
+        }
     }
 
     private async Task ListenAsync(ConnectedSidecar sidecar, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
@@ -109,6 +151,7 @@ internal sealed class SyncService(
                     sidecar.NoteNack(message.Nack, now);
                     break;
                 case SyncRequest.MessageOneofCase.Status:
+                    CheckStatus(message.Status);
                     sidecar.NoteStatus(message.Status, now);
                     break;
                 default:
@@ -120,13 +163,14 @@ internal sealed class SyncService(
     private async Task SendAsync(ConnectedSidecar sidecar, Func<Task> demandAdmission, IServerStreamWriter<SyncResponse> responses, CancellationToken ending)
     {
         var scope = sidecar.Identity.Scope;
-        var told = -1L;
+        var told = default(Revision);
         using var timer = new PeriodicTimer(HeartbeatEvery, time);
         var tick = timer.WaitForNextTickAsync(ending).AsTask();
         while (true)
         {
             ending.ThrowIfCancellationRequested();
             await demandAdmission();
+            DemandSameHistory();
 
             // 1. Whatever it lacks; or that it lacks nothing, at this revision.
             var update = await updates.BuildAsync(scope, sidecar.Sent, feed.Head);
@@ -135,6 +179,8 @@ internal sealed class SyncService(
                 await SendAsync(responses, new SyncResponse { Part = part }, ending);
             }
 
+            // It may have begun while that was read.
+            DemandSameHistory(update.Head.History);
             sidecar.NoteSent(update.Current, time.GetUtcNow());
             if (update.Bundles.Count > 0)
             {
@@ -148,7 +194,7 @@ internal sealed class SyncService(
             told = update.Head;
             if (feed.Head > update.Head)
             {
-                // There is something newer already; or the store was put back behind us, and then there is no haste.
+                // There is something newer already.
                 await Task.Delay(WhenBehind, time, ending);
             }
 
@@ -160,6 +206,15 @@ internal sealed class SyncService(
             }
         }
 
+        // What it has is of one history, and so is what it is sent: of another one it gets everything, by another stream.
+        void DemandSameHistory(History? now = null)
+        {
+            if ((now ?? feed.Head.History) != sidecar.History)
+            {
+                throw new RpcException(new Status(StatusCode.Unavailable, "the store has begun a new history"));
+            }
+        }
+
         async Task BeatUntilAsync(Task something, SyncUpdate update)
         {
             while (await Task.WhenAny(something, tick) == tick)
@@ -167,6 +222,7 @@ internal sealed class SyncService(
                 await tick;
                 tick = timer.WaitForNextTickAsync(ending).AsTask();
                 await demandAdmission();
+                DemandSameHistory();
                 if (feed.IsFresh)
                 {
                     await SendAsync(responses, new SyncResponse { Heartbeat = updates.SignHeartbeat(scope, update.Current, update.Head) }, ending);
@@ -184,6 +240,14 @@ internal sealed class SyncService(
         catch (TimeoutException)
         {
             throw new RpcException(new Status(StatusCode.ResourceExhausted, "the sidecar does not read what is sent to it"));
+        }
+    }
+
+    private static void CheckStatus(SidecarStatus status)
+    {
+        if (status.Problems.Count > MaxProblems || status.Problems.Any(p => p.Length > MaxProblemLength) || status.Types_.Count > HeldRevisions.Types.Count || status.Revision.Length > Revision.MaxLength)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"a status has at most {MaxProblems} problems of {MaxProblemLength} characters, and each type once"));
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
@@ -12,7 +13,7 @@ namespace AuthSidecar.ControlPlane.Sync;
 /// <param name="Bundles">Signed, of different types; none: it lacks nothing.</param>
 /// <param name="Current">What it has once it has applied them.</param>
 /// <param name="Heartbeat">Signed: that this is current.</param>
-internal sealed record SyncUpdate(long Head, IReadOnlyList<Part> Parts, IReadOnlyList<Signed> Bundles, HeldRevisions Current, Signed Heartbeat);
+internal sealed record SyncUpdate(Revision Head, IReadOnlyList<Part> Parts, IReadOnlyList<Signed> Bundles, HeldRevisions Current, Signed Heartbeat);
 
 /// <summary>
 /// Makes updates. Sidecars that have the same and are to have the same share one: a thousand of them cost one look at the store and one signature
@@ -33,17 +34,17 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
 
     private readonly Lock _sharing = new();
     private readonly Dictionary<(SyncScope, HeldRevisions), (Task<SyncUpdate> Update, long BuiltAt)> _shared = [];
-    private long _sharedHead;
+    private Revision _sharedHead;
 
     /// <summary>What a sidecar lacks at this revision of the store, or a later one.</summary>
-    public Task<SyncUpdate> BuildAsync(SyncScope scope, HeldRevisions held, long head)
+    public Task<SyncUpdate> BuildAsync(SyncScope scope, HeldRevisions held, Revision head)
     {
         lock (_sharing)
         {
             if (head > _sharedHead || _shared.Count >= MaxShared)
             {
                 _shared.Clear();
-                _sharedHead = Math.Max(head, _sharedHead);
+                _sharedHead = head > _sharedHead ? head : _sharedHead;
             }
 
             if (!_shared.TryGetValue((scope, held), out var shared) || shared.Update.IsFaulted || time.GetElapsedTime(shared.BuiltAt) > SharedFor)
@@ -57,26 +58,20 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
         }
     }
 
-    public Signed SignHeartbeat(SyncScope scope, HeldRevisions current, long head)
+    public Signed SignHeartbeat(SyncScope scope, HeldRevisions current, Revision head)
     {
-        var heartbeat = new Heartbeat { Scope = ToMessage(scope), CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()), Revision = (ulong)head };
-        heartbeat.Current.AddRange(HeldRevisions.Types.Select(t => new TypeRevision { Type = t, Revision = (ulong)current[t] }));
+        var heartbeat = new Heartbeat { Scope = ToMessage(scope), CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()), Revision = head.ToString() };
+        heartbeat.Current.AddRange(HeldRevisions.Types.Select(t => new TypeRevision { Type = t, Revision = head.At(Math.Max(0, current[t])).ToString() }));
         return signer.Sign(heartbeat);
     }
 
-    private async Task<SyncUpdate> BuildAsync(StoreContext context, long head, SyncScope scope, HeldRevisions held)
+    private async Task<SyncUpdate> BuildAsync(StoreContext context, Revision head, SyncScope scope, HeldRevisions held)
     {
-        // One that has had more than there is was fed from what has been lost: it gets everything, and says itself that this is old.
-        foreach (var type in HeldRevisions.Types.Where(t => held[t] > head))
-        {
-            held = held.With(type, 0);
-        }
-
         var (parts, current) = (new List<Part>(), held);
         var bundles = new List<Signed>();
-        foreach (var draft in await lacks.ReadAsync(context, scope, held))
+        foreach (var draft in await lacks.ReadAsync(context, scope, held, (long)head.Number))
         {
-            var bundle = ToBundle(scope, draft);
+            var bundle = ToBundle(scope, draft, head);
             current = current.With(draft.Type, draft.Revision);
             foreach (var (path, content) in draft.Documents)
             {
@@ -96,15 +91,15 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
         return new SyncUpdate(head, parts, bundles, current, SignHeartbeat(scope, current, head));
     }
 
-    private Bundle ToBundle(SyncScope scope, BundleDraft draft)
+    private Bundle ToBundle(SyncScope scope, BundleDraft draft, Revision head)
     {
         var now = time.GetUtcNow();
         return new Bundle
         {
             Scope = ToMessage(scope),
             Type = draft.Type,
-            Revision = (ulong)draft.Revision,
-            BaseRevision = (ulong)draft.BaseRevision,
+            Revision = head.At(draft.Revision).ToString(),
+            BaseRevision = draft.BaseRevision == 0 ? "" : head.At(draft.BaseRevision).ToString(),
             CreatedAt = Timestamp.FromDateTimeOffset(now),
             ExpiresAt = Timestamp.FromDateTimeOffset(now + Lifetime),
             Removed = { draft.Removed },

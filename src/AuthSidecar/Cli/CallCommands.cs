@@ -36,7 +36,7 @@ internal static class CallCommands
         var context = new Option<string[]>("--context") { Description = "An attribute of the context as name=value; may be repeated." };
         var proof = new Option<string>("--mfa-proof") { Description = "The proof that verify-mfa answered with." };
         var explain = new Option<bool>("--explain") { Description = "Tell how every policy came out." };
-        var revision = new Option<ulong>("--at-least-revision") { Description = "Wait for this revision." };
+        var revision = new Option<string>("--at-least-revision") { Description = "Wait for this revision, as a write prints it: HISTORY.NUMBER." };
         return ClientCommand.Create(
             "check",
             "May this principal do this action on this resource? And if not, what would make it so?",
@@ -50,7 +50,7 @@ internal static class CallCommands
                     RiskSignals = Options.ReadSignals(parsed),
                     MfaProof = parsed.GetValue(proof) ?? "",
                     Explain = parsed.GetValue(explain),
-                    AtLeastRevision = parsed.GetValue(revision),
+                    AtLeastRevision = parsed.GetValue(revision) ?? "",
                 };
                 if (parsed.GetValue(principal) is { } uid)
                 {

@@ -1,7 +1,7 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
-using AuthSidecar.Snapshots;
+using AuthSidecar.Common;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Decisions;

@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using Grpc.HealthCheck;
 using Status = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
@@ -89,7 +90,7 @@ internal sealed partial class Readiness : IHostedService, IDisposable
         }
         else if (!_stopping.IsCancellationRequested)
         {
-            Log.NotReady(_logger, stale, ages.Of(stale).TotalSeconds);
+            Log.NotReady(_logger, stale, ages.Of(stale).TotalSeconds, _source.Problems is [var first, ..] ? first : "no problem is known");
         }
     }
 
@@ -100,7 +101,7 @@ internal sealed partial class Readiness : IHostedService, IDisposable
         [LoggerMessage(94, LogLevel.Information, "ready: serving revision {Revision}", EventName = "Ready")]
         public static partial void Ready(ILogger logger, Revision revision);
 
-        [LoggerMessage(95, LogLevel.Warning, "not ready: {Stale} have not been confirmed for {Seconds:F0} s", EventName = "NotReady")]
-        public static partial void NotReady(ILogger logger, ResourceTypes stale, double seconds);
+        [LoggerMessage(95, LogLevel.Warning, "not ready: {Stale} have not been confirmed for {Seconds:F0} s: {Why}", EventName = "NotReady")]
+        public static partial void NotReady(ILogger logger, ResourceTypes stale, double seconds, string why);
     }
 }

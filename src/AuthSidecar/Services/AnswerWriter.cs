@@ -167,7 +167,7 @@ internal static class AnswerWriter
             if ((freshness.Types & type) != 0)
             {
                 var resource = writer.Begin(i + 1);
-                writer.Varint(1, freshness.Snapshot.RevisionOf(type).Number);
+                writer.Revision(1, freshness.Snapshot.RevisionOf(type));
                 writer.Varint(2, (ulong)freshness.Ages.Of(type).TotalMilliseconds);
                 writer.End(resource);
             }

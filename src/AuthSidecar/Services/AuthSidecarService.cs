@@ -1,5 +1,6 @@
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 
@@ -8,6 +9,7 @@ namespace AuthSidecar.Services;
 /// <summary>The public contract over gRPC: reads the wire, takes one snapshot and one moment, and lets the domain answer.</summary>
 internal sealed partial class AuthSidecarService(
     SnapshotCache snapshots,
+    SourceHealth source,
     DecisionPoint decisions,
     DecisionCounter counter,
     TokenValidator tokens,
@@ -72,7 +74,7 @@ internal sealed partial class AuthSidecarService(
         }
     }
 
-    private Snapshot Current => snapshots.Current ?? throw Failures.NoSnapshot();
+    private Snapshot Current => snapshots.Current ?? throw Failures.NoSnapshot(source.Problems);
 
     /// <summary>Whether nobody has to be asked about a token. It may still be a bad one.</summary>
     private bool IsKnown(TokenRequest? token) => token is null || opaqueTokens.IsKnown(token.Token, Current.Issuers.Value);
@@ -120,7 +122,7 @@ internal sealed partial class AuthSidecarService(
 
         try
         {
-            return await snapshots.WaitForAsync(atLeast, cancellation);
+            return await snapshots.WaitForAsync(atLeast, cancellation) ?? throw Failures.RevisionOfAnotherHistory(atLeast, snapshots.Current?.Revision ?? default);
         }
         catch (OperationCanceledException)
         {

@@ -4,7 +4,7 @@ using AuthSidecar.Cedar;
 using AuthSidecar.Decisions;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
-using AuthSidecar.Snapshots;
+using AuthSidecar.Common;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Services;
@@ -39,8 +39,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
     public CheckBatch? ReadBatch(ReadOnlySpan<byte> message, in CallLimits limits)
     {
         var count = 0;
-        ulong? revision = null;
-        Part defaultsPart = default;
+        Part defaultsPart = default, revision = default;
         var reader = new MessageReader(message);
         while (reader.Next())
         {
@@ -48,7 +47,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
             {
                 case 1 << 3 | MessageReader.Bytes: count++; goto default;
                 case 2 << 3 | MessageReader.Bytes: _values.Take(ref defaultsPart, "defaults", reader.ReadBytes()); break;
-                case 3 << 3 | MessageReader.Varint: _values.TakeNumber(ref revision, "at_least_revision", reader.ReadVarint()); break;
+                case 3 << 3 | MessageReader.Bytes: _values.Take(ref revision, "at_least_revision", reader.ReadBytes()); break;
                 default: reader.Skip(); break;
             }
         }
@@ -60,7 +59,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         }
 
         ReadParts("defaults.", defaultsPart.Bytes, out var defaults);
-        return new CheckBatch(ReadChecks(message, count, defaults, limits), new(revision ?? 0));
+        return new CheckBatch(ReadChecks(message, count, defaults, limits), _values.ReadRevision("at_least_revision", revision));
     }
 
     private List<CheckRequest> ReadChecks(ReadOnlySpan<byte> message, int count, scoped in CheckParts defaults, in CallLimits limits)
@@ -104,7 +103,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         public int ContextCount;
         public int EntityCount;
         public ulong? Explain;
-        public ulong? AtLeastRevision;
+        public Part AtLeastRevision;
     }
 
     private void ReadParts(string at, ReadOnlySpan<byte> message, out CheckParts parts)
@@ -125,7 +124,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
                 case 8 << 3 | MessageReader.Bytes: _values.Take(ref parts.RiskSignals, checks.At(at, "risk_signals"), reader.ReadBytes()); break;
                 case 9 << 3 | MessageReader.Bytes: _values.Take(ref parts.MfaProof, checks.At(at, "mfa_proof"), reader.ReadBytes()); break;
                 case 10 << 3 | MessageReader.Varint: _values.TakeNumber(ref parts.Explain, checks.At(at, "explain"), reader.ReadVarint()); break;
-                case 11 << 3 | MessageReader.Varint: _values.TakeNumber(ref parts.AtLeastRevision, checks.At(at, "at_least_revision"), reader.ReadVarint()); break;
+                case 11 << 3 | MessageReader.Bytes: _values.Take(ref parts.AtLeastRevision, checks.At(at, "at_least_revision"), reader.ReadBytes()); break;
                 default: reader.Skip(); break;
             }
         }
@@ -145,6 +144,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
         var entities = own.EntityCount > 0 ? ReadEntities(at, own) : shared.Entities ??= ReadEntities("defaults.", defaults);
         var context = own.ContextCount > 0 ? ReadContext(checks.At(at, "context"), own) : shared.Context ??= ReadContext(checks.At("defaults.", "context"), defaults);
         var signals = own.RiskSignals.IsPresent ? ReadSignals(at, own.RiskSignals) : shared.RiskSignals ??= ReadSignals("defaults.", defaults.RiskSignals);
+        var atLeast = _values.ReadRevision(checks.At(at, "at_least_revision"), own.AtLeastRevision);
         var proof = own.MfaProof.Bytes.IsEmpty ? shared.MfaProof ??= ReadMfaProof("defaults.", defaults.MfaProof) : ReadMfaProof(at, own.MfaProof);
         return (token is null && principal is null) || action is null || resource is null ? null : new CheckRequest
         {
@@ -157,7 +157,7 @@ internal readonly struct CheckReader(FieldChecks checks, VerifiedTokenCache know
             RiskSignals = signals,
             MfaProof = proof,
             Explain = (own.Explain ?? 0) != 0 || (defaults.Explain ?? 0) != 0,
-            AtLeast = new(own.AtLeastRevision ?? 0),
+            AtLeast = atLeast,
         };
     }
 

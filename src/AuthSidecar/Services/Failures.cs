@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -55,14 +56,20 @@ internal static class Failures
 
     public static RpcException UnknownMethod() => Failure(Code.Unimplemented, V1.ErrorReason.MalformedMessage, "unknown method: paths are case-sensitive");
 
-    public static RpcException NoSnapshot() => Failure(
-        Code.Unavailable, V1.ErrorReason.NoSnapshot, "the sidecar has no snapshot yet", new RetryInfo { RetryDelay = RetryAfter });
+    /// <param name="problems">What keeps it from having one.</param>
+    public static RpcException NoSnapshot(IReadOnlyList<string> problems) => Failure(
+        Code.Unavailable, V1.ErrorReason.NoSnapshot, $"the sidecar has no snapshot yet{(problems.Count > 0 ? $": {problems[0]}" : "")}", new RetryInfo { RetryDelay = RetryAfter });
 
     public static RpcException Stale(ResourceTypes type, TimeSpan age) => Failure(
         Code.FailedPrecondition, V1.ErrorReason.Stale, $"the {type.ToString().ToLowerInvariant()} that the sidecar has are {(long)age.TotalSeconds} seconds old, and older than it may answer from");
 
     public static RpcException RevisionNotReached(Revision wanted, Revision current) => Failure(
         Code.FailedPrecondition, V1.ErrorReason.RevisionNotReached, $"revision {wanted} was not reached in time; the sidecar has {current}");
+
+    public static RpcException RevisionOfAnotherHistory(Revision wanted, Revision current) => Failure(
+        Code.FailedPrecondition,
+        V1.ErrorReason.RevisionOfAnotherHistory,
+        $"revision {wanted} is not in the history of what the sidecar has, {current}: the control plane was restored from a backup, or it is the revision of another one");
 
     public static RpcException DeadlineExceeded() =>
         Failure(Code.DeadlineExceeded, V1.ErrorReason.DeadlineExceeded, "the deadline passed before there was an answer");
@@ -96,6 +103,7 @@ internal static class Failures
         V1.ErrorReason.ClaimStoreUnavailable => "ERROR_REASON_CLAIM_STORE_UNAVAILABLE",
         V1.ErrorReason.Internal => "ERROR_REASON_INTERNAL",
         V1.ErrorReason.Overloaded => "ERROR_REASON_OVERLOADED",
+        V1.ErrorReason.RevisionOfAnotherHistory => "ERROR_REASON_REVISION_OF_ANOTHER_HISTORY",
         _ => "ERROR_REASON_UNSPECIFIED",
     };
 }

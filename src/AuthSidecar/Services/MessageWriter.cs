@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Text;
+using AuthSidecar.Common;
 using Google.Protobuf;
 
 namespace AuthSidecar.Services;
@@ -33,6 +34,15 @@ internal ref struct MessageWriter
             var bytes = Encoding.UTF8.GetByteCount(text);
             Raw((ulong)bytes);
             Encoding.UTF8.GetBytes(text, Reserve(bytes));
+        }
+    }
+
+    public void Revision(int field, Revision revision)
+    {
+        if (revision != default)
+        {
+            Span<byte> text = stackalloc byte[Common.Revision.MaxLength];
+            Bytes(field, text[..revision.Format(text)]);
         }
     }
 

@@ -1,4 +1,4 @@
-using AuthSidecar.Snapshots;
+using AuthSidecar.Common;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Services;
@@ -16,8 +16,8 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
 
     public ValidationRequest Read(ReadOnlySpan<byte> message)
     {
-        Part token = default, audience = default, proof = default;
-        var (scopes, revision) = (0, (ulong?)null);
+        Part token = default, audience = default, proof = default, revision = default;
+        var scopes = 0;
         var reader = new MessageReader(message);
         while (reader.Next())
         {
@@ -27,7 +27,7 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
                 case 2 << 3 | MessageReader.Bytes: _values.Take(ref audience, "audience", reader.ReadBytes()); break;
                 case 3 << 3 | MessageReader.Bytes: scopes++; goto default;
                 case 4 << 3 | MessageReader.Bytes: _values.Take(ref proof, "proof", reader.ReadBytes()); break;
-                case 5 << 3 | MessageReader.Varint: _values.TakeNumber(ref revision, "at_least_revision", reader.ReadVarint()); break;
+                case 5 << 3 | MessageReader.Bytes: _values.Take(ref revision, "at_least_revision", reader.ReadBytes()); break;
                 default: reader.Skip(); break;
             }
         }
@@ -38,7 +38,7 @@ internal readonly struct TokenReader(FieldChecks checks, VerifiedTokenCache know
             Audience = audience.Bytes.IsEmpty ? null : NameCache.GetName(audience.Bytes),
             RequiredScopes = checks.Count("required_scopes", scopes, MaxScopes) ? ReadScopes(message, scopes) : [],
         };
-        return new ValidationRequest(request, new(revision ?? 0));
+        return new ValidationRequest(request, _values.ReadRevision("at_least_revision", revision));
     }
 
     /// <param name="token">The token.</param>

@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.Text;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Policies;
 
 namespace AuthSidecar.Services;
@@ -49,6 +51,24 @@ internal readonly struct ValueReader(FieldChecks checks)
         }
 
         taken = number;
+    }
+
+    /// <summary>Reads a revision; the default where there is none.</summary>
+    public Revision ReadRevision(string at, Part text)
+    {
+        Span<char> chars = stackalloc char[Revision.MaxLength];
+        if (text.Bytes.IsEmpty)
+        {
+            return default;
+        }
+
+        if (text.Bytes.Length > chars.Length || Ascii.ToUtf16(text.Bytes, chars, out var length) != OperationStatus.Done || !Revision.TryParse(chars[..length], out var revision))
+        {
+            checks.Add(at, Revision.Form);
+            return default;
+        }
+
+        return revision;
     }
 
     public EntityUid? ReadUid(string at, Part uid)

@@ -61,6 +61,9 @@ internal readonly struct ResourceAges(Confirmations confirmations, DateTimeOffse
     /// <summary>How long ago the source was last there to be asked.</summary>
     public TimeSpan SinceReached => time.GetElapsedTime(confirmations.Reached, _timestamp);
 
+    /// <summary>Whether it was ever known to be what the source has.</summary>
+    public bool IsKnown(ResourceTypes type) => confirmations.Of(type).AtMs != 0;
+
     public TimeSpan Of(ResourceTypes type)
     {
         var confirmed = confirmations.Of(type);

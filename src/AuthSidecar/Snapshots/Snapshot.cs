@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Snapshots;

@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Snapshots;
@@ -11,6 +12,7 @@ internal sealed class SnapshotCache
     private Snapshot? _published;
     private Snapshot? _current;
     private Confirmations _confirmations = Confirmations.None;
+    private bool _isHistoryLost;
     private TaskCompletionSource _publication = NewSignal();
 
     /// <param name="time">The clock.</param>
@@ -64,17 +66,37 @@ internal sealed class SnapshotCache
     /// <summary>Notes that the source was there to be asked, whatever it had.</summary>
     public void Reached() => Confirm(ResourceTypes.None);
 
-    /// <summary>Waits for a revision, or a later one.</summary>
+    /// <summary>Whether the source was found to have less than it had, and has not said yet what its revisions mean from now on.</summary>
+    public bool IsHistoryLost
+    {
+        get => Volatile.Read(ref _isHistoryLost);
+        set
+        {
+            Volatile.Write(ref _isHistoryLost, value);
+            if (value)
+            {
+                // Whoever waits looks again.
+                Interlocked.Exchange(ref _publication, NewSignal()).SetResult();
+            }
+        }
+    }
+
+    /// <summary>Waits for a revision, or a later one of its history; null: it is not to come.</summary>
     /// <exception cref="OperationCanceledException">It did not come in time.</exception>
-    public async Task<Snapshot> WaitForAsync(Revision revision, CancellationToken cancellation)
+    public async Task<Snapshot?> WaitForAsync(Revision revision, CancellationToken cancellation)
     {
         while (true)
         {
             // The signal is taken before the snapshot is looked at: a publication in between completes it.
             var published = Volatile.Read(ref _publication).Task;
-            if (Current is { } snapshot && snapshot.Revision >= revision)
+            if (IsHistoryLost)
             {
-                return snapshot;
+                return null;
+            }
+
+            if (Current is { } snapshot && (revision.IsIn(snapshot.Revision) || !revision.MayFollow(snapshot.Revision)))
+            {
+                return revision.IsIn(snapshot.Revision) ? snapshot : null;
             }
 
             await published.WaitAsync(cancellation);

@@ -1,12 +1,44 @@
+using System.Collections.Concurrent;
+
 namespace AuthSidecar.Snapshots;
 
-/// <summary>Whether what the source has is what is served, or was refused.</summary>
+/// <summary>What keeps the source from being what is served: bundles that are refused, heartbeats that do not count, a control plane that is not there.</summary>
 internal sealed class SourceHealth
 {
-    private volatile bool _isCurrent;
+    private readonly ConcurrentDictionary<string, string> _problems = new(StringComparer.Ordinal);
+    private volatile bool _isKnown;
+    private volatile string? _connection;
 
-    /// <summary>Whether what the source has is what is served. False before the first snapshot.</summary>
-    public bool IsCurrent => _isCurrent;
+    /// <summary>Whether what the source has, as far as it was reached, is what is served. False before the first snapshot.</summary>
+    public bool IsCurrent => _isKnown && _problems.IsEmpty;
 
-    public void Set(bool isCurrent) => _isCurrent = isCurrent;
+    /// <summary>Why the source is not reached; null: it is. How long that may last is asked of the ages of what there is.</summary>
+    public string? Connection
+    {
+        get => _connection;
+        set => _connection = value;
+    }
+
+    /// <summary>What is wrong, a sentence each.</summary>
+    public IReadOnlyList<string> Problems =>
+        [.. _problems.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => p.Value), .. _connection is { } connection ? [connection] : Array.Empty<string>()];
+
+    public bool Has(string subject) => _problems.ContainsKey(subject);
+
+    /// <summary>Takes note of a problem, or that it is there no more.</summary>
+    /// <param name="subject">What it is about.</param>
+    /// <param name="problem">The problem; null: there is none.</param>
+    /// <returns>Whether that is another state than before.</returns>
+    public bool Set(string subject, string? problem)
+    {
+        if (problem is null)
+        {
+            _isKnown = true;
+            return _problems.TryRemove(subject, out _);
+        }
+
+        var isNew = !_problems.TryGetValue(subject, out var before) || before != problem;
+        _problems[subject] = problem;
+        return isNew;
+    }
 }

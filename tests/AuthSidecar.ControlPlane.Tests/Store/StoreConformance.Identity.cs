@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.Common;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
@@ -43,22 +44,22 @@ public abstract partial class StoreConformance
     {
         var administrators = _node.Administrators(TimeProvider.System);
         await _node.KeyRingAsync(TimeProvider.System);
-        Task<WriteResult> WriteAsync(string jwks, string role, long? expected = null) =>
+        Task<WriteResult> WriteAsync(string jwks, string role, Revision? expected = null) =>
             administrators.WriteAsync("test", new Administrator { Name = "bob", Jwks = jwks, Roles = { role }, Applications = { "documents" }, Tenants = { "acme" } }, expected, Cancellation);
         Task<long> RevokedAsync() => _node.Store.ReadAsync(
             async (context, _) => await context.Resources.Where(r => r.Type == ResourceType.Revocations && r.Application == "authsidecar").MaxAsync(r => (long?)r.Revision, Cancellation) ?? 0, Cancellation);
 
-        var first = await WriteAsync(Jwks, "auditor", expected: 0);
-        Assert.Equal(new Refusal.Stale(first.Revision), (await WriteAsync(Jwks, "auditor", expected: 0)).Refusal);
+        var first = await WriteAsync(Jwks, "auditor", expected: default(Revision));
+        Assert.Equal(new Refusal.Stale(first.Revision), (await WriteAsync(Jwks, "auditor", expected: default(Revision))).Refusal);
         await WriteAsync(Jwks, "operator");
         Assert.Equal(0, await RevokedAsync());
         var rekeyed = await WriteAsync("""{"keys": []}""", "operator");
-        Assert.Equal(rekeyed.Revision, await RevokedAsync());
+        Assert.Equal(rekeyed.Revision, _node.Store.At(await RevokedAsync()));
         var listed = Assert.Single(await administrators.ListAsync(Cancellation));
         Assert.Equal(("bob", "operator", "documents", "acme"), (listed.Name, listed.Roles.Single(), listed.Applications.Single(), listed.Tenants.Single()));
 
         var removed = await administrators.RemoveAsync("test", "bob", Cancellation);
-        Assert.Equal(removed.Revision, await RevokedAsync());
+        Assert.Equal(removed.Revision, _node.Store.At(await RevokedAsync()));
         Assert.Empty(await administrators.ListAsync(Cancellation));
         Assert.Equal(0, await _node.Store.ReadAsync((context, _) => context.Clients.CountAsync(), Cancellation));
         Assert.Equal(new Refusal.NotFound("administrator `bob`"), (await administrators.RemoveAsync("test", "bob", Cancellation)).Refusal);
@@ -123,7 +124,7 @@ public abstract partial class StoreConformance
     {
         var ring = await _node.KeyRingAsync(TimeProvider.System);
         await Assert.ThrowsAsync<InvalidDataException>(() => new Node(_node.Database).KeyRingAsync(TimeProvider.System, "https://other.test"));
-        await _node.WriteResourceAsync("https://taken.test/", "{}", expectedRevision: 0);
+        await _node.WriteResourceAsync("https://taken.test/", "{}", expectedRevision: default(Revision));
         await Assert.ThrowsAsync<InvalidDataException>(() => new Node(_node.Database).KeyRingAsync(TimeProvider.System, "https://taken.test", replaceIssuer: true));
         await _node.Resources.RemoveAsync("test", "keys.remove", Key("https://taken.test/"), "it", null, Cancellation);
         Assert.False(_node.Lifetime.ApplicationStopping.IsCancellationRequested);
@@ -239,8 +240,8 @@ public abstract partial class StoreConformance
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var (accounts, signIn, _) = await _node.AccountsAsync(time);
         const string Password = "a long walk along the Vltava";
-        Assert.True((await accounts.WriteAsync("test", new AccountProfile("alice", "Alice@Example.com", "", "", IsDisabled: false), Password, expectedRevision: 0, Cancellation)).IsCommitted);
-        Assert.IsType<Refusal.Stale>((await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: false), null, expectedRevision: 0, Cancellation)).Refusal);
+        Assert.True((await accounts.WriteAsync("test", new AccountProfile("alice", "Alice@Example.com", "", "", IsDisabled: false), Password, expectedRevision: default(Revision), Cancellation)).IsCommitted);
+        Assert.IsType<Refusal.Stale>((await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: false), null, expectedRevision: default(Revision), Cancellation)).Refusal);
         Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", new AccountProfile("bob", "alice@example.COM", "", "", IsDisabled: false), null, null, Cancellation)).Refusal);
         Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", new AccountProfile("bob", "bob", "", "", IsDisabled: false), "passwordpassword", null, Cancellation)).Refusal);
         Assert.Equal(SignInOutcome.Accepted, await TryAsync("ALICE@example.com", Password));

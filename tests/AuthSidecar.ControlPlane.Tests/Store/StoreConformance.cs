@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
@@ -41,6 +42,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
     {
         _node = new Node(await CreateDatabaseAsync());
         await _node.Database.MigrateAsync(Cancellation);
+        await _node.Store.BeginAsync("test", isAfterRestore: false, Cancellation);
     }
 
     public virtual ValueTask DisposeAsync()
@@ -54,20 +56,20 @@ public abstract partial class StoreConformance : IAsyncLifetime
     {
         await _node.WriteAsync(Alice, Reader);
         await _node.Database.MigrateAsync(Cancellation);
-        Assert.Equal(1, await _node.HeadAsync());
+        Assert.Equal(1UL, (await _node.HeadAsync()).Number);
     }
 
     [Fact]
     public async Task Write_Refused_LeavesNothingBehindAndTakesNoRevision()
     {
         var first = await _node.WriteAsync(Alice, Reader);
-        Assert.Equal(1, first.Revision);
+        Assert.Equal(1UL, first.Revision.Number);
         // Alice in reader, and reader in alice.
         var refused = await _node.WriteAsync(Reader, Alice);
         Assert.IsType<Refusal.Invalid>(refused.Refusal);
-        Assert.Equal(1, await _node.HeadAsync());
+        Assert.Equal(1UL, (await _node.HeadAsync()).Number);
         Assert.Equal(1, await _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(), Cancellation));
-        Assert.Equal(2, (await _node.WriteAsync(new EntityUid("User", "bob"), Reader)).Revision);
+        Assert.Equal(2UL, (await _node.WriteAsync(new EntityUid("User", "bob"), Reader)).Revision.Number);
     }
 
     [Fact]
@@ -87,7 +89,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
     public async Task Publish_ManyAtOnce_ExactlyOneWinsEachRevision()
     {
         var nodes = Enumerable.Range(0, 4).Select(_ => new Node(_node.Database)).ToList();
-        var results = await Task.WhenAll(nodes.SelectMany(n => Enumerable.Range(0, 3).Select(_ => n.PublishAsync("permit (principal, action, resource);", 0))));
+        var results = await Task.WhenAll(nodes.SelectMany(n => Enumerable.Range(0, 3).Select(_ => n.PublishAsync("permit (principal, action, resource);", default))));
         var winner = Assert.Single(results, r => r.IsCommitted);
         Assert.All(results.Where(r => !r.IsCommitted), r => Assert.Equal(new Refusal.Stale(winner.Revision), r.Refusal));
     }
@@ -95,17 +97,17 @@ public abstract partial class StoreConformance : IAsyncLifetime
     [Fact]
     public async Task RollBack_ToAnOldRevision_PublishesItsDocumentsUnderANewOne()
     {
-        var first = await _node.PublishAsync("permit (principal, action, resource);", 0);
+        var first = await _node.PublishAsync("permit (principal, action, resource);", default);
         var second = await _node.PublishAsync("forbid (principal, action, resource);", first.Revision);
         Assert.IsType<Refusal.NotFound>((await _node.Policies.RollBackAsync("test", "app", 99, second.Revision, "", Cancellation)).Refusal);
-        var back = await _node.Policies.RollBackAsync("test", "app", first.Revision, second.Revision, "it was better", Cancellation);
+        var back = await _node.Policies.RollBackAsync("test", "app", (long)first.Revision.Number, second.Revision, "it was better", Cancellation);
         Assert.True(back.Revision > second.Revision);
 
         var current = (await _node.Policies.FindAsync("app", 0, Cancellation))!;
-        Assert.Equal((back.Revision, first.Revision), (current.Revision, current.RestoredFrom));
+        Assert.Equal((back.Revision, first.Revision), (_node.Store.At(current.Revision), _node.Store.At(current.RestoredFrom!.Value)));
         Assert.Contains("permit", DocumentSet.Parser.ParseFrom(current.Documents).Documents.Single().Content.ToStringUtf8(), StringComparison.Ordinal);
-        Assert.Equal([back.Revision, second.Revision, first.Revision], (await _node.Policies.ListAsync("app", 0, 10, Cancellation)).Select(p => p.Revision));
-        Assert.Equal([first.Revision], (await _node.Policies.ListAsync("app", second.Revision, 10, Cancellation)).Select(p => p.Revision));
+        Assert.Equal([back.Revision, second.Revision, first.Revision], (await _node.Policies.ListAsync("app", 0, 10, Cancellation)).Select(p => _node.Store.At(p.Revision)));
+        Assert.Equal([first.Revision], (await _node.Policies.ListAsync("app", (long)second.Revision.Number, 10, Cancellation)).Select(p => _node.Store.At(p.Revision)));
     }
 
     /// <summary>What one node writes, another holds its own writes against.</summary>
@@ -126,9 +128,9 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var time = new FakeTimeProvider();
         using var feed = new Feed(_node.Database, new ControlStore(_node.Database, time), new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
         await feed.StartAsync(Cancellation);
-        await feed.WhenNewer(-1).WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
+        await feed.WhenNewer(default).WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
+        var seen = feed.WhenNewer(feed.Head);
         var written = await _node.WriteAsync(Alice, Reader);
-        var seen = feed.WhenNewer(0);
         while (!seen.IsCompleted)
         {
             time.Advance(TimeSpan.FromSeconds(1));
@@ -145,10 +147,10 @@ public abstract partial class StoreConformance : IAsyncLifetime
     {
         await _node.WriteAsync(Alice, Reader, tenant: "a");
         var moved = await _node.WriteAsync(Alice, Reader, tenant: "b");
-        var audited = await _node.Store.ReadAsync((context, _) => context.Audit.Where(a => a.Revision == moved.Revision).OrderBy(a => a.Tenant).ToListAsync(), Cancellation);
+        var audited = await _node.Store.ReadAsync((context, _) => context.Audit.Where(a => a.Revision == (long)moved.Revision.Number).OrderBy(a => a.Tenant).ToListAsync(), Cancellation);
         Assert.Equal([("entities.remove", "a", true, false), ("entities.write", "b", true, true)], audited.Select(a => (a.Action, a.Tenant, a.Before is not null, a.After is not null)));
         var rows = await _node.Store.ReadAsync((context, _) => context.Entities.OrderBy(e => e.Tenant).ToListAsync(), Cancellation);
-        Assert.Equal([("a", true, moved.Revision), ("b", false, moved.Revision)], rows.Select(r => (r.Tenant, r.IsRemoved, r.Revision)));
+        Assert.Equal([("a", true, moved.Revision), ("b", false, moved.Revision)], rows.Select(r => (r.Tenant, r.IsRemoved, _node.Store.At(r.Revision))));
     }
 
     [Fact]
@@ -165,7 +167,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
         Assert.Equal(
             new Refusal.NotPermitted("entities.write", new Placement("", "a")),
             (await _node.Directory.WriteAsync("test", MayInB, new DirectoryChange([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "a"))], []), null, Cancellation)).Refusal);
-        Assert.Equal(1, await _node.HeadAsync());
+        Assert.Equal(1UL, (await _node.HeadAsync()).Number);
         await _node.WriteAsync(Alice, Reader, tenant: "b");
         Assert.True((await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [], [Reader], null, Cancellation)).IsCommitted);
     }
@@ -198,8 +200,8 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var many = Enumerable.Range(0, 20_000).Select(i => (new Entity(new EntityUid("User", $"user \"{i}\" \u00e9\U0001f600"), ValueRecord.Create([new("n", Value.Of(i))]), ValueRecord.Empty, Reader), new Placement("", ""))).ToList();
         var result = await _node.Directory.WriteAsync("test", Anywhere, new DirectoryChange(many, []), null, Cancellation);
         Assert.True(result.IsCommitted);
-        Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Entities.CountAsync(e => e.Revision == result.Revision), Cancellation));
-        Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(a => a.Revision == result.Revision && a.Before == null && a.After != null), Cancellation));
+        Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Entities.CountAsync(e => e.Revision == (long)result.Revision.Number), Cancellation));
+        Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(a => a.Revision == (long)result.Revision.Number && a.Before == null && a.After != null), Cancellation));
         // Read back by a node that knows nothing yet, what is written next is held against all of them.
         Assert.IsType<Refusal.Invalid>((await new Node(_node.Database).WriteAsync(Reader, many[19_999].Item1.Uid)).Refusal);
     }
@@ -207,21 +209,21 @@ public abstract partial class StoreConformance : IAsyncLifetime
     [Fact]
     public async Task Resource_WrittenReplacedAndRemoved_EachWithItsRevisionAndATombstone()
     {
-        var first = await _node.WriteResourceAsync("issuer", "1", expectedRevision: 0);
-        Assert.Equal(new Refusal.Stale(first.Revision), (await _node.WriteResourceAsync("issuer", "2", expectedRevision: 0)).Refusal);
+        var first = await _node.WriteResourceAsync("issuer", "1", expectedRevision: default(Revision));
+        Assert.Equal(new Refusal.Stale(first.Revision), (await _node.WriteResourceAsync("issuer", "2", expectedRevision: default(Revision))).Refusal);
         var second = await _node.WriteResourceAsync("issuer", "2", first.Revision);
         var row = (await _node.Resources.FindAsync(Key("issuer"), Cancellation))!;
-        Assert.Equal((second.Revision, "2", false), (row.Revision, row.Json, row.IsRemoved));
+        Assert.Equal((second.Revision, "2", false), (_node.Store.At(row.Revision), row.Json, row.IsRemoved));
         var removed = await _node.Resources.RemoveAsync("test", "keys.remove", Key("issuer"), "it", null, Cancellation);
         Assert.True(removed.IsCommitted);
         Assert.Null(await _node.Resources.FindAsync(Key("issuer"), Cancellation));
         Assert.Equal(new Refusal.NotFound("it"), (await _node.Resources.RemoveAsync("test", "keys.remove", Key("issuer"), "it", null, Cancellation)).Refusal);
         // One that is written again where its tombstone is.
-        var again = await _node.WriteResourceAsync("issuer", "3", expectedRevision: 0);
+        var again = await _node.WriteResourceAsync("issuer", "3", expectedRevision: default(Revision));
         Assert.Equal("3", (await _node.Resources.FindAsync(Key("issuer"), Cancellation))!.Json);
         Assert.Equal(
             [(first.Revision, null, "1"), (second.Revision, "1", "2"), (removed.Revision, "2", null), (again.Revision, null, "3")],
-            await _node.Store.ReadAsync(async (context, _) => (await context.Audit.OrderBy(a => a.Revision).ToListAsync()).Select(a => (a.Revision, a.Before, a.After)), Cancellation));
+            await _node.Store.ReadAsync(async (context, _) => (await context.Audit.OrderBy(a => a.Revision).ToListAsync()).Select(a => (_node.Store.At(a.Revision), a.Before, a.After)), Cancellation));
     }
 
     /// <summary>What a sidecar lacks: of its application and tenant, newer than what it has, in full or as a change.</summary>
@@ -234,19 +236,19 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var last = await _node.WriteFactorsAsync("User::\"carol\"", "acme", "totp");
 
         var all = Assert.Single(await _node.ReadDraftsAsync("acme", default));
-        Assert.Equal((ResourceType.Factors, last.Revision, 0L), (all.Type, all.Revision, all.BaseRevision));
+        Assert.Equal((ResourceType.Factors, last.Revision, 0L), (all.Type, _node.Store.At(all.Revision), all.BaseRevision));
         Assert.Equal(["own", "totp", "totp"], FactorsOf(all));
         Assert.Equal(32, all.Documents["factors.key"].Length);
 
         var removed = await _node.Resources.RemoveAsync("test", "factors.remove", new ResourceKey(ResourceType.Factors, "User::\"alice\"", new Placement("", "acme")), "it", null, Cancellation);
-        var change = Assert.Single(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, last.Revision)));
-        Assert.Equal((removed.Revision, last.Revision), (change.Revision, change.BaseRevision));
+        var change = Assert.Single(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, (long)last.Revision.Number)));
+        Assert.Equal((removed.Revision, last.Revision), (_node.Store.At(change.Revision), _node.Store.At(change.BaseRevision)));
         // Hers for all tenants is told again, and so she is not among those who have none.
         Assert.Equal(["totp"], FactorsOf(change));
         Assert.Empty(change.Removed);
 
         await _node.Resources.RemoveAsync("test", "factors.remove", new ResourceKey(ResourceType.Factors, "User::\"carol\"", new Placement("", "acme")), "it", null, Cancellation);
-        change = Assert.Single(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, removed.Revision)));
+        change = Assert.Single(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, (long)removed.Revision.Number)));
         Assert.Equal(["User::\"carol\""], change.Removed);
         // What happens to another tenant is none of its business.
         Assert.Empty(await _node.ReadDraftsAsync("acme", default(HeldRevisions).With(ResourceType.Factors, change.Revision)));
@@ -261,7 +263,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
     public async Task Updates_SharedBetweenSidecars_ForAWhileAlone()
     {
         var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
-        var published = await _node.PublishAsync("permit (principal, action, resource);", 0);
+        var published = await _node.PublishAsync("permit (principal, action, resource);", default);
         var secrets = new SecretStore(_node.Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), time);
         await secrets.OpenAsync(Cancellation);
         using var signer = new BundleSigner(secrets.BundleSigningPkcs8);
@@ -273,10 +275,11 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var later = Bundle.Parser.ParseFrom(Assert.Single((await updates.BuildAsync(new SyncScope("app", ""), default, head)).Bundles).Content);
         Assert.True(later.ExpiresAt.ToDateTimeOffset() > time.GetUtcNow());
 
-        // Whoever has had more than there is gets everything, and is told what there is.
-        var ahead = await updates.BuildAsync(new SyncScope("app", ""), default(HeldRevisions).With(ResourceType.Policies, head + 50), head);
-        Assert.Equal(published.Revision, ahead.Current[ResourceType.Policies]);
-        Assert.Single(ahead.Bundles);
+        // Whoever has something of another history gets everything, and is told of what there is nothing of that there is nothing.
+        var held = HeldRevisions.Types.Aggregate(default(HeldRevisions), (all, type) => all.With(type, HeldRevisions.OfAnotherHistory));
+        var anew = await updates.BuildAsync(new SyncScope("app", ""), held, head);
+        Assert.Equal(published.Revision, _node.Store.At(anew.Current[ResourceType.Policies]));
+        Assert.Equal(HeldRevisions.Types, anew.Bundles.Select(b => Bundle.Parser.ParseFrom(b.Content)).Where(b => b.BaseRevision.Length == 0).Select(b => b.Type));
     }
 
     [Fact]
@@ -388,13 +391,13 @@ public abstract partial class StoreConformance : IAsyncLifetime
             return ring;
         }
 
-        public Task<WriteResult> WriteAsync(EntityUid uid, EntityUid parent, long? expectedRevision = null, string tenant = "") => Directory.WriteAsync(
+        public Task<WriteResult> WriteAsync(EntityUid uid, EntityUid parent, Revision? expectedRevision = null, string tenant = "") => Directory.WriteAsync(
             "test", Anywhere, new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);
 
-        public async Task<WriteResult> PublishAsync(string policies, long expectedRevision) => (await Policies.PublishAsync(
+        public async Task<WriteResult> PublishAsync(string policies, Revision expectedRevision) => (await Policies.PublishAsync(
             "test", "app", [new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) }], expectedRevision, "", Cancellation)).Result;
 
-        public Task<WriteResult> WriteResourceAsync(string key, string json, long? expectedRevision) =>
+        public Task<WriteResult> WriteResourceAsync(string key, string json, Revision? expectedRevision) =>
             Resources.WriteAsync("test", "keys.write", Key(key), _ => (new ResourceChange(json), null), expectedRevision, Cancellation);
 
         public Task<WriteResult> WriteFactorsAsync(string subject, string tenant, string id) => Resources.WriteAsync(
@@ -409,10 +412,10 @@ public abstract partial class StoreConformance : IAsyncLifetime
         {
             var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), TimeProvider.System);
             await secrets.OpenAsync(Cancellation);
-            return await Store.ReadAsync((context, _) => new DraftReader(new ResourceDocuments(secrets), TimeProvider.System).ReadAsync(context, new SyncScope("app", tenant), held), Cancellation);
+            return await Store.ReadAsync((context, head) => new DraftReader(new ResourceDocuments(secrets), TimeProvider.System).ReadAsync(context, new SyncScope("app", tenant), held, (long)head.Number), Cancellation);
         }
 
-        public Task<long> HeadAsync() => Store.ReadAsync((_, head) => Task.FromResult(head), Cancellation);
+        public Task<Revision> HeadAsync() => Store.ReadAsync((_, head) => Task.FromResult(head), Cancellation);
     }
 }
 
@@ -441,10 +444,14 @@ public sealed class PostgresStoreTests(PostgresServer server) : StoreConformance
         var time = new FakeTimeProvider();
         using var feed = new Feed(database, new ControlStore(database, time), new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
         await feed.StartAsync(TestContext.Current.CancellationToken);
-        await feed.WhenNewer(-1);
+        while (!feed.IsFresh)
+        {
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        }
+
         var store = new ControlStore(database, TimeProvider.System);
         // It may not be listening yet: what it misses, it would look for.
-        var heard = feed.WhenNewer(0);
+        var heard = feed.WhenNewer(default);
         for (var i = 0; i < 50 && !heard.IsCompleted; i++)
         {
             await store.WriteAsync("test", _ => Task.FromResult<Refusal?>(null), TestContext.Current.CancellationToken);

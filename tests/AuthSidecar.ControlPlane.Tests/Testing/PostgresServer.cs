@@ -49,6 +49,21 @@ public sealed class PostgresServer : IAsyncLifetime
         return ConnectionTo(name);
     }
 
+    /// <summary>Makes a database of what another one has, in place of what it had; nobody may be connected to either.</summary>
+    public async Task CopyDatabaseAsync(string from, string to)
+    {
+        NpgsqlConnection.ClearAllPools();
+        await using var connection = new NpgsqlConnection(ConnectionTo("postgres"));
+        await connection.OpenAsync();
+        foreach (var text in new[] { $"DROP DATABASE IF EXISTS {NameOf(to)} WITH (FORCE)", $"CREATE DATABASE {NameOf(to)} TEMPLATE {NameOf(from)}" })
+        {
+            await using var command = new NpgsqlCommand(text, connection);
+            await command.ExecuteNonQueryAsync();
+        }
+    }
+
+    private static string NameOf(string connection) => new NpgsqlConnectionStringBuilder(connection).Database!;
+
     public async ValueTask DisposeAsync()
     {
         if (Missing is null)

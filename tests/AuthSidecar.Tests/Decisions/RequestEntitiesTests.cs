@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using AuthSidecar.Common;
 using AuthSidecar.Cedar;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
@@ -170,7 +171,7 @@ public sealed class RequestEntitiesTests : IDisposable
             out faults), string.Join('\n', faults));
         return new Snapshot
         {
-            Revision = new Revision(1),
+            Revision = new Revision(default, 1),
             Policies = new(new PolicyRules(set, new Dictionary<string, PolicyAnnotations>(), schema: null, isStrict: true), default),
             Entities = new(entities, default),
             Issuers = new(new IssuerSet([TestIssuer]), default),

@@ -323,9 +323,9 @@ public sealed class HostTests : IDisposable
         await using var sidecar = await TestSidecar.StartAsync(_bundle);
         await sidecar.WaitForRevisionAfterAsync(0);
         var cache = sidecar.Services.GetRequiredService<SnapshotCache>();
-        var next = cache.Current! with { Revision = new Revision(cache.Current.Revision.Number + 1_000_000_000) };
+        var next = cache.Current! with { Revision = new Revision(default, cache.Current.Revision.Number + 1_000_000_000) };
         var waiting = Read;
-        waiting.AtLeastRevision = next.Revision.Number;
+        waiting.AtLeastRevision = next.Revision.ToString();
         var call = sidecar.Client.CheckPermissionAsync(waiting, cancellationToken: Cancellation).ResponseAsync;
         await Task.Delay(200, Cancellation);
         var stopping = sidecar.StopAsync();

@@ -1,4 +1,5 @@
 using System.Text;
+using AuthSidecar.Common;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.V1;
 using Google.Rpc;
@@ -42,7 +43,7 @@ public sealed class CallTests : IAsyncLifetime
         Assert.Equal(("alice", TestIssuer.Name, "s1", "j1", TokenKind.Access), (response.Subject, response.Issuer, response.SessionId, response.TokenId, response.Kind));
         Assert.Equal(["read", "write"], response.Scopes);
         Assert.Equal(3, response.Claims.Fields["tier"].NumberValue);
-        Assert.True(response.Freshness.Keys.Revision > 0);
+        Assert.StartsWith("folder.", response.Freshness.Keys.Revision, StringComparison.Ordinal);
         Assert.InRange(response.Freshness.Revocations.AgeMs, 0UL, 5_000UL);
     }
 
@@ -80,7 +81,7 @@ public sealed class CallTests : IAsyncLifetime
         Assert.Equal(["rbac.user"], response.DeterminingPolicies.Select(p => p.PolicyId));
         Assert.Equal("rbac.user", response.DeterminingPolicies[0].Annotations["id"]);
         Assert.Equal(7, Guid.Parse(response.DecisionId).Version);
-        Assert.True(response.Freshness.Policies.Revision > 0);
+        Assert.StartsWith("folder.", response.Freshness.Policies.Revision, StringComparison.Ordinal);
         Assert.Null(response.Freshness.Keys);
         Assert.Empty(response.Explanation);
     }
@@ -92,7 +93,7 @@ public sealed class CallTests : IAsyncLifetime
         request.Token = _issuer.Issue(Now).Reveal();
         var response = await _sidecar.Client.CheckPermissionAsync(request, cancellationToken: Cancellation);
         Assert.Equal(Decision.Allow, response.Decision);
-        Assert.True(response.Freshness.Keys.Revision > 0);
+        Assert.StartsWith("folder.", response.Freshness.Keys.Revision, StringComparison.Ordinal);
 
         request.Token = _issuer.Issue(Now, "mallory").Reveal();
         Assert.Equal(Decision.Deny, (await _sidecar.Client.CheckPermissionAsync(request, cancellationToken: Cancellation)).Decision);
@@ -169,7 +170,7 @@ public sealed class CallTests : IAsyncLifetime
         request.RiskSignals = new RiskSignals { Network = new NetworkSignal { PeerAddress = "1" } };
         _bundle.Add(_issuer, ("risk.json", """{"thresholds": {"critical": 50}}"""));
         _bundle.WriteManifest(["policies", "schema.cedarschema", "entities.json", "factors.json", "risk.json"], _issuer);
-        await _sidecar.WaitForRevisionAfterAsync((await CheckAsync("read", "plan")).Freshness.Policies.Revision);
+        await _sidecar.WaitForRevisionAfterAsync(await PolicyRevisionAsync());
         var response = await _sidecar.Client.CheckPermissionAsync(request, cancellationToken: Cancellation);
         Assert.Equal(Decision.Deny, response.Decision);
         Assert.Equal(RiskLevel.Critical, response.Risk.Level);
@@ -227,7 +228,7 @@ public sealed class CallTests : IAsyncLifetime
         Assert.Equal(8, response.Assessment.Factors.Count);
         Assert.Equal(response.Assessment.Score, response.Assessment.Factors.Sum(f => f.Contribution));
         Assert.NotEqual(Decision.Allow, response.Assessment.RecommendedDecision);
-        Assert.True(response.Freshness.Risk.Revision > 0);
+        Assert.StartsWith("folder.", response.Freshness.Risk.Revision, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -347,27 +348,76 @@ public sealed class CallTests : IAsyncLifetime
     [Fact]
     public async Task CheckPermission_AtLeastARevisionThatComes_WaitsForIt()
     {
-        var first = (await CheckAsync("read", "plan")).Freshness.Policies.Revision;
+        var next = new Revision(default, await PolicyRevisionAsync() + 1);
         var request = Request("read", "plan");
-        request.AtLeastRevision = first + 1;
+        request.AtLeastRevision = next.ToString();
         var waiting = _sidecar.Client.CheckPermissionAsync(request, deadline: DateTimeOffset.MaxValue.UtcDateTime, cancellationToken: Cancellation).ResponseAsync;
         await Task.Delay(300, Cancellation);
         Assert.False(waiting.IsCompleted);
         _bundle.Write("policies/closed.cedar", "@id(\"closed\") forbid (principal, action, resource);");
         var response = await waiting;
         Assert.Equal(["closed"], response.DeterminingPolicies.Select(p => p.PolicyId));
-        Assert.True(response.Freshness.Policies.Revision > first);
+        Assert.True(await PolicyRevisionAsync() >= next.Number);
     }
 
     [Fact]
     public async Task CheckPermission_AtLeastARevisionThatDoesNotCome_FailedPreconditionOrPastTheDeadline()
     {
         var request = Request("read", "plan");
-        request.AtLeastRevision = ulong.MaxValue;
+        request.AtLeastRevision = $"folder.{long.MaxValue}";
         var deadline = TimeProvider.System.GetUtcNow().AddMilliseconds(300).UtcDateTime;
         var e = await Assert.ThrowsAsync<RpcException>(() => _sidecar.Client.CheckPermissionAsync(request, deadline: deadline, cancellationToken: Cancellation).ResponseAsync);
         // Whose clock strikes first is a matter of microseconds; neither way is there an answer.
         Assert.Contains(e.StatusCode, new[] { StatusCode.FailedPrecondition, StatusCode.DeadlineExceeded });
+    }
+
+    /// <summary>A larger number does not stand for what was written in another history: that may be lost.</summary>
+    [Theory]
+    [InlineData("3k9vq2m1x7wb.1")]
+    [InlineData("zzzzzzzzzzzz.0")]
+    public async Task Calls_AtLeastARevisionOfAnotherHistory_FailedPreconditionAtOnce(string revision)
+    {
+        var request = Request("read", "plan");
+        request.AtLeastRevision = revision;
+        await AssertRefusedAsync(_sidecar.Client.CheckPermissionAsync(request, cancellationToken: Cancellation).ResponseAsync);
+        await AssertRefusedAsync(_sidecar.Client.CheckPermissionsAsync(new() { AtLeastRevision = revision, Checks = { Request("read", "plan") } }, cancellationToken: Cancellation).ResponseAsync);
+        await AssertRefusedAsync(_sidecar.Client.ValidateTokenAsync(new() { AtLeastRevision = revision }, cancellationToken: Cancellation).ResponseAsync);
+
+        static async Task AssertRefusedAsync(Task call)
+        {
+            var e = await Assert.ThrowsAsync<RpcException>(() => call);
+            Assert.Equal((StatusCode.FailedPrecondition, "ERROR_REASON_REVISION_OF_ANOTHER_HISTORY"), (e.StatusCode, e.GetRpcStatus()!.GetDetail<ErrorInfo>().Reason));
+        }
+    }
+
+    [Theory]
+    [InlineData("15")]
+    [InlineData("folder")]
+    [InlineData("folder.")]
+    [InlineData(".15")]
+    [InlineData("folder.015")]
+    [InlineData("folder.-1")]
+    [InlineData("folder.1 ")]
+    [InlineData("folder.9223372036854775808")]
+    [InlineData("FOLDER.1")]
+    [InlineData("3K9VQ2M1X7WB.1")]
+    [InlineData("3k9vq2m1x7w.1")]
+    [InlineData("000000000000.1")]
+    [InlineData("ﬀ９.1")]
+    [InlineData("3k9vq2m1x7wb.1.1")]
+    public async Task Calls_AtLeastWhatIsNoRevision_InvalidArgument(string revision)
+    {
+        var request = Request("read", "plan");
+        request.AtLeastRevision = revision;
+        await AssertRefusedAsync(_sidecar.Client.CheckPermissionAsync(request, cancellationToken: Cancellation).ResponseAsync);
+        await AssertRefusedAsync(_sidecar.Client.CheckPermissionsAsync(new() { AtLeastRevision = revision, Checks = { Request("read", "plan") } }, cancellationToken: Cancellation).ResponseAsync);
+        await AssertRefusedAsync(_sidecar.Client.ValidateTokenAsync(new() { AtLeastRevision = revision }, cancellationToken: Cancellation).ResponseAsync);
+
+        static async Task AssertRefusedAsync(Task call)
+        {
+            var e = await Assert.ThrowsAsync<RpcException>(() => call);
+            Assert.Equal((StatusCode.InvalidArgument, "at_least_revision"), (e.StatusCode, e.GetRpcStatus()!.GetDetail<BadRequest>().FieldViolations.Single().Field));
+        }
     }
 
     [Fact]
@@ -375,7 +425,7 @@ public sealed class CallTests : IAsyncLifetime
     {
         using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         var request = Request("read", "plan");
-        request.AtLeastRevision = ulong.MaxValue;
+        request.AtLeastRevision = $"folder.{long.MaxValue}";
         var call = _sidecar.Client.CheckPermissionAsync(request, cancellationToken: cancellation.Token).ResponseAsync;
         await cancellation.CancelAsync();
         var e = await Assert.ThrowsAsync<RpcException>(() => call);
@@ -431,6 +481,9 @@ public sealed class CallTests : IAsyncLifetime
         Action = new EntityUid { Id = action },
         Resource = new Entity { Uid = new EntityUid { Type = "Document", Id = document } },
     };
+
+    private async Task<ulong> PolicyRevisionAsync() =>
+        Revision.TryParse((await CheckAsync("read", "plan")).Freshness.Policies.Revision, out var revision) ? revision.Number : throw new InvalidOperationException("no revision");
 
     private async Task<CheckPermissionResponse> CheckAsync(string action, string document) =>
         await _sidecar.Client.CheckPermissionAsync(Request(action, document), cancellationToken: Cancellation);

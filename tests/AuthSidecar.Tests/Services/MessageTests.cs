@@ -1,4 +1,5 @@
 using System.Buffers;
+using AuthSidecar.Common;
 using AuthSidecar.Services;
 using AuthSidecar.Tokens;
 using AuthSidecar.V1;
@@ -29,11 +30,13 @@ public sealed class MessageTests
 
     private static readonly Gen<Entity> Entities = Gen.Select(Uid, Gen.Select(Text, Values).Array[0, 6], Uid.Array[0, 4], (uid, attributes, parents) => new Entity { Uid = uid, Attributes = { Fields(attributes) }, Parents = { parents } });
 
+    private static readonly Gen<Revision> Revisions = Gen.Select(Gen.OneOf(Gen.Const(0UL), Gen.ULong[1, (1UL << 60) - 1]), Gen.OneOf(Gen.Const(0L), Gen.Long[1, long.MaxValue]), (history, number) => new Revision(new History(history), (ulong)number));
+
     private static readonly Gen<CheckPermissionRequest> Checks = Gen.Select(
-        Gen.OneOf(Uid.Select(u => (object)u), Text.Select(t => (object)t)), Uid, Entities, Gen.Select(Text, Values).Array[0, 6], Entities.Array[0, 3], Gen.Bool, Gen.ULong, Text,
+        Gen.OneOf(Uid.Select(u => (object)u), Text.Select(t => (object)t)), Uid, Entities, Gen.Select(Text, Values).Array[0, 6], Entities.Array[0, 3], Gen.Bool, Revisions, Text,
         (subject, action, resource, context, entities, explain, revision, proof) =>
         {
-            var request = new CheckPermissionRequest { Action = action, Resource = resource, Context = { Fields(context) }, Entities = { entities }, Explain = explain, AtLeastRevision = revision, MfaProof = proof };
+            var request = new CheckPermissionRequest { Action = action, Resource = resource, Context = { Fields(context) }, Entities = { entities }, Explain = explain, AtLeastRevision = TextOf(revision), MfaProof = proof };
             if (subject is EntityUid principal)
             {
                 request.Principal = principal;
@@ -60,7 +63,7 @@ public sealed class MessageTests
             Assert.Equal(given.Select(e => Cedar(e.Uid)), check.Entities.Select(e => e.Uid));
             Assert.Equal(given.Select(e => Cedar(e.Attributes)), check.Entities.Select(e => e.Attributes));
             Assert.Equal(given.SelectMany(e => e.Parents.Select(Cedar)), check.Entities.SelectMany(e => e.Parents));
-            Assert.Equal((request.Explain, request.AtLeastRevision, request.MfaProof), (check.Explain, check.AtLeast.Number, check.MfaProof.Reveal()));
+            Assert.Equal((request.Explain, request.AtLeastRevision, request.MfaProof), (check.Explain, TextOf(check.AtLeast), check.MfaProof.Reveal()));
         },
         iter: 20_000);
 
@@ -165,13 +168,13 @@ public sealed class MessageTests
     }
 
     [Fact]
-    public void ReadValidation_AnyRequest_SaysWhatTheGeneratedMessageSays() => Gen.Select(Text, Text, Text.Array[0, 5], Gen.Bool, Gen.ULong).Sample(
+    public void ReadValidation_AnyRequest_SaysWhatTheGeneratedMessageSays() => Gen.Select(Text, Text, Text.Array[0, 5], Gen.Bool, Revisions).Sample(
         (token, audience, scopes, isBound, revision) =>
         {
             var proof = isBound ? new TokenProof { Dpop = new DpopProof { Proof = "proof", HttpMethod = "GET", HttpUri = "https://x.test/" } } : null;
-            var request = new ValidateTokenRequest { Token = token, Audience = audience, RequiredScopes = { scopes }, Proof = proof, AtLeastRevision = revision };
+            var request = new ValidateTokenRequest { Token = token, Audience = audience, RequiredScopes = { scopes }, Proof = proof, AtLeastRevision = TextOf(revision) };
             var read = new RequestReader(new VerifiedTokenCache(1)).ReadValidation(new ReadOnlySequence<byte>(request.ToByteArray()), default);
-            Assert.Equal((token, audience, revision), (read.Token.Token.Reveal(), read.Token.Audience ?? "", read.AtLeast.Number));
+            Assert.Equal((token, audience, revision), (read.Token.Token.Reveal(), read.Token.Audience ?? "", read.AtLeast));
             Assert.Equal(scopes, read.Token.RequiredScopes);
             Assert.Equal((isBound, isBound ? "proof" : null), (read.Token.Dpop is not null, read.Token.Dpop?.Proof.Reveal()));
         },
@@ -229,4 +232,6 @@ public sealed class MessageTests
 
     private static Cedar.Value Constant(string text) =>
         AuthSidecar.Cedar.Value.TryParse(text, out var value, out var fault) ? value : throw new InvalidOperationException(fault.ToString());
+
+    private static string TextOf(Revision revision) => revision == default ? "" : revision.ToString();
 }

@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 
@@ -14,8 +15,8 @@ public sealed class SnapshotCacheTests : IDisposable
         var snapshot = _bundle.Build();
         _cache.Publish(snapshot);
         Assert.Throws<InvalidOperationException>(() => _cache.Publish(snapshot));
-        Assert.Throws<InvalidOperationException>(() => _cache.Publish(snapshot with { Revision = new Revision(0) }));
-        _cache.Publish(snapshot with { Revision = new Revision(2) });
+        Assert.Throws<InvalidOperationException>(() => _cache.Publish(snapshot with { Revision = new Revision(default, 0) }));
+        _cache.Publish(snapshot with { Revision = new Revision(default, 2) });
         Assert.Equal(2UL, _cache.Current!.Revision.Number);
     }
 
@@ -27,11 +28,11 @@ public sealed class SnapshotCacheTests : IDisposable
         var waiters = Enumerable.Range(1, 200).Select(async i =>
         {
             await Task.Yield();
-            return (Wanted: (ulong)i, Got: (await _cache.WaitForAsync(new Revision((ulong)i), patience.Token)).Revision.Number);
+            return (Wanted: (ulong)i, Got: (await _cache.WaitForAsync(new Revision(default, (ulong)i), patience.Token))!.Revision.Number);
         }).ToList();
         for (var i = 1; i <= 200; i++)
         {
-            _cache.Publish(snapshot with { Revision = new Revision((ulong)i) });
+            _cache.Publish(snapshot with { Revision = new Revision(default, (ulong)i) });
             await Task.Yield();
         }
 

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Security.Cryptography;
+using AuthSidecar.Common;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
@@ -49,7 +50,7 @@ public sealed class BundleApplierTests : IDisposable
         var snapshot = _cache.Current!;
         Assert.Equal((7UL, 6UL, 5UL), (snapshot.Revision.Number, snapshot.Policies.Revision.Number, snapshot.Entities.Revision.Number));
         Assert.True(AliceMayRead);
-        Assert.Equal([(ResourceType.Policies, 6UL), (ResourceType.Entities, 5UL)], _applier.Held.Select(h => (h.Type, h.Revision)));
+        Assert.Equal([(ResourceType.Policies, _control.At(6)), (ResourceType.Entities, _control.At(5))], _applier.Held.Select(h => (h.Type, h.Revision)));
     }
 
     [Fact]
@@ -98,8 +99,35 @@ public sealed class BundleApplierTests : IDisposable
         Apply(5, _control.Policies(4), _control.Entities(5));
         _time.Advance(TimeSpan.FromMinutes(10));
         Assert.Equal(TimeSpan.FromMinutes(10), _cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies));
-        Assert.True(_applier.Apply(_control.SignHeartbeat(8, (ResourceType.Policies, 4), (ResourceType.Entities, 5))));
+        Assert.True(_applier.Apply(_control.SignHeartbeat(8, (ResourceType.Policies, 4), (ResourceType.Entities, 5))).IsCurrent);
         Assert.Equal((TimeSpan.Zero, 8UL), (_cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies), _cache.Current!.Revision.Number));
+    }
+
+    /// <summary>Whatever a heartbeat is refused for is said, with the figure and what to do.</summary>
+    [Fact]
+    public void Heartbeat_Refused_SaysWhy()
+    {
+        Apply(5, _control.Policies(4), _control.Entities(5));
+        var heartbeat = _control.SignHeartbeat(5);
+        Assert.Contains("not signed by a pinned key", _applier.Apply(TestControlPlane.Sign(TestControlPlane.HeartbeatPurpose, heartbeat.Content, _otherKey)).Refusal, StringComparison.Ordinal);
+        var foreign = _control.NewHeartbeat(9);
+        foreign.Scope = new Scope { Application = "invoices", Tenant = "acme" };
+        Assert.Equal("it is meant for the application `invoices` and the tenant `acme`", ApplySigned(foreign).Refusal);
+        foreign.Scope = null;
+        Assert.Equal("it does not say for whom it is", ApplySigned(foreign).Refusal);
+        var nameless = _control.NewHeartbeat(9);
+        nameless.Revision = "9";
+        Assert.Equal("it has no time or no revision", ApplySigned(nameless).Refusal);
+
+        _time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal((null, TimeSpan.FromSeconds(60)), (_applier.Apply(heartbeat).Refusal, _applier.Apply(heartbeat).ClockAhead));
+        _time.Advance(TimeSpan.FromSeconds(538));
+        Assert.Equal("the clock here is 9 min 58 s ahead of that of the control plane, and may differ by 1 min 0 s: set whichever is wrong (NTP)", _applier.Apply(heartbeat).Refusal);
+        var future = _control.NewHeartbeat(9);
+        future.CreatedAt = Timestamp.FromDateTimeOffset(_time.GetUtcNow().AddHours(26).AddSeconds(1));
+        Assert.Equal("the clock here is 1 d 2 h behind that of the control plane, and may differ by 1 min 0 s: set whichever is wrong (NTP)", ApplySigned(future).Refusal);
+
+        HeartbeatOutcome ApplySigned(Heartbeat message) => _applier.Apply(TestControlPlane.Sign(TestControlPlane.HeartbeatPurpose, message.ToByteString(), _control.Key));
     }
 
     /// <summary>A freeze attack: somebody keeps the news back, and plays what was true once.</summary>
@@ -126,7 +154,7 @@ public sealed class BundleApplierTests : IDisposable
             TestControlPlane.Sign("authsidecar-bundle-v1", asBundle.ToByteString(), _control.Key),
             new(),
         ];
-        Assert.All(hostile, h => Assert.False(_applier.Apply(h)));
+        Assert.All(hostile, h => Assert.False(_applier.Apply(h).IsCurrent));
         Assert.Equal((TimeSpan.FromMinutes(10), 5UL), (_cache.AgesAt(_time.GetUtcNow()).Of(ResourceTypes.Policies), _cache.Current!.Revision.Number));
     }
 
@@ -145,13 +173,13 @@ public sealed class BundleApplierTests : IDisposable
         {
             own.Elapse(TimeSpan.FromMinutes(1));
             _time.Advance(TimeSpan.FromMinutes(1));
-            Assert.False(applier.Apply(_control.SignHeartbeat(6, (ResourceType.Policies, 4), (ResourceType.Entities, 5))));
+            Assert.False(applier.Apply(_control.SignHeartbeat(6, (ResourceType.Policies, 4), (ResourceType.Entities, 5))).IsCurrent);
         }
 
         Assert.Equal(ResourceTypes.Revocations, MaxStaleness.Default.FindStale(ResourceTypes.All, cache.AgesAt(own.GetUtcNow())));
         Assert.Equal(NackReason.Expired, Assert.Single(_control.Send(applier, 7, _control.Policies(7))).Reason);
         own.Now += TimeSpan.FromHours(1);
-        Assert.True(applier.Apply(_control.SignHeartbeat(7, (ResourceType.Policies, 4), (ResourceType.Entities, 5))));
+        Assert.True(applier.Apply(_control.SignHeartbeat(7, (ResourceType.Policies, 4), (ResourceType.Entities, 5))).IsCurrent);
         Assert.Equal(ResourceTypes.None, MaxStaleness.Default.FindStale(ResourceTypes.All, cache.AgesAt(own.GetUtcNow())));
     }
 
@@ -161,7 +189,7 @@ public sealed class BundleApplierTests : IDisposable
     {
         Apply(5, _control.Policies(4), _control.Entities(5));
         _time.Advance(TimeSpan.FromMinutes(10));
-        Assert.False(_applier.Apply(_control.SignHeartbeat(9, (ResourceType.Policies, 6), (ResourceType.Entities, 5), (ResourceType.Revocations, 8))));
+        Assert.False(_applier.Apply(_control.SignHeartbeat(9, (ResourceType.Policies, 6), (ResourceType.Entities, 5), (ResourceType.Revocations, 8))).IsCurrent);
         Assert.Equal(5UL, _cache.Current!.Revision.Number);
         var ages = _cache.AgesAt(_time.GetUtcNow());
         Assert.Equal(
@@ -278,18 +306,66 @@ public sealed class BundleApplierTests : IDisposable
         static string AliceWith(string attributes) => $$"""[{"uid": {"type": "User", "id": "alice"}, "attrs": { {{attributes}} }, "parents": [{"type": "Role", "id": "reader"}]}]""";
     }
 
-    /// <summary>A control plane that was put back: what it calls a change of a revision is a change of another history's.</summary>
+    /// <summary>A heartbeat of before, sent again: it says nothing about what is held, and takes nothing away.</summary>
     [Fact]
-    public void Heartbeat_WithLessThanIsHeld_NoChangeIsTakenBeforeEverythingHasCome()
+    public void Heartbeat_WithLessThanIsHeld_ConfirmsNothingAndKeepsIt()
     {
         Apply(5, _control.Policies(4), _control.Entities(5));
-        Assert.False(_applier.Apply(_control.SignHeartbeat(3, (ResourceType.Policies, 4), (ResourceType.Entities, 3))));
-        Assert.Equal([ResourceType.Policies], _applier.Held.Select(h => h.Type));
-        var outcome = Assert.Single(_control.Send(_applier, new Update { Bundles = { _control.Sign(_control.Change(ResourceType.Entities, 6, 5, ("entities.json", "[]"))) }, Heartbeat = new() }));
-        Assert.Equal(NackReason.Base, outcome.Reason);
-        Assert.True(Assert.Single(_control.Send(_applier, new Update { Bundles = { _control.Sign(_control.Entities(6, "[]")) }, Heartbeat = new() })).IsApplied);
-        Assert.Equal([6UL, 4UL], _applier.Held.Select(h => h.Revision).OrderDescending());
+        _time.Advance(TimeSpan.FromSeconds(30));
+        Assert.False(_applier.Apply(_control.SignHeartbeat(3, (ResourceType.Policies, 4), (ResourceType.Entities, 3))).IsCurrent);
+        Assert.Equal([(ResourceType.Policies, _control.At(4)), (ResourceType.Entities, _control.At(5))], _applier.Held.Select(h => (h.Type, h.Revision)));
+        Assert.Equal((0, 30), (AgeOf(ResourceTypes.Policies), AgeOf(ResourceTypes.Entities)));
+    }
+
+    /// <summary>The control plane was restored from a backup: it has less than it had, by smaller numbers, and that is what counts.</summary>
+    [Fact]
+    public void Apply_LaterHistory_TakesThePlaceOfWhateverIsThere()
+    {
+        Apply(26, _control.Policies(24), _control.Entities(26));
+        var before = _control.At(26);
+        BeginHistory();
+        Assert.All(Apply(15, _control.Policies(4), _control.Entities(15, "[]")), o => Assert.True(o.IsApplied));
+        Assert.Equal(_control.At(15), _cache.Current!.Revision.ToString());
         Assert.False(AliceMayRead);
+        Assert.True(Revision.TryParse(before, out var lost) && lost < _cache.Current.Revision);
+    }
+
+    /// <summary>Whoever is on the way of the stream can send again what was signed once. It must not undo a restore.</summary>
+    [Fact]
+    public void Apply_EarlierHistory_Refused()
+    {
+        Apply(5, _control.Policies(4), _control.Entities(5));
+        var again = _control.Sign(_control.Entities(100));
+        var heartbeat = _control.SignHeartbeat(100, (ResourceType.Policies, 4), (ResourceType.Entities, 100));
+        BeginHistory();
+        Apply(6, _control.Policies(1), _control.Entities(6, "[]"));
+        var outcome = Assert.Single(_control.Send(_applier, new Update { Bundles = { again }, Heartbeat = heartbeat }));
+        Assert.Equal(NackReason.Revision, outcome.Reason);
+        Assert.Equal(_control.At(6), _cache.Current!.Revision.ToString());
+        Assert.False(AliceMayRead);
+    }
+
+    /// <summary>What changes a revision of another history changes something else.</summary>
+    [Fact]
+    public void Apply_ChangeOfAnotherHistory_AsksForEverything()
+    {
+        Apply(5, _control.Policies(4), _control.Entities(5));
+        BeginHistory();
+        Assert.Equal(NackReason.Base, Assert.Single(Apply(6, _control.Change(ResourceType.Entities, 6, 5, ("entities.json", "[]")))).Reason);
+        Assert.True(AliceMayRead);
+    }
+
+    /// <summary>Some of a new history was refused: what there is is of neither, and no revision of either is reached.</summary>
+    [Fact]
+    public void Apply_LaterHistoryOfWhichSomeIsRefused_ReachesNoRevision()
+    {
+        Apply(26, _control.Policies(24), _control.Entities(26));
+        var before = _cache.Current!.Revision;
+        BeginHistory();
+        Assert.Equal([false, true], Apply(15, _control.Policies(4, "permit ("), _control.Entities(15, "[]")).Select(o => o.IsApplied));
+        Assert.False(AliceMayRead);
+        Assert.Equal(_control.At(0), _cache.Current.Revision.ToString());
+        Assert.False(before.IsIn(_cache.Current.Revision));
     }
 
     [Fact]
@@ -369,7 +445,7 @@ public sealed class BundleApplierTests : IDisposable
         ["without an end"] = (NackReason.Expired, t => t._control.Sign(Altered(t._control.Policies(9), b => b.ExpiresAt = null))),
         ["from the future"] = (NackReason.Expired, t => t._control.Sign(Altered(t._control.Policies(9), b => b.CreatedAt = Timestamp.FromDateTimeOffset(Now.AddMinutes(2))))),
         ["without a beginning"] = (NackReason.Expired, t => t._control.Sign(Altered(t._control.Policies(9), b => b.CreatedAt = null))),
-        ["a change of what is not there"] = (NackReason.Base, t => t._control.Sign(Altered(t._control.Entities(9), b => b.BaseRevision = 4))),
+        ["a change of what is not there"] = (NackReason.Base, t => t._control.Sign(Altered(t._control.Entities(9), b => b.BaseRevision = t._control.At(4)))),
         ["a part never sent"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Documents[0].Parts.Add(ByteString.CopyFrom(new byte[32]))))),
         ["a document twice"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Documents.Add(b.Documents[0].Clone())))),
         ["policies that are none"] = (NackReason.Content, t => t._control.Sign(t._control.Policies(9, "permit ("))),
@@ -381,6 +457,10 @@ public sealed class BundleApplierTests : IDisposable
         ["a removed entity that is no uid"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Entities(9), b => b.Removed.Add("alice")))),
         ["a type that nobody knows"] = (NackReason.Content, t => t._control.Sign(Altered(t._control.Policies(9), b => b.Type = (ResourceType)77))),
     };
+
+    private void BeginHistory() => _control.History = History.Begin(Now, _control.History);
+
+    private int AgeOf(ResourceTypes types) => (int)_cache.AgesAt(_time.GetUtcNow()).Of(types).TotalSeconds;
 
     private IReadOnlyList<BundleOutcome> Apply(ulong revision, params Bundle[] bundles) => _control.Send(_applier, revision, bundles);
 

@@ -1,5 +1,5 @@
+using AuthSidecar.Common;
 using AuthSidecar.Cedar;
-using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Folder;
 using AuthSidecar.Tests.Testing;
 
@@ -246,9 +246,9 @@ public sealed class BundleTests : IDisposable
     public void Build_AgainAfterAChange_TakesOverWhatDidNotChange()
     {
         var builder = new BundleBuilder(TestBundle.WrappingKey);
-        var first = builder.Build(_bundle.Load(), new Revision(1), [])!;
+        var first = builder.Build(_bundle.Load(), new Revision(default, 1), [])!;
         _bundle.Write("policies/more.cedar", "permit (principal, action, resource);");
-        var second = builder.Build(_bundle.Load(), new Revision(2), [])!;
+        var second = builder.Build(_bundle.Load(), new Revision(default, 2), [])!;
         // The same object is the same key epoch: verified tokens stay verified.
         Assert.Same(first.Issuers.Value, second.Issuers.Value);
         Assert.Same(first.Entities, second.Entities);
@@ -259,14 +259,14 @@ public sealed class BundleTests : IDisposable
     public void Build_AgainAfterABrokenOne_IsNotMixedWithIt()
     {
         var builder = new BundleBuilder(TestBundle.WrappingKey);
-        var first = builder.Build(_bundle.Load(), new Revision(1), [])!;
+        var first = builder.Build(_bundle.Load(), new Revision(default, 1), [])!;
         var entities = File.ReadAllText(Path.Combine(_bundle.Path, "entities.json"));
         _bundle.Write("entities.json", "[]");
         _bundle.Write("policies/broken.cedar", "permit");
-        Assert.Null(builder.Build(_bundle.Load(), new Revision(2), []));
+        Assert.Null(builder.Build(_bundle.Load(), new Revision(default, 2), []));
         _bundle.Write("entities.json", entities);
         _bundle.Delete("policies/broken.cedar");
-        var third = builder.Build(_bundle.Load(), new Revision(3), [])!;
+        var third = builder.Build(_bundle.Load(), new Revision(default, 3), [])!;
         Assert.Same(first.Entities, third.Entities);
     }
 

@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Stream;
@@ -37,6 +38,7 @@ public sealed class LastKnownGoodTests : IDisposable
         Assert.Equal((4UL, 7UL), (after.Cache.Current!.Policies.Revision.Number, after.Cache.Current.Entities.Revision.Number));
         Assert.True(after.Cache.Current.Entities.Value.TryGetEntity(new("User", "alice"), out _));
         Assert.True(after.Cache.Current.Entities.Value.TryGetEntity(new("User", "bob"), out _));
+        Assert.Equal(_control.At(7), after.Cache.Current.Revision.ToString());
         Assert.Equal(TimeSpan.FromMinutes(10), after.AgeOf(ResourceTypes.Policies));
         Assert.Equal(TimeSpan.FromMinutes(10), after.AgeOf(ResourceTypes.Revocations));
 
@@ -44,6 +46,40 @@ public sealed class LastKnownGoodTests : IDisposable
         Assert.True(Assert.Single(_control.Send(after.Applier, 8, _control.Change(ResourceType.Entities, 8, 7, ("entities.json", "[]")))).IsApplied);
         Assert.Equal(8UL, after.Cache.Current.Revision.Number);
         Assert.Equal(TimeSpan.Zero, after.AgeOf(ResourceTypes.Policies));
+    }
+
+    /// <summary>What others wrote counts as well: a caller may have seen its revision, and a restart must not go back behind it.</summary>
+    [Fact]
+    public void Restore_RevisionThatAHeartbeatReached_IsKept()
+    {
+        var before = new Sidecar(this);
+        _control.Send(before.Applier, 5, _control.Policies(4), _control.Entities(5));
+        before.Kept.Save();
+        Assert.True(before.Applier.Apply(_control.SignHeartbeat(514, (ResourceType.Policies, 4), (ResourceType.Entities, 5))).IsCurrent);
+        before.Kept.Save();
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal(_control.At(514), after.Cache.Current!.Revision.ToString());
+    }
+
+    /// <summary>A sidecar that was away while its control plane was restored knows from what is on its disk in which history that is.</summary>
+    [Fact]
+    public void Restore_AndThenALaterHistory_TakesThePlaceOfWhatWasKept()
+    {
+        var before = new Sidecar(this);
+        _control.Send(before.Applier, 26, _control.Policies(4), _control.Entities(26));
+        before.Kept.Save();
+        var after = new Sidecar(this);
+        Assert.Null(after.Applier.Restore());
+        Assert.Equal(_control.At(26), after.Applier.Held.Single(h => h.Type == ResourceType.Entities).Revision);
+        _control.History = History.Begin(Now, _control.History);
+        Assert.All(_control.Send(after.Applier, 15, _control.Policies(4), _control.Entities(15, "[]")), o => Assert.True(o.IsApplied));
+        after.Kept.Save();
+
+        var later = new Sidecar(this);
+        Assert.Null(later.Applier.Restore());
+        Assert.Equal(_control.At(15), later.Cache.Current!.Revision.ToString());
+        Assert.False(later.Cache.Current.Entities.Value.TryGetEntity(new("User", "alice"), out _));
     }
 
     /// <summary>What has long expired may have been current all the while: its heartbeats say.</summary>
@@ -84,7 +120,7 @@ public sealed class LastKnownGoodTests : IDisposable
         Assert.Null(sidecar.Cache.Current);
     }
 
-    public static TheoryData<string> Files => ["index", "policies-4", "entities-5", "entities-7-change"];
+    public static TheoryData<string> Files => ["index", "policies-000100000000.4", "entities-000100000000.5", "entities-000100000000.7-change"];
 
     [Theory]
     [MemberData(nameof(Files))]
@@ -106,7 +142,7 @@ public sealed class LastKnownGoodTests : IDisposable
         }
 
         AssertNotRestored([.. bytes, 0]);
-        AssertNotRestored(File.ReadAllBytes(Path.Combine(_folder["kept"], name == "index" ? "policies-4" : "index")));
+        AssertNotRestored(File.ReadAllBytes(Path.Combine(_folder["kept"], name == "index" ? "policies-000100000000.4" : "index")));
         if (name != "index")
         {
             File.Delete(path);
@@ -194,7 +230,7 @@ public sealed class LastKnownGoodTests : IDisposable
         Assert.Equal((true, false), (outcome.IsApplied, outcome.WantsFull));
         Assert.Equal(NackReason.Revision, Assert.Single(_control.Send(sidecar.Applier, revision, _control.Entities(revision, "[]"))).Reason);
         sidecar.Kept.Save();
-        Assert.Equal([$"entities-{revision}", "index", "policies-1"], Directory.EnumerateFiles(_folder["kept"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal([$"entities-{_control.At(revision)}", "index", $"policies-{_control.At(1)}"], Directory.EnumerateFiles(_folder["kept"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Null(new Sidecar(this).Applier.Restore());
     }
 
@@ -251,7 +287,7 @@ public sealed class LastKnownGoodTests : IDisposable
         var sidecar = new Sidecar(this);
         Assert.Null(sidecar.Applier.Restore());
         // Not even root can write a file where a folder is.
-        Directory.CreateDirectory(Path.Combine(_folder["kept"], "policies-9.new"));
+        Directory.CreateDirectory(Path.Combine(_folder["kept"], $"policies-{_control.At(9)}.new"));
         Assert.All(_control.Send(sidecar.Applier, 9, _control.Policies(9, "forbid (principal, action, resource);")), o => Assert.True(o.IsApplied));
         sidecar.Kept.Save();
         sidecar.Kept.Save();
@@ -261,7 +297,7 @@ public sealed class LastKnownGoodTests : IDisposable
         Assert.Null(between.Applier.Restore());
         Assert.Equal(4UL, between.Cache.Current!.Policies.Revision.Number);
 
-        Directory.Delete(Path.Combine(_folder["kept"], "policies-9.new"));
+        Directory.Delete(Path.Combine(_folder["kept"], $"policies-{_control.At(9)}.new"));
         sidecar.Kept.Save();
         var after = new Sidecar(this);
         Assert.Null(after.Applier.Restore());

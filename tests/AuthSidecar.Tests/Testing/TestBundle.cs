@@ -92,7 +92,7 @@ internal sealed class TestBundle : IDisposable
     public Snapshot? TryBuild(out List<Fault> faults)
     {
         faults = [];
-        return new BundleBuilder(WrappingKey).Build(Load(), new Revision(1), faults);
+        return new BundleBuilder(WrappingKey).Build(Load(), new Revision(default, 1), faults);
     }
 
     public BundleFiles Load() => new(FolderListing.Of(Path).Read(Path));

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Sync.Stream;
 using Google.Protobuf;
@@ -21,6 +22,9 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
 
     public static SidecarScope Scope { get; } = new("documents", "");
 
+    /// <summary>The history that the store is in.</summary>
+    public History History { get; set; } = new(1UL << 40);
+
     public ECDsa Key { get; } = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
     public PinnedKeys ReadKeys()
@@ -35,20 +39,20 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
     /// <summary>Signs bundles, and that everything is current then; and has a sidecar apply them.</summary>
     public IReadOnlyList<BundleOutcome> Send(BundleApplier applier, ulong revision, params Bundle[] bundles)
     {
-        var current = applier.Held.ToDictionary(h => h.Type, h => h.Revision);
-        foreach (var bundle in bundles)
+        var heartbeat = NewHeartbeat(revision);
+        foreach (var type in heartbeat.Current)
         {
-            current[bundle.Type] = bundle.Revision;
+            type.Revision = bundles.LastOrDefault(b => b.Type == type.Type)?.Revision ?? applier.Held.FirstOrDefault(h => h.Type == type.Type)?.Revision ?? type.Revision;
         }
 
-        return Send(applier, new Update { Bundles = { bundles.Select(Sign) }, Heartbeat = SignHeartbeat(revision, [.. current.Select(c => (c.Key, c.Value))]) });
+        return Send(applier, new Update { Bundles = { bundles.Select(Sign) }, Heartbeat = Sign(HeartbeatPurpose, heartbeat.ToByteString(), Key) });
     }
 
     public IReadOnlyList<BundleOutcome> Send(BundleApplier applier, Update update)
     {
         _parts.ForEach(applier.Add);
         _parts.Clear();
-        return applier.Apply(update);
+        return applier.Apply(update).Bundles;
     }
 
     public Bundle Policies(ulong revision, string policies = Readers, string? schema = null) => NewBundle(
@@ -60,7 +64,7 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
     public Bundle Change(ResourceType type, ulong revision, ulong since, params (string Path, string Text)[] documents)
     {
         var bundle = NewBundle(type, revision, documents);
-        bundle.BaseRevision = since;
+        bundle.BaseRevision = At(since);
         return bundle;
     }
 
@@ -70,7 +74,7 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
         {
             Scope = new Scope { Application = Scope.Application },
             Type = type,
-            Revision = revision,
+            Revision = At(revision),
             CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
             ExpiresAt = Timestamp.FromDateTimeOffset(time.GetUtcNow().AddHours(24)),
         };
@@ -102,11 +106,11 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
         {
             Scope = new Scope { Application = Scope.Application },
             CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
-            Revision = revision,
+            Revision = At(revision),
         };
         foreach (var type in System.Enum.GetValues<ResourceType>().Where(t => t != ResourceType.Unspecified))
         {
-            heartbeat.Current.Add(new TypeRevision { Type = type, Revision = current.FirstOrDefault(c => c.Type == type).Revision });
+            heartbeat.Current.Add(new TypeRevision { Type = type, Revision = At(current.FirstOrDefault(c => c.Type == type).Revision) });
         }
 
         return heartbeat;
@@ -116,6 +120,8 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
         Sign(HeartbeatPurpose, NewHeartbeat(revision, current).ToByteString(), Key);
 
     public Signed Sign(Bundle bundle) => Sign(BundlePurpose, bundle.ToByteString(), Key);
+
+    public string At(ulong number) => new Revision(History, number).ToString();
 
     public static Signed Sign(string purpose, ByteString content, ECDsa key, string? keyId = null) => new()
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
+using AuthSidecar.Common;
 using AuthSidecar.Cli;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
@@ -80,8 +81,8 @@ internal sealed class TestSidecar : IAsyncDisposable
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         patience.CancelAfter(TimeSpan.FromSeconds(10));
-        var snapshot = await _app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(revision + 1), patience.Token);
-        return snapshot.Revision.Number;
+        var snapshot = await _app.Services.GetRequiredService<SnapshotCache>().WaitForAsync(new Revision(default, revision + 1), patience.Token);
+        return snapshot!.Revision.Number;
     }
 
     public Task StopAsync() => _app.StopAsync();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using AuthSidecar.Common;
 using Grpc.Net.Client;
 
 namespace Benchmarks.Sync;
@@ -7,6 +8,9 @@ namespace Benchmarks.Sync;
 /// <summary>The control plane, as it is run, on SQLite.</summary>
 internal sealed class ControlPlaneProcess : IDisposable
 {
+    /// <summary>A revision as a write answers it.</summary>
+    public static Revision RevisionOf(string text) => Revision.TryParse(text, out var revision) ? revision : throw new FormatException($"`{text}`: {Revision.Form}");
+
     private readonly Process _process;
     private readonly string _socket;
 

@@ -57,7 +57,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
             _followers.Add(await StartAsync($"sidecar-{i}", i == 0 ? 2 * cached : 1_000));
         }
 
-        await Task.WhenAll(_followers.Select(f => f.Snapshots.WaitForAsync(new Revision(revision), CancellationToken.None)));
+        await Task.WhenAll(_followers.Select(f => f.Snapshots.WaitForAsync(ControlPlaneProcess.RevisionOf(revision), CancellationToken.None)));
         var measured = _followers[0];
         for (var i = 0; i < cached; i++)
         {
@@ -82,7 +82,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
         }
 
         // What one of them has cached goes with its key: that is the point.
-        await ReportAsync("a key of an issuer, taken from its key set", Keys - 1, round => Task.FromResult<(string, TokenError, Func<Task<ulong>>)>((
+        await ReportAsync("a key of an issuer, taken from its key set", Keys - 1, round => Task.FromResult<(string, TokenError, Func<Task<string>>)>((
             Sign(round), TokenError.KeyUnknown, async () => (await issuers.WriteIssuerAsync(IssuerWith(round + 1))).Revision)));
 
         var client = await RegisterAsync(control);
@@ -107,7 +107,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
     }
 
     /// <summary>Makes a token that every sidecar accepts, revokes it, and looks when each refuses it.</summary>
-    private async Task ReportAsync(string what, int rounds, Func<int, Task<(string Token, TokenError Then, Func<Task<ulong>> Revoke)>> prepare)
+    private async Task ReportAsync(string what, int rounds, Func<int, Task<(string Token, TokenError Then, Func<Task<string>> Revoke)>> prepare)
     {
         var (all, measured) = (new ConcurrentBag<double>(), new List<double>());
         for (var round = 0; round < rounds; round++)
@@ -120,10 +120,10 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
             }
 
             var started = Stopwatch.GetTimestamp();
-            var revision = new TaskCompletionSource<ulong>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var revision = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
             var refused = _followers.Select(async (follower, i) =>
             {
-                await follower.Snapshots.WaitForAsync(new Revision(await revision.Task), CancellationToken.None);
+                await follower.Snapshots.WaitForAsync(ControlPlaneProcess.RevisionOf(await revision.Task), CancellationToken.None);
                 Expect(follower.Validate(token), then);
                 var took = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
                 all.Add(took);

@@ -40,12 +40,12 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         var started = Stopwatch.GetTimestamp();
         await ImportAsync(directory);
         Console.WriteLine($"| {users} users imported in one call | {Stopwatch.GetElapsedTime(started).TotalSeconds:F1} s |");
-        var published = (await policies.PublishPoliciesAsync(Policies(0, 0))).Revision;
+        var published = (await policies.PublishPoliciesAsync(Policies("", 0))).Revision;
         await using var app = BuildSidecar();
         var snapshots = app.Services.GetRequiredService<SnapshotCache>();
         started = Stopwatch.GetTimestamp();
         await app.StartAsync();
-        await snapshots.WaitForAsync(new Revision(published), CancellationToken.None);
+        await snapshots.WaitForAsync(ControlPlaneProcess.RevisionOf(published), CancellationToken.None);
         Console.WriteLine($"| full sync of {users} users, from the sidecar's start to its first answer | {Stopwatch.GetElapsedTime(started).TotalSeconds:F2} s |");
         if (snapshots.Current!.Entities.Value.Count < users)
         {
@@ -90,7 +90,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         {
             var response = await directory.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = $"User::\"user-{i}\"", Added = { "Role::\"moderator\"" } });
             var committed = Stopwatch.GetTimestamp();
-            await snapshots.WaitForAsync(new Revision(response.Revision), CancellationToken.None);
+            await snapshots.WaitForAsync(ControlPlaneProcess.RevisionOf(response.Revision), CancellationToken.None);
             took.Add(Stopwatch.GetElapsedTime(committed).TotalMilliseconds);
             await Task.Delay(20);
         }
@@ -110,7 +110,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         }
     }
 
-    private async Task SwapPoliciesAsync(PolicyService.PolicyServiceClient policies, ulong published)
+    private async Task SwapPoliciesAsync(PolicyService.PolicyServiceClient policies, string published)
     {
         using var channel = SidecarClient.Connect($"unix:{Path.Combine(folder, "s.sock")}");
         var client = new Wire.AuthSidecarService.AuthSidecarServiceClient(channel);
@@ -185,7 +185,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         }
     }
 
-    private static PublishPoliciesRequest Policies(ulong expectedRevision, int swap) => new()
+    private static PublishPoliciesRequest Policies(string expectedRevision, int swap) => new()
     {
         Application = Application,
         ExpectedRevision = expectedRevision,

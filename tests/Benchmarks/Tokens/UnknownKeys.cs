@@ -4,6 +4,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using AuthSidecar.Common;
 using AuthSidecar.Cli;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
@@ -36,7 +37,7 @@ internal sealed class UnknownKeys(string folder)
         await using var app = BuildSidecar($"{server.Urls.Single()}/keys");
         await app.StartAsync();
         var snapshots = app.Services.GetRequiredService<SnapshotCache>();
-        await snapshots.WaitForAsync(new Revision(1), CancellationToken.None);
+        await snapshots.WaitForAsync(new Revision(default, 1), CancellationToken.None);
         while (!snapshots.Current!.Issuers.Value.Find(Issuer)!.Keys.ContainsKey("key-1"))
         {
             await Task.Delay(10);

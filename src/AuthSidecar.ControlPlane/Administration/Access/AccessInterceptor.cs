@@ -1,5 +1,7 @@
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
@@ -7,14 +9,14 @@ using Grpc.Core.Interceptors;
 namespace AuthSidecar.ControlPlane.Administration.Access;
 
 /// <summary>Asks whether a caller may do what is requested, and whether there is such an application, before the request is looked at. Sidecars are none of its business: they have their certificates.</summary>
-internal sealed class AccessInterceptor(Applications applications) : Interceptor
+internal sealed class AccessInterceptor(Applications applications, Feed feed) : Interceptor
 {
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
         if (CallerOf(context) is { } caller)
         {
-            await CheckAsync(applications, caller, request, context.CancellationToken);
+            await CheckAsync(caller, request, context.CancellationToken);
         }
 
         return await continuation(request, context);
@@ -33,7 +35,7 @@ internal sealed class AccessInterceptor(Applications applications) : Interceptor
     {
         if (CallerOf(context) is { } caller)
         {
-            await CheckAsync(applications, caller, request, context.CancellationToken);
+            await CheckAsync(caller, request, context.CancellationToken);
         }
 
         await continuation(request, responseStream, context);
@@ -43,11 +45,11 @@ internal sealed class AccessInterceptor(Applications applications) : Interceptor
     private static Caller? CallerOf(ServerCallContext context) => Listeners.Of(context.GetHttpContext()) == Listener.Sidecars ? null : Caller.Of(context);
 
     private IAsyncStreamReader<T> Checked<T>(IAsyncStreamReader<T> reader, ServerCallContext context) =>
-        CallerOf(context) is { } caller ? new CheckedReader<T>(reader, message => CheckAsync(applications, caller, message, context.CancellationToken)) : reader;
+        CallerOf(context) is { } caller ? new CheckedReader<T>(reader, message => CheckAsync(caller, message, context.CancellationToken)) : reader;
 
-    /// <summary>Holds a request against what its caller may do, and the applications it names against those there are.</summary>
-    /// <exception cref="RpcException">PERMISSION_DENIED, or APPLICATION_UNKNOWN.</exception>
-    public static async Task CheckAsync(Applications applications, Caller caller, object? request, CancellationToken cancellation)
+    /// <summary>Holds a request against what its caller may do, the applications it names against those there are, and a write against what is known to be lost.</summary>
+    /// <exception cref="RpcException">PERMISSION_DENIED, APPLICATION_UNKNOWN, or HISTORY_LOST.</exception>
+    public async Task CheckAsync(Caller caller, object? request, CancellationToken cancellation)
     {
         if (caller is AnonymousCaller)
         {
@@ -74,6 +76,11 @@ internal sealed class AccessInterceptor(Applications applications) : Interceptor
             {
                 throw Failures.ApplicationUnknown(target.Application);
             }
+        }
+
+        if (feed.Lost is { } lost && demand.IsWrite && message is not BeginHistoryRequest)
+        {
+            throw Failures.HistoryLost(lost, feed.Head);
         }
     }
 

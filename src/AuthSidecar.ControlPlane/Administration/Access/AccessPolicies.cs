@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Resources;
@@ -68,5 +69,5 @@ internal sealed class AccessPolicies(ControlStore store, TimeProvider time) : ID
         return new AccessSnapshot(policies, entities, new Revocations(revocations.Select(RevocationRecords.ToEntry)));
     }
 
-    private sealed record AsOf(long Revision, AccessSnapshot Snapshot);
+    private sealed record AsOf(Revision Revision, AccessSnapshot Snapshot);
 }

@@ -1,4 +1,5 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 
@@ -31,9 +32,12 @@ internal static class AdministratorEntities
             [.. administrator.Roles.Select(r => new EntityUid(AccessSnapshot.RoleType, r))]);
     }
 
-    public static Administrator Read(EntityRow row, string jwks)
+    /// <param name="row">The entity.</param>
+    /// <param name="jwks">Its keys.</param>
+    /// <param name="revision">The row's.</param>
+    public static Administrator Read(EntityRow row, string jwks, Revision revision)
     {
-        var administrator = new Administrator { Name = row.Id, Jwks = jwks, Revision = (ulong)row.Revision };
+        var administrator = new Administrator { Name = row.Id, Jwks = jwks, Revision = revision.ToString() };
         if (!Entity.TryParse(SourceText.Of(row.Json, row.Id), out var entity, out var faults))
         {
             throw new InvalidDataException($"the administrator `{row.Id}` cannot be read: {faults[0]}");

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
@@ -68,15 +69,13 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
         return result.Refusal is Refusal.NotFound ? null : result;
     }
 
-    public Task<WriteResult> WriteAsync(string actor, Administrator administrator, long? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+    public Task<WriteResult> WriteAsync(string actor, Administrator administrator, Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
             var current = state.TryGetPlace(UidOf(administrator.Name), out _, out var revision) ? revision : 0;
-            return expectedRevision is { } expected && expected != current
-                ? new Refusal.Stale(current)
-                : await WriteAsync(transaction, "administrators.write", administrator, cancellation);
+            return transaction.Expect(expectedRevision, current) ?? await WriteAsync(transaction, "administrators.write", administrator, cancellation);
         },
         cancellation);
 
@@ -102,7 +101,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
         {
             var rows = await Of(context).OrderBy(e => e.Id).ToListAsync(cancellation);
             var keys = await ClientRecords.KeysOfAsync(context, [.. rows.Select(r => r.Id)], cancellation);
-            return rows.ConvertAll(r => AdministratorEntities.Read(r, keys.GetValueOrDefault(r.Id, "")));
+            return rows.ConvertAll(r => AdministratorEntities.Read(r, keys.GetValueOrDefault(r.Id, ""), store.At(r.Revision)));
         },
         cancellation);
 

@@ -9,7 +9,11 @@ namespace AuthSidecar.ControlPlane.Administration.Access;
 /// <summary>What a caller has to be allowed before a request is looked at.</summary>
 /// <param name="Action">The action.</param>
 /// <param name="Placement">What it is done to; null: the request's entities are of many placements, and each is asked about by itself.</param>
-internal readonly record struct Demand(string Action, Placement? Placement);
+internal readonly record struct Demand(string Action, Placement? Placement)
+{
+    /// <summary>Whether something is changed by it.</summary>
+    public bool IsWrite => !Action.EndsWith(".read", StringComparison.Ordinal) && Action != "policies.validate";
+}
 
 /// <summary>What each request demands. One that is not in this table is nobody's.</summary>
 internal static class Demands
@@ -50,6 +54,8 @@ internal static class Demands
 
         [typeof(ListSidecarsRequest)] = _ => OfEach("fleet.read"),
         [typeof(CreateJoinTokenRequest)] = r => In(((CreateJoinTokenRequest)r).Application, "join-tokens.create", ((CreateJoinTokenRequest)r).Tenant),
+        [typeof(GetHistoryRequest)] = _ => In(BuiltInPolicies.Application, "history.read"),
+        [typeof(BeginHistoryRequest)] = _ => In(BuiltInPolicies.Application, "history.begin"),
         [typeof(RemoveSidecarRequest)] = r => In(((RemoveSidecarRequest)r).Application, "sidecars.remove", ((RemoveSidecarRequest)r).Tenant),
 
         [typeof(ListSigningKeysRequest)] = _ => In(BuiltInPolicies.Application, "keys.read"),

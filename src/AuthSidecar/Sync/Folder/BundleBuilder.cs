@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 
 namespace AuthSidecar.Sync.Folder;

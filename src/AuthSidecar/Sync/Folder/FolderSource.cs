@@ -23,6 +23,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     /// <summary>Between two tries at files that cannot be read and stay what they are: a network mount may recover without a change to them.</summary>
     private static readonly TimeSpan ReadAgainEvery = TimeSpan.FromSeconds(5);
 
+    private const string Bundle = "bundle";
     private const int MaxFaultsLogged = 20;
     private const int MaxFilesLogged = 100;
 
@@ -162,7 +163,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         }
 
         (_handled, _handledIsCurrent, _wasSealed) = (stamp, true, isSealed);
-        _health.Set(isCurrent: true);
+        _health.Set(Bundle, null);
         if (snapshot is null)
         {
             // Touched, copied anew, or mended back to what it was.
@@ -195,8 +196,8 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     /// </summary>
     private Revision NextRevision(DateTime newestWrite)
     {
-        var written = new Revision((ulong)new DateTimeOffset(newestWrite, TimeSpan.Zero).ToUnixTimeMilliseconds());
-        return _cache.Current is { } current && written <= current.Revision ? new Revision(current.Revision.Number + 1) : written;
+        var written = default(Revision).At(new DateTimeOffset(newestWrite, TimeSpan.Zero).ToUnixTimeMilliseconds());
+        return _cache.Current is { } current && written <= current.Revision ? current.Revision with { Number = current.Revision.Number + 1 } : written;
     }
 
     private void RefuseUnread(string fingerprint, string what) => Refuse(fingerprint, [new Fault(_folder, 0, 0, what)]);
@@ -211,7 +212,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
             return;
         }
 
-        _health.Set(isCurrent: false);
+        _health.Set(Bundle, $"the bundle folder was refused: {Count.Of(faults.Count, "fault")}, see the log");
         foreach (var fault in faults.Take(MaxFaultsLogged))
         {
             Log.Fault(_logger, fault.ToString());

@@ -1,5 +1,7 @@
+using System.Numerics;
 using System.Security.Cryptography;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
 
@@ -10,10 +12,10 @@ internal readonly record struct SidecarScope(string Application, string Tenant);
 
 /// <summary>What became of a bundle.</summary>
 /// <param name="Type">The type of resource.</param>
-/// <param name="Revision">The bundle's; 0: it was not readable.</param>
+/// <param name="Revision">The bundle's; the default: it was not readable.</param>
 /// <param name="Reason">Why it was refused; unspecified: it was applied.</param>
 /// <param name="Faults">What is wrong with it.</param>
-internal sealed record BundleOutcome(ResourceType Type, ulong Revision, NackReason Reason, IReadOnlyList<string> Faults)
+internal sealed record BundleOutcome(ResourceType Type, Revision Revision, NackReason Reason, IReadOnlyList<string> Faults)
 {
     public bool IsApplied => Reason == NackReason.Unspecified;
 
@@ -21,40 +23,67 @@ internal sealed record BundleOutcome(ResourceType Type, ulong Revision, NackReas
     public bool WantsFull { get; init; }
 }
 
+/// <summary>What became of a heartbeat.</summary>
+/// <param name="IsCurrent">Whether it says of everything the sidecar has that it is current.</param>
+/// <param name="Refusal">Why it does not count; null: it does.</param>
+/// <param name="ClockAhead">How far the clock here is ahead of that of the control plane; null: it is not known whose heartbeat it is.</param>
+internal readonly record struct HeartbeatOutcome(bool IsCurrent, string? Refusal, TimeSpan? ClockAhead);
+
+/// <summary>What became of an update.</summary>
+internal sealed record UpdateOutcome(IReadOnlyList<BundleOutcome> Bundles, HeartbeatOutcome Heartbeat);
+
+/// <summary>A bundle whose signature and scope are right, and which comes after what the sidecar has.</summary>
+/// <param name="Message">The bundle.</param>
+/// <param name="Signed">As it came.</param>
+/// <param name="Revision">Its revision.</param>
+internal sealed record VerifiedBundle(Bundle Message, Signed Signed, Revision Revision)
+{
+    public ResourceType Type => Message.Type;
+
+    /// <summary>Whether it is a change of what the sidecar has; else it is everything there is.</summary>
+    public bool IsChange => Message.BaseRevision.Length > 0;
+}
+
 /// <summary>
 /// Verifies what comes by the stream, or was kept of it, builds it, and swaps it in. Nothing about a bundle is believed before its signature, and
 /// whatever is wrong with one, what was there goes on serving.
 /// </summary>
+/// <remarks>
+/// What is of a later history takes the place of what is there, whatever the numbers say: the control plane was restored from a backup. Of an
+/// earlier history nothing is taken, or something old, sent again, would undo that.
+/// </remarks>
 /// <remarks>Not safe to share between threads: one stream after the other uses it.</remarks>
 internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, SnapshotCache cache, LastKnownGood kept, TimeProvider time)
 {
     /// <summary>As much as may be kept of parts that no bundle has named yet.</summary>
     public const long MaxPartBytes = 256 * 1024 * 1024;
 
-    /// <summary>How far the clocks of sidecar and control plane may be apart.</summary>
-    public static readonly TimeSpan ClockTolerance = TimeSpan.FromMinutes(1);
-
     private const int MaxFaults = 20;
+    private const string NotSigned = "it is not signed by a pinned key, or was altered: the pinned keys are of another control plane, say";
 
     private readonly Dictionary<string, byte[]> _parts = new(StringComparer.Ordinal);
-    private readonly Dictionary<ResourceType, ulong> _held = [];
+    private readonly Dictionary<ResourceType, Revision> _held = [];
     private readonly HashSet<ResourceType> _wantedInFull = [];
-    private readonly HashSet<ResourceType> _diverged = [];
     private long _partBytes;
     private SyncedState _state = SyncedState.Initial;
     private SyncedState? _published;
+    private (Revision Revision, Signed? Signed) _newest;
 
     /// <summary>What the sidecar has, and what is to be a change of it.</summary>
-    public IEnumerable<TypeRevision> Held => _held.Where(h => !_diverged.Contains(h.Key)).Select(h => new TypeRevision { Type = h.Key, Revision = h.Value });
+    public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = h.Key, Revision = h.Value.ToString() });
+
+    /// <summary>The newest heartbeat of all that were heard: it proves what there was. Null: none.</summary>
+    public Signed? Newest => _newest.Signed;
 
     /// <summary>Begins with what a stream before brought, if it is still to be believed.</summary>
     /// <returns>Why it is not; null: it is, or there is nothing.</returns>
     public string? Restore()
     {
         var (stream, why) = kept.Load();
+        var reached = default(Revision);
         try
         {
-            why ??= Replay(stream);
+            why ??= Replay(stream, out reached);
         }
         catch (Exception e) when (e is InvalidDataException or Google.Protobuf.InvalidProtocolBufferException)
         {
@@ -64,13 +93,14 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         if (why is not null)
         {
             // All of it or nothing: what is wrong in one place is not to be trusted in another.
-            (_state, _published) = (SyncedState.Initial, null);
+            (_state, _published, _newest) = (SyncedState.Initial, null, default);
             _held.Clear();
             kept.Forget();
         }
         else if (_held.Count > 0)
         {
-            Publish(new Revision(_held.Values.Min()));
+            // As far as a heartbeat said it was; or, where some of it was refused then, as far as all of it is for certain.
+            Publish(reached != default ? reached : Least());
         }
 
         DropParts();
@@ -105,10 +135,10 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     }
 
     /// <summary>Applies what can be applied of an update, all of it at once.</summary>
-    public IReadOnlyList<BundleOutcome> Apply(Update update)
+    public UpdateOutcome Apply(Update update)
     {
         var outcomes = new List<BundleOutcome>();
-        var bundles = new List<(Bundle Bundle, Signed Signed)>();
+        var bundles = new List<VerifiedBundle>();
         foreach (var signed in update.Bundles)
         {
             var (bundle, refusal) = Verify(signed);
@@ -118,56 +148,73 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             }
             else
             {
-                bundles.Add((bundle!, signed));
+                bundles.Add(bundle!);
             }
         }
 
-        outcomes.AddRange(BuildTogether(bundles) ?? bundles.OrderBy(b => b.Bundle.Type).Select(b => Build(b.Bundle, b.Signed)).ToList());
+        outcomes.AddRange(BuildTogether(bundles) ?? bundles.OrderBy(b => b.Type).Select(b => Build(b)).ToList());
         DropParts();
-        if (!Apply(update.Heartbeat) && outcomes.Any(o => o.IsApplied) && cache.Current is { } current)
+        var heartbeat = Apply(update.Heartbeat);
+        if (!heartbeat.IsCurrent && outcomes.Any(o => o.IsApplied) && cache.Current is { } current)
         {
-            // Some of it was refused: the rest counts, but the sidecar has not reached the revision.
-            Publish(current.Revision);
+            // Some of it was refused: the rest counts, but the sidecar has not reached the revision; nor is it any more at one of a history that has ended.
+            var begun = new Revision(_held.Values.Max(r => r.History), 0);
+            Publish(current.Revision > begun ? current.Revision : begun);
         }
 
-        return outcomes;
+        return new UpdateOutcome(outcomes, heartbeat);
     }
 
     /// <summary>Notes of each type that what is held is current, if it is; and once everything is, that the revision is reached.</summary>
-    /// <returns>Whether everything is.</returns>
-    public bool Apply(Signed signed)
+    public HeartbeatOutcome Apply(Signed signed)
     {
-        if (!keys.TryRead(signed, out Heartbeat heartbeat)
-            || !IsOurs(heartbeat.Scope)
-            || heartbeat.CreatedAt?.ToDateTimeOffset() is not { } created
-            || (created - time.GetUtcNow()).Duration() > ClockTolerance)
+        if (!keys.TryRead(signed, out Heartbeat heartbeat))
         {
-            return false;
+            return new HeartbeatOutcome(false, NotSigned, null);
         }
 
-        // A control plane that has less than it has had was put back: what it will call a change is none of what is here.
-        _diverged.UnionWith(heartbeat.Current.Where(c => c.Revision < _held.GetValueOrDefault(c.Type)).Select(c => c.Type));
+        if (!IsOurs(heartbeat.Scope))
+        {
+            return new HeartbeatOutcome(false, MeantFor(heartbeat.Scope), null);
+        }
+
+        if (heartbeat.CreatedAt?.ToDateTimeOffset() is not { } created || !Revision.TryParse(heartbeat.Revision, out var revision))
+        {
+            return new HeartbeatOutcome(false, "it has no time or no revision", null);
+        }
+
+        var ahead = time.GetUtcNow() - created;
+        if (ahead.Duration() > Clocks.Tolerance)
+        {
+            return new HeartbeatOutcome(false, Clocks.Describe(ahead), ahead);
+        }
+
         // Before anybody sees it: an answer from it tells its age.
         var current = CurrentOf(heartbeat);
         cache.Confirm(current);
-        kept.Note(current, signed);
+        kept.Note(current, signed, isNews: revision > _newest.Revision);
+        _newest = revision >= _newest.Revision ? (revision, signed) : _newest;
+        cache.IsHistoryLost = false;
         if (current != ResourceTypes.All)
         {
-            return false;
+            return new HeartbeatOutcome(false, null, ahead);
         }
 
-        var revision = new Revision(heartbeat.Revision);
         if (cache.Current is not { } last || revision > last.Revision || !ReferenceEquals(_published, _state))
         {
             Publish(cache.Current is { } newest && newest.Revision > revision ? newest.Revision : revision);
         }
 
-        return true;
+        return new HeartbeatOutcome(true, null, ahead);
     }
 
     /// <summary>Takes in what was kept of a stream: as verified as if it came now, but for its age, which is that of its heartbeats.</summary>
-    private string? Replay(IEnumerable<SyncResponse> stream)
+    /// <param name="stream">What was kept.</param>
+    /// <param name="reached">The revision that was reached; the default: none.</param>
+    /// <returns>Why it is not to be believed; null: it is.</returns>
+    private string? Replay(IEnumerable<SyncResponse> stream, out Revision reached)
     {
+        reached = default;
         foreach (var message in stream)
         {
             switch (message.MessageCase)
@@ -179,7 +226,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
                     foreach (var signed in message.Update.Bundles)
                     {
                         var (bundle, outcome) = Verify(signed, isKept: true);
-                        outcome ??= Build(bundle!, signed, isKept: true);
+                        outcome ??= Build(bundle!, isKept: true);
                         if (!outcome.IsApplied)
                         {
                             return outcome.Faults[0];
@@ -189,18 +236,21 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
                     DropParts();
                     break;
                 case SyncResponse.MessageOneofCase.Heartbeat:
-                    if (!keys.TryRead(message.Heartbeat, out Heartbeat heartbeat) || !IsOurs(heartbeat.Scope) || heartbeat.CreatedAt is null)
+                    if (!keys.TryRead(message.Heartbeat, out Heartbeat heartbeat) || !IsOurs(heartbeat.Scope) || heartbeat.CreatedAt is null || !Revision.TryParse(heartbeat.Revision, out var revision))
                     {
                         return "a heartbeat is not signed by a pinned key, or is for another sidecar";
                     }
 
                     var created = heartbeat.CreatedAt.ToDateTimeOffset();
-                    if (created > time.GetUtcNow() + ClockTolerance)
+                    if (created > time.GetUtcNow() + Clocks.Tolerance)
                     {
-                        return "it is of the future";
+                        return $"it was signed at {created:u}, and the clock here says {time.GetUtcNow():u}";
                     }
 
-                    cache.Confirm(CurrentOf(heartbeat), created);
+                    var current = CurrentOf(heartbeat);
+                    cache.Confirm(current, created);
+                    reached = current == ResourceTypes.All && revision > reached ? revision : reached;
+                    _newest = revision >= _newest.Revision ? (revision, message.Heartbeat) : _newest;
                     break;
             }
         }
@@ -214,52 +264,62 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         _published = _state;
     }
 
+    private static string MeantFor(Scope? scope) => scope is null
+        ? "it does not say for whom it is"
+        : $"it is meant for the application `{scope.Application}`{(scope.Tenant.Length == 0 ? "" : $" and the tenant `{scope.Tenant}`")}";
+
     private bool IsOurs(Scope? its) => its is not null && its.Application == scope.Application && its.Tenant == scope.Tenant;
 
     /// <summary>The types of which the sidecar has what a heartbeat says is current. One that it does not name, it says nothing about.</summary>
     private ResourceTypes CurrentOf(Heartbeat heartbeat) => heartbeat.Current
-        .Where(c => IsKnown(c.Type) && c.Revision == _held.GetValueOrDefault(c.Type))
+        .Where(c => IsKnown(c.Type) && Revision.TryParse(c.Revision, out var revision) && (_held.TryGetValue(c.Type, out var held) ? revision == held : revision.Number == 0))
         .Aggregate(ResourceTypes.None, (types, c) => types | ToDomain(c.Type));
 
-    private (Bundle? Bundle, BundleOutcome? Refusal) Verify(Signed signed, bool isKept = false)
+    private (VerifiedBundle? Bundle, BundleOutcome? Refusal) Verify(Signed signed, bool isKept = false)
     {
         if (!keys.TryRead(signed, out Bundle bundle))
         {
-            return (null, new BundleOutcome(ResourceType.Unspecified, 0, NackReason.Signature, ["it is not signed by a pinned key, or was altered"]));
+            return (null, new BundleOutcome(ResourceType.Unspecified, default, NackReason.Signature, [NotSigned]));
+        }
+
+        if (!Revision.TryParse(bundle.Revision, out var revision))
+        {
+            return Refuse(NackReason.Malformed, $"its revision is none: {Revision.Form}");
         }
 
         var now = time.GetUtcNow();
         var held = _held.GetValueOrDefault(bundle.Type);
-        var isWanted = bundle.BaseRevision == 0 && bundle.Revision == held && _wantedInFull.Contains(bundle.Type);
+        var verified = new VerifiedBundle(bundle, signed, revision);
+        var isWanted = !verified.IsChange && revision == held && _wantedInFull.Contains(bundle.Type);
         return bundle switch
         {
             _ when !IsKnown(bundle.Type) => Refuse(NackReason.Content, $"this sidecar does not know resources of type {(int)bundle.Type}"),
-            _ when !IsOurs(bundle.Scope) => Refuse(NackReason.Scope, $"it is meant for the application `{bundle.Scope?.Application}` and the tenant `{bundle.Scope?.Tenant}`"),
-            _ when bundle.Revision <= held && !isWanted => Refuse(NackReason.Revision, $"revision {bundle.Revision} is not newer than {held}"),
-            _ when !isKept && (bundle.ExpiresAt is null || bundle.ExpiresAt.ToDateTimeOffset() <= now) => Refuse(NackReason.Expired, "it has expired"),
-            _ when bundle.CreatedAt is null || bundle.CreatedAt.ToDateTimeOffset() > now + ClockTolerance => Refuse(NackReason.Expired, "it is of the future"),
-            { BaseRevision: not 0 } when bundle.BaseRevision != held || _diverged.Contains(bundle.Type) => Refuse(NackReason.Base, $"it changes revision {bundle.BaseRevision}, and the sidecar has {held}"),
-            _ => (bundle, null),
+            _ when !IsOurs(bundle.Scope) => Refuse(NackReason.Scope, MeantFor(bundle.Scope)),
+            _ when revision <= held && !isWanted => Refuse(NackReason.Revision, $"revision {revision} is not newer than {held}"),
+            _ when bundle.CreatedAt is null || bundle.ExpiresAt is null => Refuse(NackReason.Expired, "it does not say from when until when it is to be applied"),
+            _ when !isKept && bundle.ExpiresAt.ToDateTimeOffset() <= now => Refuse(NackReason.Expired, $"it expired at {bundle.ExpiresAt.ToDateTimeOffset():u}, and the clock here says {now:u}"),
+            _ when bundle.CreatedAt.ToDateTimeOffset() > now + Clocks.Tolerance => Refuse(NackReason.Expired, Clocks.Describe(now - bundle.CreatedAt.ToDateTimeOffset())),
+            _ when verified.IsChange && (bundle.BaseRevision != held.ToString() || held.History != revision.History) => Refuse(NackReason.Base, $"it changes revision {bundle.BaseRevision}, and the sidecar has {held}"),
+            _ => (verified, null),
         };
 
-        (Bundle?, BundleOutcome?) Refuse(NackReason reason, string fault) => (null, new BundleOutcome(bundle.Type, bundle.Revision, reason, [fault]));
+        (VerifiedBundle?, BundleOutcome?) Refuse(NackReason reason, string fault) => (null, new BundleOutcome(bundle.Type, revision, reason, [fault]));
     }
 
     /// <summary>
     /// Policies with another schema and the entities that go with it: neither need fit what is there of the other. Null when there are not both, or they do
     /// not fit together either; then each is tried by itself.
     /// </summary>
-    private List<BundleOutcome>? BuildTogether(List<(Bundle Bundle, Signed Signed)> bundles)
+    private List<BundleOutcome>? BuildTogether(List<VerifiedBundle> bundles)
     {
-        if (bundles.Find(b => b.Bundle.Type == ResourceType.Policies) is not { Bundle: { } policies } first
-            || bundles.Find(b => b.Bundle.Type == ResourceType.Entities) is not { Bundle: { } entities } second)
+        if (bundles.Find(b => b.Type == ResourceType.Policies) is not { } policies || bundles.Find(b => b.Type == ResourceType.Entities) is not { } entities)
         {
             return null;
         }
 
         var (faults, policyParts, entityParts) = (new List<Fault>(), new List<byte[]>(), new List<byte[]>());
-        if (ReadDocuments(policies, policyParts, faults) is not { } policyDocuments
-            || ReadDocuments(entities, entityParts, faults) is not { } entityDocuments
+        if (ReadDocuments(policies.Message, policyParts, faults) is not { } policyDocuments
+            || ReadDocuments(entities.Message, entityParts, faults) is not { } entityDocuments
             || _state.HasSchemaOf(policyDocuments)
             || _state.WithoutSchema().With(entities, entityDocuments, time.GetUtcNow(), faults)?.With(policies, policyDocuments, time.GetUtcNow(), faults) is not { } next)
         {
@@ -269,40 +329,39 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         _state = next;
         return
         [
-            NoteApplied(policies, first.Signed, policyParts),
-            NoteApplied(entities, second.Signed, entityParts),
-            .. bundles.Where(b => b != first && b != second).OrderBy(b => b.Bundle.Type).Select(b => Build(b.Bundle, b.Signed)),
+            NoteApplied(policies, policyParts),
+            NoteApplied(entities, entityParts),
+            .. bundles.Where(b => b != policies && b != entities).OrderBy(b => b.Type).Select(b => Build(b)),
         ];
     }
 
-    private BundleOutcome Build(Bundle bundle, Signed signed, bool isKept = false)
+    private BundleOutcome Build(VerifiedBundle bundle, bool isKept = false)
     {
         var (faults, parts) = (new List<Fault>(), new List<byte[]>());
-        if (ReadDocuments(bundle, parts, faults) is not { } documents || _state.With(bundle, documents, time.GetUtcNow(), faults) is not { } next)
+        if (ReadDocuments(bundle.Message, parts, faults) is not { } documents || _state.With(bundle, documents, time.GetUtcNow(), faults) is not { } next)
         {
             return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]);
         }
 
         _state = next;
-        return NoteApplied(bundle, signed, parts, isKept);
+        return NoteApplied(bundle, parts, isKept);
     }
 
-    private BundleOutcome NoteApplied(Bundle bundle, Signed signed, List<byte[]> parts, bool isKept = false)
+    private BundleOutcome NoteApplied(VerifiedBundle bundle, List<byte[]> parts, bool isKept = false)
     {
         _held[bundle.Type] = bundle.Revision;
-        if (bundle.BaseRevision == 0)
+        if (!bundle.IsChange)
         {
             _wantedInFull.Remove(bundle.Type);
-            _diverged.Remove(bundle.Type);
         }
 
         if (!isKept)
         {
-            kept.Note(bundle, signed, parts);
+            kept.Note(bundle, parts);
         }
 
         // Never of what has just come in full: it would come again and again.
-        var wantsFull = !isKept && bundle.BaseRevision > 0 && kept.IsOutgrown(bundle.Type) && _wantedInFull.Add(bundle.Type);
+        var wantsFull = !isKept && bundle.IsChange && kept.IsOutgrown(bundle.Type) && _wantedInFull.Add(bundle.Type);
         return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []) { WantsFull = wantsFull };
     }
 
@@ -336,7 +395,16 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         return new BundleFiles(documents);
     }
 
+    /// <summary>What all of it is for certain: the least of one history; none that was reached, of several.</summary>
+    private Revision Least()
+    {
+        var (least, greatest) = (_held.Values.Min(), _held.Values.Max());
+        return least.History == greatest.History ? least : new Revision(greatest.History, 0);
+    }
+
     private static bool IsKnown(ResourceType type) => type is > ResourceType.Unspecified and <= ResourceType.Risk;
+
+    public static ResourceType ToWire(ResourceTypes type) => (ResourceType)(BitOperations.TrailingZeroCount((int)type) + 1);
 
     private static ResourceTypes ToDomain(ResourceType type) => (ResourceTypes)(1 << ((int)type - 1));
 }

@@ -78,16 +78,22 @@ internal sealed record ControlPlaneOptions
     });
 
     /// <summary>TLS 1.3 that knows the control plane by its CA alone. The files are read now: each new connection sees what is there then.</summary>
-    /// <exception cref="InvalidDataException">A file holds something else.</exception>
-    public SslClientAuthenticationOptions ToTls()
+    /// <param name="now">What the clock says.</param>
+    /// <exception cref="InvalidDataException">A file holds something else, or a certificate that is not valid now.</exception>
+    public SslClientAuthenticationOptions ToTls(DateTimeOffset now)
     {
         try
         {
             using var pem = X509Certificate2.CreateFromPemFile(Certificate, CertificateKey);
+            if (Clocks.DescribeValidity($"the certificate of this sidecar, `{Certificate}`,", pem.NotBefore, pem.NotAfter, now) is { } invalid)
+            {
+                throw new InvalidDataException(invalid);
+            }
+
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPemFile(Ca);
             // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
-            return ToTls(authorities, X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null));
+            return ToTls(authorities, X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), now);
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
@@ -98,7 +104,8 @@ internal sealed record ControlPlaneOptions
     /// <summary>TLS 1.3 that knows the control plane by its CA alone.</summary>
     /// <param name="authorities">The CA.</param>
     /// <param name="certificate">What to show it; null: nothing yet.</param>
-    public static SslClientAuthenticationOptions ToTls(X509Certificate2Collection authorities, X509Certificate2? certificate)
+    /// <param name="now">What the clock says.</param>
+    public static SslClientAuthenticationOptions ToTls(X509Certificate2Collection authorities, X509Certificate2? certificate, DateTimeOffset now)
     {
         var chain = new X509ChainPolicy
         {
@@ -112,7 +119,22 @@ internal sealed record ControlPlaneOptions
             EnabledSslProtocols = SslProtocols.Tls13,
             ClientCertificates = certificate is null ? null : [certificate],
             CertificateChainPolicy = chain,
+            RemoteCertificateValidationCallback = (_, its, _, errors) => errors == SslPolicyErrors.None ? true : throw Refusal(its, errors, now),
         };
+    }
+
+    /// <summary>Why a certificate is not to be trusted: the platform says it by a flag alone.</summary>
+    private static AuthenticationException Refusal(X509Certificate? certificate, SslPolicyErrors errors, DateTimeOffset now) => new(certificate is not X509Certificate2 its
+        ? "the control plane shows no certificate"
+        : Clocks.DescribeValidity("the certificate of the control plane", its.NotBefore, its.NotAfter, now)
+            ?? (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)
+                ? $"the certificate of the control plane is not for this address, but for {Names(its)}"
+                : "the certificate of the control plane is not one of the CA that was given (`--ca`, or the one of the join token)"));
+
+    private static string Names(X509Certificate2 certificate)
+    {
+        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(e => e.EnumerateDnsNames().Concat(e.EnumerateIPAddresses().Select(a => a.ToString()))).ToList();
+        return names.Count == 0 ? "none" : string.Join(", ", names);
     }
 }
 

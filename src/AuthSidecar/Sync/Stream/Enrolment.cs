@@ -19,6 +19,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(5);
 
     private DateTimeOffset _retryAt;
+    private (string Serial, long At)? _issued;
 
     /// <summary>Sees to it that there is a certificate to connect with.</summary>
     /// <exception cref="InvalidDataException">There is none, and there is none to be had.</exception>
@@ -30,7 +31,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
             return;
         }
 
-        if (!JoinOptions.HasEnrolled(options) || ReadCertificate() is var certificate && time.GetUtcNow() >= certificate.NotAfter)
+        if (!JoinOptions.HasEnrolled(options) || ReadCertificate() is var certificate && time.GetUtcNow() >= certificate.NotAfter && !WasJustIssued(certificate))
         {
             await EnrolAsync(address, join, cancellation);
         }
@@ -53,6 +54,10 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     public DateTimeOffset? NextRenewal =>
         options.Join is not null && JoinOptions.HasEnrolled(options) ? RenewAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
 
+    /// <summary>Whether a certificate cannot have run out yet, whatever the clock says: then the clock was set, and another certificate would be of no more use.</summary>
+    private bool WasJustIssued(X509Certificate2 certificate) =>
+        _issued is { } issued && issued.Serial == certificate.SerialNumber && time.GetElapsedTime(issued.At) < certificate.NotAfter - certificate.NotBefore;
+
     private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
     {
         var text = (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim();
@@ -62,7 +67,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
 
         using var known = await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation);
-        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls([known], certificate: null));
+        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls([known], certificate: null, time.GetUtcNow()));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
             new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, Call(cancellation));
@@ -72,7 +77,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private async Task RenewAsync(Uri address, CancellationToken cancellation)
     {
-        using var channel = ControlPlaneOptions.Connect(address, options.ToTls());
+        using var channel = ControlPlaneOptions.Connect(address, options.ToTls(time.GetUtcNow()));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key) }, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
@@ -80,12 +85,18 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     }
 
     /// <summary>Asks whoever answers for the CA, and believes it by the hash of its key alone. Nothing else is said on this connection.</summary>
-    private static async Task<X509Certificate2> FindAuthorityAsync(Uri address, byte[] keySha256, CancellationToken cancellation)
+    private async Task<X509Certificate2> FindAuthorityAsync(Uri address, byte[] keySha256, CancellationToken cancellation)
     {
 #pragma warning disable CA5359 // What comes over this connection is believed for itself.
         using var channel = ControlPlaneOptions.Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
 #pragma warning restore CA5359
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation));
+        if (response.Now?.ToDateTimeOffset() is { } theirs && time.GetUtcNow() - theirs is var ahead && ahead.Duration() > Clocks.Tolerance)
+        {
+            // Before a use of the token is spent on what cannot be used.
+            throw new InvalidDataException($"not enrolled: {Clocks.Describe(ahead)}");
+        }
+
         try
         {
             var authority = X509Certificate2.CreateFromPem(response.Ca);
@@ -117,6 +128,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         StateFolder.WriteSecret(options.Ca, ca);
         StateFolder.WriteSecret(options.PinnedKeys, bundleKeys);
         StateFolder.WriteSecret(options.Certificate, $"{certificate.Trim()}\n{key.ExportPkcs8PrivateKeyPem()}\n");
+        using var written = ReadCertificate();
+        _issued = (written.SerialNumber, time.GetTimestamp());
     }
 
     private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));

@@ -109,9 +109,9 @@ internal sealed partial class LastKnownGood
     }
 
     /// <summary>Takes note of a bundle that was applied, and what it is made of. It is written later.</summary>
-    public void Note(Bundle bundle, Signed signed, IReadOnlyList<byte[]> parts)
+    public void Note(VerifiedBundle bundle, IReadOnlyList<byte[]> parts)
     {
-        var name = $"{bundle.Type}-{bundle.Revision}{(bundle.BaseRevision > 0 ? "-change" : "")}".ToLowerInvariant();
+        var name = $"{bundle.Type}-{bundle.Revision}{(bundle.IsChange ? "-change" : "")}".ToLowerInvariant();
         using var content = new MemoryStream();
         using (var output = new CodedOutputStream(content, leaveOpen: true))
         {
@@ -120,12 +120,12 @@ internal sealed partial class LastKnownGood
                 output.WriteMessage(new SyncResponse { Part = new Part { Content = UnsafeByteOperations.UnsafeWrap(part) } });
             }
 
-            output.WriteMessage(new SyncResponse { Update = new Update { Bundles = { signed } } });
+            output.WriteMessage(new SyncResponse { Update = new Update { Bundles = { bundle.Signed } } });
         }
 
         lock (_lock)
         {
-            if (bundle.BaseRevision == 0)
+            if (!bundle.IsChange)
             {
                 _chains[bundle.Type] = new Chain();
             }
@@ -133,7 +133,7 @@ internal sealed partial class LastKnownGood
             var chain = ChainOf(bundle.Type);
             chain.Entries.Add(new Entry(name, content.Length, content.ToArray()));
             // Of what is there in full, there is one of each type and no more; changes pile up.
-            if (chain.IsBroken || (bundle.BaseRevision > 0 && _chains.Values.Sum(c => c.Waiting) > MaxWaiting))
+            if (chain.IsBroken || (bundle.IsChange && _chains.Values.Sum(c => c.Waiting) > MaxWaiting))
             {
                 _chains[bundle.Type] = new Chain { IsBroken = true };
             }
@@ -143,7 +143,10 @@ internal sealed partial class LastKnownGood
     }
 
     /// <summary>Takes note that these types are current, and who says so.</summary>
-    public void Note(ResourceTypes types, Signed heartbeat)
+    /// <param name="types">The types.</param>
+    /// <param name="heartbeat">Who says so.</param>
+    /// <param name="isNews">Whether it says more than that nothing has changed: then it is not to wait.</param>
+    public void Note(ResourceTypes types, Signed heartbeat, bool isNews)
     {
         lock (_lock)
         {
@@ -158,6 +161,7 @@ internal sealed partial class LastKnownGood
             }
 
             _heartbeats[types] = heartbeat;
+            _isIndexDue |= isNews;
         }
     }
 

@@ -1,9 +1,12 @@
+using System.Diagnostics.Metrics;
 using System.Reflection;
 using System.Security.Cryptography;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Decisions;
+using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using Grpc.Core;
+using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Stream;
 
@@ -28,7 +31,17 @@ internal sealed partial class StreamSource(
 
     private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
 
+    private static readonly Meter Meter = new("AuthSidecar");
+    private static readonly Counter<long> Refused = Meter.CreateCounter<long>("authsidecar.sync.refused", "{message}", "Heartbeats and bundles of the control plane that were refused.");
+
+    private const int MaxProblems = 8;
+    private const int MaxProblemLength = 512;
+
+    private readonly Outage _outage = new(time);
     private int _failures;
+    private ulong _refusedHeartbeats;
+    private ulong _refusedBundles;
+    private TimeSpan? _clockAhead;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -77,9 +90,11 @@ internal sealed partial class StreamSource(
             {
                 return;
             }
-            catch (Exception e) when (e is RpcException or IOException or InvalidDataException or OperationCanceledException or UnauthorizedAccessException)
+            catch (Exception e) when (e is RpcException or IOException or InvalidDataException or UnauthorizedAccessException)
             {
-                Log.Lost(logger, address, e is RpcException rpc ? rpc.Status.Detail : e.Message);
+                // It has less than this sidecar had from it, and what its revisions mean is not known until it says so.
+                cache.IsHistoryLost |= e is RpcException { StatusCode: StatusCode.FailedPrecondition };
+                Report(address, ConnectionFailure.Describe(e));
             }
             catch (Exception e)
             {
@@ -102,34 +117,50 @@ internal sealed partial class StreamSource(
     {
         await enrolment.EnsureAsync(address, stopping);
         keys.Refresh();
-        using var channel = ControlPlaneOptions.Connect(address, options.ToTls());
+        using var channel = ControlPlaneOptions.Connect(address, options.ToTls(time.GetUtcNow()));
         // When the certificate is due, the stream ends, and the next one begins with another.
         var until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         silence.CancelAfter(SilenceMeansGone);
         applier.BeginStream();
+        try
+        {
+            await FollowAsync(address, channel, until, silence);
+        }
+        catch (Exception e) when ((e is OperationCanceledException || e is RpcException { StatusCode: StatusCode.Cancelled }) && silence.IsCancellationRequested && !stopping.IsCancellationRequested)
+        {
+            throw new IOException($"no heartbeat for {SilenceMeansGone.TotalSeconds} s", e);
+        }
+    }
+
+    private async Task FollowAsync(Uri address, GrpcChannel channel, DateTimeOffset until, CancellationTokenSource silence)
+    {
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
-            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held } } },
+            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest } },
             silence.Token);
         while (time.GetUtcNow() < until && await call.ResponseStream.MoveNext(silence.Token))
         {
             silence.CancelAfter(SilenceMeansGone);
             _failures = 0;
+            ReportConnected(address);
             switch (call.ResponseStream.Current)
             {
                 case { Part: { } part }: applier.Add(part); break;
                 case { Heartbeat: { } heartbeat }:
-                    applier.Apply(heartbeat);
-                    await call.RequestStream.WriteAsync(new SyncRequest { Status = new SidecarStatus { Decisions = (ulong)decisions.Count } }, silence.Token);
+                    Report(applier.Apply(heartbeat));
+                    await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
                     break;
                 case { Update: { } update }:
-                    foreach (var outcome in applier.Apply(update))
+                    var (bundles, state) = applier.Apply(update);
+                    foreach (var outcome in bundles)
                     {
                         Report(outcome);
                         await call.RequestStream.WriteAsync(ToAnswer(outcome), silence.Token);
                     }
 
+                    Report(state);
+                    await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
                     break;
             }
         }
@@ -144,13 +175,15 @@ internal sealed partial class StreamSource(
 
     private void Report(BundleOutcome outcome)
     {
-        health.Set(outcome.IsApplied);
+        health.Set($"bundle {outcome.Type}", outcome.IsApplied ? null : $"{outcome.Type} of revision {outcome.Revision} refused: {outcome.Faults[0]}");
         if (outcome.IsApplied)
         {
             Log.Applied(logger, outcome.Type, outcome.Revision);
             return;
         }
 
+        _refusedBundles++;
+        Refused.Add(1, new KeyValuePair<string, object?>("kind", outcome.Reason.ToString()));
         foreach (var fault in outcome.Faults)
         {
             Log.Fault(logger, fault);
@@ -159,25 +192,124 @@ internal sealed partial class StreamSource(
         Log.Refused(logger, outcome.Type, outcome.Revision, outcome.Reason);
     }
 
+    /// <summary>Whatever a heartbeat is refused for, nothing is current from then on: it is told once, and once more when it is over.</summary>
+    private void Report(HeartbeatOutcome outcome)
+    {
+        const string Subject = "heartbeat";
+        _clockAhead = outcome.ClockAhead;
+        if (outcome.Refusal is null)
+        {
+            if (health.Set(Subject, null))
+            {
+                Log.HeartbeatsAccepted(logger);
+            }
+
+            return;
+        }
+
+        _refusedHeartbeats++;
+        Refused.Add(1, new KeyValuePair<string, object?>("kind", "Heartbeat"));
+        var isNew = !health.Has(Subject);
+        health.Set(Subject, $"heartbeats of the control plane are refused: {outcome.Refusal}");
+        if (isNew)
+        {
+            Log.HeartbeatsRefused(logger, outcome.Refusal);
+        }
+    }
+
+    private void Report(Uri address, string why)
+    {
+        health.Connection = $"not connected to the control plane at {address}: {why}";
+        var (lasted, isFirst) = (_outage.Lasted, _outage.Failures == 0);
+        if (!_outage.Fail())
+        {
+            return;
+        }
+
+        if (isFirst)
+        {
+            Log.Lost(logger, address, why);
+        }
+        else
+        {
+            Log.StillLost(logger, lasted.TotalSeconds, _outage.Failures, address, why);
+        }
+    }
+
+    private void ReportConnected(Uri address)
+    {
+        if (_outage.End(out var lasted))
+        {
+            health.Connection = null;
+            Log.Found(logger, address, lasted.TotalSeconds);
+        }
+    }
+
+    private SidecarStatus NewStatus()
+    {
+        var status = new SidecarStatus
+        {
+            Decisions = (ulong)decisions.Count,
+            RefusedHeartbeats = _refusedHeartbeats,
+            RefusedBundles = _refusedBundles,
+            Problems = { health.Problems.Take(MaxProblems).Select(p => p.Length > MaxProblemLength ? p[..MaxProblemLength] : p) },
+        };
+        if (_clockAhead is { } ahead)
+        {
+            status.ClockAheadMs = (long)ahead.TotalMilliseconds;
+        }
+
+        if (cache.Current is { } snapshot)
+        {
+            status.Revision = snapshot.Revision.ToString();
+            var ages = cache.AgesAt(time.GetUtcNow());
+            foreach (var type in ResourceTypes.All.Each())
+            {
+                var revision = snapshot.RevisionOf(type);
+                var each = new TypeStatus { Type = BundleApplier.ToWire(type), Revision = revision == default ? "" : revision.ToString() };
+                if (ages.IsKnown(type))
+                {
+                    each.AgeMs = (ulong)ages.Of(type).TotalMilliseconds;
+                }
+
+                status.Types_.Add(each);
+            }
+        }
+
+        return status;
+    }
+
     private static SyncRequest ToAnswer(BundleOutcome outcome) => outcome.IsApplied
-        ? new SyncRequest { Ack = new Ack { Type = outcome.Type, Revision = outcome.Revision, WantsFull = outcome.WantsFull } }
-        : new SyncRequest { Nack = new Nack { Type = outcome.Type, Revision = outcome.Revision, Reason = outcome.Reason, Faults = { outcome.Faults } } };
+        ? new SyncRequest { Ack = new Ack { Type = outcome.Type, Revision = outcome.Revision.ToString(), WantsFull = outcome.WantsFull } }
+        : new SyncRequest { Nack = new Nack { Type = outcome.Type, Revision = outcome.Revision == default ? "" : outcome.Revision.ToString(), Reason = outcome.Reason, Faults = { outcome.Faults } } };
 
     private static string Version => Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "";
 
     private static partial class Log
     {
         [LoggerMessage(30, LogLevel.Information, "applied {Type} of revision {Revision}", EventName = "BundleApplied")]
-        public static partial void Applied(ILogger logger, ResourceType type, ulong revision);
+        public static partial void Applied(ILogger logger, ResourceType type, Revision revision);
 
         [LoggerMessage(31, LogLevel.Error, "bundle: {Fault}", EventName = "BundleFault")]
         public static partial void Fault(ILogger logger, string fault);
 
         [LoggerMessage(32, LogLevel.Error, "{Type} of revision {Revision} refused: {Reason}; what was there goes on serving", EventName = "BundleRefused")]
-        public static partial void Refused(ILogger logger, ResourceType type, ulong revision, NackReason reason);
+        public static partial void Refused(ILogger logger, ResourceType type, Revision revision, NackReason reason);
 
-        [LoggerMessage(33, LogLevel.Warning, "the control plane at {Address} is lost: {Why}", EventName = "ControlPlaneLost")]
+        [LoggerMessage(33, LogLevel.Warning, "lost the connection to the control plane at {Address}: {Why}", EventName = "ControlPlaneLost")]
         public static partial void Lost(ILogger logger, Uri address, string why);
+
+        [LoggerMessage(37, LogLevel.Warning, "no connection to a control plane for {Seconds:F0} s, {Failures} failures, last at {Address}: {Why}", EventName = "ControlPlaneStillLost")]
+        public static partial void StillLost(ILogger logger, double seconds, int failures, Uri address, string why);
+
+        [LoggerMessage(38, LogLevel.Information, "connected to the control plane at {Address} again, after {Seconds:F0} s", EventName = "ControlPlaneFound")]
+        public static partial void Found(ILogger logger, Uri address, double seconds);
+
+        [LoggerMessage(39, LogLevel.Error, "heartbeats of the control plane are refused, and what is served grows old: {Why}", EventName = "HeartbeatsRefused")]
+        public static partial void HeartbeatsRefused(ILogger logger, string why);
+
+        [LoggerMessage(41, LogLevel.Information, "heartbeats of the control plane are accepted again", EventName = "HeartbeatsAccepted")]
+        public static partial void HeartbeatsAccepted(ILogger logger);
 
         [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "FollowFailed")]
         public static partial void Failed(ILogger logger, Uri address, Exception exception);

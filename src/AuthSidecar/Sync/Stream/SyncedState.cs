@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
@@ -48,10 +49,10 @@ internal sealed record SyncedState
     /// <param name="documents">Its documents.</param>
     /// <param name="now">What has run out by now is left out.</param>
     /// <param name="faults">Gets what is wrong with them.</param>
-    public SyncedState? With(Bundle bundle, BundleFiles documents, DateTimeOffset now, List<Fault> faults)
+    public SyncedState? With(VerifiedBundle bundle, BundleFiles documents, DateTimeOffset now, List<Fault> faults)
     {
-        var (revision, isChange) = (new Revision(bundle.Revision), bundle.BaseRevision > 0);
-        var removed = ReadRemoved(bundle.Removed, faults);
+        var (revision, isChange) = (bundle.Revision, bundle.IsChange);
+        var removed = ReadRemoved(bundle.Message.Removed, faults);
         var next = bundle.Type switch
         {
             ResourceType.Policies => WithPolicies(documents, revision, faults),

@@ -270,6 +270,15 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<int>("Id")
                         .HasColumnType("integer");
 
+                    b.Property<long>("History")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("LostHistory")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("LostRevision")
+                        .HasColumnType("bigint");
+
                     b.Property<long>("Revision")
                         .HasColumnType("bigint");
 
@@ -281,6 +290,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         new
                         {
                             Id = 1,
+                            History = 0L,
+                            LostHistory = 0L,
+                            LostRevision = 0L,
                             Revision = 0L
                         });
                 });
@@ -488,6 +500,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<string>("Serial")
                         .IsRequired()
                         .HasColumnType("text");
+
+                    b.Property<long>("ValidFromMs")
+                        .HasColumnType("bigint");
 
                     b.HasKey("Application", "Tenant", "Name");
 

@@ -265,6 +265,15 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<int>("Id")
                         .HasColumnType("INTEGER");
 
+                    b.Property<long>("History")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("LostHistory")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("LostRevision")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("Revision")
                         .HasColumnType("INTEGER");
 
@@ -276,6 +285,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         new
                         {
                             Id = 1,
+                            History = 0L,
+                            LostHistory = 0L,
+                            LostRevision = 0L,
                             Revision = 0L
                         });
                 });
@@ -483,6 +495,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<string>("Serial")
                         .IsRequired()
                         .HasColumnType("TEXT");
+
+                    b.Property<long>("ValidFromMs")
+                        .HasColumnType("INTEGER");
 
                     b.HasKey("Application", "Tenant", "Name");
 

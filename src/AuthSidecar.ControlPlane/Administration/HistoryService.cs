@@ -1,0 +1,31 @@
+using AuthSidecar.Common;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>The history's side of the administration API.</summary>
+internal sealed class HistoryService(ControlStore store) : V1.HistoryService.HistoryServiceBase
+{
+    public override async Task<GetHistoryResponse> GetHistory(GetHistoryRequest request, ServerCallContext context)
+    {
+        var (head, lost) = await store.LookAsync(context.CancellationToken);
+        return new GetHistoryResponse
+        {
+            History = head.History.ToString(),
+            BeganAt = Timestamp.FromDateTimeOffset(head.History.BeganAt),
+            Revision = head.ToString(),
+            LostRevision = lost?.ToString() ?? "",
+        };
+    }
+
+    public override async Task<BeginHistoryResponse> BeginHistory(BeginHistoryRequest request, ServerCallContext context)
+    {
+        var expected = History.TryParse(request.ExpectedHistory, out var history) && !history.IsFolder
+            ? history
+            : throw Failures.InvalidField("expected_history", "expected the history that `GetHistory` answers, such as `3k9vq2m1x7wb`");
+        return new BeginHistoryResponse { Revision = Failures.Committed(await store.BeginHistoryAsync(Caller.Of(context).Name, expected, context.CancellationToken)) };
+    }
+}

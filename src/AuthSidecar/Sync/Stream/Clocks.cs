@@ -1,0 +1,29 @@
+using System.Globalization;
+
+namespace AuthSidecar.Sync.Stream;
+
+/// <summary>The clocks of sidecar and control plane, which have to agree about what is current.</summary>
+internal static class Clocks
+{
+    /// <summary>How far they may be apart.</summary>
+    public static readonly TimeSpan Tolerance = TimeSpan.FromMinutes(1);
+
+    /// <summary>A difference, and what is to be done about it.</summary>
+    /// <param name="ahead">How far the clock here is ahead.</param>
+    public static string Describe(TimeSpan ahead) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"the clock here is {Text(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} that of the control plane, and may differ by {Text(Tolerance)}: set whichever is wrong (NTP)");
+
+    /// <summary>A certificate that is not valid by the clock here; null: it is.</summary>
+    public static string? DescribeValidity(string whose, DateTimeOffset from, DateTimeOffset until, DateTimeOffset now) => now >= from && now < until
+        ? null
+        : string.Create(CultureInfo.InvariantCulture, $"{whose} is valid from {from:u} until {until:u}, and the clock here says {now:u}");
+
+    private static string Text(TimeSpan span) => span switch
+    {
+        { TotalDays: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{(int)span.TotalDays} d {span.Hours} h"),
+        { TotalHours: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{span.Hours} h {span.Minutes} min"),
+        { TotalMinutes: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{span.Minutes} min {span.Seconds} s"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds:F1} s"),
+    };
+}

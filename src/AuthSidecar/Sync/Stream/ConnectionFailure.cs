@@ -1,0 +1,25 @@
+using Grpc.Core;
+
+namespace AuthSidecar.Sync.Stream;
+
+/// <summary>Says why a connection failed: what is wrong, not the layers that it went through.</summary>
+internal static class ConnectionFailure
+{
+    public static string Describe(Exception failure)
+    {
+        // What the client library says of its own layers helps nobody; what the server said does.
+        var cause = failure is RpcException { Status.DebugException: { } debug } ? debug : failure;
+        while (cause.InnerException is { } inner)
+        {
+            cause = inner;
+        }
+
+        return cause switch
+        {
+            RpcException { Status.Detail: { Length: > 0 } detail } => detail,
+            RpcException rpc => $"the control plane answered {rpc.StatusCode}",
+            { Message.Length: > 0 } => cause.Message,
+            _ => cause.GetType().Name,
+        };
+    }
+}
