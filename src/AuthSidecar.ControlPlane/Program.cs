@@ -12,6 +12,7 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     DirectoryCommands.Revoke(),
     FleetCommands.Fleet(),
     FleetCommands.JoinToken(),
+    FleetCommands.JoinTokens(),
     FleetCommands.RemoveSidecar(),
     FleetCommands.Restore(),
     FleetCommands.Keys(),

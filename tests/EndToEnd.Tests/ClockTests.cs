@@ -37,7 +37,7 @@ public sealed class ClockTests
         var token = await TokenAsync(fleet);
         SetClock(fleet, clock);
         fleet.StartJoining("one", token);
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("lost the connection", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("not connected to", StringComparison.Ordinal))));
         // For as long as it takes to try again several times.
         await Task.Delay(TimeSpan.FromSeconds(5), Cancellation);
         var said = Assert.Single(fleet.OutputOf("one"), l => l.Contains("control plane", StringComparison.Ordinal) && l.Contains("Warning", StringComparison.Ordinal));
@@ -87,7 +87,7 @@ public sealed class ClockTests
         await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains(" again, after ", StringComparison.Ordinal))));
         var lines = fleet.OutputOf("one").Where(l => l.Contains("control plane at", StringComparison.Ordinal)).ToList();
         Assert.Equal(2, lines.Count);
-        Assert.Matches(string.Create(CultureInfo.InvariantCulture, $"lost the connection to the control plane at https://127\\.0\\.0\\.1:{fleet.Port}/: .+\","), lines[0]);
+        Assert.Matches(string.Create(CultureInfo.InvariantCulture, $"not connected to the control plane at https://127\\.0\\.0\\.1:{fleet.Port}/: .+\","), lines[0]);
         Assert.DoesNotContain(lines, l => l.Contains("subchannel", StringComparison.Ordinal) || l.Contains("inner exception", StringComparison.Ordinal));
     }
 
@@ -97,7 +97,7 @@ public sealed class ClockTests
         await using var fleet = await Fleet.StartAsync();
         fleet.Addresses = ["https://127.0.0.1:1"];
         fleet.StartSidecar("one");
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("lost the connection to the control plane at https://127.0.0.1:1/: Connection refused", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("not connected to the control plane at https://127.0.0.1:1/: Connection refused", StringComparison.Ordinal))));
         var asked = await Assert.ThrowsAsync<RpcException>(() => AskAsync(fleet.ClientOf("one"), "alice"));
         Assert.Contains("not connected to the control plane at https://127.0.0.1:1/: Connection refused", asked.Status.Detail, StringComparison.Ordinal);
     }

@@ -163,7 +163,7 @@ public sealed class ControlCommandTests : IDisposable
         await fleet.JoinAsync("one", token.Output);
         await Writes.WriteAsync(fleet, Writes.User("alice", "reader"));
         await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output is var text
-            && text.StartsWith("documents one  version ", StringComparison.Ordinal) && text.Contains(", current, heard ", StringComparison.Ordinal) && text.Contains("  entities ", StringComparison.Ordinal) && text.EndsWith("1 sidecar\n", StringComparison.Ordinal));
+            && text.StartsWith("documents one  version ", StringComparison.Ordinal) && text.Contains(", current, revision ", StringComparison.Ordinal) && text.Contains("  entities ", StringComparison.Ordinal) && text.EndsWith("1 sidecar\n", StringComparison.Ordinal));
         Assert.StartsWith("removed: revision ", (await RunAsync(fleet, "remove-sidecar", "one", "--application", "documents")).Output, StringComparison.Ordinal);
         await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output == "0 sidecars\n");
     }

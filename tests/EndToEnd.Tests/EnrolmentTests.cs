@@ -41,6 +41,137 @@ public sealed class EnrolmentTests
         await Fleet.UntilAsync(async () => (await ListAsync(fleet)).Select(s => s.Name).SequenceEqual(["three"]));
     }
 
+    /// <summary>Somebody else of the same name, a container of a copied manifest say: who is there stays, and who comes is told what to do.</summary>
+    [Fact]
+    public async Task Join_WithANameThatIsConnected_RefusedUnlessTheTokenReplaces_AndBothAreTold()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
+        await fleet.JoinAsync("one", await NewTokenAsync(fleet));
+        fleet.StartJoining("other", await NewTokenAsync(fleet), calledAs: "one");
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("other").Any(l => l.Contains("not enrolled: a sidecar `one` with another key is connected: give this one a name of its own", StringComparison.Ordinal))));
+        var first = Assert.Single(await ListAsync(fleet));
+        Assert.DoesNotContain(fleet.OutputOf("one"), l => l.Contains("not connected", StringComparison.Ordinal));
+
+        var replacing = (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents", Replace = true }, cancellationToken: Cancellation)).Token;
+        await File.WriteAllTextAsync(fleet.In("other.token"), replacing, Cancellation);
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("other").Any(l => l.Contains("enrolled as one, in place of the sidecar of this name that had enrolled at ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("the name `one` was enrolled by another sidecar at ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var now] && now.ConnectedAt != first.ConnectedAt);
+        Assert.Contains(fleet.OutputOf(), l => l.Contains("one enrolled in place of the sidecar of this name", StringComparison.Ordinal));
+    }
+
+    /// <summary>A machine that was cloned with its state folder: one of the two is refused, and everybody hears of it.</summary>
+    [Fact]
+    public async Task StateFolderThatWasCopied_SecondProcessIsRefused_AndReported()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
+        await fleet.JoinAsync("one", await NewTokenAsync(fleet));
+        var first = Assert.Single(await ListAsync(fleet));
+        Directory.CreateDirectory(fleet.In("copy/identity"));
+        foreach (var file in Directory.EnumerateFiles(fleet.In("one/identity")))
+        {
+            File.Copy(file, Path.Combine(fleet.In("copy/identity"), Path.GetFileName(file)));
+        }
+
+        fleet.StartJoining("copy", "join.spent.spent.spent", calledAs: "one");
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("copy").Any(l => l.Contains("another process has the identity of this sidecar, `one`, and is connected since ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var listed] && listed.Problems.Any(p => p.Contains("another process uses the same identity", StringComparison.Ordinal)));
+        Assert.Equal(first.ConnectedAt, Assert.Single(await ListAsync(fleet)).ConnectedAt);
+        Assert.Single(fleet.OutputOf(), l => l.Contains("two processes use the identity spiffe://authsidecar/application/documents/sidecar/one", StringComparison.Ordinal));
+
+        // Once the first is gone, whoever has its identity is it.
+        fleet.KillSidecar("one");
+        await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var now] && now.ConnectedAt != first.ConnectedAt);
+    }
+
+    /// <summary>A rollout: a thousand enrol at once. Each has one certificate, uses spent equal certificates, and who is quiet stays quiet.</summary>
+    [Fact]
+    public async Task Enrol_AThousandAtOnce_EachHasOneCertificate_AndOthersHearNothingOfIt()
+    {
+        const int Pods = 1_000;
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
+        await fleet.JoinAsync("quiet", await NewTokenAsync(fleet));
+        using var identity = X509Certificate2.CreateFromPemFile(fleet.In("quiet/identity/certificate.pem"), fleet.In("quiet/identity/certificate.pem"));
+        fleet.KillSidecar("quiet");
+        using var quiet = Connect(fleet, identity);
+        using var stream = new SyncService.SyncServiceClient(quiet).Sync(cancellationToken: Cancellation);
+        await stream.RequestStream.WriteAsync(new SyncRequest { Subscribe = new Subscribe() }, Cancellation);
+        var heartbeats = 0;
+        var listening = Task.Run(async () =>
+        {
+            while (await stream.ResponseStream.MoveNext(Cancellation))
+            {
+                if (stream.ResponseStream.Current.Update is { } update)
+                {
+                    foreach (var bundle in update.Bundles.Select(b => Bundle.Parser.ParseFrom(b.Content)))
+                    {
+                        await stream.RequestStream.WriteAsync(new SyncRequest { Ack = new Ack { Type = bundle.Type, Revision = bundle.Revision } }, Cancellation);
+                    }
+                }
+
+                heartbeats += stream.ResponseStream.Current.Heartbeat is null ? 0 : 1;
+            }
+        }, Cancellation);
+
+        var started = TimeProvider.System.GetTimestamp();
+        var token = (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents", Uses = Pods + 1 }, cancellationToken: Cancellation)).Token.Split('.');
+        using var channel = Connect(fleet, null);
+        var client = new EnrolmentService.EnrolmentServiceClient(channel);
+        var requests = Enumerable.Range(0, Pods).Select(n => new EnrolRequest { TokenId = token[1], TokenSecret = token[2], Name = $"pod-{n}", CertificateRequest = NewRequest() }).ToList();
+        // Each asks twice, as one does whose first answer got lost.
+        var answers = await Task.WhenAll(requests.Concat(requests).Select(async r => (r.Name, (await client.EnrolAsync(r, cancellationToken: Cancellation)).Certificate)));
+        Assert.Equal(Pods, answers.DistinctBy(a => a.Certificate).Count());
+        Assert.All(answers.GroupBy(a => a.Name), a => Assert.Single(a.Distinct()));
+        var listed = (await fleet.Sidecars.ListJoinTokensAsync(new ListJoinTokensRequest(), cancellationToken: Cancellation)).Tokens.Single(t => t.Id == token[1]);
+        Assert.Equal((Pods + 1, 1), (listed.Uses, listed.UsesLeft));
+
+        // One heartbeat every five seconds, and one more for the first.
+        var most = (int)(TimeProvider.System.GetElapsedTime(started).TotalSeconds / 5) + 2;
+        Assert.InRange(heartbeats, 0, most);
+        await stream.RequestStream.CompleteAsync();
+        await Assert.ThrowsAnyAsync<Exception>(async () => { await listening; throw new OperationCanceledException(); });
+    }
+
+    /// <summary>The four refusals are told apart, and each says what to do.</summary>
+    [Fact]
+    public async Task Enrol_Refused_SaysWhyAndWhatToDo()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
+        using var channel = Connect(fleet, null);
+        var client = new EnrolmentService.EnrolmentServiceClient(channel);
+        var (once, named) = ((await NewTokenAsync(fleet)).Split('.'), (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents", Name = "edge-1" }, cancellationToken: Cancellation)).Token.Split('.'));
+        await client.EnrolAsync(Request(once, "one", NewRequest()), cancellationToken: Cancellation);
+        await AssertRefusedAsync(Request(once, "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_USED_UP", "make another one");
+        await AssertRefusedAsync(Request(["", "nobody", once[2]], "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "not known here");
+        await AssertRefusedAsync(Request(named, "edge-2", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_OF_ANOTHER_NAME", "another name than `edge-2`");
+        await AssertRefusedAsync(Request(named, "edge-1", "none"), StatusCode.InvalidArgument, "INVALID_FIELD", "no key on P-256");
+        var shown = await Binary.RunControlAsync("join-tokens", "list", "--admin-socket", fleet.In("control.sock"));
+        Assert.Contains($"{once[1]}  documents  0 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);
+        Assert.Contains($"{named[1]}  documents  1 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);
+        Assert.Equal("removed\n", (await Binary.RunControlAsync("join-tokens", "remove", named[1], "--admin-socket", fleet.In("control.sock"))).Output);
+        await AssertRefusedAsync(Request(named, "edge-1", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "not known here");
+        Assert.Equal(2, (await Binary.RunControlAsync("join-tokens", "remove", named[1], "--admin-socket", fleet.In("control.sock"))).ExitCode);
+
+        async Task AssertRefusedAsync(EnrolRequest request, StatusCode status, string reason, string says)
+        {
+            var e = await Assert.ThrowsAsync<RpcException>(async () => await client.EnrolAsync(request, cancellationToken: Cancellation));
+            Assert.Equal((status, reason), (e.StatusCode, e.GetRpcStatus()!.GetDetail<Google.Rpc.ErrorInfo>()!.Reason));
+            Assert.Contains(says, e.Status.Detail, StringComparison.Ordinal);
+        }
+
+        static EnrolRequest Request(string[] token, string name, string request) => new() { TokenId = token[1], TokenSecret = token[2], Name = name, CertificateRequest = request };
+    }
+
+    private static string NewRequest()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
+    }
+
     /// <summary>The newest certificate admits, and the one before it; an older one does not, nor does anything of a sidecar that was removed.</summary>
     [Fact]
     public async Task Renew_WithTheCertificateBefore_GivesTheNext()
@@ -83,7 +214,7 @@ public sealed class EnrolmentTests
         using var channel = Connect(fleet, certificate: null);
         var refused = await Assert.ThrowsAsync<RpcException>(async () => await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
             new EnrolRequest { TokenId = token.Split('.')[1], TokenSecret = token.Split('.')[2], Name = "one", CertificateRequest = request }, cancellationToken: Cancellation));
-        Assert.Equal(StatusCode.Unauthenticated, refused.StatusCode);
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
         await fleet.JoinAsync("one", token);
     }
 

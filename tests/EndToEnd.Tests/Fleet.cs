@@ -197,10 +197,10 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     /// <summary>What a node has printed so far.</summary>
-    public IReadOnlyCollection<string> OutputOf(int node = 0) => [.. _nodes[node].Output];
+    public IReadOnlyCollection<string> OutputOf(int node = 0) => [.. _nodes[node].Output.Select(Unescape)];
 
     /// <summary>What a sidecar has printed since it was last started.</summary>
-    public IReadOnlyCollection<string> OutputOf(string sidecar) => [.. _sidecarOutput[sidecar]];
+    public IReadOnlyCollection<string> OutputOf(string sidecar) => [.. _sidecarOutput[sidecar].Select(Unescape)];
 
     public void KillControlPlane(int node = 0)
     {
@@ -255,10 +255,14 @@ internal sealed class Fleet : IAsyncDisposable
         return ClientOf(name);
     }
 
-    public Process StartJoining(string name, string token, string application = "documents")
+    /// <param name="name">What the test calls it.</param>
+    /// <param name="token">The join token.</param>
+    /// <param name="application">The application.</param>
+    /// <param name="calledAs">What it calls itself; null: the same.</param>
+    public Process StartJoining(string name, string token, string application = "documents", string? calledAs = null)
     {
         File.WriteAllText(In($"{name}.token"), token);
-        var process = StartSidecarProcess(name, application, "--join-token", In($"{name}.token"), "--name", name);
+        var process = StartSidecarProcess(name, application, "--join-token", In($"{name}.token"), "--name", calledAs ?? name);
         return process;
     }
 
@@ -327,6 +331,9 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     public string In(string name) => Path.Combine(_folder, name);
+
+    /// <summary>JSON writes the quotes of our messages as numbers.</summary>
+    private static string Unescape(string line) => line.Replace("\\u0060", "`", StringComparison.Ordinal);
 
     private GrpcChannel Connect(string socket)
     {

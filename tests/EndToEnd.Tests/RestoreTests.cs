@@ -106,6 +106,7 @@ public sealed class RestoreTests : IAsyncLifetime
         _fleet = await Fleet.StartAsync();
         await PublishAsync(_fleet, "", ReadersRead);
         await _fleet.StartSidecarAsync("one");
+        _fleet.KillSidecar("one");
         var history = (await _fleet.Histories.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: Cancellation)).History;
         var claimed = new Heartbeat { Scope = new Scope { Application = "documents" }, Revision = $"{history}.999" };
         foreach (var revision in new[] { $"{history}.999", "zzzzzzzzzzzz.1" })

@@ -85,6 +85,13 @@ internal static class Failures
         $"{field}: revision {given} is of another history than {current.History}: the store was restored from a backup, or it is the revision of another control plane",
         metadata: ("history", current.History.ToString()));
 
+    /// <summary>A join token is not good for what is asked.</summary>
+    public static RpcException JoinRefused(string reason, string message) => Failure(Code.Unauthenticated, reason, message);
+
+    /// <summary>Who has a name keeps it while it is there.</summary>
+    public static RpcException NameInUse(string name) => Failure(
+        Code.AlreadyExists, "NAME_IN_USE", $"a sidecar `{name}` with another key is connected: give this one a name of its own (`--name`), or a token that replaces (`authsidecar-control join-token --replace`)");
+
     /// <summary>Whatever was written would be confirmed by sidecars that do not have it.</summary>
     public static RpcException HistoryLost(Revision lost, Revision head) => Failure(
         Code.FailedPrecondition,

@@ -40,8 +40,26 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, Feed f
 
         return new CreateJoinTokenResponse
         {
-            Token = await registry.CreateTokenAsync(Caller.Of(context).Name, ScopeOf(request.Application, request.Tenant), request.Uses == 0 ? 1 : request.Uses, lifetime, context.CancellationToken),
+            Token = await registry.CreateTokenAsync(
+                Caller.Of(context).Name,
+                ScopeOf(request.Application, request.Tenant),
+                new JoinTokenTerms(request.Uses == 0 ? 1 : request.Uses, lifetime, RequestChecks.NameOrEmpty(request.Name, "name"), request.Replace),
+                context.CancellationToken),
         };
+    }
+
+    public override async Task<ListJoinTokensResponse> ListJoinTokens(ListJoinTokensRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var rows = await registry.ListTokensAsync(context.CancellationToken);
+        return new ListJoinTokensResponse { Tokens = { rows.Where(r => caller.May("fleet.read", new Placement(r.Application, r.Tenant))).Select(ToMessage) } };
+    }
+
+    public override async Task<RemoveJoinTokenResponse> RemoveJoinToken(RemoveJoinTokenRequest request, ServerCallContext context)
+    {
+        var caller = Caller.Of(context);
+        var result = await registry.RemoveTokenAsync(caller.Name, RequestChecks.Text(request.Id, "id"), placement => caller.May("join-tokens.remove", placement), context.CancellationToken);
+        return result.Refusal is { } refusal ? throw Failures.Of(refusal) : new RemoveJoinTokenResponse();
     }
 
     public override async Task<RemoveSidecarResponse> RemoveSidecar(RemoveSidecarRequest request, ServerCallContext context)
@@ -51,6 +69,19 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, Feed f
     }
 
     private static SyncScope ScopeOf(string application, string tenant) => new(RequestChecks.Name(application, "application"), RequestChecks.NameOrEmpty(tenant, "tenant"));
+
+    private static V1.JoinToken ToMessage(JoinTokenRow row) => new()
+    {
+        Id = row.Id,
+        Application = row.Application,
+        Tenant = row.Tenant,
+        Uses = row.Uses,
+        UsesLeft = row.UsesLeft,
+        CreatedAt = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.CreatedAtMs)),
+        ExpiresAt = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.ExpiresAtMs)),
+        Name = row.Name,
+        Replace = row.IsReplacing,
+    };
 
     private Sidecar ToMessage(ConnectedSidecar sidecar)
     {
@@ -72,6 +103,11 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, Feed f
             RefusedHeartbeats = reported.RefusedHeartbeats,
             RefusedBundles = reported.RefusedBundles,
         };
+        if (sidecar.ClonedAt is { } cloned)
+        {
+            message.Problems.Add($"another process uses the same identity, last seen at {cloned:u}: it is refused");
+        }
+
         if (reported.HasClockAheadMs)
         {
             message.ClockAheadMs = reported.ClockAheadMs;

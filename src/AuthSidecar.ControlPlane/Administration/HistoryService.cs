@@ -11,7 +11,8 @@ internal sealed class HistoryService(ControlStore store) : V1.HistoryService.His
 {
     public override async Task<GetHistoryResponse> GetHistory(GetHistoryRequest request, ServerCallContext context)
     {
-        var (head, lost) = await store.LookAsync(context.CancellationToken);
+        var there = await store.LookAsync(context.CancellationToken);
+        var (head, lost) = (there.Revision, there.Lost);
         return new GetHistoryResponse
         {
             History = head.History.ToString(),

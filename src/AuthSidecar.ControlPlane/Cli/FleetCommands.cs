@@ -44,7 +44,9 @@ internal static class FleetCommands
         var tenant = Tenant();
         var uses = new Option<int>("--uses") { Description = "How many sidecars may use it.", DefaultValueFactory = _ => 1 };
         var lifetime = new Option<int>("--lifetime-seconds") { Description = "For how long.", DefaultValueFactory = _ => 3_600 };
-        return AdminCommand.Create("join-token", "Makes a token with which sidecars enrol, and prints it, this once.", [application, tenant, uses, lifetime], async (parsed, channel, output, cancellation) =>
+        var name = new Option<string>("--for") { Description = "The one name that it is good for. Without it, any.", DefaultValueFactory = _ => "" };
+        var replace = new Option<bool>("--replace") { Description = "Who enrols with it takes the name of a sidecar that is connected." };
+        return AdminCommand.Create("join-token", "Makes a token with which sidecars enrol, and prints it, this once.", [application, tenant, uses, lifetime, name, replace], async (parsed, channel, output, cancellation) =>
         {
             var response = await new FleetService.FleetServiceClient(channel).CreateJoinTokenAsync(
                 new CreateJoinTokenRequest
@@ -53,10 +55,38 @@ internal static class FleetCommands
                     Tenant = parsed.GetValue(tenant)!,
                     Uses = parsed.GetValue(uses),
                     LifetimeSeconds = parsed.GetValue(lifetime),
+                    Name = parsed.GetValue(name)!,
+                    Replace = parsed.GetValue(replace),
                 },
                 cancellationToken: cancellation);
             output.WriteLine(response.Token);
         });
+    }
+
+    /// <summary><c>authsidecar-control join-tokens</c>.</summary>
+    public static Command JoinTokens()
+    {
+        var id = new Argument<string>("id") { Description = "The token's id, as `list` shows it." };
+        return new Command("join-tokens", "The join tokens that there are, and what is left of them.")
+        {
+            AdminCommand.Create("list", "Every join token with its uses left and its expiry, the newest first.", [], async (_, channel, output, cancellation) =>
+            {
+                var response = await new FleetService.FleetServiceClient(channel).ListJoinTokensAsync(new ListJoinTokensRequest(), cancellationToken: cancellation);
+                foreach (var token in response.Tokens)
+                {
+                    var scope = token.Tenant.Length == 0 ? token.Application : $"{token.Application}/{token.Tenant}";
+                    output.WriteLine(
+                        $"{token.Id}  {scope}  {token.UsesLeft} of {Count.Of(token.Uses, "use")} left, expires {token.ExpiresAt.ToDateTimeOffset():u}{(token.Name.Length > 0 ? $", for `{token.Name}`" : "")}{(token.Replace ? ", replaces" : "")}");
+                }
+
+                output.WriteLine(Count.Of(response.Tokens.Count, "join token"));
+            }),
+            AdminCommand.Create("remove", "Takes a join token away; those who have enrolled with it stay.", [id], async (parsed, channel, output, cancellation) =>
+            {
+                await new FleetService.FleetServiceClient(channel).RemoveJoinTokenAsync(new RemoveJoinTokenRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
+                output.WriteLine("removed");
+            }),
+        };
     }
 
     /// <summary><c>authsidecar-control remove-sidecar</c>.</summary>

@@ -85,30 +85,30 @@ internal sealed class CertificateAuthority : IDisposable
         return X509CertificateLoader.LoadPkcs12(withKey.Export(X509ContentType.Pkcs12), null);
     }
 
-    /// <summary>A certificate for a sidecar.</summary>
-    /// <param name="identity">Who it is.</param>
-    /// <param name="requestPem">A certificate request, of which the key alone counts.</param>
-    /// <param name="now">From when on.</param>
-    /// <returns>Null: that is no request, or its key is not on P-256.</returns>
-    public X509Certificate2? TryIssueSidecar(SidecarIdentity identity, string requestPem, DateTimeOffset now)
+    /// <summary>The key of a certificate request, of which nothing else counts; null: that is no request, or its key is not on P-256.</summary>
+    public static PublicKey? TryReadKey(string requestPem)
     {
         try
         {
             var request = CertificateRequest.LoadSigningRequestPem(requestPem, HashAlgorithmName.SHA256);
             using var key = request.PublicKey.GetECDsaPublicKey();
-            if (key?.ExportParameters(false).Curve.Oid.Value != ECCurve.NamedCurves.nistP256.Oid.Value)
-            {
-                return null;
-            }
-
-            var alternatives = new SubjectAlternativeNameBuilder();
-            alternatives.AddUri(new Uri(identity.ToUri()));
-            return Issue($"CN={identity.Name}", request.PublicKey, alternatives, ClientAuth, now, now + SidecarLifetime);
+            return key?.ExportParameters(false).Curve.Oid.Value == ECCurve.NamedCurves.nistP256.Oid.Value ? request.PublicKey : null;
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
             return null;
         }
+    }
+
+    /// <summary>A certificate for a sidecar.</summary>
+    /// <param name="identity">Who it is.</param>
+    /// <param name="key">Its key, of <see cref="TryReadKey"/>.</param>
+    /// <param name="now">From when on.</param>
+    public X509Certificate2 IssueSidecar(SidecarIdentity identity, PublicKey key, DateTimeOffset now)
+    {
+        var alternatives = new SubjectAlternativeNameBuilder();
+        alternatives.AddUri(new Uri(identity.ToUri()));
+        return Issue($"CN={identity.Name}", key, alternatives, ClientAuth, now, now + SidecarLifetime);
     }
 
     public void Dispose() => _authority.Dispose();

@@ -1,6 +1,5 @@
+using System.Buffers.Text;
 using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Common;
@@ -11,68 +10,60 @@ using Microsoft.EntityFrameworkCore;
 namespace AuthSidecar.ControlPlane.Enrolment;
 
 /// <summary>The sidecars that have enrolled with the control plane's own CA, and whether they are admitted.</summary>
-internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority authority, TimeProvider time)
+internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority authority, Fleet fleet, TimeProvider time)
 {
+    /// <summary>One that no node has heard of for so long is not connected, whatever its row says: the node has ended, say.</summary>
+    public static readonly TimeSpan ConnectedFor = TimeSpan.FromSeconds(90);
+
     private readonly ConcurrentDictionary<SidecarIdentity, SidecarRow> _known = new();
     private readonly SemaphoreSlim _catchingUp = new(1);
-    private StrongBox<Revision> _caughtUp = new();
+    private long _caughtUp;
 
-    /// <summary>Whether a sidecar is admitted with this certificate, as of a revision of the store.</summary>
+    /// <summary>Why a sidecar is not admitted with this certificate; null: it is.</summary>
     /// <remarks>Those of other CAs are admitted by their certificates alone: whoever runs that CA decides.</remarks>
-    public async Task<bool> IsAdmittedAsync(SidecarIdentity identity, X509Certificate2 certificate, bool isOurs, Revision head, CancellationToken cancellation)
+    /// <param name="identity">Who it is, by its certificate.</param>
+    /// <param name="certificate">The certificate.</param>
+    /// <param name="isOurs">Whether it is of the control plane's own CA.</param>
+    /// <param name="notes">As of this note at least.</param>
+    /// <param name="history">The history that the store is in.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<string?> FindRefusalAsync(SidecarIdentity identity, X509Certificate2 certificate, bool isOurs, long notes, History history, CancellationToken cancellation)
     {
         if (time.GetUtcNow() >= certificate.NotAfter)
         {
-            return false;
+            return $"the certificate of this sidecar expired at {certificate.NotAfter.ToUniversalTime():u}";
         }
 
         if (!isOurs)
         {
-            return true;
+            return null;
         }
 
-        await CatchUpAsync(head, cancellation);
-        _known.TryGetValue(identity, out var row);
-        return (row is { IsRemoved: false } && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber))
-            || (IsOfBackup(row, certificate, head.History) && await AdoptAsync(identity, certificate, head.History, cancellation));
-    }
+        await CatchUpAsync(notes, cancellation);
+        if (_known.TryGetValue(identity, out var row) && Admits(row, certificate))
+        {
+            return null;
+        }
 
-    /// <summary>
-    /// Whether a certificate was issued after the backup was made that the store was restored from, and before it was: the store does not know it, and
-    /// its sidecar has no other. One that was removed stays so.
-    /// </summary>
-    private static bool IsOfBackup(SidecarRow? row, X509Certificate2 certificate, History history) =>
-        row is null or { IsRemoved: false }
-        && certificate.NotBefore.ToUniversalTime() < history.BeganAt.UtcDateTime
-        && ValidFrom(certificate) > (row?.ValidFromMs ?? 0);
+        // What another node has written since is not known here yet.
+        row = await store.ReadAsync((context, _) => FindAsync(context, identity, cancellation), cancellation);
+        if (row is not null)
+        {
+            _known[identity] = row;
+        }
 
-    private static long ValidFrom(X509Certificate2 certificate) => new DateTimeOffset(certificate.NotBefore.ToUniversalTime()).ToUnixTimeMilliseconds();
-
-    private async Task<bool> AdoptAsync(SidecarIdentity identity, X509Certificate2 certificate, History history, CancellationToken cancellation)
-    {
-        var result = await store.WriteAsync(
-            identity.ToUri(),
-            async transaction =>
-            {
-                var row = await FindAsync(transaction.Context, identity, cancellation);
-                if (!IsOfBackup(row, certificate, history))
-                {
-                    return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
-                }
-
-                transaction.Audit("sidecars.readmit", identity.ToUri(), identity.Scope.Placement, row is null ? null : $"certificate {row.Serial}", $"certificate {certificate.SerialNumber}");
-                await RegisterAsync(transaction, identity, certificate, previousSerial: "", cancellation);
-                return null;
-            },
-            cancellation);
-        return result.IsCommitted;
+        return (row is not null && Admits(row, certificate)) || (IsOfBackup(row, certificate, history) && await ReadmitAsync(identity, certificate, history, cancellation)) ? null
+            : row is null ? $"no sidecar `{identity.Name}` is enrolled here"
+            : row.IsRemoved ? $"the sidecar `{identity.Name}` was removed"
+            : row.KeySha256 == KeyOf(certificate) ? "the certificate of this sidecar was replaced by a newer one of the same key"
+            : $"the name `{identity.Name}` was enrolled by another sidecar at {DateTimeOffset.FromUnixTimeMilliseconds(row.EnrolledAtMs):u}, with another key: each needs a name of its own (`--name`)";
     }
 
     /// <summary>Makes a token to enrol with.</summary>
-    public async Task<string> CreateTokenAsync(string actor, SyncScope scope, int uses, TimeSpan lifetime, CancellationToken cancellation)
+    public async Task<string> CreateTokenAsync(string actor, SyncScope scope, JoinTokenTerms terms, CancellationToken cancellation)
     {
         var token = JoinToken.Create();
-        await store.WriteAsync(
+        await store.NoteAsync(
             actor,
             transaction =>
             {
@@ -82,76 +73,153 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                     SecretSha256 = token.SecretSha256,
                     Application = scope.Application,
                     Tenant = scope.Tenant,
-                    ExpiresAtMs = (time.GetUtcNow() + lifetime).ToUnixTimeMilliseconds(),
-                    UsesLeft = uses,
+                    ExpiresAtMs = (time.GetUtcNow() + terms.Lifetime).ToUnixTimeMilliseconds(),
+                    UsesLeft = terms.Uses,
+                    Uses = terms.Uses,
+                    CreatedAtMs = transaction.NowMs,
+                    IsReplacing = terms.IsReplacing,
+                    Name = terms.Name,
                 });
-                transaction.Audit("join-tokens.create", token.Id, scope.Placement, before: null, $"{uses} uses, {lifetime.TotalSeconds} s");
+                transaction.Audit(
+                    "join-tokens.create",
+                    token.Id,
+                    scope.Placement,
+                    before: null,
+                    $"{Count.Of(terms.Uses, "use")}, {terms.Lifetime.TotalSeconds} s{(terms.Name.Length > 0 ? $", for `{terms.Name}`" : "")}{(terms.IsReplacing ? ", replacing" : "")}");
                 return Task.FromResult<Refusal?>(null);
             },
             cancellation);
         return token.ToText(authority);
     }
 
-    /// <summary>Spends a use of a token and certifies a sidecar for it; null when the token is not good, or the request is none.</summary>
-    public async Task<X509Certificate2?> TryEnrolAsync(JoinToken token, string name, string certificateRequest, CancellationToken cancellation)
-    {
-        // Looked up before anything is written: whoever guesses must not keep writers waiting.
-        if (!await store.ReadAsync(async (context, _) => IsGood(await FindAsync(context, token, cancellation), token), cancellation))
+    /// <summary>The tokens that there are, the newest first: those that have expired or are used up, for some days.</summary>
+    public Task<List<JoinTokenRow>> ListTokensAsync(CancellationToken cancellation) =>
+        store.ReadAsync((context, _) => context.JoinTokens.OrderByDescending(t => t.CreatedAtMs).ThenBy(t => t.Id).ToListAsync(cancellation), cancellation);
+
+    /// <summary>Takes a token away: nobody enrols with it any more.</summary>
+    public Task<WriteResult> RemoveTokenAsync(string actor, string id, Func<Placement, bool> may, CancellationToken cancellation) => store.NoteAsync(
+        actor,
+        async transaction =>
         {
+            if (await transaction.Context.JoinTokens.SingleOrDefaultAsync(t => t.Id == id, cancellation) is not { } row || !may(new Placement(row.Application, row.Tenant)))
+            {
+                return new Refusal.NotFound($"join token `{id}`");
+            }
+
+            transaction.Context.JoinTokens.Remove(row);
+            transaction.Audit("join-tokens.remove", row.Id, new Placement(row.Application, row.Tenant), $"{Count.Of(row.UsesLeft, "use")} left", after: null);
             return null;
+        },
+        cancellation);
+
+    /// <summary>Certifies a sidecar for a token, and spends a use of it: once for each name and key, however often it is asked.</summary>
+    public async Task<EnrolmentResult> EnrolAsync(JoinToken token, string name, string certificateRequest, CancellationToken cancellation)
+    {
+        // Looked up before anything is verified or written: whoever guesses, or asks again, costs little and keeps nobody waiting.
+        var (row, known) = await store.ReadAsync(
+            async (context, _) =>
+            {
+                var row = await FindAsync(context, token, cancellation);
+                return (row, Check(row, token, name) is { Identity: { } identity } ? await FindAsync(context, identity, cancellation) : null);
+            },
+            cancellation);
+        if (Check(row, token, name).Refusal is { } refusal)
+        {
+            return refusal;
         }
 
-        X509Certificate2? certificate = null;
-        var result = await store.WriteAsync(
+        if (CertificateAuthority.TryReadKey(certificateRequest) is not { } key)
+        {
+            return EnrolmentResult.Refuse(EnrolmentRefusal.NoKey);
+        }
+
+        if (Answered(known, key) is { } answered)
+        {
+            return answered;
+        }
+
+        if (row!.UsesLeft == 0)
+        {
+            return EnrolmentResult.Refuse(EnrolmentRefusal.TokenUsedUp);
+        }
+
+        EnrolmentResult result = null!;
+        await store.NoteAsync(
             $"join-token:{token.Id}",
             async transaction =>
             {
-                var row = await FindAsync(transaction.Context, token, cancellation);
-                if (!IsGood(row, token))
-                {
-                    return new Refusal.NotFound("join token");
-                }
-
-                var identity = new SidecarIdentity(new SyncScope(row.Application, row.Tenant), name);
-                certificate = authority.TryIssueSidecar(identity, certificateRequest, time.GetUtcNow());
-                if (certificate is null)
-                {
-                    return new Refusal.NotFound("P-256 key in the certificate request");
-                }
-
-                row.UsesLeft--;
-                await RegisterAsync(transaction, identity, certificate, previousSerial: "", cancellation);
-                transaction.Audit("sidecars.enrol", identity.ToUri(), identity.Scope.Placement, before: null, $"certificate {certificate.SerialNumber}");
-                return null;
+                result = await EnrolAsync(transaction, token, name, key, cancellation);
+                return result.IsIssued ? null : new Refusal.NothingToDo();
             },
             cancellation);
-        return result.IsCommitted ? certificate : null;
+        return result;
     }
 
-    /// <summary>Certifies a sidecar anew; null when the request is none.</summary>
-    public async Task<X509Certificate2?> TryRenewAsync(SidecarIdentity identity, X509Certificate2 before, string certificateRequest, CancellationToken cancellation)
+    private async Task<EnrolmentResult> EnrolAsync(StoreTransaction transaction, JoinToken token, string name, PublicKey key, CancellationToken cancellation)
     {
-        if (authority.TryIssueSidecar(identity, certificateRequest, time.GetUtcNow()) is not { } certificate)
+        var row = await FindAsync(transaction.Context, token, cancellation);
+        var (refusal, identity) = Check(row, token, name);
+        if (refusal is not null)
+        {
+            return refusal;
+        }
+
+        var before = await FindAsync(transaction.Context, identity!, cancellation);
+        if (Answered(before, key) is { } answered)
+        {
+            return answered;
+        }
+
+        if (row!.UsesLeft == 0)
+        {
+            return EnrolmentResult.Refuse(EnrolmentRefusal.TokenUsedUp);
+        }
+
+        if (!row.IsReplacing && before is { IsRemoved: false } && (fleet.IsConnected(identity!) || IsConnectedElsewhere(before)))
+        {
+            return EnrolmentResult.Refuse(EnrolmentRefusal.NameInUse);
+        }
+
+        row.UsesLeft--;
+        using var certificate = authority.IssueSidecar(identity!, key, time.GetUtcNow());
+        transaction.Audit(
+            "sidecars.enrol",
+            identity!.ToUri(),
+            identity.Scope.Placement,
+            before is null ? null : $"certificate {before.Serial}{(before.IsRemoved ? ", removed" : "")}",
+            $"certificate {certificate.SerialNumber}");
+        var replacedAt = before is { IsRemoved: false } ? DateTimeOffset.FromUnixTimeMilliseconds(before.EnrolledAtMs) : (DateTimeOffset?)null;
+        var registered = Register(transaction, identity, before, certificate, previousSerial: "");
+        registered.EnrolledAtMs = transaction.NowMs;
+        return EnrolmentResult.Issue(registered.Certificate, replacedAt);
+    }
+
+    /// <summary>Certifies a sidecar anew; null when the request is none, or it is not the sidecar's to renew.</summary>
+    public async Task<string?> TryRenewAsync(SidecarIdentity identity, X509Certificate2 before, string certificateRequest, CancellationToken cancellation)
+    {
+        if (CertificateAuthority.TryReadKey(certificateRequest) is not { } key)
         {
             return null;
         }
 
-        var result = await store.WriteAsync(
+        using var certificate = authority.IssueSidecar(identity, key, time.GetUtcNow());
+        SidecarRow? registered = null;
+        var result = await store.NoteAsync(
             identity.ToUri(),
             async transaction =>
             {
                 // Asked again where nobody else writes: it may have been removed since.
-                if (await FindAsync(transaction.Context, identity, cancellation) is not { IsRemoved: false } row || (row.Serial != before.SerialNumber && row.PreviousSerial != before.SerialNumber))
+                if (await FindAsync(transaction.Context, identity, cancellation) is not { } row || !Admits(row, before))
                 {
                     return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
                 }
 
-                await RegisterAsync(transaction, identity, certificate, before.SerialNumber, cancellation);
+                registered = Register(transaction, identity, row, certificate, before.SerialNumber);
                 transaction.Audit("sidecars.renew", identity.ToUri(), identity.Scope.Placement, $"certificate {before.SerialNumber}", $"certificate {certificate.SerialNumber}");
                 return null;
             },
             cancellation);
-        return result.IsCommitted ? certificate : null;
+        return result.Refusal is null ? registered!.Certificate : null;
     }
 
     /// <summary>Takes note that a sidecar uses its newest certificate: the one before is good for nothing from then on.</summary>
@@ -162,13 +230,13 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             return;
         }
 
-        await store.WriteAsync(
+        await store.NoteAsync(
             identity.ToUri(),
             async transaction =>
             {
                 if (await FindAsync(transaction.Context, identity, cancellation) is { } row && row.Serial == certificate.SerialNumber)
                 {
-                    (row.PreviousSerial, row.Revision) = ("", transaction.Revision);
+                    (row.PreviousSerial, row.Note) = ("", transaction.Note);
                 }
 
                 return null;
@@ -177,7 +245,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
     }
 
     /// <summary>Admits a sidecar no longer.</summary>
-    public Task<WriteResult> RemoveAsync(string actor, SidecarIdentity identity, CancellationToken cancellation) => store.WriteAsync(
+    public Task<WriteResult> RemoveAsync(string actor, SidecarIdentity identity, CancellationToken cancellation) => store.WriteNotedAsync(
         actor,
         async transaction =>
         {
@@ -186,15 +254,52 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                 return new Refusal.NotFound($"enrolled sidecar `{identity.Name}`");
             }
 
-            (row.IsRemoved, row.Revision) = (true, transaction.Revision);
+            (row.IsRemoved, row.Note) = (true, transaction.Note);
             transaction.Audit("sidecars.remove", identity.ToUri(), identity.Scope.Placement, $"certificate {row.Serial}", after: null);
             return null;
         },
         cancellation);
 
-    private static async Task RegisterAsync(StoreTransaction transaction, SidecarIdentity identity, X509Certificate2 certificate, string previousSerial, CancellationToken cancellation)
+    private static bool Admits(SidecarRow row, X509Certificate2 certificate) =>
+        !row.IsRemoved && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber);
+
+    private bool IsConnectedElsewhere(SidecarRow row) => row.ConnectedTo.Length > 0 && row.HeardAtMs > (time.GetUtcNow() - ConnectedFor).ToUnixTimeMilliseconds();
+
+    /// <summary>The answer that was given already to this name and key, as long as it is good for something.</summary>
+    private EnrolmentResult? Answered(SidecarRow? row, PublicKey key) =>
+        row is { IsRemoved: false } && row.KeySha256 == KeyOf(key) && row.ExpiresAtMs > time.GetUtcNow().ToUnixTimeMilliseconds() ? EnrolmentResult.Issue(row.Certificate, replacedAt: null) : null;
+
+    /// <summary>
+    /// Whether a certificate was issued after the backup was made that the store was restored from, and before it was: the store does not know it, and
+    /// its sidecar has no other. One that was removed stays so.
+    /// </summary>
+    private static bool IsOfBackup(SidecarRow? row, X509Certificate2 certificate, History history) =>
+        row is null or { IsRemoved: false }
+        && certificate.NotBefore.ToUniversalTime() < history.BeganAt.UtcDateTime
+        && ToMs(certificate.NotBefore) > (row?.ValidFromMs ?? 0);
+
+    private async Task<bool> ReadmitAsync(SidecarIdentity identity, X509Certificate2 certificate, History history, CancellationToken cancellation)
     {
-        var row = await FindAsync(transaction.Context, identity, cancellation);
+        var result = await store.NoteAsync(
+            identity.ToUri(),
+            async transaction =>
+            {
+                var row = await FindAsync(transaction.Context, identity, cancellation);
+                if (!IsOfBackup(row, certificate, history))
+                {
+                    return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
+                }
+
+                transaction.Audit("sidecars.readmit", identity.ToUri(), identity.Scope.Placement, row is null ? null : $"certificate {row.Serial}", $"certificate {certificate.SerialNumber}");
+                Register(transaction, identity, row, certificate, previousSerial: "");
+                return null;
+            },
+            cancellation);
+        return result.Refusal is null;
+    }
+
+    private static SidecarRow Register(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? row, X509Certificate2 certificate, string previousSerial)
+    {
         if (row is null)
         {
             row = new SidecarRow
@@ -202,24 +307,42 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                 Application = identity.Scope.Application,
                 Tenant = identity.Scope.Tenant,
                 Name = identity.Name,
-                Revision = 0,
+                Note = 0,
                 Serial = "",
                 PreviousSerial = "",
+                Certificate = "",
+                KeySha256 = "",
                 ValidFromMs = 0,
+                ExpiresAtMs = 0,
+                EnrolledAtMs = transaction.NowMs,
                 IsRemoved = false,
             };
             transaction.Context.Sidecars.Add(row);
         }
 
-        (row.Revision, row.Serial, row.PreviousSerial, row.ValidFromMs, row.IsRemoved) =
-            (transaction.Revision, certificate.SerialNumber, previousSerial, ValidFrom(certificate), false);
+        (row.Note, row.Serial, row.PreviousSerial, row.IsRemoved) = (transaction.Note, certificate.SerialNumber, previousSerial, false);
+        (row.Certificate, row.KeySha256) = (certificate.ExportCertificatePem(), KeyOf(certificate));
+        (row.ValidFromMs, row.ExpiresAtMs) = (ToMs(certificate.NotBefore), ToMs(certificate.NotAfter));
+        return row;
     }
 
-    private bool IsGood([NotNullWhen(true)] JoinTokenRow? row, JoinToken token)
+    /// <summary>Whether a token is good for a name, but for its uses; and who that is.</summary>
+    private (EnrolmentResult? Refusal, SidecarIdentity? Identity) Check(JoinTokenRow? row, JoinToken token, string name)
     {
         var isRight = CryptographicOperations.FixedTimeEquals(row?.SecretSha256 ?? new byte[SHA256.HashSizeInBytes], token.SecretSha256);
-        return isRight && row is { UsesLeft: > 0 } && row.ExpiresAtMs > time.GetUtcNow().ToUnixTimeMilliseconds();
+        // Who does not know its secret learns nothing about a token.
+        EnrolmentRefusal? refusal = row is null || !isRight ? EnrolmentRefusal.TokenUnknown
+            : row.ExpiresAtMs <= time.GetUtcNow().ToUnixTimeMilliseconds() ? EnrolmentRefusal.TokenExpired
+            : row.Name.Length > 0 && row.Name != name ? EnrolmentRefusal.TokenOfAnotherName
+            : null;
+        return refusal is { } why ? (EnrolmentResult.Refuse(why), null) : (null, new SidecarIdentity(new SyncScope(row!.Application, row.Tenant), name));
     }
+
+    private static string KeyOf(X509Certificate2 certificate) => KeyOf(certificate.PublicKey);
+
+    private static string KeyOf(PublicKey key) => Base64Url.EncodeToString(SHA256.HashData(key.ExportSubjectPublicKeyInfo()));
+
+    private static long ToMs(DateTime time) => new DateTimeOffset(time.ToUniversalTime()).ToUnixTimeMilliseconds();
 
     private static Task<JoinTokenRow?> FindAsync(StoreContext context, JoinToken token, CancellationToken cancellation) =>
         context.JoinTokens.SingleOrDefaultAsync(t => t.Id == token.Id, cancellation);
@@ -227,9 +350,9 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
     private static Task<SidecarRow?> FindAsync(StoreContext context, SidecarIdentity identity, CancellationToken cancellation) => context.Sidecars.SingleOrDefaultAsync(
         s => s.Application == identity.Scope.Application && s.Tenant == identity.Scope.Tenant && s.Name == identity.Name, cancellation);
 
-    private async Task CatchUpAsync(Revision head, CancellationToken cancellation)
+    private async Task CatchUpAsync(long notes, CancellationToken cancellation)
     {
-        if (Volatile.Read(ref _caughtUp).Value >= head)
+        if (Volatile.Read(ref _caughtUp) >= notes)
         {
             return;
         }
@@ -237,26 +360,55 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         await _catchingUp.WaitAsync(cancellation);
         try
         {
-            var before = _caughtUp.Value;
-            if (before >= head)
+            var since = _caughtUp;
+            if (since >= notes)
             {
                 return;
             }
 
-            // The rows of before are still there when a new history has begun.
-            var since = (long)before.Number;
-            // As of the moment that is read, which may be a later one.
-            var (now, rows) = await store.ReadAsync(async (context, now) => (now, await context.Sidecars.Where(s => s.Revision > since).ToListAsync(cancellation)), cancellation);
+            var rows = await store.ReadAsync((context, _) => context.Sidecars.Where(s => s.Note > since).ToListAsync(cancellation), cancellation);
             foreach (var row in rows)
             {
                 _known[new SidecarIdentity(new SyncScope(row.Application, row.Tenant), row.Name)] = row;
             }
 
-            Volatile.Write(ref _caughtUp, new StrongBox<Revision>(now));
+            // What was read may be newer; that is read again, then.
+            Volatile.Write(ref _caughtUp, notes);
         }
         finally
         {
             _catchingUp.Release();
         }
     }
+}
+
+/// <summary>What a join token is good for.</summary>
+/// <param name="Uses">For how many sidecars.</param>
+/// <param name="Lifetime">For how long.</param>
+/// <param name="Name">For which name; empty: any.</param>
+/// <param name="IsReplacing">Whether for that of a sidecar that is connected, too.</param>
+internal sealed record JoinTokenTerms(int Uses, TimeSpan Lifetime, string Name = "", bool IsReplacing = false);
+
+/// <summary>Why a sidecar is not enrolled.</summary>
+internal enum EnrolmentRefusal
+{
+    TokenUnknown,
+    TokenExpired,
+    TokenUsedUp,
+    TokenOfAnotherName,
+    NameInUse,
+    NoKey,
+}
+
+/// <summary>A certificate, or why there is none.</summary>
+/// <param name="Certificate">In PEM.</param>
+/// <param name="ReplacedAt">When the sidecar had enrolled whose name this one has now; null: there was none.</param>
+/// <param name="Refusal">Why there is none.</param>
+internal sealed record EnrolmentResult(string Certificate, DateTimeOffset? ReplacedAt, EnrolmentRefusal? Refusal)
+{
+    public bool IsIssued => Refusal is null;
+
+    public static EnrolmentResult Issue(string certificate, DateTimeOffset? replacedAt) => new(certificate, replacedAt, null);
+
+    public static EnrolmentResult Refuse(EnrolmentRefusal refusal) => new("", null, refusal);
 }

@@ -160,6 +160,7 @@ internal static partial class ControlPlaneHost
         .AddSingleton<DraftReader>()
         .AddSingleton<UpdateSource>()
         .AddSingleton<Fleet>()
+        .AddHostedService<Presence>()
         .AddSingleton<Feed>()
         .AddHostedService(s => s.GetRequiredService<Feed>());
 

@@ -13,6 +13,11 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
     /// <summary>Clocks differ: what has expired by ours may not have by a sidecar's.</summary>
     private static readonly TimeSpan KeepExpiredFor = TimeSpan.FromHours(1);
 
+    /// <summary>Who still asks with a token that has expired is told so.</summary>
+    private static readonly TimeSpan KeepTokensFor = TimeSpan.FromDays(7);
+
+    private readonly HashSet<(string Id, string What)> _warned = [];
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         Lease? lease = null;
@@ -66,15 +71,41 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         var before = expired.ToUnixTimeMilliseconds();
         await using var context = database.Open();
         await context.Resources.Where(r => r.ExpiresAtMs < before && context.Resources.Any(n => n.Type == r.Type && n.Revision > r.Revision)).ExecuteDeleteAsync(stopping);
-        await context.JoinTokens.Where(t => t.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        var tokensBefore = (time.GetUtcNow() - KeepTokensFor).ToUnixTimeMilliseconds();
+        await context.JoinTokens.Where(t => t.ExpiresAtMs < tokensBefore).ExecuteDeleteAsync(stopping);
+        await WarnOfTokensAsync(context, stopping);
         await context.ClaimCodes.Where(c => c.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Sessions.Where(s => s.EndsAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Grants.Where(g => g.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Tokens.Where(t => t.ExpirationDate < expired.UtcDateTime).ExecuteDeleteAsync(stopping);
     }
 
+    /// <summary>A token of many uses that comes to its end: the next pods of its application do not start.</summary>
+    private async Task WarnOfTokensAsync(StoreContext context, CancellationToken stopping)
+    {
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        foreach (var token in await context.JoinTokens.AsNoTracking().Where(t => t.Uses > 1 && t.ExpiresAtMs > now).ToListAsync(stopping))
+        {
+            if (token.UsesLeft * 10L <= token.Uses && _warned.Add((token.Id, "uses")))
+            {
+                Log.FewUsesLeft(logger, token.Id, token.Application, token.UsesLeft, token.Uses);
+            }
+
+            if ((token.ExpiresAtMs - now) * 10 <= token.ExpiresAtMs - token.CreatedAtMs && _warned.Add((token.Id, "expiry")))
+            {
+                Log.ExpiresSoon(logger, token.Id, token.Application, DateTimeOffset.FromUnixTimeMilliseconds(token.ExpiresAtMs));
+            }
+        }
+    }
+
     private static partial class Log
     {
+        [LoggerMessage(22, LogLevel.Warning, "join token {Id} of {Application} has {UsesLeft} of {Uses} uses left: make another one", EventName = "JoinTokenFewUsesLeft")]
+        public static partial void FewUsesLeft(ILogger logger, string id, string application, int usesLeft, int uses);
+
+        [LoggerMessage(23, LogLevel.Warning, "join token {Id} of {Application} expires at {ExpiresAt:u}: make another one", EventName = "JoinTokenExpiresSoon")]
+        public static partial void ExpiresSoon(ILogger logger, string id, string application, DateTimeOffset expiresAt);
+
         [LoggerMessage(20, LogLevel.Warning, "housekeeping failed and is tried again: {Why}", EventName = "HousekeepingFailed")]
         public static partial void Failed(ILogger logger, string why);
 

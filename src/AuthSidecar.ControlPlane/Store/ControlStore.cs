@@ -10,12 +10,13 @@ namespace AuthSidecar.ControlPlane.Store;
 /// Writers take the next revision before anything else, and so queue up: revisions are in the order of commits and have no gaps, and what a writer
 /// reads is still true when it commits. A control plane is written to seldom; what it buys is that nobody downstream ever wonders.
 /// </remarks>
-internal sealed class ControlStore(Database database, TimeProvider time)
+internal sealed class ControlStore(Database database, TimeProvider time) : IDisposable
 {
+    private readonly SemaphoreSlim _writing = new(1);
     private ulong _history;
 
     /// <summary>Raised after every commit of this node, outside of any lock.</summary>
-    public event Action<Revision>? Committed;
+    public event Action<StoreHead>? Committed;
 
     /// <summary>A revision of the history that the store was in when it was last looked at.</summary>
     public Revision At(long number) => new(new History(Volatile.Read(ref _history)), (ulong)number);
@@ -78,28 +79,49 @@ internal sealed class ControlStore(Database database, TimeProvider time)
             .ExecuteUpdateAsync(u => u.SetProperty(h => h.LostHistory, history).SetProperty(h => h.LostRevision, number), cancellation);
     }
 
-    /// <summary>The newest revision, and the one that is known to be lost; null: none is.</summary>
-    public async Task<(Revision Head, Revision? Lost)> LookAsync(CancellationToken cancellation)
+    /// <summary>Looks how far the store is.</summary>
+    public async Task<StoreHead> LookAsync(CancellationToken cancellation)
     {
         await using var context = database.Open();
-        var row = await context.Head.AsNoTracking().SingleAsync(cancellation);
-        var (head, lost) = (Noted(row), new Revision(new History((ulong)row.LostHistory), (ulong)row.LostRevision));
-        return (head, lost > head ? lost : null);
+        return Noted(await context.Head.AsNoTracking().SingleAsync(cancellation));
     }
 
     /// <summary>Runs one transaction. What the write refuses, or fails at, has changed nothing.</summary>
     /// <param name="actor">Who writes.</param>
     /// <param name="write">The write; what it returns keeps it from being committed.</param>
     /// <param name="cancellation">Ends it, unless it is committing already.</param>
-    public async Task<WriteResult> WriteAsync(string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation)
+    public Task<WriteResult> WriteAsync(string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation) =>
+        WriteAsync($"""UPDATE head SET "Revision" = "Revision" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: false, actor, write, cancellation);
+
+    /// <summary>Runs one transaction about what no sidecar decides from: it takes no revision, and nobody waits for it.</summary>
+    public Task<WriteResult> NoteAsync(string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation) =>
+        WriteAsync($"""UPDATE head SET "Notes" = "Notes" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: true, actor, write, cancellation);
+
+    /// <summary>Runs one transaction that takes a revision and a note.</summary>
+    public Task<WriteResult> WriteNotedAsync(string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation) =>
+        WriteAsync($"""UPDATE head SET "Revision" = "Revision" + 1, "Notes" = "Notes" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: false, actor, write, cancellation);
+
+    private async Task<WriteResult> WriteAsync(FormattableString count, bool isNote, string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation)
+    {
+        // Whoever has to wait does so without a connection: a thousand that enrol at once must not take those of readers.
+        await _writing.WaitAsync(cancellation);
+        try
+        {
+            return await WriteNowAsync(count, isNote, actor, write, cancellation);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
+
+    private async Task<WriteResult> WriteNowAsync(FormattableString count, bool isNote, string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation)
     {
         await using var context = database.Open();
         await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
-        var head = (await context.Head
-            .FromSql($"""UPDATE head SET "Revision" = "Revision" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""")
-            .AsNoTracking()
-            .ToListAsync(cancellation)).Single();
-        var store = new StoreTransaction(context, Noted(head), actor, time.GetUtcNow());
+        // Before anything is read: whoever writes as well waits here.
+        var head = Noted((await context.Head.FromSql(count).AsNoTracking().ToListAsync(cancellation)).Single());
+        var store = new StoreTransaction(context, head, isNote, actor, time.GetUtcNow());
         if (await write(store) is { } refusal)
         {
             return new WriteResult(default, refusal);
@@ -108,9 +130,13 @@ internal sealed class ControlStore(Database database, TimeProvider time)
         await context.SaveChangesAsync(cancellation);
         await store.SaveAuditAsync(cancellation);
         var revision = store.At(store.Revision);
-        await database.AnnounceAsync(context, revision, cancellation);
+        if (!isNote)
+        {
+            await database.AnnounceAsync(context, revision, cancellation);
+        }
+
         await transaction.CommitAsync(CancellationToken.None);
-        Committed?.Invoke(revision);
+        Committed?.Invoke(head with { Revision = revision });
         return new WriteResult(revision, null);
     }
 
@@ -120,26 +146,50 @@ internal sealed class ControlStore(Database database, TimeProvider time)
         await using var context = database.Open();
         context.ChangeTracker.QueryTrackingBehavior = QueryTrackingBehavior.NoTracking;
         await using var transaction = await database.BeginReadAsync(context, cancellation);
-        return await read(context, Noted(await context.Head.SingleAsync(cancellation)));
+        return await read(context, Noted(await context.Head.SingleAsync(cancellation)).Revision);
     }
 
-    private Revision Noted(HeadRow head)
+    public void Dispose() => _writing.Dispose();
+
+    private StoreHead Noted(HeadRow row)
     {
-        Volatile.Write(ref _history, (ulong)head.History);
-        return new Revision(new History((ulong)head.History), (ulong)head.Revision);
+        Volatile.Write(ref _history, (ulong)row.History);
+        return new StoreHead(
+            new Revision(new History((ulong)row.History), (ulong)row.Revision), row.Notes, new Revision(new History((ulong)row.LostHistory), (ulong)row.LostRevision));
     }
 }
 
-/// <summary>A write that is under way.</summary>
-internal sealed class StoreTransaction(StoreContext context, Revision revision, string actor, DateTimeOffset now)
+/// <summary>How far the store is.</summary>
+/// <param name="Revision">The newest revision.</param>
+/// <param name="Notes">The newest note.</param>
+/// <param name="Proved">The newest revision that a sidecar has proved that there was; the default: none.</param>
+internal readonly record struct StoreHead(Revision Revision, long Notes, Revision Proved)
 {
+    /// <summary>A revision that there was, and is not: the store was put back. Null: none is known.</summary>
+    public Revision? Lost => Proved > Revision ? Proved : null;
+}
+
+/// <summary>A write that is under way.</summary>
+/// <param name="context">Where.</param>
+/// <param name="head">How far the store is with it.</param>
+/// <param name="isNote">Whether it takes no revision.</param>
+/// <param name="actor">Who writes.</param>
+/// <param name="now">When.</param>
+internal sealed class StoreTransaction(StoreContext context, StoreHead head, bool isNote, string actor, DateTimeOffset now)
+{
+    /// <summary>In the audit trail, notes come after what the newest revision wrote itself: of that there are less.</summary>
+    private const int FirstNote = 1_000_000_000;
+
     private readonly List<AuditRow> _audit = [];
-    private History _history = revision.History;
+    private History _history = head.Revision.History;
 
     public StoreContext Context => context;
 
-    /// <summary>The number of the revision that this makes.</summary>
-    public long Revision { get; } = (long)revision.Number;
+    /// <summary>The number of the revision that this makes; of a note, the one that there is.</summary>
+    public long Revision { get; } = (long)head.Revision.Number;
+
+    /// <summary>The number of the note that this makes, where it does.</summary>
+    public long Note { get; } = head.Notes;
 
     public string Actor => actor;
 
@@ -164,7 +214,7 @@ internal sealed class StoreTransaction(StoreContext context, Revision revision, 
     public void Audit(string action, string target, Placement placement, string? before, string? after) => _audit.Add(new AuditRow
     {
         Revision = Revision,
-        Number = _audit.Count,
+        Number = isNote ? checked((int)(FirstNote + Note)) : _audit.Count,
         AtMs = NowMs,
         Actor = actor,
         Action = action,

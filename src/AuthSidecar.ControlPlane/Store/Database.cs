@@ -17,9 +17,22 @@ internal abstract class Database
     public static Database Parse(string text) => text.Split(':', 2) switch
     {
         ["sqlite", { Length: > 0 } path] => new SqliteDatabase(path),
-        ["postgres", { Length: > 0 } connection] => new PostgresDatabase(connection),
+        ["postgres", { Length: > 0 } connection] => ParsePostgres(connection),
         _ => throw new FormatException("a database is written `sqlite:PATH` or `postgres:CONNECTION`, such as `postgres:Host=db;Username=authsidecar`"),
     };
+
+    private static PostgresDatabase ParsePostgres(string connection)
+    {
+        try
+        {
+            return new PostgresDatabase(connection);
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException)
+        {
+            // Its value may be a password: the keyword alone is told.
+            throw new FormatException($"the connection string after `postgres:` is malformed: {e.Message}", e);
+        }
+    }
 
     /// <summary>Whether other nodes may have it as well.</summary>
     public virtual bool IsShared => false;
@@ -114,7 +127,7 @@ internal sealed class PostgresDatabase(string connection) : Database
     /// <summary>A number of our own among the advisory locks of the database.</summary>
     private const long LeaderLock = 0x4175_7468_5369_6465;
 
-    private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(connection).Options;
+    private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(Pooled(connection)).Options;
 
     public override bool IsShared => true;
 
@@ -188,6 +201,21 @@ internal sealed class PostgresDatabase(string connection) : Database
         }
 
         public override ValueTask DisposeAsync() => connection.DisposeAsync();
+    }
+
+    /// <summary>With as many connections as two nodes can have of a server that has its default number of them, unless the operator says how many.</summary>
+    private static string Pooled(string connection)
+    {
+        const int MostOfANode = 40;
+        // Npgsql's own says of every keyword that it has it.
+        var given = new DbConnectionStringBuilder { ConnectionString = connection };
+        var parts = new NpgsqlConnectionStringBuilder(connection);
+        if (!given.ContainsKey("Maximum Pool Size") && !given.ContainsKey("MaxPoolSize"))
+        {
+            parts.MaxPoolSize = MostOfANode;
+        }
+
+        return parts.ToString();
     }
 
     private static string Describe(NpgsqlConnectionStringBuilder parts) => $"postgres {parts.Host}:{parts.Port}/{parts.Database ?? parts.Username}";

@@ -19,6 +19,9 @@ internal sealed class HeadRow
 
     /// <summary>Its number.</summary>
     public long LostRevision { get; set; }
+
+    /// <summary>How many writes there were about what no sidecar decides from: who is enrolled. They have a count of their own, and no revision.</summary>
+    public long Notes { get; set; }
 }
 
 /// <summary>The documents of a type of resource, as they were published for an application. Never changed: the newest counts.</summary>
@@ -109,6 +112,17 @@ internal sealed class JoinTokenRow
     public required long ExpiresAtMs { get; set; }
 
     public required int UsesLeft { get; set; }
+
+    /// <summary>How many sidecars it was made for.</summary>
+    public required int Uses { get; set; }
+
+    public required long CreatedAtMs { get; set; }
+
+    /// <summary>Whether who enrols with it takes the name of a sidecar that is connected.</summary>
+    public required bool IsReplacing { get; set; }
+
+    /// <summary>The one name that it is good for; empty: any.</summary>
+    public required string Name { get; set; }
 }
 
 /// <summary>A code with which somebody becomes the first administrator, known by its hash.</summary>
@@ -128,15 +142,32 @@ internal sealed class SidecarRow
 
     public required string Name { get; set; }
 
-    public required long Revision { get; set; }
+    /// <summary>That of the newest change to what admits it.</summary>
+    public required long Note { get; set; }
 
     /// <summary>The serial number of its certificate.</summary>
     public required string Serial { get; set; }
 
     public required string PreviousSerial { get; set; }
 
+    /// <summary>Its certificate, in PEM: whoever asks again with the same key, since the answer was lost, gets the same.</summary>
+    public required string Certificate { get; set; }
+
+    /// <summary>The SHA-256 of its key (SubjectPublicKeyInfo), base64url.</summary>
+    public required string KeySha256 { get; set; }
+
     /// <summary>From when on its certificate is valid: which of two is the newer one.</summary>
     public required long ValidFromMs { get; set; }
+
+    public required long ExpiresAtMs { get; set; }
+
+    public required long EnrolledAtMs { get; set; }
+
+    /// <summary>When a node last knew it to be there; to half a minute.</summary>
+    public long HeardAtMs { get; set; }
+
+    /// <summary>The node that it is connected to; empty: none.</summary>
+    public string ConnectedTo { get; set; } = "";
 
     public required bool IsRemoved { get; set; }
 }

@@ -92,7 +92,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
         {
             sidecar.ToTable("sidecars");
             sidecar.HasKey(s => new { s.Application, s.Tenant, s.Name });
-            sidecar.HasIndex(s => s.Revision);
+            sidecar.HasIndex(s => s.Note);
+            sidecar.HasIndex(s => s.ConnectedTo);
         });
         model.Entity<Account>(account =>
         {

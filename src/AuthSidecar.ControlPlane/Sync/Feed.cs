@@ -20,8 +20,7 @@ internal sealed partial class Feed : BackgroundService
     private readonly TimeProvider _time;
     private readonly ILogger<Feed> _logger;
     private readonly Lock _advancing = new();
-    private StrongBox<Revision> _head = new();
-    private StrongBox<Revision>? _lost;
+    private StrongBox<StoreHead> _head = new();
     private long _toldLostAt;
     private long _seenAt;
     private TaskCompletionSource _advanced = NewSignal();
@@ -35,10 +34,13 @@ internal sealed partial class Feed : BackgroundService
     }
 
     /// <summary>The newest revision that is known here.</summary>
-    public Revision Head => Volatile.Read(ref _head).Value;
+    public Revision Head => Volatile.Read(ref _head).Value.Revision;
+
+    /// <summary>The newest note that is known here.</summary>
+    public long Notes => Volatile.Read(ref _head).Value.Notes;
 
     /// <summary>A revision that there was, and is not: the store was put back, and nobody has confirmed that. Null: none is known.</summary>
-    public Revision? Lost => Volatile.Read(ref _lost)?.Value;
+    public Revision? Lost => Volatile.Read(ref _head).Value.Lost;
 
     /// <summary>Whether what is known here is known to be all there is.</summary>
     public bool IsFresh => _time.GetElapsedTime(Volatile.Read(ref _seenAt)) < FreshFor;
@@ -84,23 +86,21 @@ internal sealed partial class Feed : BackgroundService
     public async Task LookAsync(CancellationToken cancellation)
     {
         var before = Head;
-        var (head, lost) = await _store.LookAsync(cancellation);
-        if (head < before)
+        var there = await _store.LookAsync(cancellation);
+        if (there.Revision < before)
         {
             // Put back behind us, by a failover or a restore: what is in memory is of a history that is no more.
-            Log.WentBack(_logger, head, before);
+            Log.WentBack(_logger, there.Revision, before);
             _lifetime.StopApplication();
             return;
         }
 
-        Advance(head);
-        // What was read may be of before a history that has begun since.
-        Volatile.Write(ref _lost, lost is { } there && there > Head ? new StrongBox<Revision>(there) : null);
+        Advance(there);
         Volatile.Write(ref _seenAt, _time.GetTimestamp());
-        if (lost is { } known && (_toldLostAt == 0 || _time.GetElapsedTime(_toldLostAt) >= TellLostEvery))
+        if (there.Lost is { } lost && (_toldLostAt == 0 || _time.GetElapsedTime(_toldLostAt) >= TellLostEvery))
         {
             _toldLostAt = _time.GetTimestamp();
-            Log.Lost(_logger, head, known);
+            Log.Lost(_logger, there.Revision, lost);
         }
     }
 
@@ -126,27 +126,36 @@ internal sealed partial class Feed : BackgroundService
         }
     }
 
-    private void Advance(Revision head)
+    private void Advance(StoreHead there)
     {
-        TaskCompletionSource waiting;
+        TaskCompletionSource? waiting = null;
         lock (_advancing)
         {
-            if (head <= _head.Value)
+            var known = _head.Value;
+            if (there.Revision < known.Revision)
             {
-                return;
+                // Of before what is known already; but notes have a count of their own.
+                there = known with { Notes = Math.Max(known.Notes, there.Notes) };
             }
 
-            Volatile.Write(ref _head, new StrongBox<Revision>(head));
-            if (_lost?.Value < head)
+            Volatile.Write(ref _head, new StrongBox<StoreHead>(there with { Notes = Math.Max(known.Notes, there.Notes) }));
+            if (there.Revision > known.Revision)
             {
-                // A new history has begun.
-                Volatile.Write(ref _lost, null);
+                waiting = Interlocked.Exchange(ref _advanced, NewSignal());
             }
-
-            waiting = Interlocked.Exchange(ref _advanced, NewSignal());
         }
 
-        waiting.SetResult();
+        waiting?.SetResult();
+    }
+
+    private void Advance(Revision revision)
+    {
+        var known = Volatile.Read(ref _head).Value;
+        // A history that is not known here is looked for: what came with it is more than a number.
+        if (revision.History == known.Revision.History)
+        {
+            Advance(known with { Revision = revision });
+        }
     }
 
     private static string Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e.Message;

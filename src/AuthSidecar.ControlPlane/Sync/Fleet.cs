@@ -4,25 +4,83 @@ using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Sync;
 
-/// <summary>The sidecars that are connected to this node.</summary>
-internal sealed class Fleet
+/// <summary>The sidecars that are connected to this node: one stream for each.</summary>
+internal sealed class Fleet(TimeProvider time)
 {
-    private readonly ConcurrentDictionary<ConnectedSidecar, byte> _connected = [];
+    /// <summary>A stream on which nothing was heard for so long may be one that the sidecar has lost.</summary>
+    private static readonly TimeSpan SilentFor = TimeSpan.FromSeconds(16);
 
-    public IEnumerable<ConnectedSidecar> Connected => _connected.Keys;
+    private readonly ConcurrentDictionary<SidecarIdentity, ConnectedSidecar> _connected = [];
+    private readonly Lock _changing = new();
+    private Dictionary<SidecarIdentity, bool> _changes = [];
 
-    public void Add(ConnectedSidecar sidecar) => _connected.TryAdd(sidecar, 0);
+    public IEnumerable<ConnectedSidecar> Connected => _connected.Values;
 
-    public void Remove(ConnectedSidecar sidecar) => _connected.TryRemove(sidecar, out _);
+    public bool IsConnected(SidecarIdentity identity) => _connected.ContainsKey(identity);
+
+    /// <summary>Takes in a stream, in place of an older one of the same process.</summary>
+    /// <returns>The other process that has this identity, and is there; null: it is taken in.</returns>
+    public ConnectedSidecar? TryAdd(ConnectedSidecar sidecar)
+    {
+        lock (_changing)
+        {
+            if (_connected.TryGetValue(sidecar.Identity, out var before))
+            {
+                if (before.Instance != sidecar.Instance && time.GetUtcNow() - before.HeardAt < SilentFor)
+                {
+                    return before;
+                }
+
+                before.End("another stream of this sidecar has begun");
+            }
+
+            _connected[sidecar.Identity] = sidecar;
+            _changes[sidecar.Identity] = true;
+            return null;
+        }
+    }
+
+    public void Remove(ConnectedSidecar sidecar)
+    {
+        lock (_changing)
+        {
+            if (_connected.TryRemove(KeyValuePair.Create(sidecar.Identity, sidecar)))
+            {
+                _changes[sidecar.Identity] = false;
+            }
+        }
+    }
+
+    /// <summary>Who has come and gone since this was last asked.</summary>
+    public IReadOnlyDictionary<SidecarIdentity, bool> TakeChanges()
+    {
+        lock (_changing)
+        {
+            return Interlocked.Exchange(ref _changes, []);
+        }
+    }
+
+    /// <summary>What could not be told is to be told again, where nothing newer is.</summary>
+    public void GiveBack(IReadOnlyDictionary<SidecarIdentity, bool> changes)
+    {
+        lock (_changing)
+        {
+            foreach (var (identity, isConnected) in changes)
+            {
+                _changes.TryAdd(identity, isConnected);
+            }
+        }
+    }
 }
 
 /// <summary>A sidecar and how it fares. Written by the one that reads its stream.</summary>
 /// <param name="identity">Who it is.</param>
+/// <param name="instance">Which process it is, of those that have its identity.</param>
 /// <param name="version">That of its software.</param>
 /// <param name="history">The history that its stream is about.</param>
 /// <param name="held">What it has.</param>
-/// <param name="now">When its stream began.</param>
-internal sealed class ConnectedSidecar(SidecarIdentity identity, string version, History history, HeldRevisions held, DateTimeOffset now)
+/// <param name="time">The clock.</param>
+internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance, string version, History history, HeldRevisions held, TimeProvider time)
 {
     private const int MaxFaults = 20;
 
@@ -33,21 +91,71 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string version,
     private HashSet<ResourceType> _awaited = [];
     private TaskCompletionSource _answered = NewSignal();
     private SidecarStatus _status = new();
-    private DateTimeOffset _statusAt = now;
+    private DateTimeOffset _statusAt = time.GetUtcNow();
     private HeldRevisions _served;
-    private DateTimeOffset _heardAt = now;
-    private DateTimeOffset _sentAt = now;
+    private DateTimeOffset _heardAt = time.GetUtcNow();
+    private DateTimeOffset _sentAt = time.GetUtcNow();
+    private DateTimeOffset? _clonedAt;
+    private readonly Outage _clones = new(time);
     private double _decisionsPerSecond;
     private ulong _counted;
 
     public SidecarIdentity Identity { get; } = identity;
 
+    public string Instance { get; } = instance;
+
     public string Version { get; } = version;
+
+    /// <summary>Why its stream is ended from here; null: it is not.</summary>
+    public string? Ended { get; private set; }
+
+    /// <summary>Ends its stream.</summary>
+    public event Action? Ending;
+
+    public DateTimeOffset HeardAt
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _heardAt;
+            }
+        }
+    }
+
+    public void End(string why)
+    {
+        Ended = why;
+        Ending?.Invoke();
+    }
+
+    /// <summary>Another process has come with its identity.</summary>
+    /// <returns>Whether that is to be told: it comes again and again.</returns>
+    public bool NoteClone(DateTimeOffset at)
+    {
+        lock (_lock)
+        {
+            _clonedAt = at;
+            return _clones.Fail();
+        }
+    }
+
+    /// <summary>When another process last came with its identity; null: none did.</summary>
+    public DateTimeOffset? ClonedAt
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _clonedAt;
+            }
+        }
+    }
 
     /// <summary>The history that its stream is about.</summary>
     public History History { get; } = history;
 
-    public DateTimeOffset ConnectedAt { get; } = now;
+    public DateTimeOffset ConnectedAt { get; } = time.GetUtcNow();
 
     /// <summary>What it holds or was sent, and need not be sent again.</summary>
     public HeldRevisions Sent

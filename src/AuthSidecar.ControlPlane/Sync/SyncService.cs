@@ -12,7 +12,7 @@ namespace AuthSidecar.ControlPlane.Sync;
 /// A stream has nothing queued: it looks what the sidecar lacks when the sidecar has answered what it was sent before. One that is slow gets, when it
 /// comes to it, one update to the newest, however much has happened.
 /// </remarks>
-internal sealed class SyncService(
+internal sealed partial class SyncService(
     Feed feed,
     ControlStore store,
     UpdateSource updates,
@@ -21,7 +21,8 @@ internal sealed class SyncService(
     SidecarRegistry registry,
     CertificateAuthority authority,
     TimeProvider time,
-    IHostApplicationLifetime lifetime) : V1.SyncService.SyncServiceBase
+    IHostApplicationLifetime lifetime,
+    ILogger<SyncService> logger) : V1.SyncService.SyncServiceBase
 {
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
@@ -30,6 +31,9 @@ internal sealed class SyncService(
     private const int MaxProblemLength = 512;
 
     private static readonly TimeSpan WhenBehind = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>A sidecar that has not answered a heartbeat for so long is not there: building what it was sent takes less.</summary>
+    private static readonly TimeSpan SilenceMeansGone = TimeSpan.FromMinutes(2);
 
     /// <summary>A sidecar that does not take in for so long what is sent to it is not worth waiting for: it comes back.</summary>
     private static readonly TimeSpan SendWithin = TimeSpan.FromSeconds(30);
@@ -46,7 +50,8 @@ internal sealed class SyncService(
             await registry.NoteUsedAsync(identity, certificate, ending.Token);
         }
 
-        fleet.Add(sidecar);
+        sidecar.Ending += ending.Cancel;
+        DemandNoClone(sidecar);
         try
         {
             var listening = ListenAsync(sidecar, requestStream, ending.Token);
@@ -61,6 +66,10 @@ internal sealed class SyncService(
         {
             throw new RpcException(new Status(StatusCode.Unavailable, "this node is stopping"));
         }
+        catch (Exception) when (sidecar.Ended is { } why)
+        {
+            throw new RpcException(new Status(StatusCode.Aborted, why));
+        }
         finally
         {
             fleet.Remove(sidecar);
@@ -68,11 +77,29 @@ internal sealed class SyncService(
 
         async Task DemandAdmissionAsync()
         {
-            if (!await registry.IsAdmittedAsync(identity, certificate, isOurs, feed.Head, ending.Token))
+            if (await registry.FindRefusalAsync(identity, certificate, isOurs, feed.Notes, feed.Head.History, ending.Token) is { } refusal)
             {
-                throw new RpcException(new Status(StatusCode.Unauthenticated, "the certificate has expired or was replaced, or the sidecar was removed"));
+                throw new RpcException(new Status(StatusCode.Unauthenticated, refusal));
             }
         }
+    }
+
+    /// <summary>One identity is one process: a state folder that was copied makes two of one, and at the next renewal one of them is locked out.</summary>
+    private void DemandNoClone(ConnectedSidecar sidecar)
+    {
+        if (fleet.TryAdd(sidecar) is not { } other)
+        {
+            return;
+        }
+
+        if (other.NoteClone(time.GetUtcNow()))
+        {
+            Log.Cloned(logger, sidecar.Identity.ToUri(), other.ConnectedAt);
+        }
+
+        throw new RpcException(new Status(
+            StatusCode.AlreadyExists,
+            $"another process has the identity of this sidecar, `{sidecar.Identity.Name}`, and is connected since {other.ConnectedAt:u}: its state folder was copied, say; empty the `identity` folder of one, and enrol it anew"));
     }
 
     private static (SidecarIdentity Identity, X509Certificate2 Certificate) Authenticate(ServerCallContext context) => context.GetHttpContext().Connection.ClientCertificate is { } certificate
@@ -86,13 +113,13 @@ internal sealed class SyncService(
             throw new RpcException(new Status(StatusCode.InvalidArgument, "a stream begins with `subscribe`"));
         }
 
-        if (subscribe.Version.Length > MaxVersionLength)
+        if (subscribe.Version.Length > MaxVersionLength || subscribe.Instance.Length > MaxVersionLength)
         {
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"a version has at most {MaxVersionLength} characters"));
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"a version, and an instance, has at most {MaxVersionLength} characters"));
         }
 
         // As of now: what is known here may be as of a second ago, and the sidecar may have heard another node since.
-        var (head, _) = await store.LookAsync(ending);
+        var head = (await store.LookAsync(ending)).Revision;
         await DemandNothingLostAsync(identity, subscribe.Heartbeat, head, ending);
         var held = default(HeldRevisions);
         foreach (var each in subscribe.Held)
@@ -107,7 +134,7 @@ internal sealed class SyncService(
             held = held.With(each.Type, revision.IsIn(head) ? (long)revision.Number : HeldRevisions.OfAnotherHistory);
         }
 
-        return new ConnectedSidecar(identity, subscribe.Version, head.History, held, time.GetUtcNow());
+        return new ConnectedSidecar(identity, subscribe.Instance, subscribe.Version, head.History, held, time);
     }
 
     /// <summary>
@@ -223,6 +250,11 @@ internal sealed class SyncService(
                 tick = timer.WaitForNextTickAsync(ending).AsTask();
                 await demandAdmission();
                 DemandSameHistory();
+                if (time.GetUtcNow() - sidecar.HeardAt > SilenceMeansGone)
+                {
+                    throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"the sidecar has said nothing for {SilenceMeansGone.TotalSeconds} s"));
+                }
+
                 if (feed.IsFresh)
                 {
                     await SendAsync(responses, new SyncResponse { Heartbeat = updates.SignHeartbeat(scope, update.Current, update.Head) }, ending);
@@ -257,5 +289,11 @@ internal sealed class SyncService(
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"{(int)type} is no type of resource"));
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(32, LogLevel.Warning, "two processes use the identity {Identity}: refused the second, the first is connected since {ConnectedAt:u}", EventName = "SidecarCloned")]
+        public static partial void Cloned(ILogger logger, string identity, DateTimeOffset connectedAt);
     }
 }

@@ -19,7 +19,7 @@ public sealed class BuiltInPoliciesTests
     private static readonly string[] Writes =
     [
         "accounts.remove", "accounts.write", "administrators.remove", "administrators.write", "clients.remove", "clients.write", "entities.write",
-        "factors.enrol", "factors.remove", "history.begin", "issuers.remove", "issuers.write", "join-tokens.create", "keys.rotate", "policies.publish",
+        "factors.enrol", "factors.remove", "history.begin", "issuers.remove", "issuers.write", "join-tokens.create", "join-tokens.remove", "keys.rotate", "policies.publish",
         "policies.rollback", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sessions.end",
         "sidecars.remove", "upstreams.remove", "upstreams.write",
     ];
@@ -48,7 +48,7 @@ public sealed class BuiltInPoliciesTests
     [InlineData("owner", "*")]
     [InlineData("policy_author", "entities.read policies.publish policies.read policies.rollback policies.validate")]
     [InlineData("user_manager", "accounts.read accounts.remove accounts.write entities.read entities.write factors.enrol factors.read factors.remove revocations.read revocations.write risk-profiles.remove risk-profiles.write sessions.end sessions.read")]
-    [InlineData("operator", "clients.read clients.remove clients.write fleet.read history.read issuers.read issuers.remove issuers.write join-tokens.create revocations.read revocations.write risk-settings.read risk-settings.write sidecars.remove")]
+    [InlineData("operator", "clients.read clients.remove clients.write fleet.read history.read issuers.read issuers.remove issuers.write join-tokens.create join-tokens.remove revocations.read revocations.write risk-settings.read risk-settings.write sidecars.remove")]
     [InlineData("auditor", "accounts.read administrators.read audit.read clients.read entities.read factors.read fleet.read history.read issuers.read keys.read policies.read policies.validate revocations.read risk-settings.read sessions.read upstreams.read")]
     [InlineData("stranger", "")]
     public void Role_OfAnyApplication_MayDoTheseAndNoOthers(string role, string allowed)

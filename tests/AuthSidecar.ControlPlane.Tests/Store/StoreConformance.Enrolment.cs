@@ -10,23 +10,113 @@ namespace AuthSidecar.ControlPlane.Tests.Store;
 
 public abstract partial class StoreConformance
 {
+    /// <summary>An answer that got lost is asked for again, with the same key: it is the same answer, and costs nothing more.</summary>
+    [Fact]
+    public async Task Enrol_SameNameAndKeyAgain_TheSameCertificateAndNoFurtherUse()
+    {
+        var enrolments = new Enrolments(_node.Database);
+        var (token, request) = (await enrolments.NewTokenAsync(uses: 1), Enrolments.NewRequest());
+        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => enrolments.Registry.EnrolAsync(token, "one", request, Cancellation)));
+        Assert.Single(answers.Select(a => a.Certificate).Distinct());
+        Assert.All(answers, a => Assert.True(a.IsIssued));
+        Assert.Equal(0, (await enrolments.TokenAsync(token)).UsesLeft);
+        Assert.Equal(answers[0].Certificate, (await new Enrolments(_node.Database).Registry.EnrolAsync(token, "one", request, Cancellation)).Certificate);
+        Assert.Single(await enrolments.AuditAsync("sidecars.enrol"));
+
+        // Of another name, or once it has been removed, it is another sidecar's, and that costs a use.
+        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "two", request, Cancellation)).Refusal);
+        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("one"), Cancellation)).IsCommitted);
+        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "one", request, Cancellation)).Refusal);
+    }
+
+    /// <summary>A thousand pods of one rollout: each has one certificate, and the uses that were spent are as many as there are.</summary>
+    [Fact]
+    public async Task Enrol_ManyAtOnce_EachHasOneCertificateAndUsesSpentAreAsMany()
+    {
+        const int Names = 200;
+        var enrolments = new Enrolments(_node.Database);
+        var token = await enrolments.NewTokenAsync(uses: Names - 10);
+        var head = await _node.HeadAsync();
+        var answers = await Task.WhenAll(Enumerable.Range(0, Names).SelectMany(n => Enumerable.Repeat(($"pod-{n}", Enrolments.NewRequest()), 2)).Select(async e => (e.Item1, await enrolments.Registry.EnrolAsync(token, e.Item1, e.Item2, Cancellation))));
+        var byName = answers.GroupBy(a => a.Item1, a => a.Item2).ToList();
+        Assert.All(byName, name => Assert.Single(name.Select(a => (a.Certificate, a.Refusal)).Distinct()));
+        Assert.Equal(Names - 10, byName.Count(name => name.First().IsIssued));
+        Assert.All(byName.Where(name => !name.First().IsIssued), name => Assert.Equal(EnrolmentRefusal.TokenUsedUp, name.First().Refusal));
+        Assert.Equal(0, (await enrolments.TokenAsync(token)).UsesLeft);
+        Assert.Equal(Names - 10, (await enrolments.AuditAsync("sidecars.enrol")).Select(a => a.Target).Distinct().Count());
+        // Nobody decides from who is enrolled: there is no revision that anybody would have to hear of.
+        Assert.Equal(head, await _node.HeadAsync());
+    }
+
+    [Fact]
+    public async Task Enrol_RefusalsAreToldApart_AndWhoDoesNotKnowTheSecretLearnsNothing()
+    {
+        var enrolments = new Enrolments(_node.Database);
+        var (good, named) = (await enrolments.NewTokenAsync(uses: 2), await enrolments.NewTokenAsync(new JoinTokenTerms(1, TimeSpan.FromHours(1), Name: "edge-1")));
+        Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(new JoinToken("nobody", good.Secret), "one"));
+        Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(good with { Secret = named.Secret }, "one"));
+        Assert.Equal(EnrolmentRefusal.TokenOfAnotherName, await RefusalAsync(named, "edge-2"));
+        Assert.Null(await RefusalAsync(named, "edge-1"));
+        Assert.Equal(EnrolmentRefusal.TokenUsedUp, await RefusalAsync(named, "edge-1"));
+        Assert.Equal(EnrolmentRefusal.NoKey, (await enrolments.Registry.EnrolAsync(good, "one", "-----BEGIN CERTIFICATE REQUEST-----", Cancellation)).Refusal);
+        Assert.Equal(2, (await enrolments.TokenAsync(good)).UsesLeft);
+        enrolments.Time.Advance(TimeSpan.FromHours(1));
+        Assert.Equal(EnrolmentRefusal.TokenExpired, await RefusalAsync(good, "one"));
+        Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(good with { Secret = named.Secret }, "one"));
+        var removed = await enrolments.NewTokenAsync(uses: 1);
+        Assert.IsType<Refusal.NotFound>((await enrolments.Registry.RemoveTokenAsync("test", removed.Id, _ => false, Cancellation)).Refusal);
+        Assert.Null((await enrolments.Registry.RemoveTokenAsync("test", removed.Id, _ => true, Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(removed, "one"));
+
+        async Task<EnrolmentRefusal?> RefusalAsync(JoinToken token, string name) => (await enrolments.Registry.EnrolAsync(token, name, Enrolments.NewRequest(), Cancellation)).Refusal;
+    }
+
+    /// <summary>Who has a name and is there keeps it; who is not, or where the token says so, gives it up, and both are told.</summary>
+    [Fact]
+    public async Task Enrol_NameThatIsConnected_RefusedUnlessTheTokenReplaces()
+    {
+        var enrolments = new Enrolments(_node.Database);
+        var (token, replacing) = (await enrolments.NewTokenAsync(uses: 10), await enrolments.NewTokenAsync(new JoinTokenTerms(1, TimeSpan.FromHours(1), IsReplacing: true)));
+        var first = await enrolments.EnrolAsync(token, "one");
+        await ConnectAsync(isConnected: true);
+        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).Refusal);
+        Assert.Null(await enrolments.RefusalAsync("one", first));
+
+        var second = await enrolments.Registry.EnrolAsync(replacing, "one", Enrolments.NewRequest(), Cancellation);
+        Assert.NotNull(second.ReplacedAt);
+        Assert.Contains("was enrolled by another sidecar at ", await enrolments.RefusalAsync("one", first), StringComparison.Ordinal);
+        Assert.Null(await enrolments.RefusalAsync("one", Enrolments.Read(second)));
+
+        // One that has gone gives its name up; one that only looks connected, since its node has ended, after a while.
+        await ConnectAsync(isConnected: false);
+        Assert.NotNull((await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).ReplacedAt);
+        await ConnectAsync(isConnected: true);
+        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).Refusal);
+        enrolments.Time.Advance(SidecarRegistry.ConnectedFor);
+        Assert.True((await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).IsIssued);
+
+        async Task ConnectAsync(bool isConnected)
+        {
+            await using var context = _node.Database.Open();
+            await context.Sidecars.ExecuteUpdateAsync(
+                u => u.SetProperty(s => s.ConnectedTo, isConnected ? "node" : "").SetProperty(s => s.HeardAtMs, enrolments.Time.GetUtcNow().ToUnixTimeMilliseconds()), Cancellation);
+        }
+    }
+
     /// <summary>A backup does not know the certificates that were issued after it was made, and their sidecars have no others: they stay admitted, and nobody else is.</summary>
     [Fact]
     public async Task Certificates_IssuedAfterTheBackup_AreReadmittedInTheHistoryThatFollowsTheRestore()
     {
-        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
-        var store = new ControlStore(_node.Database, time);
-        var authority = new CertificateAuthority(CertificateAuthority.Create(time.GetUtcNow()));
-        var (renewed, late, removed) = (IdentityOf("renewed"), IdentityOf("late"), IdentityOf("removed"));
-        var first = await EnrolAsync("renewed");
-        var dismissed = await EnrolAsync("removed");
-        time.Advance(TimeSpan.FromHours(1));
-        Assert.True((await Registry().RemoveAsync("test", removed, Cancellation)).IsCommitted);
+        var enrolments = new Enrolments(_node.Database);
+        var token = await enrolments.NewTokenAsync(uses: 10);
+        var (first, dismissed) = (await enrolments.EnrolAsync(token, "renewed"), await enrolments.EnrolAsync(token, "removed"));
+        enrolments.Time.Advance(TimeSpan.FromMinutes(20));
+        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("removed"), Cancellation)).IsCommitted);
         var backup = await _node.Store.ReadAsync((context, _) => context.Sidecars.SingleAsync(s => s.Name == "renewed"), Cancellation);
 
-        time.Advance(TimeSpan.FromHours(1));
-        var second = (await Registry().TryRenewAsync(renewed, first, NewRequest(), Cancellation))!;
-        var enrolled = await EnrolAsync("late");
+        enrolments.Time.Advance(TimeSpan.FromMinutes(20));
+        var second = X509Certificate2.CreateFromPem(await enrolments.Registry.TryRenewAsync(Enrolments.IdentityOf("renewed"), first, Enrolments.NewRequest(), Cancellation));
+        var late = await enrolments.EnrolAsync(token, "late");
         await using (var context = _node.Database.Open())
         {
             await context.Sidecars.Where(s => s.Name == "renewed").ExecuteUpdateAsync(
@@ -35,37 +125,73 @@ public abstract partial class StoreConformance
         }
 
         // A certificate that is not known is none of ours, as long as nothing was restored.
-        Assert.False(await IsAdmittedAsync(renewed, second));
-        Assert.False(await IsAdmittedAsync(late, enrolled));
-        time.Advance(TimeSpan.FromHours(1));
-        await store.BeginHistoryAsync("test", expected: null, Cancellation);
-        Assert.True(await IsAdmittedAsync(late, enrolled));
-        Assert.True(await IsAdmittedAsync(renewed, first));
-        Assert.True(await IsAdmittedAsync(renewed, second));
+        Assert.NotNull(await enrolments.RefusalAsync("renewed", second));
+        Assert.Equal("no sidecar `late` is enrolled here", await enrolments.RefusalAsync("late", late));
+        enrolments.Time.Advance(TimeSpan.FromHours(1));
+        await enrolments.Store.BeginHistoryAsync("test", expected: null, Cancellation);
+        Assert.Null(await enrolments.RefusalAsync("late", late));
+        Assert.Null(await enrolments.RefusalAsync("renewed", first));
+        Assert.Null(await enrolments.RefusalAsync("renewed", second));
         // The newest counts from then on, and what was removed before the backup stays removed.
-        Assert.False(await IsAdmittedAsync(renewed, first));
-        Assert.False(await IsAdmittedAsync(removed, dismissed));
-        Assert.True((await Registry().RemoveAsync("test", late, Cancellation)).IsCommitted);
-        Assert.False(await IsAdmittedAsync(late, enrolled));
+        Assert.NotNull(await enrolments.RefusalAsync("renewed", first));
+        Assert.Equal("the sidecar `removed` was removed", await enrolments.RefusalAsync("removed", dismissed));
+        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("late"), Cancellation)).IsCommitted);
+        Assert.Equal("the sidecar `late` was removed", await enrolments.RefusalAsync("late", late));
+        enrolments.Time.Advance(TimeSpan.FromHours(24));
+        Assert.StartsWith("the certificate of this sidecar expired at ", await enrolments.RefusalAsync("renewed", second), StringComparison.Ordinal);
+    }
 
-        SidecarRegistry Registry() => new(store, authority, time);
+    /// <summary>What a node certifies sidecars with.</summary>
+    private sealed class Enrolments
+    {
+        private static readonly byte[] Authority = CertificateAuthority.Create(TimeProvider.System.GetUtcNow());
 
-        async Task<bool> IsAdmittedAsync(SidecarIdentity identity, X509Certificate2 certificate) =>
-            await Registry().IsAdmittedAsync(identity, certificate, isOurs: true, await _node.HeadAsync(), Cancellation);
+        private readonly Database _database;
+        private readonly CertificateAuthority _authority = new(Authority);
 
-        async Task<X509Certificate2> EnrolAsync(string name)
+        public Enrolments(Database database)
         {
-            var text = await Registry().CreateTokenAsync("test", IdentityOf(name).Scope, 1, TimeSpan.FromHours(1), Cancellation);
-            var parts = text.Split('.');
-            return (await Registry().TryEnrolAsync(new JoinToken(parts[1], parts[2]), name, NewRequest(), Cancellation))!;
+            _database = database;
+            Store = new ControlStore(database, Time);
+            Registry = new SidecarRegistry(Store, _authority, new Fleet(Time), Time);
         }
 
-        static SidecarIdentity IdentityOf(string name) => new(new SyncScope("documents", ""), name);
+        public FakeTimeProvider Time { get; } = new(TimeProvider.System.GetUtcNow());
 
-        static string NewRequest()
+        public ControlStore Store { get; }
+
+        public SidecarRegistry Registry { get; }
+
+        public static SidecarIdentity IdentityOf(string name) => new(new SyncScope("documents", ""), name);
+
+        public static X509Certificate2 Read(EnrolmentResult result) => X509Certificate2.CreateFromPem(result.Certificate);
+
+        public static string NewRequest()
         {
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             return new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
+        }
+
+        public Task<JoinToken> NewTokenAsync(int uses) => NewTokenAsync(new JoinTokenTerms(uses, TimeSpan.FromHours(1)));
+
+        public async Task<JoinToken> NewTokenAsync(JoinTokenTerms terms) =>
+            (await Registry.CreateTokenAsync("test", IdentityOf("any").Scope, terms, Cancellation)).Split('.') is [_, var id, var secret, _] ? new JoinToken(id, secret) : throw new InvalidOperationException("no token");
+
+        public async Task<X509Certificate2> EnrolAsync(JoinToken token, string name) => Read(await Registry.EnrolAsync(token, name, NewRequest(), Cancellation));
+
+        /// <summary>As a node says it that knows nothing yet.</summary>
+        public async Task<string?> RefusalAsync(string name, X509Certificate2 certificate)
+        {
+            var head = await Store.LookAsync(Cancellation);
+            return await new SidecarRegistry(Store, _authority, new Fleet(Time), Time).FindRefusalAsync(IdentityOf(name), certificate, isOurs: true, head.Notes, head.Revision.History, Cancellation);
+        }
+
+        public async Task<JoinTokenRow> TokenAsync(JoinToken token) => (await Registry.ListTokensAsync(Cancellation)).Single(t => t.Id == token.Id);
+
+        public async Task<List<AuditRow>> AuditAsync(string action)
+        {
+            await using var context = _database.Open();
+            return await context.Audit.Where(a => a.Action == action).ToListAsync(Cancellation);
         }
     }
 }

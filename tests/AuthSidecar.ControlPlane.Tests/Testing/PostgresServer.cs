@@ -32,7 +32,7 @@ public sealed class PostgresServer : IAsyncLifetime
         await StartAsync();
     }
 
-    public Task StartAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-w", "-o", $"-k {_folder} -h '' -c fsync=off", "-l", Path.Combine(_folder, "log"), "start");
+    public Task StartAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-w", "-o", $"-k {_folder} -h '' -c fsync=off -c max_connections=400", "-l", Path.Combine(_folder, "log"), "start");
 
     /// <summary>Ends it, and with it every connection.</summary>
     public Task StopAsync() => RunAsServerAsync("pg_ctl", "-D", Data, "-m", "fast", "stop");

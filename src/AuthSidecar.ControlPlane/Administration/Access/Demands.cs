@@ -54,6 +54,8 @@ internal static class Demands
 
         [typeof(ListSidecarsRequest)] = _ => OfEach("fleet.read"),
         [typeof(CreateJoinTokenRequest)] = r => In(((CreateJoinTokenRequest)r).Application, "join-tokens.create", ((CreateJoinTokenRequest)r).Tenant),
+        [typeof(ListJoinTokensRequest)] = _ => OfEach("fleet.read"),
+        [typeof(RemoveJoinTokenRequest)] = _ => OfEach("join-tokens.remove"),
         [typeof(GetHistoryRequest)] = _ => In(BuiltInPolicies.Application, "history.read"),
         [typeof(BeginHistoryRequest)] = _ => In(BuiltInPolicies.Application, "history.begin"),
         [typeof(RemoveSidecarRequest)] = r => In(((RemoveSidecarRequest)r).Application, "sidecars.remove", ((RemoveSidecarRequest)r).Tenant),

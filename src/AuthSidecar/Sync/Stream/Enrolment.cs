@@ -33,7 +33,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
         if (!JoinOptions.HasEnrolled(options) || ReadCertificate() is var certificate && time.GetUtcNow() >= certificate.NotAfter && !WasJustIssued(certificate))
         {
-            await EnrolAsync(address, join, cancellation);
+            await EnrolAnewAsync(address, join, cancellation);
         }
         else if (time.GetUtcNow() >= RenewAt(certificate) && time.GetUtcNow() >= _retryAt)
         {
@@ -44,19 +44,32 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
             catch (Exception e) when (e is RpcException or IOException or UnauthorizedAccessException)
             {
                 // The one that there is is still good, and good enough to follow with.
-                _retryAt = time.GetUtcNow() + RetryAfter;
+                _retryAt = time.GetUtcNow() + (RetryAfter * (0.5 + (RandomNumberGenerator.GetInt32(1_000) / 1_000.0)));
                 Log.NotRenewed(logger, e is RpcException rpc ? rpc.Status.Detail : e.Message);
             }
         }
     }
 
-    /// <summary>When the certificate that there is should be replaced: after two thirds of its life. Null: somebody else sees to that.</summary>
+    /// <summary>When the certificate that there is should be replaced: after 60 to 75 % of its life, for pods of one rollout are not to come all at once. Null: somebody else sees to that.</summary>
     public DateTimeOffset? NextRenewal =>
         options.Join is not null && JoinOptions.HasEnrolled(options) ? RenewAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
 
     /// <summary>Whether a certificate cannot have run out yet, whatever the clock says: then the clock was set, and another certificate would be of no more use.</summary>
     private bool WasJustIssued(X509Certificate2 certificate) =>
         _issued is { } issued && issued.Serial == certificate.SerialNumber && time.GetElapsedTime(issued.At) < certificate.NotAfter - certificate.NotBefore;
+
+    private async Task EnrolAnewAsync(Uri address, JoinOptions join, CancellationToken cancellation)
+    {
+        try
+        {
+            await EnrolAsync(address, join, cancellation);
+        }
+        catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.AlreadyExists or StatusCode.InvalidArgument)
+        {
+            var expired = JoinOptions.HasEnrolled(options) ? $"the certificate of this sidecar expired at {ReadCertificate().NotAfter.ToUniversalTime():u}, and it is " : "";
+            throw new InvalidDataException($"{expired}not enrolled: {e.Status.Detail}");
+        }
+    }
 
     private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
     {
@@ -68,11 +81,19 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
         using var known = await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation);
         using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls([known], certificate: null, time.GetUtcNow()));
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var key = PendingKey();
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
             new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
-        Log.Enrolled(logger, join.Name);
+        File.Delete(PendingKeyFile);
+        if (response.ReplacedEnrolledAt?.ToDateTimeOffset() is { } replaced)
+        {
+            Log.Replaced(logger, join.Name, replaced);
+        }
+        else
+        {
+            Log.Enrolled(logger, join.Name);
+        }
     }
 
     private async Task RenewAsync(Uri address, CancellationToken cancellation)
@@ -82,6 +103,32 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key) }, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
         Log.Renewed(logger);
+    }
+
+    private string PendingKeyFile => Path.Combine(Path.GetDirectoryName(options.Certificate)!, "pending.key");
+
+    /// <summary>The key to enrol with: the same until there is an answer, so that one that got lost can be asked for again without another use of the token.</summary>
+    private ECDsa PendingKey()
+    {
+        var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        if (File.Exists(PendingKeyFile))
+        {
+            try
+            {
+                key.ImportFromPem(File.ReadAllText(PendingKeyFile));
+                return key;
+            }
+            catch (Exception e) when (e is CryptographicException or ArgumentException)
+            {
+                // Half-written, or somebody else's: another one does as well.
+                key.Dispose();
+                key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            }
+        }
+
+        StateFolder.CreateOwned(Path.GetDirectoryName(PendingKeyFile)!);
+        StateFolder.WriteSecret(PendingKeyFile, key.ExportPkcs8PrivateKeyPem());
+        return key;
     }
 
     /// <summary>Asks whoever answers for the CA, and believes it by the hash of its key alone. Nothing else is said on this connection.</summary>
@@ -134,12 +181,21 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));
 
-    private static DateTimeOffset RenewAt(X509Certificate2 certificate) => new DateTimeOffset(certificate.NotBefore) + ((certificate.NotAfter - certificate.NotBefore) * 2 / 3);
+    /// <summary>The same for one certificate, whenever it is asked: by its serial number, which is random.</summary>
+    private static DateTimeOffset RenewAt(X509Certificate2 certificate)
+    {
+        const double Earliest = 0.60, Spread = 0.15;
+        var chance = certificate.SerialNumberBytes.Span[^1] / 256.0;
+        return new DateTimeOffset(certificate.NotBefore) + ((certificate.NotAfter - certificate.NotBefore) * (Earliest + (Spread * chance)));
+    }
 
     private static partial class Log
     {
         [LoggerMessage(50, LogLevel.Information, "enrolled as {Name}", EventName = "Enrolled")]
         public static partial void Enrolled(ILogger logger, string name);
+
+        [LoggerMessage(53, LogLevel.Warning, "enrolled as {Name}, in place of the sidecar of this name that had enrolled at {EnrolledAt:u}: it is no longer admitted", EventName = "EnrolledInPlace")]
+        public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt);
 
         [LoggerMessage(52, LogLevel.Warning, "the certificate could not be renewed, and is still good: {Why}", EventName = "CertificateNotRenewed")]
         public static partial void NotRenewed(ILogger logger, string why);

@@ -37,6 +37,9 @@ internal sealed partial class StreamSource(
     private const int MaxProblems = 8;
     private const int MaxProblemLength = 512;
 
+    /// <summary>Which process this is.</summary>
+    private static readonly string Instance = Guid.NewGuid().ToString("N");
+
     private readonly Outage _outage = new(time);
     private int _failures;
     private ulong _refusedHeartbeats;
@@ -137,7 +140,7 @@ internal sealed partial class StreamSource(
     {
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
-            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest } },
+            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest, Instance = Instance } },
             silence.Token);
         while (time.GetUtcNow() < until && await call.ResponseStream.MoveNext(silence.Token))
         {
@@ -296,10 +299,10 @@ internal sealed partial class StreamSource(
         [LoggerMessage(32, LogLevel.Error, "{Type} of revision {Revision} refused: {Reason}; what was there goes on serving", EventName = "BundleRefused")]
         public static partial void Refused(ILogger logger, ResourceType type, Revision revision, NackReason reason);
 
-        [LoggerMessage(33, LogLevel.Warning, "lost the connection to the control plane at {Address}: {Why}", EventName = "ControlPlaneLost")]
+        [LoggerMessage(33, LogLevel.Warning, "not connected to the control plane at {Address}: {Why}", EventName = "ControlPlaneLost")]
         public static partial void Lost(ILogger logger, Uri address, string why);
 
-        [LoggerMessage(37, LogLevel.Warning, "no connection to a control plane for {Seconds:F0} s, {Failures} failures, last at {Address}: {Why}", EventName = "ControlPlaneStillLost")]
+        [LoggerMessage(37, LogLevel.Warning, "not connected to a control plane for {Seconds:F0} s, {Failures} failures, last at {Address}: {Why}", EventName = "ControlPlaneStillLost")]
         public static partial void StillLost(ILogger logger, double seconds, int failures, Uri address, string why);
 
         [LoggerMessage(38, LogLevel.Information, "connected to the control plane at {Address} again, after {Seconds:F0} s", EventName = "ControlPlaneFound")]

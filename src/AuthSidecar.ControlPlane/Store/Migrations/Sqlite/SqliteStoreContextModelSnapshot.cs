@@ -274,6 +274,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<long>("LostRevision")
                         .HasColumnType("INTEGER");
 
+                    b.Property<long>("Notes")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("Revision")
                         .HasColumnType("INTEGER");
 
@@ -288,6 +291,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                             History = 0L,
                             LostHistory = 0L,
                             LostRevision = 0L,
+                            Notes = 0L,
                             Revision = 0L
                         });
                 });
@@ -301,8 +305,18 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT");
 
+                    b.Property<long>("CreatedAtMs")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("ExpiresAtMs")
                         .HasColumnType("INTEGER");
+
+                    b.Property<bool>("IsReplacing")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
 
                     b.Property<byte[]>("SecretSha256")
                         .IsRequired()
@@ -311,6 +325,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<string>("Tenant")
                         .IsRequired()
                         .HasColumnType("TEXT");
+
+                    b.Property<int>("Uses")
+                        .HasColumnType("INTEGER");
 
                     b.Property<int>("UsesLeft")
                         .HasColumnType("INTEGER");
@@ -482,15 +499,36 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<string>("Name")
                         .HasColumnType("TEXT");
 
+                    b.Property<string>("Certificate")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("ConnectedTo")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("EnrolledAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("HeardAtMs")
+                        .HasColumnType("INTEGER");
+
                     b.Property<bool>("IsRemoved")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("KeySha256")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Note")
                         .HasColumnType("INTEGER");
 
                     b.Property<string>("PreviousSerial")
                         .IsRequired()
                         .HasColumnType("TEXT");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("INTEGER");
 
                     b.Property<string>("Serial")
                         .IsRequired()
@@ -501,7 +539,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasKey("Application", "Tenant", "Name");
 
-                    b.HasIndex("Revision");
+                    b.HasIndex("ConnectedTo");
+
+                    b.HasIndex("Note");
 
                     b.ToTable("sidecars", (string)null);
                 });

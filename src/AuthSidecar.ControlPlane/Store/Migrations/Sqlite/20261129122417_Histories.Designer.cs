@@ -11,7 +11,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 {
     [DbContext(typeof(SqliteStoreContext))]
-    [Migration("20261129112749_Histories")]
+    [Migration("20261129122417_Histories")]
     partial class Histories
     {
         /// <inheritdoc />
@@ -277,6 +277,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<long>("LostRevision")
                         .HasColumnType("INTEGER");
 
+                    b.Property<long>("Notes")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("Revision")
                         .HasColumnType("INTEGER");
 
@@ -291,6 +294,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                             History = 0L,
                             LostHistory = 0L,
                             LostRevision = 0L,
+                            Notes = 0L,
                             Revision = 0L
                         });
                 });
@@ -304,8 +308,18 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT");
 
+                    b.Property<long>("CreatedAtMs")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("ExpiresAtMs")
                         .HasColumnType("INTEGER");
+
+                    b.Property<bool>("IsReplacing")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
 
                     b.Property<byte[]>("SecretSha256")
                         .IsRequired()
@@ -314,6 +328,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<string>("Tenant")
                         .IsRequired()
                         .HasColumnType("TEXT");
+
+                    b.Property<int>("Uses")
+                        .HasColumnType("INTEGER");
 
                     b.Property<int>("UsesLeft")
                         .HasColumnType("INTEGER");
@@ -485,15 +502,36 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<string>("Name")
                         .HasColumnType("TEXT");
 
+                    b.Property<string>("Certificate")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("ConnectedTo")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("EnrolledAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("HeardAtMs")
+                        .HasColumnType("INTEGER");
+
                     b.Property<bool>("IsRemoved")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("KeySha256")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Note")
                         .HasColumnType("INTEGER");
 
                     b.Property<string>("PreviousSerial")
                         .IsRequired()
                         .HasColumnType("TEXT");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("INTEGER");
 
                     b.Property<string>("Serial")
                         .IsRequired()
@@ -504,7 +542,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasKey("Application", "Tenant", "Name");
 
-                    b.HasIndex("Revision");
+                    b.HasIndex("ConnectedTo");
+
+                    b.HasIndex("Note");
 
                     b.ToTable("sidecars", (string)null);
                 });

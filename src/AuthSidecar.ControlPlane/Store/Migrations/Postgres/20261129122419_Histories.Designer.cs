@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 {
     [DbContext(typeof(PostgresStoreContext))]
-    [Migration("20261129112752_Histories")]
+    [Migration("20261129122419_Histories")]
     partial class Histories
     {
         /// <inheritdoc />
@@ -282,6 +282,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<long>("LostRevision")
                         .HasColumnType("bigint");
 
+                    b.Property<long>("Notes")
+                        .HasColumnType("bigint");
+
                     b.Property<long>("Revision")
                         .HasColumnType("bigint");
 
@@ -296,6 +299,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                             History = 0L,
                             LostHistory = 0L,
                             LostRevision = 0L,
+                            Notes = 0L,
                             Revision = 0L
                         });
                 });
@@ -309,8 +313,18 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text");
 
+                    b.Property<long>("CreatedAtMs")
+                        .HasColumnType("bigint");
+
                     b.Property<long>("ExpiresAtMs")
                         .HasColumnType("bigint");
+
+                    b.Property<bool>("IsReplacing")
+                        .HasColumnType("boolean");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text");
 
                     b.Property<byte[]>("SecretSha256")
                         .IsRequired()
@@ -319,6 +333,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<string>("Tenant")
                         .IsRequired()
                         .HasColumnType("text");
+
+                    b.Property<int>("Uses")
+                        .HasColumnType("integer");
 
                     b.Property<int>("UsesLeft")
                         .HasColumnType("integer");
@@ -490,15 +507,36 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<string>("Name")
                         .HasColumnType("text");
 
+                    b.Property<string>("Certificate")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("ConnectedTo")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("EnrolledAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("HeardAtMs")
+                        .HasColumnType("bigint");
+
                     b.Property<bool>("IsRemoved")
                         .HasColumnType("boolean");
+
+                    b.Property<string>("KeySha256")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("Note")
+                        .HasColumnType("bigint");
 
                     b.Property<string>("PreviousSerial")
                         .IsRequired()
                         .HasColumnType("text");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("bigint");
 
                     b.Property<string>("Serial")
                         .IsRequired()
@@ -509,7 +547,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasKey("Application", "Tenant", "Name");
 
-                    b.HasIndex("Revision");
+                    b.HasIndex("ConnectedTo");
+
+                    b.HasIndex("Note");
 
                     b.ToTable("sidecars", (string)null);
                 });
