@@ -1,8 +1,8 @@
 using System.Buffers;
 using System.Diagnostics;
-using AuthSidecar.Common;
 using AuthSidecar.Cedar;
 using AuthSidecar.Cli.Quickstart;
+using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Hosting;
 using AuthSidecar.Policies;

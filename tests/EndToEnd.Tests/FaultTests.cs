@@ -72,7 +72,7 @@ public sealed class FaultTests
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
         var removed = await RemoveRoleAsync(fleet.Directories, "bob");
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "bob", removed));
-        await UntilKeptAsync(fleet, $"entities-{removed}-change");
+        await fleet.UntilKeptAsync("one", $"entities-{removed}-change");
 
         fleet.KillControlPlane();
         fleet.KillSidecar("one");
@@ -150,7 +150,7 @@ public sealed class FaultTests
         await WriteAsync(fleet, User("alice", "reader"));
         var published = await PublishAsync(fleet, "", ReadersRead);
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
-        await UntilKeptAsync(fleet, $"policies-{published.Revision}");
+        await fleet.UntilKeptAsync("one", $"policies-{published.Revision}");
 
         // More than it can write; it is applied all the same.
         var many = await WriteAsync(fleet, [.. Enumerable.Range(0, 5_000).Select(i => User($"user-{i}", "reader"))]);
@@ -220,12 +220,22 @@ public sealed class FaultTests
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
     }
 
-    /// <summary>A bundle counts once the index has it, which is written after it.</summary>
-    private static Task UntilKeptAsync(Fleet fleet, string bundle) => Fleet.UntilAsync(() =>
+    /// <summary>What runs out of memory ends, and is started anew: it would fail at the same place again, and look alive.</summary>
+    [Fact]
+    public async Task ControlPlane_OutOfMemory_Ends()
     {
-        var (file, index) = (new FileInfo(fleet.In($"one/last-known-good/{bundle}")), new FileInfo(fleet.In("one/last-known-good/index")));
-        return Task.FromResult(file.Exists && index.Exists && index.LastWriteTimeUtc >= file.LastWriteTimeUtc);
-    });
+        await using var fleet = await Fleet.StartAsync(environment: new Dictionary<string, string> { ["DOTNET_GCHeapHardLimit"] = "0x5000000", ["DOTNET_DbgEnableMiniDump"] = "0" });
+        var written = 0;
+        await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            for (; written < 1_000_000; written += 5_000)
+            {
+                await WriteAsync(fleet, [.. Enumerable.Range(written, 5_000).Select(i => User($"user {i}", "reader"))]);
+            }
+        });
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.HasEnded()));
+        Assert.Contains(fleet.OutputOf(), l => l.Contains("out of memory: raise the memory limit", StringComparison.Ordinal));
+    }
 
     private static async Task<PostgresServer> StartPostgresAsync()
     {

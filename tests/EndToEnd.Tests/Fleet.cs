@@ -202,6 +202,9 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>What a sidecar has printed since it was last started.</summary>
     public IReadOnlyCollection<string> OutputOf(string sidecar) => [.. _sidecarOutput[sidecar].Select(Unescape)];
 
+    /// <summary>Whether a node has ended by itself.</summary>
+    public bool HasEnded(int node = 0) => _nodes[node].Process!.HasExited;
+
     public void KillControlPlane(int node = 0)
     {
         _nodes[node].Process!.Kill();
@@ -315,6 +318,13 @@ internal sealed class Fleet : IAsyncDisposable
             await Task.Delay(50, TestContext.Current.CancellationToken);
         }
     }
+
+    /// <summary>Waits until a bundle counts on a sidecar's disk: once the index has it, which is written after it.</summary>
+    public Task UntilKeptAsync(string sidecar, string bundle) => UntilAsync(() =>
+    {
+        var (file, index) = (new FileInfo(In($"{sidecar}/last-known-good/{bundle}")), new FileInfo(In($"{sidecar}/last-known-good/index")));
+        return Task.FromResult(file.Exists && index.Exists && index.LastWriteTimeUtc >= file.LastWriteTimeUtc);
+    });
 
     public async ValueTask DisposeAsync()
     {

@@ -200,7 +200,7 @@ public sealed class RestoreTests : IAsyncLifetime
             Assert.Equal(Decision.Allow, await AskAsync(_fleet.ClientOf(name), "carol", lost));
         }
 
-        await KeptAsync("killed", policies.Revision);
+        await _fleet.UntilKeptAsync("killed", $"policies-{policies.Revision}");
         _network.Cut();
         _fleet.KillControlPlane();
         _fleet.KillSidecar("killed");
@@ -253,7 +253,4 @@ public sealed class RestoreTests : IAsyncLifetime
             File.Copy(file, file.Replace(from, to, StringComparison.Ordinal));
         }
     }
-
-    private Task KeptAsync(string sidecar, string policies) => Fleet.UntilAsync(() =>
-        Task.FromResult(File.Exists(_fleet.In($"{sidecar}/last-known-good/policies-{policies}"))));
 }

@@ -87,7 +87,8 @@ public sealed class Entity
     /// <summary>The same entity, of which nothing is remembered: what one store finds out about it is not to be believed in another.</summary>
     internal Entity Forget() => new(Uid, Attributes, Tags, _parents);
 
-    internal bool SaysTheSameAs(Entity other) => Attributes.Equals(other.Attributes) && Tags.Equals(other.Tags) && HasSameParentsAs(other);
+    /// <summary>Whether another entity has the same attributes, tags and parents, in whatever order; uids are not compared.</summary>
+    public bool SaysTheSameAs(Entity other) => Attributes.Equals(other.Attributes) && Tags.Equals(other.Tags) && HasSameParentsAs(other);
 
     internal bool HasSameParentsAs(Entity other) =>
         _parents.AsSpan().SequenceEqual(other._parents) || (_parents.Length == other._parents.Length && _parents.ToHashSet().SetEquals(other._parents));

@@ -15,9 +15,9 @@ internal static class Failures
 {
     private const string Domain = "authsidecar.dev";
 
-    /// <summary>The revision of a write.</summary>
+    /// <summary>The revision of a write; of one that changes nothing, the newest that there is.</summary>
     /// <exception cref="RpcException">It was refused, and this says why.</exception>
-    public static string Committed(WriteResult result) => result.IsCommitted ? result.Revision.ToString() : throw Of(result.Refusal);
+    public static string Committed(WriteResult result) => result.IsThere ? result.Revision.ToString() : throw Of(result.Refusal);
 
     public static RpcException Of(Refusal refusal) => refusal switch
     {

@@ -88,6 +88,7 @@ internal static class ServeCommand
             return Fail(faults);
         }
 
+        OutOfMemory.EndsTheProcess();
         await using var app = ControlPlaneHost.Build(options);
         await app.PrepareAsync(cancellation);
         if (options.Url is not null && await app.Services.GetRequiredService<Administrators>().TryCreateCodeAsync(cancellation) is { } code)

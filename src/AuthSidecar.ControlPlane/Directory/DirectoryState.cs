@@ -10,6 +10,8 @@ namespace AuthSidecar.ControlPlane.Directory;
 /// <remarks>INVARIANT: only a write that has taken its revision looks at it or brings it up to date, and there is one such write at a time.</remarks>
 internal sealed class DirectoryState
 {
+    private const int PageSize = 2_000;
+
     private readonly Dictionary<EntityUid, (Placement Placement, long Revision)> _places = [];
 
     public EntityStore Entities { get; private set; } = EntityStore.Empty;
@@ -31,29 +33,54 @@ internal sealed class DirectoryState
     /// <exception cref="InvalidDataException">It does not fit together, which no write of ours would have let by.</exception>
     public async Task CatchUpAsync(StoreContext context, CancellationToken cancellation)
     {
-        var rows = await context.Entities.AsNoTracking().Where(e => e.Revision > Revision).ToListAsync(cancellation);
-        if (rows.Count == 0)
+        var since = Revision;
+        var changed = context.Entities.AsNoTracking().Where(e => e.Revision > since);
+        var newest = await changed.MaxAsync(e => (long?)e.Revision, cancellation);
+        if (newest is null)
         {
             return;
         }
 
-        var live = rows.Where(r => !r.IsRemoved).ToList();
-        var gone = EntityRows.Gone(rows);
-        if (!Entities.TryUpdate(EntityRows.ToJson(live), gone, schema: null, out var entities, out var faults))
+        // First those that have gone, or changed, and then as they are: in between, nothing is held against what was. Piece by piece, since the text of all
+        // of a large import at once is many times as large as what becomes of it.
+        var uids = await changed.Select(e => new { e.Type, e.Id }).Distinct().ToListAsync(cancellation);
+        var (entities, places) = (Entities, new Dictionary<EntityUid, (Placement Placement, long Revision)>(uids.Count));
+        entities = Update(entities, [], [.. uids.Select(u => new EntityUid(u.Type, u.Id))]);
+        var page = new List<EntityRow>(PageSize);
+        await foreach (var row in changed.Where(e => !e.IsRemoved).AsAsyncEnumerable().WithCancellation(cancellation))
         {
-            throw new InvalidDataException($"the stored entities do not fit together: {faults[0]}");
+            page.Add(row);
+            places[EntityRows.UidOf(row)] = (new Placement(row.Application, row.Tenant), row.Revision);
+            if (page.Count == PageSize)
+            {
+                entities = Update(entities, page, []);
+                page.Clear();
+            }
         }
 
-        foreach (var uid in gone)
+        entities = Update(entities, page, []);
+        foreach (var uid in uids)
         {
-            _places.Remove(uid);
+            _places.Remove(new EntityUid(uid.Type, uid.Id));
         }
 
-        foreach (var row in live)
+        foreach (var (uid, place) in places)
         {
-            _places[EntityRows.UidOf(row)] = (new Placement(row.Application, row.Tenant), row.Revision);
+            _places[uid] = place;
         }
 
-        (Entities, Revision) = (entities, rows.Max(r => r.Revision));
+        (Entities, Revision) = (entities, newest.Value);
+    }
+
+    private static EntityStore Update(EntityStore entities, IReadOnlyCollection<EntityRow> written, IReadOnlyCollection<EntityUid> removed)
+    {
+        if (written.Count == 0 && removed.Count == 0)
+        {
+            return entities;
+        }
+
+        return entities.TryUpdate(EntityRows.ToJson(written), removed, schema: null, out var updated, out var faults)
+            ? updated
+            : throw new InvalidDataException($"the stored entities do not fit together: {faults[0]}");
     }
 }

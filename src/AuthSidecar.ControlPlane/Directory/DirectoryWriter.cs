@@ -32,7 +32,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
-            return transaction.Expect(expectedRevision, state.Revision) ?? await ApplyAsync(transaction, may, change, cancellation);
+            return transaction.Expect(expectedRevision, state.Revision) ?? await ApplyAsync(transaction, may, change, cancellation) ?? transaction.DemandChange();
         },
         cancellation);
 
@@ -59,11 +59,11 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             }
 
             var changed = new Entity(member, entity.Attributes, entity.Tags, [.. entity.Parents.ToArray().Except(removed).Union(added)]);
-            return await ApplyAsync(transaction, may, new DirectoryChange([(changed, placement)], []), cancellation);
+            return await ApplyAsync(transaction, may, new DirectoryChange([(changed, placement)], []), cancellation) ?? transaction.DemandChange();
         },
         cancellation);
 
-    /// <summary>Makes a change a part of a write that has others as well.</summary>
+    /// <summary>Makes a change a part of a write that has others as well; what is as it is to be is passed over.</summary>
     /// <remarks>INVARIANT: the state has caught up in this transaction.</remarks>
     /// <param name="transaction">The write.</param>
     /// <param name="may">Where they may.</param>
@@ -87,6 +87,13 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         if (NewParentsIn(change).Any(p => !may(p)))
         {
             return new Refusal.NotPermitted(Write, null);
+        }
+
+        // What is there already is not written again: a directory is imported every night, and most of it is as it was.
+        change = change with { Written = [.. change.Written.Where(w => !IsThere(w.Entity, w.Placement))] };
+        if (change.Written.Count == 0 && removed.Count == 0)
+        {
+            return null;
         }
 
         if (!state.Entities.TryUpdate(change.Written.Select(w => w.Entity), removed, schema: null, out _, out var faults)
@@ -116,7 +123,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             transaction.Audit(Write, entity.Uid.ToString(), placement, JsonOf(entity.Uid), row.Json);
         }
 
-        await EntityRows.SaveAsync(transaction.Context, rows, cancellation);
+        await EntityRows.SaveAsync(transaction, rows, cancellation);
         await RevokeOutdatedAsync(transaction, change, removed, cancellation);
         return null;
     }
@@ -159,6 +166,9 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
 
         return placements;
     }
+
+    private bool IsThere(Entity entity, Placement placement) =>
+        PlaceOf(entity.Uid) == placement && state.Entities.TryGetEntity(entity.Uid, out var there) && there.SaysTheSameAs(entity);
 
     private Placement? PlaceOf(EntityUid uid) => state.TryGetPlace(uid, out var placement, out _) ? placement : null;
 

@@ -30,14 +30,22 @@ internal static class EntityRows
         return [.. rows.Where(r => r.IsRemoved).Select(UidOf).Where(u => !live.Contains(u)).Distinct()];
     }
 
-    public static Task SaveAsync(StoreContext context, IReadOnlyList<EntityRow> rows, CancellationToken cancellation) => BulkWriter.UpsertAsync(
-        context,
-        "entities",
-        ["Type", "Id", "Application", "Tenant"],
-        ["Revision", "IsRemoved", "Json"],
-        rows,
-        r => [r.Type, r.Id, r.Application, r.Tenant, r.Revision, r.IsRemoved, r.Json],
-        cancellation);
+    public static Task SaveAsync(StoreTransaction transaction, IReadOnlyList<EntityRow> rows, CancellationToken cancellation)
+    {
+        foreach (var row in rows)
+        {
+            transaction.Touch(new Placement(row.Application, row.Tenant));
+        }
+
+        return BulkWriter.UpsertAsync(
+            transaction.Context,
+            "entities",
+            ["Type", "Id", "Application", "Tenant"],
+            ["Revision", "IsRemoved", "Json"],
+            rows,
+            r => [r.Type, r.Id, r.Application, r.Tenant, r.Revision, r.IsRemoved, r.Json],
+            cancellation);
+    }
 
     private static EntityRow Of(EntityUid uid, Placement placement, long revision, string json) => new()
     {

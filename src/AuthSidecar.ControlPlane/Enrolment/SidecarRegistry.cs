@@ -255,6 +255,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             }
 
             (row.IsRemoved, row.Note) = (true, transaction.Note);
+            transaction.Touch(identity.Scope.Placement);
             transaction.Audit("sidecars.remove", identity.ToUri(), identity.Scope.Placement, $"certificate {row.Serial}", after: null);
             return null;
         },

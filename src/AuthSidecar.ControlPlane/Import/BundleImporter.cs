@@ -156,7 +156,7 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
                 // To take it from there would be a surprise to them.
                 faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} belongs to another application"));
             }
-            else if (directory.Entities.TryGetEntity(entity.Uid, out var before) && before.ToJson() != entity.ToJson())
+            else if (directory.Entities.TryGetEntity(entity.Uid, out var before) && !before.SaysTheSameAs(entity))
             {
                 written.Add((entity, place));
             }

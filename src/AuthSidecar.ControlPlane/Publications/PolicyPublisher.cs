@@ -94,6 +94,7 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             return new Refusal.Invalid(faults);
         }
 
+        transaction.Touch(new Placement(application, ""));
         transaction.Context.Publications.Add(new PublicationRow
         {
             Application = application,

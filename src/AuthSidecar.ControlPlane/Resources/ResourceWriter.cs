@@ -53,6 +53,11 @@ internal sealed class ResourceWriter(ControlStore store)
                     return refusal;
                 }
 
+                if (live is not null && live.Json == next.Json && live.ExpiresAtMs == next.ExpiresAt?.ToUnixTimeMilliseconds())
+                {
+                    return new Refusal.NothingToDo();
+                }
+
                 transaction.Audit(action, key.Key, key.Placement, Audited(key.Type, live?.Json), Audited(key.Type, next.Json));
                 Save(transaction, key, row, next);
                 return null;
@@ -107,6 +112,7 @@ internal sealed class ResourceWriter(ControlStore store)
             transaction.Context.Resources.Add(row);
         }
 
+        transaction.Touch(key.Placement);
         (row.Revision, row.IsRemoved, row.Json, row.ExpiresAtMs) = (transaction.Revision, change.Json is null, change.Json ?? "", change.ExpiresAt?.ToUnixTimeMilliseconds());
         return row;
     }

@@ -16,7 +16,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
     private ulong _history;
 
     /// <summary>Raised after every commit of this node, outside of any lock.</summary>
-    public event Action<StoreHead>? Committed;
+    public event Action<StoreHead, IReadOnlySet<Placement>>? Committed;
 
     /// <summary>A revision of the history that the store was in when it was last looked at.</summary>
     public Revision At(long number) => new(new History(Volatile.Read(ref _history)), (ulong)number);
@@ -124,7 +124,8 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         var store = new StoreTransaction(context, head, isNote, actor, time.GetUtcNow());
         if (await write(store) is { } refusal)
         {
-            return new WriteResult(default, refusal);
+            // What is to be is there already, at the newest revision that there is.
+            return new WriteResult(refusal is Refusal.NothingToDo ? store.At(store.Revision - (isNote ? 0 : 1)) : default, refusal);
         }
 
         await context.SaveChangesAsync(cancellation);
@@ -132,11 +133,11 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         var revision = store.At(store.Revision);
         if (!isNote)
         {
-            await database.AnnounceAsync(context, revision, cancellation);
+            await database.AnnounceAsync(context, revision, store.Touched, cancellation);
         }
 
         await transaction.CommitAsync(CancellationToken.None);
-        Committed?.Invoke(head with { Revision = revision });
+        Committed?.Invoke(head with { Revision = revision }, store.Touched);
         return new WriteResult(revision, null);
     }
 
@@ -181,6 +182,7 @@ internal sealed class StoreTransaction(StoreContext context, StoreHead head, boo
     private const int FirstNote = 1_000_000_000;
 
     private readonly List<AuditRow> _audit = [];
+    private readonly HashSet<Placement> _touched = [];
     private History _history = head.Revision.History;
 
     public StoreContext Context => context;
@@ -210,6 +212,15 @@ internal sealed class StoreTransaction(StoreContext context, StoreHead head, boo
         return expected is { } seen && seen != there ? new Refusal.Stale(there) : null;
     }
 
+    /// <summary>Whose sidecars get something else by it.</summary>
+    public IReadOnlySet<Placement> Touched => _touched;
+
+    /// <summary>Takes note that sidecars of a placement get something else.</summary>
+    public void Touch(Placement placement) => _touched.Add(placement);
+
+    /// <summary>Refuses a write by which nothing would be another than it is.</summary>
+    public Refusal? DemandChange() => _audit.Count == 0 ? new Refusal.NothingToDo() : null;
+
     /// <summary>Notes what was done, and whose it is.</summary>
     public void Audit(string action, string target, Placement placement, string? before, string? after) => _audit.Add(new AuditRow
     {
@@ -235,9 +246,13 @@ internal sealed class StoreTransaction(StoreContext context, StoreHead head, boo
         cancellation);
 }
 
-/// <summary>A revision, or why there is none.</summary>
+/// <summary>A revision, or why there is none; of a write by which nothing would be another, the newest that there is, at which it is so.</summary>
 internal readonly record struct WriteResult(Revision Revision, Refusal? Refusal)
 {
+    /// <summary>Whether what was to be is there: written, or there already.</summary>
+    [MemberNotNullWhen(false, nameof(Refusal))]
+    public bool IsThere => IsCommitted || Refusal is Refusal.NothingToDo;
+
     [MemberNotNullWhen(false, nameof(Refusal))]
     public bool IsCommitted => Refusal is null && Revision.Number > 0;
 }

@@ -50,13 +50,17 @@ internal abstract class Database
     public abstract Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation);
 
     /// <summary>Has the other nodes told of a revision, once its transaction is committed.</summary>
-    public virtual Task AnnounceAsync(StoreContext context, Revision revision, CancellationToken cancellation) => Task.CompletedTask;
+    /// <param name="context">The transaction's.</param>
+    /// <param name="revision">The revision.</param>
+    /// <param name="touched">Whose sidecars get something else by it.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public virtual Task AnnounceAsync(StoreContext context, Revision revision, IReadOnlySet<Placement> touched, CancellationToken cancellation) => Task.CompletedTask;
 
     /// <summary>Hears of what other nodes commit. Announcements get lost where the connection is: whoever listens looks as well, now and then.</summary>
     /// <param name="committed">Gets each revision.</param>
     /// <param name="listening">Told once it hears.</param>
     /// <param name="cancellation">Ends it.</param>
-    public virtual Task ListenAsync(Action<Revision> committed, Action listening, CancellationToken cancellation) => Task.Delay(Timeout.Infinite, cancellation);
+    public virtual Task ListenAsync(Action<Announcement> committed, Action listening, CancellationToken cancellation) => Task.Delay(Timeout.Infinite, cancellation);
 
     /// <summary>Becomes the node that does what one alone is to do; null when another is. It is until the lease is disposed of, or lost.</summary>
     public virtual Task<Lease?> TryLeadAsync(CancellationToken cancellation) => Task.FromResult<Lease?>(new Lease());
@@ -139,17 +143,17 @@ internal sealed class PostgresDatabase(string connection) : Database
     public override Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation) =>
         context.Database.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellation);
 
-    public override Task AnnounceAsync(StoreContext context, Revision revision, CancellationToken cancellation) => context.Database.ExecuteSqlAsync(
-        $"SELECT pg_notify({Channel}, {revision.ToString()})", cancellation);
+    public override Task AnnounceAsync(StoreContext context, Revision revision, IReadOnlySet<Placement> touched, CancellationToken cancellation) => context.Database.ExecuteSqlAsync(
+        $"SELECT pg_notify({Channel}, {Announcement.Write(revision, touched)})", cancellation);
 
-    public override async Task ListenAsync(Action<Revision> committed, Action listening, CancellationToken cancellation)
+    public override async Task ListenAsync(Action<Announcement> committed, Action listening, CancellationToken cancellation)
     {
         await using var listener = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connection) { KeepAlive = 10, Pooling = false }.ToString());
         listener.Notification += (_, notification) =>
         {
-            if (Revision.TryParse(notification.Payload, out var revision))
+            if (Announcement.TryParse(notification.Payload, out var announcement))
             {
-                committed(revision);
+                committed(announcement);
             }
         };
         await listener.OpenAsync(cancellation);

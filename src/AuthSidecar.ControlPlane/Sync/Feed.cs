@@ -23,7 +23,9 @@ internal sealed partial class Feed : BackgroundService
     private StrongBox<StoreHead> _head = new();
     private long _toldLostAt;
     private long _seenAt;
+    private readonly Dictionary<SyncScope, TaskCompletionSource> _waiting = [];
     private TaskCompletionSource _advanced = NewSignal();
+    private readonly Dictionary<SyncScope, Revision> _changed = [];
 
     public Feed(Database database, ControlStore store, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Feed> logger)
     {
@@ -51,6 +53,33 @@ internal sealed partial class Feed : BackgroundService
         // The signal is taken before the head is looked at: an advance in between completes it.
         var advanced = Volatile.Read(ref _advanced).Task;
         return Head > revision ? Task.CompletedTask : advanced;
+    }
+
+    /// <summary>Completes when there is a newer revision than this by which sidecars of this scope get something else, or may.</summary>
+    /// <param name="scope">Whose sidecars.</param>
+    /// <param name="revision">That of what they have; what came since concerned nobody of them, or has been looked at.</param>
+    public Task WhenChanged(SyncScope scope, Revision revision)
+    {
+        lock (_advancing)
+        {
+            if (_changed.TryGetValue(scope, out var changed) && changed > revision)
+            {
+                return Task.CompletedTask;
+            }
+
+            if (!_waiting.TryGetValue(scope, out var signal))
+            {
+                _waiting.Add(scope, signal = NewSignal());
+                // What came before anybody waited may have been for them.
+                _changed[scope] = Head;
+                if (Head > revision)
+                {
+                    return Task.CompletedTask;
+                }
+            }
+
+            return signal.Task;
+        }
     }
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(WatchAsync(stoppingToken), ListenAsync(stoppingToken));
@@ -95,7 +124,7 @@ internal sealed partial class Feed : BackgroundService
             return;
         }
 
-        Advance(there);
+        Advance(there, touched: null);
         Volatile.Write(ref _seenAt, _time.GetTimestamp());
         if (there.Lost is { } lost && (_toldLostAt == 0 || _time.GetElapsedTime(_toldLostAt) >= TellLostEvery))
         {
@@ -111,7 +140,7 @@ internal sealed partial class Feed : BackgroundService
         {
             try
             {
-                await _database.ListenAsync(Advance, () => outage.End(out _), stopping);
+                await _database.ListenAsync(Hear, () => outage.End(out _), stopping);
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)
             {
@@ -126,35 +155,46 @@ internal sealed partial class Feed : BackgroundService
         }
     }
 
-    private void Advance(StoreHead there)
+    /// <param name="there">How far the store is.</param>
+    /// <param name="touched">Whose sidecars get something else; null: that is not known, and it may be everybody.</param>
+    private void Advance(StoreHead there, IReadOnlySet<Placement>? touched)
     {
-        TaskCompletionSource? waiting = null;
+        var woken = new List<TaskCompletionSource>();
         lock (_advancing)
         {
             var known = _head.Value;
             if (there.Revision < known.Revision)
             {
                 // Of before what is known already; but notes have a count of their own.
-                there = known with { Notes = Math.Max(known.Notes, there.Notes) };
+                there = known with { Notes = there.Notes };
             }
 
             Volatile.Write(ref _head, new StrongBox<StoreHead>(there with { Notes = Math.Max(known.Notes, there.Notes) }));
             if (there.Revision > known.Revision)
             {
-                waiting = Interlocked.Exchange(ref _advanced, NewSignal());
+                woken.Add(_advanced);
+                Volatile.Write(ref _advanced, NewSignal());
+                // Of what lies between, nobody has said whom it concerns.
+                var all = touched is null || there.Revision != known.Revision.At((long)known.Revision.Number + 1);
+                foreach (var scope in _waiting.Keys.Where(s => all || touched!.Any(s.Concerns)).ToList())
+                {
+                    _changed[scope] = there.Revision;
+                    woken.Add(_waiting[scope]);
+                    _waiting[scope] = NewSignal();
+                }
             }
         }
 
-        waiting?.SetResult();
+        woken.ForEach(w => w.SetResult());
     }
 
-    private void Advance(Revision revision)
+    private void Hear(Announcement announcement)
     {
         var known = Volatile.Read(ref _head).Value;
         // A history that is not known here is looked for: what came with it is more than a number.
-        if (revision.History == known.Revision.History)
+        if (announcement.Revision.History == known.Revision.History)
         {
-            Advance(known with { Revision = revision });
+            Advance(known with { Revision = announcement.Revision }, announcement.Touched);
         }
     }
 

@@ -50,6 +50,10 @@ internal readonly struct HeldRevisions : IEquatable<HeldRevisions>
 /// <summary>Whom a sidecar serves, by its certificate. An empty tenant: all.</summary>
 internal readonly record struct SyncScope(string Application, string Tenant)
 {
+    /// <summary>Whether what has a placement is for its sidecars.</summary>
+    public bool Concerns(Placement placement) =>
+        (placement.Application.Length == 0 || placement.Application == Application) && (Tenant.Length == 0 || placement.Tenant.Length == 0 || placement.Tenant == Tenant);
+
     /// <summary>Of what concerns the sidecar itself.</summary>
     public Placement Placement => new(Application, Tenant);
 }

@@ -225,11 +225,11 @@ internal sealed partial class SyncService(
                 await Task.Delay(WhenBehind, time, ending);
             }
 
-            // 2. Its answer, and then something new; unless its answer was that it needs something else.
-            await BeatUntilAsync(sidecar.WhenAnswered, update);
+            // 2. Its answer, and then something that concerns it; unless its answer was that it needs something else.
+            await BeatUntilAsync(sidecar.WhenAnswered, update, isIdle: false);
             if (sidecar.Sent.Equals(update.Current))
             {
-                await BeatUntilAsync(feed.WhenNewer(update.Head), update);
+                await BeatUntilAsync(feed.WhenChanged(scope, update.Head), update, isIdle: true);
             }
         }
 
@@ -242,12 +242,18 @@ internal sealed partial class SyncService(
             }
         }
 
-        async Task BeatUntilAsync(Task something, SyncUpdate update)
+        async Task BeatUntilAsync(Task something, SyncUpdate update, bool isIdle)
         {
             while (await Task.WhenAny(something, tick) == tick)
             {
                 await tick;
                 tick = timer.WaitForNextTickAsync(ending).AsTask();
+                if (isIdle && feed.Head > update.Head)
+                {
+                    // Of others, as far as anybody knows; it is looked at, and the sidecar told how far it is.
+                    return;
+                }
+
                 await demandAdmission();
                 DemandSameHistory();
                 if (time.GetUtcNow() - sidecar.HeardAt > SilenceMeansGone)
@@ -257,7 +263,7 @@ internal sealed partial class SyncService(
 
                 if (feed.IsFresh)
                 {
-                    await SendAsync(responses, new SyncResponse { Heartbeat = updates.SignHeartbeat(scope, update.Current, update.Head) }, ending);
+                    await SendAsync(responses, new SyncResponse { Heartbeat = updates.SharedHeartbeat(scope, update.Current, update.Head) }, ending);
                 }
             }
         }

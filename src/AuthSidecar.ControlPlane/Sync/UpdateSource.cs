@@ -29,11 +29,14 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
     // Sidecars that hold the same are many, those that hold something else are few; an update can be large.
     private const int MaxShared = 64;
 
+    private static readonly TimeSpan SharedHeartbeatFor = TimeSpan.FromSeconds(1);
+
     // What is signed in it is of that moment.
     private static readonly TimeSpan SharedFor = TimeSpan.FromSeconds(20);
 
     private readonly Lock _sharing = new();
     private readonly Dictionary<(SyncScope, HeldRevisions), (Task<SyncUpdate> Update, long BuiltAt)> _shared = [];
+    private readonly Dictionary<(SyncScope, HeldRevisions), (Signed Heartbeat, Revision Head, long SignedAt)> _heartbeats = [];
     private Revision _sharedHead;
 
     /// <summary>What a sidecar lacks at this revision of the store, or a later one.</summary>
@@ -58,7 +61,27 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
         }
     }
 
-    public Signed SignHeartbeat(SyncScope scope, HeldRevisions current, Revision head)
+    /// <summary>The same for all who are to have the same, for a second: that nothing has changed need not be signed for each.</summary>
+    public Signed SharedHeartbeat(SyncScope scope, HeldRevisions current, Revision head)
+    {
+        lock (_sharing)
+        {
+            if (!_heartbeats.TryGetValue((scope, current), out var shared) || shared.Head != head || time.GetElapsedTime(shared.SignedAt) > SharedHeartbeatFor)
+            {
+                if (_heartbeats.Count >= MaxShared)
+                {
+                    _heartbeats.Clear();
+                }
+
+                shared = (SignHeartbeat(scope, current, head), head, time.GetTimestamp());
+                _heartbeats[(scope, current)] = shared;
+            }
+
+            return shared.Heartbeat;
+        }
+    }
+
+    private Signed SignHeartbeat(SyncScope scope, HeldRevisions current, Revision head)
     {
         var heartbeat = new Heartbeat { Scope = ToMessage(scope), CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()), Revision = head.ToString() };
         heartbeat.Current.AddRange(HeldRevisions.Types.Select(t => new TypeRevision { Type = t, Revision = head.At(Math.Max(0, current[t])).ToString() }));

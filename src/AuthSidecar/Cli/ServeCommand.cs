@@ -149,6 +149,7 @@ internal static class ServeCommand
             return Fail(faults);
         }
 
+        OutOfMemory.EndsTheProcess();
         try
         {
             await using var app = SidecarHost.Build(options);

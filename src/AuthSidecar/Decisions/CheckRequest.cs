@@ -1,7 +1,7 @@
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
-using AuthSidecar.Common;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Decisions;

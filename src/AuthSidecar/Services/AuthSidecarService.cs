@@ -1,6 +1,6 @@
+using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
-using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 

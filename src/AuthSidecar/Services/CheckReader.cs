@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
-using AuthSidecar.Common;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Services;

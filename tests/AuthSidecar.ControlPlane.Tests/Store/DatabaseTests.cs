@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -16,6 +17,23 @@ public sealed class DatabaseTests
     {
         using var context = Database.Parse($"postgres:{connection}").Open();
         Assert.Equal(expected, new NpgsqlConnectionStringBuilder(context.Database.GetConnectionString()).MaxPoolSize);
+    }
+
+    [Fact]
+    public void Announcement_Written_IsReadAsItWas()
+    {
+        var revision = new Revision(new History(1UL << 40), 7);
+        foreach (var touched in new HashSet<Placement>[] { [], [new("", "")], [new("app", ""), new("app", "acme"), new("", "acme")] })
+        {
+            Assert.True(Announcement.TryParse(Announcement.Write(revision, touched), out var read));
+            Assert.Equal(revision, read.Revision);
+            Assert.True(touched.SetEquals(read.Touched!));
+        }
+
+        Assert.True(Announcement.TryParse(Announcement.Write(revision, Enumerable.Range(0, 10_000).Select(i => new Placement("app", $"{i}")).ToHashSet()), out var many));
+        Assert.Null(many.Touched);
+        Assert.False(Announcement.TryParse("7", out _));
+        Assert.False(Announcement.TryParse("", out _));
     }
 
     [Theory]

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
-using AuthSidecar.Common;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Identity;

@@ -78,11 +78,88 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var first = await _node.WriteAsync(Alice, Reader);
         var other = await _node.WriteAsync(new EntityUid("User", "bob"), Reader);
         Assert.Equal(new Refusal.Stale(other.Revision), (await _node.WriteAsync(Alice, Reader, first.Revision)).Refusal);
-        Assert.True((await _node.WriteAsync(Alice, Reader, other.Revision)).IsCommitted);
+        Assert.True((await _node.WriteAsync(Alice, Reader, other.Revision)).IsThere);
         // That of a membership is its member's own.
         Assert.Equal(new Refusal.Stale(other.Revision), (await _node.Directory.ChangeMembershipsAsync("test", Anywhere, new("User", "bob"), [], [Reader], first.Revision, Cancellation)).Refusal);
         Assert.True((await _node.Directory.ChangeMembershipsAsync("test", Anywhere, new("User", "bob"), [], [Reader], other.Revision, Cancellation)).IsCommitted);
         Assert.IsType<Refusal.NotFound>((await _node.Directory.ChangeMembershipsAsync("test", Anywhere, new("User", "carol"), [], [], null, Cancellation)).Refusal);
+    }
+
+    /// <summary>A directory is imported every night, and most of it is as it was: what changes nothing is not written, not audited, and nobody hears of it.</summary>
+    [Fact]
+    public async Task Write_ThatChangesNothing_TakesNoRevision_AndAnswersTheNewestThereIs()
+    {
+        var first = await _node.WriteAsync(Alice, Reader);
+        var issuer = await _node.WriteResourceAsync("issuer", "1", expectedRevision: null);
+        var audited = await AuditedAsync();
+        foreach (var again in new[]
+        {
+            await _node.WriteAsync(Alice, Reader),
+            await new Node(_node.Database).WriteAsync(Alice, Reader),
+            await _node.Directory.ChangeMembershipsAsync("test", Anywhere, Alice, [Reader], [new("Role", "other")], null, Cancellation),
+            await _node.Directory.WriteAsync("test", Anywhere, new DirectoryChange([], [new("User", "nobody")]), null, Cancellation),
+            await _node.WriteResourceAsync("issuer", "1", expectedRevision: null),
+        })
+        {
+            Assert.Equal((false, true, issuer.Revision), (again.IsCommitted, again.IsThere, again.Revision));
+        }
+
+        Assert.Equal((issuer.Revision, audited), (await _node.HeadAsync(), await AuditedAsync()));
+        // Of a write of which some changes something, that alone is written.
+        var some = await _node.Directory.WriteAsync(
+            "test",
+            Anywhere,
+            new DirectoryChange([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty, Reader), new Placement("", "")), (new Entity(new EntityUid("User", "bob"), ValueRecord.Empty, ValueRecord.Empty, Reader), new Placement("", ""))], []),
+            null,
+            Cancellation);
+        Assert.Equal(audited + 1, await AuditedAsync());
+        Assert.Equal([first.Revision, some.Revision], await _node.Store.ReadAsync(async (context, _) => (await context.Entities.OrderBy(e => e.Id).ToListAsync()).Select(e => _node.Store.At(e.Revision)), Cancellation));
+
+        Task<int> AuditedAsync() => _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(), Cancellation);
+    }
+
+    /// <summary>In between, what comes from another node is neither as it was nor as it is to be: a parent that becomes a child is no circle.</summary>
+    [Fact]
+    public async Task CatchUp_WithWhatHasTurnedRound_FitsTogether()
+    {
+        var other = new Node(_node.Database);
+        await _node.WriteAsync(Alice, Reader);
+        Assert.True((await other.WriteAsync(new EntityUid("User", "bob"), Reader)).IsCommitted);
+        var turned = new DirectoryChange(
+            [(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "")), (new Entity(Reader, ValueRecord.Empty, ValueRecord.Empty, Alice), new Placement("", ""))], []);
+        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, turned, null, Cancellation)).IsCommitted);
+        Assert.IsType<Refusal.Invalid>((await other.WriteAsync(Alice, Reader)).Refusal);
+        Assert.True((await other.WriteAsync(new EntityUid("User", "carol"), Reader)).IsCommitted);
+    }
+
+    /// <summary>A write wakes those whom it concerns: ten thousand streams are not to stir for what is another application's.</summary>
+    [Fact]
+    public async Task Feed_Writes_WakeTheScopesThatTheyConcern()
+    {
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        using var feed = new Feed(_node.Database, _node.Store, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
+        await feed.LookAsync(Cancellation);
+        SyncScope[] scopes = [new("app", ""), new("app", "acme"), new("app", "globex"), new("other", "")];
+        Assert.Equal([true, true, true, true], await WokenAsync(() => _node.WriteAsync(Alice, Reader)));
+        Assert.Equal([true, true, false, true], await WokenAsync(() => _node.WriteAsync(new EntityUid("User", "a"), Reader, tenant: "acme")));
+        Assert.Equal([true, true, true, false], await WokenAsync(() => _node.PublishAsync("permit (principal, action, resource);", default)));
+        Assert.Equal([true, true, true, false], await WokenAsync(() => _node.WriteResourceAsync("issuer", "1", null)));
+        Assert.Equal([false, false, false, false], await WokenAsync(() => _node.Store.WriteAsync("test", _ => Task.FromResult<Refusal?>(null), Cancellation)));
+        // What was missed in between is looked for: another node has written, and nobody has said what.
+        Assert.Equal([true, true, true, true], await WokenAsync(async () =>
+        {
+            var written = await new Node(_node.Database).Store.WriteAsync("test", _ => Task.FromResult<Refusal?>(null), Cancellation);
+            await feed.LookAsync(Cancellation);
+            return written;
+        }));
+
+        async Task<IEnumerable<bool>> WokenAsync(Func<Task<WriteResult>> write)
+        {
+            var waiting = scopes.Select(s => feed.WhenChanged(s, feed.Head)).ToList();
+            Assert.All(waiting, w => Assert.False(w.IsCompleted));
+            Assert.True((await write()).IsCommitted);
+            return waiting.Select(w => w.IsCompleted).ToList();
+        }
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using AuthSidecar.Common;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
 using AuthSidecar.Policies;

@@ -1,5 +1,5 @@
-using AuthSidecar.Common;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Sync.Folder;
 using AuthSidecar.Tests.Testing;
 

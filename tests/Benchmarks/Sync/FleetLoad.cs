@@ -64,7 +64,7 @@ internal sealed class FleetLoad(string folder, int sidecars, int controlPort, in
 
         // 2. By turns, so that what the machine does besides happens to both.
         var (ours, floor) = (new List<double>(), new List<double>());
-        for (var round = -3; round < Rounds; round++)
+        for (var round = -4; round < Rounds; round++)
         {
             string[] role = ["Role::\"moderator\""];
             var commit = await RoundAsync(() => directory.ChangeMembershipsAsync(new ChangeMembershipsRequest

@@ -1,9 +1,9 @@
 using System.Diagnostics.Metrics;
 using System.Reflection;
 using System.Security.Cryptography;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Decisions;
-using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using Grpc.Core;
 using Grpc.Net.Client;
