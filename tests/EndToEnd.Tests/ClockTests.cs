@@ -74,6 +74,25 @@ public sealed class ClockTests
         Assert.NotEqual(0, health.ExitCode);
     }
 
+    /// <summary>A clock that is set right: what was refused before is had now, and not when it happens to be written again.</summary>
+    [Fact]
+    public async Task ClockSetRight_WhatWasRefusedIsHadAgain()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        await WriteAsync(fleet, User("alice", "reader"));
+        await PublishAsync(fleet, "", ReadersRead);
+        SetClock(fleet, "-2m");
+        var file = fleet.In("clock");
+        await File.WriteAllTextAsync(file, "-2m\n", Cancellation);
+        fleet.SidecarEnvironment = new Dictionary<string, string>(fleet.SidecarEnvironment!) { ["FAKETIME_TIMESTAMP_FILE"] = file, ["FAKETIME_NO_CACHE"] = "1" };
+        ((Dictionary<string, string>)fleet.SidecarEnvironment).Remove("FAKETIME");
+        fleet.StartSidecar("one");
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("refused: Expired", StringComparison.Ordinal))));
+        await File.WriteAllTextAsync(file, "+0s\n", Cancellation);
+        await Fleet.UntilAsync(async () => await AskAsync(fleet.ClientOf("one"), "alice") == Decision.Allow);
+        Assert.Contains(fleet.OutputOf("one"), l => l.Contains("heartbeats of the control plane are accepted again", StringComparison.Ordinal));
+    }
+
     /// <summary>One line when it is lost, and one when it is found again; never one without a cause.</summary>
     [Fact]
     public async Task ControlPlane_AwayForAWhile_SaidOnceWhenLostAndOnceWhenFound()

@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.V1;
 
 namespace EndToEnd.Tests;
@@ -168,6 +169,30 @@ public sealed class ControlCommandTests : IDisposable
         await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output == "0 sidecars\n");
     }
 
+    /// <summary>What was refused was never there: nothing that is written later is taken for what is there already.</summary>
+    [Fact]
+    public async Task Import_ThatIsRefusedLate_LeavesNothingInMemory()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        await Writes.WriteAsync(fleet, Writes.User("bob", "reader"));
+        Write("bundle.json", """{"version": 1, "contents": ["policies", "schema.cedarschema", "entities.json"]}""");
+        Write("policies/all.cedar", "permit (principal is User, action == Action::\"read\", resource is Document);");
+        Write("schema.cedarschema", "entity Role; entity User in [Role] { level: Long }; entity Document; action \"read\" appliesTo { principal: [User], resource: [Document] };");
+        const string Carol = """{"uid": {"type": "User", "id": "carol"}, "attrs": {"level": 1}, "parents": [{"type": "Role", "id": "reader"}]}""";
+        Write("entities.json", $"[{Carol}]");
+        var refused = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("bob", refused.Error, StringComparison.Ordinal);
+
+        await fleet.CreateApplicationAsync();
+        var written = await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Entities = { new DirectoryEntity { Json = Carol, Application = "documents" } } }, cancellationToken: TestContext.Current.CancellationToken);
+        var carol = (await fleet.Directories.GetEntityAsync(new GetEntityRequest { Entity = "User::\"carol\"" }, cancellationToken: TestContext.Current.CancellationToken)).Entity;
+        Assert.Equal(written.Revision, carol.Revision);
+        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "members", "User::\"carol\"", "--remove", "Role::\"reader\"")).Output);
+        carol = (await fleet.Directories.GetEntityAsync(new GetEntityRequest { Entity = "User::\"carol\"" }, cancellationToken: TestContext.Current.CancellationToken)).Entity;
+        Assert.DoesNotContain("reader", carol.Json, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task FactorsMembersRevoke_PrintWhatIsToBeKnown()
     {
@@ -194,6 +219,9 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("serve --state {0}/s --listen 127.0.0.1:1 --certificate {0}/none", "give both `--certificate` and `--certificate-key`")]
     [InlineData("serve --state {0}/s --database mysql:x", "a database is written `sqlite:PATH` or `postgres:CONNECTION`")]
     [InlineData("serve --state {0}/s --database postgres:Host=/nowhere", "give `--key-vault`")]
+    [InlineData("serve --state {0}/s --database 'postgres:Host=127.0.0.1;Port=1' --key-vault file:{0}/none --wait-for-database 1", "failed to connect to the database postgres 127.0.0.1:1/ within 1 s: ")]
+    [InlineData("serve --state {0}/s --database postgres:Hots=db --key-vault file:{0}/none", "the connection string after `postgres:` is malformed: Couldn't set hots")]
+    [InlineData("serve --state {0}/s --wait-for-database -1", "`--wait-for-database` is 0 to 3600 seconds")]
     [InlineData("serve --state {0}/s --key-vault file:{0}/none --admin-socket {0}/a.sock", "the master keys in `{0}/none` cannot be read")]
     [InlineData("serve --state {0}/s --key-vault kms:x", "a key vault is written")]
     [InlineData("serve --state ''", "`--state` is empty")]

@@ -220,6 +220,38 @@ public sealed class FaultTests
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
     }
 
+    /// <summary>Whoever restores a database and forgets its key must not be given another one: the next backup would save that.</summary>
+    [Fact]
+    public async Task MasterKey_Missing_IsNeverMadeAnewForADatabaseThatHasOne()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        fleet.KillControlPlane();
+        var (key, kept) = (fleet.In("control/master.key"), fleet.In("kept.key"));
+        File.Move(key, kept);
+        var refused = await Binary.RunControlAsync("serve", "--state", fleet.In("control"), "--admin-socket", fleet.In("other.sock"));
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Matches("^authsidecar-control: `[^`]*/master\\.key` does not exist, and the database is encrypted with the master key [0-9a-f]{16}: put back the `master\\.key` that belongs to this database\n$", refused.Error);
+        Assert.False(File.Exists(key));
+        File.Move(kept, key);
+        await fleet.StartControlPlaneAsync();
+    }
+
+    /// <summary>In a cluster that starts, everything does at once: who needs the database waits for it.</summary>
+    [Fact]
+    public async Task PostgresThatIsNotThereYet_IsWaitedFor()
+    {
+        await using var postgres = await StartPostgresAsync();
+        await using var fleet = await Fleet.StartAsync(database: $"postgres:{await postgres.CreateDatabaseAsync()}");
+        fleet.KillControlPlane();
+        await postgres.StopAsync();
+        var starting = fleet.StartControlPlaneAsync();
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("waiting for the database postgres ", StringComparison.Ordinal))));
+        await postgres.StartAsync();
+        await starting;
+        Assert.Contains(fleet.OutputOf(), l => l.Contains("connected to the database postgres ", StringComparison.Ordinal));
+        Assert.Single(fleet.OutputOf(), l => l.Contains("waiting for the database", StringComparison.Ordinal));
+    }
+
     /// <summary>What runs out of memory ends, and is started anew: it would fail at the same place again, and look alive.</summary>
     [Fact]
     public async Task ControlPlane_OutOfMemory_Ends()

@@ -14,7 +14,7 @@ namespace EndToEnd.Tests;
 /// <summary>A database that was restored from a backup: sidecars have had what it does not have any more, and must not take the one for the other.</summary>
 public sealed class RestoreTests : IAsyncLifetime
 {
-    private readonly PostgresServer _postgres = new();
+    private PostgresServer? _postgres;
     private Fleet _fleet = null!;
     private string? _database;
     private string? _backup;
@@ -36,7 +36,7 @@ public sealed class RestoreTests : IAsyncLifetime
             await _network.DisposeAsync();
         }
 
-        if (_database is not null)
+        if (_postgres is not null)
         {
             await _postgres.DisposeAsync();
         }
@@ -139,6 +139,29 @@ public sealed class RestoreTests : IAsyncLifetime
             Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation))).StatusCode);
         }
 
+        // Nor is memory filled with what it says.
+        foreach (var hostile in new[]
+        {
+            new SyncRequest { Nack = new Nack { Type = ResourceType.Policies, Reason = NackReason.Base, Revision = new string('9', 100_000) } },
+            new SyncRequest { Nack = new Nack { Type = ResourceType.Policies, Faults = { new string('x', 100_000) } } },
+            new SyncRequest { Ack = new Ack { Type = ResourceType.Policies, Revision = new string('9', 100_000) } },
+            new SyncRequest { Status = new SidecarStatus { Types_ = { new TypeStatus { Revision = new string('9', 100_000) } } } },
+            new SyncRequest { Status = new SidecarStatus { Problems = { new string('x', 100_000) } } },
+        })
+        {
+            using var channel = ConnectAsSidecar("one");
+            using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: Cancellation);
+            await call.RequestStream.WriteAsync(new SyncRequest { Subscribe = new Subscribe() }, Cancellation);
+            await call.RequestStream.WriteAsync(hostile, Cancellation);
+            var refused = await Assert.ThrowsAsync<RpcException>(async () =>
+            {
+                while (await call.ResponseStream.MoveNext(Cancellation))
+                {
+                }
+            });
+            Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+        }
+
         Assert.Equal("", (await _fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).LostRevision);
         await WriteAsync(_fleet, User("alice", "reader"));
     }
@@ -168,6 +191,7 @@ public sealed class RestoreTests : IAsyncLifetime
     {
         if (isPostgres)
         {
+            _postgres = new PostgresServer();
             await _postgres.InitializeAsync();
             Assert.SkipWhen(_postgres.Missing is not null, _postgres.Missing ?? "");
             (_database, _backup) = (await _postgres.CreateDatabaseAsync(), await _postgres.CreateDatabaseAsync());
@@ -194,7 +218,7 @@ public sealed class RestoreTests : IAsyncLifetime
             await WriteAsync(_fleet, User($"user{i}", "reader"));
         }
 
-        var lost = (await WriteAsync(_fleet, User("carol", "reader"))).Revision;
+        var lost = (await WriteAsync(_fleet, User("dave", "reader"))).Revision;
         foreach (var name in new[] { "connected", "cut", "killed" })
         {
             Assert.Equal(Decision.Allow, await AskAsync(_fleet.ClientOf(name), "carol", lost));
@@ -238,7 +262,7 @@ public sealed class RestoreTests : IAsyncLifetime
     {
         if (_database is not null)
         {
-            await _postgres.CopyDatabaseAsync(isBackup ? _database : _backup!, isBackup ? _backup! : _database);
+            await _postgres!.CopyDatabaseAsync(isBackup ? _database : _backup!, isBackup ? _backup! : _database);
             return;
         }
 

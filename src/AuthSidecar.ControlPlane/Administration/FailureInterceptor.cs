@@ -1,5 +1,4 @@
-using System.Data.Common;
-using System.Net.Sockets;
+using AuthSidecar.ControlPlane.Store;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 
@@ -42,7 +41,7 @@ internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> log
         {
             throw new RpcException(new Status(StatusCode.Cancelled, "the caller went away"));
         }
-        catch (Exception e) when (IsStoreAway(e))
+        catch (Exception e) when (Database.IsAway(e))
         {
             Log.StoreAway(logger, method, e.Message);
             throw Failures.StoreUnavailable();
@@ -53,9 +52,6 @@ internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> log
             throw Failures.Internal();
         }
     }
-
-    /// <summary>Whether it is the database that is not there, or not now.</summary>
-    private static bool IsStoreAway(Exception? e) => e is DbException { IsTransient: true } or SocketException || (e is not null && IsStoreAway(e.InnerException));
 
     private static partial class Log
     {

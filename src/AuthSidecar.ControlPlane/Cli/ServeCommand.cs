@@ -36,12 +36,13 @@ internal static class ServeCommand
         var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. None of the commonest either way." };
         var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with words, one a line, that no password may be made of, beside those that are built in." };
         var attempts = new Option<int>("--attempts-per-minute") { Description = "How often an address may try to sign in; tokens twenty times as often. 0: no limit, for where all come from the address of a proxy.", DefaultValueFactory = _ => 30 };
+        var wait = new Option<int>("--wait-for-database") { Description = "How many seconds a database is waited for that is not there yet; at most 3600.", DefaultValueFactory = _ => (int)ServeOptions.DefaultWaitForDatabase.TotalSeconds };
         var afterRestore = new Option<bool>("--after-restore") { Description = "The database was restored from a backup: begin a new history, so that sidecars take everything anew. For one start." };
         var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, afterRestore, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, wait, afterRestore, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -64,6 +65,7 @@ internal static class ServeCommand
                         AttemptsPerMinute = parsed.GetValue(attempts),
                         ReplaceIssuer = parsed.GetValue(replaceIssuer),
                         IsAfterRestore = parsed.GetValue(afterRestore),
+                        WaitForDatabase = TimeSpan.FromSeconds(parsed.GetValue(wait)),
                         Names = parsed.GetValue(name) ?? [],
                         Certificate = parsed.GetValue(certificate),
                         CertificateKey = parsed.GetValue(key),

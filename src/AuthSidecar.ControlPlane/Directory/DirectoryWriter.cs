@@ -32,7 +32,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
-            return transaction.Expect(expectedRevision, state.Revision) ?? await ApplyAsync(transaction, may, change, cancellation) ?? transaction.DemandChange();
+            return transaction.Expect(expectedRevision, state.Revision) ?? await ApplyAsync(transaction, may, change, cancellation) ?? transaction.DemandChange(NewestOf(change));
         },
         cancellation);
 
@@ -59,7 +59,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             }
 
             var changed = new Entity(member, entity.Attributes, entity.Tags, [.. entity.Parents.ToArray().Except(removed).Union(added)]);
-            return await ApplyAsync(transaction, may, new DirectoryChange([(changed, placement)], []), cancellation) ?? transaction.DemandChange();
+            return await ApplyAsync(transaction, may, new DirectoryChange([(changed, placement)], []), cancellation) ?? transaction.DemandChange(revision);
         },
         cancellation);
 
@@ -166,6 +166,10 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
 
         return placements;
     }
+
+    /// <summary>At which all of a change is there that is there already.</summary>
+    private long NewestOf(DirectoryChange change) =>
+        change.Written.Select(w => state.TryGetPlace(w.Entity.Uid, out _, out var revision) ? revision : state.Revision).DefaultIfEmpty(state.Revision).Max();
 
     private bool IsThere(Entity entity, Placement placement) =>
         PlaceOf(entity.Uid) == placement && state.Entities.TryGetEntity(entity.Uid, out var there) && there.SaysTheSameAs(entity);

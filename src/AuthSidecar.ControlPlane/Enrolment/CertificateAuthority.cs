@@ -19,7 +19,7 @@ internal sealed class CertificateAuthority : IDisposable
     private const string ClientAuth = "1.3.6.1.5.5.7.3.2";
 
     /// <summary>Clocks differ.</summary>
-    private static readonly TimeSpan Backdated = TimeSpan.FromMinutes(5);
+    public static readonly TimeSpan Backdated = TimeSpan.FromMinutes(5);
 
     private readonly X509Certificate2 _authority;
 

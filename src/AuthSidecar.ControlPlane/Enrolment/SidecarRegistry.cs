@@ -49,13 +49,13 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         row = await store.ReadAsync((context, _) => FindAsync(context, identity, cancellation), cancellation);
         if (row is not null)
         {
-            _known[identity] = row;
+            Note(identity, row);
         }
 
         return (row is not null && Admits(row, certificate)) || (IsOfBackup(row, certificate, history) && await ReadmitAsync(identity, certificate, history, cancellation)) ? null
             : row is null ? $"no sidecar `{identity.Name}` is enrolled here"
             : row.IsRemoved ? $"the sidecar `{identity.Name}` was removed"
-            : row.KeySha256 == KeyOf(certificate) ? "the certificate of this sidecar was replaced by a newer one of the same key"
+            : ToMs(certificate.NotBefore) + (long)CertificateAuthority.Backdated.TotalMilliseconds + 1_000 >= row.EnrolledAtMs ? "the certificate of this sidecar was renewed since: its state folder was copied, or put back; empty its `identity` folder, and enrol it anew"
             : $"the name `{identity.Name}` was enrolled by another sidecar at {DateTimeOffset.FromUnixTimeMilliseconds(row.EnrolledAtMs):u}, with another key: each needs a name of its own (`--name`)";
     }
 
@@ -249,7 +249,14 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         actor,
         async transaction =>
         {
-            if (await FindAsync(transaction.Context, identity, cancellation) is not { IsRemoved: false } row)
+            var row = await FindAsync(transaction.Context, identity, cancellation);
+            if (row is null && transaction.At(0).History.BeganAt > time.GetUtcNow() - CertificateAuthority.SidecarLifetime)
+            {
+                // A backup need not know of it: removed beforehand, it is not readmitted.
+                row = NewRow(transaction, identity);
+            }
+
+            if (row is not { IsRemoved: false })
             {
                 return new Refusal.NotFound($"enrolled sidecar `{identity.Name}`");
             }
@@ -260,6 +267,9 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             return null;
         },
         cancellation);
+
+    /// <summary>Never what was read before it changed in place of what was read after.</summary>
+    private void Note(SidecarIdentity identity, SidecarRow row) => _known.AddOrUpdate(identity, row, (_, known) => known.Note > row.Note ? known : row);
 
     private static bool Admits(SidecarRow row, X509Certificate2 certificate) =>
         !row.IsRemoved && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber);
@@ -301,29 +311,31 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
 
     private static SidecarRow Register(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? row, X509Certificate2 certificate, string previousSerial)
     {
-        if (row is null)
-        {
-            row = new SidecarRow
-            {
-                Application = identity.Scope.Application,
-                Tenant = identity.Scope.Tenant,
-                Name = identity.Name,
-                Note = 0,
-                Serial = "",
-                PreviousSerial = "",
-                Certificate = "",
-                KeySha256 = "",
-                ValidFromMs = 0,
-                ExpiresAtMs = 0,
-                EnrolledAtMs = transaction.NowMs,
-                IsRemoved = false,
-            };
-            transaction.Context.Sidecars.Add(row);
-        }
-
+        row ??= NewRow(transaction, identity);
         (row.Note, row.Serial, row.PreviousSerial, row.IsRemoved) = (transaction.Note, certificate.SerialNumber, previousSerial, false);
         (row.Certificate, row.KeySha256) = (certificate.ExportCertificatePem(), KeyOf(certificate));
         (row.ValidFromMs, row.ExpiresAtMs) = (ToMs(certificate.NotBefore), ToMs(certificate.NotAfter));
+        return row;
+    }
+
+    private static SidecarRow NewRow(StoreTransaction transaction, SidecarIdentity identity)
+    {
+        var row = new SidecarRow
+        {
+            Application = identity.Scope.Application,
+            Tenant = identity.Scope.Tenant,
+            Name = identity.Name,
+            Note = 0,
+            Serial = "",
+            PreviousSerial = "",
+            Certificate = "",
+            KeySha256 = "",
+            ValidFromMs = 0,
+            ExpiresAtMs = 0,
+            EnrolledAtMs = transaction.NowMs,
+            IsRemoved = false,
+        };
+        transaction.Context.Sidecars.Add(row);
         return row;
     }
 
@@ -370,7 +382,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             var rows = await store.ReadAsync((context, _) => context.Sidecars.Where(s => s.Note > since).ToListAsync(cancellation), cancellation);
             foreach (var row in rows)
             {
-                _known[new SidecarIdentity(new SyncScope(row.Application, row.Tenant), row.Name)] = row;
+                Note(new SidecarIdentity(new SyncScope(row.Application, row.Tenant), row.Name), row);
             }
 
             // What was read may be newer; that is read again, then.

@@ -14,6 +14,7 @@ using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.Tokens;
 using Google.Protobuf.Reflection;
 using Google.Rpc;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -26,6 +27,8 @@ internal static partial class ControlPlaneHost
 
     /// <summary>How long calls under way may take to end when the control plane is told to stop.</summary>
     private static readonly TimeSpan Drain = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan RetryDatabaseEvery = TimeSpan.FromSeconds(1);
 
     /// <param name="options">Valid options.</param>
     /// <param name="configure">For tests: services registered here go first.</param>
@@ -102,6 +105,7 @@ internal static partial class ControlPlaneHost
     /// <exception cref="KeyVaultException">The master key is not to be had.</exception>
     public static async Task PrepareAsync(this WebApplication app, CancellationToken cancellation)
     {
+        await app.WaitForDatabaseAsync(cancellation);
         await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
         var options = app.Services.GetRequiredService<ServeOptions>();
         var store = app.Services.GetRequiredService<ControlStore>();
@@ -112,6 +116,7 @@ internal static partial class ControlPlaneHost
         }
 
         await app.Services.GetRequiredService<Feed>().LookAsync(cancellation);
+        await app.EnsureMasterKeyAsync(options, store, cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
         await app.Services.GetRequiredService<KeyRing>().OpenAsync(cancellation);
         if ((options.Listen ?? options.ListenHttps) is not null)
@@ -121,6 +126,58 @@ internal static partial class ControlPlaneHost
 
         app.Services.GetRequiredService<StateFolder>().WriteCa(app.Services.GetRequiredService<CertificateAuthority>().CertificatePem);
         app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
+    }
+
+    /// <summary>Waits for a database that is not there yet; one that does not let us in is none to wait for.</summary>
+    private static async Task WaitForDatabaseAsync(this WebApplication app, CancellationToken cancellation)
+    {
+        var (database, patience, time) = (app.Services.GetRequiredService<Database>(), app.Services.GetRequiredService<ServeOptions>().WaitForDatabase, app.Services.GetRequiredService<TimeProvider>());
+        var outage = new Outage(time);
+        while (true)
+        {
+            try
+            {
+                await database.ConnectAsync(cancellation);
+                if (outage.End(out var lasted))
+                {
+                    Log.DatabaseThere(app.Logger, database, lasted.TotalSeconds);
+                }
+
+                return;
+            }
+            catch (Exception e) when (Database.IsAway(e))
+            {
+                if (outage.Lasted >= patience)
+                {
+                    throw new IOException($"failed to connect to the database {database} within {patience.TotalSeconds} s: {e.Message}", e);
+                }
+
+                if (outage.Fail())
+                {
+                    Log.WaitingForDatabase(app.Logger, database, patience.TotalSeconds, e.Message);
+                }
+            }
+
+            await Task.Delay(RetryDatabaseEvery, time, cancellation);
+        }
+    }
+
+    /// <summary>Makes the master key of a new database, and of no other: with another key than it had, a database is worth nothing, and the next backup would save the wrong one.</summary>
+    /// <exception cref="KeyVaultException">There is none, and the database was encrypted with one.</exception>
+    private static async Task EnsureMasterKeyAsync(this WebApplication app, ServeOptions options, ControlStore store, CancellationToken cancellation)
+    {
+        var folder = app.Services.GetRequiredService<StateFolder>();
+        if (options.KeyVault is not null || File.Exists(folder.MasterKey))
+        {
+            return;
+        }
+
+        if (await store.ReadAsync((context, _) => context.DataKeys.Select(k => k.MasterKeyId).FirstOrDefaultAsync(cancellation), cancellation) is { } id)
+        {
+            throw new KeyVaultException($"`{folder.MasterKey}` does not exist, and the database is encrypted with the master key {id}: put back the `master.key` that belongs to this database");
+        }
+
+        folder.CreateMasterKey();
     }
 
     private static IServiceCollection AddLifetimeLog(this IServiceCollection services, ServeOptions options) => services
@@ -141,7 +198,7 @@ internal static partial class ControlPlaneHost
 
     private static IServiceCollection AddSecrets(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(new StateFolder(options.State))
-        .AddSingleton(s => options.KeyVault ?? KeyVault.Parse($"file:{s.GetRequiredService<StateFolder>().MasterKey()}", null))
+        .AddSingleton(s => options.KeyVault ?? KeyVault.Parse($"file:{s.GetRequiredService<StateFolder>().MasterKey}", null))
         .AddSingleton<SecretStore>();
 
     private static IServiceCollection AddPublications(this IServiceCollection services) => services
@@ -188,6 +245,12 @@ internal static partial class ControlPlaneHost
 
     private static partial class Log
     {
+        [LoggerMessage(24, LogLevel.Warning, "waiting for the database {Database}, at most {Seconds} s: {Why}", EventName = "WaitingForDatabase")]
+        public static partial void WaitingForDatabase(ILogger logger, Database database, double seconds, string why);
+
+        [LoggerMessage(25, LogLevel.Information, "connected to the database {Database} after {Seconds:F0} s", EventName = "DatabaseThere")]
+        public static partial void DatabaseThere(ILogger logger, Database database, double seconds);
+
         [LoggerMessage(22, LogLevel.Warning, "began history {History}: sidecars take everything anew. `--after-restore` is for one start: take it off again", EventName = "HistoryBegun")]
         public static partial void HistoryBegun(ILogger logger, History history);
     }

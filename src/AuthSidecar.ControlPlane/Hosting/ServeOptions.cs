@@ -9,6 +9,9 @@ namespace AuthSidecar.ControlPlane.Hosting;
 /// <summary>What <c>serve</c> is told.</summary>
 internal sealed record ServeOptions
 {
+    /// <summary>How long a database is waited for: in a cluster that starts, everything does at once.</summary>
+    public static readonly TimeSpan DefaultWaitForDatabase = TimeSpan.FromMinutes(2);
+
     public required Database Database { get; init; }
 
     /// <summary>Where the socket for administration is unless it is said otherwise: of the user where there is such a place, else of the machine.</summary>
@@ -54,6 +57,9 @@ internal sealed record ServeOptions
 
     /// <summary>Whether <see cref="Url"/> takes the place of the one that other nodes, or this one before, issued tokens by.</summary>
     public bool ReplaceIssuer { get; init; }
+
+    /// <summary>How long a database that is not there yet is waited for.</summary>
+    public TimeSpan WaitForDatabase { get; init; } = DefaultWaitForDatabase;
 
     /// <summary>Whether the database was put back, so that a new history begins with this start.</summary>
     public bool IsAfterRestore { get; init; }
@@ -103,6 +109,11 @@ internal sealed record ServeOptions
         if ((Listen ?? ListenHttps) is not null && Certificate is null && Names.Count == 0)
         {
             yield return "a certificate is for names: give `--name` for each name and address by which this node is reached";
+        }
+
+        if (WaitForDatabase < TimeSpan.Zero || WaitForDatabase > TimeSpan.FromHours(1))
+        {
+            yield return "`--wait-for-database` is 0 to 3600 seconds";
         }
 
         if (AttemptsPerMinute < 0)

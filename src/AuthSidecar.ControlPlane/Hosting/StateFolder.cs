@@ -19,17 +19,11 @@ internal sealed class StateFolder
         System.IO.Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Where the master key is unless it is said otherwise; made when there is none.</summary>
-    public string MasterKey()
-    {
-        var path = Path.Combine(_path, "master.key");
-        if (!File.Exists(path))
-        {
-            WriteSecret(path, Convert.ToBase64String(RandomNumberGenerator.GetBytes(KeyVault.KeyBytes)));
-        }
+    /// <summary>Where the master key is unless it is said otherwise.</summary>
+    public string MasterKey => Path.Combine(_path, "master.key");
 
-        return path;
-    }
+    /// <summary>Makes the master key of a database that has nothing wrapped with one yet.</summary>
+    public void CreateMasterKey() => WriteSecret(MasterKey, Convert.ToBase64String(RandomNumberGenerator.GetBytes(KeyVault.KeyBytes)));
 
     /// <summary>Lays the public keys out, for sidecars to be given.</summary>
     public void WriteBundleKeys(string keySet) => File.WriteAllText(Path.Combine(_path, "bundle-keys.json"), keySet);

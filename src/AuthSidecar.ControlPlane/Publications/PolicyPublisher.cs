@@ -119,7 +119,12 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
             return [];
         }
 
-        await directory.CatchUpAsync(transaction.Context, cancellation);
+        if (entities is null)
+        {
+            // Never after a write of entities in the same transaction: what is refused then was never there, and would stay in memory.
+            await directory.CatchUpAsync(transaction.Context, cancellation);
+        }
+
         return SchemaSource.Check(entities ?? directory.EntitiesOf(application), schema);
     }
 

@@ -55,7 +55,7 @@ internal sealed class ResourceWriter(ControlStore store)
 
                 if (live is not null && live.Json == next.Json && live.ExpiresAtMs == next.ExpiresAt?.ToUnixTimeMilliseconds())
                 {
-                    return new Refusal.NothingToDo();
+                    return new Refusal.NothingToDo(live.Revision);
                 }
 
                 transaction.Audit(action, key.Key, key.Placement, Audited(key.Type, live?.Json), Audited(key.Type, next.Json));

@@ -58,7 +58,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
             // Later than any that sidecars have heard of, whatever the clocks were.
             var latest = new History((ulong)Math.Max(head.History, head.LostHistory));
             transaction.BeginHistory(History.Begin(time.GetUtcNow(), latest));
-            (head.History, head.LostHistory, head.LostRevision) = ((long)transaction.At(0).History.Value, 0, 0);
+            (head.History, head.LostHistory, head.LostRevision, head.LostAt) = ((long)transaction.At(0).History.Value, 0, 0, 0);
             transaction.Audit(
                 "history.begin",
                 "store",
@@ -76,7 +76,9 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         await using var context = database.Open();
         await context.Head
             .Where(h => h.LostHistory < history || (h.LostHistory == history && h.LostRevision < number))
-            .ExecuteUpdateAsync(u => u.SetProperty(h => h.LostHistory, history).SetProperty(h => h.LostRevision, number), cancellation);
+            .ExecuteUpdateAsync(
+                u => u.SetProperty(h => h.LostAt, h => h.LostHistory == 0 ? h.Revision : h.LostAt).SetProperty(h => h.LostHistory, history).SetProperty(h => h.LostRevision, number),
+                cancellation);
     }
 
     /// <summary>Looks how far the store is.</summary>
@@ -124,8 +126,8 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         var store = new StoreTransaction(context, head, isNote, actor, time.GetUtcNow());
         if (await write(store) is { } refusal)
         {
-            // What is to be is there already, at the newest revision that there is.
-            return new WriteResult(refusal is Refusal.NothingToDo ? store.At(store.Revision - (isNote ? 0 : 1)) : default, refusal);
+            // What is to be is there already.
+            return new WriteResult(refusal is Refusal.NothingToDo nothing ? store.At(nothing.Revision > 0 ? nothing.Revision : store.Revision - (isNote ? 0 : 1)) : default, refusal);
         }
 
         await context.SaveChangesAsync(cancellation);
@@ -133,11 +135,12 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         var revision = store.At(store.Revision);
         if (!isNote)
         {
-            await database.AnnounceAsync(context, revision, store.Touched, cancellation);
+            await database.AnnounceAsync(context, revision, head.Notes, store.Touched, cancellation);
         }
 
         await transaction.CommitAsync(CancellationToken.None);
-        Committed?.Invoke(head with { Revision = revision }, store.Touched);
+        // With a new history, nothing is lost any more.
+        Committed?.Invoke(revision.History == head.Revision.History ? head with { Revision = revision } : new StoreHead(revision, head.Notes, default, revision), store.Touched);
         return new WriteResult(revision, null);
     }
 
@@ -156,18 +159,22 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
     {
         Volatile.Write(ref _history, (ulong)row.History);
         return new StoreHead(
-            new Revision(new History((ulong)row.History), (ulong)row.Revision), row.Notes, new Revision(new History((ulong)row.LostHistory), (ulong)row.LostRevision));
+            new Revision(new History((ulong)row.History), (ulong)row.Revision),
+            row.Notes,
+            new Revision(new History((ulong)row.LostHistory), (ulong)row.LostRevision),
+            new Revision(new History((ulong)row.History), (ulong)(row.LostHistory == 0 ? row.Revision : row.LostAt)));
     }
 }
 
 /// <summary>How far the store is.</summary>
 /// <param name="Revision">The newest revision.</param>
 /// <param name="Notes">The newest note.</param>
-/// <param name="Proved">The newest revision that a sidecar has proved that there was; the default: none.</param>
-internal readonly record struct StoreHead(Revision Revision, long Notes, Revision Proved)
+/// <param name="Proved">The newest revision that a sidecar has proved that there was, and was not; the default: none.</param>
+/// <param name="Certain">The newest revision of which there is but one: with something lost, what came after that was found out may be of either line.</param>
+internal readonly record struct StoreHead(Revision Revision, long Notes, Revision Proved, Revision Certain)
 {
-    /// <summary>A revision that there was, and is not: the store was put back. Null: none is known.</summary>
-    public Revision? Lost => Proved > Revision ? Proved : null;
+    /// <summary>A revision that there was, and is not: the store was put back, until a new history begins, however far the old one goes on. Null: none is known.</summary>
+    public Revision? Lost => Proved == default ? null : Proved;
 }
 
 /// <summary>A write that is under way.</summary>
@@ -219,7 +226,8 @@ internal sealed class StoreTransaction(StoreContext context, StoreHead head, boo
     public void Touch(Placement placement) => _touched.Add(placement);
 
     /// <summary>Refuses a write by which nothing would be another than it is.</summary>
-    public Refusal? DemandChange() => _audit.Count == 0 ? new Refusal.NothingToDo() : null;
+    /// <param name="since">The number of the revision at which all of it came to be as it is.</param>
+    public Refusal? DemandChange(long since) => _audit.Count == 0 ? new Refusal.NothingToDo(since) : null;
 
     /// <summary>Notes what was done, and whose it is.</summary>
     public void Audit(string action, string target, Placement placement, string? before, string? after) => _audit.Add(new AuditRow
@@ -246,7 +254,7 @@ internal sealed class StoreTransaction(StoreContext context, StoreHead head, boo
         cancellation);
 }
 
-/// <summary>A revision, or why there is none; of a write by which nothing would be another, the newest that there is, at which it is so.</summary>
+/// <summary>A revision, or why there is none; of a write by which nothing would be another, the one at which it came to be so.</summary>
 internal readonly record struct WriteResult(Revision Revision, Refusal? Refusal)
 {
     /// <summary>Whether what was to be is there: written, or there already.</summary>
@@ -279,7 +287,8 @@ internal abstract record Refusal
     public sealed record Busy : Refusal;
 
     /// <summary>There is no difference to what is there.</summary>
-    public sealed record NothingToDo : Refusal;
+    /// <param name="Revision">The number of the revision at which it came to be so; 0: that is not known, but the newest is as good.</param>
+    public sealed record NothingToDo(long Revision = 0) : Refusal;
 
     /// <summary>What was to be made is there.</summary>
     public sealed record AlreadyThere(string What) : Refusal;

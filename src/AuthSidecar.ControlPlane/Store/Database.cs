@@ -1,5 +1,6 @@
 using System.Data;
 using System.Data.Common;
+using System.Net.Sockets;
 using AuthSidecar.Common;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
@@ -39,6 +40,15 @@ internal abstract class Database
 
     public abstract StoreContext Open();
 
+    /// <summary>Where it is, and no password.</summary>
+    public abstract override string ToString();
+
+    /// <summary>Connects, to see whether there is anybody.</summary>
+    public virtual Task ConnectAsync(CancellationToken cancellation) => Task.CompletedTask;
+
+    /// <summary>Whether it is the database that is not there, or not now.</summary>
+    public static bool IsAway(Exception? e) => e is DbException { IsTransient: true } or SocketException || (e is not null && IsAway(e.InnerException));
+
     /// <summary>Makes the tables, or brings them up to what this version wants.</summary>
     public virtual async Task MigrateAsync(CancellationToken cancellation)
     {
@@ -52,9 +62,10 @@ internal abstract class Database
     /// <summary>Has the other nodes told of a revision, once its transaction is committed.</summary>
     /// <param name="context">The transaction's.</param>
     /// <param name="revision">The revision.</param>
+    /// <param name="notes">The newest note.</param>
     /// <param name="touched">Whose sidecars get something else by it.</param>
     /// <param name="cancellation">Ends it.</param>
-    public virtual Task AnnounceAsync(StoreContext context, Revision revision, IReadOnlySet<Placement> touched, CancellationToken cancellation) => Task.CompletedTask;
+    public virtual Task AnnounceAsync(StoreContext context, Revision revision, long notes, IReadOnlySet<Placement> touched, CancellationToken cancellation) => Task.CompletedTask;
 
     /// <summary>Hears of what other nodes commit. Announcements get lost where the connection is: whoever listens looks as well, now and then.</summary>
     /// <param name="committed">Gets each revision.</param>
@@ -88,10 +99,28 @@ internal sealed class SqliteDatabase(string path) : Database
 
     public override async Task MigrateAsync(CancellationToken cancellation)
     {
+        Protect();
         await base.MigrateAsync(cancellation);
         // Kept in the file: readers go on while somebody writes, and what was committed survives the machine.
         await using var context = Open();
         await context.Database.ExecuteSqlRawAsync("PRAGMA journal_mode = WAL", cancellation);
+    }
+
+    /// <summary>Makes the file its owner's alone, whatever the umask is and whatever it was: there are hashes of passwords in it. What SQLite lays beside it has its mode.</summary>
+    private void Protect()
+    {
+        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        using (File.Open(path, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, UnixCreateMode = OwnerOnly }))
+        {
+        }
+
+        foreach (var file in new[] { path, $"{path}-wal", $"{path}-shm" }.Where(File.Exists))
+        {
+            if ((File.GetUnixFileMode(file) & ~OwnerOnly) != 0)
+            {
+                File.SetUnixFileMode(file, OwnerOnly);
+            }
+        }
     }
 
     // Deferred: a reader must not wait for a writer, nor keep one waiting.
@@ -140,11 +169,17 @@ internal sealed class PostgresDatabase(string connection) : Database
 
     public override StoreContext Open() => new PostgresStoreContext(_options);
 
+    public override async Task ConnectAsync(CancellationToken cancellation)
+    {
+        await using var probe = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connection) { Pooling = false }.ToString());
+        await probe.OpenAsync(cancellation);
+    }
+
     public override Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation) =>
         context.Database.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellation);
 
-    public override Task AnnounceAsync(StoreContext context, Revision revision, IReadOnlySet<Placement> touched, CancellationToken cancellation) => context.Database.ExecuteSqlAsync(
-        $"SELECT pg_notify({Channel}, {Announcement.Write(revision, touched)})", cancellation);
+    public override Task AnnounceAsync(StoreContext context, Revision revision, long notes, IReadOnlySet<Placement> touched, CancellationToken cancellation) => context.Database.ExecuteSqlAsync(
+        $"SELECT pg_notify({Channel}, {Announcement.Write(revision, notes, touched)})", cancellation);
 
     public override async Task ListenAsync(Action<Announcement> committed, Action listening, CancellationToken cancellation)
     {

@@ -20,6 +20,9 @@ internal sealed class HeadRow
     /// <summary>Its number.</summary>
     public long LostRevision { get; set; }
 
+    /// <summary>The number of the newest revision that there was when that was first proved: what came later may be of either line.</summary>
+    public long LostAt { get; set; }
+
     /// <summary>How many writes there were about what no sidecar decides from: who is enrolled. They have a count of their own, and no revision.</summary>
     public long Notes { get; set; }
 }

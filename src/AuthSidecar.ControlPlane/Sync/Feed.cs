@@ -163,13 +163,17 @@ internal sealed partial class Feed : BackgroundService
         lock (_advancing)
         {
             var known = _head.Value;
+            // Notes have a count of their own; and what is known to be lost stays so until a new history begins.
+            var (notes, isKnownLost) = (Math.Max(known.Notes, there.Notes), there.Revision.History == known.Revision.History && known.Proved > there.Proved);
+            var (proved, certain) = isKnownLost || there.Revision.History < known.Revision.History ? (known.Proved, known.Certain) : (there.Proved, there.Certain);
             if (there.Revision < known.Revision)
             {
-                // Of before what is known already; but notes have a count of their own.
-                there = known with { Notes = there.Notes };
+                // Of before what is known already.
+                there = known;
             }
 
-            Volatile.Write(ref _head, new StrongBox<StoreHead>(there with { Notes = Math.Max(known.Notes, there.Notes) }));
+            there = there with { Notes = notes, Proved = proved, Certain = certain };
+            Volatile.Write(ref _head, new StrongBox<StoreHead>(there));
             if (there.Revision > known.Revision)
             {
                 woken.Add(_advanced);
@@ -194,7 +198,7 @@ internal sealed partial class Feed : BackgroundService
         // A history that is not known here is looked for: what came with it is more than a number.
         if (announcement.Revision.History == known.Revision.History)
         {
-            Advance(known with { Revision = announcement.Revision }, announcement.Touched);
+            Advance(known with { Revision = announcement.Revision, Notes = announcement.Notes }, announcement.Touched);
         }
     }
 

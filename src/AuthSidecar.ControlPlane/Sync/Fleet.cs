@@ -84,9 +84,12 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
 {
     private const int MaxFaults = 20;
 
+    /// <summary>On one stream: one who asks for everything again and again begins another stream.</summary>
+    private const int MostSentInFull = 64;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<ResourceType, (long Revision, IReadOnlyList<string> Faults)> _refused = [];
-    private readonly HashSet<(ResourceType Type, string Revision)> _sentInFull = [];
+    private readonly HashSet<(ResourceType Type, long Revision)> _sentInFull = [];
     private HeldRevisions _sent = held;
     private HashSet<ResourceType> _awaited = [];
     private TaskCompletionSource _answered = NewSignal();
@@ -220,7 +223,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
             }
 
             // Everything, then; but once: one who refuses that too has another reason.
-            if (nack.Reason == NackReason.Base && _sentInFull.Add((nack.Type, nack.Revision)))
+            if (nack.Reason == NackReason.Base && _sentInFull.Count < MostSentInFull && _sentInFull.Add((nack.Type, NumberOf(nack.Revision))))
             {
                 _sent = _sent.With(nack.Type, 0);
             }

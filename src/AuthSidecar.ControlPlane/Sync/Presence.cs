@@ -85,7 +85,9 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
         try
         {
             await using var context = database.Open();
-            await context.Sidecars.Where(s => s.ConnectedTo == _node).ExecuteUpdateAsync(u => u.SetProperty(s => s.ConnectedTo, ""), CancellationToken.None);
+            // They keep their names for as long as it takes them to come to another node.
+            var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+            await context.Sidecars.Where(s => s.ConnectedTo == _node).ExecuteUpdateAsync(u => u.SetProperty(s => s.HeardAtMs, now), CancellationToken.None);
         }
         catch (Exception e)
         {

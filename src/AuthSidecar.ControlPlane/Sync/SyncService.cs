@@ -27,6 +27,8 @@ internal sealed partial class SyncService(
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
     private const int MaxVersionLength = 64;
+    private const int MaxFaults = 20;
+    private const int MaxFaultLength = 4_096;
     private const int MaxProblems = 8;
     private const int MaxProblemLength = 512;
 
@@ -119,8 +121,9 @@ internal sealed partial class SyncService(
         }
 
         // As of now: what is known here may be as of a second ago, and the sidecar may have heard another node since.
-        var head = (await store.LookAsync(ending)).Revision;
-        await DemandNothingLostAsync(identity, subscribe.Heartbeat, head, ending);
+        var there = await store.LookAsync(ending);
+        var head = there.Revision;
+        await DemandNothingLostAsync(identity, subscribe.Heartbeat, there, ending);
         var held = default(HeldRevisions);
         foreach (var each in subscribe.Held)
         {
@@ -141,20 +144,24 @@ internal sealed partial class SyncService(
     /// Sends nothing to one that has had more than there is: the store was put back, and what it calls changes from now on is none of what the sidecar has.
     /// Only what was signed here proves it, or whoever has a sidecar's key could keep everybody from writing.
     /// </summary>
-    private async Task DemandNothingLostAsync(SidecarIdentity identity, Signed? heartbeat, Revision head, CancellationToken ending)
+    private async Task DemandNothingLostAsync(SidecarIdentity identity, Signed? heartbeat, StoreHead there, CancellationToken ending)
     {
         if (heartbeat is not null
             && signer.TryReadHeartbeat(heartbeat) is { } heard
             && heard.Scope is { } scope
             && new SyncScope(scope.Application, scope.Tenant) == identity.Scope
             && Revision.TryParse(heard.Revision, out var proven)
-            && proven > head)
+            && proven > (there.Lost is null ? there.Revision : there.Certain))
         {
-            await store.NoteLostAsync(proven, ending);
-            await feed.LookAsync(ending);
+            if (proven > there.Revision)
+            {
+                await store.NoteLostAsync(proven, ending);
+                await feed.LookAsync(ending);
+            }
+
             throw new RpcException(new Status(
                 StatusCode.FailedPrecondition,
-                $"the store of this control plane was put back: its newest revision is {head}, and this sidecar has {proven}; `authsidecar-control restore --confirm` begins a new history"));
+                $"the store of this control plane was put back: its newest revision was {there.Certain}, and this sidecar has {proven}; `authsidecar-control restore --confirm` begins a new history"));
         }
     }
 
@@ -167,12 +174,19 @@ internal sealed partial class SyncService(
             {
                 case SyncRequest.MessageOneofCase.Ack:
                     CheckType(message.Ack.Type);
+                    CheckRevision(message.Ack.Revision);
                     sidecar.NoteAck(message.Ack, now);
                     break;
                 case SyncRequest.MessageOneofCase.Nack:
                     if (message.Nack.Type != ResourceType.Unspecified)
                     {
                         CheckType(message.Nack.Type);
+                    }
+
+                    CheckRevision(message.Nack.Revision);
+                    if (message.Nack.Faults.Count > MaxFaults || message.Nack.Faults.Any(f => f.Length > MaxFaultLength))
+                    {
+                        throw new RpcException(new Status(StatusCode.InvalidArgument, $"a refusal has at most {MaxFaults} faults of {MaxFaultLength} characters"));
                     }
 
                     sidecar.NoteNack(message.Nack, now);
@@ -281,8 +295,21 @@ internal sealed partial class SyncService(
         }
     }
 
+    private static void CheckRevision(string revision)
+    {
+        if (revision.Length > Revision.MaxLength)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"a revision has at most {Revision.MaxLength} characters"));
+        }
+    }
+
     private static void CheckStatus(SidecarStatus status)
     {
+        foreach (var type in status.Types_)
+        {
+            CheckRevision(type.Revision);
+        }
+
         if (status.Problems.Count > MaxProblems || status.Problems.Any(p => p.Length > MaxProblemLength) || status.Types_.Count > HeldRevisions.Types.Count || status.Revision.Length > Revision.MaxLength)
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"a status has at most {MaxProblems} problems of {MaxProblemLength} characters, and each type once"));

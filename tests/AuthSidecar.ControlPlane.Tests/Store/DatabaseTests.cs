@@ -25,12 +25,12 @@ public sealed class DatabaseTests
         var revision = new Revision(new History(1UL << 40), 7);
         foreach (var touched in new HashSet<Placement>[] { [], [new("", "")], [new("app", ""), new("app", "acme"), new("", "acme")] })
         {
-            Assert.True(Announcement.TryParse(Announcement.Write(revision, touched), out var read));
-            Assert.Equal(revision, read.Revision);
+            Assert.True(Announcement.TryParse(Announcement.Write(revision, 3, touched), out var read));
+            Assert.Equal((revision, 3), (read.Revision, read.Notes));
             Assert.True(touched.SetEquals(read.Touched!));
         }
 
-        Assert.True(Announcement.TryParse(Announcement.Write(revision, Enumerable.Range(0, 10_000).Select(i => new Placement("app", $"{i}")).ToHashSet()), out var many));
+        Assert.True(Announcement.TryParse(Announcement.Write(revision, 3, Enumerable.Range(0, 10_000).Select(i => new Placement("app", $"{i}")).ToHashSet()), out var many));
         Assert.Null(many.Touched);
         Assert.False(Announcement.TryParse("7", out _));
         Assert.False(Announcement.TryParse("", out _));

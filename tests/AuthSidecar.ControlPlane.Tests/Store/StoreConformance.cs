@@ -85,6 +85,29 @@ public abstract partial class StoreConformance : IAsyncLifetime
         Assert.IsType<Refusal.NotFound>((await _node.Directory.ChangeMembershipsAsync("test", Anywhere, new("User", "carol"), [], [], null, Cancellation)).Refusal);
     }
 
+    /// <summary>What is lost stays so however far the old history goes on: sign-ins take revisions too, and passing a number is no confirmation.</summary>
+    [Fact]
+    public async Task Lost_UntilANewHistoryBegins_HoweverManyRevisionsFollow()
+    {
+        await _node.WriteAsync(Alice, Reader);
+        var head = await _node.HeadAsync();
+        Assert.Null((await _node.Store.LookAsync(Cancellation)).Lost);
+        await _node.Store.NoteLostAsync(head.At(3), Cancellation);
+        for (var i = 0; i < 5; i++)
+        {
+            await _node.Store.WriteAsync("test", _ => Task.FromResult<Refusal?>(null), Cancellation);
+        }
+
+        await _node.Store.NoteLostAsync(head.At(2), Cancellation);
+        var there = await new Node(_node.Database).Store.LookAsync(Cancellation);
+        Assert.Equal((head.At(3), head, 6UL), (there.Lost, there.Certain, there.Revision.Number));
+        Assert.True((await _node.Store.BeginHistoryAsync("test", head.History, Cancellation)).IsCommitted);
+        there = await _node.Store.LookAsync(Cancellation);
+        Assert.Null(there.Lost);
+        Assert.Equal(there.Revision, there.Certain);
+        Assert.True(there.Revision > head.At(1_000));
+    }
+
     /// <summary>A directory is imported every night, and most of it is as it was: what changes nothing is not written, not audited, and nobody hears of it.</summary>
     [Fact]
     public async Task Write_ThatChangesNothing_TakesNoRevision_AndAnswersTheNewestThereIs()
@@ -101,7 +124,8 @@ public abstract partial class StoreConformance : IAsyncLifetime
             await _node.WriteResourceAsync("issuer", "1", expectedRevision: null),
         })
         {
-            Assert.Equal((false, true, issuer.Revision), (again.IsCommitted, again.IsThere, again.Revision));
+            // The revision at which it came to be so, which sidecars have.
+            Assert.Equal((false, true, true), (again.IsCommitted, again.IsThere, again.Revision == first.Revision || again.Revision == issuer.Revision));
         }
 
         Assert.Equal((issuer.Revision, audited), (await _node.HeadAsync(), await AuditedAsync()));
@@ -499,6 +523,30 @@ public abstract partial class StoreConformance : IAsyncLifetime
 public sealed class SqliteStoreTests : StoreConformance
 {
     private readonly string _folder = System.IO.Directory.CreateTempSubdirectory("store").FullName;
+
+    /// <summary>Folders of containers and of systemd are for everybody to look into, and what is made in them as well: hashes of passwords are not.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Migrate_WhateverTheModeOfTheFileIs_ItIsTheOwnersAlone(bool isThere)
+    {
+        var path = Path.Combine(_folder, "modes.db");
+        if (isThere)
+        {
+            await Database.Parse($"sqlite:{path}").MigrateAsync(TestContext.Current.CancellationToken);
+            foreach (var file in System.IO.Directory.EnumerateFiles(_folder, "modes.db*"))
+            {
+                File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+            }
+        }
+
+        var database = Database.Parse($"sqlite:{path}");
+        await database.MigrateAsync(TestContext.Current.CancellationToken);
+        await new ControlStore(database, TimeProvider.System).WriteAsync("test", _ => Task.FromResult<Refusal?>(null), TestContext.Current.CancellationToken);
+        var files = System.IO.Directory.EnumerateFiles(_folder, "modes.db*").ToList();
+        Assert.Equal(3, files.Count);
+        Assert.All(files, f => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(f)));
+    }
 
     internal override Task<Database> CreateDatabaseAsync() => Task.FromResult(Database.Parse($"sqlite:{Path.Combine(_folder, "store.db")}"));
 

@@ -183,6 +183,11 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             return new HeartbeatOutcome(false, "it has no time or no revision", null);
         }
 
+        if (revision.History < _newest.Revision.History)
+        {
+            return new HeartbeatOutcome(false, $"revision {revision} is of an earlier history than {_newest.Revision}", null);
+        }
+
         var ahead = time.GetUtcNow() - created;
         if (ahead.Duration() > Clocks.Tolerance)
         {
@@ -295,6 +300,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         {
             _ when !IsKnown(bundle.Type) => Refuse(NackReason.Content, $"this sidecar does not know resources of type {(int)bundle.Type}"),
             _ when !IsOurs(bundle.Scope) => Refuse(NackReason.Scope, MeantFor(bundle.Scope)),
+            _ when revision.History < _newest.Revision.History => Refuse(NackReason.Revision, $"revision {revision} is of an earlier history than {_newest.Revision}"),
             _ when revision <= held && !isWanted => Refuse(NackReason.Revision, $"revision {revision} is not newer than {held}"),
             _ when bundle.CreatedAt is null || bundle.ExpiresAt is null => Refuse(NackReason.Expired, "it does not say from when until when it is to be applied"),
             _ when !isKept && bundle.ExpiresAt.ToDateTimeOffset() <= now => Refuse(NackReason.Expired, $"it expired at {bundle.ExpiresAt.ToDateTimeOffset():u}, and the clock here says {now:u}"),

@@ -29,11 +29,14 @@ internal sealed partial class StreamSource(
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(15);
 
+    private static readonly TimeSpan ResubscribeAfter = TimeSpan.FromSeconds(4);
+
     private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
 
     private static readonly Meter Meter = new("AuthSidecar");
     private static readonly Counter<long> Refused = Meter.CreateCounter<long>("authsidecar.sync.refused", "{message}", "Heartbeats and bundles of the control plane that were refused.");
 
+    private const int MaxFaultLength = 2_048;
     private const int MaxProblems = 8;
     private const int MaxProblemLength = 512;
 
@@ -42,6 +45,7 @@ internal sealed partial class StreamSource(
 
     private readonly Outage _outage = new(time);
     private int _failures;
+    private bool _refusedForTrust;
     private ulong _refusedHeartbeats;
     private ulong _refusedBundles;
     private TimeSpan? _clockAhead;
@@ -138,6 +142,8 @@ internal sealed partial class StreamSource(
 
     private async Task FollowAsync(Uri address, GrpcChannel channel, DateTimeOffset until, CancellationTokenSource silence)
     {
+        var began = time.GetTimestamp();
+        _refusedForTrust = false;
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
             new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest, Instance = Instance } },
@@ -151,8 +157,15 @@ internal sealed partial class StreamSource(
             {
                 case { Part: { } part }: applier.Add(part); break;
                 case { Heartbeat: { } heartbeat }:
-                    Report(applier.Apply(heartbeat));
+                    var beat = applier.Apply(heartbeat);
+                    Report(beat);
                     await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
+                    if (beat is { Refusal: null, IsCurrent: false } && _refusedForTrust && time.GetElapsedTime(began) >= ResubscribeAfter)
+                    {
+                        // What was refused was sent, and is not sent again on this stream; with a clock that has been set since, say, it can be had.
+                        return;
+                    }
+
                     break;
                 case { Update: { } update }:
                     var (bundles, state) = applier.Apply(update);
@@ -181,10 +194,13 @@ internal sealed partial class StreamSource(
         health.Set($"bundle {outcome.Type}", outcome.IsApplied ? null : $"{outcome.Type} of revision {outcome.Revision} refused: {outcome.Faults[0]}");
         if (outcome.IsApplied)
         {
+            // What was not even readable was of some type or other; what is read now is signed by whom it should.
+            health.Set($"bundle {ResourceType.Unspecified}", null);
             Log.Applied(logger, outcome.Type, outcome.Revision);
             return;
         }
 
+        _refusedForTrust |= outcome.Reason is NackReason.Expired or NackReason.Signature;
         _refusedBundles++;
         Refused.Add(1, new KeyValuePair<string, object?>("kind", outcome.Reason.ToString()));
         foreach (var fault in outcome.Faults)
@@ -284,7 +300,7 @@ internal sealed partial class StreamSource(
 
     private static SyncRequest ToAnswer(BundleOutcome outcome) => outcome.IsApplied
         ? new SyncRequest { Ack = new Ack { Type = outcome.Type, Revision = outcome.Revision.ToString(), WantsFull = outcome.WantsFull } }
-        : new SyncRequest { Nack = new Nack { Type = outcome.Type, Revision = outcome.Revision == default ? "" : outcome.Revision.ToString(), Reason = outcome.Reason, Faults = { outcome.Faults } } };
+        : new SyncRequest { Nack = new Nack { Type = outcome.Type, Revision = outcome.Revision == default ? "" : outcome.Revision.ToString(), Reason = outcome.Reason, Faults = { outcome.Faults.Select(f => f.Length > MaxFaultLength ? f[..MaxFaultLength] : f) } } };
 
     private static string Version => Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "";
 

@@ -273,6 +273,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<long>("History")
                         .HasColumnType("bigint");
 
+                    b.Property<long>("LostAt")
+                        .HasColumnType("bigint");
+
                     b.Property<long>("LostHistory")
                         .HasColumnType("bigint");
 
@@ -294,6 +297,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         {
                             Id = 1,
                             History = 0L,
+                            LostAt = 0L,
                             LostHistory = 0L,
                             LostRevision = 0L,
                             Notes = 0L,

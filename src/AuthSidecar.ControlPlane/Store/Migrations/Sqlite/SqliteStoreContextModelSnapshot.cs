@@ -268,6 +268,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<long>("History")
                         .HasColumnType("INTEGER");
 
+                    b.Property<long>("LostAt")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("LostHistory")
                         .HasColumnType("INTEGER");
 
@@ -289,6 +292,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         {
                             Id = 1,
                             History = 0L,
+                            LostAt = 0L,
                             LostHistory = 0L,
                             LostRevision = 0L,
                             Notes = 0L,

@@ -14,10 +14,17 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                 name: "IX_sidecars_Revision",
                 table: "sidecars");
 
-            migrationBuilder.RenameColumn(
+            migrationBuilder.DropColumn(
                 name: "Revision",
+                table: "sidecars");
+
+            // Of certificates that are there already, none is taken for newer than the one that counts.
+            migrationBuilder.AddColumn<long>(
+                name: "ValidFromMs",
                 table: "sidecars",
-                newName: "ValidFromMs");
+                type: "bigint",
+                nullable: false,
+                defaultValue: long.MaxValue);
 
             migrationBuilder.AddColumn<string>(
                 name: "Certificate",
@@ -104,6 +111,13 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                 defaultValue: 0L);
 
             migrationBuilder.AddColumn<long>(
+                name: "LostAt",
+                table: "head",
+                type: "bigint",
+                nullable: false,
+                defaultValue: 0L);
+
+            migrationBuilder.AddColumn<long>(
                 name: "LostHistory",
                 table: "head",
                 type: "bigint",
@@ -128,8 +142,8 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                 table: "head",
                 keyColumn: "Id",
                 keyValue: 1,
-                columns: new[] { "History", "LostHistory", "LostRevision", "Notes" },
-                values: new object[] { 0L, 0L, 0L, 0L });
+                columns: new[] { "History", "LostAt", "LostHistory", "LostRevision", "Notes" },
+                values: new object[] { 0L, 0L, 0L, 0L, 0L });
 
             migrationBuilder.CreateIndex(
                 name: "IX_sidecars_ConnectedTo",
@@ -202,6 +216,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                 table: "head");
 
             migrationBuilder.DropColumn(
+                name: "LostAt",
+                table: "head");
+
+            migrationBuilder.DropColumn(
                 name: "LostHistory",
                 table: "head");
 
@@ -213,10 +231,16 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                 name: "Notes",
                 table: "head");
 
-            migrationBuilder.RenameColumn(
+            migrationBuilder.DropColumn(
                 name: "ValidFromMs",
+                table: "sidecars");
+
+            migrationBuilder.AddColumn<long>(
+                name: "Revision",
                 table: "sidecars",
-                newName: "Revision");
+                type: "bigint",
+                nullable: false,
+                defaultValue: 0L);
 
             migrationBuilder.CreateIndex(
                 name: "IX_sidecars_Revision",
