@@ -47,7 +47,7 @@ public sealed class ControlCommandTests : IDisposable
         File.Delete(Path.Combine(_bundle, "policies/more.cedar"));
         Assert.StartsWith("published: revision ", (await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--message", "closed for now")).Output, StringComparison.Ordinal);
         var stale = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", imported.Output.Trim().Split(' ')[^1]);
-        Assert.Equal((2, true), (stale.ExitCode, stale.Error.Contains("somebody else was faster", StringComparison.Ordinal)));
+        Assert.Equal((2, true), (stale.ExitCode, stale.Error.Contains("revision conflict", StringComparison.Ordinal)));
         var number = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", "1");
         Assert.Equal((2, true), (number.ExitCode, number.Error.Contains("expected_revision: expected `HISTORY.NUMBER`", StringComparison.Ordinal)));
         var first = (await RunAsync(fleet, "policies", "history", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Split(' ')[0];
@@ -228,6 +228,11 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("serve --state {0}/s --admin-socket ''", "`` is not a path for a Unix socket")]
     [InlineData("serve --state {0}/s --admin-socket {0}/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789.sock", "is not a path for a Unix socket: 1 to 107 bytes")]
     [InlineData("serve --state {0}/s --common-passwords ''", "a file or folder name is empty")]
+    [InlineData("join-token --application documents --for ''", "`--for` is empty")]
+    [InlineData("join-token --application documents --tenant ''", "`--tenant` is empty")]
+    [InlineData("join-token --application documents --uses 0", "`--uses` is 1 to 10000")]
+    [InlineData("policies roll-back '' --application documents", "`revision` is empty")]
+    [InlineData("policies publish {0} --application documents --expected-revision ''", "`--expected-revision` is empty")]
     [InlineData("fleet --admin-socket ''", "`` is not a path for a Unix socket")]
     [InlineData("fleet --credentials ''", "a file or folder name is empty")]
     [InlineData("claim https://localhost:1 --name a --ca '' --code-file {0}/code", "a file or folder name is empty")]

@@ -49,16 +49,16 @@ public sealed class EnrolmentTests
         await fleet.CreateApplicationAsync();
         await fleet.JoinAsync("one", await NewTokenAsync(fleet));
         fleet.StartJoining("other", await NewTokenAsync(fleet), calledAs: "one");
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("other").Any(l => l.Contains("not enrolled: a sidecar `one` with another key is connected: give this one a name of its own", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("other").Any(l => l.Contains("enrolment failed: name `one` is in use by a connected sidecar with another key: use another `--name`", StringComparison.Ordinal))));
         var first = Assert.Single(await ListAsync(fleet));
         Assert.DoesNotContain(fleet.OutputOf("one"), l => l.Contains("not connected", StringComparison.Ordinal));
 
         var replacing = (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents", Replace = true }, cancellationToken: Cancellation)).Token;
         await File.WriteAllTextAsync(fleet.In("other.token"), replacing, Cancellation);
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("other").Any(l => l.Contains("enrolled as one, in place of the sidecar of this name that had enrolled at ", StringComparison.Ordinal))));
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("the name `one` was enrolled by another sidecar at ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("other").Any(l => l.Contains("enrolled as one, replacing the sidecar enrolled at ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("name `one` was enrolled with another key at ", StringComparison.Ordinal))));
         await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var now] && now.ConnectedAt != first.ConnectedAt);
-        Assert.Contains(fleet.OutputOf(), l => l.Contains("one enrolled in place of the sidecar of this name", StringComparison.Ordinal));
+        Assert.Contains(fleet.OutputOf(), l => l.Contains("one enrolled with another key, replacing the sidecar enrolled at", StringComparison.Ordinal));
     }
 
     /// <summary>A machine that was cloned with its state folder: one of the two is refused, and everybody hears of it.</summary>
@@ -76,10 +76,10 @@ public sealed class EnrolmentTests
         }
 
         fleet.StartJoining("copy", "join.spent.spent.spent", calledAs: "one");
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("copy").Any(l => l.Contains("another process has the identity of this sidecar, `one`, and is connected since ", StringComparison.Ordinal))));
-        await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var listed] && listed.Problems.Any(p => p.Contains("another process uses the same identity", StringComparison.Ordinal)));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("copy").Any(l => l.Contains("duplicate identity `one`: another process has been connected with it since ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var listed] && listed.Problems.Any(p => p.Contains("duplicate identity: a second process was refused", StringComparison.Ordinal)));
         Assert.Equal(first.ConnectedAt, Assert.Single(await ListAsync(fleet)).ConnectedAt);
-        Assert.Single(fleet.OutputOf(), l => l.Contains("two processes use the identity spiffe://authsidecar/application/documents/sidecar/one", StringComparison.Ordinal));
+        Assert.Single(fleet.OutputOf(), l => l.Contains("duplicate identity spiffe://authsidecar/application/documents/sidecar/one", StringComparison.Ordinal));
 
         // Once the first is gone, whoever has its identity is it.
         fleet.KillSidecar("one");
@@ -145,15 +145,15 @@ public sealed class EnrolmentTests
         var client = new EnrolmentService.EnrolmentServiceClient(channel);
         var (once, named) = ((await NewTokenAsync(fleet)).Split('.'), (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents", Name = "edge-1" }, cancellationToken: Cancellation)).Token.Split('.'));
         await client.EnrolAsync(Request(once, "one", NewRequest()), cancellationToken: Cancellation);
-        await AssertRefusedAsync(Request(once, "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_USED_UP", "make another one");
-        await AssertRefusedAsync(Request(["", "nobody", once[2]], "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "not known here");
-        await AssertRefusedAsync(Request(named, "edge-2", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_OF_ANOTHER_NAME", "another name than `edge-2`");
+        await AssertRefusedAsync(Request(once, "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_USED_UP", "create another");
+        await AssertRefusedAsync(Request(["", "nobody", once[2]], "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "unknown join token");
+        await AssertRefusedAsync(Request(named, "edge-2", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_OF_ANOTHER_NAME", "restricted to another name than `edge-2`");
         await AssertRefusedAsync(Request(named, "edge-1", "none"), StatusCode.InvalidArgument, "INVALID_FIELD", "no key on P-256");
         var shown = await Binary.RunControlAsync("join-tokens", "list", "--admin-socket", fleet.In("control.sock"));
         Assert.Contains($"{once[1]}  documents  0 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);
         Assert.Contains($"{named[1]}  documents  1 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);
         Assert.Equal("removed\n", (await Binary.RunControlAsync("join-tokens", "remove", named[1], "--admin-socket", fleet.In("control.sock"))).Output);
-        await AssertRefusedAsync(Request(named, "edge-1", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "not known here");
+        await AssertRefusedAsync(Request(named, "edge-1", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "unknown join token");
         Assert.Equal(2, (await Binary.RunControlAsync("join-tokens", "remove", named[1], "--admin-socket", fleet.In("control.sock"))).ExitCode);
 
         async Task AssertRefusedAsync(EnrolRequest request, StatusCode status, string reason, string says)

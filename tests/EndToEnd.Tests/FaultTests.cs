@@ -230,7 +230,7 @@ public sealed class FaultTests
         File.Move(key, kept);
         var refused = await Binary.RunControlAsync("serve", "--state", fleet.In("control"), "--admin-socket", fleet.In("other.sock"));
         Assert.Equal(2, refused.ExitCode);
-        Assert.Matches("^authsidecar-control: `[^`]*/master\\.key` does not exist, and the database is encrypted with the master key [0-9a-f]{16}: put back the `master\\.key` that belongs to this database\n$", refused.Error);
+        Assert.Matches("^authsidecar-control: `[^`]*/master\\.key` does not exist, and the database is encrypted with the master key [0-9a-f]{16}: restore the `master\\.key` that belongs to this database\n$", refused.Error);
         Assert.False(File.Exists(key));
         File.Move(kept, key);
         await fleet.StartControlPlaneAsync();

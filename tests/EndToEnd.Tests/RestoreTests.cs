@@ -52,7 +52,7 @@ public sealed class RestoreTests : IAsyncLifetime
         await _fleet.StartControlPlaneAsync(0, "--after-restore");
         var removed = await RemoveRoleAsync(_fleet.Directories, "alice");
         await AssertTakenAnewAsync(lost, removed);
-        Assert.DoesNotContain(_fleet.OutputOf(), l => l.Contains("put back", StringComparison.Ordinal));
+        Assert.DoesNotContain(_fleet.OutputOf(), l => l.Contains("rollback detected", StringComparison.Ordinal));
     }
 
     /// <summary>Nobody has said so: then it is noticed, told, and nothing is answered that is not so until somebody does.</summary>
@@ -63,7 +63,7 @@ public sealed class RestoreTests : IAsyncLifetime
     {
         var lost = await LoseAsync(isPostgres);
         await _fleet.StartControlPlaneAsync();
-        await Fleet.UntilAsync(() => Task.FromResult(_fleet.OutputOf().Any(l => l.Contains("put back", StringComparison.Ordinal) && l.Contains("Critical", StringComparison.Ordinal) && l.Contains("restore --confirm", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(_fleet.OutputOf().Any(l => l.Contains("rollback detected", StringComparison.Ordinal) && l.Contains("Critical", StringComparison.Ordinal) && l.Contains("restore --confirm", StringComparison.Ordinal))));
 
         // Neither is anything written, nor is anything taken for written.
         var refused = await Assert.ThrowsAsync<RpcException>(() => RemoveRoleAsync(_fleet.Directories, "alice"));

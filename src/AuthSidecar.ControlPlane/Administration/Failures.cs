@@ -24,7 +24,7 @@ internal static class Failures
         Refusal.Stale stale => Failure(
             Code.Aborted,
             "STALE_REVISION",
-            stale.Current == default ? "somebody else was faster: there is no revision of it" : $"somebody else was faster: the revision is {stale.Current}",
+            stale.Current == default ? "revision conflict: it does not exist" : $"revision conflict: the current revision is {stale.Current}",
             metadata: ("revision", stale.Current == default ? "" : stale.Current.ToString())),
         Refusal.Invalid invalid => Invalid(invalid.Faults),
         Refusal.NotFound missing => NotFound(missing.What),
@@ -82,7 +82,7 @@ internal static class Failures
     public static RpcException AnotherHistory(string field, Revision given, Revision current) => Failure(
         Code.FailedPrecondition,
         "REVISION_OF_ANOTHER_HISTORY",
-        $"{field}: revision {given} is of another history than {current.History}: the store was restored from a backup, or it is the revision of another control plane",
+        $"{field}: revision {given} belongs to another history than the current {current.History}: the database was restored from a backup, or the revision is from another control plane",
         metadata: ("history", current.History.ToString()));
 
     /// <summary>A join token is not good for what is asked.</summary>
@@ -90,13 +90,13 @@ internal static class Failures
 
     /// <summary>Who has a name keeps it while it is there.</summary>
     public static RpcException NameInUse(string name) => Failure(
-        Code.AlreadyExists, "NAME_IN_USE", $"a sidecar `{name}` with another key is connected: give this one a name of its own (`--name`), or a token that replaces (`authsidecar-control join-token --replace`)");
+        Code.AlreadyExists, "NAME_IN_USE", $"name `{name}` is in use by a connected sidecar with another key: use another `--name`, or a join token created with `--replace`");
 
     /// <summary>Whatever was written would be confirmed by sidecars that do not have it.</summary>
     public static RpcException HistoryLost(Revision lost, Revision head) => Failure(
         Code.FailedPrecondition,
         "HISTORY_LOST",
-        $"the store was put back: sidecars have revision {lost}, and the newest here is {head}. Writes are refused until `authsidecar-control restore --confirm` begins a new history",
+        $"database rollback detected: sidecars have revision {lost}, the newest in the database is {head}. Writes are refused until `authsidecar-control restore --confirm` begins a new history",
         metadata: ("lost", lost.ToString()));
 
     /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>

@@ -105,7 +105,7 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, Feed f
         };
         if (sidecar.ClonedAt is { } cloned)
         {
-            message.Problems.Add($"another process uses the same identity, last seen at {cloned:u}: it is refused");
+            message.Problems.Add($"duplicate identity: a second process was refused, last at {cloned:u}");
         }
 
         if (reported.HasClockAheadMs)

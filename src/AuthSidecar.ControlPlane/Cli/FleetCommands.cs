@@ -33,7 +33,7 @@ internal static class FleetCommands
         output.WriteLine(Count.Of(response.Sidecars.Count, "sidecar"));
         if (response.LostRevision.Length > 0)
         {
-            output.WriteLine($"{LostHistory(response.LostRevision)}; those that have had it are sent nothing");
+            output.WriteLine($"{LostHistory(response.LostRevision)}; streams of sidecars that have it are refused");
         }
     });
 
@@ -42,10 +42,10 @@ internal static class FleetCommands
     {
         var application = Application();
         var tenant = Tenant();
-        var uses = new Option<int>("--uses") { Description = "How many sidecars may use it.", DefaultValueFactory = _ => 1 };
+        var uses = new Option<int>("--uses") { Description = "How many sidecars may use it: 1 to 10000.", DefaultValueFactory = _ => 1 }.Range(1, 10_000);
         var lifetime = new Option<int>("--lifetime-seconds") { Description = "For how long.", DefaultValueFactory = _ => 3_600 };
-        var name = new Option<string>("--for") { Description = "The one name that it is good for. Without it, any.", DefaultValueFactory = _ => "" };
-        var replace = new Option<bool>("--replace") { Description = "Who enrols with it takes the name of a sidecar that is connected." };
+        var name = new Option<string>("--for") { Description = "The only sidecar name that may enrol with it. Default: any.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var replace = new Option<bool>("--replace") { Description = "Allow it to replace a connected sidecar of the same name." };
         return AdminCommand.Create("join-token", "Makes a token with which sidecars enrol, and prints it, this once.", [application, tenant, uses, lifetime, name, replace], async (parsed, channel, output, cancellation) =>
         {
             var response = await new FleetService.FleetServiceClient(channel).CreateJoinTokenAsync(
@@ -67,9 +67,9 @@ internal static class FleetCommands
     public static Command JoinTokens()
     {
         var id = new Argument<string>("id") { Description = "The token's id, as `list` shows it." };
-        return new Command("join-tokens", "The join tokens that there are, and what is left of them.")
+        return new Command("join-tokens", "Lists and removes join tokens.")
         {
-            AdminCommand.Create("list", "Every join token with its uses left and its expiry, the newest first.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists join tokens with remaining uses and expiry, newest first.", [], async (_, channel, output, cancellation) =>
             {
                 var response = await new FleetService.FleetServiceClient(channel).ListJoinTokensAsync(new ListJoinTokensRequest(), cancellationToken: cancellation);
                 foreach (var token in response.Tokens)
@@ -81,7 +81,7 @@ internal static class FleetCommands
 
                 output.WriteLine(Count.Of(response.Tokens.Count, "join token"));
             }),
-            AdminCommand.Create("remove", "Takes a join token away; those who have enrolled with it stay.", [id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes a join token; sidecars that have enrolled with it stay enrolled.", [id], async (parsed, channel, output, cancellation) =>
             {
                 await new FleetService.FleetServiceClient(channel).RemoveJoinTokenAsync(new RemoveJoinTokenRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
                 output.WriteLine("removed");
@@ -106,8 +106,8 @@ internal static class FleetCommands
     /// <summary><c>authsidecar-control restore</c>.</summary>
     public static Command Restore()
     {
-        var confirm = new Option<bool>("--confirm") { Description = "Begin a new history: sidecars take everything anew, and what they have beyond the backup is given up." };
-        return AdminCommand.Create("restore", "Shows the history of the store; with --confirm, begins a new one after the database was restored from a backup, and prints its first revision.", [confirm], async (parsed, channel, output, cancellation) =>
+        var confirm = new Option<bool>("--confirm") { Description = "Begin a new history: all sidecars resynchronize in full, and data newer than the backup is discarded." };
+        return AdminCommand.Create("restore", "Shows the history of the database; with --confirm, begins a new one after a restore from backup, and prints its first revision.", [confirm], async (parsed, channel, output, cancellation) =>
         {
             var client = new HistoryService.HistoryServiceClient(channel);
             var history = await client.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: cancellation);
@@ -119,7 +119,7 @@ internal static class FleetCommands
 
             output.WriteLine($"history {history.History}, begun {history.BeganAt.ToDateTimeOffset():u}, newest revision {history.Revision}");
             output.WriteLine(history.LostRevision.Length == 0
-                ? "no sidecar is known to have had more"
+                ? "no rollback detected"
                 : LostHistory(history.LostRevision));
         });
     }
@@ -132,7 +132,7 @@ internal static class FleetCommands
             CultureInfo.InvariantCulture, $", clock {(difference > TimeSpan.Zero ? '+' : '-')}{(difference.Duration() < TimeSpan.FromMinutes(1) ? $"{difference.Duration().TotalSeconds:F0} s" : $"{difference.Duration().TotalMinutes:F0} min")}");
     }
 
-    private static string LostHistory(string lost) => $"sidecars have had revision {lost}, which the database does not have: it was restored from a backup. Writes are refused until `authsidecar-control restore --confirm` begins a new history";
+    private static string LostHistory(string lost) => $"database rollback detected: sidecars have revision {lost}, which the database does not have. Writes are refused until `authsidecar-control restore --confirm` begins a new history";
 
     /// <summary><c>authsidecar-control keys</c>.</summary>
     public static Command Keys()
@@ -163,5 +163,5 @@ internal static class FleetCommands
 
     private static Option<string> Application() => new("--application") { Description = "The application that is served.", Required = true };
 
-    private static Option<string> Tenant() => new("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
+    private static Option<string> Tenant() => new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" }.NotEmpty();
 }

@@ -14,10 +14,10 @@ internal static class PolicyCommand
         var folder = new Argument<string>("folder") { Description = "A folder with `policies/*.cedar`, `schema.cedarschema`, `links.json`." };
         var application = new Option<string>("--application") { Description = "The application.", Required = true };
         var message = new Option<string>("--message") { Description = "Why, for the history.", DefaultValueFactory = _ => "" };
-        var expected = new Option<string?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." };
+        var expected = new Option<string?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." }.NotEmpty();
         var create = CreateOption();
         var empty = new Option<bool>("--empty") { Description = "Allow publishing a folder without policies and schema, which removes all policies." };
-        var revision = new Argument<string>("revision") { Description = "The revision whose policies are to be in force again." };
+        var revision = new Argument<string>("revision") { Description = "The revision whose policies are to be in force again." }.NotEmpty();
 
         return new Command("policies", "Drafts, publishes and takes back policies.")
         {

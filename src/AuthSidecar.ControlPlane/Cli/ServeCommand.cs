@@ -37,7 +37,7 @@ internal static class ServeCommand
         var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with words, one a line, that no password may be made of, beside those that are built in." };
         var attempts = new Option<int>("--attempts-per-minute") { Description = "How often an address may try to sign in; tokens twenty times as often. 0: no limit, for where all come from the address of a proxy.", DefaultValueFactory = _ => 30 };
         var wait = new Option<int>("--wait-for-database") { Description = "How many seconds a database is waited for that is not there yet; at most 3600.", DefaultValueFactory = _ => (int)ServeOptions.DefaultWaitForDatabase.TotalSeconds };
-        var afterRestore = new Option<bool>("--after-restore") { Description = "The database was restored from a backup: begin a new history, so that sidecars take everything anew. For one start." };
+        var afterRestore = new Option<bool>("--after-restore") { Description = "The database was restored from a backup: begin a new history, so that all sidecars resynchronize in full. Remove the option after this start." };
         var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };

@@ -41,6 +41,21 @@ internal sealed class DirectoryState
             return;
         }
 
+        var few = await changed.Take(PageSize + 1).ToListAsync(cancellation);
+        if (few.Count <= PageSize)
+        {
+            var gone = EntityRows.Gone(few);
+            Entities = Update(Entities, few.FindAll(r => !r.IsRemoved), gone);
+            gone.ForEach(u => _places.Remove(u));
+            foreach (var row in few.Where(r => !r.IsRemoved))
+            {
+                _places[EntityRows.UidOf(row)] = (new Placement(row.Application, row.Tenant), row.Revision);
+            }
+
+            Revision = newest.Value;
+            return;
+        }
+
         // First those that have gone, or changed, and then as they are: in between, nothing is held against what was. Piece by piece, since the text of all
         // of a large import at once is many times as large as what becomes of it.
         var uids = await changed.Select(e => new { e.Type, e.Id }).Distinct().ToListAsync(cancellation);

@@ -49,10 +49,10 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, Certifi
     /// <summary>What to do about it: each has a remedy of its own.</summary>
     private static RpcException Describe(EnrolmentRefusal refusal, JoinToken token, string name) => refusal switch
     {
-        EnrolmentRefusal.TokenUnknown => Failures.JoinRefused("JOIN_TOKEN_UNKNOWN", $"join token `{token.Id}` is not known here, or its secret is another: it was removed, or is of another control plane"),
-        EnrolmentRefusal.TokenExpired => Failures.JoinRefused("JOIN_TOKEN_EXPIRED", $"join token `{token.Id}` has expired: make another one (`authsidecar-control join-token`)"),
-        EnrolmentRefusal.TokenUsedUp => Failures.JoinRefused("JOIN_TOKEN_USED_UP", $"join token `{token.Id}` was used as often as it may be: make another one (`authsidecar-control join-token --uses`)"),
-        EnrolmentRefusal.TokenOfAnotherName => Failures.JoinRefused("JOIN_TOKEN_OF_ANOTHER_NAME", $"join token `{token.Id}` is for another name than `{name}`"),
+        EnrolmentRefusal.TokenUnknown => Failures.JoinRefused("JOIN_TOKEN_UNKNOWN", $"unknown join token `{token.Id}`, or wrong secret: it was removed, or is from another control plane"),
+        EnrolmentRefusal.TokenExpired => Failures.JoinRefused("JOIN_TOKEN_EXPIRED", $"join token `{token.Id}` expired: create another (`authsidecar-control join-token`)"),
+        EnrolmentRefusal.TokenUsedUp => Failures.JoinRefused("JOIN_TOKEN_USED_UP", $"join token `{token.Id}` has no uses left: create another (`authsidecar-control join-token --uses`)"),
+        EnrolmentRefusal.TokenOfAnotherName => Failures.JoinRefused("JOIN_TOKEN_OF_ANOTHER_NAME", $"join token `{token.Id}` is restricted to another name than `{name}`"),
         EnrolmentRefusal.NameInUse => Failures.NameInUse(name),
         _ => Failures.InvalidField("certificate_request", NoKey),
     };
@@ -74,7 +74,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, Certifi
         [LoggerMessage(30, LogLevel.Warning, "enrolment of {Name} refused, join token {TokenId}: {Refusal}", EventName = "EnrolmentRefused")]
         public static partial void Refused(ILogger logger, string name, string tokenId, EnrolmentRefusal refusal);
 
-        [LoggerMessage(31, LogLevel.Warning, "{Name} enrolled in place of the sidecar of this name that had enrolled at {EnrolledAt:u}, join token {TokenId}", EventName = "SidecarReplaced")]
+        [LoggerMessage(31, LogLevel.Warning, "{Name} enrolled with another key, replacing the sidecar enrolled at {EnrolledAt:u}, join token {TokenId}", EventName = "SidecarReplaced")]
         public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt, string tokenId);
     }
 }

@@ -53,10 +53,10 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         }
 
         return (row is not null && Admits(row, certificate)) || (IsOfBackup(row, certificate, history) && await ReadmitAsync(identity, certificate, history, cancellation)) ? null
-            : row is null ? $"no sidecar `{identity.Name}` is enrolled here"
-            : row.IsRemoved ? $"the sidecar `{identity.Name}` was removed"
-            : ToMs(certificate.NotBefore) + (long)CertificateAuthority.Backdated.TotalMilliseconds + 1_000 >= row.EnrolledAtMs ? "the certificate of this sidecar was renewed since: its state folder was copied, or put back; empty its `identity` folder, and enrol it anew"
-            : $"the name `{identity.Name}` was enrolled by another sidecar at {DateTimeOffset.FromUnixTimeMilliseconds(row.EnrolledAtMs):u}, with another key: each needs a name of its own (`--name`)";
+            : row is null ? $"sidecar `{identity.Name}` is not enrolled"
+            : row.IsRemoved ? $"sidecar `{identity.Name}` was removed"
+            : ToMs(certificate.NotBefore) + (long)CertificateAuthority.Backdated.TotalMilliseconds + 1_000 >= row.EnrolledAtMs ? "certificate superseded by a renewal: the state folder was copied or restored; delete its `identity` folder and enrol again"
+            : $"name `{identity.Name}` was enrolled with another key at {DateTimeOffset.FromUnixTimeMilliseconds(row.EnrolledAtMs):u}: each sidecar needs its own `--name`";
     }
 
     /// <summary>Makes a token to enrol with.</summary>

@@ -149,12 +149,12 @@ internal static partial class ControlPlaneHost
             {
                 if (outage.Lasted >= patience)
                 {
-                    throw new IOException($"failed to connect to the database {database} within {patience.TotalSeconds} s: {e.Message}", e);
+                    throw new IOException($"failed to connect to the database {database} within {patience.TotalSeconds} s: {ConnectionFailure.Describe(e)}", e);
                 }
 
                 if (outage.Fail())
                 {
-                    Log.WaitingForDatabase(app.Logger, database, patience.TotalSeconds, e.Message);
+                    Log.WaitingForDatabase(app.Logger, database, patience.TotalSeconds, ConnectionFailure.Describe(e));
                 }
             }
 
@@ -174,7 +174,7 @@ internal static partial class ControlPlaneHost
 
         if (await store.ReadAsync((context, _) => context.DataKeys.Select(k => k.MasterKeyId).FirstOrDefaultAsync(cancellation), cancellation) is { } id)
         {
-            throw new KeyVaultException($"`{folder.MasterKey}` does not exist, and the database is encrypted with the master key {id}: put back the `master.key` that belongs to this database");
+            throw new KeyVaultException($"`{folder.MasterKey}` does not exist, and the database is encrypted with the master key {id}: restore the `master.key` that belongs to this database");
         }
 
         folder.CreateMasterKey();
@@ -251,7 +251,7 @@ internal static partial class ControlPlaneHost
         [LoggerMessage(25, LogLevel.Information, "connected to the database {Database} after {Seconds:F0} s", EventName = "DatabaseThere")]
         public static partial void DatabaseThere(ILogger logger, Database database, double seconds);
 
-        [LoggerMessage(22, LogLevel.Warning, "began history {History}: sidecars take everything anew. `--after-restore` is for one start: take it off again", EventName = "HistoryBegun")]
+        [LoggerMessage(22, LogLevel.Warning, "began history {History} after a restore: all sidecars resynchronize in full; remove `--after-restore` before the next start", EventName = "HistoryBegun")]
         public static partial void HistoryBegun(ILogger logger, History history);
     }
 }

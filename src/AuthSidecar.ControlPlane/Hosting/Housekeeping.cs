@@ -100,10 +100,10 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
 
     private static partial class Log
     {
-        [LoggerMessage(22, LogLevel.Warning, "join token {Id} of {Application} has {UsesLeft} of {Uses} uses left: make another one", EventName = "JoinTokenFewUsesLeft")]
+        [LoggerMessage(22, LogLevel.Warning, "join token {Id} of {Application} has {UsesLeft} of {Uses} uses left: create another", EventName = "JoinTokenFewUsesLeft")]
         public static partial void FewUsesLeft(ILogger logger, string id, string application, int usesLeft, int uses);
 
-        [LoggerMessage(23, LogLevel.Warning, "join token {Id} of {Application} expires at {ExpiresAt:u}: make another one", EventName = "JoinTokenExpiresSoon")]
+        [LoggerMessage(23, LogLevel.Warning, "join token {Id} of {Application} expires at {ExpiresAt:u}: create another", EventName = "JoinTokenExpiresSoon")]
         public static partial void ExpiresSoon(ILogger logger, string id, string application, DateTimeOffset expiresAt);
 
         [LoggerMessage(20, LogLevel.Warning, "housekeeping failed and is tried again: {Why}", EventName = "HousekeepingFailed")]

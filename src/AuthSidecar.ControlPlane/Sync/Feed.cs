@@ -104,7 +104,7 @@ internal sealed partial class Feed : BackgroundService
                 var before = outage.Lasted;
                 if (outage.Fail())
                 {
-                    Log.LookFailed(_logger, before.TotalSeconds, Innermost(e));
+                    Log.LookFailed(_logger, before.TotalSeconds, ConnectionFailure.Describe(e));
                 }
             }
         }
@@ -147,7 +147,7 @@ internal sealed partial class Feed : BackgroundService
                 // Until it hears again, it looks.
                 if (outage.Fail())
                 {
-                    Log.ListenFailed(_logger, Innermost(e));
+                    Log.ListenFailed(_logger, ConnectionFailure.Describe(e));
                 }
             }
 
@@ -202,8 +202,6 @@ internal sealed partial class Feed : BackgroundService
         }
     }
 
-    private static string Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e.Message;
-
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static partial class Log
@@ -211,20 +209,20 @@ internal sealed partial class Feed : BackgroundService
         [LoggerMessage(1, LogLevel.Error, "failed to read the database, for {Seconds:F0} s so far: {Why}", EventName = "LookFailed")]
         public static partial void LookFailed(ILogger logger, double seconds, string why);
 
-        [LoggerMessage(5, LogLevel.Information, "the database answers again, after {Seconds:F0} s", EventName = "LooksAgain")]
+        [LoggerMessage(5, LogLevel.Information, "database reachable again after {Seconds:F0} s", EventName = "LooksAgain")]
         public static partial void LooksAgain(ILogger logger, double seconds);
 
-        [LoggerMessage(3, LogLevel.Critical, "the store is at revision {Revision} and was at {Before}: it was put back, and this node ends to begin with what there is", EventName = "StoreWentBack")]
+        [LoggerMessage(3, LogLevel.Critical, "database rollback detected: the newest revision is {Revision} and was {Before}; this node stops, to load the database again at its next start", EventName = "StoreWentBack")]
         public static partial void WentBack(ILogger logger, Revision revision, Revision before);
 
         [LoggerMessage(
             4,
             LogLevel.Critical,
-            "the store was put back: its newest revision is {Revision}, and sidecars have {Lost}. They are sent nothing, and writes are refused, until `authsidecar-control restore --confirm` begins a new history",
+            "database rollback detected: the newest revision is {Revision}, but sidecars have {Lost}. Their streams and all writes are refused until `authsidecar-control restore --confirm` begins a new history",
             EventName = "HistoryLost")]
         public static partial void Lost(ILogger logger, Revision revision, Revision lost);
 
-        [LoggerMessage(2, LogLevel.Warning, "not notified of what other nodes commit, looking for it once a second: {Why}", EventName = "ListenFailed")]
+        [LoggerMessage(2, LogLevel.Warning, "failed to LISTEN for commits of other nodes, polling once a second: {Why}", EventName = "ListenFailed")]
         public static partial void ListenFailed(ILogger logger, string why);
     }
 }

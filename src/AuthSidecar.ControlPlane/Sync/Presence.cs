@@ -40,7 +40,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
                     fleet.GiveBack(changes);
                     if (outage.Fail())
                     {
-                        Log.Failed(logger, e.Message);
+                        Log.Failed(logger, ConnectionFailure.Describe(e));
                     }
                 }
             }
@@ -92,7 +92,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
         catch (Exception e)
         {
             // It ends by itself: nobody refreshes it any more.
-            Log.Failed(logger, e.Message);
+            Log.Failed(logger, ConnectionFailure.Describe(e));
         }
     }
 

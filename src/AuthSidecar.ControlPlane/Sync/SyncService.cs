@@ -101,7 +101,7 @@ internal sealed partial class SyncService(
 
         throw new RpcException(new Status(
             StatusCode.AlreadyExists,
-            $"another process has the identity of this sidecar, `{sidecar.Identity.Name}`, and is connected since {other.ConnectedAt:u}: its state folder was copied, say; empty the `identity` folder of one, and enrol it anew"));
+            $"duplicate identity `{sidecar.Identity.Name}`: another process has been connected with it since {other.ConnectedAt:u} (copied state folder?); delete the `identity` folder of one and enrol it again"));
     }
 
     private static (SidecarIdentity Identity, X509Certificate2 Certificate) Authenticate(ServerCallContext context) => context.GetHttpContext().Connection.ClientCertificate is { } certificate
@@ -130,7 +130,7 @@ internal sealed partial class SyncService(
             CheckType(each.Type);
             if (!Revision.TryParse(each.Revision, out var revision))
             {
-                throw new RpcException(new Status(StatusCode.InvalidArgument, $"`{each.Revision}` is no revision: {Revision.Form}"));
+                throw new RpcException(new Status(StatusCode.InvalidArgument, $"invalid revision `{each.Revision}`: {Revision.Form}"));
             }
 
             // More than there is, and no proof of it, is as good as of another history.
@@ -161,7 +161,7 @@ internal sealed partial class SyncService(
 
             throw new RpcException(new Status(
                 StatusCode.FailedPrecondition,
-                $"the store of this control plane was put back: its newest revision was {there.Certain}, and this sidecar has {proven}; `authsidecar-control restore --confirm` begins a new history"));
+                $"database rollback detected: the control plane had revision {there.Certain} when that was found out, this sidecar has {proven}; `authsidecar-control restore --confirm` begins a new history"));
         }
     }
 
@@ -272,7 +272,7 @@ internal sealed partial class SyncService(
                 DemandSameHistory();
                 if (time.GetUtcNow() - sidecar.HeardAt > SilenceMeansGone)
                 {
-                    throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"the sidecar has said nothing for {SilenceMeansGone.TotalSeconds} s"));
+                    throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"no message from the sidecar for {SilenceMeansGone.TotalSeconds} s"));
                 }
 
                 if (feed.IsFresh)
@@ -326,7 +326,7 @@ internal sealed partial class SyncService(
 
     private static partial class Log
     {
-        [LoggerMessage(32, LogLevel.Warning, "two processes use the identity {Identity}: refused the second, the first is connected since {ConnectedAt:u}", EventName = "SidecarCloned")]
+        [LoggerMessage(32, LogLevel.Warning, "duplicate identity {Identity}: refused a second process, the first has been connected since {ConnectedAt:u}", EventName = "SidecarCloned")]
         public static partial void Cloned(ILogger logger, string identity, DateTimeOffset connectedAt);
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using Grpc.Health.V1;
 using Wire = AuthSidecar.V1;
 
@@ -36,7 +37,7 @@ internal static class CallCommands
         var context = new Option<string[]>("--context") { Description = "An attribute of the context as name=value; may be repeated." };
         var proof = new Option<string>("--mfa-proof") { Description = "The proof that verify-mfa answered with." };
         var explain = new Option<bool>("--explain") { Description = "Tell how every policy came out." };
-        var revision = new Option<string>("--at-least-revision") { Description = "Wait for this revision, as a write prints it: HISTORY.NUMBER." };
+        var revision = new Option<string>("--at-least-revision") { Description = "Wait for this revision, as a write prints it: HISTORY.NUMBER." }.NotEmpty();
         return ClientCommand.Create(
             "check",
             "May this principal do this action on this resource? And if not, what would make it so?",

@@ -90,7 +90,7 @@ internal sealed partial class Readiness : IHostedService, IDisposable
         }
         else if (!_stopping.IsCancellationRequested)
         {
-            Log.NotReady(_logger, stale, ages.Of(stale).TotalSeconds, _source.Problems is [var first, ..] ? first : "no problem is known");
+            Log.NotReady(_logger, stale, ages.Of(stale).TotalSeconds, _source.Problems is [var first, ..] ? first : "cause unknown");
         }
     }
 

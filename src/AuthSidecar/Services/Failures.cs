@@ -69,7 +69,7 @@ internal static class Failures
     public static RpcException RevisionOfAnotherHistory(Revision wanted, Revision current) => Failure(
         Code.FailedPrecondition,
         V1.ErrorReason.RevisionOfAnotherHistory,
-        $"revision {wanted} is not in the history of what the sidecar has, {current}: the control plane was restored from a backup, or it is the revision of another one");
+        $"revision {wanted} belongs to another history than the served {current}: the control plane was restored from a backup, or the revision is from another one");
 
     public static RpcException DeadlineExceeded() =>
         Failure(Code.DeadlineExceeded, V1.ErrorReason.DeadlineExceeded, "the deadline passed before there was an answer");

@@ -23,12 +23,10 @@ internal sealed class SourceHealth
     public IReadOnlyList<string> Problems =>
         [.. _problems.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => p.Value), .. _connection is { } connection ? [connection] : Array.Empty<string>()];
 
-    public bool Has(string subject) => _problems.ContainsKey(subject);
-
     /// <summary>Takes note of a problem, or that it is there no more.</summary>
     /// <param name="subject">What it is about.</param>
     /// <param name="problem">The problem; null: there is none.</param>
-    /// <returns>Whether that is another state than before.</returns>
+    /// <returns>Whether it has begun, or is over.</returns>
     public bool Set(string subject, string? problem)
     {
         if (problem is null)
@@ -37,7 +35,7 @@ internal sealed class SourceHealth
             return _problems.TryRemove(subject, out _);
         }
 
-        var isNew = !_problems.TryGetValue(subject, out var before) || before != problem;
+        var isNew = !_problems.ContainsKey(subject);
         _problems[subject] = problem;
         return isNew;
     }

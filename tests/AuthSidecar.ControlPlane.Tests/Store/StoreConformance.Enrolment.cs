@@ -86,7 +86,7 @@ public abstract partial class StoreConformance
         await ConnectAsync(isConnected: true);
         var second = await enrolments.Registry.EnrolAsync(replacing, "one", Enrolments.NewRequest(), Cancellation);
         Assert.NotNull(second.ReplacedAt);
-        Assert.Contains("was enrolled by another sidecar at ", await enrolments.RefusalAsync("one", first), StringComparison.Ordinal);
+        Assert.Contains("was enrolled with another key at ", await enrolments.RefusalAsync("one", first), StringComparison.Ordinal);
         Assert.Null(await enrolments.RefusalAsync("one", Enrolments.Read(second)));
 
         // One that has gone gives its name up; one that only looks connected, since its node has ended, after a while.
@@ -128,20 +128,20 @@ public abstract partial class StoreConformance
 
         // A certificate that is not known is none of ours, as long as nothing was restored.
         Assert.NotNull(await enrolments.RefusalAsync("renewed", second));
-        Assert.Equal("no sidecar `late` is enrolled here", await enrolments.RefusalAsync("late", late));
+        Assert.Equal("sidecar `late` is not enrolled", await enrolments.RefusalAsync("late", late));
         enrolments.Time.Advance(TimeSpan.FromHours(1));
         await enrolments.Store.BeginHistoryAsync("test", expected: null, Cancellation);
         // One that is known to be lost can be removed before it comes, though nothing is known of it here.
         Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("stolen"), Cancellation)).IsCommitted);
-        Assert.Equal("the sidecar `stolen` was removed", await enrolments.RefusalAsync("stolen", stolen));
+        Assert.Equal("sidecar `stolen` was removed", await enrolments.RefusalAsync("stolen", stolen));
         Assert.Null(await enrolments.RefusalAsync("late", late));
         Assert.Null(await enrolments.RefusalAsync("renewed", first));
         Assert.Null(await enrolments.RefusalAsync("renewed", second));
         // The newest counts from then on, and what was removed before the backup stays removed.
-        Assert.StartsWith("the certificate of this sidecar was renewed since", await enrolments.RefusalAsync("renewed", first), StringComparison.Ordinal);
-        Assert.Equal("the sidecar `removed` was removed", await enrolments.RefusalAsync("removed", dismissed));
+        Assert.StartsWith("certificate superseded by a renewal", await enrolments.RefusalAsync("renewed", first), StringComparison.Ordinal);
+        Assert.Equal("sidecar `removed` was removed", await enrolments.RefusalAsync("removed", dismissed));
         Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("late"), Cancellation)).IsCommitted);
-        Assert.Equal("the sidecar `late` was removed", await enrolments.RefusalAsync("late", late));
+        Assert.Equal("sidecar `late` was removed", await enrolments.RefusalAsync("late", late));
         enrolments.Time.Advance(TimeSpan.FromHours(24));
         Assert.StartsWith("the certificate of this sidecar expired at ", await enrolments.RefusalAsync("renewed", second), StringComparison.Ordinal);
     }

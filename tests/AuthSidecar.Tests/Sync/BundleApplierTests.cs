@@ -112,20 +112,20 @@ public sealed class BundleApplierTests : IDisposable
         Assert.Contains("not signed by a pinned key", _applier.Apply(TestControlPlane.Sign(TestControlPlane.HeartbeatPurpose, heartbeat.Content, _otherKey)).Refusal, StringComparison.Ordinal);
         var foreign = _control.NewHeartbeat(9);
         foreign.Scope = new Scope { Application = "invoices", Tenant = "acme" };
-        Assert.Equal("it is meant for the application `invoices` and the tenant `acme`", ApplySigned(foreign).Refusal);
+        Assert.Equal("wrong scope: it is for the application `invoices` and the tenant `acme`", ApplySigned(foreign).Refusal);
         foreign.Scope = null;
-        Assert.Equal("it does not say for whom it is", ApplySigned(foreign).Refusal);
+        Assert.Equal("missing scope", ApplySigned(foreign).Refusal);
         var nameless = _control.NewHeartbeat(9);
         nameless.Revision = "9";
-        Assert.Equal("it has no time or no revision", ApplySigned(nameless).Refusal);
+        Assert.Equal("missing creation time, or invalid revision", ApplySigned(nameless).Refusal);
 
         _time.Advance(TimeSpan.FromSeconds(60));
         Assert.Equal((null, TimeSpan.FromSeconds(60)), (_applier.Apply(heartbeat).Refusal, _applier.Apply(heartbeat).ClockAhead));
         _time.Advance(TimeSpan.FromSeconds(538));
-        Assert.Equal("the clock here is 9 min 58 s ahead of that of the control plane, and may differ by 1 min 0 s: set whichever is wrong (NTP)", _applier.Apply(heartbeat).Refusal);
+        Assert.Equal("clock skew: the local clock is 9 min 58 s ahead of the control plane, limit 1 min 0 s; synchronize the clocks (NTP)", _applier.Apply(heartbeat).Refusal);
         var future = _control.NewHeartbeat(9);
         future.CreatedAt = Timestamp.FromDateTimeOffset(_time.GetUtcNow().AddHours(26).AddSeconds(1));
-        Assert.Equal("the clock here is 1 d 2 h behind that of the control plane, and may differ by 1 min 0 s: set whichever is wrong (NTP)", ApplySigned(future).Refusal);
+        Assert.Equal("clock skew: the local clock is 1 d 2 h behind the control plane, limit 1 min 0 s; synchronize the clocks (NTP)", ApplySigned(future).Refusal);
 
         HeartbeatOutcome ApplySigned(Heartbeat message) => _applier.Apply(TestControlPlane.Sign(TestControlPlane.HeartbeatPurpose, message.ToByteString(), _control.Key));
     }

@@ -212,7 +212,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
             return;
         }
 
-        _health.Set(Bundle, $"the bundle folder was refused: {Count.Of(faults.Count, "fault")}, see the log");
+        _health.Set(Bundle, $"bundle refused: {Count.Of(faults.Count, "fault")}, see the log");
         foreach (var fault in faults.Take(MaxFaultsLogged))
         {
             Log.Fault(_logger, fault.ToString());

@@ -59,7 +59,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     public const long MaxPartBytes = 256 * 1024 * 1024;
 
     private const int MaxFaults = 20;
-    private const string NotSigned = "it is not signed by a pinned key, or was altered: the pinned keys are of another control plane, say";
+    private const string NotSigned = "invalid signature: not signed by a pinned key (`--pinned-keys` of another control plane?)";
 
     private readonly Dictionary<string, byte[]> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<ResourceType, Revision> _held = [];
@@ -180,7 +180,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
 
         if (heartbeat.CreatedAt?.ToDateTimeOffset() is not { } created || !Revision.TryParse(heartbeat.Revision, out var revision))
         {
-            return new HeartbeatOutcome(false, "it has no time or no revision", null);
+            return new HeartbeatOutcome(false, "missing creation time, or invalid revision", null);
         }
 
         if (revision.History < _newest.Revision.History)
@@ -249,7 +249,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
                     var created = heartbeat.CreatedAt.ToDateTimeOffset();
                     if (created > time.GetUtcNow() + Clocks.Tolerance)
                     {
-                        return $"it was signed at {created:u}, and the clock here says {time.GetUtcNow():u}";
+                        return $"signed in the future, at {created:u}; local clock {time.GetUtcNow():u}";
                     }
 
                     var current = CurrentOf(heartbeat);
@@ -270,8 +270,8 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     }
 
     private static string MeantFor(Scope? scope) => scope is null
-        ? "it does not say for whom it is"
-        : $"it is meant for the application `{scope.Application}`{(scope.Tenant.Length == 0 ? "" : $" and the tenant `{scope.Tenant}`")}";
+        ? "missing scope"
+        : $"wrong scope: it is for the application `{scope.Application}`{(scope.Tenant.Length == 0 ? "" : $" and the tenant `{scope.Tenant}`")}";
 
     private bool IsOurs(Scope? its) => its is not null && its.Application == scope.Application && its.Tenant == scope.Tenant;
 
@@ -289,7 +289,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
 
         if (!Revision.TryParse(bundle.Revision, out var revision))
         {
-            return Refuse(NackReason.Malformed, $"its revision is none: {Revision.Form}");
+            return Refuse(NackReason.Malformed, $"invalid revision: {Revision.Form}");
         }
 
         var now = time.GetUtcNow();
@@ -302,8 +302,8 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             _ when !IsOurs(bundle.Scope) => Refuse(NackReason.Scope, MeantFor(bundle.Scope)),
             _ when revision.History < _newest.Revision.History => Refuse(NackReason.Revision, $"revision {revision} is of an earlier history than {_newest.Revision}"),
             _ when revision <= held && !isWanted => Refuse(NackReason.Revision, $"revision {revision} is not newer than {held}"),
-            _ when bundle.CreatedAt is null || bundle.ExpiresAt is null => Refuse(NackReason.Expired, "it does not say from when until when it is to be applied"),
-            _ when !isKept && bundle.ExpiresAt.ToDateTimeOffset() <= now => Refuse(NackReason.Expired, $"it expired at {bundle.ExpiresAt.ToDateTimeOffset():u}, and the clock here says {now:u}"),
+            _ when bundle.CreatedAt is null || bundle.ExpiresAt is null => Refuse(NackReason.Expired, "missing creation time or expiry"),
+            _ when !isKept && bundle.ExpiresAt.ToDateTimeOffset() <= now => Refuse(NackReason.Expired, $"expired at {bundle.ExpiresAt.ToDateTimeOffset():u}, local clock {now:u}"),
             _ when bundle.CreatedAt.ToDateTimeOffset() > now + Clocks.Tolerance => Refuse(NackReason.Expired, Clocks.Describe(now - bundle.CreatedAt.ToDateTimeOffset())),
             _ when verified.IsChange && (bundle.BaseRevision != held.ToString() || held.History != revision.History) => Refuse(NackReason.Base, $"it changes revision {bundle.BaseRevision}, and the sidecar has {held}"),
             _ => (verified, null),

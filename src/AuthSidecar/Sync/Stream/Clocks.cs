@@ -12,12 +12,12 @@ internal static class Clocks
     /// <param name="ahead">How far the clock here is ahead.</param>
     public static string Describe(TimeSpan ahead) => string.Create(
         CultureInfo.InvariantCulture,
-        $"the clock here is {Text(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} that of the control plane, and may differ by {Text(Tolerance)}: set whichever is wrong (NTP)");
+        $"clock skew: the local clock is {Text(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the control plane, limit {Text(Tolerance)}; synchronize the clocks (NTP)");
 
     /// <summary>A certificate that is not valid by the clock here; null: it is.</summary>
     public static string? DescribeValidity(string whose, DateTimeOffset from, DateTimeOffset until, DateTimeOffset now) => now >= from && now < until
         ? null
-        : string.Create(CultureInfo.InvariantCulture, $"{whose} is valid from {from:u} until {until:u}, and the clock here says {now:u}");
+        : string.Create(CultureInfo.InvariantCulture, $"{whose} is not valid now: valid from {from:u} until {until:u}, local clock {now:u}");
 
     private static string Text(TimeSpan span) => span switch
     {

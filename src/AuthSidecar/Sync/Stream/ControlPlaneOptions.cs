@@ -125,11 +125,11 @@ internal sealed record ControlPlaneOptions
 
     /// <summary>Why a certificate is not to be trusted: the platform says it by a flag alone.</summary>
     private static AuthenticationException Refusal(X509Certificate? certificate, SslPolicyErrors errors, DateTimeOffset now) => new(certificate is not X509Certificate2 its
-        ? "the control plane shows no certificate"
+        ? "the control plane presented no certificate"
         : Clocks.DescribeValidity("the certificate of the control plane", its.NotBefore, its.NotAfter, now)
             ?? (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)
-                ? $"the certificate of the control plane is not for this address, but for {Names(its)}"
-                : "the certificate of the control plane is not one of the CA that was given (`--ca`, or the one of the join token)"));
+                ? $"certificate name mismatch: the certificate of the control plane is for {Names(its)}"
+                : "untrusted certificate: that of the control plane was not issued by the configured CA (`--ca`, or the one of the join token)"));
 
     private static string Names(X509Certificate2 certificate)
     {

@@ -66,8 +66,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
         catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.AlreadyExists or StatusCode.InvalidArgument)
         {
-            var expired = JoinOptions.HasEnrolled(options) ? $"the certificate of this sidecar expired at {ReadCertificate().NotAfter.ToUniversalTime():u}, and it is " : "";
-            throw new InvalidDataException($"{expired}not enrolled: {e.Status.Detail}");
+            var expired = JoinOptions.HasEnrolled(options) ? $"the certificate of this sidecar expired at {ReadCertificate().NotAfter.ToUniversalTime():u}, and " : "";
+            throw new InvalidDataException($"{expired}enrolment failed: {e.Status.Detail}");
         }
     }
 
@@ -141,7 +141,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         if (response.Now?.ToDateTimeOffset() is { } theirs && time.GetUtcNow() - theirs is var ahead && ahead.Duration() > Clocks.Tolerance)
         {
             // Before a use of the token is spent on what cannot be used.
-            throw new InvalidDataException($"not enrolled: {Clocks.Describe(ahead)}");
+            throw new InvalidDataException($"enrolment failed: {Clocks.Describe(ahead)}");
         }
 
         try
@@ -194,7 +194,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         [LoggerMessage(50, LogLevel.Information, "enrolled as {Name}", EventName = "Enrolled")]
         public static partial void Enrolled(ILogger logger, string name);
 
-        [LoggerMessage(53, LogLevel.Warning, "enrolled as {Name}, in place of the sidecar of this name that had enrolled at {EnrolledAt:u}: it is no longer admitted", EventName = "EnrolledInPlace")]
+        [LoggerMessage(53, LogLevel.Warning, "enrolled as {Name}, replacing the sidecar enrolled at {EnrolledAt:u}, whose certificate is no longer accepted", EventName = "EnrolledInPlace")]
         public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt);
 
         [LoggerMessage(52, LogLevel.Warning, "the certificate could not be renewed, and is still good: {Why}", EventName = "CertificateNotRenewed")]

@@ -228,9 +228,7 @@ internal sealed partial class StreamSource(
 
         _refusedHeartbeats++;
         Refused.Add(1, new KeyValuePair<string, object?>("kind", "Heartbeat"));
-        var isNew = !health.Has(Subject);
-        health.Set(Subject, $"heartbeats of the control plane are refused: {outcome.Refusal}");
-        if (isNew)
+        if (health.Set(Subject, $"heartbeats rejected: {outcome.Refusal}"))
         {
             Log.HeartbeatsRefused(logger, outcome.Refusal);
         }
@@ -324,10 +322,10 @@ internal sealed partial class StreamSource(
         [LoggerMessage(38, LogLevel.Information, "connected to the control plane at {Address} again, after {Seconds:F0} s", EventName = "ControlPlaneFound")]
         public static partial void Found(ILogger logger, Uri address, double seconds);
 
-        [LoggerMessage(39, LogLevel.Error, "heartbeats of the control plane are refused, and what is served grows old: {Why}", EventName = "HeartbeatsRefused")]
+        [LoggerMessage(39, LogLevel.Error, "heartbeats rejected, served data is becoming stale: {Why}", EventName = "HeartbeatsRefused")]
         public static partial void HeartbeatsRefused(ILogger logger, string why);
 
-        [LoggerMessage(41, LogLevel.Information, "heartbeats of the control plane are accepted again", EventName = "HeartbeatsAccepted")]
+        [LoggerMessage(41, LogLevel.Information, "heartbeats accepted again", EventName = "HeartbeatsAccepted")]
         public static partial void HeartbeatsAccepted(ILogger logger);
 
         [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "FollowFailed")]

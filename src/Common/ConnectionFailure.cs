@@ -1,6 +1,6 @@
 using Grpc.Core;
 
-namespace AuthSidecar.Sync.Stream;
+namespace AuthSidecar.Common;
 
 /// <summary>Says why a connection failed: what is wrong, not the layers that it went through.</summary>
 internal static class ConnectionFailure
@@ -17,7 +17,7 @@ internal static class ConnectionFailure
         return cause switch
         {
             RpcException { Status.Detail: { Length: > 0 } detail } => detail,
-            RpcException rpc => $"the control plane answered {rpc.StatusCode}",
+            RpcException rpc => $"the server answered {rpc.StatusCode}",
             { Message.Length: > 0 } => cause.Message,
             _ => cause.GetType().Name,
         };

@@ -3,11 +3,12 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Sync.Stream;
 using Grpc.Core;
 
-namespace AuthSidecar.Tests.Sync;
+namespace AuthSidecar.Tests.Common;
 
 /// <summary>A connection that fails says what is wrong, not the layers that it went through, and never nothing.</summary>
 public sealed class ConnectionFailureTests
@@ -20,10 +21,10 @@ public sealed class ConnectionFailureTests
     public async Task Describe_NobodyThere_ConnectionRefused() => Assert.Equal("Connection refused", await DescribeAsync(new Uri("https://127.0.0.1:1"), new SslClientAuthenticationOptions()));
 
     [Theory]
-    [InlineData(-48, -24, true, true, "the certificate of the control plane is valid from ")]
-    [InlineData(24, 48, true, true, "the certificate of the control plane is valid from ")]
-    [InlineData(-24, 24, false, true, "the certificate of the control plane is not for this address, but for other.test")]
-    [InlineData(-24, 24, true, false, "the certificate of the control plane is not one of the CA that was given (`--ca`, or the one of the join token)")]
+    [InlineData(-48, -24, true, true, "the certificate of the control plane is not valid now: valid from ")]
+    [InlineData(24, 48, true, true, "the certificate of the control plane is not valid now: valid from ")]
+    [InlineData(-24, 24, false, true, "certificate name mismatch: the certificate of the control plane is for other.test")]
+    [InlineData(-24, 24, true, false, "untrusted certificate: that of the control plane was not issued by the configured CA (`--ca`, or the one of the join token)")]
     public async Task Describe_CertificateThatIsNotToBeTrusted_SaysWhy(int fromHours, int untilHours, bool isForUs, bool isOfTheCa, string expected)
     {
         using var authority = NewAuthority();
@@ -41,7 +42,7 @@ public sealed class ConnectionFailureTests
     [Fact]
     public void Describe_WhatSaysNothing_StillSaysSomething()
     {
-        Assert.Equal("the control plane answered Unavailable", ConnectionFailure.Describe(new RpcException(new Status(StatusCode.Unavailable, ""))));
+        Assert.Equal("the server answered Unavailable", ConnectionFailure.Describe(new RpcException(new Status(StatusCode.Unavailable, ""))));
         Assert.Equal("too old", ConnectionFailure.Describe(new RpcException(new Status(StatusCode.Unavailable, "too old"))));
         Assert.Equal("disk full", ConnectionFailure.Describe(new IOException("outer", new IOException("disk full"))));
         Assert.Equal("IOException", ConnectionFailure.Describe(new IOException("")));
