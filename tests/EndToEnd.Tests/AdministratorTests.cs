@@ -5,6 +5,7 @@ using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.V1;
@@ -14,7 +15,7 @@ using Grpc.Net.Client;
 namespace EndToEnd.Tests;
 
 /// <summary>Administration over the network: by the command line, by gRPC and by HTTP, as administrators and their tools do it.</summary>
-public sealed class AdministratorTests
+public sealed partial class AdministratorTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -189,6 +190,13 @@ public sealed class AdministratorTests
         Assert.Equal(imported.Lines[^1].Split(':')[^1].TrimEnd('}').Trim('"'), (await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"user99999\"" }, cancellationToken: Cancellation)).Entity.Revision);
         await DeniedAsync(async () => await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"user7\"" }, cancellationToken: Cancellation), StatusCode.NotFound);
 
+        foreach (var type in new[] { "application/x-www-form-urlencoded", "application/json", null })
+        {
+            using var content = new ByteArrayContent(Encoding.UTF8.GetBytes("""{"removed": ["User::\"user8\""]}"""));
+            content.Headers.ContentType = type is null ? null : new MediaTypeHeaderValue(type);
+            Assert.Equal(HttpStatusCode.OK, (await http.PostAsync("v1/entities:import", content, Cancellation)).StatusCode);
+        }
+
         var broken = await ImportAsync("\n{\"entities\": [{\"json\": 1]}");
         Assert.Equal((HttpStatusCode.BadRequest, true), (broken.Status, broken.Lines[0].Contains("line 2: ", StringComparison.Ordinal)));
         var late = await ImportAsync(string.Join('\n', lines.Take(20).Append("""{"entities": [{"json": "{}"}]}""")));
@@ -347,6 +355,7 @@ public sealed class AdministratorTests
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
         using var http = Http(fleet, null);
         var served = await http.GetStringAsync("openapi.json", Cancellation);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, (await http.DeleteAsync("openapi.json", Cancellation)).StatusCode);
         var path = Path.Combine(Binary.Root, "docs", "openapi.json");
         if (Environment.GetEnvironmentVariable("AUTHSIDECAR_WRITE_OPENAPI") is "1")
         {
@@ -354,7 +363,22 @@ public sealed class AdministratorTests
         }
 
         Assert.Equal((await File.ReadAllTextAsync(path, Cancellation)).TrimEnd(), served.TrimEnd());
+
+        // No two paths are one template, each parameter of a path is declared, and the one call that wants no token says so.
+        var paths = JsonNode.Parse(served)!["paths"]!.AsObject();
+        Assert.Equal(paths.Count, paths.Select(p => TemplateParameter().Replace(p.Key, "{}")).Distinct().Count());
+        foreach (var (template, item) in paths)
+        {
+            var names = TemplateParameter().Matches(template).Select(m => m.Value[1..^1]).Order(StringComparer.Ordinal);
+            Assert.All(item!.AsObject(), o => Assert.Equal(names, o.Value!["parameters"]?.AsArray().Where(p => (string?)p!["in"] == "path").Select(p => (string)p!["name"]!).Order(StringComparer.Ordinal).AsEnumerable() ?? []));
+        }
+
+        Assert.Equal("[{}]", paths["/v1/administrators:claim"]!["post"]!["security"]!.ToJsonString());
+        Assert.Null(paths["/v1/accounts/{id}"]!["put"]!["security"]);
     }
+
+    [GeneratedRegex(@"\{[^}]*\}")]
+    private static partial Regex TemplateParameter();
 
     private static async Task<Fleet> StartWithAliceAsync()
     {
@@ -379,7 +403,7 @@ public sealed class AdministratorTests
         var key = await Binary.RunControlAsync("credentials", fleet.UrlOf().ToString(), "--name", name, "--ca", fleet.CaFile, "--credentials", fleet.In($"{name}.json"));
         await File.WriteAllTextAsync(fleet.In($"{name}.jwks"), key.Output, Cancellation);
         var written = await RunAsync(fleet, "alice", ["administrators", "write", name, "--jwks", fleet.In($"{name}.jwks"), .. arguments]);
-        Assert.StartsWith("written: revision ", written.Output, StringComparison.Ordinal);
+        Assert.StartsWith("added: revision ", written.Output, StringComparison.Ordinal);
     }
 
     private static Task<Binary.Finished> RunAsync(Fleet fleet, string name, params string[] arguments) =>

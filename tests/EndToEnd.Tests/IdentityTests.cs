@@ -215,7 +215,7 @@ public sealed class IdentityTests
         {
             var client = (await fleet.Clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: Cancellation)).Clients.Single(c => c.Id == id);
             client.Scopes.Clear();
-            await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: Cancellation);
+            await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client, UpdateMask = new Google.Protobuf.WellKnownTypes.FieldMask { Paths = { "scopes" } } }, cancellationToken: Cancellation);
         }
 
         await Fleet.UntilAsync(async () => await ReasonAsync(sidecar, Text(tokens, "access_token")) == TokenRejection.Revoked);
@@ -325,7 +325,7 @@ public sealed class IdentityTests
     }
 
     private static async Task WriteAliceAsync(Fleet fleet) => await fleet.Accounts.WriteAccountAsync(
-        new WriteAccountRequest { Account = new Account { Id = "alice", DisplayName = "Alice Example", Email = "alice@example.com" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
+        new WriteAccountRequest { Account = new Account { Id = "alice", DisplayName = "Alice Example", Email = "alice@example.com", Disabled = false }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
 
     private static async Task<AuthSidecarService.AuthSidecarServiceClient> JoinAsync(Fleet fleet)
     {

@@ -13,6 +13,9 @@ internal sealed class Account : IdentityUser
     /// <summary>Who is disabled signs in nowhere and refreshes nothing.</summary>
     public required bool IsDisabled { get; set; }
 
+    /// <summary>What an administrator may say of them.</summary>
+    public AccountProfile Profile => new(Id, UserName ?? "", Email ?? "", DisplayName, IsDisabled);
+
     /// <summary>Of the newest change an administrator, or they themselves, made.</summary>
     public required long Revision { get; set; }
 }

@@ -16,19 +16,20 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
 
     /// <summary>Adds an account, or changes it. Who is disabled has no session and no token from then on.</summary>
     /// <param name="actor">Who writes.</param>
-    /// <param name="profile">What is to be.</param>
+    /// <param name="accountId">Which account.</param>
+    /// <param name="change">What is to become of what there is, which may be null. Asked more than once.</param>
     /// <param name="password">The password that it is to have; null: that of before, or none.</param>
     /// <param name="expectedRevision">The account's, 0 where there is none; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task<WriteResult> WriteAsync(string actor, AccountProfile profile, string? password, Revision? expectedRevision, CancellationToken cancellation)
+    public async Task<WriteResult> WriteAsync(string actor, string accountId, Func<AccountProfile?, AccountProfile> change, string? password, Revision? expectedRevision, CancellationToken cancellation)
     {
-        var (hash, refusal) = await HashAsync(profile, password, cancellation);
+        var (hash, refusal) = await HashAsync(change((await FindAsync(accountId, cancellation))?.Profile), password, cancellation);
         return refusal is not null ? new WriteResult(default, refusal) : await store.WriteAsync(
             actor,
             async transaction =>
             {
                 using var users = managers.Of(transaction.Context);
-                var account = await users.FindByIdAsync(profile.Id);
+                var account = await users.FindByIdAsync(accountId);
                 if (transaction.Expect(expectedRevision, account?.Revision ?? 0) is { } stale)
                 {
                     return stale;
@@ -36,7 +37,13 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
 
                 var before = account is null ? null : Describe(account);
                 var isNew = account is null;
-                account ??= new Account { Id = profile.Id, DisplayName = "", IsDisabled = false, Revision = 0 };
+                var profile = change(account?.Profile);
+                if (hash is null && account?.Profile == profile)
+                {
+                    return new Refusal.NothingToDo(account.Revision);
+                }
+
+                account ??= new Account { Id = accountId, DisplayName = "", IsDisabled = false, Revision = 0 };
                 var ends = profile.IsDisabled && !account.IsDisabled ? "disabled" : !isNew && hash is not null ? Password : null;
                 (account.UserName, account.Email, account.DisplayName, account.IsDisabled, account.Revision) =
                     (profile.UserName, profile.Email.Length == 0 ? null : profile.Email, profile.DisplayName, profile.IsDisabled, transaction.Revision);
@@ -71,7 +78,7 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
             return new WriteResult(default, new Refusal.NotFound($"account `{accountId}`"));
         }
 
-        var (hash, refusal) = await HashAsync(ProfileOf(known), password, cancellation);
+        var (hash, refusal) = await HashAsync(known.Profile, password, cancellation);
         return refusal is not null ? new WriteResult(default, refusal) : await store.WriteAsync(
             actor,
             async transaction =>
@@ -130,8 +137,6 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
     /// <summary>Accounts in the order of their ids.</summary>
     public Task<List<Account>> ListAsync(string after, int count, CancellationToken cancellation) => store.ReadAsync(
         (context, _) => context.Accounts.Where(a => string.Compare(a.Id, after) > 0).OrderBy(a => a.Id).Take(count).ToListAsync(cancellation), cancellation);
-
-    private static AccountProfile ProfileOf(Account account) => new(account.Id, account.UserName ?? "", account.Email ?? "", account.DisplayName, account.IsDisabled);
 
     // Where nothing waits for the store: it takes its time.
     private async Task<(string? Hash, Refusal? Refusal)> HashAsync(AccountProfile profile, string? password, CancellationToken cancellation)

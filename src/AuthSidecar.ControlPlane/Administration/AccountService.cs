@@ -13,19 +13,21 @@ internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins l
     public override async Task<WriteAccountResponse> WriteAccount(WriteAccountRequest request, ServerCallContext context)
     {
         var given = RequestChecks.Required(request.Account, "account");
-        var id = RequestChecks.Name(given.Id, "account.id");
         var result = await accounts.WriteAsync(
             Caller.Of(context).Name,
-            new AccountProfile(
-                id,
-                RequestChecks.TextOr(given.UserName, "account.user_name", id),
-                RequestChecks.TextOr(given.Email, "account.email", ""),
-                RequestChecks.TextOr(given.DisplayName, "account.display_name", ""),
-                given.Disabled),
+            RequestChecks.Name(given.Id, "account.id"),
+            before => ProfileOf(Patch.Apply(before is null ? null : ToMessage(before), given, request.UpdateMask)),
             request.HasPassword ? request.Password : null,
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken);
         return new WriteAccountResponse { Revision = Failures.Committed(result) };
+    }
+
+    public override async Task<GetAccountResponse> GetAccount(GetAccountRequest request, ServerCallContext context)
+    {
+        var id = RequestChecks.Name(request.Id, "id");
+        var account = await accounts.FindAsync(id, context.CancellationToken) ?? throw Failures.NotFound($"account `{id}`");
+        return new GetAccountResponse { Account = ToMessage(account, (await logins.ListAsync([id], context.CancellationToken))[id]) };
     }
 
     public override async Task<RemoveAccountResponse> RemoveAccount(RemoveAccountRequest request, ServerCallContext context) => new()
@@ -55,15 +57,28 @@ internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins l
         return new EndSessionsResponse { Revision = Failures.Committed(result) };
     }
 
-    private V1.Account ToMessage(Accounts.Account account, IEnumerable<IdentityUserLogin<string>> logins) => new()
+    private static AccountProfile ProfileOf(V1.Account account) => new(
+        account.Id,
+        account.HasUserName ? RequestChecks.Text(account.UserName, "account.user_name") : account.Id,
+        account.HasEmail ? RequestChecks.Text(account.Email, "account.email") : "",
+        account.HasDisplayName ? RequestChecks.Text(account.DisplayName, "account.display_name") : "",
+        account.Disabled);
+
+    private V1.Account ToMessage(Accounts.Account account, IEnumerable<IdentityUserLogin<string>> logins)
     {
-        Id = account.Id,
-        UserName = account.UserName ?? "",
-        Email = account.Email ?? "",
-        DisplayName = account.DisplayName,
-        Disabled = account.IsDisabled,
-        Revision = store.At(account.Revision).ToString(),
-        Logins = { logins.Select(l => new UpstreamLogin { Issuer = l.LoginProvider, Subject = l.ProviderKey }) },
+        var message = ToMessage(account.Profile);
+        message.Revision = store.At(account.Revision).ToString();
+        message.Logins.AddRange(logins.Select(l => new UpstreamLogin { Issuer = l.LoginProvider, Subject = l.ProviderKey }));
+        return message;
+    }
+
+    private static V1.Account ToMessage(AccountProfile profile) => new()
+    {
+        Id = profile.Id,
+        UserName = profile.UserName,
+        Email = profile.Email,
+        DisplayName = profile.DisplayName,
+        Disabled = profile.IsDisabled,
     };
 
     private static Session ToMessage(SessionRow session) => new()

@@ -35,16 +35,12 @@ internal sealed class AdministratorService(Administrators administrators) : V1.A
     public override async Task<WriteAdministratorResponse> WriteAdministrator(WriteAdministratorRequest request, ServerCallContext context)
     {
         var given = RequestChecks.Required(request.Administrator, "administrator");
-        var administrator = new Administrator
-        {
-            Name = Name(given.Name, "administrator.name"),
-            Roles = { Names(given.Roles, "administrator.roles") },
-            Applications = { Names(given.Applications, "administrator.applications") },
-            Tenants = { Names(given.Tenants, "administrator.tenants") },
-            Jwks = KeySet(given.Jwks, "administrator.jwks"),
-        };
         var result = await administrators.WriteAsync(
-            Caller.Of(context).Name, administrator, RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision), context.CancellationToken);
+            Caller.Of(context).Name,
+            Name(given.Name, "administrator.name"),
+            before => Check(Patch.Apply(before, given, request.UpdateMask)),
+            RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
+            context.CancellationToken);
         return new WriteAdministratorResponse { Revision = Failures.Committed(result) };
     }
 
@@ -55,6 +51,15 @@ internal sealed class AdministratorService(Administrators administrators) : V1.A
 
     public override async Task<ListAdministratorsResponse> ListAdministrators(ListAdministratorsRequest request, ServerCallContext context) =>
         new() { Administrators = { await administrators.ListAsync(context.CancellationToken) } };
+
+    private static Administrator Check(Administrator administrator) => new()
+    {
+        Name = administrator.Name,
+        Roles = { Names(administrator.Roles, "administrator.roles") },
+        Applications = { Names(administrator.Applications, "administrator.applications") },
+        Tenants = { Names(administrator.Tenants, "administrator.tenants") },
+        Jwks = KeySet(administrator.Jwks, "administrator.jwks"),
+    };
 
     // As long as a `client_id` may be.
     private static string Name(string value, string field) =>

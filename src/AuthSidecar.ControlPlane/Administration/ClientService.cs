@@ -14,21 +14,33 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
 
     public override async Task<WriteClientResponse> WriteClient(WriteClientRequest request, ServerCallContext context)
     {
-        var client = Check(RequestChecks.Required(request.Client, "client").Clone());
+        var given = RequestChecks.Required(request.Client, "client");
+        var (id, application) = (Id(given.Id), ApplicationOf(given.Application));
         var result = await store.WriteAsync(
             Caller.Of(context).Name,
             async transaction =>
             {
-                if (await ClientRecords.IsOfAnotherAsync(transaction.Context, client.Id, client.Application, context.CancellationToken))
+                if (await ClientRecords.IsOfAnotherAsync(transaction.Context, id, application, context.CancellationToken))
                 {
                     // Of whom is not the caller's to know: it may be an administrator.
-                    return new Refusal.AlreadyThere($"client `{client.Id}` of another application");
+                    return new Refusal.AlreadyThere($"client `{id}` of another application");
                 }
 
-                var before = await ClientRecords.FindAsync(transaction.Context, client.Id, context.CancellationToken);
-                await ClientRecords.WriteAsync(transaction.Context, client, context.CancellationToken);
-                await Grants.EndOfClientAsync(transaction, client.Id, ClientRecords.ScopesOf(client), "its client may have less", context.CancellationToken);
-                transaction.Audit("clients.write", client.Id, new Placement(client.Application, ""), before?.ToString(), client.ToString());
+                var (before, revision) = await ClientRecords.FindAsync(transaction.Context, id, context.CancellationToken);
+                if (transaction.Expect(RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision), revision) is { } stale)
+                {
+                    return stale;
+                }
+
+                var client = Check(Patch.Apply(before, given, request.UpdateMask));
+                if (client.Equals(before))
+                {
+                    return new Refusal.NothingToDo(revision);
+                }
+
+                await ClientRecords.WriteAsync(transaction.Context, client, transaction.Revision, context.CancellationToken);
+                await Grants.EndOfClientAsync(transaction, id, ClientRecords.ScopesOf(client), "its client may have less", context.CancellationToken);
+                transaction.Audit("clients.write", id, new Placement(application, ""), before?.ToString(), client.ToString());
                 return null;
             },
             context.CancellationToken);
@@ -42,7 +54,7 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
             Caller.Of(context).Name,
             async transaction =>
             {
-                if (await ClientRecords.FindAsync(transaction.Context, id, context.CancellationToken) is not { } before || before.Application != application)
+                if (await ClientRecords.FindAsync(transaction.Context, id, context.CancellationToken) is not ({ } before, _) || before.Application != application)
                 {
                     return new Refusal.NotFound($"client `{id}` of application `{application}`");
                 }
@@ -61,23 +73,31 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
     {
         var caller = Caller.Of(context);
         var clients = await store.ReadAsync((read, _) => ClientRecords.ListAsync(read, context.CancellationToken), context.CancellationToken);
-        return new ListClientsResponse { Clients = { clients.Where(c => caller.May("clients.read", new Placement(c.Application, ""))) } };
+        return new ListClientsResponse { Clients = { clients.Where(c => caller.May("clients.read", new Placement(c.Client.Application, ""))).Select(ToMessage) } };
     }
+
+    private Client ToMessage((Client Client, long Revision) found)
+    {
+        var message = found.Client.Clone();
+        message.Revision = found.Revision == 0 ? "" : store.At(found.Revision).ToString();
+        return message;
+    }
+
+    private static string Id(string value) => RequestChecks.Name(value, "client.id").Length <= MaxIdLength ? value : throw Failures.InvalidField("client.id", $"it has at most {MaxIdLength} characters");
+
+    private static string ApplicationOf(string value) => RequestChecks.Name(value, "client.application") != BuiltInPolicies.Application
+        ? value
+        : throw Failures.InvalidField("client.application", "clients of the control plane itself are administrators: AdministratorService writes them");
 
     private static Client Check(Client client)
     {
-        RequestChecks.Name(client.Id, "client.id");
-        if (client.Id.Length > MaxIdLength)
+        client.Revision = "";
+        client.DisplayName = client.HasDisplayName ? RequestChecks.Text(client.DisplayName, "client.display_name") : client.Id;
+        if (!client.NeedsConsent)
         {
-            throw Failures.InvalidField("client.id", $"it has at most {MaxIdLength} characters");
+            client.ClearNeedsConsent();
         }
 
-        if (RequestChecks.Name(client.Application, "client.application") == BuiltInPolicies.Application)
-        {
-            throw Failures.InvalidField("client.application", "clients of the control plane itself are administrators: AdministratorService writes them");
-        }
-
-        RequestChecks.TextOr(client.DisplayName, "client.display_name", "");
         if (client.GrantTypes.Count == 0 || client.GrantTypes.Any(t => !Enum.IsDefined(t) || t == GrantType.Unspecified))
         {
             throw Failures.InvalidField("client.grant_types", "it gets tokens in at least one of the ways there are");

@@ -10,7 +10,7 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>Reads changes of entities. Where two speak of the same entity, the later one counts.</summary>
 internal sealed class DirectoryChangeReader
 {
-    private readonly Dictionary<EntityUid, (Entity Entity, Placement Placement)?> _changes = [];
+    private readonly Dictionary<EntityUid, (Entity Entity, string? Application, string? Tenant)?> _changes = [];
 
     public int Count => _changes.Count;
 
@@ -22,10 +22,10 @@ internal sealed class DirectoryChangeReader
         {
             var given = written[i];
             var source = SourceText.Of(given.Json, $"entities[{i}]");
-            var placement = new Placement(RequestChecks.NameOrEmpty(given.Application, $"entities[{i}].application"), RequestChecks.NameOrEmpty(given.Tenant, $"entities[{i}].tenant"));
+            var (application, tenant) = (RequestChecks.NameOrEmpty(given.Application, $"entities[{i}].application"), RequestChecks.NameOrEmpty(given.Tenant, $"entities[{i}].tenant"));
             if (Entity.TryParse(source, out var entity, out var found))
             {
-                _changes[NoAdministrator(entity.Uid, $"entities[{i}]")] = (entity, placement);
+                _changes[NoAdministrator(entity.Uid, $"entities[{i}]")] = (entity, given.HasApplication ? application : null, given.HasTenant ? tenant : null);
             }
 
             faults.AddRange(found);
@@ -42,7 +42,8 @@ internal sealed class DirectoryChangeReader
     public static EntityUid NoAdministrator(EntityUid uid, string field) =>
         uid.Type != AccessSnapshot.AdministratorType ? uid : throw Failures.InvalidField(field, $"{uid} is an administrator: AdministratorService writes and removes them");
 
-    public DirectoryChange ToChange() => new(
-        [.. _changes.Values.Where(c => c is not null).Select(c => c!.Value)],
+    /// <param name="placeOf">Where an entity is now; null: there is none. What is not said of its placement stays as it is.</param>
+    public DirectoryChange ToChange(Func<EntityUid, Placement?> placeOf) => new(
+        [.. _changes.Values.Where(c => c is not null).Select(c => c!.Value).Select(c => (c.Entity, new Placement(c.Application ?? placeOf(c.Entity.Uid)?.Application ?? "", c.Tenant ?? placeOf(c.Entity.Uid)?.Tenant ?? "")))],
         [.. _changes.Where(c => c.Value is null).Select(c => c.Key)]);
 }

@@ -28,7 +28,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
         var expected = RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision);
         return new WriteEntitiesResponse
         {
-            Revision = Failures.Committed(await writer.WriteAsync(caller.Name, placement => caller.May(DirectoryWriter.Write, placement), change.ToChange(), expected, context.CancellationToken)),
+            Revision = Failures.Committed(await writer.WriteAsync(caller.Name, placement => caller.May(DirectoryWriter.Write, placement), change.ToChange, expected, context.CancellationToken)),
         };
     }
 

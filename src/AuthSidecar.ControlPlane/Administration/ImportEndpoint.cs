@@ -28,7 +28,8 @@ internal static class ImportEndpoint
         .WithTags("DirectoryService")
         .WithSummary("WriteEntities for any number, a message a line, in lines of some thousands each. Nothing is in force before the last line, and then all of it is; "
             + "what goes wrong after the first line of the answer is its last line, as `error`.")
-        .Accepts<ImportEntitiesRequest>(NdJson)
+        // Whatever a client says that it is: `curl --data-binary` says that it is a form.
+        .Accepts<ImportEntitiesRequest>(NdJson, "*/*")
         .Produces<ImportEntitiesResponse>(contentType: NdJson);
 
     private static async Task RunAsync(HttpContext context, EntityImport import, AccessInterceptor access, FailureInterceptor failures)

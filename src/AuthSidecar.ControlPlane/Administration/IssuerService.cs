@@ -12,21 +12,27 @@ internal sealed class IssuerService(ResourceWriter writer, ControlStore store) :
     public override async Task<WriteIssuerResponse> WriteIssuer(WriteIssuerRequest request, ServerCallContext context)
     {
         var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
-        var issuer = request.Issuer;
-        RequestChecks.None(IssuerRecords.FaultsOf(issuer, request.Jwks));
-        var json = IssuerRecords.Write(issuer, request.Jwks);
         var result = await writer.WriteAsync(
             Caller.Of(context).Name,
             "issuers.write",
             key,
-            _ => (new ResourceChange(json), null),
+            row =>
+            {
+                var (issuer, jwks) = Changed(row, request);
+                RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks));
+                return (new ResourceChange(IssuerRecords.Write(issuer, jwks)), null);
+            },
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken,
-            async store => await IssuerSetting.FindAsync(store, context.CancellationToken) == key.Key
-                ? throw Failures.InvalidField("issuer.issuer", "it is the control plane itself, whose keys every sidecar has")
-                : issuer.IntrospectionUrl.Length > 0 && await IssuerRecords.FindRivalAsync(store, key, issuer.OpaquePrefix, context.CancellationToken) is { } rival
-                    ? throw Failures.InvalidField("issuer.opaque_prefix", $"what begins so could be of the issuer `{rival}` as well")
-                    : null);
+            async (store, row) =>
+            {
+                var (issuer, _) = Changed(row, request);
+                return await IssuerSetting.FindAsync(store, context.CancellationToken) == key.Key
+                    ? throw Failures.InvalidField("issuer.issuer", "it is the control plane itself, whose keys every sidecar has")
+                    : issuer.IntrospectionUrl.Length > 0 && await IssuerRecords.FindRivalAsync(store, key, issuer.OpaquePrefix, context.CancellationToken) is { } rival
+                        ? throw Failures.InvalidField("issuer.opaque_prefix", $"what begins so could be of the issuer `{rival}` as well")
+                        : null;
+            });
         return new WriteIssuerResponse { Revision = Failures.Committed(result) };
     }
 
@@ -47,6 +53,13 @@ internal sealed class IssuerService(ResourceWriter writer, ControlStore store) :
         var application = RequestChecks.Name(request.Application, "application");
         var rows = await writer.ListAsync(all => all.Where(r => r.Type == ResourceType.Keys && r.Application == application).OrderBy(r => r.Key), context.CancellationToken);
         return new ListIssuersResponse { Issuers = { rows.Select(ToMessage) } };
+    }
+
+    /// <summary>The issuer and its key set as a request would have them.</summary>
+    private static (Issuer Issuer, string Jwks) Changed(ResourceRow? row, WriteIssuerRequest request)
+    {
+        var issuer = Patch.Apply(row is null ? null : IssuerRecords.ToIssuer(row), request.Issuer, request.UpdateMask);
+        return (issuer, request.HasJwks ? request.Jwks : row is null ? "" : IssuerRecords.Read(row.Json).Jwks?.ToJsonString() ?? "");
     }
 
     private static ResourceKey KeyOf(string application, string issuer, string field) =>

@@ -14,13 +14,17 @@ internal sealed class RiskService(ResourceWriter writer, ControlStore store) : V
 
     public override async Task<WriteRiskSettingsResponse> WriteRiskSettings(WriteRiskSettingsRequest request, ServerCallContext context)
     {
-        var json = RiskRecords.Write(RequestChecks.Required(request.Settings, "settings"));
-        RequestChecks.None(RiskRecords.FaultsOfSettings(json));
+        var given = RequestChecks.Required(request.Settings, "settings");
         var result = await writer.WriteAsync(
             Caller.Of(context).Name,
             "risk-settings.write",
             SettingsOf(request.Application),
-            _ => (new ResourceChange(json), null),
+            row =>
+            {
+                var json = RiskRecords.Write(Patch.Apply(row is null ? null : RiskSettings.Parser.ParseJson(row.Json), given, request.UpdateMask));
+                RequestChecks.None(RiskRecords.FaultsOfSettings(json));
+                return (new ResourceChange(json), null);
+            },
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken);
         return new WriteRiskSettingsResponse { Revision = Failures.Committed(result) };
@@ -35,14 +39,18 @@ internal sealed class RiskService(ResourceWriter writer, ControlStore store) : V
     public override async Task<WriteRiskProfileResponse> WriteRiskProfile(WriteRiskProfileRequest request, ServerCallContext context)
     {
         var (caller, subject) = (Caller.Of(context), RequestChecks.Uid(request.Subject, "subject"));
-        var json = RiskRecords.Write(RequestChecks.Required(request.Profile, "profile"));
-        RequestChecks.None(RiskRecords.FaultsOfProfile(subject, json));
+        var given = RequestChecks.Required(request.Profile, "profile");
         var result = await writer.WriteAsync(
             caller.Name,
             WriteProfile,
             ProfileOf(subject, request.Application, request.Tenant),
-            _ => (new ResourceChange(json), null),
-            expectedRevision: null,
+            row =>
+            {
+                var json = RiskRecords.Write(Patch.Apply(row is null ? null : RiskProfile.Parser.ParseJson(row.Json), given, request.UpdateMask));
+                RequestChecks.None(RiskRecords.FaultsOfProfile(subject, json));
+                return (new ResourceChange(json), null);
+            },
+            RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
             context.CancellationToken,
             SubjectAccess.Of(caller, WriteProfile, subject, request.Application, context.CancellationToken));
         return new WriteRiskProfileResponse { Revision = Failures.Committed(result) };

@@ -8,7 +8,7 @@ namespace AuthSidecar.ControlPlane.Administration;
 internal static class SubjectAccess
 {
     /// <summary>What a write demands beside its own placement: that of the subject, as the directory has it. One that is not in there is of all tenants.</summary>
-    public static Func<StoreContext, Task<Refusal?>> Of(Caller caller, string action, EntityUid subject, string application, CancellationToken cancellation) => async context =>
+    public static Func<StoreContext, ResourceRow?, Task<Refusal?>> Of(Caller caller, string action, EntityUid subject, string application, CancellationToken cancellation) => async (context, _) =>
     {
         var tenant = await context.Entities.Where(e => e.Type == subject.Type && e.Id == subject.Id && !e.IsRemoved).Select(e => e.Tenant).SingleOrDefaultAsync(cancellation) ?? "";
         // Where the subject is may not be theirs to know.

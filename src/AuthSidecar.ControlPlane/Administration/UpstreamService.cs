@@ -16,7 +16,8 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
 
     public override async Task<WriteUpstreamResponse> WriteUpstream(WriteUpstreamRequest request, ServerCallContext context)
     {
-        var upstream = Check(RequestChecks.Required(request.Upstream, "upstream").Clone());
+        var given = RequestChecks.Required(request.Upstream, "upstream");
+        var id = Id(given.Id, "upstream.id");
         if (request.HasClientSecret && request.ClientSecret.Length is 0 or > MaxSecretLength)
         {
             throw Failures.InvalidField("client_secret", $"it has 1 to {MaxSecretLength} characters");
@@ -24,9 +25,14 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
 
         var result = await store.WriteAsync(
             Caller.Of(context).Name,
-            async transaction => await UpstreamRecords.TryWriteAsync(transaction, upstream, request.HasClientSecret ? request.ClientSecret : null, secrets, context.CancellationToken)
-                ? null
-                : throw Failures.InvalidField("client_secret", "required: no previous secret for this provider"),
+            transaction => UpstreamRecords.WriteAsync(
+                transaction,
+                id,
+                before => Check(Patch.Apply(before, given, request.UpdateMask)),
+                request.HasClientSecret ? request.ClientSecret : null,
+                RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
+                secrets,
+                context.CancellationToken),
             context.CancellationToken);
         return new WriteUpstreamResponse { Revision = Failures.Committed(result) };
     }
@@ -44,18 +50,19 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
     public override async Task<ListUpstreamsResponse> ListUpstreams(ListUpstreamsRequest request, ServerCallContext context)
     {
         var rows = await store.ReadAsync((read, _) => UpstreamRecords.ListAsync(read, context.CancellationToken), context.CancellationToken);
-        return new ListUpstreamsResponse { Upstreams = { rows.Select(r => WithRedirectUri(UpstreamRecords.Read(r))) } };
+        return new ListUpstreamsResponse { Upstreams = { rows.Select(ToMessage) } };
     }
 
-    private Upstream WithRedirectUri(Upstream upstream)
+    private Upstream ToMessage(UpstreamRow row)
     {
+        var upstream = UpstreamRecords.Read(row);
         upstream.RedirectUri = options.Url is { } url ? new Uri(url, UpstreamKinds.CallbackPathOf(upstream.Id)).AbsoluteUri : "";
+        upstream.Revision = row.Revision == 0 ? "" : store.At(row.Revision).ToString();
         return upstream;
     }
 
     private static Upstream Check(Upstream upstream)
     {
-        Id(upstream.Id, "upstream.id");
         var kind = upstream.Kind;
         if (kind == UpstreamKind.Unspecified || !Enum.IsDefined(kind))
         {
@@ -83,8 +90,13 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
             throw Failures.InvalidField("upstream.scopes", $"each of at most {MaxListed} is a word of printable ASCII characters without quotes");
         }
 
-        upstream.RedirectUri = "";
-        upstream.DisplayName = RequestChecks.TextOr(upstream.DisplayName, "upstream.display_name", UpstreamKinds.NameOf(upstream));
+        (upstream.RedirectUri, upstream.Revision) = ("", "");
+        if (upstream.HasDisplayName && RequestChecks.Text(upstream.DisplayName, "upstream.display_name") == UpstreamKinds.NameOf(upstream))
+        {
+            // As it is called anyway: it follows the issuer.
+            upstream.ClearDisplayName();
+        }
+
         return upstream;
     }
 

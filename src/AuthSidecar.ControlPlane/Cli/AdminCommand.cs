@@ -107,6 +107,23 @@ internal static class AdminCommand
     private static GrpcChannel Connect(string socket) =>
         GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = UnixSockets.CreateHandler(socket) });
 
+    /// <summary>What is asked for; null: it is not there.</summary>
+    public static async Task<T?> FindAsync<T>(AsyncUnaryCall<T> call)
+        where T : class
+    {
+        try
+        {
+            return await call;
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Tells what became of an object.</summary>
+    public static void WriteResult(TextWriter output, bool isNew, string revision) => output.WriteLine($"{(isNew ? "added" : "changed")}: revision {revision}");
+
     /// <summary>Whether a request never left: there was no connection to send it on.</summary>
     public static bool WasNotSent(RpcException e) =>
         e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError };

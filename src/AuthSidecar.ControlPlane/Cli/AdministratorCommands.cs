@@ -1,5 +1,7 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Grpc.Net.Client;
 
@@ -85,25 +87,52 @@ internal static class AdministratorCommands
     public static Command Administrators()
     {
         var name = new Argument<string>("name") { Description = "The administrator's name." };
-        var jwks = new Option<string>("--jwks") { Description = "A file with their public keys, as `authsidecar-control credentials` prints them.", Required = true };
-        var roles = new Option<string[]>("--role") { Description = "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated." };
-        var applications = new Option<string[]>("--application") { Description = "An application to which they are confined; may be repeated." };
-        var tenants = new Option<string[]>("--tenant") { Description = "A tenant to which they are confined; may be repeated." };
+        var jwks = new Option<string?>("--jwks") { Description = "A file with their public keys, as `authsidecar-control credentials` prints them. Required for a new administrator." }.NotEmpty();
+        var roles = new Option<string[]>("--role") { Description = "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated. Replaces the roles of before." }.NotEmpty();
+        var applications = new Option<string[]>("--application") { Description = "An application to which they are confined; may be repeated. Replaces the applications of before." }.NotEmpty();
+        var tenants = new Option<string[]>("--tenant") { Description = "A tenant to which they are confined; may be repeated. Replaces the tenants of before." }.NotEmpty();
+        var unconfined = new Option<bool>("--unconfined") { Description = "Confines them to no application and no tenant any more." };
         return new Command("administrators", "Who administers over the network.")
         {
-            AdminCommand.Create("write", "Adds an administrator, or replaces one.", [name, jwks, roles, applications, tenants], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Adds an administrator, or changes what is given of one.", [name, jwks, roles, applications, tenants, unconfined], async (parsed, channel, output, cancellation) =>
             {
-                var administrator = new Administrator
+                var client = new AdministratorService.AdministratorServiceClient(channel);
+                var current = (await client.ListAdministratorsAsync(new ListAdministratorsRequest(), cancellationToken: cancellation)).Administrators.FirstOrDefault(a => a.Name == parsed.GetValue(name));
+                var administrator = current?.Clone() ?? new Administrator { Name = parsed.GetValue(name)! };
+                if (parsed.GetValue(jwks) is { } file)
                 {
-                    Name = parsed.GetValue(name)!,
-                    Jwks = await File.ReadAllTextAsync(parsed.GetValue(jwks)!, cancellation),
-                    Roles = { parsed.GetValue(roles) ?? [] },
-                    Applications = { parsed.GetValue(applications) ?? [] },
-                    Tenants = { parsed.GetValue(tenants) ?? [] },
-                };
-                var response = await new AdministratorService.AdministratorServiceClient(channel).WriteAdministratorAsync(
-                    new WriteAdministratorRequest { Administrator = administrator }, cancellationToken: cancellation);
-                output.WriteLine($"written: revision {response.Revision}");
+                    administrator.Jwks = await File.ReadAllTextAsync(file, cancellation);
+                }
+                else if (current is null)
+                {
+                    throw new InvalidDataException($"administrator `{administrator.Name}` does not exist: specify the public keys of a new one with `{jwks.Name}`");
+                }
+
+                var lists = new[] { (roles, administrator.Roles), (applications, administrator.Applications), (tenants, administrator.Tenants) };
+                if (parsed.GetValue(unconfined))
+                {
+                    if (parsed.GetValue(applications) is { Length: > 0 } || parsed.GetValue(tenants) is { Length: > 0 })
+                    {
+                        throw new InvalidDataException($"`{unconfined.Name}` excludes `{applications.Name}` and `{tenants.Name}`");
+                    }
+
+                    administrator.Applications.Clear();
+                    administrator.Tenants.Clear();
+                }
+
+                foreach (var (option, list) in lists)
+                {
+                    if (parsed.GetValue(option) is { Length: > 0 } given)
+                    {
+                        list.Clear();
+                        list.AddRange(given);
+                    }
+                }
+
+                // All of it, as it was read and changed: with the revision that was read, nobody has changed it meanwhile.
+                var response = await client.WriteAdministratorAsync(
+                    new WriteAdministratorRequest { Administrator = administrator, ExpectedRevision = current?.Revision ?? "", UpdateMask = new FieldMask { Paths = { "*" } } }, cancellationToken: cancellation);
+                AdminCommand.WriteResult(output, current is null, response.Revision);
             }),
             AdminCommand.Create("remove", "Takes an administrator away, and the tokens they have with them.", [name], async (parsed, channel, output, cancellation) =>
             {

@@ -1,6 +1,8 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 
 namespace AuthSidecar.ControlPlane.Cli;
 
@@ -11,34 +13,50 @@ internal static class IdentityCommands
     public static Command Accounts()
     {
         var id = new Argument<string>("id") { Description = "The account's id: the subject of its tokens, and the id of its `User` in policies." };
-        var name = new Option<string>("--name") { Description = "What they sign in with. Default: the id.", DefaultValueFactory = _ => "" };
-        var email = new Option<string>("--email") { Description = "Where mail reaches them.", DefaultValueFactory = _ => "" };
-        var displayName = new Option<string>("--display-name") { Description = "What they are called on pages.", DefaultValueFactory = _ => "" };
-        var password = new Option<string?>("--password-file") { Description = "A file with their password; `-` for standard input. Without it, the password stays what it is." };
-        var disabled = new Option<bool>("--disabled") { Description = "They can sign in nowhere; their sessions and tokens end." };
+        var name = new Option<string?>("--name") { Description = "The sign-in name. Default of a new account: the id." }.NotEmpty();
+        var email = new Option<string?>("--email") { Description = "The e-mail address; empty: none." };
+        var displayName = new Option<string?>("--display-name") { Description = "The name shown on pages; empty: the sign-in name." };
+        var password = new Option<string?>("--password-file") { Description = "A file with the password; `-` for standard input." }.NotEmpty();
+        var disabled = new Option<bool>("--disabled") { Description = "Disables an account: it cannot sign in, and its sessions and tokens end." };
+        var enabled = new Option<bool>("--enabled") { Description = "Enables an account that was disabled." };
         var session = new Option<string>("--session") { Description = "The id of the one to end, as `accounts sessions` lists it. Without it, all end.", DefaultValueFactory = _ => "" };
         return new Command("accounts", "Who signs in.")
         {
-            AdminCommand.Create("write", "Adds an account, or changes one. A new password ends all sessions and tokens.", [id, name, email, displayName, password, disabled], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Adds an account, or changes what is given of one. A new password ends all sessions and tokens.", [id, name, email, displayName, password, disabled, enabled], async (parsed, channel, output, cancellation) =>
             {
-                var request = new WriteAccountRequest
+                var client = new AccountService.AccountServiceClient(channel);
+                var accountId = parsed.GetValue(id)!;
+                var current = await AdminCommand.FindAsync(client.GetAccountAsync(new GetAccountRequest { Id = accountId }, cancellationToken: cancellation));
+                var account = new Account { Id = accountId };
+                switch (parsed.GetValue(disabled), parsed.GetValue(enabled))
                 {
-                    Account = new Account
-                    {
-                        Id = parsed.GetValue(id)!,
-                        UserName = parsed.GetValue(name)!,
-                        Email = parsed.GetValue(email)!,
-                        DisplayName = parsed.GetValue(displayName)!,
-                        Disabled = parsed.GetValue(disabled),
-                    },
-                };
+                    case (true, true): throw new InvalidDataException("`--disabled` and `--enabled` exclude each other");
+                    case (true, _) or (_, true) when current is null: throw new InvalidDataException($"account `{accountId}` does not exist");
+                    case (true, _) or (_, true): account.Disabled = parsed.GetValue(disabled); break;
+                }
+
+                if (parsed.GetValue(name) is { } userName)
+                {
+                    account.UserName = userName;
+                }
+
+                if (parsed.GetValue(email) is { } address)
+                {
+                    account.Email = address;
+                }
+
+                if (parsed.GetValue(displayName) is { } called)
+                {
+                    account.DisplayName = called;
+                }
+
+                var request = new WriteAccountRequest { Account = account, ExpectedRevision = current?.Account.Revision ?? "" };
                 if (parsed.GetValue(password) is { } file)
                 {
                     request.Password = await ReadSecretAsync(file, cancellation);
                 }
 
-                var response = await new AccountService.AccountServiceClient(channel).WriteAccountAsync(request, cancellationToken: cancellation);
-                output.WriteLine($"written: revision {response.Revision}");
+                AdminCommand.WriteResult(output, current is null, (await client.WriteAccountAsync(request, cancellationToken: cancellation)).Revision);
             }),
             AdminCommand.Create("remove", "Takes an account away, its sessions and tokens with it.", [id], async (parsed, channel, output, cancellation) =>
             {
@@ -80,16 +98,22 @@ internal static class IdentityCommands
     /// <summary><c>authsidecar-control clients</c>.</summary>
     public static Command Clients()
     {
-        var file = new Argument<string>("file") { Description = "The client as JSON, as `clients list` prints it; `-` for standard input." };
+        var file = new Argument<string>("file") { Description = "The client as JSON, as `clients list` prints it; `-` for standard input. With its `revision`, only that one is changed." }.NotEmpty();
+        var replace = Replace();
         var id = new Argument<string>("id") { Description = "The client's id." };
         var application = new Option<string>("--application") { Description = "The client's application.", Required = true };
         return new Command("clients", "OAuth 2.0 clients: what may get tokens.")
         {
-            AdminCommand.Create("write", "Adds a client, or replaces one.", [file], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Adds a client, or changes what the file says of one.", [file, replace], async (parsed, channel, output, cancellation) =>
             {
+                var clients = new ClientService.ClientServiceClient(channel);
                 var client = await ReadAsync(Client.Parser, parsed.GetValue(file)!, "a client", cancellation);
-                var response = await new ClientService.ClientServiceClient(channel).WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: cancellation);
-                output.WriteLine($"written: revision {response.Revision}");
+                var current = (await clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: cancellation)).Clients.FirstOrDefault(c => c.Id == client.Id);
+                var request = new WriteClientRequest
+                {
+                    Client = client, UpdateMask = MaskOf(parsed, replace), ExpectedRevision = client.Revision.Length > 0 ? client.Revision : current?.Revision ?? "",
+                };
+                AdminCommand.WriteResult(output, current is null, (await clients.WriteClientAsync(request, cancellationToken: cancellation)).Revision);
             }),
             AdminCommand.Create("remove", "Takes a client away.", [id, application], async (parsed, channel, output, cancellation) =>
             {
@@ -110,21 +134,24 @@ internal static class IdentityCommands
     /// <summary><c>authsidecar-control upstreams</c>.</summary>
     public static Command Upstreams()
     {
-        var file = new Argument<string>("file") { Description = "The provider as JSON, as `upstreams list` prints it; `-` for standard input." };
+        var file = new Argument<string>("file") { Description = "The provider as JSON, as `upstreams list` prints it; `-` for standard input. With its `revision`, only that one is changed." }.NotEmpty();
+        var replace = Replace();
         var id = new Argument<string>("id") { Description = "The provider's id." };
-        var secret = new Option<string?>("--secret-file") { Description = "A file with the secret that the provider has given; `-` for standard input. Without it, the secret stays what it is." };
+        var secret = new Option<string?>("--secret-file") { Description = "A file with the client secret that the provider has given; `-` for standard input. Without it, the secret stays what it is." }.NotEmpty();
         return new Command("upstreams", "Where people may sign in beside here: Google, GitHub, Microsoft, any OpenID provider.")
         {
-            AdminCommand.Create("write", "Adds a provider, or replaces one.", [file, secret], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Adds a provider, or changes what the file says of one.", [file, secret, replace], async (parsed, channel, output, cancellation) =>
             {
-                var request = new WriteUpstreamRequest { Upstream = await ReadAsync(Upstream.Parser, parsed.GetValue(file)!, "an upstream provider", cancellation) };
+                var client = new UpstreamService.UpstreamServiceClient(channel);
+                var request = new WriteUpstreamRequest { Upstream = await ReadAsync(Upstream.Parser, parsed.GetValue(file)!, "an upstream provider", cancellation), UpdateMask = MaskOf(parsed, replace) };
+                var current = (await client.ListUpstreamsAsync(new ListUpstreamsRequest(), cancellationToken: cancellation)).Upstreams.FirstOrDefault(u => u.Id == request.Upstream.Id);
+                request.ExpectedRevision = request.Upstream.Revision.Length > 0 ? request.Upstream.Revision : current?.Revision ?? "";
                 if (parsed.GetValue(secret) is { } path)
                 {
                     request.ClientSecret = await ReadSecretAsync(path, cancellation);
                 }
 
-                var response = await new UpstreamService.UpstreamServiceClient(channel).WriteUpstreamAsync(request, cancellationToken: cancellation);
-                output.WriteLine($"written: revision {response.Revision}");
+                AdminCommand.WriteResult(output, current is null, (await client.WriteUpstreamAsync(request, cancellationToken: cancellation)).Revision);
             }),
             AdminCommand.Create("remove", "Takes a provider away: nobody signs in with it any more.", [id], async (parsed, channel, output, cancellation) =>
             {
@@ -140,6 +167,10 @@ internal static class IdentityCommands
             }),
         };
     }
+
+    private static Option<bool> Replace() => new("--replace") { Description = "Replaces the whole object: what the file does not say gets its default." };
+
+    private static FieldMask? MaskOf(ParseResult parsed, Option<bool> replace) => parsed.GetValue(replace) ? new FieldMask { Paths = { "*" } } : null;
 
     /// <summary>A secret in a file, without the end of the line, which nobody types.</summary>
     private static async Task<string> ReadSecretAsync(string path, CancellationToken cancellation) => (await ReadTextAsync(path, cancellation)).TrimEnd('\r', '\n');

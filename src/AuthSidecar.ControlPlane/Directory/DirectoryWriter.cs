@@ -24,14 +24,15 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
     /// <summary>Adds, replaces and removes entities.</summary>
     /// <param name="actor">Who writes.</param>
     /// <param name="may">Where they may.</param>
-    /// <param name="change">What is to be.</param>
+    /// <param name="read">What is to be, by where entities are.</param>
     /// <param name="expectedRevision">That of the newest change to any entity; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
-    public Task<WriteResult> WriteAsync(string actor, MayWrite may, DirectoryChange change, Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+    public Task<WriteResult> WriteAsync(string actor, MayWrite may, Func<Func<EntityUid, Placement?>, DirectoryChange> read, Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
+            var change = read(PlaceOf);
             return transaction.Expect(expectedRevision, state.Revision) ?? await ApplyAsync(transaction, may, change, cancellation) ?? transaction.DemandChange(NewestOf(change));
         },
         cancellation);
@@ -73,15 +74,15 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
     public async Task<Refusal?> ApplyAsync(StoreTransaction transaction, MayWrite may, DirectoryChange change, CancellationToken cancellation, string? republished = null)
     {
         var removed = change.Removed.Where(u => state.TryGetPlace(u, out _, out _)).ToList();
-        // Where it goes, and where it was: who may write here alone cannot take it from there, nor learn where that is.
-        if (change.Written.Select(w => w.Placement).Distinct().FirstOrDefault(p => !may(p)) is { Application: not null } target)
-        {
-            return new Refusal.NotPermitted(Write, target);
-        }
-
+        // Where it was, and where it goes: who may write here alone cannot take it from there, nor learn where that is.
         if (change.Written.Select(w => w.Entity.Uid).Concat(removed).Select(PlaceOf).OfType<Placement>().Distinct().Any(p => !may(p)))
         {
             return new Refusal.NotPermitted(Write, null);
+        }
+
+        if (change.Written.Select(w => w.Placement).Distinct().FirstOrDefault(p => !may(p)) is { Application: not null } target)
+        {
+            return new Refusal.NotPermitted(Write, target);
         }
 
         if (NewParentsIn(change).Any(p => !may(p)))

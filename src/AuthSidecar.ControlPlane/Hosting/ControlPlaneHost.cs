@@ -69,6 +69,7 @@ internal static partial class ControlPlaneHost
         app.UseRouting();
         app.UseListeners();
         app.UseAccess();
+        app.UseStrictRequests();
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<EnrolmentService>().OnlyOn(Listener.Sidecars);
         app.MapOpenApi();

@@ -72,9 +72,14 @@ internal static class Listeners
     public static Listener Of(HttpContext context) =>
         context.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(typeof(Listener), out var marked) is true ? (Listener)marked! : Listener.None;
 
-    /// <summary>Keeps every endpoint to its listener; one without any is on none.</summary>
+    /// <summary>Keeps every endpoint to its listener; one without any is on none. That a method or a media type is not supported is said by no endpoint of ours.</summary>
     public static void UseListeners(this WebApplication app) => app.Use((context, next) =>
     {
+        if (context.GetEndpoint() is { } answer and not RouteEndpoint)
+        {
+            return answer.RequestDelegate!(context);
+        }
+
         if (Of(context) is not (not Listener.None and var listener) || context.GetEndpoint()?.Metadata.GetMetadata<OnlyOnMetadata>()?.Listeners.Contains(listener) is not true)
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;

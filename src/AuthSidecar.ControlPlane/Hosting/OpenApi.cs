@@ -1,10 +1,12 @@
 using System.Text;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.AspNetCore.Server;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.OpenApi;
 using Microsoft.OpenApi.Extensions;
 using Microsoft.OpenApi.Models;
 using Swashbuckle.AspNetCore.Swagger;
+using Swashbuckle.AspNetCore.SwaggerGen;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -39,6 +41,8 @@ internal static class OpenApi
             {
                 [new OpenApiSecurityScheme { Reference = new OpenApiReference { Type = ReferenceType.SecurityScheme, Id = Bearer } }] = [],
             });
+            swagger.DocumentFilter<OnePathATemplate>();
+            swagger.OperationFilter<NoTokenWhereNoneIsTaken>();
             swagger.CustomOperationIds(call => call.ActionDescriptor.EndpointMetadata.OfType<GrpcMethodMetadata>().FirstOrDefault()?.Method.Name ?? call.ActionDescriptor.EndpointMetadata.OfType<IEndpointNameMetadata>().FirstOrDefault()?.EndpointName);
         });
 
@@ -48,5 +52,51 @@ internal static class OpenApi
         // Of the contract alone, and so always the same: it is made once, whoever asks how often.
         var json = new Lazy<string>(() => app.Services.GetRequiredService<ISwaggerProvider>().GetSwagger(Document).SerializeAsJson(OpenApiSpecVersion.OpenApi3_0));
         app.MapGet($"/{Document}.json", () => Results.Text(json.Value, "application/json", Encoding.UTF8)).ExcludeFromDescription().AllowAnonymous().OnlyOn(Listener.Network);
+    }
+
+    /// <summary>
+    /// Paths that differ in the names of their parameters alone are identical (OpenAPI 3.0.3, "Paths Object"): `{account.id}` of a write and `{id}` of a read
+    /// are one path, with the shorter name.
+    /// </summary>
+    private sealed class OnePathATemplate : IDocumentFilter
+    {
+        public void Apply(OpenApiDocument swaggerDoc, DocumentFilterContext context)
+        {
+            var paths = swaggerDoc.Paths.ToList();
+            swaggerDoc.Paths.Clear();
+            foreach (var (path, item) in paths)
+            {
+                foreach (var parameter in item.Operations.Values.SelectMany(o => o.Parameters).Where(p => p.In == ParameterLocation.Path))
+                {
+                    parameter.Name = Short(parameter.Name);
+                }
+
+                var template = string.Join('/', path.Split('/').Select(s => s.StartsWith('{') ? $"{{{Short(s[1..s.IndexOf('}', StringComparison.Ordinal)])}{s[s.IndexOf('}', StringComparison.Ordinal)..]}" : s));
+                if (swaggerDoc.Paths.TryGetValue(template, out var there))
+                {
+                    foreach (var (verb, operation) in item.Operations)
+                    {
+                        there.AddOperation(verb, operation);
+                    }
+                }
+                else
+                {
+                    swaggerDoc.Paths.Add(template, item);
+                }
+            }
+        }
+
+        private static string Short(string name) => name[(name.LastIndexOf('.') + 1)..];
+    }
+
+    private sealed class NoTokenWhereNoneIsTaken : IOperationFilter
+    {
+        public void Apply(OpenApiOperation operation, OperationFilterContext context)
+        {
+            if (context.ApiDescription.ActionDescriptor.EndpointMetadata.OfType<IAllowAnonymous>().Any())
+            {
+                operation.Security = [new OpenApiSecurityRequirement()];
+            }
+        }
     }
 }

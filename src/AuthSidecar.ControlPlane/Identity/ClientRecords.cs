@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Store;
@@ -14,6 +15,9 @@ internal static class ClientRecords
     /// <summary>The property that says which application a client's tokens are for.</summary>
     public const string ApplicationProperty = "application";
 
+    /// <summary>The property that says at which revision a client last changed.</summary>
+    private const string RevisionProperty = "revision";
+
     private static readonly string[] CommonScopes = [Scopes.Profile, Scopes.Email];
 
     /// <summary>The scopes that a client may have for somebody; null: nobody can grant it anything.</summary>
@@ -27,13 +31,13 @@ internal static class ClientRecords
     public static Task<Dictionary<string, string>> KeysOfAsync(StoreContext context, IReadOnlyCollection<string> ids, CancellationToken cancellation) =>
         context.Clients.Where(c => ids.Contains(c.ClientId!)).ToDictionaryAsync(c => c.ClientId!, c => c.JsonWebKeySet ?? "", cancellation);
 
-    /// <summary>One client; null when there is none, or it is an administrator.</summary>
-    public static async Task<Client?> FindAsync(StoreContext context, string id, CancellationToken cancellation) =>
-        await Of(context, id).AsNoTracking().SingleOrDefaultAsync(cancellation) is { } row && ApplicationOf(row) != BuiltInPolicies.Application ? Read(row) : null;
+    /// <summary>One client, and the number of the revision at which it last changed; null when there is none, or it is an administrator.</summary>
+    public static async Task<(Client? Client, long Revision)> FindAsync(StoreContext context, string id, CancellationToken cancellation) =>
+        await Of(context, id).AsNoTracking().SingleOrDefaultAsync(cancellation) is { } row && ApplicationOf(row) != BuiltInPolicies.Application ? (Read(row), RevisionOf(row)) : (null, 0);
 
     /// <summary>Every client but administrators, by id.</summary>
-    public static async Task<List<Client>> ListAsync(StoreContext context, CancellationToken cancellation) =>
-        [.. (await context.Clients.AsNoTracking().OrderBy(c => c.ClientId).ToListAsync(cancellation)).Where(c => ApplicationOf(c) != BuiltInPolicies.Application).Select(Read)];
+    public static async Task<List<(Client Client, long Revision)>> ListAsync(StoreContext context, CancellationToken cancellation) =>
+        [.. (await context.Clients.AsNoTracking().OrderBy(c => c.ClientId).ToListAsync(cancellation)).Where(c => ApplicationOf(c) != BuiltInPolicies.Application).Select(c => (Read(c), RevisionOf(c)))];
 
     /// <summary>Whether the id is taken, and by a client of another application.</summary>
     public static async Task<bool> IsOfAnotherAsync(StoreContext context, string id, string application, CancellationToken cancellation) =>
@@ -41,9 +45,9 @@ internal static class ClientRecords
 
     /// <summary>A client that is an administrator's.</summary>
     public static Task WriteAdministratorAsync(StoreContext context, string id, string jwks, CancellationToken cancellation) =>
-        WriteAsync(context, new Client { Id = id, Application = BuiltInPolicies.Application, GrantTypes = { GrantType.ClientCredentials }, Jwks = jwks }, cancellation);
+        WriteAsync(context, new Client { Id = id, Application = BuiltInPolicies.Application, GrantTypes = { GrantType.ClientCredentials }, Jwks = jwks }, revision: 0, cancellation);
 
-    public static async Task WriteAsync(StoreContext context, Client client, CancellationToken cancellation)
+    public static async Task WriteAsync(StoreContext context, Client client, long revision, CancellationToken cancellation)
     {
         var row = await Of(context, client.Id).SingleOrDefaultAsync(cancellation);
         if (row is null)
@@ -60,7 +64,7 @@ internal static class ClientRecords
         row.RedirectUris = ListOf(client.RedirectUris);
         row.PostLogoutRedirectUris = ListOf(client.PostLogoutRedirectUris);
         row.Requirements = JsonSerializer.Serialize(new[] { Requirements.Features.ProofKeyForCodeExchange });
-        row.Properties = JsonSerializer.Serialize(new Dictionary<string, string> { [ApplicationProperty] = client.Application });
+        row.Properties = JsonSerializer.Serialize(new Dictionary<string, string> { [ApplicationProperty] = client.Application, [RevisionProperty] = revision.ToString(CultureInfo.InvariantCulture) });
         row.ApplicationType = client.RedirectUris.Any(u => u.StartsWith("http:", StringComparison.Ordinal)) ? ApplicationTypes.Native : ApplicationTypes.Web;
         row.ConcurrencyToken = Guid.NewGuid().ToString();
     }
@@ -130,9 +134,17 @@ internal static class ClientRecords
             Application = ApplicationOf(row),
             RedirectUris = { ItemsOf(row.RedirectUris) },
             PostLogoutRedirectUris = { ItemsOf(row.PostLogoutRedirectUris) },
-            Jwks = row.JsonWebKeySet ?? "",
-            NeedsConsent = row.ConsentType == ConsentTypes.Explicit,
         };
+        if (row.JsonWebKeySet is { } jwks)
+        {
+            client.Jwks = jwks;
+        }
+
+        if (row.ConsentType == ConsentTypes.Explicit)
+        {
+            client.NeedsConsent = true;
+        }
+
         foreach (var (permission, type) in new[]
         {
             (Permissions.GrantTypes.AuthorizationCode, GrantType.AuthorizationCode), (Permissions.GrantTypes.DeviceCode, GrantType.DeviceCode), (Permissions.GrantTypes.ClientCredentials, GrantType.ClientCredentials),
@@ -148,8 +160,11 @@ internal static class ClientRecords
         return client;
     }
 
-    private static string ApplicationOf(OpenIddictEntityFrameworkCoreApplication row) =>
-        JsonSerializer.Deserialize<Dictionary<string, string>>(row.Properties ?? "{}")!.GetValueOrDefault(ApplicationProperty, BuiltInPolicies.Application);
+    private static string ApplicationOf(OpenIddictEntityFrameworkCoreApplication row) => PropertiesOf(row).GetValueOrDefault(ApplicationProperty, BuiltInPolicies.Application);
+
+    private static long RevisionOf(OpenIddictEntityFrameworkCoreApplication row) => long.Parse(PropertiesOf(row).GetValueOrDefault(RevisionProperty, "0"), CultureInfo.InvariantCulture);
+
+    private static Dictionary<string, string> PropertiesOf(OpenIddictEntityFrameworkCoreApplication row) => JsonSerializer.Deserialize<Dictionary<string, string>>(row.Properties ?? "{}")!;
 
     private static string? ListOf(IReadOnlyCollection<string> items) => items.Count == 0 ? null : JsonSerializer.Serialize(items);
 

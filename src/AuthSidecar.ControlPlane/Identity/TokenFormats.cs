@@ -179,7 +179,7 @@ internal sealed class IntrospectionRequests(ControlStore store) : IOpenIddictSer
         // By its name it is whom the token is for; but names are given by whoever manages another application as well.
         var clientId = context.Request.ClientId!;
         if (!context.GenericTokenPrincipal.HasPresenter(clientId)
-            && (await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, clientId, context.CancellationToken), context.CancellationToken))?.Application != clientId)
+            && (await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, clientId, context.CancellationToken), context.CancellationToken)).Client?.Application != clientId)
         {
             context.Reject(Errors.InvalidToken, "the token is for another application");
             return;

@@ -25,7 +25,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         var cancellation = context.CancellationToken;
         if (context.Request.IsClientCredentialsGrantType())
         {
-            var client = await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, context.ClientId!, cancellation), cancellation);
+            var (client, _) = await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, context.ClientId!, cancellation), cancellation);
             context.SignIn(OfClient(context.ClientId!, client, context.Request.GetScopes()));
             return;
         }
@@ -38,7 +38,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         }
 
         if (await accounts.FindAsync(grant.Row.AccountId, cancellation) is not { IsDisabled: false } account
-            || await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, grant.Row.ClientId, cancellation), cancellation) is not { } of)
+            || await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, grant.Row.ClientId, cancellation), cancellation) is not ({ } of, _))
         {
             context.Reject(Errors.InvalidGrant, "the account or the client is not there any more");
             return;

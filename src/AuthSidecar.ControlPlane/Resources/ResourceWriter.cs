@@ -23,7 +23,7 @@ internal sealed class ResourceWriter(ControlStore store)
     /// <param name="change">What is to become of what there is, which may be null; or why nothing is.</param>
     /// <param name="expectedRevision">The resource's, the default where there is none; null: whatever it is.</param>
     /// <param name="cancellation">Ends it.</param>
-    /// <param name="allow">What else has to hold, or why it does not.</param>
+    /// <param name="allow">What else has to hold of what there is, or why it does not.</param>
     public Task<WriteResult> WriteAsync(
         string actor,
         string action,
@@ -31,17 +31,17 @@ internal sealed class ResourceWriter(ControlStore store)
         Func<ResourceRow?, (ResourceChange? Change, Refusal? Refusal)> change,
         Revision? expectedRevision,
         CancellationToken cancellation,
-        Func<StoreContext, Task<Refusal?>>? allow = null) => store.WriteAsync(
+        Func<StoreContext, ResourceRow?, Task<Refusal?>>? allow = null) => store.WriteAsync(
             actor,
             async transaction =>
             {
-                if (allow is not null && await allow(transaction.Context) is { } reason)
+                var row = await Of(transaction.Context, key).SingleOrDefaultAsync(cancellation);
+                var live = row is { IsRemoved: false } ? row : null;
+                if (allow is not null && await allow(transaction.Context, live) is { } reason)
                 {
                     return reason;
                 }
 
-                var row = await Of(transaction.Context, key).SingleOrDefaultAsync(cancellation);
-                var live = row is { IsRemoved: false } ? row : null;
                 if (transaction.Expect(expectedRevision, live?.Revision ?? 0) is { } stale)
                 {
                     return stale;
@@ -73,7 +73,7 @@ internal sealed class ResourceWriter(ControlStore store)
     /// <param name="cancellation">Ends it.</param>
     /// <param name="allow">What else has to hold, or why it does not.</param>
     public Task<WriteResult> RemoveAsync(
-        string actor, string action, ResourceKey key, string what, Revision? expectedRevision, CancellationToken cancellation, Func<StoreContext, Task<Refusal?>>? allow = null) => WriteAsync(
+        string actor, string action, ResourceKey key, string what, Revision? expectedRevision, CancellationToken cancellation, Func<StoreContext, ResourceRow?, Task<Refusal?>>? allow = null) => WriteAsync(
         actor,
         action,
         key,

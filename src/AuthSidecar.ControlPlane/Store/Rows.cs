@@ -255,6 +255,9 @@ internal sealed class UpstreamRow
 
     /// <summary>What we authenticate with there, under a data key.</summary>
     public required byte[] Sealed { get; set; }
+
+    /// <summary>At which it last changed.</summary>
+    public required long Revision { get; set; }
 }
 
 /// <summary>The newest step of an authenticator app that somebody has signed in with: none up to it is good any more.</summary>

@@ -45,7 +45,7 @@ public abstract partial class StoreConformance
         var administrators = _node.Administrators(TimeProvider.System);
         await _node.KeyRingAsync(TimeProvider.System);
         Task<WriteResult> WriteAsync(string jwks, string role, Revision? expected = null) =>
-            administrators.WriteAsync("test", new Administrator { Name = "bob", Jwks = jwks, Roles = { role }, Applications = { "documents" }, Tenants = { "acme" } }, expected, Cancellation);
+            administrators.WriteAsync("test", "bob", _ => new Administrator { Name = "bob", Jwks = jwks, Roles = { role }, Applications = { "documents" }, Tenants = { "acme" } }, expected, Cancellation);
         Task<long> RevokedAsync() => _node.Store.ReadAsync(
             async (context, _) => await context.Resources.Where(r => r.Type == ResourceType.Revocations && r.Application == "authsidecar").MaxAsync(r => (long?)r.Revision, Cancellation) ?? 0, Cancellation);
 
@@ -240,10 +240,10 @@ public abstract partial class StoreConformance
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var (accounts, signIn, _) = await _node.AccountsAsync(time);
         const string Password = "a long walk along the Vltava";
-        Assert.True((await accounts.WriteAsync("test", new AccountProfile("alice", "Alice@Example.com", "", "", IsDisabled: false), Password, expectedRevision: default(Revision), Cancellation)).IsCommitted);
-        Assert.IsType<Refusal.Stale>((await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: false), null, expectedRevision: default(Revision), Cancellation)).Refusal);
-        Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", new AccountProfile("bob", "alice@example.COM", "", "", IsDisabled: false), null, null, Cancellation)).Refusal);
-        Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", new AccountProfile("bob", "bob", "", "", IsDisabled: false), "passwordpassword", null, Cancellation)).Refusal);
+        Assert.True((await accounts.WriteAsync("test", "alice", _ => new AccountProfile("alice", "Alice@Example.com", "", "", IsDisabled: false), Password, expectedRevision: default(Revision), Cancellation)).IsCommitted);
+        Assert.IsType<Refusal.Stale>((await accounts.WriteAsync("test", "alice", _ => new AccountProfile("alice", "alice", "", "", IsDisabled: false), null, expectedRevision: default(Revision), Cancellation)).Refusal);
+        Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", "bob", _ => new AccountProfile("bob", "alice@example.COM", "", "", IsDisabled: false), null, null, Cancellation)).Refusal);
+        Assert.IsType<Refusal.Invalid>((await accounts.WriteAsync("test", "bob", _ => new AccountProfile("bob", "bob", "", "", IsDisabled: false), "passwordpassword", null, Cancellation)).Refusal);
         Assert.Equal(SignInOutcome.Accepted, await TryAsync("ALICE@example.com", Password));
         Assert.Equal(SignInOutcome.Refused, await TryAsync("nobody", Password));
 
@@ -275,7 +275,7 @@ public abstract partial class StoreConformance
         var outcomes = await Task.WhenAll(Enumerable.Range(0, 12).Select(_ => TryAsync("alice@example.com", "wrong")));
         Assert.Equal((1, 11), (outcomes.Count(o => o == SignInOutcome.Refused), outcomes.Count(o => o == SignInOutcome.Locked)));
         time.Advance(TimeSpan.FromHours(1));
-        await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: true), null, null, Cancellation);
+        await accounts.WriteAsync("test", "alice", _ => new AccountProfile("alice", "alice", "", "", IsDisabled: true), null, null, Cancellation);
         Assert.Equal(SignInOutcome.Refused, await TryAsync("alice", Password));
 
         async Task<SignInOutcome> TryAsync(string name, string password) => (await signIn.TryAsync(name, password, Cancellation)).Outcome;
@@ -287,7 +287,7 @@ public abstract partial class StoreConformance
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var (accounts, signIn, _) = await _node.AccountsAsync(time);
         const string Password = "a long walk along the Vltava";
-        await accounts.WriteAsync("test", new AccountProfile("alice", "alice", "", "", IsDisabled: false), Password, null, Cancellation);
+        await accounts.WriteAsync("test", "alice", _ => new AccountProfile("alice", "alice", "", "", IsDisabled: false), Password, null, Cancellation);
         Assert.IsType<Refusal.Invalid>((await accounts.SetPasswordAsync("test", "alice", "zr7-Lmq2", null, Cancellation)).Refusal);
         var (subject, key) = (new EntityUid("User", "alice"), await _node.FactorKeyAsync(time));
         var (totp, uri) = FactorRecords.NewTotp(subject, "app", "alice", "test", key);

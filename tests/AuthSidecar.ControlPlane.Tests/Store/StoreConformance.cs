@@ -120,7 +120,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
             await _node.WriteAsync(Alice, Reader),
             await new Node(_node.Database).WriteAsync(Alice, Reader),
             await _node.Directory.ChangeMembershipsAsync("test", Anywhere, Alice, [Reader], [new("Role", "other")], null, Cancellation),
-            await _node.Directory.WriteAsync("test", Anywhere, new DirectoryChange([], [new("User", "nobody")]), null, Cancellation),
+            await _node.Directory.WriteAsync("test", Anywhere, _ => new DirectoryChange([], [new("User", "nobody")]), null, Cancellation),
             await _node.WriteResourceAsync("issuer", "1", expectedRevision: null),
         })
         {
@@ -133,7 +133,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var some = await _node.Directory.WriteAsync(
             "test",
             Anywhere,
-            new DirectoryChange([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty, Reader), new Placement("", "")), (new Entity(new EntityUid("User", "bob"), ValueRecord.Empty, ValueRecord.Empty, Reader), new Placement("", ""))], []),
+            _ => new DirectoryChange([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty, Reader), new Placement("", "")), (new Entity(new EntityUid("User", "bob"), ValueRecord.Empty, ValueRecord.Empty, Reader), new Placement("", ""))], []),
             null,
             Cancellation);
         Assert.Equal(audited + 1, await AuditedAsync());
@@ -151,7 +151,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
         Assert.True((await other.WriteAsync(new EntityUid("User", "bob"), Reader)).IsCommitted);
         var turned = new DirectoryChange(
             [(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "")), (new Entity(Reader, ValueRecord.Empty, ValueRecord.Empty, Alice), new Placement("", ""))], []);
-        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, turned, null, Cancellation)).IsCommitted);
+        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, _ => turned, null, Cancellation)).IsCommitted);
         Assert.IsType<Refusal.Invalid>((await other.WriteAsync(Alice, Reader)).Refusal);
         Assert.True((await other.WriteAsync(new EntityUid("User", "carol"), Reader)).IsCommitted);
     }
@@ -218,7 +218,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
         var other = new Node(_node.Database);
         await _node.WriteAsync(Alice, Reader);
         Assert.IsType<Refusal.Invalid>((await other.WriteAsync(Reader, Alice)).Refusal);
-        Assert.True((await other.Directory.WriteAsync("test", Anywhere, new DirectoryChange([], [Alice]), null, Cancellation)).IsCommitted);
+        Assert.True((await other.Directory.WriteAsync("test", Anywhere, _ => new DirectoryChange([], [Alice]), null, Cancellation)).IsCommitted);
         Assert.True((await _node.WriteAsync(Reader, Alice)).IsCommitted);
     }
 
@@ -262,12 +262,14 @@ public abstract partial class StoreConformance : IAsyncLifetime
         DirectoryChange taken = new([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "b"))], []);
         var elsewhere = new Refusal.NotPermitted("entities.write", null);
         // It would come here, but from there.
-        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, taken, null, Cancellation)).Refusal);
-        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, new DirectoryChange([], [Alice]), null, Cancellation)).Refusal);
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, _ => taken, null, Cancellation)).Refusal);
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, _ => new DirectoryChange([], [Alice]), null, Cancellation)).Refusal);
         Assert.Equal(elsewhere, (await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [], [Reader], null, Cancellation)).Refusal);
+        // Whether it is there is not told to who may not write there, whatever they guess.
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, placeOf => new DirectoryChange([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), placeOf(Alice)!.Value)], []), null, Cancellation)).Refusal);
         Assert.Equal(
             new Refusal.NotPermitted("entities.write", new Placement("", "a")),
-            (await _node.Directory.WriteAsync("test", MayInB, new DirectoryChange([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "a"))], []), null, Cancellation)).Refusal);
+            (await _node.Directory.WriteAsync("test", MayInB, _ => new DirectoryChange([(new Entity(new EntityUid("User", "bob"), ValueRecord.Empty, ValueRecord.Empty), new Placement("", "a"))], []), null, Cancellation)).Refusal);
         Assert.Equal(1UL, (await _node.HeadAsync()).Number);
         await _node.WriteAsync(Alice, Reader, tenant: "b");
         Assert.True((await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [], [Reader], null, Cancellation)).IsCommitted);
@@ -280,26 +282,26 @@ public abstract partial class StoreConformance : IAsyncLifetime
         await _node.WriteAsync(Reader, new EntityUid("Role", "any"), tenant: "a");
         DirectoryChange Joining(params EntityUid[] parents) => new([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty, parents), new Placement("", "b"))], []);
         var elsewhere = new Refusal.NotPermitted("entities.write", null);
-        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, Joining(Reader), null, Cancellation)).Refusal);
-        Assert.True((await _node.Directory.WriteAsync("test", MayInB, Joining(), null, Cancellation)).IsCommitted);
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", MayInB, _ => Joining(Reader), null, Cancellation)).Refusal);
+        Assert.True((await _node.Directory.WriteAsync("test", MayInB, _ => Joining(), null, Cancellation)).IsCommitted);
         Assert.Equal(elsewhere, (await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [Reader], [], null, Cancellation)).Refusal);
         // What somebody who may has given, stays theirs.
-        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, Joining(Reader), null, Cancellation)).IsCommitted);
-        Assert.True((await _node.Directory.WriteAsync("test", MayInB, Joining(Reader, new EntityUid("Role", "nowhere")), null, Cancellation)).IsCommitted);
+        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, _ => Joining(Reader), null, Cancellation)).IsCommitted);
+        Assert.True((await _node.Directory.WriteAsync("test", MayInB, _ => Joining(Reader, new EntityUid("Role", "nowhere")), null, Cancellation)).IsCommitted);
     }
 
     [Fact]
     public async Task Administrator_ThatDoesNotConformToTheBuiltInSchema_IsNotStored()
     {
         var wrong = new Entity(new EntityUid("AuthSidecar::Administrator", "eve"), ValueRecord.Create([new("applications", Value.Of("all"))]), ValueRecord.Empty);
-        Assert.IsType<Refusal.Invalid>((await _node.Directory.WriteAsync("test", Anywhere, new DirectoryChange([(wrong, new Placement("authsidecar", ""))], []), null, Cancellation)).Refusal);
+        Assert.IsType<Refusal.Invalid>((await _node.Directory.WriteAsync("test", Anywhere, _ => new DirectoryChange([(wrong, new Placement("authsidecar", ""))], []), null, Cancellation)).Refusal);
     }
 
     [Fact]
     public async Task Import_ManyEntities_AllOfThemAndAudited()
     {
         var many = Enumerable.Range(0, 20_000).Select(i => (new Entity(new EntityUid("User", $"user \"{i}\" \u00e9\U0001f600"), ValueRecord.Create([new("n", Value.Of(i))]), ValueRecord.Empty, Reader), new Placement("", ""))).ToList();
-        var result = await _node.Directory.WriteAsync("test", Anywhere, new DirectoryChange(many, []), null, Cancellation);
+        var result = await _node.Directory.WriteAsync("test", Anywhere, _ => new DirectoryChange(many, []), null, Cancellation);
         Assert.True(result.IsCommitted);
         Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Entities.CountAsync(e => e.Revision == (long)result.Revision.Number), Cancellation));
         Assert.Equal(20_000, await _node.Store.ReadAsync((context, _) => context.Audit.CountAsync(a => a.Revision == (long)result.Revision.Number && a.Before == null && a.After != null), Cancellation));
@@ -493,7 +495,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
         }
 
         public Task<WriteResult> WriteAsync(EntityUid uid, EntityUid parent, Revision? expectedRevision = null, string tenant = "") => Directory.WriteAsync(
-            "test", Anywhere, new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);
+            "test", Anywhere, _ => new DirectoryChange([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parent), new Placement("", tenant))], []), expectedRevision, Cancellation);
 
         public async Task<WriteResult> PublishAsync(string policies, Revision expectedRevision) => (await Policies.PublishAsync(
             "test", "app", [new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8(policies) }], expectedRevision, "", Cancellation)).Result;

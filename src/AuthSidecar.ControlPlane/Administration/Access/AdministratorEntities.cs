@@ -37,7 +37,7 @@ internal static class AdministratorEntities
     /// <param name="revision">The row's.</param>
     public static Administrator Read(EntityRow row, string jwks, Revision revision)
     {
-        var administrator = new Administrator { Name = row.Id, Jwks = jwks, Revision = revision.ToString() };
+        var administrator = new Administrator { Name = row.Id, Jwks = jwks, Revision = revision == default ? "" : revision.ToString() };
         if (!Entity.TryParse(SourceText.Of(row.Json, row.Id), out var entity, out var faults))
         {
             throw new InvalidDataException($"the administrator `{row.Id}` cannot be read: {faults[0]}");

@@ -69,13 +69,27 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
         return result.Refusal is Refusal.NotFound ? null : result;
     }
 
-    public Task<WriteResult> WriteAsync(string actor, Administrator administrator, Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
+    /// <summary>Adds an administrator, or changes it.</summary>
+    /// <param name="actor">Who writes.</param>
+    /// <param name="name">Which administrator.</param>
+    /// <param name="change">What is to become of what there is, which may be null.</param>
+    /// <param name="expectedRevision">The administrator's, the default where there is none; null: whatever it is.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public Task<WriteResult> WriteAsync(string actor, string name, Func<Administrator?, Administrator> change, Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
-            var current = state.TryGetPlace(UidOf(administrator.Name), out _, out var revision) ? revision : 0;
-            return transaction.Expect(expectedRevision, current) ?? await WriteAsync(transaction, "administrators.write", administrator, cancellation);
+            if (await ClientRecords.IsOfAnotherAsync(transaction.Context, name, BuiltInPolicies.Application, cancellation))
+            {
+                return new Refusal.AlreadyThere($"client `{name}` of an application");
+            }
+
+            var row = await Of(transaction.Context).SingleOrDefaultAsync(e => e.Id == name, cancellation);
+            var before = row is null ? null : AdministratorEntities.Read(row, await ClientRecords.FindKeysAsync(transaction.Context, name, cancellation) ?? "", revision: default);
+            return transaction.Expect(expectedRevision, row?.Revision ?? 0)
+                ?? await WriteAsync(transaction, "administrators.write", change(before), cancellation)
+                ?? transaction.DemandChange(row?.Revision ?? 0);
         },
         cancellation);
 
@@ -116,8 +130,12 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
             await TokenRevocations.SubjectAsync(transaction, BuiltInPolicies.Application, administrator.Name, cancellation);
         }
 
-        await ClientRecords.WriteAdministratorAsync(transaction.Context, administrator.Name, administrator.Jwks, cancellation);
-        transaction.Audit(action, administrator.Name, Placement.ControlPlane, keys, administrator.Jwks);
+        if (keys != administrator.Jwks)
+        {
+            await ClientRecords.WriteAdministratorAsync(transaction.Context, administrator.Name, administrator.Jwks, cancellation);
+            transaction.Audit(action, administrator.Name, Placement.ControlPlane, keys, administrator.Jwks);
+        }
+
         return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([(AdministratorEntities.ToEntity(administrator), Placement.ControlPlane)], []), cancellation);
     }
 

@@ -69,6 +69,7 @@ internal static class Demands
         [typeof(ListAdministratorsRequest)] = _ => In(BuiltInPolicies.Application, "administrators.read"),
 
         [typeof(WriteAccountRequest)] = _ => Everywhere("accounts.write"),
+        [typeof(GetAccountRequest)] = _ => Everywhere("accounts.read"),
         [typeof(RemoveAccountRequest)] = _ => Everywhere("accounts.remove"),
         [typeof(ListAccountsRequest)] = _ => Everywhere("accounts.read"),
         [typeof(ListSessionsRequest)] = _ => Everywhere("sessions.read"),

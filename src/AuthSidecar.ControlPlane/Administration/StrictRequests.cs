@@ -1,0 +1,213 @@
+using System.Text.Json;
+using AuthSidecar.Cedar;
+using Google.Api;
+using Google.Protobuf.Reflection;
+using Grpc.Core;
+using Microsoft.AspNetCore.Grpc.JsonTranscoding;
+
+namespace AuthSidecar.ControlPlane.Administration;
+
+/// <summary>
+/// Refuses HTTP/JSON requests that say something which nothing is made of: fields that there are not, fields said twice, query parameters that belong to
+/// nothing, a name in the body that is not that of the address. What turns JSON into messages passes over all of these in silence.
+/// </summary>
+internal static class StrictRequests
+{
+    private const string Json = "application/json";
+    private const string WholeBody = "*";
+    private const string WellKnown = "google.protobuf.";
+
+    private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = 64 };
+
+    public static void UseStrictRequests(this WebApplication app) => app.Use(async (context, next) =>
+    {
+        if (context.GetEndpoint()?.Metadata.GetMetadata<GrpcJsonTranscodingMetadata>() is { } call)
+        {
+            try
+            {
+                await CheckAsync(context, call.MethodDescriptor.InputType, call.HttpRule);
+            }
+            catch (RpcException e)
+            {
+                await FailureResponse.WriteAsync(context, e);
+                return;
+            }
+        }
+
+        await next(context);
+    });
+
+    private static async Task CheckAsync(HttpContext context, MessageDescriptor message, HttpRule rule)
+    {
+        var faults = new List<Fault>();
+        CheckQuery(context.Request, message, rule, faults);
+        if (rule.Body.Length > 0 && context.Request.HasJsonContentType())
+        {
+            var (body, field) = (await ReadBodyAsync(context), rule.Body == WholeBody ? null : message.FindFieldByName(rule.Body));
+            try
+            {
+                using var document = JsonDocument.Parse(body, Options);
+                CheckMessage(document.RootElement, field?.MessageType ?? message, "", faults);
+                CheckPath(document.RootElement, context, field, faults);
+            }
+            catch (JsonException e)
+            {
+                throw Failures.InvalidField("body", $"not valid JSON: {e.Message}");
+            }
+        }
+
+        RequestChecks.None(faults);
+    }
+
+    /// <summary>Reads the body, and puts it back for the one that makes messages of it.</summary>
+    private static async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext context)
+    {
+        var buffered = new MemoryStream();
+        await context.Request.Body.CopyToAsync(buffered, context.RequestAborted);
+        buffered.Position = 0;
+        context.Request.Body = buffered;
+        return buffered.GetBuffer().AsMemory(0, (int)buffered.Length);
+    }
+
+    private static void CheckMessage(JsonElement json, MessageDescriptor message, string path, List<Fault> faults)
+    {
+        // What is no object where one belongs is told of by the one that makes messages of it.
+        if (json.ValueKind != JsonValueKind.Object || message.FullName.StartsWith(WellKnown, StringComparison.Ordinal))
+        {
+            return;
+        }
+
+        var seen = new HashSet<FieldDescriptor>();
+        foreach (var property in json.EnumerateObject())
+        {
+            var name = path.Length == 0 ? property.Name : $"{path}.{property.Name}";
+            if (Find(message, property.Name) is not { } field)
+            {
+                faults.Add(Unknown(name, message));
+            }
+            else if (!seen.Add(field))
+            {
+                faults.Add(new Fault(name, 0, 0, $"given twice, as `{field.JsonName}` and as `{field.Name}`"));
+            }
+            else
+            {
+                CheckValue(property.Value, field, name, faults);
+            }
+        }
+    }
+
+    private static void CheckValue(JsonElement json, FieldDescriptor field, string name, List<Fault> faults)
+    {
+        if (field.IsMap)
+        {
+            var value = field.MessageType.FindFieldByNumber(2);
+            if (json.ValueKind == JsonValueKind.Object && value.FieldType == FieldType.Message)
+            {
+                foreach (var entry in json.EnumerateObject())
+                {
+                    CheckMessage(entry.Value, value.MessageType, $"{name}.{entry.Name}", faults);
+                }
+            }
+        }
+        else if (field.FieldType == FieldType.Message && field.IsRepeated)
+        {
+            if (json.ValueKind == JsonValueKind.Array)
+            {
+                var i = 0;
+                foreach (var item in json.EnumerateArray())
+                {
+                    CheckMessage(item, field.MessageType, $"{name}[{i++}]", faults);
+                }
+            }
+        }
+        else if (field.FieldType == FieldType.Message)
+        {
+            CheckMessage(json, field.MessageType, name, faults);
+        }
+    }
+
+    /// <summary>The address says which object it is: what the body says of that is the same, or nothing.</summary>
+    private static void CheckPath(JsonElement body, HttpContext context, FieldDescriptor? bodyField, List<Fault> faults)
+    {
+        foreach (var (name, value) in context.Request.RouteValues)
+        {
+            var at = body;
+            var names = name.Split('.');
+            if (bodyField is not null && names[0] != bodyField.Name)
+            {
+                continue;
+            }
+
+            foreach (var part in names.Skip(bodyField is null ? 0 : 1))
+            {
+                at = at.ValueKind == JsonValueKind.Object && (at.TryGetProperty(JsonNameOf(part), out var found) || at.TryGetProperty(part, out found)) ? found : default;
+            }
+
+            if (at.ValueKind == JsonValueKind.String && at.GetString() is { Length: > 0 } said && said != value as string)
+            {
+                faults.Add(new Fault(name, 0, 0, $"the body says `{said}`, the path `{value}`"));
+            }
+        }
+    }
+
+    private static void CheckQuery(HttpRequest request, MessageDescriptor message, HttpRule rule, List<Fault> faults)
+    {
+        foreach (var (name, values) in request.Query)
+        {
+            var field = FindPath(message, name, out var first);
+            if (field is null || rule.Body == WholeBody || first?.Name == rule.Body || request.RouteValues.ContainsKey(name))
+            {
+                faults.Add(Unknown(name, rule.Body == WholeBody ? null : message));
+            }
+            else if (values.Count > 1 && !field.IsRepeated)
+            {
+                faults.Add(new Fault(name, 0, 0, $"given {values.Count} times"));
+            }
+        }
+    }
+
+    private static FieldDescriptor? FindPath(MessageDescriptor message, string path, out FieldDescriptor? first)
+    {
+        first = null;
+        FieldDescriptor? field = null;
+        MessageDescriptor? at = message;
+        foreach (var name in path.Split('.'))
+        {
+            field = at is null ? null : Find(at, name);
+            if (field is null)
+            {
+                return null;
+            }
+
+            first ??= field;
+            at = field is { FieldType: FieldType.Message, IsRepeated: false } ? field.MessageType : null;
+        }
+
+        return field;
+    }
+
+    private static FieldDescriptor? Find(MessageDescriptor message, string name)
+    {
+        foreach (var field in message.Fields.InDeclarationOrder())
+        {
+            if (field.JsonName == name || field.Name == name)
+            {
+                return field;
+            }
+        }
+
+        return null;
+    }
+
+    private static string JsonNameOf(string name)
+    {
+        var parts = name.Split('_');
+        return string.Concat(parts.Select((p, i) => i == 0 || p.Length == 0 ? p : char.ToUpperInvariant(p[0]) + p[1..]));
+    }
+
+    private static Fault Unknown(string name, MessageDescriptor? message) => new(
+        name,
+        0,
+        0,
+        message is null ? "unknown query parameter: this call has all of its fields in the body" : $"unknown field: `{message.Name}` has {string.Join(", ", message.Fields.InDeclarationOrder().Select(f => $"`{f.JsonName}`"))}");
+}
