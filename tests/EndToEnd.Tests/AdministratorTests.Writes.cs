@@ -122,6 +122,30 @@ public sealed partial class AdministratorTests
             Assert.Contains(message, (string)answer["message"]!, StringComparison.Ordinal);
         }
 
+        // Bytes that are no UTF-8, ids that no database keeps, names that look like others.
+        foreach (var (path, bytes) in new (string, byte[])[]
+        {
+            ("v1/entities:write", [.. "{\"entities\": [{\"json\": \"{\\\"uid\\\": {\\\"type\\\": \\\"User\\\", \\\"id\\\": \\\""u8, 0xff, .. "\\\"}, \\\"attrs\\\": {}, \\\"parents\\\": []}\"}]}"u8]),
+            ("v1/entities:import", [.. "{\"removed\": [\"User::\\\""u8, 0xff, .. "\\\"\"]}"u8]),
+            ("v1/entities:write", Encoding.UTF8.GetBytes($$"""{"entities": [{"json": {{JsonValue.Create(Writes.User("a\\u0000b", "reader"))!.ToJsonString()}} }]}""")),
+            ("v1/entities:write", Encoding.UTF8.GetBytes($$"""{"entities": [{"json": {{JsonValue.Create(Writes.User("\uFFFD", "reader"))!.ToJsonString()}} }]}""")),
+            ("v1/entities:write", Encoding.UTF8.GetBytes($$"""{"entities": [{"json": {{JsonValue.Create(Writes.User(new string('a', 100_000), "reader"))!.ToJsonString()}} }]}""")),
+            ("v1/revocations", Encoding.UTF8.GetBytes("""{"revocation": {"issuer": "https://idp.example", "subject": "dave", "notBefore": "9999-01-01T00:00:00Z"}, "application": "documents"}""")),
+            ("v1/revocations", Encoding.UTF8.GetBytes("""{"revocation": {"issuer": "https://idp.example", "subject": "dave", "expiresAt": "9999-01-01T00:00:00Z"}, "application": "documents"}""")),
+        })
+        {
+            using var content = new ByteArrayContent(bytes) { Headers = { ContentType = new("application/json") } };
+            using var response = await http.PostAsync(path, content, Cancellation);
+            Assert.Equal((path, HttpStatusCode.BadRequest), (path, response.StatusCode));
+        }
+
+        foreach (var name in new[] { "Document \u202Erewei\u202C", "Docu\u200Bments", "a\u2028b" })
+        {
+            var refused = await Assert.ThrowsAsync<RpcException>(async () => await fleet.Clients.WriteClientAsync(
+                new WriteClientRequest { Client = new Client { Id = "spoof", Application = "documents", GrantTypes = { GrantType.DeviceCode }, DisplayName = name } }, cancellationToken: Cancellation));
+            Assert.Contains("formatting character", refused.Status.Detail, StringComparison.Ordinal);
+        }
+
         var account = (await fleet.Accounts.GetAccountAsync(new GetAccountRequest { Id = "bob" }, cancellationToken: Cancellation)).Account;
         Assert.Equal(("bob@example.com", false), (account.UserName, account.Disabled));
         Assert.Equal("alice  owner\n", (await RunAsync(fleet, "alice", "administrators", "list")).Output);

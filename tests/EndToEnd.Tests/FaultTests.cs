@@ -2,6 +2,7 @@ using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
 using Google.Rpc;
 using Grpc.Core;
+using static Grpc.Health.V1.HealthCheckResponse.Types;
 using static EndToEnd.Tests.Writes;
 using Decision = AuthSidecar.V1.Decision;
 
@@ -211,6 +212,7 @@ public sealed class FaultTests
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
 
         await postgres.StopAsync();
+        await UntilHealthIsAsync(ServingStatus.NotServing);
         var failed = await Assert.ThrowsAsync<RpcException>(() => RemoveRoleAsync(fleet.Directories, "alice"));
         Assert.Equal((StatusCode.Unavailable, "STORE_UNAVAILABLE"), (failed.StatusCode, failed.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice"));
@@ -218,6 +220,9 @@ public sealed class FaultTests
         var removed = "";
         await Fleet.UntilAsync(async () => NumberOf(removed = await RemoveRoleAsync(fleet.Directories, "alice")) > NumberOf(published.Revision));
         Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
+        await UntilHealthIsAsync(ServingStatus.Serving);
+
+        Task UntilHealthIsAsync(ServingStatus status) => Fleet.UntilAsync(async () => await fleet.HealthAsync() == status);
     }
 
     /// <summary>Whoever restores a database and forgets its key must not be given another one: the next backup would save that.</summary>

@@ -29,6 +29,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     private readonly bool _https;
     private readonly BundleService.BundleServiceClient _bundles;
+    private readonly Grpc.Health.V1.Health.HealthClient _health;
     private readonly IReadOnlyDictionary<string, string>? _environment;
 
     private Fleet(bool ownCa, string? database, int nodes, bool https, IReadOnlyDictionary<string, string>? environment)
@@ -61,7 +62,12 @@ internal sealed class Fleet : IAsyncDisposable
         Clients = new ClientService.ClientServiceClient(admin);
         Upstreams = new UpstreamService.UpstreamServiceClient(admin);
         Audit = new AuditService.AuditServiceClient(admin);
+        _health = new Grpc.Health.V1.Health.HealthClient(admin);
     }
+
+    /// <summary>What the first node says of itself (`grpc.health.v1`).</summary>
+    public async Task<Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus> HealthAsync() =>
+        (await _health.CheckAsync(new Grpc.Health.V1.HealthCheckRequest(), cancellationToken: TestContext.Current.CancellationToken)).Status;
 
     public PolicyService.PolicyServiceClient Policies { get; }
 

@@ -53,6 +53,26 @@ public sealed class IdentityTests
         Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(refreshed, "refresh_token"))));
     }
 
+    /// <summary>Whoever lost an answer, or signs out while a refresh is in flight, revokes the token that they have (RFC 7009, section 2.1).</summary>
+    [Fact]
+    public async Task Revocation_OfARefreshTokenThatWasUsedSince_EndsTheGrant()
+    {
+        await using var fleet = await StartAsync();
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: true, hasKey: false, scope: "openid offline_access documents.read");
+        var other = await OpenIdClient.RegisterAsync(fleet, "other", dpop: true, hasKey: false);
+        var first = await web.RunAsync("login");
+        var second = await web.RunAsync("refresh", Text(first, "refresh_token"));
+        // Of another client it is none.
+        await other.RunAsync("revoke", Text(first, "refresh_token"));
+        Assert.Equal("alice", (string?)(await web.RunAsync("userinfo", Text(second, "access_token"), "alice"))["sub"]);
+        await web.RunAsync("revoke", Text(first, "refresh_token"));
+        foreach (var tokens in new[] { first, second })
+        {
+            Assert.Equal("invalid_token", ErrorOf(await web.RunAsync("userinfo", Text(tokens, "access_token"), "alice")));
+            Assert.Equal("invalid_grant", ErrorOf(await web.RunAsync("refresh", Text(tokens, "refresh_token"))));
+        }
+    }
+
     [Fact]
     public async Task Refresh_OnceMoreByTheSameDevice_SameSuccessor_ByAnotherOrTooOld_EndsTheGrant()
     {

@@ -68,6 +68,7 @@ public sealed class RestoreTests : IAsyncLifetime
         // Neither is anything written, nor is anything taken for written.
         var refused = await Assert.ThrowsAsync<RpcException>(() => RemoveRoleAsync(_fleet.Directories, "alice"));
         Assert.Equal((StatusCode.FailedPrecondition, "HISTORY_LOST"), (refused.StatusCode, refused.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
+        await Fleet.UntilAsync(async () => await _fleet.HealthAsync() == Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.NotServing);
         Assert.Contains("restore --confirm", refused.Status.Detail, StringComparison.Ordinal);
         var asked = await Assert.ThrowsAsync<RpcException>(() => AskAsync(_fleet.ClientOf("connected"), "alice", lost));
         Assert.Equal((StatusCode.FailedPrecondition, "ERROR_REASON_REVISION_OF_ANOTHER_HISTORY"), (asked.StatusCode, asked.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));

@@ -13,6 +13,9 @@ internal sealed class Account : IdentityUser
     /// <summary>Who is disabled signs in nowhere and refreshes nothing.</summary>
     public required bool IsDisabled { get; set; }
 
+    /// <summary>Whether the password is good beside a second factor alone: without one, it is to be changed before anything else.</summary>
+    public bool IsPasswordShort { get; set; }
+
     /// <summary>What an administrator may say of them.</summary>
     public AccountProfile Profile => new(Id, UserName ?? "", Email ?? "", DisplayName, IsDisabled);
 

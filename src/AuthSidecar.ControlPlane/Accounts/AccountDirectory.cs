@@ -47,7 +47,12 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
                 var ends = profile.IsDisabled && !account.IsDisabled ? "disabled" : !isNew && hash is not null ? Password : null;
                 (account.UserName, account.Email, account.DisplayName, account.IsDisabled, account.Revision) =
                     (profile.UserName, profile.Email.Length == 0 ? null : profile.Email, profile.DisplayName, profile.IsDisabled, transaction.Revision);
-                account.PasswordHash = hash ?? account.PasswordHash;
+                if (hash is not null)
+                {
+                    (account.PasswordHash, account.IsPasswordShort) = (hash, rules.IsShort(password!));
+                    await ForgetAsync(transaction, accountId, cancellation);
+                }
+
                 var result = isNew ? await users.CreateAsync(account) : await users.UpdateAsync(account);
                 if (!result.Succeeded)
                 {
@@ -71,7 +76,9 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
     /// <param name="password">The new one.</param>
     /// <param name="exceptSession">The session of whoever sets it themselves; null: none.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task<WriteResult> SetPasswordAsync(string actor, string accountId, string password, string? exceptSession, CancellationToken cancellation)
+    /// <param name="allow">What else has to hold, or why it does not.</param>
+    public async Task<WriteResult> SetPasswordAsync(
+        string actor, string accountId, string password, string? exceptSession, CancellationToken cancellation, Func<StoreTransaction, Task<Refusal?>>? allow = null)
     {
         if (await FindAsync(accountId, cancellation) is not { } known)
         {
@@ -83,16 +90,21 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
             actor,
             async transaction =>
             {
+                if (allow is not null && await allow(transaction) is { } reason)
+                {
+                    return reason;
+                }
+
+                var isShort = rules.IsShort(password);
                 var set = await transaction.Context.Accounts
                     .Where(a => a.Id == accountId)
-                    .ExecuteUpdateAsync(
-                        u => u.SetProperty(a => a.PasswordHash, hash).SetProperty(a => a.Revision, transaction.Revision).SetProperty(a => a.AccessFailedCount, 0).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null),
-                        cancellation);
+                    .ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash).SetProperty(a => a.IsPasswordShort, isShort).SetProperty(a => a.Revision, transaction.Revision), cancellation);
                 if (set == 0)
                 {
                     return new Refusal.NotFound($"account `{accountId}`");
                 }
 
+                await ForgetAsync(transaction, accountId, cancellation);
                 await Sessions.EndAllAsync(transaction, accountId, Password, exceptSession, cancellation);
                 transaction.Audit("accounts.set-password", accountId, Placement.ControlPlane, before: null, after: null);
                 return null;
@@ -112,6 +124,9 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
 
             await Sessions.EndAllAsync(transaction, accountId, "removed", except: null, cancellation);
             await transaction.Context.UpstreamLogins.Where(l => l.UserId == accountId).ExecuteDeleteAsync(cancellation);
+            await ForgetAsync(transaction, accountId, cancellation);
+            await transaction.Context.FailedSignIns.Where(f => f.AccountId == accountId).ExecuteDeleteAsync(cancellation);
+            await SecondFactors.RemoveAllAsync(transaction, accountId, cancellation);
             // Another account by this id some day has consented to nothing.
             await transaction.Context.Consents.Where(c => c.Subject == accountId).ExecuteDeleteAsync(cancellation);
             transaction.Context.Accounts.Remove(account);
@@ -127,6 +142,22 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
         {
             await Sessions.EndAllAsync(transaction, accountId, "everywhere", except: null, cancellation);
             transaction.Audit("sessions.end-all", accountId, Placement.ControlPlane, before: null, after: null);
+            return null;
+        },
+        cancellation);
+
+    /// <summary>Forgets failed attempts: its owner, or an administrator, has made sure who is who.</summary>
+    public Task<WriteResult> UnlockAsync(string actor, string accountId, CancellationToken cancellation) => store.NoteAsync(
+        actor,
+        async transaction =>
+        {
+            if (!await transaction.Context.Accounts.AnyAsync(a => a.Id == accountId, cancellation))
+            {
+                return new Refusal.NotFound($"account `{accountId}`");
+            }
+
+            await SignInAttempts.ResetAsync(transaction.Context, accountId, cancellation);
+            transaction.Audit("accounts.unlock", accountId, Placement.ControlPlane, before: null, after: null);
             return null;
         },
         cancellation);
@@ -153,6 +184,14 @@ internal sealed class AccountDirectory(ControlStore store, AccountManagers manag
 
         var account = new Account { Id = profile.Id, DisplayName = "", IsDisabled = false, Revision = 0 };
         return await hashing.TryHashAsync(account, password, cancellation) is { } hash ? (hash, null) : (null, new Refusal.Busy());
+    }
+
+    /// <summary>With a password go the attempts to guess it, the links to reset it, and the browsers that are known: one of them may be the reason.</summary>
+    private static async Task ForgetAsync(StoreTransaction transaction, string accountId, CancellationToken cancellation)
+    {
+        await SignInAttempts.ResetAsync(transaction.Context, accountId, cancellation);
+        await SignInAttempts.ForgetBrowsersAsync(transaction.Context, accountId, cancellation);
+        await transaction.Context.ResetLinks.Where(l => l.AccountId == accountId).ExecuteDeleteAsync(cancellation);
     }
 
     private static Refusal Invalid(IdentityResult result) => Invalid("account", string.Join(" ", result.Errors.Select(e => e.Description)));

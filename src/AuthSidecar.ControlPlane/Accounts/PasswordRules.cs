@@ -27,6 +27,9 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
 
     private readonly FrozenSet<string> _more = more.Select(Fold).Where(w => w.Length > 0).ToFrozenSet(StringComparer.Ordinal);
 
+    /// <summary>Whether it is good beside a second factor alone.</summary>
+    public bool IsShort(string password) => policy == PasswordPolicy.Length && new StringInfo(password).LengthInTextElements < Alone;
+
     /// <summary>What is wrong with it; null: nothing.</summary>
     /// <param name="password">The password.</param>
     /// <param name="own">The account's own names: whoever guesses begins with them.</param>

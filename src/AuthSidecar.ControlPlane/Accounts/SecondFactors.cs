@@ -37,6 +37,18 @@ internal sealed class SecondFactors(Database database, ResourceWriter resources,
         return false;
     }
 
+    /// <summary>Takes away every factor of an account, for whatever application, as a part of a write: another of its id has factors of its own.</summary>
+    public static async Task RemoveAllAsync(StoreTransaction transaction, string accountId, CancellationToken cancellation)
+    {
+        var subject = SubjectOf(accountId).ToString();
+        foreach (var row in await transaction.Context.Resources.Where(r => r.Type == ResourceType.Factors && r.Key == subject && !r.IsRemoved).ToListAsync(cancellation))
+        {
+            var key = new ResourceKey(row.Type, row.Key, new Placement(row.Application, row.Tenant));
+            ResourceWriter.Save(transaction, key, row, new ResourceChange(null));
+            transaction.Audit("factors.remove", row.Key, key.Placement, "factors of an account that was removed", after: null);
+        }
+    }
+
     private static EntityUid SubjectOf(string accountId) => new("User", accountId);
 
     private static ResourceKey KeyOf(string accountId) => new(ResourceType.Factors, SubjectOf(accountId).ToString(), new Placement("", ""));

@@ -17,6 +17,9 @@ internal enum SignInOutcome
     /// <summary>The password was right, and there is a second factor.</summary>
     CodeRequired,
 
+    /// <summary>The password was right, and is too short for an account that has no second factor any more.</summary>
+    PasswordChangeRequired,
+
     /// <summary>There were too many attempts: this one was not looked at. With a password it is told as <see cref="Refused"/> is: only names that somebody has are ever locked.</summary>
     Locked,
 
@@ -25,41 +28,44 @@ internal enum SignInOutcome
 }
 
 /// <summary>Holds names, passwords and codes against accounts.</summary>
-/// <remarks>
-/// Attempts are counted before anything is compared, in a transaction of their own: those who come at once are all counted, and nothing that fails
-/// afterwards takes it back. The delay doubles with each failure and ends at some minutes: nobody locks anybody out for good.
-/// </remarks>
-internal sealed class SignIn(Database database, PasswordHashing hashing, SecondFactors factors, ILookupNormalizer normalizer, TimeProvider time)
+internal sealed class SignIn(Database database, PasswordHashing hashing, SecondFactors factors, SignInAttempts attempts, AuthenticationLog log, ControlStore store, ILookupNormalizer normalizer)
 {
-    /// <summary>So many mistakes are typing.</summary>
-    private const int FreeAttempts = 5;
-
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan LongestDelay = TimeSpan.FromMinutes(15);
-
     /// <summary>Tries a name and a password.</summary>
-    public async Task<(SignInOutcome Outcome, Account? Account)> TryAsync(string name, string password, CancellationToken cancellation)
+    public async Task<(SignInOutcome Outcome, Account? Account)> TryAsync(string name, string password, AttemptSource source, CancellationToken cancellation)
     {
         var normalized = normalizer.NormalizeName(name);
         await using var context = database.Open();
         var account = await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.NormalizedUserName == normalized, cancellation);
-        if (account is not null && !await TryCountAsync(context, account, cancellation))
+        var attempt = account is null ? default : await attempts.CountAsync(context, account.Id, Authenticator.Password, source, cancellation);
+        if (account is null || attempt.Admission != Admission.Admitted)
         {
-            // Not what was given: it takes as long to be told so.
-            return (await hashing.VerifyAsync(null, password, cancellation) == PasswordCheck.Busy ? SignInOutcome.Busy : SignInOutcome.Locked, null);
+            await attempts.CountNobodyAsync(context, normalized, cancellation);
         }
 
-        // Also for nobody: how long it takes does not tell who there is.
-        var check = await hashing.VerifyAsync(account?.PasswordHash, password, cancellation);
+        // Also for nobody, and where it is not what was given: how long it takes does not tell who there is.
+        var check = await hashing.VerifyAsync(attempt.Admission == Admission.Admitted ? account?.PasswordHash : null, password, cancellation);
         if (check == PasswordCheck.Busy)
         {
             // Nobody has looked: it was no mistake.
-            await UncountAsync(context, account, cancellation);
+            await SignInAttempts.UncountAsync(context, attempt, cancellation);
             return (SignInOutcome.Busy, null);
         }
 
-        if (account is null || account.IsDisabled || check == PasswordCheck.Wrong)
+        if (account is null)
         {
+            log.SignInFailed(null, SignInFailure.UnknownName, source.Address);
+            return (SignInOutcome.Refused, null);
+        }
+
+        if (attempt.Admission != Admission.Admitted)
+        {
+            log.SignInFailed(account.Id, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address);
+            return (SignInOutcome.Locked, null);
+        }
+
+        if (account.IsDisabled || check == PasswordCheck.Wrong)
+        {
+            await FailAsync(account, attempt, account.IsDisabled ? SignInFailure.AccountDisabled : SignInFailure.WrongPassword, source, cancellation);
             return (SignInOutcome.Refused, null);
         }
 
@@ -69,8 +75,8 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
             if (await context.Accounts.Where(a => a.Id == account.Id && a.PasswordHash == verified).ExecuteUpdateAsync(u => u.SetProperty(a => a.PasswordHash, hash), cancellation) == 0)
             {
                 // Somebody was faster, perhaps with the same password: from the beginning.
-                await UncountAsync(context, account, cancellation);
-                return await TryAsync(name, password, cancellation);
+                await SignInAttempts.UncountAsync(context, attempt, cancellation);
+                return await TryAsync(name, password, source, cancellation);
             }
 
             account.PasswordHash = hash;
@@ -79,12 +85,12 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         if (await factors.HasAnyAsync(account.Id, cancellation))
         {
             // This was no mistake; those before it still are, also those with codes.
-            await UncountAsync(context, account, cancellation);
+            await SignInAttempts.UncountAsync(context, attempt, cancellation);
             return (SignInOutcome.CodeRequired, account);
         }
 
-        await ForgetFailuresAsync(context, account, cancellation);
-        return (SignInOutcome.Accepted, account);
+        await SignInAttempts.ForgetAsync(context, account.Id, attempt, cancellation);
+        return (account.IsPasswordShort ? SignInOutcome.PasswordChangeRequired : SignInOutcome.Accepted, account);
     }
 
     /// <summary>Looks at an account that somebody else has authenticated: whether it may be signed in to, and whether there is a second factor here.</summary>
@@ -100,67 +106,50 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
     /// <param name="accountId">The account.</param>
     /// <param name="digest">What <see cref="DigestOf"/> said of it then.</param>
     /// <param name="code">The code.</param>
+    /// <param name="source">Where it comes from.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string accountId, string digest, string code, CancellationToken cancellation)
+    public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(string accountId, string digest, string code, AttemptSource source, CancellationToken cancellation)
     {
         await using var context = database.Open();
         if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account || DigestOf(account) != digest)
         {
+            log.SignInFailed(accountId, SignInFailure.Outdated, source.Address);
             return (SignInOutcome.Refused, null);
         }
 
-        if (!await TryCountAsync(context, account, cancellation))
+        var attempt = await attempts.CountAsync(context, accountId, Authenticator.Code, source, cancellation);
+        if (attempt.Admission != Admission.Admitted)
         {
+            log.SignInFailed(accountId, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address);
             return (SignInOutcome.Locked, null);
         }
 
         if (!await factors.TryUseAsync(accountId, code, cancellation))
         {
+            await FailAsync(account, attempt, SignInFailure.WrongCode, source, cancellation);
             return (SignInOutcome.Refused, null);
         }
 
-        await ForgetFailuresAsync(context, account, cancellation);
+        await SignInAttempts.ForgetAsync(context, accountId, attempt, cancellation);
         return (SignInOutcome.Accepted, account);
     }
 
-    /// <summary>Counts an attempt as failed until it has succeeded; false: it is not to be looked at.</summary>
-    private async Task<bool> TryCountAsync(StoreContext context, Account account, CancellationToken cancellation)
+    private async Task FailAsync(Account account, Attempt attempt, SignInFailure failure, AttemptSource source, CancellationToken cancellation)
     {
-        var now = time.GetUtcNow();
-        if (account.LockoutEnd > now)
+        log.SignInFailed(account.Id, failure, source.Address);
+        if (attempt.BeginsDelay || attempt.Disables)
         {
-            return false;
+            // Told where an operator looks: once, and not for every attempt.
+            await store.NoteAsync(
+                "system",
+                transaction =>
+                {
+                    transaction.Audit(attempt.Disables ? "accounts.disable-strangers" : "accounts.delay", account.Id, Placement.ControlPlane, before: null, attempt.Disables
+                        ? $"{SignInAttempts.MostInARow} failed attempts in a row: unknown browsers are refused until `accounts unlock`, a reset link or a new password"
+                        : $"more than {SignInAttempts.Free} failed attempts: unknown browsers are delayed");
+                    return Task.FromResult<Refusal?>(null);
+                },
+                cancellation);
         }
-
-        var (seen, failures) = (account.AccessFailedCount, account.AccessFailedCount + 1);
-        DateTimeOffset? lockedUntil = failures <= FreeAttempts ? null : now + DelayAfter(failures);
-        // Only if nobody else has counted meanwhile: attempts at once are no more than attempts one by one.
-        return await context.Accounts
-            .Where(a => a.Id == account.Id && a.AccessFailedCount == seen)
-            .ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, failures).SetProperty(a => a.LockoutEnd, lockedUntil), cancellation) == 1;
-    }
-
-    /// <summary>Takes back what <see cref="TryCountAsync"/> has counted, and nothing that others have counted since.</summary>
-    private static Task UncountAsync(StoreContext context, Account? account, CancellationToken cancellation)
-    {
-        if (account is null)
-        {
-            return Task.CompletedTask;
-        }
-
-        var (before, lockedUntil) = (account.AccessFailedCount, account.LockoutEnd);
-        return context.Accounts
-            .Where(a => a.Id == account.Id && a.AccessFailedCount == before + 1)
-            .ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, before).SetProperty(a => a.LockoutEnd, lockedUntil), cancellation);
-    }
-
-    private static Task<int> ForgetFailuresAsync(StoreContext context, Account account, CancellationToken cancellation) =>
-        context.Accounts.Where(a => a.Id == account.Id).ExecuteUpdateAsync(u => u.SetProperty(a => a.AccessFailedCount, 0).SetProperty(a => a.LockoutEnd, (DateTimeOffset?)null), cancellation);
-
-    private static TimeSpan DelayAfter(int failures)
-    {
-        var doublings = Math.Min(failures - FreeAttempts - 1, 20);
-        var delay = FirstDelay * (1 << doublings);
-        return delay < LongestDelay ? delay : LongestDelay;
     }
 }

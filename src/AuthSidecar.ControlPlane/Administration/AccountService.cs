@@ -1,4 +1,5 @@
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
@@ -8,7 +9,7 @@ using Microsoft.AspNetCore.Identity;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The accounts' side of the administration API.</summary>
-internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins logins, Sessions sessions, ControlStore store) : V1.AccountService.AccountServiceBase
+internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins logins, Sessions sessions, ResetLinks resets, ServeOptions options, ControlStore store) : V1.AccountService.AccountServiceBase
 {
     public override async Task<WriteAccountResponse> WriteAccount(WriteAccountRequest request, ServerCallContext context)
     {
@@ -34,6 +35,26 @@ internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins l
     {
         Revision = Failures.Committed(await accounts.RemoveAsync(Caller.Of(context).Name, RequestChecks.Name(request.Id, "id"), context.CancellationToken)),
     };
+
+    public override async Task<UnlockAccountResponse> UnlockAccount(UnlockAccountRequest request, ServerCallContext context)
+    {
+        Failures.Committed(await accounts.UnlockAsync(Caller.Of(context).Name, RequestChecks.Name(request.Id, "id"), context.CancellationToken));
+        return new UnlockAccountResponse();
+    }
+
+    public override async Task<CreateResetLinkResponse> CreateResetLink(CreateResetLinkRequest request, ServerCallContext context)
+    {
+        var lifetime = request.LifetimeSeconds == 0 ? ResetLinks.DefaultLifetime : TimeSpan.FromSeconds(request.LifetimeSeconds);
+        if (lifetime < ResetLinks.ShortestLifetime || lifetime > ResetLinks.LongestLifetime)
+        {
+            throw Failures.InvalidField("lifetime_seconds", $"it is {ResetLinks.ShortestLifetime.TotalSeconds} to {ResetLinks.LongestLifetime.TotalSeconds}");
+        }
+
+        var url = options.Url ?? throw Failures.NoUrl();
+        var (result, code, expires) = await resets.CreateAsync(Caller.Of(context).Name, RequestChecks.Name(request.AccountId, "account_id"), lifetime, context.CancellationToken);
+        Failures.Committed(result);
+        return new CreateResetLinkResponse { Url = $"{new Uri(url, ResetLinks.Path)}?code={code}", ExpiresAt = Timestamp.FromDateTimeOffset(expires) };
+    }
 
     public override async Task<ListAccountsResponse> ListAccounts(ListAccountsRequest request, ServerCallContext context)
     {

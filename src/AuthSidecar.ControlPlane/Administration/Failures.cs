@@ -103,6 +103,9 @@ internal static class Failures
     public static RpcException StoreUnavailable() => Failure(
         Code.Unavailable, "STORE_UNAVAILABLE", "the control plane's database does not answer", new RetryInfo { RetryDelay = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) });
 
+    /// <summary>There are no pages: nobody signs in here.</summary>
+    public static RpcException NoUrl() => Failure(Code.FailedPrecondition, "NO_URL", "the control plane was started without `--url`: it has no pages");
+
     /// <summary>Passwords take their time to hash, and too many are being hashed.</summary>
     public static RpcException Busy() => Failure(
         Code.ResourceExhausted, "BUSY", "there is too much to do at the moment", new RetryInfo { RetryDelay = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) });

@@ -17,6 +17,8 @@ internal static class ImportEndpoint
 {
     private const string Path = "/v1/entities:import";
     private const string NdJson = "application/x-ndjson";
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
     private const int MaxLineBytes = 4 * 1024 * 1024;
 
     /// <summary>Between two words on how far it is: a client may well read none of them before it has sent everything.</summary>
@@ -129,7 +131,11 @@ internal static class ImportEndpoint
     {
         try
         {
-            return ImportEntitiesRequest.Parser.ParseJson(Encoding.UTF8.GetString(line));
+            return ImportEntitiesRequest.Parser.ParseJson(Strict.GetString(line));
+        }
+        catch (DecoderFallbackException)
+        {
+            throw Failures.InvalidField($"line {number}", "not valid UTF-8");
         }
         catch (Exception e) when (e is InvalidProtocolBufferException or InvalidJsonException)
         {

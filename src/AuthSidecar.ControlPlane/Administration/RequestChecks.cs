@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.Common;
+using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.Tokens;
 using Google.Protobuf.WellKnownTypes;
@@ -30,7 +32,12 @@ internal static class RequestChecks
 
     /// <summary>Text that is somebody's name for something, such as an issuer.</summary>
     public static string Text(string value, string field) =>
-        value.Length is > 0 and <= MaxTextLength && !value.Any(char.IsControl) ? value : throw Failures.InvalidField(field, $"it has 1 to {MaxTextLength} characters, none of them a control character");
+        value.Length is > 0 and <= MaxTextLength && !value.EnumerateRunes().Any(IsInvisible)
+            ? value
+            : throw Failures.InvalidField(field, $"it has 1 to {MaxTextLength} characters, none of them a control or formatting character");
+
+    /// <summary>What nobody sees, and what makes others see something else: U+202E turns the rest of a line around. U+FFFD stands for what was no UTF-8.</summary>
+    private static bool IsInvisible(Rune rune) => rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     public static string TextOr(string value, string field, string otherwise) => value.Length == 0 ? otherwise : Text(value, field);
 
@@ -105,7 +112,9 @@ internal static class RequestChecks
     public static Revision? Expected(bool isSet, string value) => isSet ? Revision(value, "expected_revision") : null;
 
     public static EntityUid Uid(string value, string field) =>
-        EntityUid.TryParse(value, out var uid, out var fault) ? uid : throw Failures.InvalidField(field, $"`{value}`: {fault.Message}");
+        !EntityUid.TryParse(value, out var uid, out var fault) ? throw Failures.InvalidField(field, $"`{value}`: {fault.Message}")
+        : EntityRows.FaultOf(uid) is { } wrong ? throw Failures.InvalidField(field, wrong)
+        : uid;
 
     public static IReadOnlyList<EntityUid> Uids(IReadOnlyList<string> values, string field) => [.. values.Select((v, i) => Uid(v, $"{field}[{i}]"))];
 }

@@ -9,6 +9,12 @@ namespace AuthSidecar.ControlPlane.Administration;
 /// <summary>The revocations' side of the administration API.</summary>
 internal sealed class RevocationService(ResourceWriter writer, ControlStore store, TimeProvider time) : V1.RevocationService.RevocationServiceBase
 {
+    /// <summary>Clocks differ.</summary>
+    private static readonly TimeSpan MostAhead = TimeSpan.FromMinutes(5);
+
+    /// <summary>As long as anybody's access tokens live.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(30);
+
     public override async Task<RevokeResponse> Revoke(RevokeRequest request, ServerCallContext context)
     {
         var revocation = Check(RequestChecks.Required(request.Revocation, "revocation").Clone());
@@ -53,7 +59,20 @@ internal sealed class RevocationService(ResourceWriter writer, ControlStore stor
                 _ => throw Failures.InvalidField("revocation", "one of `token_id`, `session_id` and `subject` is required"),
             },
             "revocation");
-        revocation.NotBefore = RequestChecks.Time(revocation.NotBefore, "revocation.not_before") is { } notBefore ? new Timestamp { Seconds = notBefore.ToUnixTimeSeconds() } : null;
-        return RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at") is not { } expires || expires > now ? revocation : throw Failures.InvalidField("revocation.expires_at", "must be in the future");
+        var notBefore = RequestChecks.Time(revocation.NotBefore, "revocation.not_before");
+        if (notBefore > now + MostAhead)
+        {
+            // What is of the future is of nobody yet: it would keep a subject out, and not its tokens.
+            throw Failures.InvalidField("revocation.not_before", $"at most {MostAhead.TotalMinutes} minutes ahead");
+        }
+
+        var expires = RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at");
+        if (expires <= now || expires > now + Longest)
+        {
+            throw Failures.InvalidField("revocation.expires_at", $"in the future, and at most {Longest.TotalDays} days ahead");
+        }
+
+        revocation.NotBefore = notBefore is { } at ? new Timestamp { Seconds = at.ToUnixTimeSeconds() } : null;
+        return revocation;
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using AuthSidecar.Cedar;
 using Google.Api;
 using Google.Protobuf.Reflection;
@@ -44,6 +45,11 @@ internal static class StrictRequests
         if (rule.Body.Length > 0 && context.Request.HasJsonContentType())
         {
             var (body, field) = (await ReadBodyAsync(context), rule.Body == WholeBody ? null : message.FindFieldByName(rule.Body));
+            if (!Utf8.IsValid(body.Span))
+            {
+                throw Failures.InvalidField("body", "not valid UTF-8");
+            }
+
             try
             {
                 using var document = JsonDocument.Parse(body, Options);

@@ -19,6 +19,7 @@ internal static class IdentityCommands
         var password = new Option<string?>("--password-file") { Description = "A file with the password; `-` for standard input." }.NotEmpty();
         var disabled = new Option<bool>("--disabled") { Description = "Disables an account: it cannot sign in, and its sessions and tokens end." };
         var enabled = new Option<bool>("--enabled") { Description = "Enables an account that was disabled." };
+        var lifetime = new Option<int>("--minutes") { Description = "For how long the link is good, in minutes; 1 to 10080.", DefaultValueFactory = _ => 60 }.Range(1, 10_080);
         var session = new Option<string>("--session") { Description = "The id of the one to end, as `accounts sessions` lists it. Without it, all end.", DefaultValueFactory = _ => "" };
         return new Command("accounts", "Who signs in.")
         {
@@ -77,6 +78,17 @@ internal static class IdentityCommands
                     after = page.Accounts.Count > 0 ? page.Accounts[^1].Id : "";
                 }
                 while (after.Length > 0);
+            }),
+            AdminCommand.Create("unlock", "Forgets an account's failed sign-in attempts: browsers that are not known are no longer refused.", [id], async (parsed, channel, output, cancellation) =>
+            {
+                await new AccountService.AccountServiceClient(channel).UnlockAccountAsync(new UnlockAccountRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
+                output.WriteLine("unlocked");
+            }),
+            AdminCommand.Create("reset-link", "Prints a link by which an account's owner sets a new password, once.", [id, lifetime], async (parsed, channel, output, cancellation) =>
+            {
+                var response = await new AccountService.AccountServiceClient(channel).CreateResetLinkAsync(
+                    new CreateResetLinkRequest { AccountId = parsed.GetValue(id)!, LifetimeSeconds = parsed.GetValue(lifetime) * 60 }, cancellationToken: cancellation);
+                output.WriteLine(response.Url);
             }),
             AdminCommand.Create("sessions", "An account's live sessions.", [id], async (parsed, channel, output, cancellation) =>
             {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using AuthSidecar.Cedar;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
@@ -35,14 +36,15 @@ internal static class ServeCommand
         var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are hashed anew when they are used." };
         var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. None of the commonest either way." };
         var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with words, one a line, that no password may be made of, beside those that are built in." };
-        var attempts = new Option<int>("--attempts-per-minute") { Description = "How often an address may try to sign in; tokens twenty times as often. 0: no limit, for where all come from the address of a proxy.", DefaultValueFactory = _ => 30 };
+        var attempts = new Option<int>("--attempts-per-minute") { Description = "How often an address may try to sign in; tokens twenty times as often. 0: no limit.", DefaultValueFactory = _ => 30 };
+        var proxies = new Option<string[]>("--trusted-proxy") { Description = "An address or CIDR range of a reverse proxy: the client is the right-most address in `X-Forwarded-For` that is not one of them; may be repeated. Without it the header is ignored." }.NotEmpty();
         var wait = new Option<int>("--wait-for-database") { Description = "How many seconds a database is waited for that is not there yet; at most 3600.", DefaultValueFactory = _ => (int)ServeOptions.DefaultWaitForDatabase.TotalSeconds };
         var afterRestore = new Option<bool>("--after-restore") { Description = "The database was restored from a backup: begin a new history, so that all sidecars resynchronize in full. Remove the option after this start." };
         var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, wait, afterRestore, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -63,6 +65,7 @@ internal static class ServeCommand
                         PasswordPolicy = parsed.GetValue(passwordPolicy),
                         CommonPasswords = parsed.GetValue(commonPasswords) is { } words ? await File.ReadAllLinesAsync(words, cancellation) : [],
                         AttemptsPerMinute = parsed.GetValue(attempts),
+                        TrustedProxies = [.. (parsed.GetValue(proxies) ?? []).Select(NetworkOf)],
                         ReplaceIssuer = parsed.GetValue(replaceIssuer),
                         IsAfterRestore = parsed.GetValue(afterRestore),
                         WaitForDatabase = TimeSpan.FromSeconds(parsed.GetValue(wait)),
@@ -111,6 +114,14 @@ internal static class ServeCommand
     private static IPEndPoint? EndPointOf(string? text) => text is null
         ? null
         : ListenAddress.TryParseEndPoint(text) ?? throw new FormatException($"`{text}` is not an address and port such as `0.0.0.0:7443`");
+
+    /// <exception cref="FormatException">It is none.</exception>
+    private static IPNetwork NetworkOf(string text)
+    {
+        var cidr = text.Contains('/', StringComparison.Ordinal) ? text : $"{text}/{(text.Contains(':', StringComparison.Ordinal) ? 128 : 32)}";
+        // Strictly: the framework takes `010.0.0.1` for an address of another kind.
+        return IpRange.TryParse(text, out _) && IPNetwork.TryParse(cidr, out var network) ? network : throw new FormatException($"`{text}` is not an address or network such as `10.0.0.0/8`");
+    }
 
     /// <exception cref="FormatException">It is none.</exception>
     private static Uri? UrlOf(string? text) => text is null

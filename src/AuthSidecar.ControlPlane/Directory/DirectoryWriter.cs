@@ -97,6 +97,11 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             return null;
         }
 
+        if (change.Written.Select(w => w.Entity.Uid).Where(u => EntityRows.FaultOf(u) is not null).Select(u => new Fault("entities", 0, 0, EntityRows.FaultOf(u)!)).ToList() is { Count: > 0 } unkept)
+        {
+            return new Refusal.Invalid(unkept);
+        }
+
         if (!state.Entities.TryUpdate(change.Written.Select(w => w.Entity), removed, schema: null, out _, out var faults)
             || (faults = await CheckSchemasAsync(transaction.Context, change, republished, cancellation)).Count > 0)
         {

@@ -1,3 +1,4 @@
+using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Store;
 
@@ -6,6 +7,16 @@ namespace AuthSidecar.ControlPlane.Directory;
 /// <summary>Entities as rows, and back.</summary>
 internal static class EntityRows
 {
+    /// <summary>Of a type and an id together, in UTF-8: an index of PostgreSQL's has room for no more than 2,704 bytes.</summary>
+    private const int MaxUidBytes = 1_024;
+
+    /// <summary>Why an entity of this uid is not kept; null: it is. Other letters than ASCII's are fine; what no database keeps, or what two texts may have become, is not.</summary>
+    public static string? FaultOf(EntityUid uid) =>
+        Encoding.UTF8.GetByteCount(uid.Type) + Encoding.UTF8.GetByteCount(uid.Id) > MaxUidBytes ? $"a type and an id have at most {MaxUidBytes} bytes"
+        : uid.Id.Any(char.IsControl) ? "an id has no control character"
+        : uid.Id.Contains('\uFFFD', StringComparison.Ordinal) ? "an id has no U+FFFD, which stands for what was not UTF-8"
+        : null;
+
     public const string Document = "entities.json";
 
     public static EntityUid UidOf(EntityRow row) => new(row.Type, row.Id);

@@ -1,6 +1,5 @@
+using AuthSidecar.ControlPlane.Accounts;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Threading.RateLimiting;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -23,8 +22,8 @@ internal static class AttemptLimits
         };
         limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => (options.AttemptsPerMinute, KindOf(context)) switch
         {
-            ( > 0 and var most, Kind.SignIn) => Limit($"sign-in {AddressOf(context)}", most),
-            ( > 0 and var most, Kind.Tokens) => Limit($"tokens {AddressOf(context)}", most * TokensPerAttempt),
+            ( > 0 and var most, Kind.SignIn) => Limit($"sign-in {ClientAddress.NetworkOf(context)}", most),
+            ( > 0 and var most, Kind.Tokens) => Limit($"tokens {ClientAddress.NetworkOf(context)}", most * TokensPerAttempt),
             _ => RateLimitPartition.GetNoLimiter(""),
         });
     });
@@ -51,17 +50,8 @@ internal static class AttemptLimits
         // To a provider elsewhere and back again, by whatever method: it is written down.
         return path.StartsWith("/login/", StringComparison.Ordinal) ? Kind.Tokens
             : HttpMethods.IsGet(context.Request.Method) ? Kind.None
-            : path is "/login" or "/v1/administrators:claim" || path.EndsWith("/claimcontrolplane", StringComparison.Ordinal) ? Kind.SignIn
+            : path is "/login" or "/account" or ResetLinks.Path or "/v1/administrators:claim" || path.EndsWith("/claimcontrolplane", StringComparison.Ordinal) ? Kind.SignIn
             : path is "/device" || path.StartsWith("/oauth2/", StringComparison.Ordinal) ? Kind.Tokens
             : Kind.None;
-    }
-
-    /// <summary>The address, and of IPv6 the network: whoever has one address there has all of them.</summary>
-    private static string AddressOf(HttpContext context)
-    {
-        const int NetworkBytes = 8;
-        var address = context.Connection.RemoteIpAddress ?? IPAddress.None;
-        address = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        return address.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(address.GetAddressBytes(), 0, NetworkBytes) : address.ToString();
     }
 }

@@ -14,6 +14,7 @@ using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.Tokens;
 using Google.Protobuf.Reflection;
 using Google.Rpc;
+using Grpc.HealthCheck;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
@@ -63,6 +64,7 @@ internal static partial class ControlPlaneHost
             .AddAdministration();
 
         var app = builder.Build();
+        app.UseTrustedProxies(options);
         app.UseSecurityHeaders();
         app.UseRateLimiter();
         app.UseIdentityServer();
@@ -72,6 +74,7 @@ internal static partial class ControlPlaneHost
         app.UseStrictRequests();
         app.MapGrpcService<SyncService>().OnlyOn(Listener.Sidecars);
         app.MapGrpcService<EnrolmentService>().OnlyOn(Listener.Sidecars);
+        Readiness.Map(app);
         app.MapOpenApi();
         app.MapPages();
         app.MapImport().OnlyOn(Listener.Network);
@@ -186,7 +189,10 @@ internal static partial class ControlPlaneHost
         {
             FindRevision = cancellation => s.GetRequiredService<ControlStore>().ReadAsync((_, head) => Task.FromResult(head), cancellation),
         })
-        .AddHostedService<LifetimeLog>();
+        .AddHostedService<LifetimeLog>()
+        .AddSingleton<HealthServiceImpl>()
+        .AddSingleton<Readiness>()
+        .AddHostedService(s => s.GetRequiredService<Readiness>());
 
     private static IServiceCollection AddStore(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(options.Database)

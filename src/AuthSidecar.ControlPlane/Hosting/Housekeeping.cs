@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
@@ -75,6 +76,11 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         await context.JoinTokens.Where(t => t.ExpiresAtMs < tokensBefore).ExecuteDeleteAsync(stopping);
         await WarnOfTokensAsync(context, stopping);
         await context.ClaimCodes.Where(c => c.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        await SignInAttempts.CleanAsync(context, time.GetUtcNow(), stopping);
+        var failuresBefore = (time.GetUtcNow() - AuthenticationLog.KeepFor).ToUnixTimeMilliseconds();
+        await context.FailedSignIns.Where(f => f.MinuteMs < failuresBefore).ExecuteDeleteAsync(stopping);
+        await context.SpentTokens.Where(s => s.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        await context.ResetLinks.Where(l => l.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Sessions.Where(s => s.EndsAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Grants.Where(g => g.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Tokens.Where(t => t.ExpirationDate < expired.UtcDateTime).ExecuteDeleteAsync(stopping);

@@ -52,7 +52,10 @@ internal sealed record ServeOptions
     /// <summary>What nobody's password may be made of, beside what is built in.</summary>
     public IReadOnlyList<string> CommonPasswords { get; init; } = [];
 
-    /// <summary>How often an address may try to sign in within a minute; 0: as often as it likes, for where all come from the address of a proxy.</summary>
+    /// <summary>The proxies whose word on who is behind them (`X-Forwarded-For`) is taken.</summary>
+    public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
+
+    /// <summary>How often an address may try to sign in within a minute; 0: as often as it likes.</summary>
     public int AttemptsPerMinute { get; init; } = 30;
 
     /// <summary>Whether <see cref="Url"/> takes the place of the one that other nodes, or this one before, issued tokens by.</summary>

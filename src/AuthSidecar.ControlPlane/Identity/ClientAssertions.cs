@@ -13,6 +13,9 @@ internal static class ClientAssertions
 {
     private const string AnyJwt = "JWT";
 
+    private static readonly TimeSpan LongestLifetime = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(60);
+
     private static bool IsExpected(ValidateTokenContext context) => context.ValidTokenTypes.Count == 1 && context.ValidTokenTypes.Contains(TokenTypeIdentifiers.Private.ClientAssertion);
 
     internal sealed class Types : IOpenIddictServerHandler<ValidateTokenContext>
@@ -38,6 +41,36 @@ internal static class ClientAssertions
             }
 
             return ValueTask.CompletedTask;
+        }
+    }
+
+    /// <summary>Takes each once, and for some minutes (OpenID Connect Core, section 9; RFC 7523, section 3): one from a proxy's log is worth nothing.</summary>
+    internal sealed class Use(SpentTokens spent, TimeProvider time) : IOpenIddictServerHandler<ValidateTokenContext>
+    {
+        public async ValueTask HandleAsync(ValidateTokenContext context)
+        {
+            if (!IsExpected(context) || context.Principal is not { } principal)
+            {
+                return;
+            }
+
+            var now = time.GetUtcNow();
+            if (principal.GetExpirationDate() is not { } expires || expires > now + LongestLifetime + ClockSkew)
+            {
+                context.Reject(Errors.InvalidClient, $"the client assertion has no `exp`, or one more than {LongestLifetime.TotalMinutes} minutes ahead");
+            }
+            else if (principal.GetCreationDate() > now + ClockSkew)
+            {
+                context.Reject(Errors.InvalidClient, "the client assertion is of the future (`iat`)");
+            }
+            else if (principal.GetClaim(Claims.JwtId) is not { Length: > 0 } id)
+            {
+                context.Reject(Errors.InvalidClient, "the client assertion has no `jti`");
+            }
+            else if (!await spent.TrySpendAsync("assertion", $"{principal.GetClaim(Claims.Subject)} {id}", expires + ClockSkew, context.CancellationToken))
+            {
+                context.Reject(Errors.InvalidClient, "the client assertion was used already (`jti`)");
+            }
         }
     }
 }

@@ -104,10 +104,18 @@ internal static class IdentityServer
         .AddEventHandler<GenerateTokenContext>(h => h.UseSingletonHandler<TokenWriter>().SetOrder(int.MinValue + 50_000))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<ClientAssertions.Types>().SetOrder(Protection.ResolveTokenValidationParameters.Descriptor.Order + 500))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<ClientAssertions.Meaning>().SetOrder(Protection.ValidateIdentityModelToken.Descriptor.Order + 500))
+        .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<ClientAssertions.Use>().SetOrder(Protection.ValidateExpirationDate.Descriptor.Order + 500))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<RefreshTokenReader>().SetOrder(Protection.ValidateReferenceTokenIdentifier.Descriptor.Order - 500))
         .AddEventHandler<ValidateTokenContext>(h => h.UseSingletonHandler<TokenStateReader>().SetOrder(Protection.RestoreTokenEntryProperties.Descriptor.Order - 500))
         .AddEventHandler<ValidateTokenRequestContext>(h => h.UseSingletonHandler<PossessionProofs>())
         .AddEventHandler<ExtractUserInfoRequestContext>(h => h.UseSingletonHandler<PossessionProofs.Extraction>().SetOrder(int.MaxValue - 50_000))
+        .AddEventHandler<ApplyAuthorizationResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
+        .AddEventHandler<ApplyDeviceAuthorizationResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
+        .AddEventHandler<ApplyEndSessionResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
+        .AddEventHandler<ApplyIntrospectionResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
+        .AddEventHandler<ApplyRevocationResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
+        .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
+        .AddEventHandler<ApplyUserInfoResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
         .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<PossessionProofs.Response>().SetOrder(int.MinValue + 50_000))
         .AddEventHandler<HandleConfigurationRequestContext>(h => h.UseSingletonHandler<PossessionProofs.Metadata>().SetOrder(int.MaxValue - 50_000));
 
@@ -126,6 +134,12 @@ internal static class IdentityServer
             .AddSingleton<Sessions>()
             .AddSingleton<SecondFactors>()
             .AddSingleton<UpstreamLogins>()
+            .AddMetrics()
+            .AddSingleton<AuthenticationLog>()
+            .AddHostedService(s => s.GetRequiredService<AuthenticationLog>())
+            .AddSingleton<SignInAttempts>()
+            .AddSingleton<ResetLinks>()
+            .AddSingleton<SpentTokens>()
             .AddSingleton<SignIn>();
     }
 }

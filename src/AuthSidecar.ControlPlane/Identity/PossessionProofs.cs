@@ -7,37 +7,46 @@ using static OpenIddict.Server.OpenIddictServerEvents;
 namespace AuthSidecar.ControlPlane.Identity;
 
 /// <summary>Binds tokens to the key of a proof that goes with the request for them (RFC 9449, section 5), or to the certificate that it came in by (RFC 8705, section 3).</summary>
-internal sealed class PossessionProofs(DpopVerifier verifier, TimeProvider time) : IOpenIddictServerHandler<ValidateTokenRequestContext>
+internal sealed class PossessionProofs(DpopVerifier verifier, SpentTokens spent, TimeProvider time) : IOpenIddictServerHandler<ValidateTokenRequestContext>
 {
     private const string Header = "DPoP";
     private const string InvalidProof = "invalid_dpop_proof";
     private const string KeyProperty = "authsidecar.bound-key";
 
-    public ValueTask HandleAsync(ValidateTokenRequestContext context)
+    /// <summary>Longer than any proof is good for.</summary>
+    private static readonly TimeSpan RememberProofs = TimeSpan.FromMinutes(10);
+
+    public async ValueTask HandleAsync(ValidateTokenRequestContext context)
     {
         var request = context.Transaction.GetHttpRequest()!;
         var (headers, certificate) = (request.Headers[Header], ClientCertificates.Of(request.HttpContext));
         if (headers.Count == 0)
         {
             context.Transaction.SetProperty(KeyProperty, certificate.IsNone ? null : (object)certificate);
-            return ValueTask.CompletedTask;
+            return;
         }
 
         if (!certificate.IsNone)
         {
             context.Reject(InvalidProof, "a token is bound to a key or to a certificate, and there are both");
-            return ValueTask.CompletedTask;
+            return;
         }
 
         var uri = new Uri(context.Options.Issuer!, IdentityServer.TokenPath).AbsoluteUri;
         if (headers is not [{ } proof] || verifier.VerifyForToken(new DpopRequest(new Secret(proof), request.Method, uri), Issuer.DefaultClockSkew, time.GetUtcNow(), out var key) != TokenError.None)
         {
             context.Reject(InvalidProof, "the DPoP proof is none, is not of this request, has expired, or was used already");
-            return ValueTask.CompletedTask;
+            return;
+        }
+
+        // What was signed, and not the signature, of which there are two for everything. The verifier remembers what this node has seen; others have not.
+        if (!await spent.TrySpendAsync("dpop", proof[..proof.LastIndexOf('.')], time.GetUtcNow() + RememberProofs, context.CancellationToken))
+        {
+            context.Reject(InvalidProof, "the DPoP proof was used already");
+            return;
         }
 
         context.Transaction.SetProperty(KeyProperty, (object)new BoundKey(BoundKey.Key, key));
-        return ValueTask.CompletedTask;
     }
 
     /// <summary>What possession was proved of; the default: of nothing.</summary>

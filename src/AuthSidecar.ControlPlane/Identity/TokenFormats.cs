@@ -62,8 +62,10 @@ internal sealed class RefreshTokenReader(Grants grants) : IOpenIddictServerHandl
             return;
         }
 
-        // Who comes to refresh may be one too many, which is looked into where generations change; to all others an old one is none.
-        if (context.EndpointType != OpenIddictServerEndpointType.Token && (row.EndedAtMs is not null || row.Generation != token.Generation))
+        // Who comes to refresh may be one too many, which is looked into where generations change. Whoever revokes an old one means what came of it
+        // (RFC 7009, section 2.1): its client lost an answer, or refreshes at this moment. To all others an old one is none.
+        var isOld = row.Generation != token.Generation && context.EndpointType != OpenIddictServerEndpointType.Revocation;
+        if (context.EndpointType != OpenIddictServerEndpointType.Token && (row.EndedAtMs is not null || isOld))
         {
             return;
         }

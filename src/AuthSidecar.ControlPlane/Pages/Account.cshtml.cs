@@ -11,8 +11,11 @@ namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>One's own account: sessions, applications, ways to sign in.</summary>
 internal sealed class AccountModel(
-    BrowserSessions browser, Sessions sessions, Grants grants, AccountDirectory accounts, SignIn signIn, UpstreamProviders upstreams, UpstreamLogins logins, LinkRequests links) : PageModel
+    BrowserSessions browser, Sessions sessions, Grants grants, AccountDirectory accounts, SignIn signIn, UpstreamProviders upstreams, UpstreamLogins logins, LinkRequests links, AuthenticationLog log)
+    : PageModel
 {
+    private const int MostFailures = 10;
+
     public string DisplayName { get; private set; } = "";
 
     public IReadOnlyList<Item> Sessions { get; private set; } = [];
@@ -28,6 +31,9 @@ internal sealed class AccountModel(
 
     /// <summary>What makes a link of theirs to such a place one that counts.</summary>
     public string LinkRequest { get; private set; } = "";
+
+    /// <summary>Attempts to sign in that failed, the newest first.</summary>
+    public IReadOnlyList<Failure> Failures { get; private set; } = [];
 
     public bool HasPassword { get; private set; }
 
@@ -69,10 +75,10 @@ internal sealed class AccountModel(
         return LocalRedirect(PagesSetup.SignedOutPath);
     }
 
-    public Task<IActionResult> OnPostPasswordAsync(string current, string next) => ForAccountAsync(async (account, session) =>
+    public async Task<IActionResult> OnPostPasswordAsync(string current, string next) => await IsOldAsync() ? LocalRedirect(LinkRequests.SignInAgainPath) : await ForAccountAsync(async (account, session) =>
     {
-        var (outcome, _) = await signIn.TryAsync(account.UserName!, current ?? "", HttpContext.RequestAborted);
-        if (outcome is not (SignInOutcome.Accepted or SignInOutcome.CodeRequired))
+        var (outcome, _) = await signIn.TryAsync(account.UserName!, current ?? "", BrowserSessions.SourceOf(HttpContext, session.Id), HttpContext.RequestAborted);
+        if (outcome is not (SignInOutcome.Accepted or SignInOutcome.CodeRequired or SignInOutcome.PasswordChangeRequired))
         {
             Fault = outcome == SignInOutcome.Refused ? "That is not your password." : "That cannot be done at the moment. Try again later.";
             return;
@@ -83,6 +89,7 @@ internal sealed class AccountModel(
         {
             // What the browser had may be in somebody else's hands, too.
             await browser.TryBeginAsync(HttpContext, changed, session.Methods, DateTimeOffset.FromUnixTimeMilliseconds(session.AuthenticatedAtMs));
+            await browser.RememberAsync(HttpContext, changed);
         }
 
         (Notice, Fault) = result.Refusal switch
@@ -95,7 +102,7 @@ internal sealed class AccountModel(
 
     public async Task<IActionResult> OnPostUnlinkAsync(string issuer, string subject)
     {
-        if (await browser.FindAsync(HttpContext) is { } session && !sessions.IsFresh(session))
+        if (await IsOldAsync())
         {
             return LocalRedirect(LinkRequests.SignInAgainPath);
         }
@@ -106,6 +113,9 @@ internal sealed class AccountModel(
             _ => ((string?)null, "It is the only way in that you have."),
         });
     }
+
+    /// <summary>Whether their authentication is too long ago to change how they sign in.</summary>
+    private async Task<bool> IsOldAsync() => await browser.FindAsync(HttpContext) is { } session && !sessions.IsFresh(session);
 
     private async Task<IActionResult> ForAccountAsync(Func<Account, SessionRow, Task> act)
     {
@@ -122,6 +132,7 @@ internal sealed class AccountModel(
         Logins = [.. linked.Select(l => new Login(upstreams.All.FirstOrDefault(u => UpstreamKinds.IssuerOf(u) == l.LoginProvider)?.DisplayName ?? l.LoginProvider, l.LoginProvider, l.ProviderKey))];
         Linkable = [.. upstreams.All.Where(u => Logins.All(l => l.Name != u.DisplayName))];
         LinkRequest = Linkable.Count > 0 ? links.Of(session) : "";
+        Failures = [.. (await log.ListAsync(account.Id, MostFailures, HttpContext.RequestAborted)).Select(Failure.Of)];
         Sessions = [.. (await sessions.ListAsync(account.Id, HttpContext.RequestAborted)).Select(s => Item.Of(s, session.Id))];
         return Page();
     }
@@ -138,6 +149,22 @@ internal sealed class AccountModel(
     /// <param name="Issuer">Its own name.</param>
     /// <param name="Subject">What it calls them.</param>
     internal sealed record Login(string Name, string Issuer, string Subject);
+
+    internal sealed record Failure(string At, string Address, string What, int Count)
+    {
+        public static Failure Of(FailedSignInRow row) => new(
+            TimeOf(row.MinuteMs),
+            row.Address.Length > 0 ? row.Address : "several addresses",
+            row.Reason switch
+            {
+                nameof(SignInFailure.WrongPassword) => "wrong password",
+                nameof(SignInFailure.WrongCode) => "wrong code",
+                nameof(SignInFailure.TooManyAttempts) => "refused after too many attempts",
+                nameof(SignInFailure.StrangersDisabled) => "refused: unknown browser",
+                _ => "refused",
+            },
+            row.Count);
+    }
 
     internal sealed record Item(string Id, string Device, string Address, string Since, string Seen, bool IsThis)
     {

@@ -1,14 +1,37 @@
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Store;
 
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>Sessions as browsers have them: in a cookie that no script reads, no other site sends with a form, and no other host sets.</summary>
-internal sealed class BrowserSessions(Sessions sessions)
+internal sealed class BrowserSessions(Sessions sessions, SignInAttempts attempts)
 {
     private const string Cookie = "__Host-session";
 
+    /// <summary>By which a browser is known that somebody has signed in with before (device cookie). It is no credential.</summary>
+    private const string BrowserCookie = "__Host-browser";
+
     private static readonly CookieOptions Options = new() { HttpOnly = true, Secure = true, SameSite = SameSiteMode.Lax, Path = "/" };
+
+    /// <summary>Where an attempt to sign in comes from.</summary>
+    public static AttemptSource SourceOf(HttpContext context, string? session = null) => new(
+        ClientAddress.Of(context), ClientAddress.NetworkOf(context), context.Request.Cookies.TryGetValue(BrowserCookie, out var secret) && secret.Length is > 0 and < 128 ? secret : null, session);
+
+    /// <summary>Gives a browser a cookie by which it is told from others at its address.</summary>
+    public static void Tell(HttpContext context)
+    {
+        if (SourceOf(context).Browser is null)
+        {
+            Append(context, SignInAttempts.NewSecret());
+        }
+    }
+
+    /// <summary>Remembers the browser of somebody who has signed in.</summary>
+    public async Task RememberAsync(HttpContext context, Account account) => Append(context, await attempts.RememberAsync(account.Id, SourceOf(context).Browser, context.RequestAborted));
+
+    private static void Append(HttpContext context, string secret) =>
+        context.Response.Cookies.Append(BrowserCookie, secret, new CookieOptions { HttpOnly = true, Secure = true, SameSite = SameSiteMode.Lax, Path = "/", MaxAge = SignInAttempts.KnownFor });
 
     /// <summary>The live session; null when there is none.</summary>
     public async Task<SessionRow?> FindAsync(HttpContext context) => await FindAnyAsync(context) is { } session && sessions.IsLive(session) ? session : null;
@@ -23,7 +46,7 @@ internal sealed class BrowserSessions(Sessions sessions)
     /// <param name="at">When; null: now.</param>
     public async Task<bool> TryBeginAsync(HttpContext context, Account account, string methods, DateTimeOffset? at)
     {
-        var authentication = new Authentication(methods, context.Request.Headers.UserAgent.ToString(), context.Connection.RemoteIpAddress?.ToString() ?? "", at);
+        var authentication = new Authentication(methods, context.Request.Headers.UserAgent.ToString(), ClientAddress.Of(context), at);
         if (await sessions.TryBeginAsync(account, authentication, await FindAsync(context), context.RequestAborted) is not var (_, secret))
         {
             return false;

@@ -7,7 +7,8 @@ using Upstream = AuthSidecar.ControlPlane.V1.Upstream;
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>To sign in with a name and a password, and with a code where there is a second factor; or to go where one signs in elsewhere.</summary>
-internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, BrowserSessions browser, Consents consents, IDataProtectionProvider protection) : SignInPage(browser, consents, protection)
+internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, BrowserSessions browser, Consents consents, ResetLinks resets, AuthenticationLog log, IDataProtectionProvider protection)
+    : SignInPage(browser, consents, resets, log, protection)
 {
     private const int MaxLength = 512;
 
@@ -21,6 +22,10 @@ internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, Bro
     [BindProperty(SupportsGet = true)]
     public bool Again { get; set; }
 
+    /// <summary>That they have just set a new password.</summary>
+    [BindProperty(SupportsGet = true)]
+    public bool Changed { get; set; }
+
     /// <summary>Where else one may sign in.</summary>
     public IReadOnlyList<Upstream> Upstreams => upstreams.All;
 
@@ -30,7 +35,8 @@ internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, Bro
     public async Task OnGetAsync()
     {
         await AllowReturnAsync();
-        Notice = Again ? "Sign in once more before you change how you sign in." : (await Browser.FindEndedAsync(HttpContext))?.EndedBecause switch
+        BrowserSessions.Tell(HttpContext);
+        Notice = Changed ? "The password is changed. Sign in with it." : Again ? "Sign in once more before you change how you sign in." : (await Browser.FindEndedAsync(HttpContext))?.EndedBecause switch
         {
             null => null,
             "" => "You were signed out because you had not been here for a while.",
@@ -45,7 +51,7 @@ internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, Bro
     public async Task<IActionResult> OnPostAsync()
     {
         var (outcome, account) = Name.Length is > 0 and <= MaxLength && Password.Length is > 0 and <= MaxLength
-            ? await signIn.TryAsync(Name, Password, HttpContext.RequestAborted)
+            ? await signIn.TryAsync(Name, Password, BrowserSessions.SourceOf(HttpContext), HttpContext.RequestAborted)
             : (SignInOutcome.Refused, null);
         return await AnswerAsync(
             outcome == SignInOutcome.Locked ? SignInOutcome.Refused : outcome, account, "pwd", at: null, "That is not the name, or not the password. After several attempts it takes a while until one counts again.");
@@ -59,7 +65,7 @@ internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, Bro
         }
 
         Pending = pending;
-        var (outcome, account) = await signIn.TryCodeAsync(accountId, digest, code ?? "", HttpContext.RequestAborted);
+        var (outcome, account) = await signIn.TryCodeAsync(accountId, digest, code ?? "", BrowserSessions.SourceOf(HttpContext), HttpContext.RequestAborted);
         // RFC 8176.
         return await AnswerAsync(outcome, account, $"{methods} otp mfa", at: null, "That is not the code, or it was used already.");
     }

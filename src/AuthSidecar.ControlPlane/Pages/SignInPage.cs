@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Accounts;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Mvc;
@@ -6,7 +7,7 @@ using Microsoft.AspNetCore.Mvc.RazorPages;
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>A page that leads on to where somebody was going, once they have signed in.</summary>
-internal abstract class SignInPage(BrowserSessions browser, Consents consents, IDataProtectionProvider protection) : PageModel
+internal abstract class SignInPage(BrowserSessions browser, Consents consents, ResetLinks resets, AuthenticationLog log, IDataProtectionProvider protection) : PageModel
 {
     /// <summary>For how long whoever has authenticated once waits for their code.</summary>
     private static readonly TimeSpan PendingFor = TimeSpan.FromMinutes(5);
@@ -24,6 +25,8 @@ internal abstract class SignInPage(BrowserSessions browser, Consents consents, I
 
     protected BrowserSessions Browser => browser;
 
+    protected AuthenticationLog Authentications => log;
+
     /// <summary>Goes on, asks for a code, or says what went wrong.</summary>
     /// <param name="outcome">What became of the attempt.</param>
     /// <param name="account">Whose it is, where it did not fail.</param>
@@ -35,10 +38,14 @@ internal abstract class SignInPage(BrowserSessions browser, Consents consents, I
         switch (outcome)
         {
             case SignInOutcome.Accepted when await browser.TryBeginAsync(HttpContext, account!, methods, at):
+                log.SignedIn(account!.Id, methods, ClientAddress.Of(HttpContext), isKnown: false);
+                await browser.RememberAsync(HttpContext, account);
                 return LocalRedirect(Url.IsLocalUrl(Return) ? Return : "/account");
             case SignInOutcome.CodeRequired:
                 Pending = _pending.Protect($"{account!.Id} {Accounts.SignIn.DigestOf(account)} {methods}", PendingFor);
                 break;
+            case SignInOutcome.PasswordChangeRequired when await resets.CreateAsync(Sessions.ActorOf(account!.Id), account.Id, PendingFor, HttpContext.RequestAborted) is { Result.IsCommitted: true, Code: var code }:
+                return LocalRedirect($"{ResetLinks.Path}?code={code}&short=true");
             case SignInOutcome.Locked:
                 (Fault, Response.StatusCode) = ("There were too many attempts. Wait a while, and try again.", StatusCodes.Status429TooManyRequests);
                 break;

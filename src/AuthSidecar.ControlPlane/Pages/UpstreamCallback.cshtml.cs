@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Upstreams;
 using Microsoft.AspNetCore;
@@ -11,9 +12,10 @@ namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>Where a provider sends browsers back to: OpenIddict has looked at the state, the code and the tokens by then, and this is about who it is.</summary>
 internal sealed partial class UpstreamCallbackModel(
-    UpstreamProviders upstreams, UpstreamLogins logins, SignIn signIn, Sessions sessions, BrowserSessions browser, Consents consents, IDataProtectionProvider protection, TimeProvider time,
+    UpstreamProviders upstreams, UpstreamLogins logins, SignIn signIn, Sessions sessions, BrowserSessions browser, Consents consents, ResetLinks resets, AuthenticationLog log,
+    IDataProtectionProvider protection, TimeProvider time,
     ILogger<UpstreamCallbackModel> logger)
-    : SignInPage(browser, consents, protection)
+    : SignInPage(browser, consents, resets, log, protection)
 {
     /// <summary>Somebody else has authenticated them, and how is theirs to know; in use, and not registered (RFC 8176).</summary>
     private const string Federated = "fed";
@@ -77,6 +79,7 @@ internal sealed partial class UpstreamCallbackModel(
 
     private IActionResult Fail(string fault)
     {
+        Authentications.SignInFailed(null, SignInFailure.UpstreamRefused, ClientAddress.Of(HttpContext));
         (Fault, Response.StatusCode) = (fault, StatusCodes.Status403Forbidden);
         return Page();
     }

@@ -347,3 +347,73 @@ internal sealed class AuditRow
     /// <summary>As it is; null: it is not there any more.</summary>
     public string? After { get; set; }
 }
+
+/// <summary>How often somebody has failed to sign in to an account, of late and in a row.</summary>
+internal sealed class AttemptRow
+{
+    /// <summary>The account; `?` and a number: names that are nobody's.</summary>
+    public required string AccountId { get; set; }
+
+    /// <summary>What was guessed at.</summary>
+    public required string Authenticator { get; set; }
+
+    /// <summary>Who failed; empty: all who are not known, together.</summary>
+    public required string Source { get; set; }
+
+    /// <summary>Of late: halved each hour.</summary>
+    public int Failures { get; set; }
+
+    /// <summary>Since the last success.</summary>
+    public int InARow { get; set; }
+
+    public long FailedAtMs { get; set; }
+
+    /// <summary>Until when attempts are not looked at; 0: they are.</summary>
+    public long LockedUntilMs { get; set; }
+}
+
+/// <summary>A browser in which somebody has signed in to an account.</summary>
+internal sealed class KnownBrowserRow
+{
+    public required string AccountId { get; set; }
+
+    /// <summary>Of the secret in its cookie.</summary>
+    public required string SecretSha256 { get; set; }
+
+    public required long SeenAtMs { get; set; }
+}
+
+/// <summary>Failed attempts to sign in to an account within a minute, for its owner to see.</summary>
+internal sealed class FailedSignInRow
+{
+    public required string AccountId { get; set; }
+
+    /// <summary>The beginning of the minute.</summary>
+    public required long MinuteMs { get; set; }
+
+    /// <summary>From where; empty: several addresses.</summary>
+    public required string Address { get; set; }
+
+    /// <summary>Why they failed.</summary>
+    public required string Reason { get; set; }
+
+    public required int Count { get; set; }
+}
+
+/// <summary>What is good once, and was used: an assertion, a proof. Kept until it is good no longer.</summary>
+internal sealed class SpentTokenRow
+{
+    public required string KeySha256 { get; set; }
+
+    public required long ExpiresAtMs { get; set; }
+}
+
+/// <summary>A link by which an account gets a new password, once.</summary>
+internal sealed class ResetLinkRow
+{
+    public required string CodeSha256 { get; set; }
+
+    public required string AccountId { get; set; }
+
+    public required long ExpiresAtMs { get; set; }
+}

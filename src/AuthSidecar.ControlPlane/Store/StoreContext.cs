@@ -38,6 +38,16 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<GrantRow> Grants => Set<GrantRow>();
 
+    public DbSet<AttemptRow> Attempts => Set<AttemptRow>();
+
+    public DbSet<KnownBrowserRow> KnownBrowsers => Set<KnownBrowserRow>();
+
+    public DbSet<FailedSignInRow> FailedSignIns => Set<FailedSignInRow>();
+
+    public DbSet<SpentTokenRow> SpentTokens => Set<SpentTokenRow>();
+
+    public DbSet<ResetLinkRow> ResetLinks => Set<ResetLinkRow>();
+
     public DbSet<UsedStepRow> UsedSteps => Set<UsedStepRow>();
 
     public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
@@ -128,6 +138,37 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             grant.HasIndex(g => g.SessionId);
             grant.HasIndex(g => g.AccountId);
             grant.HasIndex(g => g.ExpiresAtMs);
+        });
+        model.Entity<AttemptRow>(attempt =>
+        {
+            attempt.ToTable("attempts");
+            attempt.HasKey(a => new { a.AccountId, a.Authenticator, a.Source });
+            attempt.HasIndex(a => a.FailedAtMs);
+        });
+        model.Entity<KnownBrowserRow>(browser =>
+        {
+            browser.ToTable("known_browsers");
+            browser.HasKey(b => new { b.AccountId, b.SecretSha256 });
+            browser.HasIndex(b => b.SecretSha256);
+            browser.HasIndex(b => b.SeenAtMs);
+        });
+        model.Entity<FailedSignInRow>(failed =>
+        {
+            failed.ToTable("failed_sign_ins");
+            failed.HasKey(f => new { f.AccountId, f.MinuteMs, f.Address, f.Reason });
+            failed.HasIndex(f => f.MinuteMs);
+        });
+        model.Entity<SpentTokenRow>(spent =>
+        {
+            spent.ToTable("spent_tokens");
+            spent.HasKey(s => s.KeySha256);
+            spent.HasIndex(s => s.ExpiresAtMs);
+        });
+        model.Entity<ResetLinkRow>(link =>
+        {
+            link.ToTable("reset_links");
+            link.HasKey(l => l.CodeSha256);
+            link.HasIndex(l => l.AccountId);
         });
         model.Entity<UsedStepRow>(step =>
         {

@@ -18,7 +18,7 @@ public sealed class BuiltInPoliciesTests
 
     private static readonly string[] Writes =
     [
-        "accounts.remove", "accounts.write", "administrators.remove", "administrators.write", "clients.remove", "clients.write", "entities.write",
+        "accounts.remove", "accounts.reset", "accounts.unlock", "accounts.write", "administrators.remove", "administrators.write", "clients.remove", "clients.write", "entities.write",
         "factors.enrol", "factors.remove", "history.begin", "issuers.remove", "issuers.write", "join-tokens.create", "join-tokens.remove", "keys.rotate", "policies.publish",
         "policies.rollback", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sessions.end",
         "sidecars.remove", "upstreams.remove", "upstreams.write",

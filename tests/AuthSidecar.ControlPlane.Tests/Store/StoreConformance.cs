@@ -469,11 +469,25 @@ public abstract partial class StoreConformance : IAsyncLifetime
 
         public async Task<(AccountDirectory Accounts, SignIn SignIn, UpstreamLogins Logins)> AccountsAsync(TimeProvider time)
         {
+            var parts = await AccountPartsAsync(time);
+            return (parts.Accounts, parts.SignIn, parts.Logins);
+        }
+
+        public async Task<AccountParts> AccountPartsAsync(TimeProvider time)
+        {
             var (hashing, normalizer, errors) = (new PasswordHashing(await SecretsAsync(time), PasswordScheme.Argon2id), new UpperInvariantLookupNormalizer(), new IdentityErrorDescriber());
             var managers = new AccountManagers(Options.Create(new IdentityOptions()), hashing, [new UserValidator<Account>(errors)], normalizer, errors, new ServiceCollection().BuildServiceProvider(), NullLogger<UserManager<Account>>.Instance);
             var (store, factors) = (new ControlStore(Database, time), new SecondFactors(Database, Resources, await SecretsAsync(time), time));
-            return (new AccountDirectory(store, managers, hashing, new PasswordRules(PasswordPolicy.Length, []), factors), new SignIn(Database, hashing, factors, normalizer, time), new UpstreamLogins(store, managers, time));
+            var (meters, attempts) = (new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(), new SignInAttempts(Database, time));
+            var logger = new Microsoft.Extensions.Logging.Testing.FakeLogger<AuthenticationLog>();
+            var log = new AuthenticationLog(Database, meters, time, logger);
+            var accounts = new AccountDirectory(store, managers, hashing, new PasswordRules(PasswordPolicy.Length, []), factors);
+            return new AccountParts(accounts, new SignIn(Database, hashing, factors, attempts, log, store, normalizer), new UpstreamLogins(store, managers, time), attempts, new ResetLinks(store, accounts, time), log, logger, meters);
         }
+
+        public sealed record AccountParts(
+            AccountDirectory Accounts, SignIn SignIn, UpstreamLogins Logins, SignInAttempts Attempts, ResetLinks Resets, AuthenticationLog Log,
+            Microsoft.Extensions.Logging.Testing.FakeLogger<AuthenticationLog> Logger, System.Diagnostics.Metrics.IMeterFactory Meters);
 
         public async Task<byte[]> FactorKeyAsync(TimeProvider time) => (await SecretsAsync(time)).FactorWrappingKey;
 

@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Hosting;
 using Grpc.Core;
 using Microsoft.AspNetCore.Authorization;
@@ -14,11 +15,21 @@ internal static class AccessGate
         {
             if (await IdentifyAsync(context) is { } caller)
             {
+                if (caller is AdministratorCaller)
+                {
+                    context.RequestServices.GetRequiredService<AuthenticationLog>().AdministratorAccepted();
+                }
+
                 context.Features.Set(caller);
             }
         }
         catch (RpcException e)
         {
+            if (e.StatusCode == StatusCode.Unauthenticated)
+            {
+                context.RequestServices.GetRequiredService<AuthenticationLog>().AdministratorRefused(e.Status.Detail, ClientAddress.Of(context));
+            }
+
             await FailureResponse.WriteAsync(context, e);
             return;
         }

@@ -5,6 +5,7 @@ using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
+using Grpc.Health.V1;
 
 namespace AuthSidecar.ControlPlane.Administration.Access;
 
@@ -51,9 +52,9 @@ internal sealed class AccessInterceptor(Applications applications, Feed feed) : 
     /// <exception cref="RpcException">PERMISSION_DENIED, APPLICATION_UNKNOWN, or HISTORY_LOST.</exception>
     public async Task CheckAsync(Caller caller, object? request, CancellationToken cancellation)
     {
-        if (caller is AnonymousCaller)
+        if (caller is AnonymousCaller || request is HealthCheckRequest)
         {
-            // The endpoint said that it is for everybody.
+            // The endpoint said that it is for everybody; or whoever may ask anything may ask for the node's health.
             return;
         }
 

@@ -71,6 +71,8 @@ internal static class Demands
         [typeof(WriteAccountRequest)] = _ => Everywhere("accounts.write"),
         [typeof(GetAccountRequest)] = _ => Everywhere("accounts.read"),
         [typeof(RemoveAccountRequest)] = _ => Everywhere("accounts.remove"),
+        [typeof(UnlockAccountRequest)] = _ => Everywhere("accounts.unlock"),
+        [typeof(CreateResetLinkRequest)] = _ => Everywhere("accounts.reset"),
         [typeof(ListAccountsRequest)] = _ => Everywhere("accounts.read"),
         [typeof(ListSessionsRequest)] = _ => Everywhere("sessions.read"),
         [typeof(EndSessionsRequest)] = _ => Everywhere("sessions.end"),

@@ -47,6 +47,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<bool>("IsDisabled")
                         .HasColumnType("boolean");
 
+                    b.Property<bool>("IsPasswordShort")
+                        .HasColumnType("boolean");
+
                     b.Property<bool>("LockoutEnabled")
                         .HasColumnType("boolean");
 
@@ -86,6 +89,36 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         .IsUnique();
 
                     b.ToTable("accounts", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AttemptRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Authenticator")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Source")
+                        .HasColumnType("text");
+
+                    b.Property<long>("FailedAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<int>("Failures")
+                        .HasColumnType("integer");
+
+                    b.Property<int>("InARow")
+                        .HasColumnType("integer");
+
+                    b.Property<long>("LockedUntilMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("AccountId", "Authenticator", "Source");
+
+                    b.HasIndex("FailedAtMs");
+
+                    b.ToTable("attempts", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AuditRow", b =>
@@ -208,6 +241,30 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasIndex("Revision");
 
                     b.ToTable("entities", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.FailedSignInRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("text");
+
+                    b.Property<long>("MinuteMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Address")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("text");
+
+                    b.Property<int>("Count")
+                        .HasColumnType("integer");
+
+                    b.HasKey("AccountId", "MinuteMs", "Address", "Reason");
+
+                    b.HasIndex("MinuteMs");
+
+                    b.ToTable("failed_sign_ins", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.GrantRow", b =>
@@ -346,6 +403,26 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.ToTable("join_tokens", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.KnownBrowserRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("text");
+
+                    b.Property<string>("SecretSha256")
+                        .HasColumnType("text");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("AccountId", "SecretSha256");
+
+                    b.HasIndex("SecretSha256");
+
+                    b.HasIndex("SeenAtMs");
+
+                    b.ToTable("known_browsers", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.PublicationRow", b =>
                 {
                     b.Property<string>("Application")
@@ -378,6 +455,25 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasKey("Application", "Type", "Revision");
 
                     b.ToTable("publications", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResetLinkRow", b =>
+                {
+                    b.Property<string>("CodeSha256")
+                        .HasColumnType("text");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("CodeSha256");
+
+                    b.HasIndex("AccountId");
+
+                    b.ToTable("reset_links", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResourceRow", b =>
@@ -570,6 +666,21 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasKey("KeyId");
 
                     b.ToTable("signing_keys", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SpentTokenRow", b =>
+                {
+                    b.Property<string>("KeySha256")
+                        .HasColumnType("text");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("KeySha256");
+
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.ToTable("spent_tokens", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>

@@ -42,6 +42,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<bool>("IsDisabled")
                         .HasColumnType("INTEGER");
 
+                    b.Property<bool>("IsPasswordShort")
+                        .HasColumnType("INTEGER");
+
                     b.Property<bool>("LockoutEnabled")
                         .HasColumnType("INTEGER");
 
@@ -81,6 +84,36 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsUnique();
 
                     b.ToTable("accounts", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AttemptRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Authenticator")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Source")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("FailedAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("Failures")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("InARow")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("LockedUntilMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("AccountId", "Authenticator", "Source");
+
+                    b.HasIndex("FailedAtMs");
+
+                    b.ToTable("attempts", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AuditRow", b =>
@@ -203,6 +236,30 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasIndex("Revision");
 
                     b.ToTable("entities", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.FailedSignInRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("MinuteMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Address")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("TEXT");
+
+                    b.Property<int>("Count")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("AccountId", "MinuteMs", "Address", "Reason");
+
+                    b.HasIndex("MinuteMs");
+
+                    b.ToTable("failed_sign_ins", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.GrantRow", b =>
@@ -341,6 +398,26 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.ToTable("join_tokens", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.KnownBrowserRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("SecretSha256")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("AccountId", "SecretSha256");
+
+                    b.HasIndex("SecretSha256");
+
+                    b.HasIndex("SeenAtMs");
+
+                    b.ToTable("known_browsers", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.PublicationRow", b =>
                 {
                     b.Property<string>("Application")
@@ -373,6 +450,25 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasKey("Application", "Type", "Revision");
 
                     b.ToTable("publications", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResetLinkRow", b =>
+                {
+                    b.Property<string>("CodeSha256")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("CodeSha256");
+
+                    b.HasIndex("AccountId");
+
+                    b.ToTable("reset_links", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResourceRow", b =>
@@ -565,6 +661,21 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasKey("KeyId");
 
                     b.ToTable("signing_keys", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SpentTokenRow", b =>
+                {
+                    b.Property<string>("KeySha256")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("KeySha256");
+
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.ToTable("spent_tokens", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>

@@ -1,0 +1,257 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Accounts;
+
+/// <summary>Why somebody did not sign in.</summary>
+internal enum SignInFailure
+{
+    /// <summary>No account has the name, which is not logged: it may be a password.</summary>
+    UnknownName,
+    WrongPassword,
+    WrongCode,
+    AccountDisabled,
+
+    /// <summary>Not looked at: there were too many failures a short while ago.</summary>
+    TooManyAttempts,
+
+    /// <summary>Not looked at: too many failures in a row.</summary>
+    StrangersDisabled,
+
+    /// <summary>Something has changed since the password was given.</summary>
+    Outdated,
+
+    /// <summary>What an upstream provider answers is refused, or nobody's.</summary>
+    UpstreamRefused,
+}
+
+/// <summary>
+/// Tells of every authentication, successful, failed or refused: by log events, by counters, and to the account's owner. Failures of one kind and account are
+/// logged one by one up to some a minute, and then by their number: whoever makes them must not fill a disk.
+/// </summary>
+internal sealed partial class AuthenticationLog : BackgroundService
+{
+    /// <summary>The name of the meter.</summary>
+    public const string MeterName = "AuthSidecar.ControlPlane";
+
+    /// <summary>For how long an owner is shown failed attempts.</summary>
+    public static readonly TimeSpan KeepFor = TimeSpan.FromDays(30);
+
+    private const int EachPerMinute = 5;
+    private const int MaxKeys = 10_000;
+    private const int KeptOfAccount = 100;
+
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
+
+    private readonly Database _database;
+    private readonly TimeProvider _time;
+    private readonly ILogger<AuthenticationLog> _logger;
+    private readonly Counter<long> _signIns;
+    private readonly Counter<long> _tokens;
+    private readonly Counter<long> _administrators;
+    private readonly Lock _lock = new();
+    private readonly ConcurrentDictionary<(string Kind, string Subject), int> _logged = [];
+    private Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> _failed = [];
+    private long _minute;
+
+    public AuthenticationLog(Database database, IMeterFactory meters, TimeProvider time, ILogger<AuthenticationLog> logger)
+    {
+        (_database, _time, _logger) = (database, time, logger);
+        var meter = meters.Create(MeterName);
+        _signIns = meter.CreateCounter<long>("authsidecar.sign_ins", "{attempt}", "Attempts to sign in, by `outcome` (`success`, `failure`) and `reason`.");
+        _tokens = meter.CreateCounter<long>("authsidecar.token_requests", "{request}", "Requests at the OAuth 2.0 endpoints, by `endpoint`, `outcome` and `error` (RFC 6749, section 5.2).");
+        _administrators = meter.CreateCounter<long>("authsidecar.administrator_authentications", "{request}", "Access tokens of administrators, by `outcome` and `reason`.");
+    }
+
+    public void SignedIn(string accountId, string methods, string address, bool isKnown)
+    {
+        _signIns.Add(1, new("outcome", "success"), new("reason", ""));
+        Log.SignedIn(_logger, accountId, methods, address, isKnown);
+    }
+
+    /// <param name="accountId">Whose account; null: nobody's.</param>
+    /// <param name="failure">Why.</param>
+    /// <param name="address">From where.</param>
+    public void SignInFailed(string? accountId, SignInFailure failure, string address)
+    {
+        _signIns.Add(1, new("outcome", "failure"), new("reason", failure.ToString()));
+        if (MayLog($"sign-in {failure}", accountId ?? ""))
+        {
+            Log.SignInFailed(_logger, accountId, failure, address);
+        }
+
+        if (accountId is null)
+        {
+            return;
+        }
+
+        var minute = _time.GetUtcNow().ToUnixTimeMilliseconds() / 60_000 * 60_000;
+        lock (_lock)
+        {
+            var key = (accountId, minute, address, failure.ToString());
+            key = _failed.Count >= MaxKeys && !_failed.ContainsKey(key) ? (accountId, minute, "", failure.ToString()) : key;
+            if (_failed.Count < 2 * MaxKeys || _failed.ContainsKey(key))
+            {
+                _failed[key] = _failed.GetValueOrDefault(key) + 1;
+            }
+        }
+    }
+
+    /// <summary>An answer of an OAuth 2.0 endpoint.</summary>
+    /// <param name="endpoint">Which.</param>
+    /// <param name="clientId">Who asked, as far as they said.</param>
+    /// <param name="grantType">For what.</param>
+    /// <param name="error">The error; null: it succeeded.</param>
+    /// <param name="description">Why.</param>
+    /// <param name="address">From where.</param>
+    public void TokenRequest(string endpoint, string? clientId, string? grantType, string? error, string? description, string address)
+    {
+        _tokens.Add(1, new("endpoint", endpoint), new("outcome", error is null ? "success" : "failure"), new("error", error ?? ""));
+        if (error is null)
+        {
+            Log.TokenRequestSucceeded(_logger, endpoint, clientId, grantType, address);
+        }
+        else if (MayLog($"{endpoint} {error}", address))
+        {
+            Log.TokenRequestFailed(_logger, endpoint, clientId, grantType, error, description, address);
+        }
+    }
+
+    /// <summary>An access token of an administrator that is not accepted, or the client certificate of one.</summary>
+    public void AdministratorRefused(string reason, string address)
+    {
+        _administrators.Add(1, new("outcome", "failure"), new("reason", reason));
+        if (MayLog("administrator", address))
+        {
+            Log.AdministratorRefused(_logger, reason, address);
+        }
+    }
+
+    public void AdministratorAccepted() => _administrators.Add(1, new("outcome", "success"), new("reason", ""));
+
+    /// <summary>Failed attempts of an account, the newest first.</summary>
+    public async Task<List<FailedSignInRow>> ListAsync(string accountId, int count, CancellationToken cancellation)
+    {
+        await FlushAsync(cancellation);
+        await using var context = _database.Open();
+        return await context.FailedSignIns.AsNoTracking().Where(f => f.AccountId == accountId).OrderByDescending(f => f.MinuteMs).ThenBy(f => f.Address).Take(count).ToListAsync(cancellation);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Every, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                await TryFlushAsync(stoppingToken);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            await TryFlushAsync(CancellationToken.None);
+        }
+    }
+
+    private async Task TryFlushAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            TellSuppressed();
+            await FlushAsync(cancellation);
+        }
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            // The database is away: others tell of it, and what owners are shown can wait.
+            Log.NotSaved(_logger, e.Message);
+        }
+    }
+
+    private async Task FlushAsync(CancellationToken cancellation)
+    {
+        Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> failed;
+        lock (_lock)
+        {
+            (failed, _failed) = (_failed, []);
+        }
+
+        if (failed.Count == 0)
+        {
+            return;
+        }
+
+        await using var context = _database.Open();
+        await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
+        foreach (var ((account, minute, address, reason), count) in failed)
+        {
+            await context.Database.ExecuteSqlAsync(
+                $"""
+                INSERT INTO failed_sign_ins ("AccountId", "MinuteMs", "Address", "Reason", "Count") VALUES ({account}, {minute}, {address}, {reason}, {count})
+                ON CONFLICT ("AccountId", "MinuteMs", "Address", "Reason") DO UPDATE SET "Count" = failed_sign_ins."Count" + {count}
+                """,
+                cancellation);
+        }
+
+        foreach (var account in failed.Keys.Select(k => k.AccountId).Distinct())
+        {
+            var oldest = await context.FailedSignIns.Where(f => f.AccountId == account).OrderByDescending(f => f.MinuteMs).Skip(KeptOfAccount).Select(f => (long?)f.MinuteMs).FirstOrDefaultAsync(cancellation);
+            if (oldest is { } minute)
+            {
+                await context.FailedSignIns.Where(f => f.AccountId == account && f.MinuteMs <= minute).ExecuteDeleteAsync(cancellation);
+            }
+        }
+
+        await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>Whether this one is logged by itself.</summary>
+    private bool MayLog(string kind, string subject)
+    {
+        var key = (kind, _logged.Count < MaxKeys ? subject : "");
+        return _logged.AddOrUpdate(key, 1, (_, n) => n + 1) <= EachPerMinute;
+    }
+
+    private void TellSuppressed()
+    {
+        var minute = _time.GetUtcNow().ToUnixTimeMilliseconds() / 60_000;
+        if (minute == _minute)
+        {
+            return;
+        }
+
+        _minute = minute;
+        foreach (var (key, _) in _logged)
+        {
+            if (_logged.TryRemove(key, out var count) && count > EachPerMinute)
+            {
+                Log.Suppressed(_logger, count - EachPerMinute, key.Kind, key.Subject);
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(50, LogLevel.Information, "sign-in of account {AccountId} succeeded ({Methods}) from {Address}, known browser: {IsKnown}", EventName = "SignInSucceeded")]
+        public static partial void SignedIn(ILogger logger, string accountId, string methods, string address, bool isKnown);
+
+        [LoggerMessage(51, LogLevel.Warning, "sign-in of account {AccountId} failed from {Address}: {Reason}", EventName = "SignInFailed")]
+        public static partial void SignInFailed(ILogger logger, string? accountId, SignInFailure reason, string address);
+
+        [LoggerMessage(52, LogLevel.Information, "{Endpoint} request of client {ClientId} succeeded ({GrantType}) from {Address}", EventName = "TokenRequestSucceeded")]
+        public static partial void TokenRequestSucceeded(ILogger logger, string endpoint, string? clientId, string? grantType, string address);
+
+        [LoggerMessage(53, LogLevel.Warning, "{Endpoint} request of client {ClientId} failed ({GrantType}) from {Address}: {Error}: {Description}", EventName = "TokenRequestFailed")]
+        public static partial void TokenRequestFailed(ILogger logger, string endpoint, string? clientId, string? grantType, string error, string? description, string address);
+
+        [LoggerMessage(54, LogLevel.Warning, "administration request refused from {Address}: {Reason}", EventName = "AdministratorRefused")]
+        public static partial void AdministratorRefused(ILogger logger, string reason, string address);
+
+        [LoggerMessage(55, LogLevel.Warning, "{Count} more failed authentications within a minute: {Kind} {Subject}", EventName = "AuthenticationFailuresSuppressed")]
+        public static partial void Suppressed(ILogger logger, int count, string kind, string subject);
+
+        [LoggerMessage(56, LogLevel.Warning, "failed to save failed sign-ins for their accounts: {Why}", EventName = "FailedSignInsNotSaved")]
+        public static partial void NotSaved(ILogger logger, string why);
+    }
+}

@@ -1,0 +1,45 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.HttpOverrides;
+
+namespace AuthSidecar.ControlPlane.Hosting;
+
+/// <summary>Where a request comes from: the connection's other side, or, through proxies that are trusted, whoever the first of them names.</summary>
+internal static class ClientAddress
+{
+    private const int NetworkBytes = 8;
+
+    /// <summary>Takes the client's address from proxies that are trusted: the right-most one in `X-Forwarded-For` that is none of theirs. What is left of it may be anybody's word.</summary>
+    public static void UseTrustedProxies(this WebApplication app, ServeOptions options)
+    {
+        if (options.TrustedProxies.Count == 0)
+        {
+            return;
+        }
+
+        var forwarded = new ForwardedHeadersOptions { ForwardedHeaders = ForwardedHeaders.XForwardedFor, ForwardLimit = null };
+        forwarded.KnownProxies.Clear();
+        forwarded.KnownIPNetworks.Clear();
+        foreach (var network in options.TrustedProxies)
+        {
+            forwarded.KnownIPNetworks.Add(network);
+        }
+
+        app.UseWhen(context => Listeners.Of(context) is Listener.Network, network => network.UseForwardedHeaders(forwarded));
+    }
+
+    public static string Of(HttpContext context) => AddressOf(context).ToString();
+
+    /// <summary>The address, and of IPv6 the network: whoever has one address there has all of them.</summary>
+    public static string NetworkOf(HttpContext context)
+    {
+        var address = AddressOf(context);
+        return address.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(address.GetAddressBytes(), 0, NetworkBytes) : address.ToString();
+    }
+
+    private static IPAddress AddressOf(HttpContext context)
+    {
+        var address = context.Connection.RemoteIpAddress ?? IPAddress.None;
+        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
+}

@@ -1,0 +1,51 @@
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Hosting;
+using Microsoft.AspNetCore;
+using OpenIddict.Server;
+using static OpenIddict.Abstractions.OpenIddictConstants;
+using static OpenIddict.Server.OpenIddictServerEvents;
+
+namespace AuthSidecar.ControlPlane.Identity;
+
+/// <summary>Tells of what the OAuth 2.0 endpoints answer, and takes the framework's own addresses out of it.</summary>
+internal sealed class EndpointResponses(AuthenticationLog log) :
+    IOpenIddictServerHandler<ApplyAuthorizationResponseContext>,
+    IOpenIddictServerHandler<ApplyDeviceAuthorizationResponseContext>,
+    IOpenIddictServerHandler<ApplyEndSessionResponseContext>,
+    IOpenIddictServerHandler<ApplyIntrospectionResponseContext>,
+    IOpenIddictServerHandler<ApplyRevocationResponseContext>,
+    IOpenIddictServerHandler<ApplyTokenResponseContext>,
+    IOpenIddictServerHandler<ApplyUserInfoResponseContext>
+{
+    private const int MaxLength = 100;
+
+    public ValueTask HandleAsync(ApplyAuthorizationResponseContext context) => Tell("authorization", context);
+
+    public ValueTask HandleAsync(ApplyDeviceAuthorizationResponseContext context) => Tell("device authorization", context);
+
+    public ValueTask HandleAsync(ApplyEndSessionResponseContext context) => Tell("end session", context);
+
+    public ValueTask HandleAsync(ApplyIntrospectionResponseContext context) => Tell("introspection", context);
+
+    public ValueTask HandleAsync(ApplyRevocationResponseContext context) => Tell("revocation", context);
+
+    public ValueTask HandleAsync(ApplyTokenResponseContext context) => Tell("token", context);
+
+    public ValueTask HandleAsync(ApplyUserInfoResponseContext context) => Tell("userinfo", context);
+
+    private ValueTask Tell(string endpoint, BaseRequestContext context)
+    {
+        var (request, response) = (context.Transaction.Request, context.Transaction.Response);
+        // It explains the framework to whoever writes a client of it.
+        response?.RemoveParameter(Parameters.ErrorUri);
+        // A device that asks whether its user has decided is none that failed.
+        if (response?.Error != Errors.AuthorizationPending && context.Transaction.GetHttpRequest()?.HttpContext is { } http)
+        {
+            log.TokenRequest(endpoint, Short(request?.ClientId), Short(request?.GrantType), response?.Error, response?.ErrorDescription, ClientAddress.Of(http));
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private static string? Short(string? text) => text is { Length: > MaxLength } ? text[..MaxLength] : text;
+}

@@ -1,0 +1,64 @@
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.RazorPages;
+
+namespace AuthSidecar.ControlPlane.Pages;
+
+/// <summary>To set a new password by a link that an administrator has made, or because the old one is too short for an account without a second factor.</summary>
+internal sealed class ResetModel(ResetLinks links) : PageModel
+{
+    private const int MaxLength = 512;
+
+    [BindProperty(SupportsGet = true)]
+    public string Code { get; set => field = value ?? ""; } = "";
+
+    /// <summary>Why the password is set, where it was not asked for.</summary>
+    [BindProperty(SupportsGet = true)]
+    public bool Short { get; set; }
+
+    [BindProperty]
+    public string Password { get; set => field = value ?? ""; } = "";
+
+    /// <summary>What the account signs in with; null: the link is not good.</summary>
+    public string? AccountName { get; private set; }
+
+    public string? Fault { get; private set; }
+
+    public string? Notice => Short ? "The account has no second factor any more: it needs a longer password." : null;
+
+    public Task OnGetAsync() => FindAsync();
+
+    public async Task<IActionResult> OnPostAsync()
+    {
+        await FindAsync();
+        if (AccountName is null)
+        {
+            return Page();
+        }
+
+        var result = Password.Length is > 0 and <= MaxLength ? await links.UseAsync(Code, Password, HttpContext.RequestAborted) : new WriteResult(default, new Refusal.NotFound("password"));
+        switch (result.Refusal)
+        {
+            case null:
+                return LocalRedirect($"{PagesSetup.LoginPath}?changed=true");
+            case Refusal.Invalid invalid:
+                Fault = $"A password is not good unless {invalid.Faults[0].Message}.";
+                break;
+            default:
+                (Fault, Response.StatusCode) = ("That cannot be done at the moment. Try again.", StatusCodes.Status503ServiceUnavailable);
+                break;
+        }
+
+        return Page();
+    }
+
+    private async Task FindAsync()
+    {
+        AccountName = Code.Length is > 0 and < 128 ? (await links.FindAsync(Code, HttpContext.RequestAborted))?.UserName : null;
+        if (AccountName is null)
+        {
+            (Fault, Response.StatusCode) = ("This link has expired or was used already. Ask an administrator for a new one.", StatusCodes.Status404NotFound);
+        }
+    }
+}
