@@ -38,11 +38,18 @@ internal sealed partial class TestBrowser : IDisposable
     public Task<Page> GoAsync(string path, Func<Uri, Uri?>? redirect = null) => FollowAsync(new HttpRequestMessage(HttpMethod.Get, new Uri(_http.BaseAddress!, path)), redirect);
 
     /// <summary>Fills in the form of a page, what is hidden in it included, and sends it.</summary>
-    public Task<Page> SubmitAsync(Page page, string action, params (string Name, string Value)[] fields)
+    public Task<Page> SubmitAsync(Page page, string action, params (string Name, string Value)[] fields) => SubmitAsync(page, action, redirect: null, fields);
+
+    /// <inheritdoc cref="SubmitAsync(Page, string, ValueTuple{string, string}[])"/>
+    public Task<Page> SubmitAsync(Page page, string action, Func<Uri, Uri?>? redirect, params (string Name, string Value)[] fields)
     {
         var body = page.FormWith(fields[0].Name, action).Where(h => fields.All(f => f.Name != h.Name)).Concat(fields).Select(f => KeyValuePair.Create(f.Name, f.Value));
-        return FollowAsync(new HttpRequestMessage(HttpMethod.Post, new Uri(page.Url, action)) { Content = new FormUrlEncodedContent(body) }, redirect: null);
+        return FollowAsync(new HttpRequestMessage(HttpMethod.Post, new Uri(page.Url, action)) { Content = new FormUrlEncodedContent(body) }, redirect);
     }
+
+    /// <summary>Sends a form that is on no page of the server's.</summary>
+    public Task<Page> PostAsync(string path, params (string Name, string Value)[] fields) =>
+        FollowAsync(new HttpRequestMessage(HttpMethod.Post, new Uri(_http.BaseAddress!, path)) { Content = new FormUrlEncodedContent(fields.Select(f => KeyValuePair.Create(f.Name, f.Value))) }, redirect: null);
 
     public void Dispose() => _http.Dispose();
 

@@ -43,6 +43,10 @@ internal static class ClientRecords
     public static async Task<bool> IsOfAnotherAsync(StoreContext context, string id, string application, CancellationToken cancellation) =>
         await Of(context, id).AsNoTracking().SingleOrDefaultAsync(cancellation) is { } row && ApplicationOf(row) != application;
 
+    /// <summary>Whether the id is an administrator's.</summary>
+    public static async Task<bool> IsAdministratorAsync(StoreContext context, string id, CancellationToken cancellation) =>
+        await Of(context, id).AsNoTracking().SingleOrDefaultAsync(cancellation) is { } row && ApplicationOf(row) == BuiltInPolicies.Application;
+
     /// <summary>A client that is an administrator's.</summary>
     public static Task WriteAdministratorAsync(StoreContext context, string id, string jwks, CancellationToken cancellation) =>
         WriteAsync(context, new Client { Id = id, Application = BuiltInPolicies.Application, GrantTypes = { GrantType.ClientCredentials }, Jwks = jwks }, revision: 0, cancellation);

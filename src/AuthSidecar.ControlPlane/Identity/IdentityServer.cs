@@ -57,6 +57,8 @@ internal static class IdentityServer
                     .AllowRefreshTokenFlow()
                     .RequireProofKeyForCodeExchange()
                     .Configure(o => o.CodeChallengeMethods.IntersectWith([CodeChallengeMethods.Sha256]))
+                    // A page that submits itself has a script, which our pages have none of.
+                    .Configure(o => o.ResponseModes.IntersectWith([ResponseModes.Query]))
                     .SetAccessTokenLifetime(AccessTokenLifetime)
                     .SetRefreshTokenLifetime(Grants.RefreshTokenLifetime)
                     .RegisterScopes(Scopes.Profile, Scopes.Email, Scopes.OfflineAccess)
@@ -84,12 +86,18 @@ internal static class IdentityServer
     /// <summary>Answers the server's endpoints, on the listeners where they are.</summary>
     public static void UseIdentityServer(this WebApplication app)
     {
-        if (app.Services.GetRequiredService<ServeOptions>().Url is not null)
+        if (app.Services.GetRequiredService<ServeOptions>().Url is { } url)
         {
             // Said here, or the framework adds another for all listeners, in front of everything.
             ((IApplicationBuilder)app).Properties["__AuthenticationMiddlewareSet"] = true;
             app.UseWhen(context => Listeners.Of(context) is Listener.Network or Listener.Certificates, network =>
             {
+                network.Use((context, next) =>
+                {
+                    // What we say of ourselves is what we are called, whatever somebody calls us: addresses in metadata and answers are made of it.
+                    (context.Request.Scheme, context.Request.Host) = (url.Scheme, new HostString(url.Authority));
+                    return next(context);
+                });
                 network.UseClientCertificates();
                 network.UseAuthentication();
             });
@@ -117,7 +125,7 @@ internal static class IdentityServer
         .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
         .AddEventHandler<ApplyUserInfoResponseContext>(h => h.UseSingletonHandler<EndpointResponses>().SetOrder(int.MinValue + 40_000))
         .AddEventHandler<ApplyTokenResponseContext>(h => h.UseSingletonHandler<PossessionProofs.Response>().SetOrder(int.MinValue + 50_000))
-        .AddEventHandler<HandleConfigurationRequestContext>(h => h.UseSingletonHandler<PossessionProofs.Metadata>().SetOrder(int.MaxValue - 50_000));
+        .AddEventHandler<HandleConfigurationRequestContext>(h => h.UseSingletonHandler<Metadata>().SetOrder(int.MaxValue - 50_000));
 
     private static IServiceCollection AddAccounts(this IServiceCollection services, ServeOptions options)
     {

@@ -1,4 +1,3 @@
-using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.Tokens;
 using Microsoft.AspNetCore;
 using OpenIddict.Server;
@@ -96,23 +95,4 @@ internal sealed class PossessionProofs(DpopVerifier verifier, SpentTokens spent,
 
     private static string? TokenOf(OpenIddictServerTransaction transaction) =>
         transaction.GetHttpRequest()!.Headers.Authorization is [{ } header] && header.StartsWith(Header + " ", StringComparison.OrdinalIgnoreCase) ? header[(Header.Length + 1)..] : null;
-
-    /// <summary>RFC 9449, section 5.1.</summary>
-    internal sealed class Metadata(ServeOptions options) : IOpenIddictServerHandler<HandleConfigurationRequestContext>
-    {
-        private static readonly System.Text.Json.JsonElement Algorithms = System.Text.Json.JsonSerializer.SerializeToElement<string[]>(["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]);
-
-        public ValueTask HandleAsync(HandleConfigurationRequestContext context)
-        {
-            context.Metadata["dpop_signing_alg_values_supported"] = Algorithms;
-            if (options.CertificatesUrl is { } url)
-            {
-                // RFC 8705, sections 3.3 and 5.
-                context.TlsClientCertificateBoundAccessTokens = true;
-                (context.MtlsTokenEndpointAlias, context.MtlsUserInfoEndpointAlias) = (new Uri(url, IdentityServer.TokenPath), new Uri(url, IdentityServer.UserInfoPath));
-            }
-
-            return ValueTask.CompletedTask;
-        }
-    }
 }

@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Pages;
 using System.Collections.Immutable;
 using System.Security.Claims;
 using System.Text.Json;
@@ -26,6 +27,12 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         if (context.Request.IsClientCredentialsGrantType())
         {
             var (client, _) = await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, context.ClientId!, cancellation), cancellation);
+            if (client is null && !await store.ReadAsync((read, _) => ClientRecords.IsAdministratorAsync(read, context.ClientId!, cancellation), cancellation))
+            {
+                context.Reject(Errors.InvalidClient, "the client is not there any more");
+                return;
+            }
+
             context.SignIn(OfClient(context.ClientId!, client, context.Request.GetScopes()));
             return;
         }
@@ -119,6 +126,11 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
             .SetClaim(GrantClaims.IssuedAt, issuedAt.ToUnixTimeMilliseconds())
             .SetScopes(isBound ? scopes : scopes.Remove(Scopes.OfflineAccess))
             .SetResources(client.Application);
+        if (row.Methods.Split(' ').Contains(AuthorizeEndpoint.MultiFactor))
+        {
+            identity.SetClaim(Claims.AuthenticationContextReference, AuthorizeEndpoint.MultiFactor);
+        }
+
         // An array, also of one (OpenID Connect Core, section 2).
         identity.AddClaim(new Claim(Claims.AuthenticationMethodReference, JsonSerializer.Serialize(row.Methods.Split(' ')), JsonClaimValueTypes.JsonArray));
         if (scopes.Contains(Scopes.Profile))

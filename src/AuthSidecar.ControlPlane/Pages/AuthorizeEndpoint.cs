@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Claims;
 using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Http.Extensions;
@@ -16,14 +17,35 @@ internal static class AuthorizeEndpoint
     /// <summary>Said by the consent page when somebody says no.</summary>
     public const string Denied = "consent_denied";
 
-    public static async Task<IResult> HandleAsync(HttpContext context, BrowserSessions browser, Consents consents, TimeProvider time)
+    /// <summary>The authentication context that a client may ask for (`acr_values`), and what `acr` and `amr` say then.</summary>
+    public const string MultiFactor = "mfa";
+
+    /// <summary>OpenID Connect Core Error Code unmet_authentication_requirements 1.0.</summary>
+    private const string UnmetRequirements = "unmet_authentication_requirements";
+
+    public static async Task<IResult> HandleAsync(HttpContext context, BrowserSessions browser, Consents consents, LoginNotes notes)
     {
         var request = context.GetOpenIddictServerRequest() ?? throw new InvalidOperationException("the request has been looked at");
+        if (FaultOf(request) is { } fault)
+        {
+            return Refuse(Errors.InvalidRequest, fault);
+        }
+
         var isSilent = request.HasPromptValue(PromptValues.None);
         var session = await browser.FindAsync(context);
-        if (session is null || request.HasPromptValue(PromptValues.Login) || IsTooOld(session.AuthenticatedAtMs, request.MaxAge, time))
+        if (session is null || await notes.IsLoginMissingAsync(context, request, session))
         {
-            return isSilent ? Refuse(Errors.LoginRequired, "nobody has signed in") : Results.LocalRedirect($"{PagesSetup.LoginPath}?return={Uri.EscapeDataString(SelfWithoutPrompt(context, request))}");
+            return isSilent || (session is not null && notes.IsBeyondUs(request, session))
+                ? Refuse(Errors.LoginRequired, "the user has not signed in as the request wants it")
+                : Results.LocalRedirect(LoginFor(context, request, notes, session));
+        }
+
+        if (request.HasAcrValue(MultiFactor) && !session.Methods.Split(' ').Contains(MultiFactor))
+        {
+            // Whoever has just signed in for it has no second factor.
+            return notes.IsAuthenticatedFor(request, session) ? Refuse(UnmetRequirements, "the user has no second factor")
+                : isSilent ? Refuse(Errors.LoginRequired, "the user has not signed in with a second factor")
+                : Results.LocalRedirect(LoginFor(context, request, notes, session));
         }
 
         if (request.GetParameter(Denied) is not null)
@@ -34,11 +56,28 @@ internal static class AuthorizeEndpoint
         var scopes = request.GetScopes();
         if (request.HasPromptValue(PromptValues.Consent) || await consents.IsMissingAsync(session.AccountId, request.ClientId!, scopes, context.RequestAborted))
         {
-            return isSilent ? Refuse(Errors.ConsentRequired, "they have not been asked") : Results.LocalRedirect($"{PagesSetup.ConsentPath}?return={Uri.EscapeDataString(SelfWithoutPrompt(context, request))}");
+            return isSilent
+                ? Refuse(Errors.ConsentRequired, "they have not been asked")
+                : Results.LocalRedirect($"{PagesSetup.ConsentPath}?return={Uri.EscapeDataString(SelfWith(context, request, WithoutConsent(request), note: null))}");
         }
 
         return Results.SignIn(GrantedBy(session.AccountId, session.Id, scopes), authenticationScheme: OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);
     }
+
+    /// <summary>What is wrong with what the framework does not look at; null: nothing.</summary>
+    private static string? FaultOf(OpenIddictRequest request) =>
+        request.GetParameter(Parameters.MaxAge) is not null && request.MaxAge is not >= 0 ? "max_age is a number of seconds"
+        : request.GetAcrValues() is { IsEmpty: false } values && !values.Contains(MultiFactor) ? $"acr_values: `{MultiFactor}` is supported"
+        : null;
+
+    /// <summary>The page to sign in, which leads back to this request with a note of when it sent them there.</summary>
+    private static string LoginFor(HttpContext context, OpenIddictRequest request, LoginNotes notes, SessionRow? session)
+    {
+        var hint = request.LoginHint is { Length: > 0 and <= 512 } name ? $"&hint={Uri.EscapeDataString(name)}" : "";
+        return $"{PagesSetup.LoginPath}?return={Uri.EscapeDataString(SelfWith(context, request, request.Prompt, notes.Of(request, session)))}{hint}";
+    }
+
+    private static string? WithoutConsent(OpenIddictRequest request) => request.GetPromptValues().Remove(PromptValues.Consent) is { IsEmpty: false } left ? string.Join(' ', left) : null;
 
     /// <summary>What a code stands for: an account, its session, and a grant that begins when the code is redeemed.</summary>
     public static ClaimsPrincipal GrantedBy(string accountId, string sessionId, IEnumerable<string> scopes)
@@ -52,19 +91,26 @@ internal static class AuthorizeEndpoint
         new AuthenticationProperties(new Dictionary<string, string?> { [OpenIddictServerAspNetCoreConstants.Properties.Error] = error, [OpenIddictServerAspNetCoreConstants.Properties.ErrorDescription] = description }),
         [OpenIddictServerAspNetCoreDefaults.AuthenticationScheme]);
 
-    private static bool IsTooOld(long authenticatedAtMs, long? maxAgeSeconds, TimeProvider time) =>
-        maxAgeSeconds is { } seconds && time.GetUtcNow().ToUnixTimeMilliseconds() - authenticatedAtMs > seconds * 1000;
-
-    /// <summary>This very request, but for what was asked to be shown: it has been by then.</summary>
-    private static string SelfWithoutPrompt(HttpContext context, OpenIddictRequest request)
+    /// <summary>This very request, with another prompt and note.</summary>
+    private static string SelfWith(HttpContext context, OpenIddictRequest request, string? prompt, string? note)
     {
         var query = new QueryBuilder();
         foreach (var (name, value) in request.GetParameters())
         {
-            if (name != Parameters.Prompt && name != Parameters.MaxAge && Convert.ToString((string?)value, CultureInfo.InvariantCulture) is { } text)
+            if (name != Parameters.Prompt && !(note is not null && name == LoginNotes.Parameter) && Convert.ToString((string?)value, CultureInfo.InvariantCulture) is { } text)
             {
                 query.Add(name, text);
             }
+        }
+
+        if (prompt is not null)
+        {
+            query.Add(Parameters.Prompt, prompt);
+        }
+
+        if (note is not null)
+        {
+            query.Add(LoginNotes.Parameter, note);
         }
 
         return context.Request.PathBase + context.Request.Path + query.ToQueryString();

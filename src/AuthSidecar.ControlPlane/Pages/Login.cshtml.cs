@@ -22,6 +22,10 @@ internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, Bro
     [BindProperty(SupportsGet = true)]
     public bool Again { get; set; }
 
+    /// <summary>Whom the client expects (`login_hint`).</summary>
+    [BindProperty(SupportsGet = true)]
+    public string Hint { get; set => field = value ?? ""; } = "";
+
     /// <summary>That they have just set a new password.</summary>
     [BindProperty(SupportsGet = true)]
     public bool Changed { get; set; }
@@ -35,6 +39,7 @@ internal sealed class LoginModel(SignIn signIn, UpstreamProviders upstreams, Bro
     public async Task OnGetAsync()
     {
         await AllowReturnAsync();
+        Name = Hint.Length <= MaxLength ? Hint : "";
         BrowserSessions.Tell(HttpContext);
         Notice = Changed ? "The password is changed. Sign in with it." : Again ? "Sign in once more before you change how you sign in." : (await Browser.FindEndedAsync(HttpContext))?.EndedBecause switch
         {

@@ -1,3 +1,6 @@
+using AuthSidecar.ControlPlane.Identity;
+using Microsoft.AspNetCore.Antiforgery;
+using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.AspNetCore;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
@@ -8,8 +11,12 @@ using OpenIddict.Server.AspNetCore;
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>To sign out because a client asks for it (OpenID Connect RP-Initiated Logout 1.0).</summary>
-internal sealed class LogoutModel(BrowserSessions browser) : PageModel
+[IgnoreAntiforgeryToken(Order = AfterTheFramework)]
+internal sealed class LogoutModel(BrowserSessions browser, IAntiforgery antiforgery) : PageModel
 {
+    /// <summary>Of filters: ours counts.</summary>
+    private const int AfterTheFramework = 1_001;
+
     /// <summary>Those of the request, to be asked again.</summary>
     public IReadOnlyList<(string Name, string Value)> Parameters { get; private set; } = [];
 
@@ -20,14 +27,19 @@ internal sealed class LogoutModel(BrowserSessions browser) : PageModel
         // Any site can send a browser here; one that shows a token of this very session has been given it.
         if (session is null || hint?.GetClaims("sid").Contains(session.Id) is true)
         {
-            return await OnPostAsync();
+            return await EndAsync();
         }
 
         Parameters = [.. HttpContext.GetOpenIddictServerRequest()!.GetParameters().Select(p => (p.Key, (string?)p.Value ?? ""))];
         return Page();
     }
 
-    public async Task<IActionResult> OnPostAsync()
+    /// <summary>A client may send its users by POST as well (section 2): that is no answer to our question, and their session does not come along with it. They come again.</summary>
+    public async Task<IActionResult> OnPostAsync() => await antiforgery.IsRequestValidAsync(HttpContext)
+        ? await EndAsync()
+        : LocalRedirect(QueryHelpers.AddQueryString("/" + IdentityServer.LogoutPath, HttpContext.GetOpenIddictServerRequest()!.GetParameters().Select(p => KeyValuePair.Create(p.Key, (string?)p.Value))));
+
+    private async Task<IActionResult> EndAsync()
     {
         await browser.EndAsync(HttpContext);
         return SignOut(new AuthenticationProperties { RedirectUri = PagesSetup.SignedOutPath }, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);

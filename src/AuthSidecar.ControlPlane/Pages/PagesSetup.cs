@@ -31,7 +31,7 @@ internal static class PagesSetup
             antiforgery.SuppressXFrameOptionsHeader = true;
         });
         services.AddRazorPages();
-        return services.AddSingleton<BrowserSessions>().AddSingleton<LinkRequests>().AddScoped<Consents>();
+        return services.AddSingleton<BrowserSessions>().AddSingleton<LinkRequests>().AddSingleton<LoginNotes>().AddScoped<Consents>();
     }
 
     public static void MapPages(this WebApplication app)

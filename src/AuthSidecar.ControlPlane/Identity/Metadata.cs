@@ -1,0 +1,52 @@
+using System.Text.Json;
+using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Pages;
+using OpenIddict.Server;
+using static OpenIddict.Abstractions.OpenIddictConstants;
+using static OpenIddict.Server.OpenIddictServerEvents;
+
+namespace AuthSidecar.ControlPlane.Identity;
+
+/// <summary>What the server says of itself beside what the framework does, and in place of what it says that is not so (RFC 8414, section 2).</summary>
+internal sealed class Metadata(ServeOptions options) : IOpenIddictServerHandler<HandleConfigurationRequestContext>
+{
+    private static readonly JsonElement Algorithms = ToJson("ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512");
+
+    public ValueTask HandleAsync(HandleConfigurationRequestContext context)
+    {
+        // There are no client secrets. Who has no key names itself, where it asks for tokens or a device code.
+        foreach (var (methods, isPublicToo) in new[]
+        {
+            (context.TokenEndpointAuthenticationMethods, true), (context.DeviceAuthorizationEndpointAuthenticationMethods, true), (context.RevocationEndpointAuthenticationMethods, true), (context.IntrospectionEndpointAuthenticationMethods, false),
+        })
+        {
+            methods.Clear();
+            methods.Add(ClientAuthenticationMethods.PrivateKeyJwt);
+            if (isPublicToo)
+            {
+                methods.Add(ClientAuthenticationMethods.None);
+            }
+        }
+
+        foreach (var endpoint in new[] { "token", "revocation", "introspection" })
+        {
+            context.Metadata[$"{endpoint}_endpoint_auth_signing_alg_values_supported"] = Algorithms;
+        }
+
+        // RFC 9449, section 5.1.
+        context.Metadata["dpop_signing_alg_values_supported"] = Algorithms;
+        context.Metadata["acr_values_supported"] = ToJson(AuthorizeEndpoint.MultiFactor);
+        context.Claims.UnionWith(
+            [Claims.Audience, Claims.AuthenticationContextReference, Claims.AuthenticationMethodReference, Claims.AuthenticationTime, Claims.Email, Claims.EmailVerified, Claims.ExpiresAt, Claims.IssuedAt, Claims.Issuer, Claims.Name, Claims.Nonce, Claims.PreferredUsername, Claims.Subject, GrantClaims.SessionId]);
+        if (options.CertificatesUrl is { } url)
+        {
+            // RFC 8705, sections 3.3 and 5.
+            context.TlsClientCertificateBoundAccessTokens = true;
+            (context.MtlsTokenEndpointAlias, context.MtlsUserInfoEndpointAlias) = (new Uri(url, IdentityServer.TokenPath), new Uri(url, IdentityServer.UserInfoPath));
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private static JsonElement ToJson(params string[] values) => JsonSerializer.SerializeToElement(values);
+}

@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using AuthSidecar.ControlPlane.Store;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.DataProtection;
+using OpenIddict.Abstractions;
+using OpenIddict.Server.AspNetCore;
+using static OpenIddict.Abstractions.OpenIddictConstants;
+
+namespace AuthSidecar.ControlPlane.Pages;
+
+/// <summary>
+/// Whether somebody has signed in as a client's request wants it (OpenID Connect Core, section 3.1.2.1): anew (`prompt`), lately (`max_age`), as whom its
+/// `id_token_hint` says. A request that sent them to sign in carries a note of when: whoever opens its address without signing in has not done so.
+/// </summary>
+internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider protection)
+{
+    public const string Parameter = "login_note";
+
+    private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(30);
+
+    private readonly ITimeLimitedDataProtector _notes = protection.CreateProtector("authorize.login").ToTimeLimitedDataProtector();
+
+    private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>For a request that sends somebody to sign in now.</summary>
+    public string Of(OpenIddictRequest request, SessionRow? session) =>
+        _notes.Protect(string.Create(CultureInfo.InvariantCulture, $"{NowMs} {DigestOf(request)} {session?.SecretSha256 ?? "none"}"), Lifetime);
+
+    /// <summary>Whether somebody has to sign in, again or as another.</summary>
+    public async Task<bool> IsLoginMissingAsync(HttpContext context, OpenIddictRequest request, SessionRow session)
+    {
+        var hint = request.IdTokenHint is null ? null : (await context.AuthenticateAsync(OpenIddictServerAspNetCoreDefaults.AuthenticationScheme)).Principal?.GetClaim(Claims.Subject);
+        if (request.IdTokenHint is not null && hint != session.AccountId)
+        {
+            return true;
+        }
+
+        var isAsked = request.HasPromptValue(PromptValues.Login) || request.HasPromptValue(PromptValues.SelectAccount)
+            || (request.MaxAge is { } seconds && NowMs - session.AuthenticatedAtMs > seconds * 1000);
+        return isAsked && !IsAuthenticatedFor(request, session);
+    }
+
+    /// <summary>Whether somebody has signed in since this very request has sent them to.</summary>
+    public bool IsAuthenticatedFor(OpenIddictRequest request, SessionRow session) => Read(request) is var (at, _) && session.AuthenticatedAtMs >= at;
+
+    /// <summary>Whether somebody has signed in since, by a provider elsewhere that has not asked them who they are, and does not say when it did.</summary>
+    public bool IsBeyondUs(OpenIddictRequest request, SessionRow session) => Read(request) is var (at, secret) && session.AuthenticatedAtMs < at && session.SecretSha256 != secret;
+
+    private (long At, string Secret)? Read(OpenIddictRequest request)
+    {
+        try
+        {
+            return (string?)request.GetParameter(Parameter) is { } note && _notes.Unprotect(note).Split(' ') is [var at, var digest, var secret] && digest == DigestOf(request)
+                ? (long.Parse(at, CultureInfo.InvariantCulture), secret)
+                : null;
+        }
+        catch (CryptographicException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Of who asks and for what: a note of one request is none for another.</summary>
+    private static string DigestOf(OpenIddictRequest request) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+        string.Join('\n', request.ClientId, request.RedirectUri, request.Scope, request.State, request.Nonce, request.CodeChallenge))));
+}
