@@ -28,7 +28,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
         var expected = RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision);
         return new WriteEntitiesResponse
         {
-            Revision = Failures.Committed(await writer.WriteAsync(caller.Name, placement => caller.May(DirectoryWriter.Write, placement), change.ToChange, expected, context.CancellationToken)),
+            Revision = Failures.Committed(await writer.WriteAsync(caller.Name, caller.May, change.ToChange, expected, context.CancellationToken)),
         };
     }
 
@@ -47,7 +47,7 @@ internal sealed class DirectoryService(DirectoryWriter writer, EntityImport impo
         var caller = Caller.Of(context);
         var result = await writer.ChangeMembershipsAsync(
             caller.Name,
-            placement => caller.May(DirectoryWriter.Write, placement),
+            caller.May,
             DirectoryChangeReader.NoAdministrator(RequestChecks.Uid(request.Entity, "entity"), "entity"),
             RequestChecks.Uids(request.Added, "added"),
             RequestChecks.Uids(request.Removed, "removed"),

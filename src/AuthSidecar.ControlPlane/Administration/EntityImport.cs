@@ -47,7 +47,7 @@ internal sealed class EntityImport(DirectoryWriter writer)
 
         // An import takes its time, and its sender may have been removed meanwhile.
         caller = await caller.AgainAsync();
-        var result = await writer.WriteAsync(caller.Name, placement => caller.May(DirectoryWriter.Write, placement), change.ToChange, expectedRevision: null, cancellation);
+        var result = await writer.WriteAsync(caller.Name, caller.May, change.ToChange, expectedRevision: null, cancellation);
         yield return new ImportEntitiesResponse { Received = (ulong)change.Count, Revision = Failures.Committed(result) };
     }
 }

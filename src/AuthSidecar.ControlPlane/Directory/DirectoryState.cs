@@ -14,7 +14,13 @@ internal sealed class DirectoryState
 
     private readonly Dictionary<EntityUid, (Placement Placement, long Revision)> _places = [];
 
+    /// <summary>Whatever was ever something's parent: few, beside those whose parent it is.</summary>
+    private readonly HashSet<EntityUid> _parents = [];
+
     public EntityStore Entities { get; private set; } = EntityStore.Empty;
+
+    /// <summary>Whether an entity, of which there may be none, is or was the parent of one.</summary>
+    public bool IsParent(EntityUid uid) => _parents.Contains(uid);
 
     /// <summary>That of the newest change to any entity.</summary>
     public long Revision { get; private set; }
@@ -50,6 +56,7 @@ internal sealed class DirectoryState
             foreach (var row in few.Where(r => !r.IsRemoved))
             {
                 _places[EntityRows.UidOf(row)] = (new Placement(row.Application, row.Tenant), row.Revision);
+                NoteParents(EntityRows.UidOf(row));
             }
 
             Revision = newest.Value;
@@ -85,6 +92,21 @@ internal sealed class DirectoryState
         }
 
         (Entities, Revision) = (entities, newest.Value);
+        foreach (var uid in places.Keys)
+        {
+            NoteParents(uid);
+        }
+    }
+
+    private void NoteParents(EntityUid uid)
+    {
+        if (Entities.TryGetEntity(uid, out var entity))
+        {
+            foreach (var parent in entity.Parents)
+            {
+                _parents.Add(parent);
+            }
+        }
     }
 
     private static EntityStore Update(EntityStore entities, IReadOnlyCollection<EntityRow> written, IReadOnlyCollection<EntityUid> removed)

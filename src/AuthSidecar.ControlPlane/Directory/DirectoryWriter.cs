@@ -7,8 +7,8 @@ using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Directory;
 
-/// <summary>Whether a writer may change what has, or is to have, this placement.</summary>
-internal delegate bool MayWrite(Placement placement);
+/// <summary>Whether a writer may do this to what has, or is to have, this placement.</summary>
+internal delegate bool MayWrite(string action, Placement placement);
 
 /// <summary>Changes entities: all of a change or nothing, and never into what a sidecar would refuse.</summary>
 internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, SchemaSource schemas)
@@ -20,6 +20,15 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
 
     /// <summary>What writing is called, in policies and in the audit trail.</summary>
     public const string Write = "entities.write";
+
+    /// <summary>To put entities into a group that is of no tenant: of an application, or of all. What it gives, it gives in every tenant.</summary>
+    public const string Join = "memberships.write";
+
+    /// <summary>The same for a group that says that tenants' own managers may (<see cref="Assignable"/>).</summary>
+    public const string JoinAssignable = "memberships.assign";
+
+    /// <summary>The attribute of a group by which it says so.</summary>
+    private const string Assignable = "assignable";
 
     /// <summary>Adds, replaces and removes entities.</summary>
     /// <param name="actor">Who writes.</param>
@@ -49,7 +58,7 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
                 return new Refusal.NotFound($"entity {member}");
             }
 
-            if (!may(placement))
+            if (!may(Write, placement))
             {
                 return new Refusal.NotPermitted(Write, null);
             }
@@ -75,17 +84,23 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
     {
         var removed = change.Removed.Where(u => state.TryGetPlace(u, out _, out _)).ToList();
         // Where it was, and where it goes: who may write here alone cannot take it from there, nor learn where that is.
-        if (change.Written.Select(w => w.Entity.Uid).Concat(removed).Select(PlaceOf).OfType<Placement>().Distinct().Any(p => !may(p)))
+        if (change.Written.Select(w => w.Entity.Uid).Concat(removed).Select(PlaceOf).OfType<Placement>().Distinct().Any(p => !may(Write, p)))
         {
             return new Refusal.NotPermitted(Write, null);
         }
 
-        if (change.Written.Select(w => w.Placement).Distinct().FirstOrDefault(p => !may(p)) is { Application: not null } target)
+        if (change.Written.Select(w => w.Placement).Distinct().FirstOrDefault(p => !may(Write, p)) is { Application: not null } target)
         {
             return new Refusal.NotPermitted(Write, target);
         }
 
-        if (NewParentsIn(change).Any(p => !may(p)))
+        if (NewParentsIn(change).FirstOrDefault(p => !may(p.Action, p.Placement)) is { Action: not null } forbidden)
+        {
+            // Where another tenant's group is may not be theirs to know.
+            return new Refusal.NotPermitted(forbidden.Action, forbidden.Action == Write ? null : forbidden.Placement);
+        }
+
+        if (NewMembersIn(change, removed).Any(p => !may(Write, p)))
         {
             return new Refusal.NotPermitted(Write, null);
         }
@@ -152,26 +167,72 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
         }
     }
 
-    /// <summary>The tenants' own groups that entities of others come into: membership may be all it takes, wherever a sidecar serves both.</summary>
-    private HashSet<Placement> NewParentsIn(DirectoryChange change)
+    /// <summary>
+    /// The groups that entities come into, as far as to write the entity is not to be allowed that: another tenant's own, where membership may be all it takes
+    /// wherever a sidecar serves both; and those of no tenant, or that are not in the directory, which reach over all tenants.
+    /// </summary>
+    private HashSet<(string Action, Placement Placement)> NewParentsIn(DirectoryChange change)
     {
-        var placements = new HashSet<Placement>();
-        var written = change.Written.ToDictionary(w => w.Entity.Uid, w => w.Placement);
+        var demands = new HashSet<(string, Placement)>();
+        var written = change.Written.ToDictionary(w => w.Entity.Uid, w => w);
         foreach (var (entity, placement) in change.Written)
         {
             state.Entities.TryGetEntity(entity.Uid, out var before);
             foreach (var parent in entity.Parents)
             {
-                var place = written.TryGetValue(parent, out var with) ? with : PlaceOf(parent);
-                if (place is { Tenant.Length: > 0 } other && other.Tenant != placement.Tenant && before?.Parents.Contains(parent) is not true)
+                if (before?.Parents.Contains(parent) is true)
                 {
-                    placements.Add(other);
+                    continue;
+                }
+
+                var (group, place) = written.TryGetValue(parent, out var with) ? (with.Entity, with.Placement)
+                    : state.Entities.TryGetEntity(parent, out var there) ? (there, PlaceOf(parent)!.Value)
+                    : (null, new Placement(placement.Application, ""));
+                if (place.Tenant.Length == 0)
+                {
+                    demands.Add((group is not null && IsAssignable(group) ? JoinAssignable : Join, place));
+                }
+                else if (place.Tenant != placement.Tenant)
+                {
+                    demands.Add((Write, place));
+                }
+            }
+        }
+
+        return demands;
+    }
+
+    /// <summary>
+    /// Where those are who come into a tenant's group because it comes to be, or comes into that tenant: somebody may have entered it before it was there, by
+    /// a name that can be guessed.
+    /// </summary>
+    private HashSet<Placement> NewMembersIn(DirectoryChange change, IReadOnlyCollection<EntityUid> removed)
+    {
+        var groups = change.Written
+            .Where(w => w.Placement.Tenant.Length > 0 && state.IsParent(w.Entity.Uid) && PlaceOf(w.Entity.Uid)?.Tenant != w.Placement.Tenant)
+            .ToDictionary(w => w.Entity.Uid, w => w.Placement);
+        var placements = new HashSet<Placement>();
+        if (groups.Count == 0)
+        {
+            return placements;
+        }
+
+        var others = change.Written.Select(w => w.Entity.Uid).Concat(removed).ToHashSet();
+        foreach (var member in state.Entities.Entities.Where(e => !others.Contains(e.Uid)))
+        {
+            foreach (var parent in member.Parents)
+            {
+                if (groups.TryGetValue(parent, out var group) && PlaceOf(member.Uid) is { } place && place.Tenant != group.Tenant)
+                {
+                    placements.Add(place);
                 }
             }
         }
 
         return placements;
     }
+
+    private static bool IsAssignable(Entity group) => group.Attributes.TryGet(Assignable, out var value) && value.TryGet(out bool isAssignable) && isAssignable;
 
     /// <summary>At which all of a change is there that is there already.</summary>
     private long NewestOf(DirectoryChange change) =>

@@ -171,7 +171,7 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
         AddCount(changes, written.Count - added, "entity", "entities", "replaced");
         return written.Count == 0
             ? null
-            : await entities.ApplyAsync(transaction, placement => caller.May(DirectoryWriter.Write, placement), new DirectoryChange(written, []), cancellation, republished: application);
+            : await entities.ApplyAsync(transaction, caller.May, new DirectoryChange(written, []), cancellation, republished: application);
     }
 
     private async Task<Refusal?> PublishAsync(StoreTransaction transaction, string application, ReadBundle bundle, string message, ICollection<string> changes, CancellationToken cancellation)

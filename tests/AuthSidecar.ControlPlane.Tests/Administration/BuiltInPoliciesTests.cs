@@ -19,7 +19,7 @@ public sealed class BuiltInPoliciesTests
     private static readonly string[] Writes =
     [
         "accounts.remove", "accounts.reset", "accounts.unlock", "accounts.write", "administrators.remove", "administrators.write", "clients.remove", "clients.write", "entities.write",
-        "factors.enrol", "factors.remove", "history.begin", "issuers.remove", "issuers.write", "join-tokens.create", "join-tokens.remove", "keys.rotate", "policies.publish",
+        "factors.enrol", "factors.remove", "history.begin", "issuers.remove", "issuers.write", "join-tokens.create", "join-tokens.remove", "keys.rotate", "memberships.assign", "memberships.write", "policies.publish",
         "policies.rollback", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sessions.end",
         "sidecars.remove", "upstreams.remove", "upstreams.write",
     ];
@@ -37,7 +37,8 @@ public sealed class BuiltInPoliciesTests
     {
         var requests = AdministrationReflection.Descriptor.Services.Concat(IdentityReflection.Descriptor.Services).SelectMany(s => s.Methods).Select(m => m.InputType).Where(t => t.ClrType != typeof(ClaimControlPlaneRequest));
         var demanded = requests.Select(r => Demands.Of(r.Parser.ParseFrom([]))?.Action ?? throw new InvalidOperationException($"{r.FullName} is nobody's"));
-        Assert.Equal(Reads.Concat(Writes).Order(StringComparer.Ordinal), demanded.Distinct().Order(StringComparer.Ordinal));
+        // Two are asked for what is written, and not for a call.
+        Assert.Equal(Reads.Concat(Writes).Except(["memberships.assign", "memberships.write"]).Order(StringComparer.Ordinal), demanded.Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(
             Reads.Concat(Writes).Concat(["read", "write"]).Order(StringComparer.Ordinal),
             BuiltInPolicies.Schema.Actions.Keys.Select(a => a.Id).Order(StringComparer.Ordinal));
@@ -47,7 +48,7 @@ public sealed class BuiltInPoliciesTests
     [Theory]
     [InlineData("owner", "*")]
     [InlineData("policy_author", "entities.read policies.publish policies.read policies.rollback policies.validate")]
-    [InlineData("user_manager", "accounts.read accounts.remove accounts.write entities.read entities.write factors.enrol factors.read factors.remove revocations.read revocations.write risk-profiles.remove risk-profiles.write sessions.end sessions.read")]
+    [InlineData("user_manager", "accounts.read accounts.remove accounts.reset accounts.unlock accounts.write entities.read entities.write factors.enrol factors.read factors.remove memberships.assign memberships.write revocations.read revocations.write risk-profiles.remove risk-profiles.write sessions.end sessions.read")]
     [InlineData("operator", "clients.read clients.remove clients.write fleet.read history.read issuers.read issuers.remove issuers.write join-tokens.create join-tokens.remove revocations.read revocations.write risk-settings.read risk-settings.write sidecars.remove")]
     [InlineData("auditor", "accounts.read administrators.read audit.read clients.read entities.read factors.read fleet.read history.read issuers.read keys.read policies.read policies.validate revocations.read risk-settings.read sessions.read upstreams.read")]
     [InlineData("stranger", "")]
@@ -73,6 +74,9 @@ public sealed class BuiltInPoliciesTests
         {
             var (access, principal) = Access(new Administrator { Name = "bob", Roles = { role }, Applications = { "documents", "wiki" }, Tenants = { "acme" } });
             Assert.Equal(may, access.Allows(principal, "entities.write", new Placement(application, tenant)));
+            Assert.Equal(may, access.Allows(principal, "memberships.write", new Placement(application, tenant)));
+            // What is marked for it, the managers of tenants give as well.
+            Assert.Equal(application == "documents", access.Allows(principal, "memberships.assign", new Placement(application, tenant)));
         }
     }
 

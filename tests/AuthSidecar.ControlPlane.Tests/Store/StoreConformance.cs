@@ -30,7 +30,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
     private static readonly EntityUid Alice = new("User", "alice");
     private static readonly EntityUid Reader = new("Role", "reader");
 
-    private static readonly MayWrite Anywhere = _ => true;
+    private static readonly MayWrite Anywhere = (_, _) => true;
 
     private Node _node = null!;
 
@@ -257,7 +257,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
     [Fact]
     public async Task Write_EntityOfWhereTheWriterMayNot_Refused()
     {
-        static bool MayInB(Placement placement) => placement.Tenant == "b";
+        static bool MayInB(string action, Placement placement) => placement.Tenant == "b" || action != "entities.write";
         await _node.WriteAsync(Alice, Reader, tenant: "a");
         DirectoryChange taken = new([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty), new Placement("", "b"))], []);
         var elsewhere = new Refusal.NotPermitted("entities.write", null);
@@ -278,7 +278,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
     [Fact]
     public async Task Write_MemberOfAnotherTenantsGroup_OnlyByThoseWhoMayWriteThere()
     {
-        static bool MayInB(Placement placement) => placement.Tenant == "b";
+        static bool MayInB(string action, Placement placement) => placement.Tenant == "b" || action != "entities.write";
         await _node.WriteAsync(Reader, new EntityUid("Role", "any"), tenant: "a");
         DirectoryChange Joining(params EntityUid[] parents) => new([(new Entity(Alice, ValueRecord.Empty, ValueRecord.Empty, parents), new Placement("", "b"))], []);
         var elsewhere = new Refusal.NotPermitted("entities.write", null);
@@ -288,6 +288,42 @@ public abstract partial class StoreConformance : IAsyncLifetime
         // What somebody who may has given, stays theirs.
         Assert.True((await _node.Directory.WriteAsync("test", Anywhere, _ => Joining(Reader), null, Cancellation)).IsCommitted);
         Assert.True((await _node.Directory.WriteAsync("test", MayInB, _ => Joining(Reader, new EntityUid("Role", "nowhere")), null, Cancellation)).IsCommitted);
+    }
+
+    [Fact]
+    public async Task Write_GroupThatComesToBeInATenant_OnlyWithMembersWhomItsWriterMayWrite()
+    {
+        static bool MayInB(string action, Placement placement) => placement.Tenant == "b" || action != "entities.write";
+        var (admins, elsewhere) = (new EntityUid("Group", "b-admins"), new Refusal.NotPermitted("entities.write", null));
+        DirectoryChange Of(EntityUid uid, string tenant, params EntityUid[] parents) => new([(new Entity(uid, ValueRecord.Empty, ValueRecord.Empty, parents), new Placement("", tenant))], []);
+        // Somebody of another tenant has entered it before it was there.
+        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, _ => Of(Alice, "a", admins), null, Cancellation)).IsCommitted);
+        foreach (var node in new[] { _node, new Node(_node.Database) })
+        {
+            Assert.Equal(elsewhere, (await node.Directory.WriteAsync("test", MayInB, _ => Of(admins, "b"), null, Cancellation)).Refusal);
+        }
+
+        Assert.True((await _node.Directory.WriteAsync("test", Anywhere, _ => Of(admins, ""), null, Cancellation)).IsCommitted);
+        Assert.Equal(elsewhere, (await _node.Directory.WriteAsync("test", (a, p) => MayInB(a, p) || p.Tenant.Length == 0, _ => Of(admins, "b"), null, Cancellation)).Refusal);
+        await _node.Directory.ChangeMembershipsAsync("test", Anywhere, Alice, [], [admins], null, Cancellation);
+        Assert.True((await _node.Directory.WriteAsync("test", (a, p) => MayInB(a, p) || p.Tenant.Length == 0, _ => Of(admins, "b"), null, Cancellation)).IsCommitted);
+    }
+
+    [Fact]
+    public async Task Write_IntoAGroupOfNoTenant_IsAPermissionOfItsOwn()
+    {
+        static bool MayInB(string action, Placement placement) => placement.Tenant == "b" || action == "memberships.assign";
+        DirectoryChange Of(EntityUid uid, string tenant, ValueRecord attributes, params EntityUid[] parents) => new([(new Entity(uid, attributes, ValueRecord.Empty, parents), new Placement("app", tenant))], []);
+        var (super, staff) = (new EntityUid("Group", "superadmins"), new EntityUid("Group", "staff"));
+        await _node.Directory.WriteAsync("test", Anywhere, _ => Of(super, "", ValueRecord.Create([new("assignable", Value.Of(false))])), null, Cancellation);
+        await _node.Directory.WriteAsync("test", Anywhere, _ => Of(staff, "", ValueRecord.Create([new("assignable", Value.Of(true))])), null, Cancellation);
+        foreach (var group in new[] { super, new EntityUid("Role", "nowhere") })
+        {
+            Assert.Equal(new Refusal.NotPermitted("memberships.write", new Placement("app", "")), (await _node.Directory.WriteAsync("test", MayInB, _ => Of(Alice, "b", ValueRecord.Empty, group), null, Cancellation)).Refusal);
+        }
+
+        Assert.True((await _node.Directory.WriteAsync("test", MayInB, _ => Of(Alice, "b", ValueRecord.Empty, staff), null, Cancellation)).IsCommitted);
+        Assert.Equal("memberships.write", Assert.IsType<Refusal.NotPermitted>((await _node.Directory.ChangeMembershipsAsync("test", MayInB, Alice, [super], [], null, Cancellation)).Refusal).Action);
     }
 
     [Fact]

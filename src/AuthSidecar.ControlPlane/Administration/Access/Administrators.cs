@@ -106,7 +106,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
             await ClientRecords.RemoveAsync(transaction.Context, name, cancellation);
             await TokenRevocations.SubjectAsync(transaction, BuiltInPolicies.Application, name, cancellation);
             transaction.Audit("administrators.remove", name, Placement.ControlPlane, before: null, after: null);
-            return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([], [UidOf(name)]), cancellation);
+            return await directory.ApplyAsync(transaction, (_, _) => true, new DirectoryChange([], [UidOf(name)]), cancellation);
         },
         cancellation);
 
@@ -136,7 +136,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
             transaction.Audit(action, administrator.Name, Placement.ControlPlane, keys, administrator.Jwks);
         }
 
-        return await directory.ApplyAsync(transaction, _ => true, new DirectoryChange([(AdministratorEntities.ToEntity(administrator), Placement.ControlPlane)], []), cancellation);
+        return await directory.ApplyAsync(transaction, (_, _) => true, new DirectoryChange([(AdministratorEntities.ToEntity(administrator), Placement.ControlPlane)], []), cancellation);
     }
 
     private async Task<bool> IsGoodAsync(StoreContext context, string hash, CancellationToken cancellation)
