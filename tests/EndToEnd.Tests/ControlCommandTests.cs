@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.V1;
 
@@ -164,9 +165,49 @@ public sealed class ControlCommandTests : IDisposable
         await fleet.JoinAsync("one", token.Output);
         await Writes.WriteAsync(fleet, Writes.User("alice", "reader"));
         await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output is var text
-            && text.StartsWith("documents one  version ", StringComparison.Ordinal) && text.Contains(", current, revision ", StringComparison.Ordinal) && text.Contains("  entities ", StringComparison.Ordinal) && text.EndsWith("1 sidecar\n", StringComparison.Ordinal));
+            && text.StartsWith("documents one  version ", StringComparison.Ordinal) && text.Contains(", current, revision ", StringComparison.Ordinal) && text.Contains("  entities ", StringComparison.Ordinal) && text.EndsWith("1 sidecar: 1 current, 0 stale, 0 away\n", StringComparison.Ordinal));
         Assert.StartsWith("removed: revision ", (await RunAsync(fleet, "remove-sidecar", "one", "--application", "documents")).Output, StringComparison.Ordinal);
-        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output == "0 sidecars\n");
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output == "0 sidecars: 0 current, 0 stale, 0 away\n");
+    }
+
+    /// <summary>The one question that an operator of many has: who does not have revision R.</summary>
+    [Fact]
+    public async Task Fleet_AtWhateverNode_ListsAllThatEnrolledAndWhatTheyAnswerFrom()
+    {
+        await using var postgres = new PostgresServer();
+        await postgres.InitializeAsync();
+        Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
+        await using var fleet = await Fleet.StartAsync(ownCa: true, database: $"postgres:{await postgres.CreateDatabaseAsync()}", nodes: 2);
+        var published = await Writes.PublishAsync(fleet, "", Writes.ReadersRead);
+        var (addresses, token) = (fleet.Addresses, (await RunAsync(fleet, "join-token", "--application", "documents", "--uses", "3")).Output);
+        foreach (var (name, node) in new[] { ("here", 0), ("there", 1), ("gone", 1) })
+        {
+            fleet.Addresses = [addresses[node]];
+            await Writes.AskAsync(await fleet.JoinAsync(name, token), "alice", published.Revision);
+        }
+
+        // What is connected elsewhere is told of twice a minute.
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet", "--state", "current", "--json")).Output.Split('\n').Count(l => l.Contains(published.Revision, StringComparison.Ordinal)) == 3);
+        fleet.KillSidecar("gone");
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet", "--state", "away")).Output.EndsWith("1 sidecar: 0 current, 0 stale, 1 away\n", StringComparison.Ordinal));
+        Assert.Contains($"documents gone  version ", (await RunAsync(fleet, "fleet", "--name", "gone")).Output, StringComparison.Ordinal);
+        var written = await Writes.WriteAsync(fleet, Writes.User("alice", "reader"));
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet", "--without-revision", written.Revision)).Output is var text
+            && text.Contains($"documents gone  version ", StringComparison.Ordinal) && text.Contains($", away, revision {published.Revision}", StringComparison.Ordinal) && text.EndsWith("1 sidecar: 0 current, 0 stale, 1 away\n", StringComparison.Ordinal));
+        Assert.EndsWith("3 sidecars: 2 current, 0 stale, 1 away\n", (await RunAsync(fleet, "fleet", "--application", "documents")).Output, StringComparison.Ordinal);
+        Assert.Equal("0 sidecars: 0 current, 0 stale, 0 away\n", (await RunAsync(fleet, "fleet", "--tenant", "acme")).Output);
+        Assert.Equal(2, (await RunAsync(fleet, "fleet", "--without-revision", "17")).ExitCode);
+        // Page by page.
+        var (names, request) = (new List<string>(), new ListSidecarsRequest { PageSize = 1 });
+        do
+        {
+            var page = await fleet.Sidecars.ListSidecarsAsync(request, cancellationToken: TestContext.Current.CancellationToken);
+            Assert.Equal((2, 0, 1), (page.Current, page.Stale, page.Away));
+            names.AddRange(page.Sidecars.Select(s => s.Name));
+            request.PageToken = page.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+        Assert.Equal(["gone", "here", "there"], names);
     }
 
     /// <summary>What was refused was never there: nothing that is written later is taken for what is there already.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.ControlPlane.Tests.Testing;
@@ -138,7 +139,9 @@ public sealed class SignInTests
             {
                 Client = new Client
                 {
-                    Id = "job", Application = "documents", GrantTypes = { GrantType.ClientCredentials },
+                    Id = "job",
+                    Application = "documents",
+                    GrantTypes = { GrantType.ClientCredentials },
                     Jwks = $$"""{"keys": [{"kty": "EC", "crv": "P-256", "kid": "one", "use": "sig", "alg": "ES256", "x": "{{Base64Url.EncodeToString(q.X)}}", "y": "{{Base64Url.EncodeToString(q.Y)}}"}]}""",
                 },
             },
@@ -178,6 +181,64 @@ public sealed class SignInTests
             Assert.DoesNotContain("openiddict", await response.Content.ReadAsStringAsync(Cancellation), StringComparison.OrdinalIgnoreCase);
             return response.StatusCode;
         }
+    }
+
+    [Fact]
+    public async Task Connections_OfOneAddressWithoutEnd_AreRefusedAndThoseOfOthersAreNot()
+    {
+        await using var fleet = await StartAsync();
+        var (idle, refused) = (new List<TcpClient>(), 0);
+        try
+        {
+            for (var i = 0; i < 250; i++)
+            {
+                var tcp = new TcpClient(new IPEndPoint(IPAddress.Loopback, 0));
+                idle.Add(tcp);
+                try
+                {
+                    await tcp.ConnectAsync(IPAddress.Loopback, fleet.UrlOf().Port, Cancellation);
+                }
+                catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+                {
+                    // So soon that it was not connected yet.
+                    idle.Remove(tcp);
+                    tcp.Dispose();
+                    refused++;
+                }
+            }
+
+            await Fleet.UntilAsync(() => Task.FromResult(refused + idle.Count(IsClosed) >= 50));
+            Assert.Equal(200, idle.Count(t => !IsClosed(t)));
+            await Assert.ThrowsAsync<HttpRequestException>(async () =>
+            {
+                using var http = fleet.CreateHttp();
+                await http.GetAsync("livez", Cancellation);
+            });
+            using var other = new TcpClient(new IPEndPoint(new IPAddress([127, 0, 0, 2]), 0));
+            await other.ConnectAsync(IPAddress.Loopback, fleet.UrlOf().Port, Cancellation);
+            await Task.Delay(TimeSpan.FromSeconds(1), Cancellation);
+            Assert.False(IsClosed(other));
+            Assert.Contains(fleet.OutputOf(), l => l.Contains("connections from 127.0.0.1 refused: more than 200 at once", StringComparison.Ordinal));
+        }
+        finally
+        {
+            idle.ForEach(t => t.Dispose());
+        }
+
+        using var again = fleet.CreateHttp();
+        await Fleet.UntilAsync(async () =>
+        {
+            try
+            {
+                return (await again.GetAsync("livez", Cancellation)).IsSuccessStatusCode;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        });
+
+        static bool IsClosed(TcpClient tcp) => tcp.Client.Poll(0, SelectMode.SelectRead) && tcp.Available == 0;
     }
 
     [Fact]

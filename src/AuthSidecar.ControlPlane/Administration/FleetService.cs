@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
@@ -8,21 +9,34 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The sidecars' side of the administration API.</summary>
-internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, Feed feed, TimeProvider time) : V1.FleetService.FleetServiceBase
+internal sealed class FleetService(SidecarRoll roll, SidecarRegistry registry, Feed feed) : V1.FleetService.FleetServiceBase
 {
     private const int MaxUses = 10_000;
+    private const int MaxPageSize = 1_000;
+
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromHours(1);
     private static readonly TimeSpan MaxLifetime = TimeSpan.FromDays(30);
 
-    public override Task<ListSidecarsResponse> ListSidecars(ListSidecarsRequest request, ServerCallContext context)
+    public override async Task<ListSidecarsResponse> ListSidecars(ListSidecarsRequest request, ServerCallContext context)
     {
-        var caller = Caller.Of(context);
-        var visible = fleet.Connected.Where(s => caller.May("fleet.read", new Placement(s.Identity.Scope.Application, s.Identity.Scope.Tenant)));
-        return Task.FromResult(new ListSidecarsResponse
+        var (caller, size) = (Caller.Of(context), request.PageSize == 0 ? MaxPageSize : RequestChecks.PageSize(request.PageSize));
+        var without = RequestChecks.Revision(request.WithoutRevision, "without_revision");
+        var found = (await roll.ListAsync(context.CancellationToken))
+            .Where(s => caller.May("fleet.read", new Placement(s.Application, s.Tenant)))
+            .Where(s => (request.Application.Length == 0 || s.Application == request.Application) && (request.Tenant.Length == 0 || s.Tenant == request.Tenant) && (request.Name.Length == 0 || s.Name == request.Name))
+            .Where(s => request.State == SidecarState.Unspecified || s.State == request.State)
+            .Where(s => without == default || !(Revision.TryParse(s.Revision, out var at) && at >= without))
+            .ToList();
+        var page = found.Where(s => request.PageToken.Length == 0 || string.CompareOrdinal(SidecarRoll.KeyOf(s), request.PageToken) > 0).Take(size + 1).ToList();
+        return new ListSidecarsResponse
         {
             LostRevision = feed.Lost?.ToString() ?? "",
-            Sidecars = { visible.Select(ToMessage).OrderBy(s => s.Application, StringComparer.Ordinal).ThenBy(s => s.Name, StringComparer.Ordinal) },
-        });
+            Sidecars = { page.Take(size) },
+            NextPageToken = page.Count > size ? SidecarRoll.KeyOf(page[size - 1]) : "",
+            Current = found.Count(s => s.State == SidecarState.Current),
+            Stale = found.Count(s => s.State == SidecarState.Stale),
+            Away = found.Count(s => s.State == SidecarState.Away),
+        };
     }
 
     public override async Task<CreateJoinTokenResponse> CreateJoinToken(CreateJoinTokenRequest request, ServerCallContext context)
@@ -82,37 +96,4 @@ internal sealed class FleetService(Fleet fleet, SidecarRegistry registry, Feed f
         Name = row.Name,
         Replace = row.IsReplacing,
     };
-
-    private Sidecar ToMessage(ConnectedSidecar sidecar)
-    {
-        var (heardAt, staleSince, decisionsPerSecond, reported, resources) = sidecar.Status;
-        var message = new Sidecar
-        {
-            Name = sidecar.Identity.Name,
-            Application = sidecar.Identity.Scope.Application,
-            Tenant = sidecar.Identity.Scope.Tenant,
-            Version = sidecar.Version,
-            ConnectedAt = Timestamp.FromDateTimeOffset(sidecar.ConnectedAt),
-            HeardAt = Timestamp.FromDateTimeOffset(heardAt),
-            Resources = { resources },
-            DecisionsPerSecond = decisionsPerSecond,
-            IsCurrent = staleSince is null,
-            StaleSeconds = staleSince is { } since ? (ulong)Math.Max(0, (time.GetUtcNow() - since).TotalSeconds) : 0,
-            Revision = reported.Revision,
-            Problems = { reported.Problems },
-            RefusedHeartbeats = reported.RefusedHeartbeats,
-            RefusedBundles = reported.RefusedBundles,
-        };
-        if (sidecar.ClonedAt is { } cloned)
-        {
-            message.Problems.Add($"duplicate identity: a second process was refused, last at {cloned:u}");
-        }
-
-        if (reported.HasClockAheadMs)
-        {
-            message.ClockAheadMs = reported.ClockAheadMs;
-        }
-
-        return message;
-    }
 }

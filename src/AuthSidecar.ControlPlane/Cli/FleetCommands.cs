@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
 
 namespace AuthSidecar.ControlPlane.Cli;
 
@@ -9,33 +10,88 @@ namespace AuthSidecar.ControlPlane.Cli;
 internal static class FleetCommands
 {
     /// <summary><c>authsidecar-control fleet</c>.</summary>
-    public static Command Fleet() => AdminCommand.Create("fleet", "The sidecars that are connected to this node, and what they serve.", [], async (_, channel, output, cancellation) =>
+    public static Command Fleet()
     {
-        var response = await new FleetService.FleetServiceClient(channel).ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: cancellation);
-        foreach (var sidecar in response.Sidecars)
+        var application = new Option<string>("--application") { Description = "Only sidecars of this application.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var tenant = new Option<string>("--tenant") { Description = "Only sidecars of this tenant.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var name = new Option<string>("--name") { Description = "Only the sidecars of this name.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var state = new Option<FleetState>("--state") { Description = "Only sidecars in this state: `current`, `stale` (connected, and not current) or `away` (connected to no node)." };
+        var without = new Option<string>("--without-revision") { Description = "Only sidecars that do not answer from this revision yet, or a later one.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var json = new Option<bool>("--json") { Description = "A line of JSON for each, and no summary." };
+        return AdminCommand.Create("fleet", "All sidecars, at whatever node, and what they serve.", [application, tenant, name, state, without, json], async (parsed, channel, output, cancellation) =>
         {
-            var scope = sidecar.Tenant.Length == 0 ? sidecar.Application : $"{sidecar.Application}/{sidecar.Tenant}";
-            output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{scope} {sidecar.Name}  version {sidecar.Version}, {sidecar.DecisionsPerSecond:F1} decisions/s, {(sidecar.IsCurrent ? "current" : $"stale for {sidecar.StaleSeconds} s")}, revision {(sidecar.Revision.Length == 0 ? "none" : sidecar.Revision)}{Clock(sidecar)}, heard {sidecar.HeardAt.ToDateTimeOffset():u}"));
+            var client = new FleetService.FleetServiceClient(channel);
+            var request = new ListSidecarsRequest
+            {
+                Application = parsed.GetValue(application)!,
+                Tenant = parsed.GetValue(tenant)!,
+                Name = parsed.GetValue(name)!,
+                State = (SidecarState)parsed.GetValue(state),
+                WithoutRevision = parsed.GetValue(without)!,
+            };
+            ListSidecarsResponse page;
+            do
+            {
+                page = await client.ListSidecarsAsync(request, cancellationToken: cancellation);
+                foreach (var sidecar in page.Sidecars)
+                {
+                    if (parsed.GetValue(json))
+                    {
+                        output.WriteLine(JsonFormatter.Default.Format(sidecar));
+                    }
+                    else
+                    {
+                        Write(output, sidecar);
+                    }
+                }
+
+                request.PageToken = page.NextPageToken;
+            }
+            while (page.NextPageToken.Length > 0);
+
+            if (!parsed.GetValue(json))
+            {
+                output.WriteLine($"{Count.Of(page.Current + page.Stale + page.Away, "sidecar")}: {page.Current} current, {page.Stale} stale, {page.Away} away");
+            }
+
+            if (page.LostRevision.Length > 0)
+            {
+                (parsed.GetValue(json) ? Console.Error : output).WriteLine($"{LostHistory(page.LostRevision)}; streams of sidecars that have it are refused");
+            }
+        });
+    }
+
+    /// <summary>As <see cref="SidecarState"/>, in an operator's words.</summary>
+    private enum FleetState
+    {
+        Any = SidecarState.Unspecified,
+        Current = SidecarState.Current,
+        Stale = SidecarState.Stale,
+        Away = SidecarState.Away,
+    }
+
+    private static void Write(TextWriter output, Sidecar sidecar)
+    {
+        var scope = sidecar.Tenant.Length == 0 ? sidecar.Application : $"{sidecar.Application}/{sidecar.Tenant}";
+        var state = sidecar.State switch { SidecarState.Current => "current", SidecarState.Away => "away", _ => $"stale for {sidecar.StaleSeconds} s" };
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{scope} {sidecar.Name}  version {(sidecar.Version.Length == 0 ? "unknown" : sidecar.Version)}, {sidecar.DecisionsPerSecond:F1} decisions/s, {state}, revision {(sidecar.Revision.Length == 0 ? "none" : sidecar.Revision)}{Clock(sidecar)}, heard {(sidecar.HeardAt is { } heard ? $"{heard.ToDateTimeOffset():u}" : "never")}"));
+        if (sidecar.Resources.Any(r => r.AppliedRevision.Length > 0))
+        {
             output.WriteLine($"  {string.Join("  ", sidecar.Resources.Where(r => r.AppliedRevision.Length > 0).Select(r => $"{r.Type} {r.AppliedRevision}"))}");
-            foreach (var problem in sidecar.Problems)
-            {
-                output.WriteLine($"  problem: {problem}");
-            }
-
-            foreach (var refused in sidecar.Resources.Where(r => r.RefusedRevision.Length > 0))
-            {
-                output.WriteLine($"  refused {refused.Type} {refused.RefusedRevision}: {string.Join("; ", refused.Faults)}");
-            }
         }
 
-        output.WriteLine(Count.Of(response.Sidecars.Count, "sidecar"));
-        if (response.LostRevision.Length > 0)
+        foreach (var problem in sidecar.Problems)
         {
-            output.WriteLine($"{LostHistory(response.LostRevision)}; streams of sidecars that have it are refused");
+            output.WriteLine($"  problem: {problem}");
         }
-    });
+
+        foreach (var refused in sidecar.Resources.Where(r => r.RefusedRevision.Length > 0))
+        {
+            output.WriteLine($"  refused {refused.Type} {refused.RefusedRevision}: {string.Join("; ", refused.Faults)}");
+        }
+    }
 
     /// <summary><c>authsidecar-control join-token</c>.</summary>
     public static Command JoinToken()

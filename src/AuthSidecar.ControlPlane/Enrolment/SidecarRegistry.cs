@@ -12,9 +12,6 @@ namespace AuthSidecar.ControlPlane.Enrolment;
 /// <summary>The sidecars that have enrolled with the control plane's own CA, and whether they are admitted.</summary>
 internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority authority, Fleet fleet, TimeProvider time)
 {
-    /// <summary>One that no node has heard of for so long is not connected, whatever its row says: the node has ended, say.</summary>
-    public static readonly TimeSpan ConnectedFor = TimeSpan.FromSeconds(90);
-
     private readonly ConcurrentDictionary<SidecarIdentity, SidecarRow> _known = new();
     private readonly SemaphoreSlim _catchingUp = new(1);
     private long _caughtUp;
@@ -175,7 +172,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             return EnrolmentResult.Refuse(EnrolmentRefusal.TokenUsedUp);
         }
 
-        if (!row.IsReplacing && before is { IsRemoved: false } && (fleet.IsConnected(identity!) || IsConnectedElsewhere(before)))
+        if (!row.IsReplacing && before is { IsRemoved: false } && (fleet.IsConnected(identity!) || Presence.IsConnected(before, time.GetUtcNow())))
         {
             return EnrolmentResult.Refuse(EnrolmentRefusal.NameInUse);
         }
@@ -273,8 +270,6 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
 
     private static bool Admits(SidecarRow row, X509Certificate2 certificate) =>
         !row.IsRemoved && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber);
-
-    private bool IsConnectedElsewhere(SidecarRow row) => row.ConnectedTo.Length > 0 && row.HeardAtMs > (time.GetUtcNow() - ConnectedFor).ToUnixTimeMilliseconds();
 
     /// <summary>The answer that was given already to this name and key, as long as it is good for something.</summary>
     private EnrolmentResult? Answered(SidecarRow? row, PublicKey key) =>

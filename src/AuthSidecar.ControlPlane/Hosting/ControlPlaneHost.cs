@@ -48,6 +48,8 @@ internal static partial class ControlPlaneHost
             .AddFilter("System.Net.Http", LogLevel.Warning)
             // It misses an encryptor: what keeps its keys encrypts them.
             .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error)
+            // It warns of a heartbeat of its own, on a loaded machine, which is none of ours.
+            .AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error)
             // It tells whole requests and responses.
             .AddFilter("OpenIddict", LogLevel.Warning);
         builder.WebHost.AddListeners(options);
@@ -109,6 +111,7 @@ internal static partial class ControlPlaneHost
     /// <exception cref="KeyVaultException">The master key is not to be had.</exception>
     public static async Task PrepareAsync(this WebApplication app, CancellationToken cancellation)
     {
+        Listeners.DemandAddresses(app.Services.GetRequiredService<ServeOptions>());
         await app.WaitForDatabaseAsync(cancellation);
         await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
         var options = app.Services.GetRequiredService<ServeOptions>();
@@ -190,6 +193,7 @@ internal static partial class ControlPlaneHost
             FindRevision = cancellation => s.GetRequiredService<ControlStore>().ReadAsync((_, head) => Task.FromResult(head), cancellation),
         })
         .AddHostedService<LifetimeLog>()
+        .AddSingleton<ConnectionLimits>()
         .AddSingleton<HealthServiceImpl>()
         .AddSingleton<Readiness>()
         .AddHostedService(s => s.GetRequiredService<Readiness>());
@@ -224,6 +228,7 @@ internal static partial class ControlPlaneHost
         .AddSingleton<DraftReader>()
         .AddSingleton<UpdateSource>()
         .AddSingleton<Fleet>()
+        .AddSingleton<SidecarRoll>()
         .AddHostedService<Presence>()
         .AddSingleton<Feed>()
         .AddHostedService(s => s.GetRequiredService<Feed>());

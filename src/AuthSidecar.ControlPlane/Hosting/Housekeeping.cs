@@ -17,6 +17,9 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
     /// <summary>Who still asks with a token that has expired is told so.</summary>
     private static readonly TimeSpan KeepTokensFor = TimeSpan.FromDays(7);
 
+    /// <summary>An operator may want to know what became of one.</summary>
+    private static readonly TimeSpan KeepSidecarsFor = TimeSpan.FromDays(30);
+
     private readonly HashSet<(string Id, string What)> _warned = [];
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -76,6 +79,9 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         await context.JoinTokens.Where(t => t.ExpiresAtMs < tokensBefore).ExecuteDeleteAsync(stopping);
         await WarnOfTokensAsync(context, stopping);
         await context.ClaimCodes.Where(c => c.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        // Of a sidecar that is gone for good, such as a pod that was replaced: its certificate has run out long ago.
+        var sidecarsBefore = (time.GetUtcNow() - KeepSidecarsFor).ToUnixTimeMilliseconds();
+        await context.Sidecars.Where(s => s.ExpiresAtMs < sidecarsBefore && s.HeardAtMs < sidecarsBefore).ExecuteDeleteAsync(stopping);
         await SignInAttempts.CleanAsync(context, time.GetUtcNow(), stopping);
         var failuresBefore = (time.GetUtcNow() - AuthenticationLog.KeepFor).ToUnixTimeMilliseconds();
         await context.FailedSignIns.Where(f => f.MinuteMs < failuresBefore).ExecuteDeleteAsync(stopping);

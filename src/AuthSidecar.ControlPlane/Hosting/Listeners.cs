@@ -1,4 +1,6 @@
+using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -39,6 +41,8 @@ internal static class Listeners
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxRequestBytes;
+            // Of a connection on which nobody asks anything. Those of sidecars have streams on them.
+            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(60);
             kestrel.ListenUnixSocket(Path.GetFullPath(options.AdminSocket), listen => Mark(listen, Listener.Administration));
             if (options.Listen is not null)
             {
@@ -57,11 +61,30 @@ internal static class Listeners
                     {
                         Mark(listen, listener);
                         listen.Protocols = HttpProtocols.Http1AndHttp2;
+                        listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>().LimitAsync(connection, () => next(connection)));
                         UseTls(listen, kestrel.ApplicationServices, tls => listener == Listener.Certificates ? tls.ForCertificates() : tls.ForEverybody());
                     });
                 }
             }
         });
+    }
+
+    /// <summary>Makes sure that the addresses can be listened on, before anything is begun that would have to be ended again.</summary>
+    /// <exception cref="IOException">One cannot.</exception>
+    public static void DemandAddresses(ServeOptions options)
+    {
+        foreach (var endPoint in new[] { options.Listen, options.ListenHttps, options.ListenCertificates }.OfType<IPEndPoint>())
+        {
+            using var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(endPoint);
+            }
+            catch (SocketException e)
+            {
+                throw new IOException($"failed to listen on {endPoint}: {e.Message}", e);
+            }
+        }
     }
 
     /// <summary>Answers the endpoint on these listeners alone; on others it does not exist.</summary>

@@ -172,6 +172,9 @@ internal sealed class SidecarRow
     /// <summary>The node that it is connected to; empty: none.</summary>
     public string ConnectedTo { get; set; } = "";
 
+    /// <summary>How it fared when that node last told (a <see cref="Sidecar"/>); null: none has.</summary>
+    public byte[]? Report { get; set; }
+
     public required bool IsRemoved { get; set; }
 }
 

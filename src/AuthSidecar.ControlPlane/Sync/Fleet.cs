@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf.WellKnownTypes;
 
 namespace AuthSidecar.ControlPlane.Sync;
 
@@ -261,6 +262,41 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
                 return (_heardAt, IsCurrent ? null : _sentAt, _decisionsPerSecond, _status, [.. HeldRevisions.Types.Select(StateOf)]);
             }
         }
+    }
+
+    /// <summary>As administrators see it.</summary>
+    public Sidecar ToMessage(DateTimeOffset now)
+    {
+        var (heardAt, staleSince, decisionsPerSecond, reported, resources) = Status;
+        var message = new Sidecar
+        {
+            Name = Identity.Name,
+            Application = Identity.Scope.Application,
+            Tenant = Identity.Scope.Tenant,
+            Version = Version,
+            ConnectedAt = Timestamp.FromDateTimeOffset(ConnectedAt),
+            HeardAt = Timestamp.FromDateTimeOffset(heardAt),
+            Resources = { resources },
+            DecisionsPerSecond = decisionsPerSecond,
+            IsCurrent = staleSince is null,
+            State = staleSince is null ? SidecarState.Current : SidecarState.Stale,
+            StaleSeconds = staleSince is { } since ? (ulong)Math.Max(0, (now - since).TotalSeconds) : 0,
+            Revision = reported.Revision,
+            Problems = { reported.Problems },
+            RefusedHeartbeats = reported.RefusedHeartbeats,
+            RefusedBundles = reported.RefusedBundles,
+        };
+        if (ClonedAt is { } cloned)
+        {
+            message.Problems.Add($"duplicate identity: a second process was refused, last at {cloned:u}");
+        }
+
+        if (reported.HasClockAheadMs)
+        {
+            message.ClockAheadMs = reported.ClockAheadMs;
+        }
+
+        return message;
     }
 
     private bool IsCurrent => _served.Equals(_sent) && _status.Problems.Count == 0;

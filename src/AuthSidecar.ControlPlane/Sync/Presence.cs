@@ -1,7 +1,10 @@
+using System.Buffers.Binary;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Sync;
@@ -13,7 +16,16 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
     private static readonly TimeSpan TellEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan RefreshEvery = TimeSpan.FromSeconds(30);
 
+    private const int ReportsAtOnce = 500;
+
+    /// <summary>One that no node has heard of for so long is not connected, whatever its row says: the node has ended, say.</summary>
+    public static readonly TimeSpan ConnectedFor = TimeSpan.FromSeconds(90);
+
+    private readonly Dictionary<SidecarIdentity, ulong> _reported = [];
     private readonly string _node = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(9));
+
+    /// <summary>Whether a sidecar is connected to some node.</summary>
+    public static bool IsConnected(SidecarRow row, DateTimeOffset now) => row.ConnectedTo.Length > 0 && row.HeardAtMs > (now - ConnectedFor).ToUnixTimeMilliseconds();
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -30,6 +42,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
                     if (time.GetElapsedTime(refreshedAt) >= RefreshEvery)
                     {
                         await RefreshAsync(stoppingToken);
+                        await ReportAsync(stoppingToken);
                         refreshedAt = time.GetTimestamp();
                     }
 
@@ -78,6 +91,56 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         await using var context = database.Open();
         await context.Sidecars.Where(s => s.ConnectedTo == _node).ExecuteUpdateAsync(u => u.SetProperty(s => s.HeardAtMs, now), cancellation);
+    }
+
+    /// <summary>Tells how those fare of whom that has changed: for whoever asks another node, or once they have gone.</summary>
+    private async Task ReportAsync(CancellationToken cancellation)
+    {
+        var reports = new List<(SidecarIdentity Identity, byte[] Report)>();
+        foreach (var sidecar in fleet.Connected)
+        {
+            var report = sidecar.ToMessage(time.GetUtcNow());
+            var digest = DigestOf(report);
+            if (!_reported.TryGetValue(sidecar.Identity, out var before) || before != digest)
+            {
+                _reported[sidecar.Identity] = digest;
+                reports.Add((sidecar.Identity, report.ToByteArray()));
+            }
+        }
+
+        foreach (var some in reports.Chunk(ReportsAtOnce))
+        {
+            // One transaction each: whoever writes meanwhile waits for no more than this.
+            await using var context = database.Open();
+            await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
+            foreach (var (identity, report) in some)
+            {
+                await context.Sidecars
+                    .Where(s => s.Application == identity.Scope.Application && s.Tenant == identity.Scope.Tenant && s.Name == identity.Name && s.ConnectedTo == _node)
+                    .ExecuteUpdateAsync(u => u.SetProperty(s => s.Report, report), cancellation);
+            }
+
+            await transaction.CommitAsync(cancellation);
+        }
+
+        foreach (var gone in _reported.Keys.Where(i => !fleet.IsConnected(i)).ToList())
+        {
+            _reported.Remove(gone);
+        }
+    }
+
+    /// <summary>Of what is worth telling: what changes all the time is not.</summary>
+    private static ulong DigestOf(Sidecar report)
+    {
+        var lasting = report.Clone();
+        (lasting.HeardAt, lasting.DecisionsPerSecond, lasting.StaleSeconds) = (null, 0, 0);
+        lasting.ClockAheadMs = lasting.ClockAheadMs / 1000 * 1000;
+        foreach (var resource in lasting.Resources)
+        {
+            resource.ClearAgeMs();
+        }
+
+        return BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(lasting.ToByteArray()));
     }
 
     private async Task LeaveAsync()

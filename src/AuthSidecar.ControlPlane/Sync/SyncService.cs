@@ -38,6 +38,8 @@ internal sealed partial class SyncService(
     private static readonly TimeSpan SilenceMeansGone = TimeSpan.FromMinutes(2);
 
     /// <summary>A sidecar that does not take in for so long what is sent to it is not worth waiting for: it comes back.</summary>
+    private static readonly TimeSpan SubscribeWithin = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan SendWithin = TimeSpan.FromSeconds(30);
 
     public override async Task Sync(IAsyncStreamReader<SyncRequest> requestStream, IServerStreamWriter<SyncResponse> responseStream, ServerCallContext context)
@@ -110,7 +112,17 @@ internal sealed partial class SyncService(
 
     private async Task<ConnectedSidecar> SubscribeAsync(SidecarIdentity identity, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
     {
-        if (!await requests.MoveNext(ending) || requests.Current.Subscribe is not { } subscribe)
+        bool isThere;
+        try
+        {
+            isThere = await requests.MoveNext(ending).WaitAsync(SubscribeWithin, time, ending);
+        }
+        catch (TimeoutException)
+        {
+            throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"no `subscribe` within {SubscribeWithin.TotalSeconds} s"));
+        }
+
+        if (!isThere || requests.Current.Subscribe is not { } subscribe)
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument, "a stream begins with `subscribe`"));
         }

@@ -62,6 +62,8 @@ internal static class SidecarHost
         builder.Logging
             .SetMinimumLevel(options.LogLevel)
             .AddFilter("Microsoft.AspNetCore", LogLevel.Warning)
+            // It warns of a heartbeat of its own, on a loaded machine, which is none of ours.
+            .AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error)
             .AddFilter("Microsoft.Hosting", LogLevel.Warning)
             // The framework logs a client's mistakes as errors of its own; ours are logged where they are answered.
             .AddFilter("Grpc.AspNetCore.Server", LogLevel.Critical);

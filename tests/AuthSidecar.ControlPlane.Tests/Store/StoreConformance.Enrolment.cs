@@ -94,7 +94,7 @@ public abstract partial class StoreConformance
         Assert.NotNull((await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).ReplacedAt);
         await ConnectAsync(isConnected: true);
         Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).Refusal);
-        enrolments.Time.Advance(SidecarRegistry.ConnectedFor);
+        enrolments.Time.Advance(Presence.ConnectedFor);
         Assert.True((await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).IsIssued);
 
         async Task ConnectAsync(bool isConnected)

@@ -635,6 +635,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text");
 
+                    b.Property<byte[]>("Report")
+                        .HasColumnType("bytea");
+
                     b.Property<string>("Serial")
                         .IsRequired()
                         .HasColumnType("text");

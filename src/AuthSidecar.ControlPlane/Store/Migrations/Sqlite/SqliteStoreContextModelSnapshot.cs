@@ -630,6 +630,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT");
 
+                    b.Property<byte[]>("Report")
+                        .HasColumnType("BLOB");
+
                     b.Property<string>("Serial")
                         .IsRequired()
                         .HasColumnType("TEXT");
