@@ -2,8 +2,8 @@ using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
 using Google.Rpc;
 using Grpc.Core;
-using static Grpc.Health.V1.HealthCheckResponse.Types;
 using static EndToEnd.Tests.Writes;
+using static Grpc.Health.V1.HealthCheckResponse.Types;
 using Decision = AuthSidecar.V1.Decision;
 
 namespace EndToEnd.Tests;

@@ -15,7 +15,7 @@ internal enum PasswordPolicy
 }
 
 /// <summary>Says what is wrong with a password that somebody wants.</summary>
-internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> more)
+internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> more, BreachedPasswords? breached = null)
 {
     private const int Alone = 15;
     private const int WithSecondFactor = 8;
@@ -48,9 +48,14 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
             return "it has an upper-case letter, a lower-case one, a digit and another character";
         }
 
+        if (breached?.Contains(password) is true)
+        {
+            return "it is in no list of breached passwords: this one is";
+        }
+
         var folded = Fold(password);
         return IsGuessable(folded, own.Select(Fold).Where(w => w.Length > 2).ToHashSet(StringComparer.Ordinal))
-            ? "it is one of the commonest, or your own name: it would be guessed first"
+            ? "it is none of the commonest, nor your own name: this one would be guessed first"
             : null;
     }
 

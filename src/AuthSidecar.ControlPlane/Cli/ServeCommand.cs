@@ -36,6 +36,7 @@ internal static class ServeCommand
         var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are hashed anew when they are used." };
         var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. None of the commonest either way." };
         var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with words, one a line, that no password may be made of, beside those that are built in." };
+        var breached = new Option<string?>("--breached-passwords") { Description = "A file with SHA-1 hashes of breached passwords in order, as Pwned Passwords are downloaded (`HASH:COUNT` lines): none of them is accepted as a new password." }.NotEmpty();
         var attempts = new Option<int>("--attempts-per-minute") { Description = "How often an address may try to sign in; tokens twenty times as often. 0: no limit.", DefaultValueFactory = _ => 30 };
         var proxies = new Option<string[]>("--trusted-proxy") { Description = "An address or CIDR range of a reverse proxy: the client is the right-most address in `X-Forwarded-For` that is not one of them; may be repeated. Without it the header is ignored." }.NotEmpty();
         var wait = new Option<int>("--wait-for-database") { Description = "How many seconds a database is waited for that is not there yet; at most 3600.", DefaultValueFactory = _ => (int)ServeOptions.DefaultWaitForDatabase.TotalSeconds };
@@ -44,7 +45,7 @@ internal static class ServeCommand
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -64,6 +65,7 @@ internal static class ServeCommand
                         PasswordScheme = parsed.GetValue(passwordHashing),
                         PasswordPolicy = parsed.GetValue(passwordPolicy),
                         CommonPasswords = parsed.GetValue(commonPasswords) is { } words ? await File.ReadAllLinesAsync(words, cancellation) : [],
+                        BreachedPasswords = parsed.GetValue(breached) is { } list ? BreachedPasswords.Open(list) : null,
                         AttemptsPerMinute = parsed.GetValue(attempts),
                         TrustedProxies = [.. (parsed.GetValue(proxies) ?? []).Select(NetworkOf)],
                         ReplaceIssuer = parsed.GetValue(replaceIssuer),

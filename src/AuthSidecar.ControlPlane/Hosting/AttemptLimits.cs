@@ -1,6 +1,6 @@
-using AuthSidecar.ControlPlane.Accounts;
 using System.Globalization;
 using System.Threading.RateLimiting;
+using AuthSidecar.ControlPlane.Accounts;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 

@@ -52,6 +52,9 @@ internal sealed record ServeOptions
     /// <summary>What nobody's password may be made of, beside what is built in.</summary>
     public IReadOnlyList<string> CommonPasswords { get; init; } = [];
 
+    /// <summary>What nobody's password may be since others have it already; null: no list.</summary>
+    public BreachedPasswords? BreachedPasswords { get; init; }
+
     /// <summary>The proxies whose word on who is behind them (`X-Forwarded-For`) is taken.</summary>
     public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
 

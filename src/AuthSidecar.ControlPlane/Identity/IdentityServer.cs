@@ -136,7 +136,7 @@ internal static class IdentityServer
             .AddSingleton<IdentityErrorDescriber>()
             .AddSingleton<IUserValidator<Account>, UserValidator<Account>>()
             .AddSingleton(s => new PasswordHashing(s.GetRequiredService<Secrets.SecretStore>(), options.PasswordScheme))
-            .AddSingleton(_ => new PasswordRules(options.PasswordPolicy, options.CommonPasswords))
+            .AddSingleton(_ => new PasswordRules(options.PasswordPolicy, options.CommonPasswords, options.BreachedPasswords))
             .AddSingleton<AccountManagers>()
             .AddSingleton<AccountDirectory>()
             .AddSingleton<Sessions>()

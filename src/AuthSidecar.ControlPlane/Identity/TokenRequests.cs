@@ -1,8 +1,8 @@
-using AuthSidecar.ControlPlane.Pages;
 using System.Collections.Immutable;
 using System.Security.Claims;
 using System.Text.Json;
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Pages;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;

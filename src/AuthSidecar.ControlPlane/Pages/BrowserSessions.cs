@@ -1,5 +1,5 @@
-using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Store;
 
 namespace AuthSidecar.ControlPlane.Pages;

@@ -1,10 +1,10 @@
 using AuthSidecar.ControlPlane.Identity;
-using Microsoft.AspNetCore.Antiforgery;
-using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.AspNetCore;
+using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
+using Microsoft.AspNetCore.WebUtilities;
 using OpenIddict.Abstractions;
 using OpenIddict.Server.AspNetCore;
 

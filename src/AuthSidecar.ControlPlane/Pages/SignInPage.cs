@@ -1,5 +1,5 @@
-using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Hosting;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;

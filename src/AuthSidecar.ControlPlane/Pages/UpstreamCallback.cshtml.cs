@@ -1,5 +1,5 @@
-using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Upstreams;
 using Microsoft.AspNetCore;
 using Microsoft.AspNetCore.Authentication;

@@ -41,6 +41,37 @@ public sealed class PasswordTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("\n", ":3")]
+    [InlineData("\r\n", ":1234567890")]
+    [InlineData("\n", "")]
+    public void Breached_WhateverIsInTheList_IsFoundAndNothingElse(string end, string count)
+    {
+        var path = Path.Combine(_folder, "breached.txt");
+        foreach (var size in new[] { 1, 2, 3, 1_000 })
+        {
+            var hashes = Enumerable.Range(0, size).Select(i => Sha1Of($"password {i}")).Order(StringComparer.Ordinal);
+            File.WriteAllText(path, string.Join(end, hashes.Select(h => h + count)) + (size % 2 == 0 ? end : ""));
+            using var breached = BreachedPasswords.Open(path);
+            Assert.All(Enumerable.Range(0, size), i => Assert.True(breached.Contains($"password {i}")));
+            Assert.All(Enumerable.Range(0, 1_000), i => Assert.False(breached.Contains($"another {i}")));
+            Assert.Contains("breached", new PasswordRules(PasswordPolicy.Length, [], breached).FaultOf("password 0", [], hasSecondFactor: true), StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("", "is empty")]
+    [InlineData("hunter2\npassword\n", "is no list of SHA-1 hashes")]
+    [InlineData("8846F7EAEE8FB117AD06BDD830B7586C:3\n", "is no list of SHA-1 hashes")]
+    [InlineData("B1B3773A05C0ED0176787A4F1574FF0075F7521E:1\n5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8:2\n", "is not sorted")]
+    [InlineData("5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8,2\n", "is no list of SHA-1 hashes")]
+    public void Breached_FileThatIsNoList_IsRefused(string content, string message)
+    {
+        var path = Path.Combine(_folder, "breached.txt");
+        File.WriteAllText(path, content);
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => BreachedPasswords.Open(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(0, "$argon2id$v=19$m=19456,t=2,p=1,keyid=1$")]
     [InlineData(1, "$pbkdf2-sha512$i=220000,keyid=1$")]
     public void Hash_Created_IsAPhcStringThatVerifiesItsPasswordAlone(int scheme, string prefix)
@@ -172,4 +203,8 @@ public sealed class PasswordTests : IAsyncLifetime
             Assert.NotNull(classes.FaultOf(wrong, [], hasSecondFactor: false));
         }
     }
+
+#pragma warning disable CA5350 // What the lists are made of.
+    private static string Sha1Of(string text) => Convert.ToHexString(System.Security.Cryptography.SHA1.HashData(System.Text.Encoding.UTF8.GetBytes(text)));
+#pragma warning restore CA5350
 }
