@@ -111,7 +111,13 @@ public sealed partial class AdministratorTests
             ("PUT", "v1/applications/documents/riskSettings", """{"settings": {"weights": {"netwrok": 1}}}""", "settings.weights.netwrok: unknown field"),
             ("POST", "v1/entities:write", """{"entities": [{"json": "{}"}, {"jsn": "{}"}]}""", "entities[1].jsn: unknown field"),
             ("DELETE", "v1/riskProfiles?subject=User::%22a%22&tennant=acme", "", "tennant: unknown field"),
-            ("DELETE", "v1/riskProfiles?subject=User::%22a%22&tenant=acme&tenant=globex", "", "tenant: given 2 times"),
+            ("DELETE", "v1/riskProfiles?subject=User::%22a%22&tenant=acme&tenant=globex", "", "tenant: given more than once"),
+            ("PUT", "v1/administrators/alice", """{"roles": []}""", "roles: empty: to remove all of it, name `roles` in `updateMask`"),
+            ("PUT", "v1/applications/documents/riskSettings", """{"settings": {"actions": {}}, "updateMask": "deniedNetworks"}""", "settings.actions: empty"),
+            ("PUT", "v1/accounts/bob", """{"account": {"\ud800": true}}""", "not valid JSON"),
+            ("PUT", "v1/accounts/bob", """{"account": {"id": "\ud800"}}""", "not valid JSON"),
+            ("GET", "v1/accounts/bob/sessions?accountId=alice", "", "accountId: unknown field"),
+            ("GET", "v1/audit?pageSize=1&page_size=2", "", "page_size: given more than once"),
             ("GET", "v1/audit?pageSize=1&actr=x", "", "actr: unknown field"),
         })
         {
@@ -180,6 +186,8 @@ public sealed partial class AdministratorTests
         await File.WriteAllTextAsync(fleet.In("web.json"), """{"id": "web", "application": "documents", "grantTypes": ["GRANT_TYPE_DEVICE_CODE"]}""", Cancellation);
         await RunAsync(fleet, "alice", "clients", "write", fleet.In("web.json"));
         Assert.Contains("\"needsConsent\": true", (await RunAsync(fleet, "alice", "clients", "list")).Output, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(fleet.In("empty.json"), """{"id": "web", "application": "documents", "scopes": []}""", Cancellation);
+        Assert.Contains("`scopes` is empty, and would stay as it is", (await RunAsync(fleet, "alice", "clients", "write", fleet.In("empty.json"))).Error, StringComparison.Ordinal);
         await RunAsync(fleet, "alice", "clients", "write", fleet.In("web.json"), "--replace");
         Assert.DoesNotContain("needsConsent", (await RunAsync(fleet, "alice", "clients", "list")).Output, StringComparison.Ordinal);
     }

@@ -23,6 +23,9 @@ internal enum SignInFailure
     /// <summary>Something has changed since the password was given.</summary>
     Outdated,
 
+    /// <summary>Whoever tried has gone before they were answered.</summary>
+    Abandoned,
+
     /// <summary>What an upstream provider answers is refused, or nobody's.</summary>
     UpstreamRefused,
 }
@@ -42,6 +45,12 @@ internal sealed partial class AuthenticationLog : BackgroundService
     private const int EachPerMinute = 5;
     private const int MaxKeys = 10_000;
     private const int KeptOfAccount = 100;
+
+    /// <summary>Of an account: beyond, it is from several addresses.</summary>
+    private const int AddressesPerMinute = 20;
+
+    /// <summary>The endpoint where clients authenticate.</summary>
+    public const string TokenEndpoint = "token";
 
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
@@ -74,7 +83,8 @@ internal sealed partial class AuthenticationLog : BackgroundService
     /// <param name="accountId">Whose account; null: nobody's.</param>
     /// <param name="failure">Why.</param>
     /// <param name="address">From where.</param>
-    public void SignInFailed(string? accountId, SignInFailure failure, string address)
+    /// <param name="network">The same, of IPv6 its network: what its owner is shown.</param>
+    public void SignInFailed(string? accountId, SignInFailure failure, string address, string network)
     {
         _signIns.Add(1, new("outcome", "failure"), new("reason", failure.ToString()));
         if (MayLog($"sign-in {failure}", accountId ?? ""))
@@ -90,8 +100,12 @@ internal sealed partial class AuthenticationLog : BackgroundService
         var minute = _time.GetUtcNow().ToUnixTimeMilliseconds() / 60_000 * 60_000;
         lock (_lock)
         {
-            var key = (accountId, minute, address, failure.ToString());
-            key = _failed.Count >= MaxKeys && !_failed.ContainsKey(key) ? (accountId, minute, "", failure.ToString()) : key;
+            var key = (accountId, minute, network, failure.ToString());
+            if (!_failed.ContainsKey(key) && (_failed.Count >= MaxKeys || _failed.Keys.Count(k => k.AccountId == accountId && k.MinuteMs == minute) >= AddressesPerMinute))
+            {
+                key = (accountId, minute, "", failure.ToString());
+            }
+
             if (_failed.Count < 2 * MaxKeys || _failed.ContainsKey(key))
             {
                 _failed[key] = _failed.GetValueOrDefault(key) + 1;
@@ -111,6 +125,12 @@ internal sealed partial class AuthenticationLog : BackgroundService
         _tokens.Add(1, new("endpoint", endpoint), new("outcome", error is null ? "success" : "failure"), new("error", error ?? ""));
         if (error is null)
         {
+            // What takes no credentials takes no log without end either.
+            if (endpoint != TokenEndpoint && !MayLog($"{endpoint} succeeded", address))
+            {
+                return;
+            }
+
             Log.TokenRequestSucceeded(_logger, endpoint, clientId, grantType, address);
         }
         else if (MayLog($"{endpoint} {error}", address))
@@ -134,7 +154,8 @@ internal sealed partial class AuthenticationLog : BackgroundService
     /// <summary>Failed attempts of an account, the newest first.</summary>
     public async Task<List<FailedSignInRow>> ListAsync(string accountId, int count, CancellationToken cancellation)
     {
-        await FlushAsync(cancellation);
+        // Whoever looks at the page and leaves takes nothing with them.
+        await TryFlushAsync(CancellationToken.None);
         await using var context = _database.Open();
         return await context.FailedSignIns.AsNoTracking().Where(f => f.AccountId == accountId).OrderByDescending(f => f.MinuteMs).ThenBy(f => f.Address).Take(count).ToListAsync(cancellation);
     }
@@ -182,9 +203,30 @@ internal sealed partial class AuthenticationLog : BackgroundService
             return;
         }
 
+        try
+        {
+            await SaveAsync(failed, cancellation);
+        }
+        catch
+        {
+            lock (_lock)
+            {
+                foreach (var (key, count) in failed.Where(f => _failed.Count < 2 * MaxKeys || _failed.ContainsKey(f.Key)))
+                {
+                    _failed[key] = _failed.GetValueOrDefault(key) + count;
+                }
+            }
+
+            throw;
+        }
+    }
+
+    private async Task SaveAsync(Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> failed, CancellationToken cancellation)
+    {
         await using var context = _database.Open();
         await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
-        foreach (var ((account, minute, address, reason), count) in failed)
+        // In one order, whoever writes: two nodes do not wait for each other.
+        foreach (var ((account, minute, address, reason), count) in failed.OrderBy(f => f.Key))
         {
             await context.Database.ExecuteSqlAsync(
                 $"""
@@ -199,7 +241,7 @@ internal sealed partial class AuthenticationLog : BackgroundService
             var oldest = await context.FailedSignIns.Where(f => f.AccountId == account).OrderByDescending(f => f.MinuteMs).Skip(KeptOfAccount).Select(f => (long?)f.MinuteMs).FirstOrDefaultAsync(cancellation);
             if (oldest is { } minute)
             {
-                await context.FailedSignIns.Where(f => f.AccountId == account && f.MinuteMs <= minute).ExecuteDeleteAsync(cancellation);
+                await context.FailedSignIns.Where(f => f.AccountId == account && f.MinuteMs < minute).ExecuteDeleteAsync(cancellation);
             }
         }
 

@@ -39,11 +39,22 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         var attempt = account is null ? default : await attempts.CountAsync(context, account.Id, Authenticator.Password, source, cancellation);
         if (account is null || attempt.Admission != Admission.Admitted)
         {
-            await attempts.CountNobodyAsync(context, normalized, cancellation);
+            await attempts.CountNobodyAsync(context, normalized, source, cancellation);
         }
 
         // Also for nobody, and where it is not what was given: how long it takes does not tell who there is.
-        var check = await hashing.VerifyAsync(attempt.Admission == Admission.Admitted ? account?.PasswordHash : null, password, cancellation);
+        PasswordCheck check;
+        try
+        {
+            check = await hashing.VerifyAsync(attempt.Admission == Admission.Admitted ? account?.PasswordHash : null, password, cancellation);
+        }
+        catch (OperationCanceledException) when (account is not null)
+        {
+            // It counts: whoever hangs up before the answer has guessed as well.
+            await FailAsync(account, attempt, SignInFailure.Abandoned, source);
+            throw;
+        }
+
         if (check == PasswordCheck.Busy)
         {
             // Nobody has looked: it was no mistake.
@@ -53,19 +64,19 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
 
         if (account is null)
         {
-            log.SignInFailed(null, SignInFailure.UnknownName, source.Address);
+            log.SignInFailed(null, SignInFailure.UnknownName, source.Address, source.Network);
             return (SignInOutcome.Refused, null);
         }
 
         if (attempt.Admission != Admission.Admitted)
         {
-            log.SignInFailed(account.Id, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address);
+            log.SignInFailed(account.Id, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address, source.Network);
             return (SignInOutcome.Locked, null);
         }
 
         if (account.IsDisabled || check == PasswordCheck.Wrong)
         {
-            await FailAsync(account, attempt, account.IsDisabled ? SignInFailure.AccountDisabled : SignInFailure.WrongPassword, source, cancellation);
+            await FailAsync(account, attempt, account.IsDisabled ? SignInFailure.AccountDisabled : SignInFailure.WrongPassword, source);
             return (SignInOutcome.Refused, null);
         }
 
@@ -113,20 +124,20 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         await using var context = database.Open();
         if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account || DigestOf(account) != digest)
         {
-            log.SignInFailed(accountId, SignInFailure.Outdated, source.Address);
+            log.SignInFailed(accountId, SignInFailure.Outdated, source.Address, source.Network);
             return (SignInOutcome.Refused, null);
         }
 
         var attempt = await attempts.CountAsync(context, accountId, Authenticator.Code, source, cancellation);
         if (attempt.Admission != Admission.Admitted)
         {
-            log.SignInFailed(accountId, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address);
+            log.SignInFailed(accountId, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address, source.Network);
             return (SignInOutcome.Locked, null);
         }
 
         if (!await factors.TryUseAsync(accountId, code, cancellation))
         {
-            await FailAsync(account, attempt, SignInFailure.WrongCode, source, cancellation);
+            await FailAsync(account, attempt, SignInFailure.WrongCode, source);
             return (SignInOutcome.Refused, null);
         }
 
@@ -134,9 +145,10 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         return (SignInOutcome.Accepted, account);
     }
 
-    private async Task FailAsync(Account account, Attempt attempt, SignInFailure failure, AttemptSource source, CancellationToken cancellation)
+    /// <summary>Tells of a failure: whether somebody waits for the answer or not.</summary>
+    private async Task FailAsync(Account account, Attempt attempt, SignInFailure failure, AttemptSource source)
     {
-        log.SignInFailed(account.Id, failure, source.Address);
+        log.SignInFailed(account.Id, failure, source.Address, source.Network);
         if (attempt.BeginsDelay || attempt.Disables)
         {
             // Told where an operator looks: once, and not for every attempt.
@@ -149,7 +161,7 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
                         : $"more than {SignInAttempts.Free} failed attempts: unknown browsers are delayed");
                     return Task.FromResult<Refusal?>(null);
                 },
-                cancellation);
+                CancellationToken.None);
         }
     }
 }

@@ -110,10 +110,10 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     }
 
     /// <summary>What <see cref="CountAsync"/> does for an account, for a name that is nobody's: how long it takes does not tell who there is.</summary>
-    public async Task CountNobodyAsync(StoreContext context, string name, CancellationToken cancellation)
+    public async Task CountNobodyAsync(StoreContext context, string name, AttemptSource source, CancellationToken cancellation)
     {
         var nobody = $"?{SHA256.HashData(Encoding.UTF8.GetBytes(name))[0] % Nobodies}";
-        await IsKnownAsync(context, nobody, "nobody's", cancellation);
+        await IsKnownAsync(context, nobody, source.Browser, cancellation);
         string[] sources = [Strangers, "source"];
         var rows = await context.Attempts.AsNoTracking().Where(a => a.AccountId == nobody && sources.Contains(a.Source)).ToListAsync(cancellation);
         var counts = sources.Select(s => Next(rows.Find(r => r.Source == s), nobody, nameof(Authenticator.Password), s, NowMs)).ToList();
@@ -123,7 +123,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     /// <summary>Takes back what was counted for an attempt that was no mistake, and nothing that others have counted since.</summary>
     public static async Task UncountAsync(StoreContext context, Attempt attempt, CancellationToken cancellation)
     {
-        foreach (var (before, _, after) in attempt.Counts)
+        foreach (var (before, _, after) in attempt.Counts ?? [])
         {
             await Same(context, after).ExecuteUpdateAsync(
                 u => u.SetProperty(a => a.Failures, before.Failures).SetProperty(a => a.InARow, before.InARow).SetProperty(a => a.FailedAtMs, before.FailedAtMs).SetProperty(a => a.LockedUntilMs, before.LockedUntilMs),
@@ -134,7 +134,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     /// <summary>Forgets the failures of a source that has signed in. Those of strangers are forgotten when one of them was the owner.</summary>
     public static async Task ForgetAsync(StoreContext context, string accountId, Attempt attempt, CancellationToken cancellation)
     {
-        var sources = attempt.Counts.Select(c => c.After.Source).ToList();
+        var sources = (attempt.Counts ?? []).Select(c => c.After.Source).ToList();
         await context.Attempts.Where(a => a.AccountId == accountId && sources.Contains(a.Source)).ExecuteDeleteAsync(cancellation);
     }
 
@@ -147,8 +147,11 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
         context.Attempts.AnyAsync(a => a.AccountId == accountId && a.Source == Strangers && a.InARow >= MostInARow, cancellation);
 
     /// <summary>Remembers a browser in which somebody has signed in.</summary>
-    /// <returns>The secret for its cookie: the one that it has, where it is known to anybody, or a new one. One that it had before may be somebody else's.</returns>
-    public async Task<string> RememberAsync(string accountId, string? secret, CancellationToken cancellation)
+    /// <returns>
+    /// The secret for its cookie: the one that it has, where it is known to anybody, or a new one, since one that it had before may be somebody else's. And whether it was
+    /// known to this account.
+    /// </returns>
+    public async Task<(string Secret, bool WasKnown)> RememberAsync(string accountId, string? secret, CancellationToken cancellation)
     {
         await using var context = database.Open();
         var now = NowMs;
@@ -159,7 +162,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
             if (known.Exists(b => b.AccountId == accountId))
             {
                 await context.KnownBrowsers.Where(b => b.SecretSha256 == hash && b.AccountId == accountId).ExecuteUpdateAsync(u => u.SetProperty(b => b.SeenAtMs, now), cancellation);
-                return secret;
+                return (secret, true);
             }
 
             secret = known.Count > 0 ? secret : null;
@@ -174,7 +177,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
             await context.KnownBrowsers.Where(b => b.AccountId == accountId && old.Contains(b.SecretSha256)).ExecuteDeleteAsync(cancellation);
         }
 
-        return secret;
+        return (secret, false);
     }
 
     /// <summary>Forgets every browser of an account, as a part of a write: one of them may be somebody else's.</summary>
@@ -265,8 +268,8 @@ internal sealed record Count(AttemptRow Before, bool IsNew, AttemptRow After);
 
 /// <summary>An attempt that was counted, or was not let in.</summary>
 /// <param name="Admission">Whether it is looked at.</param>
-/// <param name="Counts">What was counted.</param>
+/// <param name="Counts">What was counted; null: it is nobody's.</param>
 /// <param name="IsKnown">Whether its browser is known.</param>
 /// <param name="BeginsDelay">Whether strangers are held back from now on.</param>
 /// <param name="Disables">Whether strangers are not listened to any more if it fails.</param>
-internal readonly record struct Attempt(Admission Admission, IReadOnlyList<Count> Counts, bool IsKnown, bool BeginsDelay, bool Disables);
+internal readonly record struct Attempt(Admission Admission, IReadOnlyList<Count>? Counts, bool IsKnown, bool BeginsDelay, bool Disables);

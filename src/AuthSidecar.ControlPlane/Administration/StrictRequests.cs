@@ -16,6 +16,8 @@ internal static class StrictRequests
 {
     private const string Json = "application/json";
     private const string WholeBody = "*";
+    private const string UpdateMask = "update_mask";
+    private const int MostFaults = 20;
     private const string WellKnown = "google.protobuf.";
 
     private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = 64 };
@@ -53,11 +55,13 @@ internal static class StrictRequests
             try
             {
                 using var document = JsonDocument.Parse(body, Options);
-                CheckMessage(document.RootElement, field?.MessageType ?? message, "", faults);
+                new Reader(faults, message.FindFieldByName(UpdateMask) is null ? null : MaskOf(context.Request, document.RootElement, field is null))
+                    .CheckMessage(document.RootElement, field?.MessageType ?? message, "", field is null ? null : "");
                 CheckPath(document.RootElement, context, field, faults);
             }
-            catch (JsonException e)
+            catch (Exception e) when (e is JsonException or InvalidOperationException)
             {
+                // The second is what a name is that is no Unicode text, such as `\\ud800`.
                 throw Failures.InvalidField("body", $"not valid JSON: {e.Message}");
             }
         }
@@ -75,61 +79,96 @@ internal static class StrictRequests
         return buffered.GetBuffer().AsMemory(0, (int)buffered.Length);
     }
 
-    private static void CheckMessage(JsonElement json, MessageDescriptor message, string path, List<Fault> faults)
+    /// <summary>The paths that a request's update mask names, by the names of the contract; none where there is no mask.</summary>
+    private static HashSet<string> MaskOf(HttpRequest request, JsonElement body, bool isWhole)
     {
-        // What is no object where one belongs is told of by the one that makes messages of it.
-        if (json.ValueKind != JsonValueKind.Object || message.FullName.StartsWith(WellKnown, StringComparison.Ordinal))
-        {
-            return;
-        }
-
-        var seen = new HashSet<FieldDescriptor>();
-        foreach (var property in json.EnumerateObject())
-        {
-            var name = path.Length == 0 ? property.Name : $"{path}.{property.Name}";
-            if (Find(message, property.Name) is not { } field)
-            {
-                faults.Add(Unknown(name, message));
-            }
-            else if (!seen.Add(field))
-            {
-                faults.Add(new Fault(name, 0, 0, $"given twice, as `{field.JsonName}` and as `{field.Name}`"));
-            }
-            else
-            {
-                CheckValue(property.Value, field, name, faults);
-            }
-        }
+        var text = isWhole && body.ValueKind == JsonValueKind.Object && (body.TryGetProperty("updateMask", out var mask) || body.TryGetProperty(UpdateMask, out mask)) && mask.ValueKind == JsonValueKind.String
+            ? mask.GetString()!
+            : request.Query.FirstOrDefault(q => q.Key is "updateMask" or UpdateMask).Value.ToString();
+        return text.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(p => string.Concat(p.Select(c => char.IsAsciiLetterUpper(c) ? $"_{char.ToLowerInvariant(c)}" : $"{c}"))).ToHashSet(StringComparer.Ordinal);
     }
 
-    private static void CheckValue(JsonElement json, FieldDescriptor field, string name, List<Fault> faults)
+    /// <param name="faults">What is wrong, as far as it is told.</param>
+    /// <param name="mask">What the update mask names; null: the call has none.</param>
+    private sealed class Reader(List<Fault> faults, HashSet<string>? mask)
     {
-        if (field.IsMap)
+        /// <param name="json">The message.</param>
+        /// <param name="message">What it is.</param>
+        /// <param name="path">Where it is, in the caller's words.</param>
+        /// <param name="written">Where it is in the object that is written, in the contract's words; null: it has that object in it.</param>
+        public void CheckMessage(JsonElement json, MessageDescriptor message, string path, string? written)
         {
-            var value = field.MessageType.FindFieldByNumber(2);
-            if (json.ValueKind == JsonValueKind.Object && value.FieldType == FieldType.Message)
+            // What is no object where one belongs is told of by the one that makes messages of it.
+            if (json.ValueKind != JsonValueKind.Object || message.FullName.StartsWith(WellKnown, StringComparison.Ordinal))
             {
-                foreach (var entry in json.EnumerateObject())
+                return;
+            }
+
+            var seen = new HashSet<FieldDescriptor>();
+            foreach (var property in json.EnumerateObject())
+            {
+                if (faults.Count >= MostFaults)
                 {
-                    CheckMessage(entry.Value, value.MessageType, $"{name}.{entry.Name}", faults);
+                    return;
+                }
+
+                var name = path.Length == 0 ? property.Name : $"{path}.{property.Name}";
+                if (Find(message, property.Name) is not { } field)
+                {
+                    faults.Add(Unknown(name, message, faults.Count));
+                }
+                else if (!seen.Add(field))
+                {
+                    faults.Add(new Fault(name, 0, 0, $"given twice, as `{field.JsonName}` and as `{field.Name}`"));
+                }
+                else
+                {
+                    CheckValue(property.Value, field, name, written is null ? "" : written.Length == 0 ? field.Name : $"{written}.{field.Name}");
                 }
             }
         }
-        else if (field.FieldType == FieldType.Message && field.IsRepeated)
+
+        private void CheckValue(JsonElement json, FieldDescriptor field, string name, string written)
         {
-            if (json.ValueKind == JsonValueKind.Array)
+            if (field.IsRepeated && mask is not null && written.Length > 0 && IsEmpty(json) && !mask.Contains("*") && !mask.Contains(written))
             {
-                var i = 0;
-                foreach (var item in json.EnumerateArray())
+                // It would be passed over: what is not given stays as it is.
+                faults.Add(new Fault(name, 0, 0, $"empty: to remove all of it, name `{written}` in `updateMask`"));
+            }
+            else if (field.IsMap)
+            {
+                var value = field.MessageType.FindFieldByNumber(2);
+                if (json.ValueKind == JsonValueKind.Object && value.FieldType == FieldType.Message)
                 {
-                    CheckMessage(item, field.MessageType, $"{name}[{i++}]", faults);
+                    foreach (var entry in json.EnumerateObject())
+                    {
+                        CheckMessage(entry.Value, value.MessageType, $"{name}.{entry.Name}", written);
+                    }
                 }
             }
+            else if (field.FieldType == FieldType.Message && field.IsRepeated)
+            {
+                if (json.ValueKind == JsonValueKind.Array)
+                {
+                    var i = 0;
+                    foreach (var item in json.EnumerateArray())
+                    {
+                        CheckMessage(item, field.MessageType, $"{name}[{i++}]", written);
+                    }
+                }
+            }
+            else if (field.FieldType == FieldType.Message)
+            {
+                CheckMessage(json, field.MessageType, name, written);
+            }
         }
-        else if (field.FieldType == FieldType.Message)
+
+        private static bool IsEmpty(JsonElement json) => json.ValueKind switch
         {
-            CheckMessage(json, field.MessageType, name, faults);
-        }
+            JsonValueKind.Array => json.GetArrayLength() == 0,
+            JsonValueKind.Object => !json.EnumerateObject().Any(),
+            _ => false,
+        };
     }
 
     /// <summary>The address says which object it is: what the body says of that is the same, or nothing.</summary>
@@ -158,26 +197,30 @@ internal static class StrictRequests
 
     private static void CheckQuery(HttpRequest request, MessageDescriptor message, HttpRule rule, List<Fault> faults)
     {
-        foreach (var (name, values) in request.Query)
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (name, values) in request.Query.TakeWhile(_ => faults.Count < MostFaults))
         {
-            var field = FindPath(message, name, out var first);
-            if (field is null || rule.Body == WholeBody || first?.Name == rule.Body || request.RouteValues.ContainsKey(name))
+            var field = FindPath(message, name, out var path);
+            if (field is null || rule.Body == WholeBody || path.Split('.')[0] == rule.Body || request.RouteValues.ContainsKey(path))
             {
-                faults.Add(Unknown(name, rule.Body == WholeBody ? null : message));
+                faults.Add(Unknown(name, rule.Body == WholeBody ? null : message, faults.Count));
             }
-            else if (values.Count > 1 && !field.IsRepeated)
+            else if (!seen.Add(path) || (values.Count > 1 && !field.IsRepeated))
             {
-                faults.Add(new Fault(name, 0, 0, $"given {values.Count} times"));
+                faults.Add(new Fault(name, 0, 0, "given more than once"));
             }
         }
     }
 
-    private static FieldDescriptor? FindPath(MessageDescriptor message, string path, out FieldDescriptor? first)
+    /// <param name="message">The message.</param>
+    /// <param name="text">A path, in either of the names that fields have.</param>
+    /// <param name="path">The same, in the names of the contract.</param>
+    private static FieldDescriptor? FindPath(MessageDescriptor message, string text, out string path)
     {
-        first = null;
+        path = "";
         FieldDescriptor? field = null;
         MessageDescriptor? at = message;
-        foreach (var name in path.Split('.'))
+        foreach (var name in text.Split('.'))
         {
             field = at is null ? null : Find(at, name);
             if (field is null)
@@ -185,7 +228,7 @@ internal static class StrictRequests
                 return null;
             }
 
-            first ??= field;
+            path = path.Length == 0 ? field.Name : $"{path}.{field.Name}";
             at = field is { FieldType: FieldType.Message, IsRepeated: false } ? field.MessageType : null;
         }
 
@@ -211,9 +254,12 @@ internal static class StrictRequests
         return string.Concat(parts.Select((p, i) => i == 0 || p.Length == 0 ? p : char.ToUpperInvariant(p[0]) + p[1..]));
     }
 
-    private static Fault Unknown(string name, MessageDescriptor? message) => new(
+    /// <summary>What there is instead, once: whoever sends nothing but mistakes is not answered with a book.</summary>
+    private static Fault Unknown(string name, MessageDescriptor? message, int before) => new(
         name,
         0,
         0,
-        message is null ? "unknown query parameter: this call has all of its fields in the body" : $"unknown field: `{message.Name}` has {string.Join(", ", message.Fields.InDeclarationOrder().Select(f => $"`{f.JsonName}`"))}");
+        message is null ? "unknown query parameter: this call has all of its fields in the body"
+        : before > 0 ? $"unknown field of `{message.Name}`"
+        : $"unknown field: `{message.Name}` has {string.Join(", ", message.Fields.InDeclarationOrder().Select(f => $"`{f.JsonName}`"))}");
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
@@ -119,7 +120,7 @@ internal static class IdentityCommands
             AdminCommand.Create("write", "Adds a client, or changes what the file says of one.", [file, replace], async (parsed, channel, output, cancellation) =>
             {
                 var clients = new ClientService.ClientServiceClient(channel);
-                var client = await ReadAsync(Client.Parser, parsed.GetValue(file)!, "a client", cancellation);
+                var client = await ReadAsync(Client.Parser, parsed.GetValue(file)!, "a client", parsed.GetValue(replace), cancellation);
                 var current = (await clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: cancellation)).Clients.FirstOrDefault(c => c.Id == client.Id);
                 var request = new WriteClientRequest
                 {
@@ -155,7 +156,7 @@ internal static class IdentityCommands
             AdminCommand.Create("write", "Adds a provider, or changes what the file says of one.", [file, secret, replace], async (parsed, channel, output, cancellation) =>
             {
                 var client = new UpstreamService.UpstreamServiceClient(channel);
-                var request = new WriteUpstreamRequest { Upstream = await ReadAsync(Upstream.Parser, parsed.GetValue(file)!, "an upstream provider", cancellation), UpdateMask = MaskOf(parsed, replace) };
+                var request = new WriteUpstreamRequest { Upstream = await ReadAsync(Upstream.Parser, parsed.GetValue(file)!, "an upstream provider", parsed.GetValue(replace), cancellation), UpdateMask = MaskOf(parsed, replace) };
                 var current = (await client.ListUpstreamsAsync(new ListUpstreamsRequest(), cancellationToken: cancellation)).Upstreams.FirstOrDefault(u => u.Id == request.Upstream.Id);
                 request.ExpectedRevision = request.Upstream.Revision.Length > 0 ? request.Upstream.Revision : current?.Revision ?? "";
                 if (parsed.GetValue(secret) is { } path)
@@ -189,15 +190,19 @@ internal static class IdentityCommands
 
     private static Task<string> ReadTextAsync(string path, CancellationToken cancellation) => path == "-" ? Console.In.ReadToEndAsync(cancellation) : File.ReadAllTextAsync(path, cancellation);
 
-    /// <exception cref="InvalidDataException">It is none.</exception>
-    private static async Task<T> ReadAsync<T>(MessageParser<T> parser, string path, string what, CancellationToken cancellation)
+    /// <exception cref="InvalidDataException">It is none, or says what would be passed over.</exception>
+    private static async Task<T> ReadAsync<T>(MessageParser<T> parser, string path, string what, bool isReplacing, CancellationToken cancellation)
         where T : IMessage<T>
     {
         try
         {
-            return parser.ParseJson(await ReadTextAsync(path, cancellation));
+            var text = await ReadTextAsync(path, cancellation);
+            var message = parser.ParseJson(text);
+            using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            var empty = document.RootElement.EnumerateObject().Where(p => p.Value.ValueKind == JsonValueKind.Array && p.Value.GetArrayLength() == 0).Select(p => p.Name).FirstOrDefault();
+            return isReplacing || empty is null ? message : throw new InvalidDataException($"`{path}`: `{empty}` is empty, and would stay as it is: leave it out, or specify `--replace`");
         }
-        catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException)
+        catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or JsonException)
         {
             throw new InvalidDataException($"`{path}` is not {what} as JSON: {e.Message}");
         }

@@ -31,15 +31,23 @@ internal static class ClientAddress
     public static string Of(HttpContext context) => AddressOf(context).ToString();
 
     /// <summary>The address, and of IPv6 the network: whoever has one address there has all of them.</summary>
-    public static string NetworkOf(HttpContext context)
+    public static string NetworkOf(HttpContext context) => NetworkOf(AddressOf(context));
+
+    /// <summary>The same of an address that is not mapped, such as `192.0.2.1` and `2001:db8::/64`.</summary>
+    public static string NetworkOf(IPAddress address)
     {
-        var address = AddressOf(context);
-        return address.AddressFamily == AddressFamily.InterNetworkV6 ? Convert.ToHexString(address.GetAddressBytes(), 0, NetworkBytes) : address.ToString();
+        if (address.AddressFamily != AddressFamily.InterNetworkV6)
+        {
+            return address.ToString();
+        }
+
+        var bytes = address.GetAddressBytes();
+        bytes.AsSpan(NetworkBytes).Clear();
+        return $"{new IPAddress(bytes)}/{8 * NetworkBytes}";
     }
 
-    private static IPAddress AddressOf(HttpContext context)
-    {
-        var address = context.Connection.RemoteIpAddress ?? IPAddress.None;
-        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-    }
+    /// <summary>An IPv4 address as such, also where the listener has it as one of IPv6.</summary>
+    public static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+
+    private static IPAddress AddressOf(HttpContext context) => Unmapped(context.Connection.RemoteIpAddress ?? IPAddress.None);
 }

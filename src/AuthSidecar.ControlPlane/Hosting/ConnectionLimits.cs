@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -14,22 +13,21 @@ internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<Con
     /// <summary>A browser has six, a client one; behind an address of a carrier there are many of them.</summary>
     public const int MaxOfAddress = 200;
 
-    private const int NetworkBytes = 8;
-
-    private readonly ConcurrentDictionary<IPAddress, int> _connections = [];
+    private readonly ConcurrentDictionary<string, int> _connections = [];
 
     /// <summary>How many addresses have any.</summary>
     internal int Count => _connections.Count;
 
     public async Task LimitAsync(ConnectionContext connection, Func<Task> next)
     {
-        if (connection.RemoteEndPoint is not IPEndPoint { Address: var address } || options.TrustedProxies.Any(p => p.Contains(address)))
+        var address = connection.RemoteEndPoint is IPEndPoint { Address: var remote } ? ClientAddress.Unmapped(remote) : null;
+        if (address is null || options.TrustedProxies.Any(p => p.Contains(address)))
         {
             await next();
             return;
         }
 
-        var network = NetworkOf(address);
+        var network = ClientAddress.NetworkOf(address);
         var count = _connections.AddOrUpdate(network, 1, static (_, n) => n + 1);
         try
         {
@@ -56,22 +54,9 @@ internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<Con
         }
     }
 
-    private static IPAddress NetworkOf(IPAddress address)
-    {
-        address = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        if (address.AddressFamily != AddressFamily.InterNetworkV6)
-        {
-            return address;
-        }
-
-        var bytes = address.GetAddressBytes();
-        bytes.AsSpan(NetworkBytes).Clear();
-        return new IPAddress(bytes);
-    }
-
     private static partial class Log
     {
         [LoggerMessage(57, LogLevel.Warning, "connections from {Address} refused: more than {Limit} at once", EventName = "TooManyConnections")]
-        public static partial void TooMany(ILogger logger, IPAddress address, int limit);
+        public static partial void TooMany(ILogger logger, string address, int limit);
     }
 }

@@ -29,7 +29,7 @@ internal sealed class EndpointResponses(AuthenticationLog log) :
 
     public ValueTask HandleAsync(ApplyRevocationResponseContext context) => Tell("revocation", context);
 
-    public ValueTask HandleAsync(ApplyTokenResponseContext context) => Tell("token", context);
+    public ValueTask HandleAsync(ApplyTokenResponseContext context) => Tell(AuthenticationLog.TokenEndpoint, context);
 
     public ValueTask HandleAsync(ApplyUserInfoResponseContext context) => Tell("userinfo", context);
 

@@ -89,7 +89,7 @@ internal sealed class AccountModel(
         {
             // What the browser had may be in somebody else's hands, too.
             await browser.TryBeginAsync(HttpContext, changed, session.Methods, DateTimeOffset.FromUnixTimeMilliseconds(session.AuthenticatedAtMs));
-            await browser.RememberAsync(HttpContext, changed);
+            await browser.RememberAsync(HttpContext, changed.Id);
         }
 
         (Notice, Fault) = result.Refusal switch

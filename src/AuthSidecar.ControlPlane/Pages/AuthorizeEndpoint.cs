@@ -35,7 +35,7 @@ internal static class AuthorizeEndpoint
         var session = await browser.FindAsync(context);
         if (session is null || await notes.IsLoginMissingAsync(context, request, session))
         {
-            return isSilent || (session is not null && notes.IsBeyondUs(request, session))
+            return isSilent || (session is not null && notes.HasTried(request, session))
                 ? Refuse(Errors.LoginRequired, "the user has not signed in as the request wants it")
                 : Results.LocalRedirect(LoginFor(context, request, notes, session));
         }
@@ -43,7 +43,7 @@ internal static class AuthorizeEndpoint
         if (request.HasAcrValue(MultiFactor) && !session.Methods.Split(' ').Contains(MultiFactor))
         {
             // Whoever has just signed in for it has no second factor.
-            return notes.IsAuthenticatedFor(request, session) ? Refuse(UnmetRequirements, "the user has no second factor")
+            return notes.HasTried(request, session) ? Refuse(UnmetRequirements, "the user has no second factor")
                 : isSilent ? Refuse(Errors.LoginRequired, "the user has not signed in with a second factor")
                 : Results.LocalRedirect(LoginFor(context, request, notes, session));
         }

@@ -28,7 +28,13 @@ internal sealed class BrowserSessions(Sessions sessions, SignInAttempts attempts
     }
 
     /// <summary>Remembers the browser of somebody who has signed in.</summary>
-    public async Task RememberAsync(HttpContext context, Account account) => Append(context, await attempts.RememberAsync(account.Id, SourceOf(context).Browser, context.RequestAborted));
+    /// <returns>Whether it was known to the account.</returns>
+    public async Task<bool> RememberAsync(HttpContext context, string accountId)
+    {
+        var (secret, wasKnown) = await attempts.RememberAsync(accountId, SourceOf(context).Browser, context.RequestAborted);
+        Append(context, secret);
+        return wasKnown;
+    }
 
     private static void Append(HttpContext context, string secret) =>
         context.Response.Cookies.Append(BrowserCookie, secret, new CookieOptions { HttpOnly = true, Secure = true, SameSite = SameSiteMode.Lax, Path = "/", MaxAge = SignInAttempts.KnownFor });

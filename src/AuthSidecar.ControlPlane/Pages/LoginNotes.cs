@@ -18,6 +18,9 @@ internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider prot
 {
     public const string Parameter = "login_note";
 
+    /// <summary>Longer than any session, and no overflow.</summary>
+    private const long MostSeconds = 10_000_000;
+
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(30);
 
     private readonly ITimeLimitedDataProtector _notes = protection.CreateProtector("authorize.login").ToTimeLimitedDataProtector();
@@ -38,15 +41,18 @@ internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider prot
         }
 
         var isAsked = request.HasPromptValue(PromptValues.Login) || request.HasPromptValue(PromptValues.SelectAccount)
-            || (request.MaxAge is { } seconds && NowMs - session.AuthenticatedAtMs > seconds * 1000);
+            || (request.MaxAge is { } seconds && NowMs - session.AuthenticatedAtMs > Math.Min(seconds, MostSeconds) * 1000);
         return isAsked && !IsAuthenticatedFor(request, session);
     }
 
     /// <summary>Whether somebody has signed in since this very request has sent them to.</summary>
-    public bool IsAuthenticatedFor(OpenIddictRequest request, SessionRow session) => Read(request) is var (at, _) && session.AuthenticatedAtMs >= at;
+    private bool IsAuthenticatedFor(OpenIddictRequest request, SessionRow session) => Read(request) is var (at, _) && session.AuthenticatedAtMs >= at;
 
-    /// <summary>Whether somebody has signed in since, by a provider elsewhere that has not asked them who they are, and does not say when it did.</summary>
-    public bool IsBeyondUs(OpenIddictRequest request, SessionRow session) => Read(request) is var (at, secret) && session.AuthenticatedAtMs < at && session.SecretSha256 != secret;
+    /// <summary>
+    /// Whether somebody has signed in since this very request has sent them to, in whatever way: as another, without a second factor, or by a provider elsewhere that does not say
+    /// when it has asked them. What is still missing then is not to be had by asking again.
+    /// </summary>
+    public bool HasTried(OpenIddictRequest request, SessionRow session) => Read(request) is var (_, secret) && session.SecretSha256 != secret;
 
     private (long At, string Secret)? Read(OpenIddictRequest request)
     {

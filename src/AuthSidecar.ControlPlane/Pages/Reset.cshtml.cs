@@ -6,9 +6,11 @@ using Microsoft.AspNetCore.Mvc.RazorPages;
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>To set a new password by a link that an administrator has made, or because the old one is too short for an account without a second factor.</summary>
-internal sealed class ResetModel(ResetLinks links) : PageModel
+internal sealed class ResetModel(ResetLinks links, BrowserSessions browser) : PageModel
 {
     private const int MaxLength = 512;
+
+    private string? _accountId;
 
     [BindProperty(SupportsGet = true)]
     public string Code { get; set => field = value ?? ""; } = "";
@@ -41,6 +43,8 @@ internal sealed class ResetModel(ResetLinks links) : PageModel
         switch (result.Refusal)
         {
             case null:
+                // They have shown that the account is theirs: they do not wait among strangers.
+                await browser.RememberAsync(HttpContext, _accountId!);
                 return LocalRedirect($"{PagesSetup.LoginPath}?changed=true");
             case Refusal.Invalid invalid:
                 Fault = $"A password is not good unless {invalid.Faults[0].Message}.";
@@ -55,7 +59,8 @@ internal sealed class ResetModel(ResetLinks links) : PageModel
 
     private async Task FindAsync()
     {
-        AccountName = Code.Length is > 0 and < 128 ? (await links.FindAsync(Code, HttpContext.RequestAborted))?.UserName : null;
+        var account = Code.Length is > 0 and < 128 ? await links.FindAsync(Code, HttpContext.RequestAborted) : null;
+        (_accountId, AccountName) = (account?.Id, account?.UserName);
         if (AccountName is null)
         {
             (Fault, Response.StatusCode) = ("This link has expired or was used already. Ask an administrator for a new one.", StatusCodes.Status404NotFound);

@@ -38,8 +38,7 @@ internal abstract class SignInPage(BrowserSessions browser, Consents consents, R
         switch (outcome)
         {
             case SignInOutcome.Accepted when await browser.TryBeginAsync(HttpContext, account!, methods, at):
-                log.SignedIn(account!.Id, methods, ClientAddress.Of(HttpContext), isKnown: false);
-                await browser.RememberAsync(HttpContext, account);
+                log.SignedIn(account!.Id, methods, ClientAddress.Of(HttpContext), await browser.RememberAsync(HttpContext, account.Id));
                 return LocalRedirect(Url.IsLocalUrl(Return) ? Return : "/account");
             case SignInOutcome.CodeRequired:
                 Pending = _pending.Protect($"{account!.Id} {Accounts.SignIn.DigestOf(account)} {methods}", PendingFor);

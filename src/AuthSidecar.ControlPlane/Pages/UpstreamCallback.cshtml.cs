@@ -79,7 +79,7 @@ internal sealed partial class UpstreamCallbackModel(
 
     private IActionResult Fail(string fault)
     {
-        Authentications.SignInFailed(null, SignInFailure.UpstreamRefused, ClientAddress.Of(HttpContext));
+        Authentications.SignInFailed(null, SignInFailure.UpstreamRefused, ClientAddress.Of(HttpContext), ClientAddress.NetworkOf(HttpContext));
         (Fault, Response.StatusCode) = (fault, StatusCodes.Status403Forbidden);
         return Page();
     }

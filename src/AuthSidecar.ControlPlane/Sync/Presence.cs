@@ -96,15 +96,14 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
     /// <summary>Tells how those fare of whom that has changed: for whoever asks another node, or once they have gone.</summary>
     private async Task ReportAsync(CancellationToken cancellation)
     {
-        var reports = new List<(SidecarIdentity Identity, byte[] Report)>();
+        var reports = new List<(SidecarIdentity Identity, byte[] Report, ulong Digest)>();
         foreach (var sidecar in fleet.Connected)
         {
             var report = sidecar.ToMessage(time.GetUtcNow());
             var digest = DigestOf(report);
             if (!_reported.TryGetValue(sidecar.Identity, out var before) || before != digest)
             {
-                _reported[sidecar.Identity] = digest;
-                reports.Add((sidecar.Identity, report.ToByteArray()));
+                reports.Add((sidecar.Identity, report.ToByteArray(), digest));
             }
         }
 
@@ -113,14 +112,20 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
             // One transaction each: whoever writes meanwhile waits for no more than this.
             await using var context = database.Open();
             await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
-            foreach (var (identity, report) in some)
+            var told = new List<(SidecarIdentity Identity, ulong Digest)>();
+            foreach (var (identity, report, digest) in some)
             {
-                await context.Sidecars
+                var written = await context.Sidecars
                     .Where(s => s.Application == identity.Scope.Application && s.Tenant == identity.Scope.Tenant && s.Name == identity.Name && s.ConnectedTo == _node)
                     .ExecuteUpdateAsync(u => u.SetProperty(s => s.Report, report), cancellation);
+                if (written == 1)
+                {
+                    told.Add((identity, digest));
+                }
             }
 
             await transaction.CommitAsync(cancellation);
+            told.ForEach(t => _reported[t.Identity] = t.Digest);
         }
 
         foreach (var gone in _reported.Keys.Where(i => !fleet.IsConnected(i)).ToList())

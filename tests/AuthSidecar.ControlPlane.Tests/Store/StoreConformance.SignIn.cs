@@ -22,7 +22,7 @@ public abstract partial class StoreConformance
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var parts = await StartWithAliceAsync(time);
-        var known = Here with { Browser = await parts.Attempts.RememberAsync("alice", secret: null, Cancellation) };
+        var known = Here with { Browser = (await parts.Attempts.RememberAsync("alice", secret: null, Cancellation)).Secret };
         var attacker = new AttemptSource("198.51.100.7", "198.51.100.7", "attacker");
         var unknown = new AttemptSource("198.51.100.7", "198.51.100.7", "the owner's other browser");
 
@@ -62,7 +62,7 @@ public abstract partial class StoreConformance
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var parts = await StartWithAliceAsync(time);
-        var known = Here with { Browser = await parts.Attempts.RememberAsync("alice", secret: null, Cancellation) };
+        var known = Here with { Browser = (await parts.Attempts.RememberAsync("alice", secret: null, Cancellation)).Secret };
         var looked = 0;
         for (var i = 0; i < 200; i++)
         {
@@ -110,10 +110,10 @@ public abstract partial class StoreConformance
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var parts = await StartWithAliceAsync(time);
-        var known = Here with { Browser = await parts.Attempts.RememberAsync("alice", secret: null, Cancellation) };
-        Assert.Equal(known.Browser, await parts.Attempts.RememberAsync("alice", known.Browser, Cancellation));
+        var known = Here with { Browser = (await parts.Attempts.RememberAsync("alice", secret: null, Cancellation)).Secret };
+        Assert.Equal((known.Browser!, true), await parts.Attempts.RememberAsync("alice", known.Browser, Cancellation));
         // What a browser had before anybody signed in with it may be known to others.
-        Assert.NotEqual("planted", await parts.Attempts.RememberAsync("alice", "planted", Cancellation));
+        Assert.NotEqual("planted", (await parts.Attempts.RememberAsync("alice", "planted", Cancellation)).Secret);
         for (var i = 0; i < SignInAttempts.MostOfKnown; i++)
         {
             Assert.Equal(SignInOutcome.Refused, await TryAsync(parts, "wrong", known));
@@ -238,6 +238,37 @@ public abstract partial class StoreConformance
         var shown = await parts.Log.ListAsync("alice", 10, Cancellation);
         Assert.Equal([("TooManyAttempts", 24), ("WrongPassword", 6)], shown.Select(f => (f.Reason, f.Count)).Order());
         Assert.All(shown, f => Assert.Equal("192.0.2.1", f.Address));
+    }
+
+    [Fact]
+    public async Task AuthenticationLog_FromManyAddressesOrWithoutADatabase_LosesNothingOfAnAccount()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
+        var parts = await StartWithAliceAsync(time);
+        parts.Log.SignInFailed("alice", SignInFailure.WrongPassword, "192.0.2.1", "192.0.2.1");
+        await parts.Log.ListAsync("alice", 10, Cancellation);
+        time.Advance(TimeSpan.FromMinutes(1));
+        for (var i = 0; i < 500; i++)
+        {
+            parts.Log.SignInFailed("alice", SignInFailure.WrongPassword, $"2001:db8:{i:x}::1", $"2001:db8:{i:x}::/64");
+        }
+
+        var shown = await parts.Log.ListAsync("alice", 1_000, Cancellation);
+        Assert.Equal(501, shown.Sum(f => f.Count));
+        Assert.Equal(22, shown.Count);
+        Assert.Contains(shown, f => f is { Address: "", Count: 480 });
+        Assert.Contains(shown, f => f.Address == "192.0.2.1");
+    }
+
+    [Fact]
+    public async Task SignIn_WhereNobodyCanLook_IsAnsweredAlikeForNamesThatSomebodyHasAndThatNobodyHas()
+    {
+        var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
+        var parts = await StartWithAliceAsync(time);
+        var answers = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => parts.SignIn.TryAsync(
+            i % 2 == 0 ? "alice" : "nobody", "wrong", new AttemptSource($"203.0.113.{i}", $"203.0.113.{i}", $"{i}", $"session {i}"), Cancellation)));
+        Assert.Contains(answers, a => a.Outcome == SignInOutcome.Busy);
+        Assert.All(answers, a => Assert.True(a.Outcome is SignInOutcome.Busy or SignInOutcome.Refused));
     }
 
     private async Task<Node.AccountParts> StartWithAliceAsync(FakeTimeProvider time)
