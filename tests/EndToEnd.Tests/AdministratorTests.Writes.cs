@@ -102,7 +102,7 @@ public sealed partial class AdministratorTests
             ("PUT", "v1/accounts/bob", """{"account": {"disabeld": true}}""", "account.disabeld: unknown field: `Account` has `id`, `userName`"),
             ("PUT", "v1/accounts/bob", """{"account": {"userName": "a", "user_name": "b"}}""", "account.user_name: given twice"),
             ("PUT", "v1/accounts/bob", """{"account": {"disabled": false, "disabled": true}}""", "not valid JSON"),
-            ("PUT", "v1/accounts/bob", """{"account": {"id": "carol", "disabled": true}}""", "account.id: the body says `carol`, the path `bob`"),
+            ("PUT", "v1/accounts/bob", """{"account": {"id": "carol", "disabled": true}}""", "account.id: `carol` in the body differs from `bob` in the path"),
             ("PUT", "v1/accounts/bob?disabled=true", """{"account": {}}""", "disabled: unknown query parameter"),
             ("PUT", "v1/accounts/bob", """{"account": {"disabled": true}""", "not valid JSON"),
             ("PUT", "v1/administrators/typo", $$"""{"name": "typo", "roles": ["user_manager"], "aplications": ["documents"]}""", "aplications: unknown field"),
@@ -112,8 +112,8 @@ public sealed partial class AdministratorTests
             ("POST", "v1/entities:write", """{"entities": [{"json": "{}"}, {"jsn": "{}"}]}""", "entities[1].jsn: unknown field"),
             ("DELETE", "v1/riskProfiles?subject=User::%22a%22&tennant=acme", "", "tennant: unknown field"),
             ("DELETE", "v1/riskProfiles?subject=User::%22a%22&tenant=acme&tenant=globex", "", "tenant: given more than once"),
-            ("PUT", "v1/administrators/alice", """{"roles": []}""", "roles: empty: to remove all of it, name `roles` in `updateMask`"),
-            ("PUT", "v1/applications/documents/riskSettings", """{"settings": {"actions": {}}, "updateMask": "deniedNetworks"}""", "settings.actions: empty"),
+            ("PUT", "v1/administrators/alice", """{"roles": []}""", "roles: empty list or map: add `roles` to `updateMask` to clear it"),
+            ("PUT", "v1/applications/documents/riskSettings", """{"settings": {"actions": {}}, "updateMask": "deniedNetworks"}""", "settings.actions: empty list or map"),
             ("PUT", "v1/accounts/bob", """{"account": {"\ud800": true}}""", "not valid JSON"),
             ("PUT", "v1/accounts/bob", """{"account": {"id": "\ud800"}}""", "not valid JSON"),
             ("GET", "v1/accounts/bob/sessions?accountId=alice", "", "accountId: unknown field"),
@@ -187,7 +187,7 @@ public sealed partial class AdministratorTests
         await RunAsync(fleet, "alice", "clients", "write", fleet.In("web.json"));
         Assert.Contains("\"needsConsent\": true", (await RunAsync(fleet, "alice", "clients", "list")).Output, StringComparison.Ordinal);
         await File.WriteAllTextAsync(fleet.In("empty.json"), """{"id": "web", "application": "documents", "scopes": []}""", Cancellation);
-        Assert.Contains("`scopes` is empty, and would stay as it is", (await RunAsync(fleet, "alice", "clients", "write", fleet.In("empty.json"))).Error, StringComparison.Ordinal);
+        Assert.Contains("`scopes` is empty and would be ignored", (await RunAsync(fleet, "alice", "clients", "write", fleet.In("empty.json"))).Error, StringComparison.Ordinal);
         await RunAsync(fleet, "alice", "clients", "write", fleet.In("web.json"), "--replace");
         Assert.DoesNotContain("needsConsent", (await RunAsync(fleet, "alice", "clients", "list")).Output, StringComparison.Ordinal);
     }

@@ -56,7 +56,7 @@ public sealed class SignInTests
         Assert.Contains(fleet.OutputOf(), l => l.Contains("sign-in of account alice succeeded (pwd) from 127.0.0.1", StringComparison.Ordinal));
         Assert.DoesNotContain(fleet.OutputOf(), l => l.Contains("a wrong password", StringComparison.Ordinal));
         Assert.InRange(fleet.OutputOf().Count(l => l.Contains("failed from 127.0.0.1", StringComparison.Ordinal)), 5, 30);
-        var audit = await fleet.Audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { Action = "accounts.delay" }, cancellationToken: Cancellation);
+        var audit = await fleet.Audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { Action = "accounts.throttle" }, cancellationToken: Cancellation);
         Assert.Equal("alice", Assert.Single(audit.Records).Target);
 
         async Task AttackAsync()
@@ -86,10 +86,10 @@ public sealed class SignInTests
         var page = await other.GoAsync(url);
         Assert.Contains("New password", page.Read(), StringComparison.Ordinal);
         var weak = await other.SubmitAsync(page, "/reset", ("password", "password"));
-        Assert.Contains("A password is not good unless", weak.Read(), StringComparison.Ordinal);
+        Assert.Contains("This password cannot be used: it must", weak.Read(), StringComparison.Ordinal);
         var done = await other.SubmitAsync(weak, "/reset", ("password", "another long walk along the Elbe"));
         Assert.Contains("The password is changed.", done.Read(), StringComparison.Ordinal);
-        Assert.Equal((HttpStatusCode.NotFound, true), await other.GoAsync(url) is var again ? (again.Status, again.Read().Contains("This link has expired or was used already.", StringComparison.Ordinal)) : default);
+        Assert.Equal((HttpStatusCode.NotFound, true), await other.GoAsync(url) is var again ? (again.Status, again.Read().Contains("This link is invalid, expired or already used.", StringComparison.Ordinal)) : default);
         Assert.Equal("/login", (await browser.GoAsync("account")).Url.AbsolutePath);
         Assert.Equal("/account", (await SignInAsync(other, "another long walk along the Elbe")).Url.AbsolutePath);
         Assert.Equal(HttpStatusCode.NotFound, (await other.GoAsync("reset")).Status);
@@ -163,7 +163,7 @@ public sealed class SignInTests
             Assert.Equal((claims, HttpStatusCode.Unauthorized), (claims, await AskAsync(Sign(claims), 0)));
         }
 
-        Assert.Contains(fleet.OutputOf(1), l => l.Contains("token request of client job failed (client_credentials) from 127.0.0.1: invalid_client: the client assertion was used already (`jti`)", StringComparison.Ordinal));
+        Assert.Contains(fleet.OutputOf(1), l => l.Contains("token request of client job failed (client_credentials) from 127.0.0.1: invalid_client: the client assertion was already used (`jti`)", StringComparison.Ordinal));
 
         string Sign(string claims)
         {

@@ -14,19 +14,19 @@ internal enum SignInFailure
     WrongCode,
     AccountDisabled,
 
-    /// <summary>Not looked at: there were too many failures a short while ago.</summary>
+    /// <summary>Throttled: too many recent failures.</summary>
     TooManyAttempts,
 
-    /// <summary>Not looked at: too many failures in a row.</summary>
-    StrangersDisabled,
+    /// <summary>Locked out for unknown browsers: too many consecutive failures.</summary>
+    LockedOut,
 
-    /// <summary>Something has changed since the password was given.</summary>
-    Outdated,
+    /// <summary>The password or the account has changed between the password and the second factor.</summary>
+    CredentialsChanged,
 
-    /// <summary>Whoever tried has gone before they were answered.</summary>
-    Abandoned,
+    /// <summary>The client closed the connection before the answer.</summary>
+    ClientDisconnected,
 
-    /// <summary>What an upstream provider answers is refused, or nobody's.</summary>
+    /// <summary>The response of an upstream provider was refused, or no account is linked with it.</summary>
     UpstreamRefused,
 }
 
@@ -80,7 +80,7 @@ internal sealed partial class AuthenticationLog : BackgroundService
         Log.SignedIn(_logger, accountId, methods, address, isKnown);
     }
 
-    /// <param name="accountId">Whose account; null: nobody's.</param>
+    /// <param name="accountId">The account; null: the sign-in name is unknown.</param>
     /// <param name="failure">Why.</param>
     /// <param name="address">From where.</param>
     /// <param name="network">The same, of IPv6 its network: what its owner is shown.</param>

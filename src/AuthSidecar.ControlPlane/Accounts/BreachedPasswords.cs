@@ -26,7 +26,7 @@ internal sealed class BreachedPasswords : IDisposable
         _length = RandomAccess.GetLength(file);
     }
 
-    /// <exception cref="InvalidDataException">It is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is empty, unsorted or has another format.</exception>
     public static BreachedPasswords Open(string path)
     {
         var list = new BreachedPasswords(File.OpenHandle(path, options: FileOptions.RandomAccess));
@@ -50,7 +50,7 @@ internal sealed class BreachedPasswords : IDisposable
         catch (InvalidDataException e)
         {
             list.Dispose();
-            throw e.Message.StartsWith('`') ? e : new InvalidDataException($"`{path}` is no list of SHA-1 hashes (`HASH` or `HASH:COUNT`, in order): {e.Message}");
+            throw e.Message.StartsWith('`') ? e : new InvalidDataException($"`{path}` is not a sorted list of SHA-1 hashes (`HASH` or `HASH:COUNT` lines): {e.Message}");
         }
     }
 

@@ -40,22 +40,22 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
         var least = policy == PasswordPolicy.Classes ? WithClasses : hasSecondFactor ? WithSecondFactor : Alone;
         if (length < least || password.Length > Most)
         {
-            return $"it has {least} to {Most} characters{(policy == PasswordPolicy.Length && !hasSecondFactor ? $" ({WithSecondFactor} where there is a second factor)" : "")}";
+            return $"it must have {least} to {Most} characters{(policy == PasswordPolicy.Length && !hasSecondFactor ? $" ({WithSecondFactor} where there is a second factor)" : "")}";
         }
 
         if (policy == PasswordPolicy.Classes && !(password.Any(char.IsUpper) && password.Any(char.IsLower) && password.Any(char.IsDigit) && password.Any(c => !char.IsLetterOrDigit(c))))
         {
-            return "it has an upper-case letter, a lower-case one, a digit and another character";
+            return "it must have an upper-case letter, a lower-case one, a digit and another character";
         }
 
         if (breached?.Contains(password) is true)
         {
-            return "it is in no list of breached passwords: this one is";
+            return "it must not be in the list of breached passwords";
         }
 
         var folded = Fold(password);
         return IsGuessable(folded, own.Select(Fold).Where(w => w.Length > 2).ToHashSet(StringComparer.Ordinal))
-            ? "it is none of the commonest, nor your own name: this one would be guessed first"
+            ? "it must not be a common password or your own name"
             : null;
     }
 

@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using System.Text;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -31,7 +31,7 @@ internal sealed class ResetLinks(ControlStore store, AccountDirectory accounts, 
                 }
 
                 await transaction.Context.ResetLinks.Where(l => l.AccountId == accountId).ExecuteDeleteAsync(cancellation);
-                transaction.Context.ResetLinks.Add(new ResetLinkRow { CodeSha256 = HashOf(code), AccountId = accountId, ExpiresAtMs = expires.ToUnixTimeMilliseconds() });
+                transaction.Context.ResetLinks.Add(new ResetLinkRow { CodeSha256 = TextHash.Of(code), AccountId = accountId, ExpiresAtMs = expires.ToUnixTimeMilliseconds() });
                 transaction.Audit("accounts.create-reset-link", accountId, Placement.ControlPlane, before: null, $"until {expires:u}");
                 return null;
             },
@@ -42,7 +42,7 @@ internal sealed class ResetLinks(ControlStore store, AccountDirectory accounts, 
     /// <summary>Whose link it is; null: it is none, has expired or was used.</summary>
     public async Task<Account?> FindAsync(string code, CancellationToken cancellation)
     {
-        var (hash, now) = (HashOf(code), time.GetUtcNow().ToUnixTimeMilliseconds());
+        var (hash, now) = (TextHash.Of(code), time.GetUtcNow().ToUnixTimeMilliseconds());
         return await store.ReadAsync(
             (context, _) => context.ResetLinks.Where(l => l.CodeSha256 == hash && l.ExpiresAtMs > now).Join(context.Accounts, l => l.AccountId, a => a.Id, (_, a) => a).SingleOrDefaultAsync(cancellation),
             cancellation);
@@ -56,7 +56,7 @@ internal sealed class ResetLinks(ControlStore store, AccountDirectory accounts, 
             return new WriteResult(default, new Refusal.NotFound("reset link"));
         }
 
-        var hash = HashOf(code);
+        var hash = TextHash.Of(code);
         return await accounts.SetPasswordAsync(
             Sessions.ActorOf(account.Id),
             account.Id,
@@ -66,7 +66,4 @@ internal sealed class ResetLinks(ControlStore store, AccountDirectory accounts, 
             // Of two at once, one uses it.
             async transaction => await transaction.Context.ResetLinks.Where(l => l.CodeSha256 == hash).ExecuteDeleteAsync(cancellation) == 1 ? null : new Refusal.NotFound("reset link"));
     }
-
-    // Nobody guesses 256 random bits: they are found by their hash.
-    private static string HashOf(string code) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(code)));
 }

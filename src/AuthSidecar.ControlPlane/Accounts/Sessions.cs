@@ -1,7 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
-using System.Text;
 using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -45,7 +45,7 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
         {
             Id = Guid.CreateVersion7(time.GetUtcNow()).ToString("N"),
             AccountId = account.Id,
-            SecretSha256 = HashOf(secret),
+            SecretSha256 = TextHash.Of(secret),
             AuthenticatedAtMs = Math.Min(now, authentication.At?.ToUnixTimeMilliseconds() ?? now),
             SeenAtMs = now,
             EndsAtMs = now + (long)LivesFor.TotalMilliseconds,
@@ -99,7 +99,7 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
     /// <summary>The session of what a browser has, and notes that it is used; ended ones too, which tell why.</summary>
     public async Task<SessionRow?> FindAsync(string secret, CancellationToken cancellation)
     {
-        var (hash, now) = (HashOf(secret), NowMs);
+        var (hash, now) = (TextHash.Of(secret), NowMs);
         await using var context = database.Open();
         var session = await context.Sessions.AsNoTracking().SingleOrDefaultAsync(s => s.SecretSha256 == hash, cancellation);
         if (session is not null && IsLive(session, now) && now - session.SeenAtMs >= NotedEvery.TotalMilliseconds)
@@ -184,6 +184,4 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
         session.EndedAtMs is null && session.EndsAtMs > nowMs && session.SeenAtMs > nowMs - (long)IdleFor.TotalMilliseconds;
 
     private static string DescribeStart(SessionRow session) => $"{session.Methods} from {session.Address}";
-
-    private static string HashOf(string secret) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
 }

@@ -1,5 +1,4 @@
-using System.Security.Cryptography;
-using System.Text;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -51,7 +50,7 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         catch (OperationCanceledException) when (account is not null)
         {
             // It counts: whoever hangs up before the answer has guessed as well.
-            await FailAsync(account, attempt, SignInFailure.Abandoned, source);
+            await FailAsync(account, attempt, SignInFailure.ClientDisconnected, source);
             throw;
         }
 
@@ -70,7 +69,7 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
 
         if (attempt.Admission != Admission.Admitted)
         {
-            log.SignInFailed(account.Id, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address, source.Network);
+            log.SignInFailed(account.Id, attempt.Admission == Admission.Disabled ? SignInFailure.LockedOut : SignInFailure.TooManyAttempts, source.Address, source.Network);
             return (SignInOutcome.Locked, null);
         }
 
@@ -111,7 +110,7 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         : SignInOutcome.Accepted;
 
     /// <summary>What whoever has authenticated once is remembered by until their code comes: another password, or a link taken away since, and it was for nothing.</summary>
-    public static string DigestOf(Account account) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{account.SecurityStamp} {account.PasswordHash}")));
+    public static string DigestOf(Account account) => TextHash.Of($"{account.SecurityStamp} {account.PasswordHash}");
 
     /// <summary>Tries a code of a second factor, for an account whose password was right a moment ago.</summary>
     /// <param name="accountId">The account.</param>
@@ -124,14 +123,14 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
         await using var context = database.Open();
         if (await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation) is not { IsDisabled: false } account || DigestOf(account) != digest)
         {
-            log.SignInFailed(accountId, SignInFailure.Outdated, source.Address, source.Network);
+            log.SignInFailed(accountId, SignInFailure.CredentialsChanged, source.Address, source.Network);
             return (SignInOutcome.Refused, null);
         }
 
         var attempt = await attempts.CountAsync(context, accountId, Authenticator.Code, source, cancellation);
         if (attempt.Admission != Admission.Admitted)
         {
-            log.SignInFailed(accountId, attempt.Admission == Admission.Disabled ? SignInFailure.StrangersDisabled : SignInFailure.TooManyAttempts, source.Address, source.Network);
+            log.SignInFailed(accountId, attempt.Admission == Admission.Disabled ? SignInFailure.LockedOut : SignInFailure.TooManyAttempts, source.Address, source.Network);
             return (SignInOutcome.Locked, null);
         }
 
@@ -156,9 +155,9 @@ internal sealed class SignIn(Database database, PasswordHashing hashing, SecondF
                 "system",
                 transaction =>
                 {
-                    transaction.Audit(attempt.Disables ? "accounts.disable-strangers" : "accounts.delay", account.Id, Placement.ControlPlane, before: null, attempt.Disables
-                        ? $"{SignInAttempts.MostInARow} failed attempts in a row: unknown browsers are refused until `accounts unlock`, a reset link or a new password"
-                        : $"more than {SignInAttempts.Free} failed attempts: unknown browsers are delayed");
+                    transaction.Audit(attempt.Disables ? "accounts.lock-out" : "accounts.throttle", account.Id, Placement.ControlPlane, before: null, attempt.Disables
+                        ? $"{SignInAttempts.MostInARow} consecutive failed attempts: locked out for unknown browsers until `accounts unlock`, a reset link or a new password"
+                        : $"more than {SignInAttempts.Free} failed attempts: sign-in from unknown browsers is throttled");
                     return Task.FromResult<Refusal?>(null);
                 },
                 CancellationToken.None);

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -27,7 +28,7 @@ internal enum Admission
     /// <summary>Too many failures a short while ago.</summary>
     Delayed,
 
-    /// <summary>Too many failures in a row, of whoever is not known: only known browsers are listened to.</summary>
+    /// <summary>Locked out: too many consecutive failures from unknown browsers; only known browsers are accepted.</summary>
     Disabled,
 }
 
@@ -49,7 +50,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     /// <summary>SP 800-63B-4, section 3.2.2.</summary>
     public const int MostInARow = 100;
 
-    /// <summary>A known browser that fails so often in a row is known no longer.</summary>
+    /// <summary>The number of consecutive failures after which a known browser becomes an unknown one.</summary>
     public const int MostOfKnown = 10;
 
     /// <summary>For how long a browser is known that does not come back.</summary>
@@ -63,7 +64,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     /// <summary>Of each account; the one that was longest not used goes first.</summary>
     private const int MostKnown = 20;
 
-    /// <summary>Names that are nobody's are counted as well, so that it takes as long: on some rows that are nobody's.</summary>
+    /// <summary>The number of shared rows on which attempts for unknown sign-in names are counted.</summary>
     private const int Nobodies = 64;
 
     private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(2);
@@ -79,37 +80,37 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
         var isKnown = source.Session is null && await IsKnownAsync(context, accountId, source.Browser, cancellation);
         var (name, now) = (authenticator.ToString(), NowMs);
         string[] sources = source.Session is { } session ? [$"session {session}"]
-            : isKnown ? [$"browser {HashOf(source.Browser!)}"]
-            : [Strangers, $"source {HashOf($"{source.Network} {source.Browser}")}"];
+            : isKnown ? [$"browser {TextHash.Of(source.Browser!)}"]
+            : [Strangers, $"source {TextHash.Of($"{source.Network} {source.Browser}")}"];
         var rows = await context.Attempts.AsNoTracking().Where(a => a.AccountId == accountId && a.Authenticator == name && sources.Contains(a.Source)).ToListAsync(cancellation);
         if (sources is [Strangers, ..] && rows.Find(r => r.Source == Strangers) is { InARow: >= MostInARow })
         {
-            return new Attempt(Admission.Disabled, [], isKnown, false, false);
+            return new Attempt(Admission.Disabled, [], false, false);
         }
 
         if (rows.Exists(r => r.LockedUntilMs > now))
         {
-            return new Attempt(Admission.Delayed, [], isKnown, false, false);
+            return new Attempt(Admission.Delayed, [], false, false);
         }
 
         var counts = sources.Select(s => Next(rows.Find(r => r.Source == s), accountId, name, s, now)).ToList();
         if (!await TrySaveAsync(context, counts, cancellation))
         {
             // Somebody else has counted meanwhile: attempts at once are no more than attempts one by one.
-            return new Attempt(Admission.Delayed, [], isKnown, false, false);
+            return new Attempt(Admission.Delayed, [], false, false);
         }
 
         if (isKnown && counts[0].After.InARow >= MostOfKnown)
         {
-            var hash = HashOf(source.Browser!);
+            var hash = TextHash.Of(source.Browser!);
             await context.KnownBrowsers.Where(b => b.AccountId == accountId && b.SecretSha256 == hash).ExecuteDeleteAsync(cancellation);
         }
 
         var strangers = counts.Find(c => c.After.Source == Strangers);
-        return new Attempt(Admission.Admitted, counts, isKnown, strangers is { After.Failures: Free + 1 }, strangers is { After.InARow: MostInARow });
+        return new Attempt(Admission.Admitted, counts, strangers is { After.Failures: Free + 1 }, strangers is { After.InARow: MostInARow });
     }
 
-    /// <summary>What <see cref="CountAsync"/> does for an account, for a name that is nobody's: how long it takes does not tell who there is.</summary>
+    /// <summary>Does the same work as <see cref="CountAsync"/> for a sign-in name without an account, so that response times do not reveal which accounts exist.</summary>
     public async Task CountNobodyAsync(StoreContext context, string name, AttemptSource source, CancellationToken cancellation)
     {
         var nobody = $"?{SHA256.HashData(Encoding.UTF8.GetBytes(name))[0] % Nobodies}";
@@ -142,10 +143,6 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     public static Task<int> ResetAsync(StoreContext context, string accountId, CancellationToken cancellation) =>
         context.Attempts.Where(a => a.AccountId == accountId).ExecuteDeleteAsync(cancellation);
 
-    /// <summary>Whether strangers are not listened to any more.</summary>
-    public static Task<bool> IsDisabledAsync(StoreContext context, string accountId, CancellationToken cancellation) =>
-        context.Attempts.AnyAsync(a => a.AccountId == accountId && a.Source == Strangers && a.InARow >= MostInARow, cancellation);
-
     /// <summary>Remembers a browser in which somebody has signed in.</summary>
     /// <returns>
     /// The secret for its cookie: the one that it has, where it is known to anybody, or a new one, since one that it had before may be somebody else's. And whether it was
@@ -157,7 +154,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
         var now = NowMs;
         if (secret is { Length: > 0 })
         {
-            var hash = HashOf(secret);
+            var hash = TextHash.Of(secret);
             var known = await context.KnownBrowsers.AsNoTracking().Where(b => b.SecretSha256 == hash).ToListAsync(cancellation);
             if (known.Exists(b => b.AccountId == accountId))
             {
@@ -169,7 +166,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
         }
 
         secret = secret is { Length: > 0 } ? secret : NewSecret();
-        var mine = HashOf(secret);
+        var mine = TextHash.Of(secret);
         await context.Database.ExecuteSqlAsync($"""INSERT INTO known_browsers ("AccountId", "SecretSha256", "SeenAtMs") VALUES ({accountId}, {mine}, {now}) ON CONFLICT DO NOTHING""", cancellation);
         var old = await context.KnownBrowsers.Where(b => b.AccountId == accountId).OrderByDescending(b => b.SeenAtMs).Skip(MostKnown).Select(b => b.SecretSha256).ToListAsync(cancellation);
         if (old.Count > 0)
@@ -202,7 +199,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
             return false;
         }
 
-        var hash = HashOf(secret);
+        var hash = TextHash.Of(secret);
         return await context.KnownBrowsers.AnyAsync(b => b.AccountId == accountId && b.SecretSha256 == hash, cancellation);
     }
 
@@ -256,8 +253,6 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
         var delay = FirstDelay * (1 << Math.Min(failures - Free - 1, 20));
         return delay < longest ? delay : longest;
     }
-
-    private static string HashOf(string secret) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret)));
 }
 
 /// <summary>A count before and after an attempt.</summary>
@@ -268,8 +263,7 @@ internal sealed record Count(AttemptRow Before, bool IsNew, AttemptRow After);
 
 /// <summary>An attempt that was counted, or was not let in.</summary>
 /// <param name="Admission">Whether it is looked at.</param>
-/// <param name="Counts">What was counted; null: it is nobody's.</param>
-/// <param name="IsKnown">Whether its browser is known.</param>
+/// <param name="Counts">The counts that were raised; null: the account does not exist.</param>
 /// <param name="BeginsDelay">Whether strangers are held back from now on.</param>
-/// <param name="Disables">Whether strangers are not listened to any more if it fails.</param>
-internal readonly record struct Attempt(Admission Admission, IReadOnlyList<Count>? Counts, bool IsKnown, bool BeginsDelay, bool Disables);
+/// <param name="Disables">Whether the account is locked out for unknown browsers if the attempt fails.</param>
+internal readonly record struct Attempt(Admission Admission, IReadOnlyList<Count>? Counts, bool BeginsDelay, bool Disables);

@@ -47,7 +47,7 @@ internal sealed class AccountService(AccountDirectory accounts, UpstreamLogins l
         var lifetime = request.LifetimeSeconds == 0 ? ResetLinks.DefaultLifetime : TimeSpan.FromSeconds(request.LifetimeSeconds);
         if (lifetime < ResetLinks.ShortestLifetime || lifetime > ResetLinks.LongestLifetime)
         {
-            throw Failures.InvalidField("lifetime_seconds", $"it is {ResetLinks.ShortestLifetime.TotalSeconds} to {ResetLinks.LongestLifetime.TotalSeconds}");
+            throw Failures.InvalidField("lifetime_seconds", $"must be {ResetLinks.ShortestLifetime.TotalSeconds} to {ResetLinks.LongestLifetime.TotalSeconds} seconds");
         }
 
         var url = options.Url ?? throw Failures.NoUrl();

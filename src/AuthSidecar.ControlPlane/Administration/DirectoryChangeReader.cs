@@ -44,6 +44,8 @@ internal sealed class DirectoryChangeReader
 
     /// <param name="placeOf">Where an entity is now; null: there is none. What is not said of its placement stays as it is.</param>
     public DirectoryChange ToChange(Func<EntityUid, Placement?> placeOf) => new(
-        [.. _changes.Values.Where(c => c is not null).Select(c => c!.Value).Select(c => (c.Entity, new Placement(c.Application ?? placeOf(c.Entity.Uid)?.Application ?? "", c.Tenant ?? placeOf(c.Entity.Uid)?.Tenant ?? "")))],
+        [.. _changes.Values.Where(c => c is not null).Select(c => c!.Value).Select(c => (c.Entity, PlacementOf(c, placeOf(c.Entity.Uid) ?? new Placement("", ""))))],
         [.. _changes.Where(c => c.Value is null).Select(c => c.Key)]);
+
+    private static Placement PlacementOf((Entity Entity, string? Application, string? Tenant) given, Placement current) => new(given.Application ?? current.Application, given.Tenant ?? current.Tenant);
 }

@@ -104,7 +104,7 @@ internal static class Failures
         Code.Unavailable, "STORE_UNAVAILABLE", "the control plane's database does not answer", new RetryInfo { RetryDelay = Google.Protobuf.WellKnownTypes.Duration.FromTimeSpan(TimeSpan.FromSeconds(1)) });
 
     /// <summary>There are no pages: nobody signs in here.</summary>
-    public static RpcException NoUrl() => Failure(Code.FailedPrecondition, "NO_URL", "the control plane was started without `--url`: it has no pages");
+    public static RpcException NoUrl() => Failure(Code.FailedPrecondition, "NO_URL", "the control plane was started without `--url`, so that it has no sign-in pages");
 
     /// <summary>Passwords take their time to hash, and too many are being hashed.</summary>
     public static RpcException Busy() => Failure(

@@ -153,7 +153,7 @@ internal static class Patch
             var at = message;
             for (var i = 0; i < names.Length; i++)
             {
-                var field = at?.FindFieldByName(names[i]) ?? throw Failures.InvalidField("update_mask", $"`{path}`: `{message.Name}` has no such field");
+                var field = at?.FindFieldByName(names[i]) ?? throw Failures.InvalidField("update_mask", $"`{path}`: unknown field of `{message.Name}`");
                 at = IsMessage(field) ? field.MessageType : null;
             }
         }

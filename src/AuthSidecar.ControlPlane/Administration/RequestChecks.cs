@@ -34,7 +34,7 @@ internal static class RequestChecks
     public static string Text(string value, string field) =>
         value.Length is > 0 and <= MaxTextLength && !value.EnumerateRunes().Any(IsInvisible)
             ? value
-            : throw Failures.InvalidField(field, $"it has 1 to {MaxTextLength} characters, none of them a control or formatting character");
+            : throw Failures.InvalidField(field, $"must have 1 to {MaxTextLength} characters, without control or formatting characters");
 
     /// <summary>What nobody sees, and what makes others see something else: U+202E turns the rest of a line around. U+FFFD stands for what was no UTF-8.</summary>
     private static bool IsInvisible(Rune rune) => rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;

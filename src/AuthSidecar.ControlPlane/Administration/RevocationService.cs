@@ -63,13 +63,13 @@ internal sealed class RevocationService(ResourceWriter writer, ControlStore stor
         if (notBefore > now + MostAhead)
         {
             // What is of the future is of nobody yet: it would keep a subject out, and not its tokens.
-            throw Failures.InvalidField("revocation.not_before", $"at most {MostAhead.TotalMinutes} minutes ahead");
+            throw Failures.InvalidField("revocation.not_before", $"must be at most {MostAhead.TotalMinutes} minutes in the future");
         }
 
         var expires = RequestChecks.Time(revocation.ExpiresAt, "revocation.expires_at");
         if (expires <= now || expires > now + Longest)
         {
-            throw Failures.InvalidField("revocation.expires_at", $"in the future, and at most {Longest.TotalDays} days ahead");
+            throw Failures.InvalidField("revocation.expires_at", $"must be in the future, at most {Longest.TotalDays} days");
         }
 
         revocation.NotBefore = notBefore is { } at ? new Timestamp { Seconds = at.ToUnixTimeSeconds() } : null;

@@ -57,7 +57,7 @@ internal static class StrictRequests
                 using var document = JsonDocument.Parse(body, Options);
                 new Reader(faults, message.FindFieldByName(UpdateMask) is null ? null : MaskOf(context.Request, document.RootElement, field is null))
                     .CheckMessage(document.RootElement, field?.MessageType ?? message, "", field is null ? null : "");
-                CheckPath(document.RootElement, context, field, faults);
+                CheckPath(document.RootElement, context, message, field, faults);
             }
             catch (Exception e) when (e is JsonException or InvalidOperationException)
             {
@@ -133,7 +133,7 @@ internal static class StrictRequests
             if (field.IsRepeated && mask is not null && written.Length > 0 && IsEmpty(json) && !mask.Contains("*") && !mask.Contains(written))
             {
                 // It would be passed over: what is not given stays as it is.
-                faults.Add(new Fault(name, 0, 0, $"empty: to remove all of it, name `{written}` in `updateMask`"));
+                faults.Add(new Fault(name, 0, 0, $"empty list or map: add `{written}` to `updateMask` to clear it"));
             }
             else if (field.IsMap)
             {
@@ -171,26 +171,27 @@ internal static class StrictRequests
         };
     }
 
-    /// <summary>The address says which object it is: what the body says of that is the same, or nothing.</summary>
-    private static void CheckPath(JsonElement body, HttpContext context, FieldDescriptor? bodyField, List<Fault> faults)
+    /// <summary>The path says which object it is: what the body says of that is the same, or nothing.</summary>
+    private static void CheckPath(JsonElement body, HttpContext context, MessageDescriptor message, FieldDescriptor? bodyField, List<Fault> faults)
     {
         foreach (var (name, value) in context.Request.RouteValues)
         {
-            var at = body;
             var names = name.Split('.');
             if (bodyField is not null && names[0] != bodyField.Name)
             {
                 continue;
             }
 
-            foreach (var part in names.Skip(bodyField is null ? 0 : 1))
+            var (json, at) = (body, bodyField is null ? message : bodyField.MessageType);
+            foreach (var field in names.Skip(bodyField is null ? 0 : 1).Select(n => at.FindFieldByName(n)))
             {
-                at = at.ValueKind == JsonValueKind.Object && (at.TryGetProperty(JsonNameOf(part), out var found) || at.TryGetProperty(part, out found)) ? found : default;
+                json = json.ValueKind == JsonValueKind.Object && (json.TryGetProperty(field.JsonName, out var found) || json.TryGetProperty(field.Name, out found)) ? found : default;
+                at = field.FieldType == FieldType.Message ? field.MessageType : at;
             }
 
-            if (at.ValueKind == JsonValueKind.String && at.GetString() is { Length: > 0 } said && said != value as string)
+            if (json.ValueKind == JsonValueKind.String && json.GetString() is { Length: > 0 } said && said != value as string)
             {
-                faults.Add(new Fault(name, 0, 0, $"the body says `{said}`, the path `{value}`"));
+                faults.Add(new Fault(name, 0, 0, $"`{said}` in the body differs from `{value}` in the path"));
             }
         }
     }
@@ -248,18 +249,12 @@ internal static class StrictRequests
         return null;
     }
 
-    private static string JsonNameOf(string name)
-    {
-        var parts = name.Split('_');
-        return string.Concat(parts.Select((p, i) => i == 0 || p.Length == 0 ? p : char.ToUpperInvariant(p[0]) + p[1..]));
-    }
-
-    /// <summary>What there is instead, once: whoever sends nothing but mistakes is not answered with a book.</summary>
+    /// <summary>Lists the known fields in the first fault only, to bound the size of the answer.</summary>
     private static Fault Unknown(string name, MessageDescriptor? message, int before) => new(
         name,
         0,
         0,
-        message is null ? "unknown query parameter: this call has all of its fields in the body"
+        message is null ? "unknown query parameter: all fields of this request belong in the body"
         : before > 0 ? $"unknown field of `{message.Name}`"
         : $"unknown field: `{message.Name}` has {string.Join(", ", message.Fields.InDeclarationOrder().Select(f => $"`{f.JsonName}`"))}");
 }

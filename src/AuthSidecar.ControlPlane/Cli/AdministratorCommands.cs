@@ -88,13 +88,13 @@ internal static class AdministratorCommands
     {
         var name = new Argument<string>("name") { Description = "The administrator's name." };
         var jwks = new Option<string?>("--jwks") { Description = "A file with their public keys, as `authsidecar-control credentials` prints them. Required for a new administrator." }.NotEmpty();
-        var roles = new Option<string[]>("--role") { Description = "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated. Replaces the roles of before." }.NotEmpty();
-        var applications = new Option<string[]>("--application") { Description = "An application to which they are confined; may be repeated. Replaces the applications of before." }.NotEmpty();
-        var tenants = new Option<string[]>("--tenant") { Description = "A tenant to which they are confined; may be repeated. Replaces the tenants of before." }.NotEmpty();
-        var unconfined = new Option<bool>("--unconfined") { Description = "Confines them to no application and no tenant any more." };
+        var roles = new Option<string[]>("--role") { Description = "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated. Replaces the previous roles." }.NotEmpty();
+        var applications = new Option<string[]>("--application") { Description = "An application to which they are confined; may be repeated. Replaces the previous applications." }.NotEmpty();
+        var tenants = new Option<string[]>("--tenant") { Description = "A tenant to which they are confined; may be repeated. Replaces the previous tenants." }.NotEmpty();
+        var unconfined = new Option<bool>("--unconfined") { Description = "Removes the confinement to applications and tenants." };
         return new Command("administrators", "Who administers over the network.")
         {
-            AdminCommand.Create("write", "Adds an administrator, or changes what is given of one.", [name, jwks, roles, applications, tenants, unconfined], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Creates an administrator, or updates the given fields.", [name, jwks, roles, applications, tenants, unconfined], async (parsed, channel, output, cancellation) =>
             {
                 var client = new AdministratorService.AdministratorServiceClient(channel);
                 var current = (await client.ListAdministratorsAsync(new ListAdministratorsRequest(), cancellationToken: cancellation)).Administrators.FirstOrDefault(a => a.Name == parsed.GetValue(name));

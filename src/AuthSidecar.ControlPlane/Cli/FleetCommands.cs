@@ -15,10 +15,10 @@ internal static class FleetCommands
         var application = new Option<string>("--application") { Description = "Only sidecars of this application.", DefaultValueFactory = _ => "" }.NotEmpty();
         var tenant = new Option<string>("--tenant") { Description = "Only sidecars of this tenant.", DefaultValueFactory = _ => "" }.NotEmpty();
         var name = new Option<string>("--name") { Description = "Only the sidecars of this name.", DefaultValueFactory = _ => "" }.NotEmpty();
-        var state = new Option<FleetState>("--state") { Description = "Only sidecars in this state: `current`, `stale` (connected, and not current) or `away` (connected to no node)." };
-        var without = new Option<string>("--without-revision") { Description = "Only sidecars that do not answer from this revision yet, or a later one.", DefaultValueFactory = _ => "" }.NotEmpty();
-        var json = new Option<bool>("--json") { Description = "A line of JSON for each, and no summary." };
-        return AdminCommand.Create("fleet", "All sidecars, at whatever node, and what they serve.", [application, tenant, name, state, without, json], async (parsed, channel, output, cancellation) =>
+        var state = new Option<FleetState>("--state") { Description = "Only sidecars in this state: `current`, `stale` (connected, not current) or `away` (not connected)." };
+        var without = new Option<string>("--without-revision") { Description = "Only sidecars that do not serve this revision or a later one yet.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var json = new Option<bool>("--json") { Description = "One line of JSON per sidecar, without a summary." };
+        return AdminCommand.Create("fleet", "Lists all sidecars of all nodes with the revisions they serve.", [application, tenant, name, state, without, json], async (parsed, channel, output, cancellation) =>
         {
             var client = new FleetService.FleetServiceClient(channel);
             var request = new ListSidecarsRequest

@@ -20,11 +20,11 @@ internal static class IdentityCommands
         var password = new Option<string?>("--password-file") { Description = "A file with the password; `-` for standard input." }.NotEmpty();
         var disabled = new Option<bool>("--disabled") { Description = "Disables an account: it cannot sign in, and its sessions and tokens end." };
         var enabled = new Option<bool>("--enabled") { Description = "Enables an account that was disabled." };
-        var lifetime = new Option<int>("--minutes") { Description = "For how long the link is good, in minutes; 1 to 10080.", DefaultValueFactory = _ => 60 }.Range(1, 10_080);
+        var lifetime = new Option<int>("--minutes") { Description = "Lifetime of the link in minutes, 1 to 10080.", DefaultValueFactory = _ => 60 }.Range(1, 10_080);
         var session = new Option<string>("--session") { Description = "The id of the one to end, as `accounts sessions` lists it. Without it, all end.", DefaultValueFactory = _ => "" };
         return new Command("accounts", "Who signs in.")
         {
-            AdminCommand.Create("write", "Adds an account, or changes what is given of one. A new password ends all sessions and tokens.", [id, name, email, displayName, password, disabled, enabled], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Creates an account, or updates the given fields. A new password ends all sessions and tokens.", [id, name, email, displayName, password, disabled, enabled], async (parsed, channel, output, cancellation) =>
             {
                 var client = new AccountService.AccountServiceClient(channel);
                 var accountId = parsed.GetValue(id)!;
@@ -80,12 +80,12 @@ internal static class IdentityCommands
                 }
                 while (after.Length > 0);
             }),
-            AdminCommand.Create("unlock", "Forgets an account's failed sign-in attempts: browsers that are not known are no longer refused.", [id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("unlock", "Unlocks an account: resets its failed sign-in attempts.", [id], async (parsed, channel, output, cancellation) =>
             {
                 await new AccountService.AccountServiceClient(channel).UnlockAccountAsync(new UnlockAccountRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
                 output.WriteLine("unlocked");
             }),
-            AdminCommand.Create("reset-link", "Prints a link by which an account's owner sets a new password, once.", [id, lifetime], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("reset-link", "Creates and prints a single-use password reset link.", [id, lifetime], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new AccountService.AccountServiceClient(channel).CreateResetLinkAsync(
                     new CreateResetLinkRequest { AccountId = parsed.GetValue(id)!, LifetimeSeconds = parsed.GetValue(lifetime) * 60 }, cancellationToken: cancellation);
@@ -111,13 +111,13 @@ internal static class IdentityCommands
     /// <summary><c>authsidecar-control clients</c>.</summary>
     public static Command Clients()
     {
-        var file = new Argument<string>("file") { Description = "The client as JSON, as `clients list` prints it; `-` for standard input. With its `revision`, only that one is changed." }.NotEmpty();
+        var file = new Argument<string>("file") { Description = "The client as JSON, as `clients list` prints it; `-` for standard input. With a `revision`, the write fails if the current one differs." }.NotEmpty();
         var replace = Replace();
         var id = new Argument<string>("id") { Description = "The client's id." };
         var application = new Option<string>("--application") { Description = "The client's application.", Required = true };
         return new Command("clients", "OAuth 2.0 clients: what may get tokens.")
         {
-            AdminCommand.Create("write", "Adds a client, or changes what the file says of one.", [file, replace], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Creates a client, or updates the fields in the file.", [file, replace], async (parsed, channel, output, cancellation) =>
             {
                 var clients = new ClientService.ClientServiceClient(channel);
                 var client = await ReadAsync(Client.Parser, parsed.GetValue(file)!, "a client", parsed.GetValue(replace), cancellation);
@@ -147,13 +147,13 @@ internal static class IdentityCommands
     /// <summary><c>authsidecar-control upstreams</c>.</summary>
     public static Command Upstreams()
     {
-        var file = new Argument<string>("file") { Description = "The provider as JSON, as `upstreams list` prints it; `-` for standard input. With its `revision`, only that one is changed." }.NotEmpty();
+        var file = new Argument<string>("file") { Description = "The provider as JSON, as `upstreams list` prints it; `-` for standard input. With a `revision`, the write fails if the current one differs." }.NotEmpty();
         var replace = Replace();
         var id = new Argument<string>("id") { Description = "The provider's id." };
-        var secret = new Option<string?>("--secret-file") { Description = "A file with the client secret that the provider has given; `-` for standard input. Without it, the secret stays what it is." }.NotEmpty();
+        var secret = new Option<string?>("--secret-file") { Description = "A file with the client secret that the provider has given; `-` for standard input. Without it, the secret is unchanged." }.NotEmpty();
         return new Command("upstreams", "Where people may sign in beside here: Google, GitHub, Microsoft, any OpenID provider.")
         {
-            AdminCommand.Create("write", "Adds a provider, or changes what the file says of one.", [file, secret, replace], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("write", "Creates a provider, or updates the fields in the file.", [file, secret, replace], async (parsed, channel, output, cancellation) =>
             {
                 var client = new UpstreamService.UpstreamServiceClient(channel);
                 var request = new WriteUpstreamRequest { Upstream = await ReadAsync(Upstream.Parser, parsed.GetValue(file)!, "an upstream provider", parsed.GetValue(replace), cancellation), UpdateMask = MaskOf(parsed, replace) };
@@ -181,7 +181,7 @@ internal static class IdentityCommands
         };
     }
 
-    private static Option<bool> Replace() => new("--replace") { Description = "Replaces the whole object: what the file does not say gets its default." };
+    private static Option<bool> Replace() => new("--replace") { Description = "Replaces the whole object: fields that are not in the file get their defaults." };
 
     private static FieldMask? MaskOf(ParseResult parsed, Option<bool> replace) => parsed.GetValue(replace) ? new FieldMask { Paths = { "*" } } : null;
 
@@ -200,7 +200,7 @@ internal static class IdentityCommands
             var message = parser.ParseJson(text);
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var empty = document.RootElement.EnumerateObject().Where(p => p.Value.ValueKind == JsonValueKind.Array && p.Value.GetArrayLength() == 0).Select(p => p.Name).FirstOrDefault();
-            return isReplacing || empty is null ? message : throw new InvalidDataException($"`{path}`: `{empty}` is empty, and would stay as it is: leave it out, or specify `--replace`");
+            return isReplacing || empty is null ? message : throw new InvalidDataException($"`{path}`: `{empty}` is empty and would be ignored: remove it, or specify `--replace`");
         }
         catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or JsonException)
         {

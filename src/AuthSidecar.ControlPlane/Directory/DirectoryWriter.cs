@@ -112,7 +112,8 @@ internal sealed class DirectoryWriter(ControlStore store, DirectoryState state, 
             return null;
         }
 
-        if (change.Written.Select(w => w.Entity.Uid).Where(u => EntityRows.FaultOf(u) is not null).Select(u => new Fault("entities", 0, 0, EntityRows.FaultOf(u)!)).ToList() is { Count: > 0 } unkept)
+        var unkept = change.Written.Select(w => EntityRows.FaultOf(w.Entity.Uid)).OfType<string>().Select(f => new Fault("entities", 0, 0, f)).ToList();
+        if (unkept.Count > 0)
         {
             return new Refusal.Invalid(unkept);
         }

@@ -12,9 +12,9 @@ internal static class EntityRows
 
     /// <summary>Why an entity of this uid is not kept; null: it is. Other letters than ASCII's are fine; what no database keeps, or what two texts may have become, is not.</summary>
     public static string? FaultOf(EntityUid uid) =>
-        Encoding.UTF8.GetByteCount(uid.Type) + Encoding.UTF8.GetByteCount(uid.Id) > MaxUidBytes ? $"a type and an id have at most {MaxUidBytes} bytes"
-        : uid.Id.Any(char.IsControl) ? "an id has no control character"
-        : uid.Id.Contains('\uFFFD', StringComparison.Ordinal) ? "an id has no U+FFFD, which stands for what was not UTF-8"
+        Encoding.UTF8.GetByteCount(uid.Type) + Encoding.UTF8.GetByteCount(uid.Id) > MaxUidBytes ? $"entity type and id must have at most {MaxUidBytes} bytes together"
+        : uid.Id.Any(char.IsControl) ? "entity ids must not contain control characters"
+        : uid.Id.Contains('\uFFFD', StringComparison.Ordinal) ? "entity ids must not contain U+FFFD (replacement character): the input was not valid UTF-8"
         : null;
 
     public const string Document = "entities.json";

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.AspNetCore.Server;
 using Microsoft.AspNetCore.Authorization;
@@ -11,7 +12,7 @@ using Swashbuckle.AspNetCore.SwaggerGen;
 namespace AuthSidecar.ControlPlane.Hosting;
 
 /// <summary>The administration API over HTTP, described: an OpenAPI document that is made of the contract and its comments.</summary>
-internal static class OpenApi
+internal static partial class OpenApi
 {
     private const string Document = "openapi";
     private const string Bearer = "bearer";
@@ -58,7 +59,7 @@ internal static class OpenApi
     /// Paths that differ in the names of their parameters alone are identical (OpenAPI 3.0.3, "Paths Object"): `{account.id}` of a write and `{id}` of a read
     /// are one path, with the shorter name.
     /// </summary>
-    private sealed class OnePathATemplate : IDocumentFilter
+    private sealed partial class OnePathATemplate : IDocumentFilter
     {
         public void Apply(OpenApiDocument swaggerDoc, DocumentFilterContext context)
         {
@@ -71,7 +72,7 @@ internal static class OpenApi
                     parameter.Name = Short(parameter.Name);
                 }
 
-                var template = string.Join('/', path.Split('/').Select(s => s.StartsWith('{') ? $"{{{Short(s[1..s.IndexOf('}', StringComparison.Ordinal)])}{s[s.IndexOf('}', StringComparison.Ordinal)..]}" : s));
+                var template = Parameter().Replace(path, p => $"{{{Short(p.Groups[1].Value)}}}");
                 if (swaggerDoc.Paths.TryGetValue(template, out var there))
                 {
                     foreach (var (verb, operation) in item.Operations)
@@ -87,6 +88,9 @@ internal static class OpenApi
         }
 
         private static string Short(string name) => name[(name.LastIndexOf('.') + 1)..];
+
+        [GeneratedRegex(@"\{([^}]*)\}")]
+        private static partial Regex Parameter();
     }
 
     private sealed class NoTokenWhereNoneIsTaken : IOperationFilter

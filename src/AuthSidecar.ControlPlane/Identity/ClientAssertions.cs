@@ -57,11 +57,11 @@ internal static class ClientAssertions
             var now = time.GetUtcNow();
             if (principal.GetExpirationDate() is not { } expires || expires > now + LongestLifetime + ClockSkew)
             {
-                context.Reject(Errors.InvalidClient, $"the client assertion has no `exp`, or one more than {LongestLifetime.TotalMinutes} minutes ahead");
+                context.Reject(Errors.InvalidClient, $"the client assertion has no `exp`, or its lifetime exceeds {LongestLifetime.TotalMinutes} minutes");
             }
             else if (principal.GetCreationDate() > now + ClockSkew)
             {
-                context.Reject(Errors.InvalidClient, "the client assertion is of the future (`iat`)");
+                context.Reject(Errors.InvalidClient, "`iat` of the client assertion is in the future");
             }
             else if (principal.GetClaim(Claims.JwtId) is not { Length: > 0 } id)
             {
@@ -69,7 +69,7 @@ internal static class ClientAssertions
             }
             else if (!await spent.TrySpendAsync("assertion", $"{principal.GetClaim(Claims.Subject)} {id}", expires + ClockSkew, context.CancellationToken))
             {
-                context.Reject(Errors.InvalidClient, "the client assertion was used already (`jti`)");
+                context.Reject(Errors.InvalidClient, "the client assertion was already used (`jti`)");
             }
         }
     }

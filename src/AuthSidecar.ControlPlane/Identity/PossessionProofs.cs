@@ -41,7 +41,7 @@ internal sealed class PossessionProofs(DpopVerifier verifier, SpentTokens spent,
         // What was signed, and not the signature, of which there are two for everything. The verifier remembers what this node has seen; others have not.
         if (!await spent.TrySpendAsync("dpop", proof[..proof.LastIndexOf('.')], time.GetUtcNow() + RememberProofs, context.CancellationToken))
         {
-            context.Reject(InvalidProof, "the DPoP proof was used already");
+            context.Reject(InvalidProof, "the DPoP proof was already used");
             return;
         }
 

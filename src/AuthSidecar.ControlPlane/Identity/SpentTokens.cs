@@ -1,5 +1,4 @@
-using System.Security.Cryptography;
-using System.Text;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -16,7 +15,7 @@ internal sealed class SpentTokens(Database database)
     /// <returns>Whether it was not used up before.</returns>
     public async Task<bool> TrySpendAsync(string kind, string key, DateTimeOffset expiresAt, CancellationToken cancellation)
     {
-        var (hash, expires) = (Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"{kind} {key}"))), expiresAt.ToUnixTimeMilliseconds());
+        var (hash, expires) = (TextHash.Of($"{kind} {key}"), expiresAt.ToUnixTimeMilliseconds());
         await using var context = database.Open();
         return await context.Database.ExecuteSqlAsync($"""INSERT INTO spent_tokens ("KeySha256", "ExpiresAtMs") VALUES ({hash}, {expires}) ON CONFLICT DO NOTHING""", cancellation) == 1;
     }

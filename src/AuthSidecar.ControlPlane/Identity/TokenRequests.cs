@@ -29,7 +29,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
             var (client, _) = await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, context.ClientId!, cancellation), cancellation);
             if (client is null && !await store.ReadAsync((read, _) => ClientRecords.IsAdministratorAsync(read, context.ClientId!, cancellation), cancellation))
             {
-                context.Reject(Errors.InvalidClient, "the client is not there any more");
+                context.Reject(Errors.InvalidClient, "the client does not exist");
                 return;
             }
 
@@ -47,7 +47,7 @@ internal sealed class TokenRequests(ControlStore store, Grants grants, AccountDi
         if (await accounts.FindAsync(grant.Row.AccountId, cancellation) is not { IsDisabled: false } account
             || await store.ReadAsync((read, _) => ClientRecords.FindAsync(read, grant.Row.ClientId, cancellation), cancellation) is not ({ } of, _))
         {
-            context.Reject(Errors.InvalidGrant, "the account or the client is not there any more");
+            context.Reject(Errors.InvalidGrant, "the account or the client does not exist");
             return;
         }
 

@@ -95,7 +95,7 @@ internal sealed class AccountModel(
         (Notice, Fault) = result.Refusal switch
         {
             null => ("The password is changed, and you are signed out everywhere else.", null),
-            Refusal.Invalid invalid => ((string?)null, $"A password is not good unless {invalid.Faults[0].Message}."),
+            Refusal.Invalid invalid => ((string?)null, $"This password cannot be used: {invalid.Faults[0].Message}."),
             _ => (null, "That cannot be done at the moment. Try again later."),
         };
     });
@@ -159,8 +159,8 @@ internal sealed class AccountModel(
             {
                 nameof(SignInFailure.WrongPassword) => "wrong password",
                 nameof(SignInFailure.WrongCode) => "wrong code",
-                nameof(SignInFailure.TooManyAttempts) => "refused after too many attempts",
-                nameof(SignInFailure.StrangersDisabled) => "refused: unknown browser",
+                nameof(SignInFailure.TooManyAttempts) => "too many attempts",
+                nameof(SignInFailure.LockedOut) => "locked out: unknown browser",
                 _ => "refused",
             },
             row.Count);

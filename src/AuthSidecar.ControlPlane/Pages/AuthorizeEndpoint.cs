@@ -36,15 +36,15 @@ internal static class AuthorizeEndpoint
         if (session is null || await notes.IsLoginMissingAsync(context, request, session))
         {
             return isSilent || (session is not null && notes.HasTried(request, session))
-                ? Refuse(Errors.LoginRequired, "the user has not signed in as the request wants it")
+                ? Refuse(Errors.LoginRequired, "re-authentication, or another user, is required")
                 : Results.LocalRedirect(LoginFor(context, request, notes, session));
         }
 
         if (request.HasAcrValue(MultiFactor) && !session.Methods.Split(' ').Contains(MultiFactor))
         {
             // Whoever has just signed in for it has no second factor.
-            return notes.HasTried(request, session) ? Refuse(UnmetRequirements, "the user has no second factor")
-                : isSilent ? Refuse(Errors.LoginRequired, "the user has not signed in with a second factor")
+            return notes.HasTried(request, session) ? Refuse(UnmetRequirements, "the user has no second factor enrolled")
+                : isSilent ? Refuse(Errors.LoginRequired, "multi-factor authentication is required")
                 : Results.LocalRedirect(LoginFor(context, request, notes, session));
         }
 
@@ -66,8 +66,8 @@ internal static class AuthorizeEndpoint
 
     /// <summary>What is wrong with what the framework does not look at; null: nothing.</summary>
     private static string? FaultOf(OpenIddictRequest request) =>
-        request.GetParameter(Parameters.MaxAge) is not null && request.MaxAge is not >= 0 ? "max_age is a number of seconds"
-        : request.GetAcrValues() is { IsEmpty: false } values && !values.Contains(MultiFactor) ? $"acr_values: `{MultiFactor}` is supported"
+        request.GetParameter(Parameters.MaxAge) is not null && request.MaxAge is not >= 0 ? "max_age must be a non-negative number of seconds"
+        : request.GetAcrValues() is { IsEmpty: false } values && !values.Contains(MultiFactor) ? $"unsupported acr_values; supported: `{MultiFactor}`"
         : null;
 
     /// <summary>The page to sign in, which leads back to this request with a note of when it sent them there.</summary>

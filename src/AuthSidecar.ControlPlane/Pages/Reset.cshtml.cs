@@ -47,10 +47,10 @@ internal sealed class ResetModel(ResetLinks links, BrowserSessions browser) : Pa
                 await browser.RememberAsync(HttpContext, _accountId!);
                 return LocalRedirect($"{PagesSetup.LoginPath}?changed=true");
             case Refusal.Invalid invalid:
-                Fault = $"A password is not good unless {invalid.Faults[0].Message}.";
+                Fault = $"This password cannot be used: {invalid.Faults[0].Message}.";
                 break;
             default:
-                (Fault, Response.StatusCode) = ("That cannot be done at the moment. Try again.", StatusCodes.Status503ServiceUnavailable);
+                (Fault, Response.StatusCode) = ("The service is temporarily unavailable. Try again.", StatusCodes.Status503ServiceUnavailable);
                 break;
         }
 
@@ -63,7 +63,7 @@ internal sealed class ResetModel(ResetLinks links, BrowserSessions browser) : Pa
         (_accountId, AccountName) = (account?.Id, account?.UserName);
         if (AccountName is null)
         {
-            (Fault, Response.StatusCode) = ("This link has expired or was used already. Ask an administrator for a new one.", StatusCodes.Status404NotFound);
+            (Fault, Response.StatusCode) = ("This link is invalid, expired or already used. Ask an administrator for a new one.", StatusCodes.Status404NotFound);
         }
     }
 }

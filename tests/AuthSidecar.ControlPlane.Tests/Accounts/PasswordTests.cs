@@ -60,10 +60,10 @@ public sealed class PasswordTests : IAsyncLifetime
 
     [Theory]
     [InlineData("", "is empty")]
-    [InlineData("hunter2\npassword\n", "is no list of SHA-1 hashes")]
-    [InlineData("8846F7EAEE8FB117AD06BDD830B7586C:3\n", "is no list of SHA-1 hashes")]
+    [InlineData("hunter2\npassword\n", "is not a sorted list of SHA-1 hashes")]
+    [InlineData("8846F7EAEE8FB117AD06BDD830B7586C:3\n", "is not a sorted list of SHA-1 hashes")]
     [InlineData("B1B3773A05C0ED0176787A4F1574FF0075F7521E:1\n5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8:2\n", "is not sorted")]
-    [InlineData("5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8,2\n", "is no list of SHA-1 hashes")]
+    [InlineData("5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8,2\n", "is not a sorted list of SHA-1 hashes")]
     public void Breached_FileThatIsNoList_IsRefused(string content, string message)
     {
         var path = Path.Combine(_folder, "breached.txt");

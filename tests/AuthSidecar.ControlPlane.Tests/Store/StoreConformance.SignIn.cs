@@ -80,7 +80,7 @@ public abstract partial class StoreConformance
         Assert.True((await parts.Accounts.UnlockAsync("test", "alice", Cancellation)).IsCommitted);
         Assert.Equal(SignInOutcome.Accepted, await TryAsync(parts, Walk, Here));
         Assert.Equal(
-            ["accounts.delay", "accounts.disable-strangers", "accounts.unlock"],
+            ["accounts.throttle", "accounts.lock-out", "accounts.unlock"],
             await _node.Store.ReadAsync((context, _) => context.Audit.Where(a => a.Target == "alice" && a.Action != "accounts.write-with-password").OrderBy(a => a.AtMs).ThenBy(a => a.Number).Select(a => a.Action).ToListAsync(Cancellation), Cancellation));
     }
 

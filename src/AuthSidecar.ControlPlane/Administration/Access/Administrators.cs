@@ -1,10 +1,10 @@
 using System.Security.Cryptography;
-using System.Text;
 using AuthSidecar.Cedar;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.EntityFrameworkCore;
@@ -34,7 +34,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
             "system",
             transaction =>
             {
-                transaction.Context.ClaimCodes.Add(new ClaimCodeRow { CodeSha256 = HashOf(code), ExpiresAtMs = expires });
+                transaction.Context.ClaimCodes.Add(new ClaimCodeRow { CodeSha256 = TextHash.Of(code), ExpiresAtMs = expires });
                 transaction.Audit("claim-code.create", "first administrator", Placement.ControlPlane, before: null, after: null);
                 return Task.FromResult<Refusal?>(null);
             },
@@ -45,14 +45,14 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
     /// <summary>Whether somebody can become the first administrator with this code.</summary>
     public Task<bool> IsGoodAsync(string code, CancellationToken cancellation)
     {
-        var hash = HashOf(code);
+        var hash = TextHash.Of(code);
         return store.ReadAsync((context, _) => IsGoodAsync(context, hash, cancellation), cancellation);
     }
 
     /// <summary>Makes the first administrator; null when the code is not, or no longer, good.</summary>
     public async Task<WriteResult?> TryClaimAsync(string code, string name, string jwks, CancellationToken cancellation)
     {
-        var hash = HashOf(code);
+        var hash = TextHash.Of(code);
         var result = await store.WriteAsync(
             $"administrator:{name}",
             async transaction =>
@@ -151,7 +151,4 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
         context.Entities.Where(e => e.Type == AccessSnapshot.AdministratorType && e.Application == BuiltInPolicies.Application && e.Tenant == "" && !e.IsRemoved);
 
     private static EntityUid UidOf(string name) => new(AccessSnapshot.AdministratorType, name);
-
-    // Nobody guesses 256 random bits: they are found by their hash.
-    private static string HashOf(string code) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(code)));
 }
