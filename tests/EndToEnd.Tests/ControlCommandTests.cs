@@ -197,6 +197,8 @@ public sealed class ControlCommandTests : IDisposable
         Assert.EndsWith("3 sidecars: 2 current, 0 stale, 1 away\n", (await RunAsync(fleet, "fleet", "--application", "documents")).Output, StringComparison.Ordinal);
         Assert.Equal("0 sidecars: 0 current, 0 stale, 0 away\n", (await RunAsync(fleet, "fleet", "--tenant", "acme")).Output);
         Assert.Equal(2, (await RunAsync(fleet, "fleet", "--without-revision", "17")).ExitCode);
+        var unknown = await RunAsync(fleet, "fleet", "--state", "gone");
+        Assert.Equal((2, false, true), (unknown.ExitCode, unknown.Error.Contains("AuthSidecar.ControlPlane", StringComparison.Ordinal), unknown.Error.Contains("away", StringComparison.Ordinal)));
         // Page by page.
         var (names, request) = (new List<string>(), new ListSidecarsRequest { PageSize = 1 });
         do

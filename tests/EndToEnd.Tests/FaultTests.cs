@@ -225,6 +225,18 @@ public sealed class FaultTests
         Task UntilHealthIsAsync(ServingStatus status) => Fleet.UntilAsync(async () => await fleet.HealthAsync() == status);
     }
 
+    /// <summary>What cannot be used is said in one line, before anything is begun.</summary>
+    [Fact]
+    public async Task Serve_OnAnAddressThatIsTakenOrAStateFolderThatIsAFile_EndsWithOneLine()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        var taken = await Binary.RunControlAsync("serve", "--state", fleet.In("other"), "--admin-socket", fleet.In("other.sock"), "--listen", $"127.0.0.1:{fleet.Port}", "--name", "x");
+        Assert.Equal((2, $"authsidecar-control: failed to listen on 127.0.0.1:{fleet.Port}: Address already in use\n", ""), (taken.ExitCode, taken.Error, taken.Output));
+        await File.WriteAllTextAsync(fleet.In("file"), "", TestContext.Current.CancellationToken);
+        var file = await Binary.RunControlAsync("serve", "--state", fleet.In("file"), "--admin-socket", fleet.In("other.sock"));
+        Assert.Equal((2, $"authsidecar-control: failed to create the state folder `{fleet.In("file")}`: it is a file\n", ""), (file.ExitCode, file.Error, file.Output));
+    }
+
     /// <summary>Whoever restores a database and forgets its key must not be given another one: the next backup would save that.</summary>
     [Fact]
     public async Task MasterKey_Missing_IsNeverMadeAnewForADatabaseThatHasOne()

@@ -15,7 +15,8 @@ internal static class FleetCommands
         var application = new Option<string>("--application") { Description = "Only sidecars of this application.", DefaultValueFactory = _ => "" }.NotEmpty();
         var tenant = new Option<string>("--tenant") { Description = "Only sidecars of this tenant.", DefaultValueFactory = _ => "" }.NotEmpty();
         var name = new Option<string>("--name") { Description = "Only the sidecars of this name.", DefaultValueFactory = _ => "" }.NotEmpty();
-        var state = new Option<FleetState>("--state") { Description = "Only sidecars in this state: `current`, `stale` (connected, not current) or `away` (not connected)." };
+        var state = new Option<string?>("--state") { Description = "Only sidecars in this state: `current`, `stale` (connected, not current) or `away` (not connected)." };
+        state.AcceptOnlyFromAmong("current", "stale", "away");
         var without = new Option<string>("--without-revision") { Description = "Only sidecars that do not serve this revision or a later one yet.", DefaultValueFactory = _ => "" }.NotEmpty();
         var json = new Option<bool>("--json") { Description = "One line of JSON per sidecar, without a summary." };
         return AdminCommand.Create("fleet", "Lists all sidecars of all nodes with the revisions they serve.", [application, tenant, name, state, without, json], async (parsed, channel, output, cancellation) =>
@@ -26,7 +27,7 @@ internal static class FleetCommands
                 Application = parsed.GetValue(application)!,
                 Tenant = parsed.GetValue(tenant)!,
                 Name = parsed.GetValue(name)!,
-                State = (SidecarState)parsed.GetValue(state),
+                State = parsed.GetValue(state) switch { "current" => SidecarState.Current, "stale" => SidecarState.Stale, "away" => SidecarState.Away, _ => SidecarState.Unspecified },
                 WithoutRevision = parsed.GetValue(without)!,
             };
             ListSidecarsResponse page;
@@ -59,15 +60,6 @@ internal static class FleetCommands
                 (parsed.GetValue(json) ? Console.Error : output).WriteLine($"{LostHistory(page.LostRevision)}; streams of sidecars that have it are refused");
             }
         });
-    }
-
-    /// <summary>As <see cref="SidecarState"/>, in an operator's words.</summary>
-    private enum FleetState
-    {
-        Any = SidecarState.Unspecified,
-        Current = SidecarState.Current,
-        Stale = SidecarState.Stale,
-        Away = SidecarState.Away,
     }
 
     private static void Write(TextWriter output, Sidecar sidecar)

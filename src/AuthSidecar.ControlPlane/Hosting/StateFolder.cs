@@ -12,10 +12,10 @@ internal sealed class StateFolder
 
     private readonly string _path;
 
-    /// <exception cref="IOException">The folder cannot be made.</exception>
+    /// <exception cref="IOException">The folder cannot be created.</exception>
     public StateFolder(string path)
     {
-        _path = path;
+        _path = File.Exists(path) ? throw new IOException($"failed to create the state folder `{path}`: it is a file") : path;
         System.IO.Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
     }
 
