@@ -72,6 +72,18 @@ internal sealed class UpstreamProvider : IAsyncDisposable
     /// <summary>The tenant of Microsoft's that they are of.</summary>
     public string Tenant { get; set; } = "8d9f2c4e-1111-4222-8333-444455556666";
 
+    /// <summary>What its tokens and user infos say of the address; null: nothing.</summary>
+    public JsonNode? EmailVerified { get; set; }
+
+    /// <summary>The organisation of Google Workspace that they are of; null: none.</summary>
+    public string? HostedDomain { get; set; }
+
+    /// <summary>Organisations at GitHub, and how they are of them.</summary>
+    public Dictionary<string, string> Organizations { get; } = [];
+
+    /// <summary>Whether GitHub's API answers.</summary>
+    public bool IsApiDown { get; set; }
+
     public string CaFile => Path.Combine(_folder, "ca.pem");
 
     public int Port { get; private set; }
@@ -130,6 +142,10 @@ internal sealed class UpstreamProvider : IAsyncDisposable
         else if (path is "/userinfo" or "/user" or "/oidc/userinfo")
         {
             await AnswerUserInfoRequestAsync(context);
+        }
+        else if (request.Host.Host == "api.github.com" && path.StartsWith("/user/", StringComparison.Ordinal))
+        {
+            await AnswerGitHubAsync(context, path);
         }
         else
         {
@@ -227,6 +243,16 @@ internal sealed class UpstreamProvider : IAsyncDisposable
             ["exp"] = Misbehaviour == Misbehaviour.Expired ? now - 3600 : now + 600,
             ["nonce"] = Misbehaviour == Misbehaviour.NonceOfAnother ? "another" : asked["nonce"].ToString(),
         };
+        if (EmailVerified is not null)
+        {
+            claims["email_verified"] = EmailVerified.DeepClone();
+        }
+
+        if (HostedDomain is not null)
+        {
+            claims["hd"] = HostedDomain;
+        }
+
         if (asked.ContainsKey("max_age"))
         {
             claims["auth_time"] = now;
@@ -254,6 +280,29 @@ internal sealed class UpstreamProvider : IAsyncDisposable
             ? new JsonObject { ["id"] = long.Parse(subject, System.Globalization.CultureInfo.InvariantCulture), ["login"] = "jane", ["name"] = "Jane Doe", ["email"] = Email }
             : new JsonObject { ["sub"] = subject, ["name"] = "Jane Doe", ["email"] = Email };
         await context.Response.WriteAsync(answer.ToJsonString(), context.RequestAborted);
+    }
+
+    private async Task AnswerGitHubAsync(HttpContext context, string path)
+    {
+        var isAllowed = context.Request.Headers.Authorization == "Bearer for the API" && context.Request.Headers.UserAgent.Count > 0;
+        if (IsApiDown || !isAllowed)
+        {
+            context.Response.StatusCode = isAllowed ? StatusCodes.Status502BadGateway : StatusCodes.Status401Unauthorized;
+        }
+        else if (path == "/user/emails")
+        {
+            await context.Response.WriteAsync(new JsonArray(
+                new JsonObject { ["email"] = "jane@unverified.example", ["primary"] = false, ["verified"] = false },
+                new JsonObject { ["email"] = Email, ["primary"] = true, ["verified"] = true }).ToJsonString());
+        }
+        else if (Organizations.TryGetValue(path[(path.LastIndexOf('/') + 1)..], out var state))
+        {
+            await context.Response.WriteAsync(new JsonObject { ["state"] = state, ["role"] = "member" }.ToJsonString());
+        }
+        else
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+        }
     }
 
     private JsonObject Keys()

@@ -189,6 +189,95 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         Assert.Equal(HttpStatusCode.Forbidden, (await cheat.GoAsync("login/anybody")).Status);
     }
 
+    /// <summary>`createsAccounts` of a provider with millions of users is for those who belong here.</summary>
+    [Fact]
+    public async Task Users_OutsideTheAllowedDomainsAndOrganizations_DoNotSignIn()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        await using var proxy = new ConnectProxy(provider.Port);
+        await using var fleet = await StartAsync(provider, proxy.Address);
+        const string Tenant = "8d9f2c4e-1111-4222-8333-444455556666";
+        await WriteAsync(fleet, Limited("mail", UpstreamKind.OpenidConnect, domains: ["example.com", "Provider.example"]));
+        await WriteAsync(fleet, Limited("google-mail", UpstreamKind.Google, domains: ["provider.example", "gmail.com"]));
+        await WriteAsync(fleet, Limited("google", UpstreamKind.Google, organizations: ["provider.example"]));
+        await WriteAsync(fleet, Limited("microsoft", UpstreamKind.Microsoft, organizations: [Tenant]));
+        await WriteAsync(fleet, Limited("github-mail", UpstreamKind.Github, domains: ["provider.example"]));
+        await WriteAsync(fleet, Limited("github", UpstreamKind.Github, organizations: ["acme", "acme-labs"]));
+
+        // A mail address counts when the provider says that it is verified, and nothing else about it.
+        provider.EmailVerified = true;
+        await AllowedAsync("mail");
+        provider.EmailVerified = "true";
+        await AllowedAsync("mail");
+        foreach (var (email, verified) in new (string, System.Text.Json.Nodes.JsonNode?)[]
+            { ("jane@provider.example", null), ("jane@provider.example", false), ("jane@provider.example", "yes"), ("jane@sub.provider.example", true), ("jane@provider.example.evil", true), ("jane@provider.example@evil", true), ("", true) })
+        {
+            (provider.Email, provider.EmailVerified) = (email, verified);
+            await RefusedAsync("mail", "no verified mail address in allowed_email_domains");
+        }
+
+        // Google verified addresses elsewhere than with itself once.
+        (provider.Email, provider.EmailVerified) = ("jane@provider.example", true);
+        await RefusedAsync("google-mail", "no verified mail address in allowed_email_domains");
+        await RefusedAsync("google", "not a member of allowed_organizations");
+        provider.HostedDomain = "provider.example";
+        await AllowedAsync("google-mail");
+        await AllowedAsync("google");
+        Assert.Equal("provider.example", provider.Asked.Last()["hd"]);
+        (provider.Email, provider.HostedDomain) = ("jane@gmail.com", "evil.example");
+        await AllowedAsync("google-mail");
+        await RefusedAsync("google", "not a member of allowed_organizations");
+
+        await AllowedAsync("microsoft");
+        provider.Tenant = "00000000-1111-4222-8333-444455556666";
+        await RefusedAsync("microsoft", "not a member of allowed_organizations");
+
+        provider.Email = "jane@provider.example";
+        await AllowedAsync("github-mail");
+        Assert.Contains("user:email", provider.Asked.Last()["scope"].ToString(), StringComparison.Ordinal);
+        provider.Email = "jane@elsewhere.example";
+        await RefusedAsync("github-mail", "no verified mail address in allowed_email_domains");
+        await RefusedAsync("github", "not a member of allowed_organizations");
+        Assert.Contains("read:org", provider.Asked.Last()["scope"].ToString(), StringComparison.Ordinal);
+        provider.Organizations["acme-labs"] = "pending";
+        await RefusedAsync("github", "not a member of allowed_organizations");
+        provider.Organizations["acme-labs"] = "active";
+        await AllowedAsync("github");
+        // Whoever left, or cannot be asked about, is not in any more, account or not.
+        provider.IsApiDown = true;
+        await RefusedAsync("github", "failed to ask api.github.com for mail addresses and organisations");
+
+        Upstream Limited(string id, UpstreamKind kind, string[]? domains = null, string[]? organizations = null)
+        {
+            var upstream = kind switch
+            {
+                UpstreamKind.OpenidConnect => OpenIdConnect(provider, createsAccounts: true, id),
+                UpstreamKind.Microsoft => new Upstream { Id = id, Kind = kind, Tenant = "common", ClientId = UpstreamProvider.ClientId, CreatesAccounts = true },
+                _ => new Upstream { Id = id, Kind = kind, ClientId = UpstreamProvider.ClientId, CreatesAccounts = true },
+            };
+            upstream.AllowedEmailDomains.Add(domains ?? []);
+            upstream.AllowedOrganizations.Add(organizations ?? []);
+            return upstream;
+        }
+
+        async Task AllowedAsync(string id)
+        {
+            using var browser = NewBrowser(fleet, provider, proxy.Address);
+            var page = await browser.GoAsync($"login/{id}");
+            Assert.True(page.Url.AbsolutePath == "/account", $"{id}: {page.Read()}");
+        }
+
+        async Task RefusedAsync(string id, string why)
+        {
+            var before = fleet.OutputOf().Count;
+            using var browser = NewBrowser(fleet, provider, proxy.Address);
+            var page = await browser.GoAsync($"login/{id}");
+            Assert.Equal(HttpStatusCode.Forbidden, page.Status);
+            Assert.Contains("is not allowed to sign in here.", page.Read(), StringComparison.Ordinal);
+            await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Skip(before).Any(l => l.Contains($"of the upstream provider {id} may not sign in: {why}", StringComparison.Ordinal))));
+        }
+    }
+
     [Fact]
     public async Task Providers_AreWrittenListedAndTakenAway_AndTheirSecretIsNeverSaid()
     {
@@ -202,6 +291,11 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
             (u => u.Issuer = "http://provider.example", "upstream.issuer"), (u => u.Issuer = "", "upstream.issuer"), (u => u.Issuer = "https://provider.example?x=1", "upstream.issuer"),
             (u => (u.Kind, u.Tenant) = (UpstreamKind.Google, ""), "upstream.issuer"),
             (u => u.Tenant = "common", "upstream.tenant"), (u => (u.Kind, u.Issuer, u.Tenant) = (UpstreamKind.Microsoft, "", "contoso.com"), "upstream.tenant"),
+            (u => u.AllowedEmailDomains.Add("*.example.com"), "upstream.allowed_email_domains"), (u => u.AllowedEmailDomains.Add("jane@example.com"), "upstream.allowed_email_domains"),
+            (u => u.AllowedOrganizations.Add("example.com"), "upstream.allowed_organizations"),
+            (u => OfMicrosoft(u, "common").AllowedEmailDomains.Add("example.com"), "upstream.allowed_email_domains"),
+            (u => OfMicrosoft(u, "common").AllowedOrganizations.Add("organizations"), "upstream.allowed_organizations"),
+            (u => OfMicrosoft(u, provider.Tenant).AllowedOrganizations.Add(provider.Tenant), "upstream.allowed_organizations"),
             (u => u.EndpointHosts.Add("https://x"), "upstream.endpoint_hosts"), (u => u.ClientId = "", "upstream.client_id"), (u => u.Scopes.Add("two words"), "upstream.scopes"),
         })
         {
@@ -282,6 +376,12 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         // It was only this once.
         provider.Misbehaviour = Misbehaviour.None;
         Assert.Equal("/account", (await browser.GoAsync($"login/{id}")).Url.AbsolutePath);
+    }
+
+    private static Upstream OfMicrosoft(Upstream upstream, string tenant)
+    {
+        (upstream.Kind, upstream.Issuer, upstream.Tenant) = (UpstreamKind.Microsoft, "", tenant);
+        return upstream;
     }
 
     private static Upstream OpenIdConnect(UpstreamProvider provider, bool createsAccounts, string id = "provider") => new()

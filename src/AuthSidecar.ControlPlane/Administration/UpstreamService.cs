@@ -13,6 +13,7 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
     private const int MaxIdLength = 64;
     private const int MaxSecretLength = 1_000;
     private const int MaxListed = 32;
+    private const int MaxGitHubNameLength = 39;
 
     public override async Task<WriteUpstreamResponse> WriteUpstream(WriteUpstreamRequest request, ServerCallContext context)
     {
@@ -90,6 +91,7 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
             throw Failures.InvalidField("upstream.scopes", $"each of at most {MaxListed} is a word of printable ASCII characters without quotes");
         }
 
+        CheckAllowed(upstream);
         (upstream.RedirectUri, upstream.Revision) = ("", "");
         if (upstream.HasDisplayName && RequestChecks.Text(upstream.DisplayName, "upstream.display_name") == UpstreamKinds.NameOf(upstream))
         {
@@ -99,6 +101,42 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
 
         return upstream;
     }
+
+    /// <summary>A limit that the kind of provider cannot keep is refused: nobody is to rely on it.</summary>
+    private static void CheckAllowed(Upstream upstream)
+    {
+        const string Domains = "upstream.allowed_email_domains";
+        const string Organizations = "upstream.allowed_organizations";
+        if (upstream.AllowedEmailDomains.Count > 0 && upstream.Kind == UpstreamKind.Microsoft)
+        {
+            throw Failures.InvalidField(Domains, "Microsoft does not verify mail addresses: limit the tenants (allowed_organizations) instead");
+        }
+
+        if (upstream.AllowedEmailDomains.Count > MaxListed || !upstream.AllowedEmailDomains.All(IsDomain))
+        {
+            throw Failures.InvalidField(Domains, $"each of at most {MaxListed} is a domain such as `example.com`, in ASCII and without `@` or `*`");
+        }
+
+        if (upstream.AllowedOrganizations.Count == 0)
+        {
+            return;
+        }
+
+        var (isEach, what) = upstream.Kind switch
+        {
+            UpstreamKind.Google => ((Func<string, bool>)IsDomain, "the domain of a Google Workspace organisation"),
+            UpstreamKind.Github => (o => o.Length <= MaxGitHubNameLength && o.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') && !o.StartsWith('-'), "the name of an organisation at GitHub"),
+            UpstreamKind.Microsoft when upstream.Tenant is "organizations" or "common" => (o => IsTenant(o) && !UpstreamKinds.MicrosoftGroups.Contains(o), "a tenant by its UUID"),
+            UpstreamKind.Microsoft => throw Failures.InvalidField(Organizations, "only for the tenants `organizations` and `common`: any other names the organisation itself"),
+            _ => throw Failures.InvalidField(Organizations, "not for OPENID_CONNECT, whose tokens name no organisation"),
+        };
+        if (upstream.AllowedOrganizations.Count > MaxListed || upstream.AllowedOrganizations.Any(o => o.Length == 0 || !isEach(o)))
+        {
+            throw Failures.InvalidField(Organizations, $"each of at most {MaxListed} is {what}");
+        }
+    }
+
+    private static bool IsDomain(string text) => Uri.CheckHostName(text) == UriHostNameType.Dns && text.All(char.IsAscii) && text.Contains('.') && !text.EndsWith('.');
 
     /// <summary>An id that stands in an address.</summary>
     private static string Id(string value, string field) => value.Length is > 0 and <= MaxIdLength && value.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') && value[0] != '-'

@@ -1,4 +1,5 @@
 using AuthSidecar.ControlPlane.Upstreams;
+using AuthSidecar.ControlPlane.V1;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
@@ -51,6 +52,12 @@ internal sealed partial class UpstreamModel(UpstreamProviders upstreams, OpenIdd
         // Whatever it says it can do.
         properties.Items[OpenIddictClientAspNetCoreConstants.Properties.GrantType] = GrantTypes.AuthorizationCode;
         properties.Items[OpenIddictClientAspNetCoreConstants.Properties.ResponseType] = ResponseTypes.Code;
+        if (upstream is { Kind: UpstreamKind.Google, AllowedOrganizations: [var domain] })
+        {
+            // Only a hint for its list of accounts: what counts is the claim.
+            properties.SetParameter("hd", new OpenIddictParameter(domain));
+        }
+
         if (link is not null)
         {
             properties.Items[LinkRequests.Property] = session!.Id;

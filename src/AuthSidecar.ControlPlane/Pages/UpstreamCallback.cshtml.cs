@@ -12,7 +12,7 @@ namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>Where a provider sends browsers back to: OpenIddict has looked at the state, the code and the tokens by then, and this is about who it is.</summary>
 internal sealed partial class UpstreamCallbackModel(
-    UpstreamProviders upstreams, UpstreamLogins logins, SignIn signIn, Sessions sessions, BrowserSessions browser, Consents consents, ResetLinks resets, AuthenticationLog log,
+    UpstreamProviders upstreams, AllowedUsers allowed, UpstreamLogins logins, SignIn signIn, Sessions sessions, BrowserSessions browser, Consents consents, ResetLinks resets, AuthenticationLog log,
     IDataProtectionProvider protection, TimeProvider time,
     ILogger<UpstreamCallbackModel> logger)
     : SignInPage(browser, consents, resets, log, protection)
@@ -42,6 +42,13 @@ internal sealed partial class UpstreamCallbackModel(
         {
             Log.Failed(logger, id, "no_identity", "it does not say who somebody is");
             return Fail($"Signing in with {Name} did not work.");
+        }
+
+        var accessToken = answer.Properties.GetTokenValue(OpenIddictClientAspNetCoreConstants.Tokens.BackchannelAccessToken);
+        if (await allowed.FindRefusalAsync(upstream, identity, accessToken, HttpContext.RequestAborted) is { } why)
+        {
+            Log.NotAllowed(logger, id, identity.Subject, why);
+            return Fail($"This account of {Name} is not allowed to sign in here.");
         }
 
         Return = answer.Properties.RedirectUri ?? Return;
@@ -86,6 +93,9 @@ internal sealed partial class UpstreamCallbackModel(
 
     private static partial class Log
     {
+        [LoggerMessage(43, LogLevel.Warning, "user {Subject} of the upstream provider {Upstream} may not sign in: {Why}", EventName = "UpstreamUserNotAllowed")]
+        public static partial void NotAllowed(ILogger logger, string upstream, string subject, string why);
+
         [LoggerMessage(41, LogLevel.Warning, "an answer of the upstream provider {Upstream} is refused: {Error}: {Description}", EventName = "UpstreamRefused")]
         public static partial void Failed(ILogger logger, string upstream, string error, string? description);
     }

@@ -35,6 +35,14 @@ internal static class UpstreamClient
                 .ConfigureHttpClient(http => (http.Timeout, http.MaxResponseContentBufferSize) = (Patience, MaxResponseBytes));
             client.UseWebProviders();
         });
+        services.AddHttpClient<AllowedUsers>(http =>
+            {
+                (http.BaseAddress, http.Timeout, http.MaxResponseContentBufferSize) = (new Uri("https://api.github.com"), Patience, MaxResponseBytes);
+                // Without a name it answers nobody.
+                http.DefaultRequestHeaders.UserAgent.ParseAdd("AuthSidecar");
+                http.DefaultRequestHeaders.Accept.ParseAdd("application/vnd.github+json");
+            })
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { AllowAutoRedirect = false });
         return services
             .AddSingleton<UpstreamProviders>()
             .AddSingleton<IConfigureOptions<OpenIddictClientOptions>>(s => s.GetRequiredService<UpstreamProviders>())

@@ -13,8 +13,10 @@ namespace AuthSidecar.ControlPlane.Upstreams;
 /// <param name="Subject">Its name for them.</param>
 /// <param name="Name">What they are called; empty: it does not say.</param>
 /// <param name="Email">An address; empty: it does not say.</param>
+/// <param name="IsEmailVerified">Whether the provider says that the address is theirs, and is in a position to.</param>
+/// <param name="Organization">The organisation that the provider's token names: Google's `hd`, Microsoft's `tid`; empty: none.</param>
 /// <param name="AuthenticatedAt">When they authenticated there; null: it does not say.</param>
-internal sealed record UpstreamIdentity(string Issuer, string Subject, string Name, string Email, DateTimeOffset? AuthenticatedAt)
+internal sealed record UpstreamIdentity(string Issuer, string Subject, string Name, string Email, bool IsEmailVerified, string Organization, DateTimeOffset? AuthenticatedAt)
 {
     /// <summary>OpenID Connect Core, section 2.</summary>
     private const int MaxSubjectLength = 255;
@@ -33,7 +35,7 @@ internal sealed record UpstreamIdentity(string Issuer, string Subject, string Na
         var merged = answer.Principal!;
         if (upstream.Kind == UpstreamKind.Github)
         {
-            return Of(UpstreamKinds.GitHubIssuer, merged.GetClaim(ClaimTypes.NameIdentifier), merged, authenticatedAt: null);
+            return Of(UpstreamKinds.GitHubIssuer, merged.GetClaim(ClaimTypes.NameIdentifier), merged, isEmailVerified: false, organization: "", authenticatedAt: null);
         }
 
         // What a token is held against beside its signature, OpenIddict leaves to the endpoint that gave it: when it ends (OpenID Connect Core, section 3.1.3.7).
@@ -43,18 +45,35 @@ internal sealed record UpstreamIdentity(string Issuer, string Subject, string Na
             return null;
         }
 
-        // Of these there is one for each tenant, and OpenIddict takes any that is signed: it is the tenant's own, or it is nobody's.
-        return upstream.Kind == UpstreamKind.Microsoft && issuer != $"https://{UpstreamKinds.MicrosoftHost}/{token.GetClaim("tid")}/v2.0"
-            ? null
-            : Of(issuer, token.GetClaim(Claims.Subject), merged, TimeOf(token, Claims.AuthenticationTime));
+        switch (upstream.Kind)
+        {
+            case UpstreamKind.Microsoft:
+                // Of these there is one for each tenant, and OpenIddict takes any that is signed: it is the tenant's own, or it is nobody's.
+                var tenant = token.GetClaim("tid") ?? "";
+                return issuer == $"https://{UpstreamKinds.MicrosoftHost}/{tenant}/v2.0"
+                    ? Of(issuer, token.GetClaim(Claims.Subject), merged, isEmailVerified: false, tenant, TimeOf(token, Claims.AuthenticationTime))
+                    : null;
+            case UpstreamKind.Google:
+                // Elsewhere than in these two it verified the address once, and does not know whose it is now ("Verify the Google ID token on your server side").
+                var domain = token.GetClaim("hd") ?? "";
+                var isAuthoritative = domain.Length > 0 || merged.GetClaim(Claims.Email)?.EndsWith("@gmail.com", StringComparison.OrdinalIgnoreCase) == true;
+                return Of(issuer, token.GetClaim(Claims.Subject), merged, isAuthoritative && SaysVerified(merged), domain, TimeOf(token, Claims.AuthenticationTime));
+            default:
+                return Of(issuer, token.GetClaim(Claims.Subject), merged, SaysVerified(merged), organization: "", TimeOf(token, Claims.AuthenticationTime));
+        }
     }
+
+    /// <summary>Whether all that the token and the user info say is one address, verified. A word in the place of the truth value is what some providers send.</summary>
+    private static bool SaysVerified(ClaimsPrincipal said) => said.GetClaims(Claims.Email).Length == 1
+        && said.GetClaims(Claims.EmailVerified) is { Length: > 0 } verified && verified.All(v => bool.TryParse(v, out var isVerified) && isVerified);
 
     private static DateTimeOffset? TimeOf(ClaimsPrincipal token, string claim) =>
         long.TryParse(token.GetClaim(claim), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds <= MaxUnixSeconds ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null;
 
-    private static UpstreamIdentity? Of(string issuer, string? subject, ClaimsPrincipal said, DateTimeOffset? authenticatedAt) => subject is { Length: > 0 and <= MaxSubjectLength }
-        ? new UpstreamIdentity(issuer, subject, Text(said.GetClaim(Claims.Name)), Text(said.GetClaim(Claims.Email)), authenticatedAt)
-        : null;
+    private static UpstreamIdentity? Of(string issuer, string? subject, ClaimsPrincipal said, bool isEmailVerified, string organization, DateTimeOffset? authenticatedAt) =>
+        subject is { Length: > 0 and <= MaxSubjectLength }
+            ? new UpstreamIdentity(issuer, subject, Text(said.GetClaim(Claims.Name)), Text(said.GetClaim(Claims.Email)), isEmailVerified, organization, authenticatedAt)
+            : null;
 
     private static string Text(string? claim) => claim is { Length: <= MaxTextLength } && !claim.Any(char.IsControl) ? claim : "";
 }

@@ -97,6 +97,16 @@ internal static class UpstreamKinds
             registration.Scopes.UnionWith([Scopes.OpenId, Scopes.Profile, Scopes.Email]);
         }
 
+        else if (upstream.AllowedOrganizations.Count > 0)
+        {
+            registration.Scopes.Add("read:org");
+        }
+
+        if (upstream is { Kind: UpstreamKind.Github, AllowedEmailDomains.Count: > 0 })
+        {
+            registration.Scopes.Add("user:email");
+        }
+
         registration.Scopes.UnionWith(upstream.Scopes);
         return registration;
     }

@@ -1,0 +1,76 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using AuthSidecar.ControlPlane.V1;
+
+namespace AuthSidecar.ControlPlane.Upstreams;
+
+/// <summary>
+/// Which users of a provider may sign in: those in <see cref="Upstream.AllowedEmailDomains"/> and <see cref="Upstream.AllowedOrganizations"/>. Tokens say it, except
+/// of GitHub, whose API is asked with the user's access token.
+/// </summary>
+internal sealed class AllowedUsers(HttpClient github)
+{
+    /// <summary>Why somebody may not sign in; null: they may.</summary>
+    /// <param name="upstream">The provider.</param>
+    /// <param name="identity">Who they are there.</param>
+    /// <param name="accessToken">What its API is asked with.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<string?> FindRefusalAsync(Upstream upstream, UpstreamIdentity identity, string? accessToken, CancellationToken cancellation)
+    {
+        var (domains, organizations) = (upstream.AllowedEmailDomains, upstream.AllowedOrganizations);
+        if (domains.Count == 0 && organizations.Count == 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            var emails = domains.Count == 0 ? [] : upstream.Kind == UpstreamKind.Github ? await VerifiedEmailsAsync(accessToken, cancellation) : identity.IsEmailVerified ? [identity.Email] : [];
+            if (domains.Count > 0 && !emails.Any(e => domains.Contains(e[(e.LastIndexOf('@') + 1)..], StringComparer.OrdinalIgnoreCase)))
+            {
+                return "no verified mail address in allowed_email_domains";
+            }
+
+            var isMember = organizations.Count == 0
+                || (upstream.Kind == UpstreamKind.Github ? await IsMemberOfAnyAsync(organizations, accessToken, cancellation) : organizations.Contains(identity.Organization, StringComparer.OrdinalIgnoreCase));
+            return isMember ? null : "not a member of allowed_organizations";
+        }
+        catch (Exception e) when (e is HttpRequestException or JsonException or InvalidOperationException or KeyNotFoundException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
+        {
+            return $"failed to ask {github.BaseAddress!.Host} for mail addresses and organisations: {e.GetBaseException().Message}";
+        }
+    }
+
+    private async Task<IReadOnlyList<string>> VerifiedEmailsAsync(string? accessToken, CancellationToken cancellation)
+    {
+        using var answer = await AskAsync("/user/emails?per_page=100", accessToken, cancellation);
+        return [.. answer!.RootElement.EnumerateArray().Where(e => e.GetProperty("verified").GetBoolean()).Select(e => e.GetProperty("email").GetString() ?? "")];
+    }
+
+    /// <summary>A membership that was offered and not accepted yet is none.</summary>
+    private async Task<bool> IsMemberOfAnyAsync(IEnumerable<string> organizations, string? accessToken, CancellationToken cancellation)
+    {
+        foreach (var organization in organizations)
+        {
+            using var answer = await AskAsync($"/user/memberships/orgs/{Uri.EscapeDataString(organization)}", accessToken, cancellation);
+            if (answer?.RootElement.GetProperty("state").GetString() == "active")
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>What the API says; null: there is no such thing (404), or the organisation does not let this application see it (403).</summary>
+    private async Task<JsonDocument?> AskAsync(string path, string? accessToken, CancellationToken cancellation)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", accessToken);
+        using var response = await github.SendAsync(request, cancellation);
+        return response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Forbidden
+            ? null
+            : await JsonDocument.ParseAsync(await response.EnsureSuccessStatusCode().Content.ReadAsStreamAsync(cancellation), cancellationToken: cancellation);
+    }
+}
