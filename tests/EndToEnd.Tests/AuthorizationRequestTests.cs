@@ -151,7 +151,7 @@ public sealed class AuthorizationRequestTests
         }
 
         await fleet.Clients.WriteClientAsync(
-            new WriteClientRequest { Client = new Client { Id = "web", Application = "documents", GrantTypes = { GrantType.AuthorizationCode, GrantType.DeviceCode }, RedirectUris = { "http://127.0.0.1/callback" } } }, cancellationToken: Cancellation);
+            new WriteClientRequest { Client = new Client { Id = "web", Application = "documents", GrantTypes = { GrantType.AuthorizationCode, GrantType.DeviceCode }, RedirectUris = { "http://127.0.0.1/callback" }, NeedsConsent = false } }, cancellationToken: Cancellation);
         return fleet;
     }
 

@@ -296,11 +296,41 @@ public sealed class IdentityTests
     public async Task Consent_AskedOnce_AndRefusedWhenRefused()
     {
         await using var fleet = await StartAsync();
-        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: false, hasKey: false, needsConsent: true);
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: false, hasKey: true, needsConsent: true);
         Assert.Equal("access_denied", ErrorOf(await web.RunAsync("deny")));
         var silent = await web.RunAsync("silent");
         Assert.Equal("login_required", (string?)silent["before"]);
         Assert.NotNull(silent["after"]!["access_token"]);
+    }
+
+    /// <summary>Any program on the machine can use the id of a native client that has no key (RFC 8252, section 8.6).</summary>
+    [Fact]
+    public async Task Consent_OfANativeClientWithoutAKey_IsAskedEachTime()
+    {
+        await using var fleet = await StartAsync();
+        var native = await OpenIdClient.RegisterAsync(fleet, "native", dpop: false, hasKey: false, needsConsent: null);
+        Assert.NotNull((await native.RunAsync("login"))["access_token"]);
+        var twice = await native.RunAsync("twice");
+        Assert.Equal(("/consent", "/consent", "consent_required"), ((string?)twice["first"], (string?)twice["second"], (string?)twice["silent"]));
+        // The address that a consent led back to is good for that request alone.
+        Assert.Equal(("/callback", "/consent"), ((string?)twice["same"], (string?)twice["other"]));
+
+        var web = await OpenIdClient.RegisterAsync(fleet, "web", dpop: false, hasKey: true, needsConsent: null);
+        Assert.Equal("/callback", (string?)(await web.RunAsync("twice"))["second"]);
+        await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = new Client { Id = "native", Application = "documents", NeedsConsent = false } }, cancellationToken: Cancellation);
+        Assert.Equal("/callback", (string?)(await native.RunAsync("twice"))["second"]);
+    }
+
+    /// <summary>RFC 8628, sections 3.5 and 5.4.</summary>
+    [Fact]
+    public async Task Device_ThatAsksTooOften_IsToldToSlowDown_AndItsUserSeesWhereItAskedFrom()
+    {
+        await using var fleet = await StartAsync();
+        var tv = await OpenIdClient.RegisterAsync(fleet, "tv", dpop: true, hasKey: false);
+        var polled = await tv.RunAsync("devicePolls");
+        Assert.Equal((5, "authorization_pending slow_down slow_down authorization_pending"), ((int?)polled["interval"], (string?)polled["answers"]));
+        Assert.Contains("from 127.0.0.1", (string?)polled["page"], StringComparison.Ordinal);
+        Assert.Contains("less than a minute ago", (string?)polled["page"], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -19,8 +19,8 @@ internal sealed class OpenIdClient(Fleet fleet, string id, JsonObject settings)
     /// <param name="hasKey">Whether it authenticates with one.</param>
     /// <param name="scope">What it asks for.</param>
     /// <param name="account">Who signs in.</param>
-    /// <param name="needsConsent">Whether they are asked.</param>
-    public static async Task<OpenIdClient> RegisterAsync(Fleet fleet, string id, bool dpop, bool hasKey, string scope = "openid offline_access", string account = "alice", bool needsConsent = false)
+    /// <param name="needsConsent">Whether they are asked; null: as is the default.</param>
+    public static async Task<OpenIdClient> RegisterAsync(Fleet fleet, string id, bool dpop, bool hasKey, string scope = "openid offline_access", string account = "alice", bool? needsConsent = false)
     {
         var settings = new JsonObject
         {
@@ -41,8 +41,12 @@ internal sealed class OpenIdClient(Fleet fleet, string id, JsonObject settings)
             RedirectUris = { "http://127.0.0.1/callback" },
             PostLogoutRedirectUris = { "http://127.0.0.1/bye" },
             Scopes = { "documents.read" },
-            NeedsConsent = needsConsent,
         };
+        if (needsConsent is { } isAsked)
+        {
+            client.NeedsConsent = isAsked;
+        }
+
         if (hasKey)
         {
             using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

@@ -2,6 +2,7 @@ using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
+using Google.Protobuf;
 using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Administration;
@@ -33,7 +34,8 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
                 }
 
                 var client = Check(Patch.Apply(before, given, request.UpdateMask));
-                if (client.Equals(before))
+                // Bytes, since `Equals` takes a `false` that is given for one that is not.
+                if (client.ToByteString() == before?.ToByteString())
                 {
                     return new Refusal.NothingToDo(revision);
                 }
@@ -93,11 +95,6 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
     {
         client.Revision = "";
         client.DisplayName = client.HasDisplayName ? RequestChecks.Text(client.DisplayName, "client.display_name") : client.Id;
-        if (!client.NeedsConsent)
-        {
-            client.ClearNeedsConsent();
-        }
-
         if (client.GrantTypes.Count == 0 || client.GrantTypes.Any(t => !Enum.IsDefined(t) || t == GrantType.Unspecified))
         {
             throw Failures.InvalidField("client.grant_types", "it gets tokens in at least one of the ways there are");

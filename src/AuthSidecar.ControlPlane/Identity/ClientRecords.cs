@@ -18,6 +18,9 @@ internal static class ClientRecords
     /// <summary>The property that says at which revision a client last changed.</summary>
     private const string RevisionProperty = "revision";
 
+    /// <summary>The property that says whether users are asked, where that was said.</summary>
+    private const string ConsentProperty = "needs_consent";
+
     private static readonly string[] CommonScopes = [Scopes.Profile, Scopes.Email];
 
     /// <summary>The scopes that a client may have for somebody; null: nobody can grant it anything.</summary>
@@ -61,15 +64,21 @@ internal static class ClientRecords
         }
 
         row.ClientType = client.Jwks.Length > 0 ? ClientTypes.Confidential : ClientTypes.Public;
-        row.ConsentType = client.NeedsConsent ? ConsentTypes.Explicit : ConsentTypes.Implicit;
+        row.ConsentType = ConsentTypeOf(client);
         row.DisplayName = client.DisplayName.Length > 0 ? client.DisplayName : client.Id;
         row.JsonWebKeySet = client.Jwks.Length > 0 ? client.Jwks : null;
         row.Permissions = JsonSerializer.Serialize(PermissionsOf(client));
         row.RedirectUris = ListOf(client.RedirectUris);
         row.PostLogoutRedirectUris = ListOf(client.PostLogoutRedirectUris);
         row.Requirements = JsonSerializer.Serialize(new[] { Requirements.Features.ProofKeyForCodeExchange });
-        row.Properties = JsonSerializer.Serialize(new Dictionary<string, string> { [ApplicationProperty] = client.Application, [RevisionProperty] = revision.ToString(CultureInfo.InvariantCulture) });
-        row.ApplicationType = client.RedirectUris.Any(u => u.StartsWith("http:", StringComparison.Ordinal)) ? ApplicationTypes.Native : ApplicationTypes.Web;
+        var properties = new Dictionary<string, string> { [ApplicationProperty] = client.Application, [RevisionProperty] = revision.ToString(CultureInfo.InvariantCulture) };
+        if (client.HasNeedsConsent)
+        {
+            properties.Add(ConsentProperty, client.NeedsConsent ? "true" : "false");
+        }
+
+        row.Properties = JsonSerializer.Serialize(properties);
+        row.ApplicationType = IsNative(client) ? ApplicationTypes.Native : ApplicationTypes.Web;
         row.ConcurrencyToken = Guid.NewGuid().ToString();
     }
 
@@ -86,6 +95,18 @@ internal static class ClientRecords
         await context.Consents.Where(a => a.Application!.Id == key).ExecuteDeleteAsync(cancellation);
         context.Clients.Remove(client);
         return true;
+    }
+
+    /// <summary>Whether it runs on the user's machine, where any program can receive what is for it.</summary>
+    private static bool IsNative(Client client) => client.RedirectUris.Any(u => u.StartsWith("http:", StringComparison.Ordinal));
+
+    /// <summary>Of a native client without a key any program can use the id: its users are asked each time (RFC 8252, section 8.6), unless it is said otherwise.</summary>
+    private static string ConsentTypeOf(Client client)
+    {
+        var isIndistinguishable = IsNative(client) && client.Jwks.Length == 0;
+        return !(client.HasNeedsConsent ? client.NeedsConsent : isIndistinguishable) ? ConsentTypes.Implicit
+            : isIndistinguishable ? ConsentTypes.Systematic
+            : ConsentTypes.Explicit;
     }
 
     private static IEnumerable<string> PermissionsOf(Client client)
@@ -144,9 +165,9 @@ internal static class ClientRecords
             client.Jwks = jwks;
         }
 
-        if (row.ConsentType == ConsentTypes.Explicit)
+        if (PropertiesOf(row).TryGetValue(ConsentProperty, out var needsConsent))
         {
-            client.NeedsConsent = true;
+            client.NeedsConsent = needsConsent == "true";
         }
 
         foreach (var (permission, type) in new[]

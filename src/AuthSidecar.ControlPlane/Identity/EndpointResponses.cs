@@ -39,7 +39,7 @@ internal sealed class EndpointResponses(AuthenticationLog log) :
         // It explains the framework to whoever writes a client of it.
         response?.RemoveParameter(Parameters.ErrorUri);
         // A device that asks whether its user has decided is none that failed.
-        if (response?.Error != Errors.AuthorizationPending && context.Transaction.GetHttpRequest()?.HttpContext is { } http)
+        if (response?.Error is not (Errors.AuthorizationPending or Errors.SlowDown) && context.Transaction.GetHttpRequest()?.HttpContext is { } http)
         {
             log.TokenRequest(endpoint, Short(request?.ClientId), Short(request?.GrantType), response?.Error, response?.ErrorDescription, ClientAddress.Of(http));
         }

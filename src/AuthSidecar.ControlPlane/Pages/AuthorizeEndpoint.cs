@@ -54,11 +54,11 @@ internal static class AuthorizeEndpoint
         }
 
         var scopes = request.GetScopes();
-        if (request.HasPromptValue(PromptValues.Consent) || await consents.IsMissingAsync(session.AccountId, request.ClientId!, scopes, context.RequestAborted))
+        if (await consents.IsMissingAsync(request, session, context.RequestAborted))
         {
             return isSilent
                 ? Refuse(Errors.ConsentRequired, "they have not been asked")
-                : Results.LocalRedirect($"{PagesSetup.ConsentPath}?return={Uri.EscapeDataString(SelfWith(context, request, WithoutConsent(request), note: null))}");
+                : Results.LocalRedirect($"{PagesSetup.ConsentPath}?return={Uri.EscapeDataString(SelfWith(context, request, note: null))}");
         }
 
         return Results.SignIn(GrantedBy(session.AccountId, session.Id, scopes), authenticationScheme: OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);
@@ -74,10 +74,8 @@ internal static class AuthorizeEndpoint
     private static string LoginFor(HttpContext context, OpenIddictRequest request, LoginNotes notes, SessionRow? session)
     {
         var hint = request.LoginHint is { Length: > 0 and <= 512 } name ? $"&hint={Uri.EscapeDataString(name)}" : "";
-        return $"{PagesSetup.LoginPath}?return={Uri.EscapeDataString(SelfWith(context, request, request.Prompt, notes.Of(request, session)))}{hint}";
+        return $"{PagesSetup.LoginPath}?return={Uri.EscapeDataString(SelfWith(context, request, notes.Of(request, session)))}{hint}";
     }
-
-    private static string? WithoutConsent(OpenIddictRequest request) => request.GetPromptValues().Remove(PromptValues.Consent) is { IsEmpty: false } left ? string.Join(' ', left) : null;
 
     /// <summary>What a code stands for: an account, its session, and a grant that begins when the code is redeemed.</summary>
     public static ClaimsPrincipal GrantedBy(string accountId, string sessionId, IEnumerable<string> scopes)
@@ -91,21 +89,16 @@ internal static class AuthorizeEndpoint
         new AuthenticationProperties(new Dictionary<string, string?> { [OpenIddictServerAspNetCoreConstants.Properties.Error] = error, [OpenIddictServerAspNetCoreConstants.Properties.ErrorDescription] = description }),
         [OpenIddictServerAspNetCoreDefaults.AuthenticationScheme]);
 
-    /// <summary>This very request, with another prompt and note.</summary>
-    private static string SelfWith(HttpContext context, OpenIddictRequest request, string? prompt, string? note)
+    /// <summary>This very request, with another note of when it sent somebody to sign in, and without one of a consent.</summary>
+    private static string SelfWith(HttpContext context, OpenIddictRequest request, string? note)
     {
         var query = new QueryBuilder();
         foreach (var (name, value) in request.GetParameters())
         {
-            if (name != Parameters.Prompt && !(note is not null && name == LoginNotes.Parameter) && Convert.ToString((string?)value, CultureInfo.InvariantCulture) is { } text)
+            if (name != Consents.Parameter && !(note is not null && name == LoginNotes.Parameter) && Convert.ToString((string?)value, CultureInfo.InvariantCulture) is { } text)
             {
                 query.Add(name, text);
             }
-        }
-
-        if (prompt is not null)
-        {
-            query.Add(Parameters.Prompt, prompt);
         }
 
         if (note is not null)

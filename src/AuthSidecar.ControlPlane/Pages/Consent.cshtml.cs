@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
 using static OpenIddict.Abstractions.OpenIddictConstants;
@@ -25,7 +26,7 @@ internal sealed class ConsentModel(BrowserSessions browser, Consents consents, A
 
     public async Task<IActionResult> OnPostAsync()
     {
-        if (await ReadAsync() is not var (accountId, clientId, scopes))
+        if (await ReadAsync() is not var (session, clientId, scopes))
         {
             return BadRequest();
         }
@@ -35,12 +36,11 @@ internal sealed class ConsentModel(BrowserSessions browser, Consents consents, A
             return LocalRedirect($"{Return}&{AuthorizeEndpoint.Denied}=1");
         }
 
-        await consents.GiveAsync(accountId, clientId, scopes, HttpContext.RequestAborted);
-        return LocalRedirect(Return);
+        return LocalRedirect(await consents.GiveAsync(session, Return, clientId, scopes, HttpContext.RequestAborted));
     }
 
     /// <summary>Who is asked, about whom and what; null when nobody is.</summary>
-    private async Task<(string AccountId, string ClientId, ImmutableArray<string> Scopes)?> ReadAsync()
+    private async Task<(SessionRow Session, string ClientId, ImmutableArray<string> Scopes)?> ReadAsync()
     {
         if (!Url.IsLocalUrl(Return) || await browser.FindAsync(HttpContext) is not { } session || await accounts.FindAsync(session.AccountId, HttpContext.RequestAborted) is not { } account)
         {
@@ -57,6 +57,6 @@ internal sealed class ConsentModel(BrowserSessions browser, Consents consents, A
         var scopes = ReturnUrl.ParameterOf(Return, Parameters.Scope).Split(' ', StringSplitOptions.RemoveEmptyEntries).ToImmutableArray();
         (ClientName, AccountName) = (name, account.DisplayName.Length > 0 ? account.DisplayName : account.UserName!);
         Lines = Consents.Describe(scopes);
-        return (account.Id, clientId, scopes);
+        return (session, clientId, scopes);
     }
 }

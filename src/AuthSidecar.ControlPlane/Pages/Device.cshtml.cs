@@ -1,3 +1,6 @@
+using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
@@ -8,7 +11,7 @@ using static OpenIddict.Abstractions.OpenIddictConstants;
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>To connect a device that cannot show pages (RFC 8628, section 3.3).</summary>
-internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : PageModel
+internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Consents consents, TimeProvider time) : PageModel
 {
     [BindProperty(SupportsGet = true, Name = "user_code")]
     public string UserCode { get; set => field = value ?? ""; } = "";
@@ -24,23 +27,32 @@ internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : 
     /// <summary>What it would get.</summary>
     public IReadOnlyList<string> Lines { get; private set; } = [];
 
+    /// <summary>When and where from the device asked.</summary>
+    public string Asked { get; private set; } = "";
+
     public string? Fault { get; private set; }
 
     public string? Done => Result switch { "connected" => "It is connected. You can close this page.", "refused" => "It was not connected. You can close this page.", _ => null };
 
     public async Task<IActionResult> OnGetAsync()
     {
-        if (await browser.FindAsync(HttpContext) is null)
+        if (await browser.FindAsync(HttpContext) is not { } session)
         {
-            return LocalRedirect($"{PagesSetup.LoginPath}?return={Uri.EscapeDataString(Request.Path + Request.QueryString)}");
+            return SignInFirst(again: false);
         }
 
-        if (UserCode.Length > 0 && await FindAsync() is null)
+        if (UserCode.Length == 0)
+        {
+            return Page();
+        }
+
+        if (await FindAsync() is not { } principal)
         {
             Fault = "There is no such code, or it has expired.";
+            return Page();
         }
 
-        return Page();
+        return IsLoginMissing(session, principal) ? SignInFirst(again: true) : Page();
     }
 
     public async Task<IActionResult> OnPostAsync()
@@ -48,6 +60,11 @@ internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : 
         if (await browser.FindAsync(HttpContext) is not { } session || await FindAsync() is not { } principal)
         {
             return RedirectToPage();
+        }
+
+        if (IsLoginMissing(session, principal))
+        {
+            return SignInFirst(again: true);
         }
 
         if (Decision != "allow")
@@ -61,6 +78,12 @@ internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : 
             OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);
     }
 
+    /// <summary>Whoever sits down at an unlocked browser is not to connect a device that goes on when they have left.</summary>
+    private bool IsLoginMissing(SessionRow session, System.Security.Claims.ClaimsPrincipal principal) => principal.HasScope(Scopes.OfflineAccess) && !sessions.IsFresh(session);
+
+    private LocalRedirectResult SignInFirst(bool again) =>
+        LocalRedirect($"{PagesSetup.LoginPath}?{(again ? "again=true&" : "")}return={Uri.EscapeDataString(UserCode.Length > 0 ? $"{Request.Path}?user_code={Uri.EscapeDataString(UserCode)}" : Request.Path)}");
+
     /// <summary>What the code stands for, which the server has looked up.</summary>
     private async Task<System.Security.Claims.ClaimsPrincipal?> FindAsync()
     {
@@ -70,8 +93,16 @@ internal sealed class DeviceModel(BrowserSessions browser, Consents consents) : 
             return null;
         }
 
+        Asked = $"{Ago(found.Principal.GetCreationDate())} from {found.Principal.GetClaim(DeviceRequests.AddressClaim) ?? "an unknown address"}";
         Lines = Consents.Describe(found.Principal.GetScopes());
         ClientName = await consents.NameOfAsync(clientId, HttpContext.RequestAborted);
         return found.Principal;
     }
+
+    private string Ago(DateTimeOffset? then) => then is null ? "at an unknown time" : (int)(time.GetUtcNow() - then.Value).TotalMinutes switch
+    {
+        <= 0 => "less than a minute ago",
+        1 => "1 minute ago",
+        var minutes => $"{minutes} minutes ago",
+    };
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.DataProtection;
@@ -69,6 +68,5 @@ internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider prot
     }
 
     /// <summary>Of who asks and for what: a note of one request is none for another.</summary>
-    private static string DigestOf(OpenIddictRequest request) => TextHash.Of(
-        string.Join('\n', request.ClientId, request.RedirectUri, request.Scope, request.State, request.Nonce, request.CodeChallenge));
+    private static string DigestOf(OpenIddictRequest request) => ReturnUrl.DigestOf(name => (string?)request.GetParameter(name));
 }

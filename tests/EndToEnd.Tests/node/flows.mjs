@@ -130,6 +130,43 @@ const commands = {
     const { url: after } = await browser.go(end);
     return { after: after.href, tokens: shown(tokens) };
   },
+  // Where a second request in the same browser ends, where a silent one does, and where the address ends that a consent led to: as it is, and with another challenge.
+  async twice() {
+    const browser = new Browser();
+    let page = await browser.go((await authorize()).url);
+    if (page.url.pathname === '/login') page = await browser.submit(page, { name: settings.name, password: settings.password });
+    const first = page.url.pathname;
+    const visited = [];
+    if (first === '/consent') {
+      const seen = globalThis.fetch;
+      globalThis.fetch = (url, ...more) => { visited.push(new URL(url)); return seen(url, ...more); };
+      page = await browser.submit(page, { decision: 'allow' });
+      globalThis.fetch = seen;
+    }
+    const second = (await browser.go((await authorize()).url)).url.pathname;
+    const silent = (await browser.go((await authorize({ prompt: 'none' })).url)).url.searchParams.get('error');
+    const noted = visited.find(u => u.searchParams.has('consent_note'));
+    if (!noted) return { first, second, silent };
+    const same = (await browser.go(noted)).url.pathname;
+    const changed = new URL(noted);
+    changed.searchParams.set('code_challenge', await client.calculatePKCECodeChallenge(client.randomPKCECodeVerifier()));
+    const other = (await browser.go(changed)).url.pathname;
+    return { first, second, silent, same, other };
+  },
+  // A device that asks three times at once, and once more when it may; and what its user sees meanwhile.
+  async devicePolls() {
+    const started = await client.initiateDeviceAuthorization(config, { scope: settings.scope });
+    const { text } = await new Browser().signIn(new URL(started.verification_uri_complete));
+    const answers = [];
+    const ask = async () => {
+      const body = new URLSearchParams({ grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: started.device_code, client_id: settings.clientId });
+      answers.push((await (await fetch(config.serverMetadata().token_endpoint, { method: 'POST', body })).json()).error);
+    };
+    for (let i = 0; i < 3; i++) await ask();
+    await new Promise(resolve => setTimeout(resolve, 15_500));
+    await ask();
+    return { interval: started.interval, answers: answers.join(' '), page: text };
+  },
   async device() {
     const started = await client.initiateDeviceAuthorization(config, { scope: settings.scope });
     const browser = new Browser();

@@ -123,6 +123,8 @@ await look(page, 'signed-out');
 // From the beginning, by way of a client: the form of the sign-in page ends at the client.
 await page.goto(settings.authorizeUrl);
 await signIn(page, settings.nextPassword);
+// Any program can use the id of a native client: what was allowed before was allowed once.
+await page.getByRole('button', { name: 'Allow', exact: true }).click();
 await page.waitForURL('http://127.0.0.1:8123/**');
 await browser.close();
 console.log(JSON.stringify(seen));
