@@ -20,10 +20,15 @@ public sealed partial class AdministratorTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Claim_CodeThatWasPrinted_MakesTheFirstOwnerAndNoSecond()
+    public async Task Claim_CodeOfTheStateFolder_MakesTheFirstOwnerAndNoSecond()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        var before = CodeOf(fleet);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("control/claim-code")));
+        fleet.KillControlPlane();
+        await fleet.StartControlPlaneAsync();
         var code = CodeOf(fleet);
+        Assert.Equal(2, (await ClaimAsync(fleet, "mallory", before)).ExitCode);
         var wrong = await ClaimAsync(fleet, "mallory", new string('0', code.Length));
         Assert.Equal((2, true), (wrong.ExitCode, wrong.Error.Contains("invalid or expired claim code", StringComparison.Ordinal)));
         Assert.False(File.Exists(fleet.In("mallory.json")));
@@ -33,11 +38,13 @@ public sealed partial class AdministratorTests
         Assert.Equal("alice  owner\n", (await RunAsync(fleet, "alice", "administrators", "list")).Output);
         Assert.Equal(2, (await ClaimAsync(fleet, "bob", code)).ExitCode);
 
-        // Nobody is told a code any more, and none was logged.
+        // Nobody is told a code any more, and none was printed or logged.
+        Assert.False(File.Exists(fleet.In("control/claim-code")));
         fleet.KillControlPlane();
         await fleet.StartControlPlaneAsync();
-        Assert.Single(fleet.OutputOf(), l => l.Contains(code, StringComparison.Ordinal));
-        Assert.Single(fleet.OutputOf(), l => l.StartsWith("code: ", StringComparison.Ordinal));
+        Assert.DoesNotContain(fleet.OutputOf(), l => l.Contains(code, StringComparison.Ordinal));
+        Assert.Equal(2, fleet.OutputOf().Count(l => l.StartsWith("There is no administrator yet.", StringComparison.Ordinal)));
+        Assert.False(File.Exists(fleet.In("control/claim-code")));
         Assert.Equal("alice  owner\n", (await RunAsync(fleet, "alice", "administrators", "list")).Output);
     }
 
@@ -341,9 +348,8 @@ public sealed partial class AdministratorTests
         await AddAsync(fleet, "bob", "--role", "auditor");
         using var other = Http(fleet, await TokenAsync(fleet, "bob"), node: 1);
         await Fleet.UntilAsync(async () => (await other.GetAsync("v1/audit", Cancellation)).StatusCode == HttpStatusCode.OK);
-        // The code that the other node printed is no longer good either.
-        var second = fleet.OutputOf(1).Single(l => l.StartsWith("code: ", StringComparison.Ordinal))["code: ".Length..];
-        Assert.Equal(2, (await ClaimAsync(fleet, "mallory", second)).ExitCode);
+        // The code that the other node made is no longer good either.
+        Assert.Equal(2, (await ClaimAsync(fleet, "mallory", await File.ReadAllTextAsync(fleet.In("control1/claim-code"), Cancellation))).ExitCode);
         await RunAsync(fleet, "alice", "administrators", "remove", "bob");
         await Fleet.UntilAsync(async () => (await other.GetAsync("v1/audit", Cancellation)).StatusCode == HttpStatusCode.Unauthorized);
         Assert.All(fleet.OutputOf().Concat(fleet.OutputOf(1)), l => Assert.DoesNotContain("housekeeping failed", l, StringComparison.Ordinal));
@@ -388,7 +394,7 @@ public sealed partial class AdministratorTests
         return fleet;
     }
 
-    private static string CodeOf(Fleet fleet) => fleet.OutputOf().Single(l => l.StartsWith("code: ", StringComparison.Ordinal))["code: ".Length..];
+    private static string CodeOf(Fleet fleet) => File.ReadAllText(fleet.In("control/claim-code")).Trim();
 
     private static async Task<Binary.Finished> ClaimAsync(Fleet fleet, string name, string code)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using AuthSidecar.ControlPlane.Administration.Access;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
 using Microsoft.AspNetCore.Authorization;
@@ -8,7 +9,7 @@ using Microsoft.AspNetCore.Mvc;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The administrators' own side of the administration API.</summary>
-internal sealed class AdministratorService(Administrators administrators) : V1.AdministratorService.AdministratorServiceBase
+internal sealed class AdministratorService(Administrators administrators, StateFolder folder) : V1.AdministratorService.AdministratorServiceBase
 {
     private const int MaxNames = 1_000;
     private const int MaxNameLength = 100;
@@ -29,7 +30,9 @@ internal sealed class AdministratorService(Administrators administrators) : V1.A
 
         var result = await administrators.TryClaimAsync(code, Name(request.Name, "name"), KeySet(request.Jwks, "jwks"), context.CancellationToken)
             ?? throw Failures.CodeRejected();
-        return new ClaimControlPlaneResponse { Revision = Failures.Committed(result) };
+        var revision = Failures.Committed(result);
+        folder.RemoveClaimCode();
+        return new ClaimControlPlaneResponse { Revision = revision };
     }
 
     public override async Task<WriteAdministratorResponse> WriteAdministrator(WriteAdministratorRequest request, ServerCallContext context)

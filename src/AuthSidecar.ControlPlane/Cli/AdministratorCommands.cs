@@ -14,7 +14,7 @@ internal static class AdministratorCommands
     public static Command Claim()
     {
         var (url, name, ca, file) = (Url(), Name(), Ca(), CredentialsFile());
-        var codeFile = new Option<string?>("--code-file") { Description = "A file with the code that the control plane printed. Without it, the code is read from standard input." };
+        var codeFile = new Option<string?>("--code-file") { Description = "A file with the code: `claim-code` in the state folder of the control plane. Without it, the code is read from standard input." };
         var command = new Command("claim", "Makes you the first administrator, with a key that is made here and stays here.") { url, name, ca, file, codeFile };
         command.SetAction((parsed, cancellation) => AdminCommand.RunAsync(parsed.GetValue(url)!, async () =>
         {

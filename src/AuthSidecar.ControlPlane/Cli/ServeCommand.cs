@@ -98,18 +98,30 @@ internal static class ServeCommand
         OutOfMemory.EndsTheProcess();
         await using var app = ControlPlaneHost.Build(options);
         await app.PrepareAsync(cancellation);
-        if (options.Url is not null && await app.Services.GetRequiredService<Administrators>().TryCreateCodeAsync(cancellation) is { } code)
+        if (options.Url is not null)
         {
-            // To whoever started it, and to no log.
-            Console.Error.WriteLine($"""
-                There is no administrator yet. Whoever has this code can become the first one within {Administrators.CodeLifetime.TotalMinutes} minutes, with
-                  authsidecar-control claim {options.Url} --name NAME{(options.Certificate is null ? $" --ca {Path.GetFullPath(Path.Combine(options.State, "ca.pem"))}" : "")}
-                code: {code}
-                """);
+            await OfferClaimAsync(app.Services, options, cancellation);
         }
 
         await app.RunAsync(cancellation);
         return 0;
+    }
+
+    /// <summary>As long as there is no administrator: the code is in a file of its owner's alone, since what is printed is what many can read in a log.</summary>
+    private static async Task OfferClaimAsync(IServiceProvider services, ServeOptions options, CancellationToken cancellation)
+    {
+        var folder = services.GetRequiredService<StateFolder>();
+        if (await services.GetRequiredService<Administrators>().TryCreateCodeAsync(folder.ReadClaimCode(), cancellation) is not { } code)
+        {
+            folder.RemoveClaimCode();
+            return;
+        }
+
+        folder.WriteClaimCode(code);
+        Console.Error.WriteLine($"""
+            There is no administrator yet. With the code in {Path.GetFullPath(folder.ClaimCode)}, valid for {Administrators.CodeLifetime.TotalMinutes} minutes, you become the first one:
+              authsidecar-control claim {options.Url} --name NAME --code-file {Path.GetFullPath(folder.ClaimCode)}{(options.Certificate is null ? $" --ca {Path.GetFullPath(Path.Combine(options.State, "ca.pem"))}" : "")}
+            """);
     }
 
     /// <exception cref="FormatException">It is none.</exception>

@@ -25,6 +25,16 @@ internal sealed class StateFolder
     /// <summary>Makes the master key of a database that has nothing wrapped with one yet.</summary>
     public void CreateMasterKey() => WriteSecret(MasterKey, Convert.ToBase64String(RandomNumberGenerator.GetBytes(KeyVault.KeyBytes)));
 
+    /// <summary>Where the code is that makes whoever has it the first administrator.</summary>
+    public string ClaimCode => Path.Combine(_path, "claim-code");
+
+    /// <summary>The code of before; null: there is none.</summary>
+    public string? ReadClaimCode() => File.Exists(ClaimCode) ? File.ReadAllText(ClaimCode).Trim() : null;
+
+    public void WriteClaimCode(string code) => WriteSecret(ClaimCode, code + "\n");
+
+    public void RemoveClaimCode() => File.Delete(ClaimCode);
+
     /// <summary>Lays the public keys out, for sidecars to be given.</summary>
     public void WriteBundleKeys(string keySet) => File.WriteAllText(Path.Combine(_path, "bundle-keys.json"), keySet);
 

@@ -21,7 +21,9 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
     public static readonly TimeSpan CodeLifetime = TimeSpan.FromHours(1);
 
     /// <summary>Makes a code for whoever is to be the first administrator; null when there is one.</summary>
-    public async Task<string?> TryCreateCodeAsync(CancellationToken cancellation)
+    /// <param name="previous">The one that this node made before, which is good no more; null: none.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<string?> TryCreateCodeAsync(string? previous, CancellationToken cancellation)
     {
         if (await store.ReadAsync((context, _) => AnyAsync(context, cancellation), cancellation))
         {
@@ -30,13 +32,15 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
 
         var code = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(CodeBytes));
         var expires = (time.GetUtcNow() + CodeLifetime).ToUnixTimeMilliseconds();
+        var ended = previous is null ? null : TextHash.Of(previous);
         await store.WriteAsync(
             "system",
-            transaction =>
+            async transaction =>
             {
+                await transaction.Context.ClaimCodes.Where(c => c.CodeSha256 == ended).ExecuteDeleteAsync(cancellation);
                 transaction.Context.ClaimCodes.Add(new ClaimCodeRow { CodeSha256 = TextHash.Of(code), ExpiresAtMs = expires });
                 transaction.Audit("claim-code.create", "first administrator", Placement.ControlPlane, before: null, after: null);
-                return Task.FromResult<Refusal?>(null);
+                return null;
             },
             cancellation);
         return code;
