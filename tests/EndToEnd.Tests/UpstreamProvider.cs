@@ -105,7 +105,7 @@ internal sealed class UpstreamProvider : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(https => https.ServerCertificateSelector = (_, _) => certificate)));
         var app = builder.Build();
         provider = new UpstreamProvider(app);
-        certificate = provider.Certify();
+        certificate = TestCertificate.Create(provider.CaFile, Names);
         app.Run(provider.AnswerAsync);
         await app.StartAsync(TestContext.Current.CancellationToken);
         provider.Port = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
@@ -338,23 +338,4 @@ internal sealed class UpstreamProvider : IAsyncDisposable
     }
 
     private static string Encode(string json) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(json));
-
-    /// <summary>A certificate by all its names, of a CA of its own.</summary>
-    private X509Certificate2 Certify()
-    {
-        var (from, until) = (DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(99));
-        using var caKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var caRequest = new CertificateRequest("CN=provider CA", caKey, HashAlgorithmName.SHA256);
-        caRequest.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
-        using var ca = caRequest.CreateSelfSigned(from, until);
-        File.WriteAllText(CaFile, ca.ExportCertificatePem());
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=provider", key, HashAlgorithmName.SHA256);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddIpAddress(IPAddress.Loopback);
-        Array.ForEach(Names, names.AddDnsName);
-        request.CertificateExtensions.Add(names.Build());
-        using var certificate = request.Create(ca, from, until, RandomNumberGenerator.GetBytes(8));
-        return certificate.CopyWithPrivateKey(key);
-    }
 }

@@ -167,6 +167,7 @@ internal sealed class Sessions(ControlStore store, Database database, TimeProvid
         // Whoever refreshes or redeems a code holds this row until they are done, and comes too late after it.
         await context.Sessions.Where(s => s.Id == session.Id).ExecuteUpdateAsync(u => u.SetProperty(s => s.EndedAtMs, now).SetProperty(s => s.EndedBecause, because), cancellation);
         await EndGrantsAsync(transaction, session.Id, cancellation);
+        await BackchannelLogout.NoteAsync(transaction, session, cancellation);
         transaction.Audit("sessions.end", session.Id, Placement.ControlPlane, $"of account {session.AccountId}", because);
     }
 

@@ -117,6 +117,16 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
 
         Uris(client.RedirectUris, "client.redirect_uris");
         Uris(client.PostLogoutRedirectUris, "client.post_logout_redirect_uris");
+        if (client.HasBackchannelLogoutUri && !RequestChecks.IsHttps(client.BackchannelLogoutUri))
+        {
+            throw Failures.InvalidField("client.backchannel_logout_uri", "it is an `https:` address without a fragment");
+        }
+
+        if (client.HasBackchannelLogoutUri && ClientRecords.ScopesOf(client) is null)
+        {
+            throw Failures.InvalidField("client.backchannel_logout_uri", "only for clients that get tokens for users: no session would end for this one");
+        }
+
         if (!client.Scopes.All(RequestChecks.IsScope))
         {
             throw Failures.InvalidField("client.scopes", "a scope is a word of printable ASCII characters without quotes");

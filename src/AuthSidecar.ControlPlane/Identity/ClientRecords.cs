@@ -21,6 +21,9 @@ internal static class ClientRecords
     /// <summary>The property that says whether users are asked, where that was said.</summary>
     private const string ConsentProperty = "needs_consent";
 
+    /// <summary>The property that says where a client is told of sessions that have ended.</summary>
+    private const string LogoutProperty = "backchannel_logout_uri";
+
     private static readonly string[] CommonScopes = [Scopes.Profile, Scopes.Email];
 
     /// <summary>The scopes that a client may have for somebody; null: nobody can grant it anything.</summary>
@@ -33,6 +36,21 @@ internal static class ClientRecords
 
     public static Task<Dictionary<string, string>> KeysOfAsync(StoreContext context, IReadOnlyCollection<string> ids, CancellationToken cancellation) =>
         context.Clients.Where(c => ids.Contains(c.ClientId!)).ToDictionaryAsync(c => c.ClientId!, c => c.JsonWebKeySet ?? "", cancellation);
+
+    /// <summary>Where those of these clients that want to know are told of sessions that have ended.</summary>
+    public static async Task<Dictionary<string, string>> LogoutUrisOfAsync(StoreContext context, IReadOnlyCollection<string> ids, CancellationToken cancellation)
+    {
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var row in await context.Clients.AsNoTracking().Where(c => ids.Contains(c.ClientId!)).ToListAsync(cancellation))
+        {
+            if (PropertiesOf(row).TryGetValue(LogoutProperty, out var uri))
+            {
+                found.Add(row.ClientId!, uri);
+            }
+        }
+
+        return found;
+    }
 
     /// <summary>One client, and the number of the revision at which it last changed; null when there is none, or it is an administrator.</summary>
     public static async Task<(Client? Client, long Revision)> FindAsync(StoreContext context, string id, CancellationToken cancellation) =>
@@ -75,6 +93,11 @@ internal static class ClientRecords
         if (client.HasNeedsConsent)
         {
             properties.Add(ConsentProperty, client.NeedsConsent ? "true" : "false");
+        }
+
+        if (client.BackchannelLogoutUri.Length > 0)
+        {
+            properties.Add(LogoutProperty, client.BackchannelLogoutUri);
         }
 
         row.Properties = JsonSerializer.Serialize(properties);
@@ -165,9 +188,15 @@ internal static class ClientRecords
             client.Jwks = jwks;
         }
 
-        if (PropertiesOf(row).TryGetValue(ConsentProperty, out var needsConsent))
+        var properties = PropertiesOf(row);
+        if (properties.TryGetValue(ConsentProperty, out var needsConsent))
         {
             client.NeedsConsent = needsConsent == "true";
+        }
+
+        if (properties.TryGetValue(LogoutProperty, out var logoutUri))
+        {
+            client.BackchannelLogoutUri = logoutUri;
         }
 
         foreach (var (permission, type) in new[]

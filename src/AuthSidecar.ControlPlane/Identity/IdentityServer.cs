@@ -23,6 +23,8 @@ internal static class IdentityServer
     public const string LogoutPath = "oauth2/logout";
     public const string DevicePath = "device";
 
+    private const int MaxLogoutResponseBytes = 64 * 1024;
+
     public static readonly TimeSpan AccessTokenLifetime = TimeSpan.FromMinutes(15);
 
     public static IServiceCollection AddIdentityServer(this IServiceCollection services, ServeOptions options)
@@ -74,8 +76,11 @@ internal static class IdentityServer
                     .EnableEndUserVerificationEndpointPassthrough()
                     .EnableEndSessionEndpointPassthrough();
             });
+        services.AddHttpClient(BackchannelLogout.HttpClientName, http => (http.Timeout, http.MaxResponseContentBufferSize) = (BackchannelLogout.Timeout, MaxLogoutResponseBytes))
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { AllowAutoRedirect = false });
         // It is configured anew whenever our keys change.
         return services
+            .AddHostedService<BackchannelLogout>()
             .AddSingleton<IConfigureOptions<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
             .AddSingleton<IOptionsChangeTokenSource<OpenIddictServerOptions>>(s => s.GetRequiredService<KeyRing>())
             .AddHostedService(s => s.GetRequiredService<KeyRing>())

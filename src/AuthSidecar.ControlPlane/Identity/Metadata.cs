@@ -36,6 +36,8 @@ internal sealed class Metadata(ServeOptions options) : IOpenIddictServerHandler<
         // RFC 9449, section 5.1.
         context.Metadata["dpop_signing_alg_values_supported"] = Algorithms;
         context.Metadata["acr_values_supported"] = ToJson(AuthorizeEndpoint.MultiFactor);
+        // OpenID Connect Back-Channel Logout 1.0, section 2.1.
+        (context.Metadata["backchannel_logout_supported"], context.Metadata["backchannel_logout_session_supported"]) = (true, true);
         context.Claims.UnionWith(
             [Claims.Audience, Claims.AuthenticationContextReference, Claims.AuthenticationMethodReference, Claims.AuthenticationTime, Claims.Email, Claims.EmailVerified, Claims.ExpiresAt, Claims.IssuedAt, Claims.Issuer, Claims.Name, Claims.Nonce, Claims.PreferredUsername, Claims.Subject, GrantClaims.SessionId]);
         if (options.CertificatesUrl is { } url)

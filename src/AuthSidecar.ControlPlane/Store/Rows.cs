@@ -420,3 +420,20 @@ internal sealed class ResetLinkRow
 
     public required long ExpiresAtMs { get; set; }
 }
+
+/// <summary>A client that is yet to be told that a session ended.</summary>
+internal sealed class LogoutNoticeRow
+{
+    public required string Id { get; set; }
+
+    public required string ClientId { get; set; }
+
+    public required string AccountId { get; set; }
+
+    public required string SessionId { get; set; }
+
+    /// <summary>When somebody is to try (again).</summary>
+    public required long DueAtMs { get; set; }
+
+    public required int Attempts { get; set; }
+}

@@ -48,6 +48,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<ResetLinkRow> ResetLinks => Set<ResetLinkRow>();
 
+    public DbSet<LogoutNoticeRow> LogoutNotices => Set<LogoutNoticeRow>();
+
     public DbSet<UsedStepRow> UsedSteps => Set<UsedStepRow>();
 
     public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
@@ -169,6 +171,12 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
             link.ToTable("reset_links");
             link.HasKey(l => l.CodeSha256);
             link.HasIndex(l => l.AccountId);
+        });
+        model.Entity<LogoutNoticeRow>(notice =>
+        {
+            notice.ToTable("logout_notices");
+            notice.HasKey(n => n.Id);
+            notice.HasIndex(n => n.DueAtMs);
         });
         model.Entity<UsedStepRow>(step =>
         {

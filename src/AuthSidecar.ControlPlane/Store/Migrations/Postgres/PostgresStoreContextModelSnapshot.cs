@@ -423,6 +423,36 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.ToTable("known_browsers", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.LogoutNoticeRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<int>("Attempts")
+                        .HasColumnType("integer");
+
+                    b.Property<string>("ClientId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("DueAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("SessionId")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("DueAtMs");
+
+                    b.ToTable("logout_notices", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.PublicationRow", b =>
                 {
                     b.Property<string>("Application")

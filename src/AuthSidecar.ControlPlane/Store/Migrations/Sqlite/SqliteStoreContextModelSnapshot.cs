@@ -418,6 +418,36 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.ToTable("known_browsers", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.LogoutNoticeRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<int>("Attempts")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("ClientId")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("DueAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("SessionId")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("DueAtMs");
+
+                    b.ToTable("logout_notices", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.PublicationRow", b =>
                 {
                     b.Property<string>("Application")
