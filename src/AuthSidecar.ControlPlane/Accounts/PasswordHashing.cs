@@ -80,13 +80,13 @@ internal sealed class PasswordHashing(SecretStore secrets, PasswordScheme scheme
     private bool Derive(PasswordHash hash, string password, byte[] pepper)
     {
         Interlocked.Increment(ref _derivations);
-        return hash.Verify(password, pepper);
+        return hash.Verify(Nfkc.Of(password), pepper);
     }
 
     private PasswordHash Create(string password)
     {
         var peppers = secrets.Peppers;
-        return PasswordHash.Create(password, scheme, peppers.NewestId, peppers.NewestPepper);
+        return PasswordHash.Create(Nfkc.Of(password), scheme, peppers.NewestId, peppers.NewestPepper);
     }
 
     /// <summary>Stands for the password of an account that has none or does not exist; hashed as new ones are.</summary>

@@ -25,10 +25,10 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
     private static readonly FrozenSet<string> Common = ReadCommon();
     private static readonly string[] Rows = ["abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "azertyuiop", "1qaz2wsx3edc4rfv5tgb6yhn"];
 
-    private readonly FrozenSet<string> _more = more.Select(Fold).Where(w => w.Length > 0).ToFrozenSet(StringComparer.Ordinal);
+    private readonly FrozenSet<string> _more = more.Select(Nfkc.Of).Select(Fold).Where(w => w.Length > 0).ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>Whether it is good beside a second factor alone.</summary>
-    public bool IsShort(string password) => policy == PasswordPolicy.Length && new StringInfo(password).LengthInTextElements < Alone;
+    public bool IsShort(string password) => policy == PasswordPolicy.Length && LengthOf(Nfkc.Of(password)) < Alone;
 
     /// <summary>What is wrong with it; null: nothing.</summary>
     /// <param name="password">The password.</param>
@@ -36,9 +36,10 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
     /// <param name="hasSecondFactor">Whether a second factor goes with it.</param>
     public string? FaultOf(string password, IEnumerable<string> own, bool hasSecondFactor)
     {
-        var length = new StringInfo(password).LengthInTextElements;
+        var isTooLong = password.Length > Most;
+        password = Nfkc.Of(password);
         var least = policy == PasswordPolicy.Classes ? WithClasses : hasSecondFactor ? WithSecondFactor : Alone;
-        if (length < least || password.Length > Most)
+        if (isTooLong || LengthOf(password) < least)
         {
             return $"it must have {least} to {Most} characters{(policy == PasswordPolicy.Length && !hasSecondFactor ? $" ({WithSecondFactor} where there is a second factor)" : "")}";
         }
@@ -54,10 +55,12 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
         }
 
         var folded = Fold(password);
-        return IsGuessable(folded, own.Select(Fold).Where(w => w.Length > 2).ToHashSet(StringComparer.Ordinal))
+        return IsGuessable(folded, own.Select(Nfkc.Of).Select(Fold).Where(w => w.Length > 2).ToHashSet(StringComparer.Ordinal))
             ? "it must not be a common password or your own name"
             : null;
     }
+
+    private static int LengthOf(string password) => new StringInfo(password).LengthInTextElements;
 
     /// <summary>Whether nothing is left of it without common words, runs of keys, and repetitions.</summary>
     private bool IsGuessable(string folded, HashSet<string> own)

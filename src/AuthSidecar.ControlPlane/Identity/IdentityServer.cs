@@ -140,7 +140,7 @@ internal static class IdentityServer
         services.AddOptions<IdentityOptions>();
         services.TryAddSingleton<DpopVerifier>();
         return services
-            .AddSingleton<ILookupNormalizer, UpperInvariantLookupNormalizer>()
+            .AddSingleton<ILookupNormalizer, Nfkc>()
             .AddSingleton<IdentityErrorDescriber>()
             .AddSingleton<IUserValidator<Account>, UserValidator<Account>>()
             .AddSingleton(s => new PasswordHashing(s.GetRequiredService<Secrets.SecretStore>(), options.PasswordScheme))

@@ -40,6 +40,24 @@ public sealed class PasswordTests : IAsyncLifetime
         return ValueTask.CompletedTask;
     }
 
+    /// <summary>Systems write the same characters in different ways: composed and not, full-width, ligatures, other digits (UAX #15).</summary>
+    [Theory]
+    [InlineData("Zlat\u00e1 Praha, kr\u00e1sn\u00e1 ti", "Zlata\u0301 Praha, kra\u0301sna\u0301 ti")]
+    [InlineData("office of fine fish", "o\ufb03ce of \ufb01ne \ufb01sh")]
+    [InlineData("\uff50\uff41\uff53\uff53 along the Vltava", "pass along the Vltava")]
+    [InlineData("\u212bngstr\u00f6m walks far", "\u00c5ngstro\u0308m walks far")]
+    [InlineData("\ud55c\uae00 walks a long way", "\u1112\u1161\u11ab\u1100\u1173\u11af walks a long way")]
+    public async Task Hash_OfTheSameCharactersWrittenOtherwise_IsTheSame(string chosen, string typed)
+    {
+        using var hashing = new PasswordHashing(_secrets, PasswordScheme.Argon2id);
+        Assert.NotEqual(chosen, typed);
+        var hash = (await hashing.TryHashAsync(Nobody, chosen, Cancellation))!;
+        Assert.Equal(PasswordCheck.Right, await hashing.VerifyAsync(hash, typed, Cancellation));
+        Assert.Equal(PasswordCheck.Wrong, await hashing.VerifyAsync(hash, typed + "x", Cancellation));
+        var normalizer = new Nfkc();
+        Assert.Equal(normalizer.NormalizeName(chosen), normalizer.NormalizeName(typed));
+    }
+
     [Theory]
     [InlineData("\n", ":3")]
     [InlineData("\r\n", ":1234567890")]

@@ -26,17 +26,17 @@ public abstract partial class StoreConformance
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var administrators = _node.Administrators(time);
-        var late = await administrators.TryCreateCodeAsync(Cancellation);
+        var late = await administrators.TryCreateCodeAsync(previous: null, Cancellation);
         time.Advance(Administrators.CodeLifetime);
         Assert.Null(await administrators.TryClaimAsync(late!, "alice", Jwks, Cancellation));
-        var (code, other) = (await administrators.TryCreateCodeAsync(Cancellation), await _node.Administrators(time).TryCreateCodeAsync(Cancellation));
+        var (code, other) = (await administrators.TryCreateCodeAsync(previous: null, Cancellation), await _node.Administrators(time).TryCreateCodeAsync(previous: null, Cancellation));
         Assert.Null(await administrators.TryClaimAsync(code![..^1] + (code[^1] == '0' ? '1' : '0'), "alice", Jwks, Cancellation));
 
         // Two codes of two nodes, used by many at once.
         var results = await Task.WhenAll(Enumerable.Range(0, 12).Select(i => new Node(_node.Database).Administrators(time).TryClaimAsync(i % 2 == 0 ? code : other!, $"alice{i}", Jwks, Cancellation)));
         Assert.Single(results, r => r is { IsCommitted: true });
         Assert.Equal(["owner"], Assert.Single(await administrators.ListAsync(Cancellation)).Roles);
-        Assert.Null(await administrators.TryCreateCodeAsync(Cancellation));
+        Assert.Null(await administrators.TryCreateCodeAsync(previous: null, Cancellation));
     }
 
     [Fact]
@@ -394,7 +394,7 @@ public abstract partial class StoreConformance
     {
         var time = new FakeTimeProvider(DateTimeOffset.UnixEpoch.AddYears(56));
         var (accounts, _, logins) = await _node.AccountsAsync(time);
-        var jane = new UpstreamIdentity("https://provider.example", "1", "Jane", "alice@example.com", null);
+        var jane = new UpstreamIdentity("https://provider.example", "1", "Jane", "alice@example.com", IsEmailVerified: false, Organization: "", null);
         var made = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => logins.TryCreateAsync(jane, Cancellation)));
         var account = Assert.Single(made.OfType<Account>());
         Assert.Equal(account.Id, (await logins.FindAsync(jane, Cancellation))!.Id);
