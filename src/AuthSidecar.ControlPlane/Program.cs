@@ -11,6 +11,7 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     DirectoryCommands.Factors(),
     DirectoryCommands.Revoke(),
     FleetCommands.Fleet(),
+    FleetCommands.Ca(),
     FleetCommands.JoinToken(),
     FleetCommands.JoinTokens(),
     FleetCommands.RemoveSidecar(),

@@ -27,7 +27,7 @@ public sealed class DeploymentTests
         var files = Directory.EnumerateFiles(Folder, "*.yaml").Select(f => Path.GetFileName(f)).Where(f => f != "kustomization.yaml");
         Assert.Equal(files.Order(StringComparer.Ordinal), Resources.Order(StringComparer.Ordinal));
         Assert.Equal(
-            ["V1Deployment", "V1Job", "V1Namespace", "V1PodDisruptionBudget", "V1Service", "V1Service", "V1StatefulSet"],
+            ["V1ClusterRoleBinding", "V1ConfigMap", "V1Deployment", "V1Job", "V1Namespace", "V1PodDisruptionBudget", "V1Service", "V1Service", "V1ServiceAccount", "V1ServiceAccount", "V1StatefulSet"],
             Objects.Select(o => o.GetType().Name).Order(StringComparer.Ordinal));
     }
 
@@ -67,6 +67,30 @@ public sealed class DeploymentTests
         var shared = sidecar.VolumeMounts.Select(m => (m.Name, m.MountPath)).Intersect(application.VolumeMounts.Select(m => (m.Name, m.MountPath)));
         Assert.Equal([("sockets", "/run/authsidecar")], shared);
         Assert.Contains("/run/authsidecar/authsidecar.sock", sidecar.Args);
+    }
+
+    /// <summary>Pods enrol with the token that is projected into them: what the control plane is told of them is what they are.</summary>
+    [Fact]
+    public void Clusters_OfTheConfigMap_AreReadableAndNameTheServiceAccountOfTheSample()
+    {
+        var map = Objects.OfType<V1ConfigMap>().Single(m => m.Metadata.Name == "authsidecar-clusters");
+        var control = Objects.OfType<V1Deployment>().Single(d => d.Metadata.Name == "authsidecar-control").Spec.Template.Spec;
+        var cluster = Assert.Single(System.Text.Json.Nodes.JsonNode.Parse(map.Data["clusters.json"])!["clusters"]!.AsArray())!.AsObject();
+        Assert.Equal(["ca", "issuer", "serviceAccounts", "tokenFile", "tokenReview"], cluster.Select(m => m.Key).Order(StringComparer.Ordinal));
+        var pod = Objects.OfType<V1Job>().Single().Spec.Template.Spec;
+        var binding = Assert.Single(cluster["serviceAccounts"]!.AsArray())!;
+        Assert.Equal(("authsidecar", pod.ServiceAccountName), ((string?)binding["namespace"], (string?)binding["name"]));
+        var arguments = pod.InitContainers.Single().Args;
+        Assert.Equal((string?)binding["application"], arguments[arguments.IndexOf("--application") + 1]);
+        var projected = pod.Volumes.Single(v => v.Name == "identity").Projected.Sources.Single().ServiceAccountToken;
+        Assert.Equal(("authsidecar", $"/var/run/secrets/authsidecar/{projected.Path}"), (projected.Audience, arguments[arguments.IndexOf("--join-kubernetes") + 1]));
+        // What is mounted is where the file says.
+        var mounted = control.Volumes.Single(v => v.Name == "api").Projected.Sources.SelectMany(s => s.ConfigMap?.Items.Select(m => m.Path) ?? [s.ServiceAccountToken.Path]);
+        Assert.Equal(new[] { (string)cluster["ca"]!, (string)cluster["tokenFile"]! }, mounted.Select(m => $"{control.Containers[0].VolumeMounts.Single(v => v.Name == "api").MountPath}/{m}").Order(StringComparer.Ordinal));
+        Assert.All(Pods.Select(p => p.ServiceAccountName).OfType<string>(), a => Assert.Contains(Objects.OfType<V1ServiceAccount>(), s => s.Metadata.Name == a));
+        // Who reviews tokens may.
+        var role = Objects.OfType<V1ClusterRoleBinding>().Single();
+        Assert.Equal(("system:auth-delegator", control.ServiceAccountName), (role.RoleRef.Name, role.Subjects.Single().Name));
     }
 
     /// <summary>Arguments that the binaries take: a manifest that names another option would end in a crash loop.</summary>

@@ -275,6 +275,13 @@ internal sealed class Fleet : IAsyncDisposable
         return process;
     }
 
+    /// <summary>Starts a sidecar as a pod that its cluster vouches for.</summary>
+    public Process StartPod(string name, string token)
+    {
+        File.WriteAllText(In($"{name}.token"), token);
+        return StartSidecarProcess(name, "documents", "--join-kubernetes", In($"{name}.token"), "--ca", CaFile, "--name", name);
+    }
+
     private void StartSidecar(string name, string application, string pinnedKeys)
     {
         Certify(name, names => names.AddUri(new Uri($"spiffe://fleet.example/application/{application}/sidecar/{name}")), "1.3.6.1.5.5.7.3.2");

@@ -22,9 +22,11 @@ internal static class RequestChecks
 
     /// <summary>A name of an application or a tenant: it becomes a part of a certificate's URI.</summary>
     public static string Name(string value, string field) =>
-        value.Length is > 0 and <= MaxNameLength && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+        IsName(value)
             ? value
             : throw Failures.InvalidField(field, $"a name has 1 to {MaxNameLength} letters, digits, `-`, `_` or `.`");
+
+    public static bool IsName(string value) => value.Length is > 0 and <= MaxNameLength && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
     public static string NameOrEmpty(string value, string field) => value.Length == 0 ? value : Name(value, field);
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using AuthSidecar.Common;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 
@@ -83,6 +84,27 @@ internal static class FleetCommands
         {
             output.WriteLine($"  refused {refused.Type} {refused.RefusedRevision}: {string.Join("; ", refused.Faults)}");
         }
+    }
+
+    /// <summary><c>authsidecar-control ca</c>.</summary>
+    public static Command Ca()
+    {
+        var state = new Option<string>("--state") { Description = "The state folder of a node.", Required = true }.NotEmpty();
+        var command = new Command("ca", "Prints the CA of the control plane in PEM, for `--ca` of sidecars and of administrators' commands.") { state };
+        command.SetAction(parsed =>
+        {
+            try
+            {
+                Console.Out.Write(StateFolder.ReadCa(parsed.GetValue(state)!));
+                return 0;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine($"authsidecar-control: {e.Message}");
+                return ServeCommand.Failed;
+            }
+        });
+        return command;
     }
 
     /// <summary><c>authsidecar-control join-token</c>.</summary>

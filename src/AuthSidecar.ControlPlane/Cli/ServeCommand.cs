@@ -45,7 +45,8 @@ internal static class ServeCommand
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa };
+        var kubernetes = new Option<string?>("--join-kubernetes") { Description = "A file with the Kubernetes clusters whose pods enrol with their service account tokens, and which of their service accounts are for which application; read again when it changes." }.NotEmpty();
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -75,6 +76,7 @@ internal static class ServeCommand
                         Certificate = parsed.GetValue(certificate),
                         CertificateKey = parsed.GetValue(key),
                         ClientCa = parsed.GetValue(clientCa),
+                        JoinKubernetes = parsed.GetValue(kubernetes),
                     },
                     cancellation);
             }

@@ -1,5 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Administration;
+using AuthSidecar.ControlPlane.Enrolment.Kubernetes;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
@@ -8,7 +10,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Enrolment;
 
 /// <summary>Gives sidecars their certificates.</summary>
-internal sealed partial class EnrolmentService(SidecarRegistry registry, CertificateAuthority authority, BundleSigner signer, Feed feed, TimeProvider time, ILogger<EnrolmentService> logger)
+internal sealed partial class EnrolmentService(SidecarRegistry registry, PodTokens pods, Applications applications, CertificateAuthority authority, BundleSigner signer, Feed feed, TimeProvider time, ILogger<EnrolmentService> logger)
     : V1.EnrolmentService.EnrolmentServiceBase
 {
     private const string NoKey = "the certificate request has no key on P-256";
@@ -18,19 +20,70 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, Certifi
 
     public override async Task<EnrolResponse> Enrol(EnrolRequest request, ServerCallContext context)
     {
-        var (token, name) = (new JoinToken(RequestChecks.Text(request.TokenId, "token_id"), RequestChecks.Text(request.TokenSecret, "token_secret")), RequestChecks.Name(request.Name, "name"));
+        var name = RequestChecks.Name(request.Name, "name");
+        if (request.KubernetesToken.Length > 0)
+        {
+            return request.TokenId.Length + request.TokenSecret.Length > 0
+                ? throw Failures.InvalidField("kubernetes_token", "it excludes a join token")
+                : await EnrolPodAsync(request, name, context.CancellationToken);
+        }
+
+        var token = new JoinToken(RequestChecks.Text(request.TokenId, "token_id"), RequestChecks.Text(request.TokenSecret, "token_secret"));
         var result = await registry.EnrolAsync(token, name, request.CertificateRequest, context.CancellationToken);
         if (result.Refusal is { } refusal)
         {
-            Log.Refused(logger, name, token.Id, refusal);
+            Log.Refused(logger, name, $"join token {token.Id}", refusal.ToString());
             throw Describe(refusal, token, name);
         }
 
+        return Answer(result, name, $"join token {token.Id}");
+    }
+
+    private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, CancellationToken cancellation)
+    {
+        if (!pods.IsConfigured)
+        {
+            throw Failures.JoinRefused("POD_TOKEN_REJECTED", "service account tokens are not accepted: the control plane was started without `--join-kubernetes`");
+        }
+
+        var found = await pods.VerifyAsync(request.KubernetesToken, cancellation);
+        if (found is not { Pod: { } pod, Binding: { } binding })
+        {
+            Log.Refused(logger, name, "service account token", found.Refusal!);
+            throw found.IsUnavailable
+                ? new RpcException(new Status(StatusCode.Unavailable, found.Refusal!))
+                : Failures.JoinRefused("POD_TOKEN_REJECTED", $"service account token rejected: {found.Refusal}");
+        }
+
+        if (name != pod.Name && name != $"{pod.Namespace}.{pod.Name}")
+        {
+            Log.Refused(logger, name, $"pod {pod}", "PodNameMismatch");
+            throw Failures.JoinRefused("POD_NAME_MISMATCH", $"`--name {name}` is not the name of the pod: use `{pod.Name}` or `{pod.Namespace}.{pod.Name}`");
+        }
+
+        if (!await applications.ExistsAsync(binding.Application, cancellation))
+        {
+            Log.Refused(logger, name, $"pod {pod}", $"unknown application {binding.Application}");
+            throw Failures.JoinRefused("POD_TOKEN_REJECTED", $"service account `{pod.ServiceAccount}` is bound to the application `{binding.Application}`, which does not exist");
+        }
+
+        var identity = new SidecarIdentity(new SyncScope(binding.Application, binding.Tenant), name);
+        var result = await registry.EnrolPodAsync($"pod:{pod}", pod.Uid, identity, request.CertificateRequest, cancellation);
+        return result.Refusal switch
+        {
+            null => Answer(result, name, $"pod {pod}"),
+            EnrolmentRefusal.SidecarRemoved => throw Failures.JoinRefused("SIDECAR_REMOVED", $"the sidecar of pod `{pod}` was removed: delete the pod, so that another one takes its place"),
+            _ => throw Failures.InvalidField("certificate_request", NoKey),
+        };
+    }
+
+    private EnrolResponse Answer(EnrolmentResult result, string name, string by)
+    {
         var response = new EnrolResponse { Certificate = result.Certificate, Ca = authority.CertificatePem, BundleKeys = signer.KeySet };
         if (result.ReplacedAt is { } replacedAt)
         {
             response.ReplacedEnrolledAt = Timestamp.FromDateTimeOffset(replacedAt);
-            Log.Replaced(logger, name, replacedAt, token.Id);
+            Log.Replaced(logger, name, replacedAt, by);
         }
 
         return response;
@@ -71,10 +124,10 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, Certifi
 
     private static partial class Log
     {
-        [LoggerMessage(30, LogLevel.Warning, "enrolment of {Name} refused, join token {TokenId}: {Refusal}", EventName = "EnrolmentRefused")]
-        public static partial void Refused(ILogger logger, string name, string tokenId, EnrolmentRefusal refusal);
+        [LoggerMessage(30, LogLevel.Warning, "enrolment of {Name} refused, {By}: {Refusal}", EventName = "EnrolmentRefused")]
+        public static partial void Refused(ILogger logger, string name, string by, string refusal);
 
-        [LoggerMessage(31, LogLevel.Warning, "{Name} enrolled with another key, replacing the sidecar enrolled at {EnrolledAt:u}, join token {TokenId}", EventName = "SidecarReplaced")]
-        public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt, string tokenId);
+        [LoggerMessage(31, LogLevel.Warning, "{Name} enrolled with another key, replacing the sidecar enrolled at {EnrolledAt:u}, {By}", EventName = "SidecarReplaced")]
+        public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt, string by);
     }
 }

@@ -178,16 +178,52 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         }
 
         row.UsesLeft--;
-        using var certificate = authority.IssueSidecar(identity!, key, time.GetUtcNow());
+        return Certify(transaction, identity!, before, key, podUid: "");
+    }
+
+    /// <summary>
+    /// Certifies the sidecar of a pod that its cluster vouches for. Whoever had the name before has it no longer: of all pods of one name there is one at a time. But a
+    /// pod whose sidecar was removed is not let in again: another pod in its place is.
+    /// </summary>
+    public async Task<EnrolmentResult> EnrolPodAsync(string actor, string podUid, SidecarIdentity identity, string certificateRequest, CancellationToken cancellation)
+    {
+        if (CertificateAuthority.TryReadKey(certificateRequest) is not { } key)
+        {
+            return EnrolmentResult.Refuse(EnrolmentRefusal.NoKey);
+        }
+
+        EnrolmentResult? result = null;
+        await store.NoteAsync(
+            actor,
+            async transaction =>
+            {
+                var before = await FindAsync(transaction.Context, identity, cancellation);
+                result = Answered(before, key)
+                    ?? (before is { IsRemoved: true } && before.PodUid == podUid ? EnrolmentResult.Refuse(EnrolmentRefusal.SidecarRemoved) : null);
+                if (result is not null)
+                {
+                    return new Refusal.NothingToDo();
+                }
+
+                result = Certify(transaction, identity, before, key, podUid);
+                return null;
+            },
+            cancellation);
+        return result!;
+    }
+
+    private EnrolmentResult Certify(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? before, PublicKey key, string podUid)
+    {
+        using var certificate = authority.IssueSidecar(identity, key, time.GetUtcNow());
         transaction.Audit(
             "sidecars.enrol",
-            identity!.ToUri(),
+            identity.ToUri(),
             identity.Scope.Placement,
             before is null ? null : $"certificate {before.Serial}{(before.IsRemoved ? ", removed" : "")}",
             $"certificate {certificate.SerialNumber}");
         var replacedAt = before is { IsRemoved: false } ? DateTimeOffset.FromUnixTimeMilliseconds(before.EnrolledAtMs) : (DateTimeOffset?)null;
         var registered = Register(transaction, identity, before, certificate, previousSerial: "");
-        registered.EnrolledAtMs = transaction.NowMs;
+        (registered.EnrolledAtMs, registered.PodUid) = (transaction.NowMs, podUid);
         return EnrolmentResult.Issue(registered.Certificate, replacedAt);
     }
 
@@ -405,6 +441,7 @@ internal enum EnrolmentRefusal
     TokenUsedUp,
     TokenOfAnotherName,
     NameInUse,
+    SidecarRemoved,
     NoKey,
 }
 

@@ -3,6 +3,7 @@ using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Enrolment;
+using AuthSidecar.ControlPlane.Enrolment.Kubernetes;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Import;
 using AuthSidecar.ControlPlane.Pages;
@@ -131,6 +132,7 @@ internal static partial class ControlPlaneHost
             app.Services.GetRequiredService<ServerTls>().Check();
         }
 
+        app.Services.GetRequiredService<PodTokens>();
         app.Services.GetRequiredService<StateFolder>().WriteCa(app.Services.GetRequiredService<CertificateAuthority>().CertificatePem);
         app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
     }
@@ -220,6 +222,7 @@ internal static partial class ControlPlaneHost
         .AddSingleton(options)
         .AddSingleton(s => new CertificateAuthority(s.GetRequiredService<SecretStore>().AuthorityPkcs12))
         .AddSingleton<SidecarRegistry>()
+        .AddSingleton(s => new PodTokens(options.JoinKubernetes, new TokenValidator(new VerifiedTokenCache(1), s.GetRequiredService<DpopVerifier>()), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<PodTokens>>()))
         .AddSingleton<ServerTls>();
 
     private static IServiceCollection AddSync(this IServiceCollection services) => services

@@ -81,6 +81,9 @@ internal sealed record ServeOptions
     /// <summary>The addresses and names by which sidecars reach us, for a certificate of our own CA.</summary>
     public IReadOnlyList<string> Names { get; init; } = [];
 
+    /// <summary>The file with the Kubernetes clusters whose pods enrol with their service account tokens; null: none do.</summary>
+    public string? JoinKubernetes { get; init; }
+
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {
@@ -104,7 +107,7 @@ internal sealed record ServeOptions
             yield return "a certificate goes with its key: give both `--certificate` and `--certificate-key`, or neither";
         }
 
-        foreach (var (option, path) in new[] { ("--certificate", Certificate), ("--certificate-key", CertificateKey), ("--client-ca", ClientCa) })
+        foreach (var (option, path) in new[] { ("--certificate", Certificate), ("--certificate-key", CertificateKey), ("--client-ca", ClientCa), ("--join-kubernetes", JoinKubernetes) })
         {
             if (path is not null && !File.Exists(path))
             {
@@ -115,6 +118,11 @@ internal sealed record ServeOptions
         if ((Listen ?? ListenHttps) is not null && Certificate is null && Names.Count == 0)
         {
             yield return "a certificate is for names: give `--name` for each name and address by which this node is reached";
+        }
+
+        if (JoinKubernetes is not null && Listen is null)
+        {
+            yield return "pods enrol where sidecars connect: `--join-kubernetes` requires `--listen`";
         }
 
         if (WaitForDatabase < TimeSpan.Zero || WaitForDatabase > TimeSpan.FromHours(1))

@@ -41,6 +41,11 @@ internal sealed class StateFolder
     /// <summary>Lays our CA's certificate out, for administrators' tools to be given.</summary>
     public void WriteCa(string pem) => File.WriteAllText(Path.Combine(_path, CaFile), pem);
 
+    /// <exception cref="IOException">No node has started with this folder yet.</exception>
+    public static string ReadCa(string path) => Path.Combine(path, CaFile) is var file && File.Exists(file)
+        ? File.ReadAllText(file)
+        : throw new IOException($"`{file}` does not exist: no control plane has started with this state folder yet");
+
     /// <summary>Writes a file that nobody else can read, whole or not at all.</summary>
     private static void WriteSecret(string path, string content)
     {

@@ -159,6 +159,9 @@ internal sealed class SidecarRow
     /// <summary>The SHA-256 of its key (SubjectPublicKeyInfo), base64url.</summary>
     public required string KeySha256 { get; set; }
 
+    /// <summary>The uid of the pod that it enrolled as; empty: it enrolled with a join token.</summary>
+    public string PodUid { get; set; } = "";
+
     /// <summary>From when on its certificate is valid: which of two is the newer one.</summary>
     public required long ValidFromMs { get; set; }
 

@@ -21,7 +21,8 @@ internal static class ServeCommand
         var application = new Option<string>("--application") { Description = "The application that is served, as the control plane knows it.", DefaultValueFactory = _ => "" };
         var tenant = new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
         var joinToken = new Option<string?>("--join-token") { Description = "The file with a join token, to get a certificate and the keys below with." };
-        var name = new Option<string>("--name") { Description = "How the sidecar is to be called where it joins.", DefaultValueFactory = _ => Environment.MachineName };
+        var joinKubernetes = new Option<string?>("--join-kubernetes") { Description = "The file with the pod's service account token, projected for the audience `authsidecar`, to get them with instead; requires `--ca`." };
+        var name = new Option<string>("--name") { Description = "How the sidecar is to be called where it joins; of a pod its name, or `NAMESPACE.POD`.", DefaultValueFactory = _ => Environment.MachineName };
         var certificate = new Option<string>("--certificate") { Description = "The certificate to show the control plane, in PEM.", DefaultValueFactory = _ => "" };
         var certificateKey = new Option<string>("--certificate-key") { Description = "Its key, in PEM.", DefaultValueFactory = _ => "" };
         var ca = new Option<string>("--ca") { Description = "The CA of the control plane's certificate, in PEM.", DefaultValueFactory = _ => "" };
@@ -53,7 +54,7 @@ internal static class ServeCommand
         logLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error");
         var command = new Command("serve", "Answers calls from a bundle or a control plane, and follows its changes.")
         {
-            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log, logLevel,
+            bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, joinKubernetes, name, certificate, certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa, introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log, logLevel,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -75,9 +76,14 @@ internal static class ServeCommand
                 addresses.Add(address);
             }
 
-            if (addresses.Count == 0 && new Option[] { application, tenant, joinToken, name, certificate, certificateKey, ca, pinnedKeys }.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } stray)
+            if (addresses.Count == 0 && new Option[] { application, tenant, joinToken, joinKubernetes, name, certificate, certificateKey, ca, pinnedKeys }.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } stray)
             {
                 return Fail([$"`{stray.Name}` requires `--control-plane`"]);
+            }
+
+            if (FindJoinFault(parsed) is { } wrong)
+            {
+                return Fail([wrong]);
             }
 
             var limits = (addresses.Count == 0 ? MaxStaleness.OfFolder : MaxStaleness.Default).With(parsed.GetValue(maxStaleness) ?? [], out var fault);
@@ -122,11 +128,21 @@ internal static class ServeCommand
         });
         return command;
 
+        // What is given beside the one way to join and would be ignored, and what is missing.
+        string? FindJoinFault(ParseResult parsed)
+        {
+            var (isToken, isKubernetes) = (parsed.GetValue(joinToken) is not null, parsed.GetValue(joinKubernetes) is not null);
+            Option[] useless = isKubernetes ? [joinToken, certificate, certificateKey, pinnedKeys] : isToken ? [certificate, certificateKey, ca, pinnedKeys] : [];
+            return useless.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } stray ? $"`{(isKubernetes ? joinKubernetes : joinToken).Name}` excludes `{stray.Name}`"
+                : isKubernetes && parsed.GetValue(ca)!.Length == 0 ? "`--join-kubernetes` requires `--ca`: the token does not say whose CA to trust"
+                : null;
+        }
+
         ControlPlaneOptions ReadControlPlane(ParseResult parsed, IReadOnlyList<Uri> addresses)
         {
             var scope = new SidecarScope(parsed.GetValue(application)!, parsed.GetValue(tenant)!);
-            return parsed.GetValue(joinToken) is { } token
-                ? ControlPlaneOptions.Joining(addresses, scope, new JoinOptions(token, parsed.GetValue(name)!), parsed.GetValue(state)!)
+            return (parsed.GetValue(joinToken) ?? parsed.GetValue(joinKubernetes)) is { } token
+                ? ControlPlaneOptions.Joining(addresses, scope, new JoinOptions(token, parsed.GetValue(name)!, parsed.GetValue(joinKubernetes) is null ? null : parsed.GetValue(ca)), parsed.GetValue(state)!)
                 : new ControlPlaneOptions
                 {
                     Addresses = addresses,

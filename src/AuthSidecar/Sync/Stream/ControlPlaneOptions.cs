@@ -62,7 +62,7 @@ internal sealed record ControlPlaneOptions
             yield return "a sidecar that follows a control plane serves an application: give `--application`";
         }
 
-        var files = Join is { } join ? JoinOptions.HasEnrolled(this) ? [] : [join.TokenFile] : new[] { Certificate, CertificateKey, Ca, PinnedKeys };
+        var files = Join is { } join ? JoinOptions.HasEnrolled(this) ? [] : join.Files : [Certificate, CertificateKey, Ca, PinnedKeys];
         foreach (var path in files.Where(p => !File.Exists(p)))
         {
             yield return $"the file `{path}` does not exist";
@@ -139,10 +139,13 @@ internal sealed record ControlPlaneOptions
 }
 
 /// <summary>How a sidecar gets its certificate from the control plane's own CA.</summary>
-/// <param name="TokenFile">The file with the join token. Read once: for the first certificate.</param>
+/// <param name="TokenFile">The file with the token: read for the first certificate, and when one has run out.</param>
 /// <param name="Name">How the sidecar is to be called.</param>
-internal sealed record JoinOptions(string TokenFile, string Name)
+/// <param name="Ca">The CA of the control plane, in PEM, where the token is the service account token of a pod; null: it is a join token, which says itself whose it is.</param>
+internal sealed record JoinOptions(string TokenFile, string Name, string? Ca = null)
 {
+    public IReadOnlyList<string> Files => Ca is null ? [TokenFile] : [TokenFile, Ca];
+
     /// <summary>Whether there is a certificate, of whatever age.</summary>
     public static bool HasEnrolled(ControlPlaneOptions options) =>
         File.Exists(options.Certificate) && File.Exists(options.CertificateKey) && File.Exists(options.Ca) && File.Exists(options.PinnedKeys);

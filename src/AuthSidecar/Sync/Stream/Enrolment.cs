@@ -73,17 +73,13 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
     {
+        var request = new EnrolRequest { Name = join.Name };
         var text = (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim();
-        if (text.Split('.') is not ["join", { Length: > 0 } id, { Length: > 0 } secret, var authority] || !Base64Url.IsValid(authority))
-        {
-            throw new InvalidDataException($"`{join.TokenFile}` does not hold a join token");
-        }
-
-        using var known = await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation);
-        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls([known], certificate: null, time.GetUtcNow()));
+        var authorities = join.Ca is null ? await ReadJoinTokenAsync(address, join, text, request, cancellation) : await ReadPodTokenAsync(address, join, text, request, cancellation);
+        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));
         using var key = PendingKey();
-        var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
-            new EnrolRequest { TokenId = id, TokenSecret = secret, Name = join.Name, CertificateRequest = RequestFor(key) }, Call(cancellation));
+        request.CertificateRequest = RequestFor(key);
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(request, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
         File.Delete(PendingKeyFile);
         if (response.ReplacedEnrolledAt?.ToDateTimeOffset() is { } replaced)
@@ -93,6 +89,56 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         else
         {
             Log.Enrolled(logger, join.Name);
+        }
+    }
+
+    /// <summary>A join token says by a hash which CA is believed.</summary>
+    private async Task<X509Certificate2Collection> ReadJoinTokenAsync(Uri address, JoinOptions join, string text, EnrolRequest request, CancellationToken cancellation)
+    {
+        if (text.Split('.') is not ["join", { Length: > 0 } id, { Length: > 0 } secret, var authority] || !Base64Url.IsValid(authority))
+        {
+            throw new InvalidDataException($"`{join.TokenFile}` does not hold a join token");
+        }
+
+        (request.TokenId, request.TokenSecret) = (id, secret);
+        return [await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation)];
+    }
+
+    /// <summary>A pod's token says nothing of the control plane: its CA is given. It is sent to nobody else.</summary>
+    private async Task<X509Certificate2Collection> ReadPodTokenAsync(Uri address, JoinOptions join, string text, EnrolRequest request, CancellationToken cancellation)
+    {
+        if (text.Split('.').Length != 3)
+        {
+            throw new InvalidDataException($"`{join.TokenFile}` does not hold a service account token");
+        }
+
+        var authorities = new X509Certificate2Collection();
+        try
+        {
+            authorities.ImportFromPemFile(join.Ca!);
+        }
+        catch (CryptographicException)
+        {
+            // Said below.
+        }
+
+        if (authorities.Count == 0)
+        {
+            throw new InvalidDataException($"`{join.Ca}` does not hold a CA in PEM");
+        }
+
+        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));
+        CheckClock((await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation))).Now);
+        request.KubernetesToken = text;
+        return authorities;
+    }
+
+    /// <summary>Before a use of a token is spent on what cannot be used.</summary>
+    private void CheckClock(Google.Protobuf.WellKnownTypes.Timestamp? now)
+    {
+        if (now?.ToDateTimeOffset() is { } theirs && time.GetUtcNow() - theirs is var ahead && ahead.Duration() > Clocks.Tolerance)
+        {
+            throw new InvalidDataException($"enrolment failed: {Clocks.Describe(ahead)}");
         }
     }
 
@@ -138,12 +184,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         using var channel = ControlPlaneOptions.Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
 #pragma warning restore CA5359
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation));
-        if (response.Now?.ToDateTimeOffset() is { } theirs && time.GetUtcNow() - theirs is var ahead && ahead.Duration() > Clocks.Tolerance)
-        {
-            // Before a use of the token is spent on what cannot be used.
-            throw new InvalidDataException($"enrolment failed: {Clocks.Describe(ahead)}");
-        }
-
+        CheckClock(response.Now);
         try
         {
             var authority = X509Certificate2.CreateFromPem(response.Ca);

@@ -661,6 +661,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<long>("Note")
                         .HasColumnType("bigint");
 
+                    b.Property<string>("PodUid")
+                        .IsRequired()
+                        .HasColumnType("text");
+
                     b.Property<string>("PreviousSerial")
                         .IsRequired()
                         .HasColumnType("text");

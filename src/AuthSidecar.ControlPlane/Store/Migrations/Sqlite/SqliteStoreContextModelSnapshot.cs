@@ -656,6 +656,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<long>("Note")
                         .HasColumnType("INTEGER");
 
+                    b.Property<string>("PodUid")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
                     b.Property<string>("PreviousSerial")
                         .IsRequired()
                         .HasColumnType("TEXT");

@@ -1,0 +1,183 @@
+using System.Collections.Frozen;
+using System.Net.Http.Headers;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using AuthSidecar.Cedar;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.ControlPlane.Enrolment.Kubernetes;
+
+/// <summary>A cluster could not be asked.</summary>
+internal sealed class ClusterUnavailableException(string message) : Exception(message);
+
+/// <summary>What a cluster's API server is asked: for its key set, and about tokens (authentication.k8s.io/v1).</summary>
+internal sealed class ClusterApi(ClusterSettings settings, TimeProvider time)
+{
+    private const int MaxResponseBytes = 1024 * 1024;
+    private const int ReviewsAtOnce = 16;
+
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
+
+    /// <summary>What is cached goes on this long; a key that is not in it is looked for sooner.</summary>
+    private static readonly TimeSpan KeysFor = TimeSpan.FromMinutes(5);
+
+    /// <summary>Whoever sends made-up key ids does not make us ask without end.</summary>
+    private static readonly TimeSpan AskKeysEvery = TimeSpan.FromSeconds(10);
+
+    /// <summary>Connections are made anew now and then, with the CA as it is then.</summary>
+    private static readonly TimeSpan ClientFor = TimeSpan.FromMinutes(5);
+
+    private readonly SemaphoreSlim _reading = new(1);
+    private readonly SemaphoreSlim _reviews = new(ReviewsAtOnce);
+    private readonly Lock _connecting = new();
+    private FrozenDictionary<string, VerificationKey>? _keys;
+    private long _keysAt;
+    private HttpClient? _client;
+    private long _clientAt;
+
+    /// <summary>The cluster's keys.</summary>
+    /// <param name="renew">Whether those of before are not enough.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="ClusterUnavailableException">They cannot be read, and there are none of before.</exception>
+    public async Task<FrozenDictionary<string, VerificationKey>> KeysAsync(bool renew, CancellationToken cancellation)
+    {
+        await _reading.WaitAsync(cancellation);
+        try
+        {
+            if (_keys is not null && time.GetElapsedTime(_keysAt) < (renew ? AskKeysEvery : KeysFor))
+            {
+                return _keys;
+            }
+
+            _keysAt = time.GetTimestamp();
+            var faults = new List<Fault>();
+            var read = KeySetReader.ReadPublished(settings.KeySet!, await ReadKeySetAsync(cancellation), faults, []);
+            return faults.Count > 0 ? throw new InvalidDataException(faults[0].Message) : _keys = read;
+        }
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            return _keys ?? throw new ClusterUnavailableException($"failed to fetch the key set `{settings.KeySet}`: {Describe(e)}");
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    /// <summary>Asks about a token.</summary>
+    /// <returns>The pod that it is of; or why it is of none: null when it is good, but of no pod.</returns>
+    /// <exception cref="ClusterUnavailableException">There was no answer.</exception>
+    public async Task<(Pod? Pod, string? Refusal)> ReviewAsync(string token, CancellationToken cancellation)
+    {
+        await _reviews.WaitAsync(cancellation);
+        try
+        {
+            var review = new JsonObject
+            {
+                ["apiVersion"] = "authentication.k8s.io/v1",
+                ["kind"] = "TokenReview",
+                ["spec"] = new JsonObject { ["token"] = token, ["audiences"] = new JsonArray(settings.Audience) },
+            };
+            using var request = new HttpRequestMessage(HttpMethod.Post, settings.TokenReview) { Content = JsonContent.Create(review) };
+            using var response = await SendAsync(request, cancellation);
+            using var answer = await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancellation), cancellationToken: cancellation);
+            return Read(answer.RootElement.GetProperty("status"));
+        }
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            throw new ClusterUnavailableException($"TokenReview at `{settings.TokenReview}` failed: {Describe(e)}");
+        }
+        finally
+        {
+            _reviews.Release();
+        }
+    }
+
+    private (Pod? Pod, string? Refusal) Read(JsonElement status)
+    {
+        if (!status.TryGetProperty("authenticated", out var authenticated) || authenticated.ValueKind != JsonValueKind.True)
+        {
+            return (null, status.TryGetProperty("error", out var error) && error.GetString() is { Length: > 0 } why ? why : "the API server does not authenticate it");
+        }
+
+        // An API server that does not know audiences answers without (TokenReviewStatus): then nobody has looked.
+        if (!status.TryGetProperty("audiences", out var audiences) || !audiences.EnumerateArray().Any(a => a.GetString() == settings.Audience))
+        {
+            return (null, $"AudienceMismatch: the audience of the projected token must be `{settings.Audience}`");
+        }
+
+        var user = status.GetProperty("user");
+        return (Pod.TryCreate(user.GetProperty("username").GetString(), Extra(user, "pod-name"), Extra(user, "pod-uid")), null);
+    }
+
+    private static string? Extra(JsonElement user, string name) =>
+        user.TryGetProperty("extra", out var extra) && extra.ValueKind == JsonValueKind.Object && extra.TryGetProperty($"authentication.kubernetes.io/{name}", out var values) && values.GetArrayLength() == 1 ? values[0].GetString() : null;
+
+    private async Task<byte[]> ReadKeySetAsync(CancellationToken cancellation)
+    {
+        if (!settings.KeySet!.StartsWith("https:", StringComparison.Ordinal))
+        {
+            return await File.ReadAllBytesAsync(settings.KeySet, cancellation);
+        }
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, settings.KeySet);
+        using var response = await SendAsync(request, cancellation);
+        return await response.Content.ReadAsByteArrayAsync(cancellation);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellation)
+    {
+        if (settings.TokenFile is { } file)
+        {
+            // The kubelet replaces it.
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(file, cancellation)).Trim());
+        }
+
+        var response = await Client().SendAsync(request, cancellation);
+        if (!response.IsSuccessStatusCode)
+        {
+            using (response)
+            {
+                throw new HttpRequestException($"HTTP status {(int)response.StatusCode}");
+            }
+        }
+
+        return response;
+    }
+
+    private HttpClient Client()
+    {
+        lock (_connecting)
+        {
+            if (_client is null || time.GetElapsedTime(_clientAt) >= ClientFor)
+            {
+                // Not disposed of: somebody may be asking with it at this moment.
+                (_client, _clientAt) = (CreateClient(), time.GetTimestamp());
+            }
+
+            return _client;
+        }
+    }
+
+    private HttpClient CreateClient()
+    {
+        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseProxy = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30) };
+        if (settings.Ca is not null)
+        {
+            var chain = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
+            chain.CustomTrustStore.ImportFromPemFile(settings.Ca);
+            handler.SslOptions.CertificateChainPolicy = chain;
+        }
+
+        return new HttpClient(handler) { Timeout = AnswerWithin, MaxResponseContentBufferSize = MaxResponseBytes };
+    }
+
+    private static string Describe(Exception e) => e switch
+    {
+        TaskCanceledException => $"no answer within {AnswerWithin.TotalSeconds} seconds",
+        CryptographicException => "its CA is no certificate in PEM",
+        _ => e.GetBaseException().Message,
+    };
+}

@@ -1,0 +1,139 @@
+using System.Collections.Frozen;
+using System.Text.Json;
+using AuthSidecar.Common;
+using AuthSidecar.Tokens;
+
+namespace AuthSidecar.ControlPlane.Enrolment.Kubernetes;
+
+/// <summary>
+/// Verifies the service account tokens of pods: by the key set of their cluster, as the OpenID Connect tokens that they are, or by asking the cluster (TokenReview). Only
+/// tokens that are bound to a pod count, such as those that are projected into one.
+/// </summary>
+internal sealed partial class PodTokens : IDisposable
+{
+    private const int MaxTokenBytes = 16 * 1024;
+
+    private readonly WatchedFiles<IReadOnlyDictionary<string, Cluster>>? _clusters;
+    private readonly TokenValidator _validator;
+    private readonly TimeProvider _time;
+
+    /// <param name="file">The file of `--join-kubernetes`; null: no pod enrols so.</param>
+    /// <param name="validator">Verifies tokens.</param>
+    /// <param name="time">The time.</param>
+    /// <param name="logger">Is told of a file that cannot be used.</param>
+    /// <exception cref="InvalidDataException">It cannot be used, and why.</exception>
+    public PodTokens(string? file, TokenValidator validator, TimeProvider time, ILogger<PodTokens> logger)
+    {
+        (_validator, _time) = (validator, time);
+        // A map of Kubernetes' changes while we run; one that is half-written or wrong changes nothing.
+        _clusters = file is null ? null : new WatchedFiles<IReadOnlyDictionary<string, Cluster>>(
+            [file],
+            () => ClusterFile.Read(file).Clusters.ToDictionary(c => c.Issuer, c => new Cluster(c, new ClusterApi(c, time)), StringComparer.Ordinal),
+            e => Log.NotRead(logger, file, e.Message)).Watch();
+    }
+
+    public bool IsConfigured => _clusters is not null;
+
+    public async Task<PodTokenResult> VerifyAsync(string token, CancellationToken cancellation)
+    {
+        // Whose it is to say: what it says of itself is verified then, and by nobody else.
+        if (token.Length > MaxTokenBytes || !TryReadIssuer(token, out var issuer))
+        {
+            return PodTokenResult.Refuse("it is not a JSON Web Token");
+        }
+
+        if (_clusters?.Current.GetValueOrDefault(issuer) is not { } cluster)
+        {
+            return PodTokenResult.Refuse($"unknown issuer `{issuer}`: no cluster in the file of `--join-kubernetes` has it");
+        }
+
+        Pod? pod;
+        string? refusal;
+        try
+        {
+            (pod, refusal) = cluster.Settings.IsReviewed ? await cluster.Api.ReviewAsync(token, cancellation) : await VerifyAsync(cluster, token, cancellation);
+        }
+        catch (ClusterUnavailableException e)
+        {
+            return PodTokenResult.Unavailable(e.Message);
+        }
+
+        if (pod is null)
+        {
+            return PodTokenResult.Refuse(refusal ?? "it is not bound to a pod: use a projected volume (`serviceAccountToken`)");
+        }
+
+        return cluster.Settings.ServiceAccounts.FirstOrDefault(a => a.Namespace == pod.Namespace && a.Name == pod.ServiceAccount) is { } binding
+            ? new PodTokenResult(pod, binding, null)
+            : PodTokenResult.Refuse($"service account `{pod.ServiceAccount}` of namespace `{pod.Namespace}` is bound to no application in the file of `--join-kubernetes`");
+    }
+
+    public void Dispose() => _clusters?.Dispose();
+
+    private async Task<(Pod? Pod, string? Refusal)> VerifyAsync(Cluster cluster, string token, CancellationToken cancellation)
+    {
+        var result = Validate(cluster, token, await cluster.Api.KeysAsync(renew: false, cancellation));
+        if (result.Error == TokenError.KeyUnknown)
+        {
+            // It may have turned since.
+            result = Validate(cluster, token, await cluster.Api.KeysAsync(renew: true, cancellation));
+        }
+
+        if (!result.IsValid)
+        {
+            return (null, $"{result.Error}{(result.Detail is { } detail ? $" ({detail})" : "")}{(result.Error == TokenError.AudienceMismatch ? $": the audience of the projected token must be `{cluster.Settings.Audience}`" : "")}");
+        }
+
+        using var claims = result.Token.ParseClaims();
+        if (!claims.RootElement.TryGetProperty("kubernetes.io", out var kubernetes) || kubernetes.ValueKind != JsonValueKind.Object || !kubernetes.TryGetProperty("pod", out var pod) || pod.ValueKind != JsonValueKind.Object)
+        {
+            return (null, null);
+        }
+
+        return (Pod.TryCreate(result.Token.Subject, TextOf(pod, "name"), TextOf(pod, "uid")), null);
+    }
+
+    private TokenResult Validate(Cluster cluster, string token, FrozenDictionary<string, VerificationKey> keys)
+    {
+        // Its tokens have no type, or that of any JWT. That none of another kind is taken for one is up to the issuer, the audience and the claim of the pod.
+        var issuer = new Issuer
+        {
+            Name = cluster.Settings.Issuer,
+            Keys = keys,
+            Audiences = FrozenSet.Create(StringComparer.Ordinal, cluster.Settings.Audience),
+            Types = FrozenSet.Create(StringComparer.Ordinal, "", "JWT"),
+            ClockSkew = Issuer.MaxClockSkew,
+        };
+        return _validator.Validate(new TokenRequest { Token = new Secret(token) }, new IssuerSet([issuer]), Revocations.None, _time.GetUtcNow());
+    }
+
+    private static string? TextOf(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private static bool TryReadIssuer(string token, out string issuer)
+    {
+        issuer = "";
+        try
+        {
+            if (token.Split('.') is not [_, var payload, _])
+            {
+                return false;
+            }
+
+            using var claims = JsonDocument.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(payload));
+            issuer = claims.RootElement.ValueKind == JsonValueKind.Object ? TextOf(claims.RootElement, "iss") ?? "" : "";
+            return issuer.Length > 0;
+        }
+        catch (Exception e) when (e is FormatException or JsonException)
+        {
+            return false;
+        }
+    }
+
+    private sealed record Cluster(ClusterSettings Settings, ClusterApi Api);
+
+    private static partial class Log
+    {
+        [LoggerMessage(34, LogLevel.Error, "failed to read the clusters of {File}, those of before are used: {Why}", EventName = "ClustersNotRead")]
+        public static partial void NotRead(ILogger logger, string file, string why);
+    }
+}

@@ -1,0 +1,220 @@
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text.Json.Nodes;
+using AuthSidecar.ControlPlane.V1;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Net.Client;
+
+namespace EndToEnd.Tests;
+
+/// <summary>Pods that enrol with the service account token that is projected into them: no secret is shared, and none is used up.</summary>
+public sealed class KubernetesJoinTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Pod_WithItsToken_JoinsAsItselfAndAgainAfterARestart(bool isReviewed)
+    {
+        await using var cluster = await KubernetesCluster.StartAsync();
+        await using var fleet = await StartAsync(cluster, isReviewed);
+        fleet.StartPod("web-0", cluster.Sign(KubernetesCluster.Claims("web-0")));
+        await Fleet.UntilAsync(async () => (await NamesAsync(fleet)).SequenceEqual(["web-0"]));
+        Assert.Equal((isReviewed, !isReviewed), (!cluster.Reviews.IsEmpty, cluster.KeySetRequests > 0));
+        if (isReviewed)
+        {
+            cluster.Reviews.TryPeek(out var review);
+            Assert.Equal(("authentication.k8s.io/v1", "TokenReview", """["authsidecar"]"""), ((string?)review!["apiVersion"], (string?)review["kind"], review["spec"]!["audiences"]!.ToJsonString()));
+        }
+
+        // Its state was on a node that is gone: another key, and the same name, whatever the control plane believes of the one of before.
+        var audit = await fleet.Audit.ListAuditRecordsAsync(new ListAuditRecordsRequest(), cancellationToken: Cancellation);
+        Assert.Contains(audit.Records, r => r is { Action: "sidecars.enrol", Actor: "pod:shop/web-0" });
+        Assert.True(await EnrolAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"))));
+
+        // With the namespace, where pods of several serve one application.
+        Assert.False(await EnrolAsync(fleet, "shop.web-1", cluster.Sign(KubernetesCluster.Claims("web-1"))));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Token_ThatIsNotOfSuchAPod_IsRefusedAndSaidWhy(bool isReviewed)
+    {
+        await using var cluster = await KubernetesCluster.StartAsync();
+        await using var fleet = await StartAsync(cluster, isReviewed);
+        using var other = RSA.Create(2048);
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", "a.b", "it is not a JSON Web Token");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["iss"] = "https://evil.example"), "unknown issuer `https://evil.example`");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), other), isReviewed ? "invalidated" : "SignatureInvalid");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", audience: "https://kubernetes.default.svc")), isReviewed ? "audiences" : "the audience of the projected token must be `authsidecar`");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("kubernetes.io")), "it is not bound to a pod");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["kubernetes.io"]!.AsObject().Remove("pod")), "it is not bound to a pod");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:node:node-1"), "it is not bound to a pod");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:serviceaccount:other:documents"), "service account `documents` of namespace `other` is bound to no application");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "default")), "service account `default` of namespace `shop` is bound to no application");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "nowhere")), "the application `mistyped`, which does not exist");
+        await RefusedAsync("POD_NAME_MISMATCH", "web-1", cluster.Sign(KubernetesCluster.Claims("web-0")), "is not the name of the pod: use `web-0` or `shop.web-0`");
+        if (isReviewed)
+        {
+            // Known by nobody but the API server.
+            cluster.Deleted.Add("web-0");
+            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")), "service account token has been invalidated");
+            // One that does not look at audiences would let tokens for anybody pass.
+            cluster.Status = JsonNode.Parse("""{"authenticated": true, "user": {"username": "system:serviceaccount:shop:documents", "extra": {"authentication.kubernetes.io/pod-name": ["web-0"], "authentication.kubernetes.io/pod-uid": ["1"]}}}""")!.AsObject();
+            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")), "AudienceMismatch");
+        }
+        else
+        {
+            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["exp"] = 1_700_000_000), "Expired");
+            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), header: """{"alg":"none","kid":"one"}"""), "AlgorithmNotAllowed");
+            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), header: """{"alg":"RS256","kid":"one","typ":"at+jwt"}"""), "TypeNotAllowed");
+        }
+
+        // Whoever was removed is not in again before there is another pod.
+        cluster.Deleted.Clear();
+        cluster.Status = null;
+        Assert.False(await EnrolAsync(fleet, "web-2", cluster.Sign(KubernetesCluster.Claims("web-2"))));
+        await fleet.Sidecars.RemoveSidecarAsync(new RemoveSidecarRequest { Application = "documents", Name = "web-2" }, cancellationToken: Cancellation);
+        await RefusedAsync("SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
+        Assert.False(await EnrolAsync(fleet, "web-2", With(c => c["kubernetes.io"]!["pod"] = new JsonObject { ["name"] = "web-2", ["uid"] = "another" })));
+        Assert.Equal(["web-2"], (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.Select(s => s.Name));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("enrolment of web-0 refused, service account token: it is not bound to a pod", StringComparison.Ordinal))));
+
+        string With(Action<JsonObject> change)
+        {
+            var claims = KubernetesCluster.Claims("web-0");
+            change(claims);
+            return cluster.Sign(claims);
+        }
+
+        async Task RefusedAsync(string reason, string name, string token, string why)
+        {
+            var refused = await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, name, token));
+            Assert.Equal((StatusCode.Unauthenticated, reason), (refused.StatusCode, refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason));
+            Assert.Contains(why, refused.Status.Detail, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Cluster_ThatTurnsItsKeyOrIsAway_IsFollowedAndIsNoReasonToRefuseForGood()
+    {
+        await using var cluster = await KubernetesCluster.StartAsync();
+        cluster.IsDown = true;
+        await using var fleet = await StartAsync(cluster, isReviewed: false);
+        var away = await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"))));
+        Assert.Equal((StatusCode.Unavailable, $"failed to fetch the key set `{cluster.Address}/openid/v1/jwks`: HTTP status 503"), (away.StatusCode, away.Status.Detail));
+        cluster.IsDown = false;
+        Assert.False(await EnrolAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"))));
+        // Verified with what is in memory.
+        cluster.IsDown = true;
+        Assert.False(await EnrolAsync(fleet, "web-1", cluster.Sign(KubernetesCluster.Claims("web-1"))));
+        cluster.IsDown = false;
+        var asked = cluster.KeySetRequests;
+        cluster.Rotate();
+        await Fleet.UntilAsync(async () =>
+        {
+            try
+            {
+                return !await EnrolAsync(fleet, "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")));
+            }
+            catch (RpcException e) when (e.StatusCode == StatusCode.Unauthenticated)
+            {
+                return false;
+            }
+        });
+        Assert.Equal(asked + 1, cluster.KeySetRequests);
+    }
+
+    [Theory]
+    [InlineData("""{"clusters": []}""", "clusters: at least one is required")]
+    [InlineData("""{"clusters": [{"issuer": "x", "serviceAccounts": []}]}""", "clusters[0].keySet, tokenReview: exactly one is required")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "http://x/jwks", "serviceAccounts": []}]}""", "clusters[0].keySet: expected an `https:` address or a file")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "ca": "/nowhere", "serviceAccounts": []}]}""", "clusters[0].ca: the file `/nowhere` does not exist")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": []}]}""", "clusters[0].serviceAccounts: at least one is required")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "*", "name": "a", "application": "documents"}]}]}""", "clusters[0].serviceAccounts[0].namespace: expected the name of a namespace; there are no wildcards")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "application": "authsidecar"}]}]}""", "clusters[0].serviceAccounts[0].application: expected the name of an application")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "aplication": "documents"}]}]}""", "aplication")]
+    [InlineData("""{"clusters": [{"issuer": "x", "issuer": "y", "keySet": "https://x", "serviceAccounts": []}]}""", "issuer")]
+    [InlineData("{", "`")]
+    public async Task File_ThatCannotBeUsed_EndsTheStartWithOneLine(string json, string fault)
+    {
+        var folder = Directory.CreateTempSubdirectory("clusters").FullName;
+        var file = Path.Combine(folder, "clusters.json");
+        await File.WriteAllTextAsync(file, json, Cancellation);
+        var ended = await Binary.RunControlAsync("serve", "--state", Path.Combine(folder, "state"), "--admin-socket", Path.Combine(folder, "s"), "--listen", "127.0.0.1:0", "--name", "x", "--join-kubernetes", file);
+        Assert.Equal((2, ""), (ended.ExitCode, ended.Output));
+        Assert.StartsWith($"authsidecar-control: `{file}`: ", ended.Error, StringComparison.Ordinal);
+        Assert.Contains(fault, ended.Error, StringComparison.Ordinal);
+        Assert.Equal(1, ended.Error.Count(c => c == '\n'));
+        Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>A map of Kubernetes' is replaced while we run.</summary>
+    [Fact]
+    public async Task File_ThatChanges_IsReadAgain_AndOneThatIsWrongChangesNothing()
+    {
+        await using var cluster = await KubernetesCluster.StartAsync();
+        await using var fleet = await StartAsync(cluster, isReviewed: false);
+        var token = cluster.Sign(KubernetesCluster.Claims("web-0", "later"));
+        await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "web-0", token));
+        await File.WriteAllTextAsync(fleet.In("clusters.json"), """{"clusters": [""", Cancellation);
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("failed to read the clusters of ", StringComparison.Ordinal))));
+        Assert.False(await EnrolAsync(fleet, "web-1", cluster.Sign(KubernetesCluster.Claims("web-1"))));
+        var settings = cluster.Settings(isReviewed: false);
+        settings["serviceAccounts"]!.AsArray().Add(new JsonObject { ["namespace"] = "shop", ["name"] = "later", ["application"] = "documents" });
+        await File.WriteAllTextAsync(fleet.In("clusters.json"), new JsonObject { ["clusters"] = new JsonArray(settings) }.ToJsonString(), Cancellation);
+        await Fleet.UntilAsync(async () =>
+        {
+            try
+            {
+                return !await EnrolAsync(fleet, "web-0", token);
+            }
+            catch (RpcException)
+            {
+                return false;
+            }
+        });
+    }
+
+    [Theory]
+    [InlineData("`--join-kubernetes` requires `--ca`", "--join-kubernetes", "token")]
+    [InlineData("`--join-kubernetes` excludes `--join-token`", "--join-kubernetes", "token", "--ca", "ca.pem", "--join-token", "token")]
+    [InlineData("`--join-token` excludes `--ca`", "--join-token", "token", "--ca", "ca.pem")]
+    [InlineData("the file `/nowhere/token` does not exist", "--join-kubernetes", "/nowhere/token", "--ca", "/nowhere/ca.pem")]
+    public async Task Options_ThatDoNotGoTogether_AreRefused(string fault, params string[] arguments)
+    {
+        var ended = await Binary.RunAsync(["serve", "--control-plane", "https://127.0.0.1:1", "--application", "documents", "--state", "/tmp/none", "--socket", "none", "--listen", "127.0.0.1:0", .. arguments]);
+        Assert.Equal(2, ended.ExitCode);
+        Assert.StartsWith($"authsidecar: {fault}", ended.Error, StringComparison.Ordinal);
+    }
+
+    private static async Task<Fleet> StartAsync(KubernetesCluster cluster, bool isReviewed)
+    {
+        var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
+        fleet.KillControlPlane();
+        await File.WriteAllTextAsync(fleet.In("clusters.json"), new JsonObject { ["clusters"] = new JsonArray(cluster.Settings(isReviewed)) }.ToJsonString(), Cancellation);
+        await fleet.StartControlPlaneAsync(0, "--join-kubernetes", fleet.In("clusters.json"));
+        return fleet;
+    }
+
+    /// <returns>Whether another of the name was replaced.</returns>
+    private static async Task<bool> EnrolAsync(Fleet fleet, string name, string token)
+    {
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.ImportFromPemFile(fleet.CaFile);
+        using var channel = GrpcChannel.ForAddress(fleet.Addresses[0], new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy } } });
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
+            new EnrolRequest { Name = name, KubernetesToken = token, CertificateRequest = new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256).CreateSigningRequestPem() }, cancellationToken: Cancellation);
+        using var certificate = X509Certificate2.CreateFromPem(response.Certificate);
+        return response.ReplacedEnrolledAt is not null;
+    }
+
+    private static async Task<IReadOnlyList<string>> NamesAsync(Fleet fleet) =>
+        [.. (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest { State = SidecarState.Current }, cancellationToken: Cancellation)).Sidecars.Select(s => s.Name)];
+}
