@@ -225,6 +225,41 @@ public sealed class FaultTests
         Task UntilHealthIsAsync(ServingStatus status) => Fleet.UntilAsync(async () => await fleet.HealthAsync() == status);
     }
 
+    /// <summary>What is gone is forgotten after a month: whoever was away for longer gets everything, and not what has changed since.</summary>
+    [Fact]
+    public async Task SidecarAwayForFortyDays_OfWhatWasRemovedAndForgotten_HasNothingLeft()
+    {
+        const string FakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+        Assert.SkipUnless(File.Exists(FakeTime), $"there is no {FakeTime}; ./test.sh installs it, as Debian's `faketime`");
+        var clock = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(clock, "-40d\n", Cancellation);
+            var environment = new Dictionary<string, string> { ["LD_PRELOAD"] = FakeTime, ["FAKETIME_TIMESTAMP_FILE"] = clock, ["FAKETIME_NO_CACHE"] = "1", ["DONT_FAKE_MONOTONIC"] = "1", ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1" };
+            await using var fleet = await Fleet.StartAsync(environment: environment);
+            (fleet.SidecarEnvironment, fleet.SidecarArguments) = (environment, ["--max-staleness", "entities=unlimited", "--max-staleness", "policies=unlimited"]);
+            await WriteAsync(fleet, User("alice", "reader"), User("bob", "reader"));
+            await PublishAsync(fleet, "", ReadersRead);
+            fleet.StartSidecar("one");
+            await Fleet.UntilAsync(async () => await AskAsync(fleet.ClientOf("one"), "alice") == Decision.Allow);
+            fleet.KillSidecar("one");
+            await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Removed = { "User::\"alice\"" } }, cancellationToken: Cancellation);
+            await WriteAsync(fleet, User("carol", "reader"));
+            fleet.KillControlPlane();
+
+            await File.WriteAllTextAsync(clock, "+0\n", Cancellation);
+            await fleet.StartControlPlaneAsync();
+            await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("removed 1 expired rows: tombstones", StringComparison.Ordinal))));
+            fleet.StartSidecar("one");
+            await Fleet.UntilAsync(async () => await AskAsync(fleet.ClientOf("one"), "carol") == Decision.Allow);
+            Assert.Equal((Decision.Deny, Decision.Allow), (await AskAsync(fleet.ClientOf("one"), "alice"), await AskAsync(fleet.ClientOf("one"), "bob")));
+        }
+        finally
+        {
+            File.Delete(clock);
+        }
+    }
+
     /// <summary>What cannot be used is said in one line, before anything is begun.</summary>
     [Fact]
     public async Task Serve_OnAnAddressThatIsTakenOrAStateFolderThatIsAFile_EndsWithOneLine()

@@ -46,7 +46,8 @@ internal static class ServeCommand
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
         var kubernetes = new Option<string?>("--join-kubernetes") { Description = "A file with the Kubernetes clusters whose pods enrol with their service account tokens, and which of their service accounts are for which application; read again when it changes." }.NotEmpty();
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes };
+        var keepAudit = new Option<int>("--keep-audit-days") { Description = $"How many days audit records, and superseded policies, are kept: {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones are deleted.", DefaultValueFactory = _ => Retention.DefaultAuditDays };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes, keepAudit };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -76,6 +77,7 @@ internal static class ServeCommand
                         Certificate = parsed.GetValue(certificate),
                         CertificateKey = parsed.GetValue(key),
                         ClientCa = parsed.GetValue(clientCa),
+                        KeepAudit = TimeSpan.FromDays(parsed.GetValue(keepAudit)),
                         JoinKubernetes = parsed.GetValue(kubernetes),
                     },
                     cancellation);

@@ -7,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace AuthSidecar.ControlPlane.Hosting;
 
 /// <summary>What has to be done now and then, by one node alone: wrapping data keys anew, turning signing keys, removing what has expired.</summary>
-internal sealed partial class Housekeeping(Database database, SecretStore secrets, KeyRing keys, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
+internal sealed partial class Housekeeping(Database database, SecretStore secrets, KeyRing keys, ServeOptions options, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
 {
     public static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
 
@@ -19,6 +19,11 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
 
     /// <summary>An operator may want to know what became of one.</summary>
     private static readonly TimeSpan KeepSidecarsFor = TimeSpan.FromDays(30);
+
+    /// <summary>What is kept for weeks need not be looked at every minute.</summary>
+    private static readonly TimeSpan ForgetEvery = TimeSpan.FromHours(1);
+
+    private long? _forgotAt;
 
     private readonly HashSet<(string Id, string What)> _warned = [];
 
@@ -90,6 +95,14 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         await context.Sessions.Where(s => s.EndsAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Grants.Where(g => g.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Tokens.Where(t => t.ExpirationDate < expired.UtcDateTime).ExecuteDeleteAsync(stopping);
+        if (_forgotAt is not { } forgotAt || time.GetElapsedTime(forgotAt) >= ForgetEvery)
+        {
+            _forgotAt = time.GetTimestamp();
+            if (await Retention.ForgetAsync(context, time.GetUtcNow(), options.KeepAudit, stopping) is > 0 and var forgotten)
+            {
+                Log.Forgotten(logger, forgotten);
+            }
+        }
     }
 
     /// <summary>A token of many uses that comes to its end: the next pods of its application do not start.</summary>
@@ -112,6 +125,9 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
 
     private static partial class Log
     {
+        [LoggerMessage(25, LogLevel.Information, "removed {Rows} expired rows: tombstones, superseded policies, audit records", EventName = "ExpiredRowsRemoved")]
+        public static partial void Forgotten(ILogger logger, int rows);
+
         [LoggerMessage(22, LogLevel.Warning, "join token {Id} of {Application} has {UsesLeft} of {Uses} uses left: create another", EventName = "JoinTokenFewUsesLeft")]
         public static partial void FewUsesLeft(ILogger logger, string id, string application, int usesLeft, int uses);
 

@@ -84,6 +84,9 @@ internal sealed record ServeOptions
     /// <summary>The file with the Kubernetes clusters whose pods enrol with their service account tokens; null: none do.</summary>
     public string? JoinKubernetes { get; init; }
 
+    /// <summary>How long audit records, and superseded policies, are kept.</summary>
+    public TimeSpan KeepAudit { get; init; } = TimeSpan.FromDays(Retention.DefaultAuditDays);
+
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {
@@ -128,6 +131,11 @@ internal sealed record ServeOptions
         if (WaitForDatabase < TimeSpan.Zero || WaitForDatabase > TimeSpan.FromHours(1))
         {
             yield return "`--wait-for-database` is 0 to 3600 seconds";
+        }
+
+        if (KeepAudit < TimeSpan.FromDays(Retention.MinAuditDays) || KeepAudit > TimeSpan.FromDays(Retention.MaxAuditDays))
+        {
+            yield return $"`--keep-audit-days` is {Retention.MinAuditDays} to {Retention.MaxAuditDays}";
         }
 
         if (AttemptsPerMinute < 0)

@@ -20,6 +20,9 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     /// <summary>When more than this is gone, everything that is left is told instead: a bundle is one message.</summary>
     private const int MaxRemoved = 10_000;
 
+    /// <summary>For how long changes are known as such: what is gone is forgotten after that, and whoever has heard nothing for so long gets everything.</summary>
+    public static readonly TimeSpan ChangesFor = TimeSpan.FromDays(30);
+
     /// <param name="context">The store, of one moment.</param>
     /// <param name="scope">Whom it is for.</param>
     /// <param name="held">What the sidecar has. Of what it has of another history it gets everything; where there is nothing, that there is nothing.</param>
@@ -58,6 +61,11 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
         },
         Removed: []);
 
+    /// <summary>Whether anything of a type changed since; where something did and was forgotten, something newer is there.</summary>
+    public static Task<bool> HasChangedAsync(StoreContext context, SyncScope scope, ResourceType type, long since, CancellationToken cancellation) => type == ResourceType.Entities
+        ? EntitiesOf(context, scope).AnyAsync(e => e.Revision > since, cancellation)
+        : ResourcesOf(context, scope, type).AnyAsync(r => r.Revision > since, cancellation);
+
     /// <summary>The newest publication; null when the sidecar has it, or there is none.</summary>
     private static async Task<BundleDraft?> ReadPoliciesAsync(StoreContext context, SyncScope scope, long since)
     {
@@ -76,11 +84,7 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     /// <summary>The entities that changed since, or all of them; null when none did.</summary>
     private static async Task<BundleDraft?> ReadEntitiesAsync(StoreContext context, SyncScope scope, long since)
     {
-        var rows = await context.Entities
-            .Where(e => e.Revision > since
-                && (e.Application == "" || e.Application == scope.Application)
-                && (scope.Tenant == "" || e.Tenant == "" || e.Tenant == scope.Tenant))
-            .ToListAsync();
+        var rows = await EntitiesOf(context, scope).Where(e => e.Revision > since).ToListAsync();
         if (since > 0 && rows.Count(r => r.IsRemoved) > MaxRemoved)
         {
             return await ReadEntitiesAsync(context, scope, since: 0);
@@ -97,9 +101,7 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     /// <summary>The resources of a type that changed since; null when none did.</summary>
     private async Task<BundleDraft?> ReadResourcesAsync(StoreContext context, SyncScope scope, ResourceType type, long since)
     {
-        var ours = context.Resources.Where(r => r.Type == type
-            && (r.Application == "" || r.Application == scope.Application)
-            && (scope.Tenant == "" || r.Tenant == "" || r.Tenant == scope.Tenant));
+        var ours = ResourcesOf(context, scope, type);
         var changed = await ours.Where(r => r.Revision > since).Select(r => new { r.Key, r.Revision }).ToListAsync();
         if (changed.Count == 0)
         {
@@ -120,4 +122,10 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
             ? await ReadResourcesAsync(context, scope, type, since: 0)
             : new BundleDraft(type, changed.Max(c => c.Revision), isChange ? since : 0, documents.Of(type, scope.Application, live), removed);
     }
+
+    private static IQueryable<EntityRow> EntitiesOf(StoreContext context, SyncScope scope) => context.Entities.Where(e =>
+        (e.Application == "" || e.Application == scope.Application) && (scope.Tenant == "" || e.Tenant == "" || e.Tenant == scope.Tenant));
+
+    private static IQueryable<ResourceRow> ResourcesOf(StoreContext context, SyncScope scope, ResourceType type) => context.Resources.Where(r =>
+        r.Type == type && (r.Application == "" || r.Application == scope.Application) && (scope.Tenant == "" || r.Tenant == "" || r.Tenant == scope.Tenant));
 }

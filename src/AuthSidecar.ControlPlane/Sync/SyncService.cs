@@ -149,6 +149,15 @@ internal sealed partial class SyncService(
             held = held.With(each.Type, revision.IsIn(head) ? (long)revision.Number : HeldRevisions.OfAnotherHistory);
         }
 
+        foreach (var type in HeldRevisions.Types)
+        {
+            if (held[type] > 0 && !IsRemembered(identity, subscribe.Heartbeat, type, held[type], head)
+                && await store.ReadAsync((context, _) => DraftReader.HasChangedAsync(context, identity.Scope, type, held[type], ending), ending))
+            {
+                held = held.With(type, 0);
+            }
+        }
+
         return new ConnectedSidecar(identity, subscribe.Instance, subscribe.Version, head.History, held, time);
     }
 
@@ -176,6 +185,17 @@ internal sealed partial class SyncService(
                 $"database rollback detected: the control plane had revision {there.Certain} when that was found out, this sidecar has {proven}; `authsidecar-control restore --confirm` begins a new history"));
         }
     }
+
+    /// <summary>
+    /// Whether all that has changed since is known: what is gone is forgotten after a while. What a sidecar has is as old as the heartbeat that it has had with it.
+    /// </summary>
+    private bool IsRemembered(SidecarIdentity identity, Signed? heartbeat, ResourceType type, long held, Revision head) =>
+        heartbeat is not null
+        && signer.TryReadHeartbeat(heartbeat) is { Scope: { } scope, CreatedAt: { } createdAt } heard
+        && new SyncScope(scope.Application, scope.Tenant) == identity.Scope
+        && createdAt.ToDateTimeOffset() > time.GetUtcNow() - DraftReader.ChangesFor
+        && heard.Current.FirstOrDefault(c => c.Type == type) is { } current
+        && Revision.TryParse(current.Revision, out var then) && then.IsIn(head) && (long)then.Number <= held;
 
     private async Task ListenAsync(ConnectedSidecar sidecar, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
     {
