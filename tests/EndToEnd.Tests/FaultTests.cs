@@ -242,6 +242,10 @@ public sealed class FaultTests
             await PublishAsync(fleet, "", ReadersRead);
             fleet.StartSidecar("one");
             await Fleet.UntilAsync(async () => await AskAsync(fleet.ClientOf("one"), "alice") == Decision.Allow);
+            // As long as it takes to keep it.
+            var kept = fleet.In("one/last-known-good");
+            await Fleet.UntilAsync(() => Task.FromResult(Directory.Exists(kept) && Directory.EnumerateFiles(kept, "entities-*").Any()));
+            await fleet.UntilKeptAsync("one", Path.GetFileName(Directory.EnumerateFiles(kept, "entities-*").Single()));
             fleet.KillSidecar("one");
             await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Removed = { "User::\"alice\"" } }, cancellationToken: Cancellation);
             await WriteAsync(fleet, User("carol", "reader"));
@@ -252,6 +256,7 @@ public sealed class FaultTests
             await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("removed 1 expired rows: tombstones", StringComparison.Ordinal))));
             fleet.StartSidecar("one");
             await Fleet.UntilAsync(async () => await AskAsync(fleet.ClientOf("one"), "carol") == Decision.Allow);
+            Assert.Contains(fleet.OutputOf("one"), l => l.Contains("restored revision", StringComparison.Ordinal));
             Assert.Equal((Decision.Deny, Decision.Allow), (await AskAsync(fleet.ClientOf("one"), "alice"), await AskAsync(fleet.ClientOf("one"), "bob")));
         }
         finally
