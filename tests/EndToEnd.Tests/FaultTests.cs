@@ -273,8 +273,24 @@ public sealed class FaultTests
         var taken = await Binary.RunControlAsync("serve", "--state", fleet.In("other"), "--admin-socket", fleet.In("other.sock"), "--listen", $"127.0.0.1:{fleet.Port}", "--name", "x");
         Assert.Equal((2, $"authsidecar-control: failed to listen on 127.0.0.1:{fleet.Port}: Address already in use\n", ""), (taken.ExitCode, taken.Error, taken.Output));
         await File.WriteAllTextAsync(fleet.In("file"), "", TestContext.Current.CancellationToken);
+        // A second process on what one alone may have: nodes do not hear of each other's writes there.
+        var inUse = await Binary.RunControlAsync("serve", "--state", fleet.In("control"), "--admin-socket", fleet.In("other.sock"));
+        Assert.Equal((2, $"authsidecar-control: the state folder `{fleet.In("control")}` is in use by another process\n", ""), (inUse.ExitCode, inUse.Error, inUse.Output));
+        var database = await Binary.RunControlAsync("serve", "--state", fleet.In("other"), "--admin-socket", fleet.In("other.sock"), "--database", $"sqlite:{fleet.In("control/control.db")}");
+        Assert.Equal((2, $"authsidecar-control: the database `{fleet.In("control/control.db")}` is in use by another process\n", ""), (database.ExitCode, database.Error, database.Output));
         var file = await Binary.RunControlAsync("serve", "--state", fleet.In("file"), "--admin-socket", fleet.In("other.sock"));
         Assert.Equal((2, $"authsidecar-control: failed to create the state folder `{fleet.In("file")}`: it is a file\n", ""), (file.ExitCode, file.Error, file.Output));
+
+        // A sidecar's likewise.
+        Directory.CreateDirectory(fleet.In("nothing"));
+        await fleet.CreateApplicationAsync();
+        fleet.StartSidecar("one");
+        await Fleet.UntilAsync(() => Task.FromResult(File.Exists(fleet.In("one/lock"))));
+        foreach (var (state, why) in new[] { ("one", $"the state folder `{fleet.In("one")}` is in use by another process"), ("file", $"failed to create the state folder `{fleet.In("file")}`: it is a file") })
+        {
+            var refused = await Binary.RunAsync("serve", "--bundle", fleet.In("nothing"), "--state", fleet.In(state), "--socket", fleet.In("two.sock"));
+            Assert.Equal((2, $"authsidecar: {why}\n", ""), (refused.ExitCode, refused.Error, refused.Output));
+        }
     }
 
     /// <summary>Whoever restores a database and forgets its key must not be given another one: the next backup would save that.</summary>

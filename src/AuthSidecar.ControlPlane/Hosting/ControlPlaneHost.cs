@@ -112,10 +112,12 @@ internal static partial class ControlPlaneHost
     /// <exception cref="KeyVaultException">The master key is not to be had.</exception>
     public static async Task PrepareAsync(this WebApplication app, CancellationToken cancellation)
     {
-        Listeners.DemandAddresses(app.Services.GetRequiredService<ServeOptions>());
-        await app.WaitForDatabaseAsync(cancellation);
-        await app.Services.GetRequiredService<Database>().MigrateAsync(cancellation);
         var options = app.Services.GetRequiredService<ServeOptions>();
+        Listeners.DemandAddresses(options);
+        IDisposable?[] locks = [app.Services.GetRequiredService<StateFolder>().TakeAlone(), options.Database.TakeAlone()];
+        app.Lifetime.ApplicationStopped.Register(() => Array.ForEach(locks, l => l?.Dispose()));
+        await app.WaitForDatabaseAsync(cancellation);
+        await options.Database.MigrateAsync(cancellation);
         var store = app.Services.GetRequiredService<ControlStore>();
         await store.BeginAsync("serve", options.IsAfterRestore, cancellation);
         if (options.IsAfterRestore)

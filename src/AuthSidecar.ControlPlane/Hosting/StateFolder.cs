@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Secrets;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -18,6 +19,10 @@ internal sealed class StateFolder
         _path = File.Exists(path) ? throw new IOException($"failed to create the state folder `{path}`: it is a file") : path;
         System.IO.Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
     }
+
+    /// <summary>Keeps it from other processes.</summary>
+    /// <exception cref="IOException">Another has it.</exception>
+    public FileLock TakeAlone() => FileLock.Take(Path.Combine(_path, "lock"), $"the state folder `{_path}`");
 
     /// <summary>Where the master key is unless it is said otherwise.</summary>
     public string MasterKey => Path.Combine(_path, "master.key");

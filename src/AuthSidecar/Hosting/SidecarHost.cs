@@ -44,6 +44,7 @@ internal static class SidecarHost
 
         var app = builder.Build();
         // What cannot be made, such as a store that another process has, is to be found out now and not by the first call.
+        app.Services.GetRequiredService<FileLock>();
         var calls = app.Services.GetRequiredService<UnaryCalls>();
         calls.Use(app);
         app.UseRouting();
@@ -77,6 +78,7 @@ internal static class SidecarHost
 
     private static IServiceCollection AddState(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(new StateFolder(options.State))
+        .AddSingleton(s => s.GetRequiredService<StateFolder>().TakeAlone())
         .AddSingleton<SourceHealth>()
         .AddSingleton(s => new SnapshotCache(s.GetRequiredService<TimeProvider>(), s.GetRequiredService<RemoteKeySets>()));
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using AuthSidecar.Common;
 
 namespace AuthSidecar.Hosting;
 
@@ -9,12 +10,16 @@ internal sealed class StateFolder
 
     private readonly string _path;
 
-    /// <exception cref="IOException">The folder cannot be made.</exception>
+    /// <exception cref="IOException">The folder cannot be created.</exception>
     public StateFolder(string path)
     {
-        _path = path;
+        _path = File.Exists(path) ? throw new IOException($"failed to create the state folder `{path}`: it is a file") : path;
         CreateOwned(path);
     }
+
+    /// <summary>Keeps it from other processes.</summary>
+    /// <exception cref="IOException">Another has it.</exception>
+    public FileLock TakeAlone() => FileLock.Take(Path.Combine(_path, "lock"), $"the state folder `{_path}`");
 
     /// <summary>Makes a folder that is its owner's alone, unless it is there.</summary>
     public static void CreateOwned(string path) => Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
