@@ -10,6 +10,8 @@ namespace EndToEnd.Tests;
 /// <summary>OpenID Connect Back-Channel Logout 1.0: whoever ends a session, the clients that got tokens in it are told.</summary>
 public sealed class BackchannelLogoutTests
 {
+    private static readonly string[] Allowed = ["--logout-private-host", "127.0.0.1"];
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -56,7 +58,7 @@ public sealed class BackchannelLogoutTests
         party.LogoutTokens.Clear();
         party.Status = 200;
         fleet.KillControlPlane();
-        await fleet.StartControlPlaneAsync();
+        await fleet.StartControlPlaneAsync(0, Allowed);
         await Fleet.UntilAsync(() => Task.FromResult(party.LogoutTokens.Count >= 2));
         var sessions = new List<string>();
         foreach (var token in party.LogoutTokens)
@@ -65,6 +67,23 @@ public sealed class BackchannelLogoutTests
         }
 
         Assert.Equal(new[] { first, second }.Select(t => (string)t["claims"]!["sid"]!).Order(StringComparer.Ordinal), sessions.Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>Whoever writes clients of one application does not reach what is inside the network by it; and a client that does not answer keeps no other waiting.</summary>
+    [Fact]
+    public async Task Address_ThatIsPrivateAndNotAllowed_IsNotAsked_AndOthersAreToldMeanwhile()
+    {
+        await using var party = await RelyingParty.StartAsync();
+        await using var fleet = await StartAsync(party);
+        fleet.KillControlPlane();
+        await fleet.StartControlPlaneAsync(0, "--logout-private-host", "localhost");
+        var inside = await RegisterAsync(fleet, "inside", party.LogoutUri);
+        var web = await RegisterAsync(fleet, "web", party.LogoutUri.Replace("127.0.0.1", "localhost", StringComparison.Ordinal));
+        await inside.RunAsync("logout");
+        await web.RunAsync("logout");
+        await Fleet.UntilAsync(() => Task.FromResult(party.LogoutTokens.Count == 1));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("of client inside at https://127.0.0.1", StringComparison.Ordinal) && l.Contains("the host is at a private address: see `--logout-private-host`", StringComparison.Ordinal))));
+        Assert.Equal("web", (string?)(await VerifyAsync(fleet, party.LogoutTokens.Single())).Claims["aud"]);
     }
 
     [Fact]
@@ -104,6 +123,8 @@ public sealed class BackchannelLogoutTests
         var missing = await NodeScripts.MissingAsync();
         Assert.SkipWhen(missing is not null, missing ?? "");
         var fleet = await Fleet.StartAsync(ownCa: true, https: true, environment: new Dictionary<string, string> { ["SSL_CERT_FILE"] = party.CaFile });
+        fleet.KillControlPlane();
+        await fleet.StartControlPlaneAsync(0, Allowed);
         await fleet.CreateApplicationAsync();
         await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = "alice" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
         return fleet;

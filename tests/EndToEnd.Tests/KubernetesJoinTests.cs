@@ -80,7 +80,9 @@ public sealed class KubernetesJoinTests
         Assert.False(await EnrolAsync(fleet, "web-2", cluster.Sign(KubernetesCluster.Claims("web-2"))));
         await fleet.Sidecars.RemoveSidecarAsync(new RemoveSidecarRequest { Application = "documents", Name = "web-2" }, cancellationToken: Cancellation);
         await RefusedAsync("SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
+        await RefusedAsync("SIDECAR_REMOVED", "shop.web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
         Assert.False(await EnrolAsync(fleet, "web-2", With(c => c["kubernetes.io"]!["pod"] = new JsonObject { ["name"] = "web-2", ["uid"] = "another" })));
+        await RefusedAsync("SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
         Assert.Equal(["web-2"], (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.Select(s => s.Name));
         await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("enrolment of web-0 refused, service account token: it is not bound to a pod", StringComparison.Ordinal))));
 
@@ -99,6 +101,65 @@ public sealed class KubernetesJoinTests
         }
     }
 
+    /// <summary>Pods of several namespaces may serve one application, and each has its own names; nor is a name taken from who is there by a join token.</summary>
+    [Fact]
+    public async Task Name_OfAnotherNamespaceOrOfAJoinToken_IsNotTaken()
+    {
+        await using var cluster = await KubernetesCluster.StartAsync();
+        var settings = cluster.Settings(isReviewed: false);
+        settings["serviceAccounts"]!.AsArray().Add(new JsonObject { ["namespace"] = "staging", ["name"] = "documents", ["application"] = "documents" });
+        await using var fleet = await StartAsync(settings);
+        Assert.False(await EnrolAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"))));
+        var other = KubernetesCluster.Claims("web-0");
+        (other["sub"], other["kubernetes.io"]!["namespace"], other["kubernetes.io"]!["pod"]!["uid"]) = ("system:serviceaccount:staging:documents", "staging", "of another");
+        var refused = await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "web-0", cluster.Sign(other)));
+        Assert.Equal((StatusCode.AlreadyExists, "NAME_IN_USE"), (refused.StatusCode, refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason));
+        Assert.Contains("use `--name staging.web-0`", refused.Status.Detail, StringComparison.Ordinal);
+        Assert.False(await EnrolAsync(fleet, "staging.web-0", cluster.Sign(other)));
+
+        await fleet.JoinAsync("one", (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents" }, cancellationToken: Cancellation)).Token);
+        await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "one", cluster.Sign(KubernetesCluster.Claims("one"))));
+    }
+
+    /// <summary>A certificate that was copied out of a pod is good for a day, and no longer than the pod.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Renew_WithoutTheTokenOfThePod_IsRefused(bool isReviewed)
+    {
+        await using var cluster = await KubernetesCluster.StartAsync();
+        await using var fleet = await StartAsync(cluster, isReviewed);
+        var token = cluster.Sign(KubernetesCluster.Claims("web-0"));
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var channel = Connect(fleet, certificate: null);
+        var enrolled = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(new EnrolRequest { Name = "web-0", KubernetesToken = token, CertificateRequest = RequestFor(key) }, cancellationToken: Cancellation);
+        using var certificate = X509Certificate2.CreateFromPem(enrolled.Certificate).CopyWithPrivateKey(key);
+        await RefusedAsync("");
+        await RefusedAsync(cluster.Sign(KubernetesCluster.Claims("web-1")));
+        await RefusedAsync(cluster.Sign(KubernetesCluster.Claims("web-0", "default")));
+        if (isReviewed)
+        {
+            cluster.Deleted.Add("web-0");
+            await RefusedAsync(token);
+            cluster.Deleted.Clear();
+        }
+
+        Assert.NotEmpty((await RenewAsync(token)).Certificate);
+
+        async Task RefusedAsync(string shown)
+        {
+            var refused = await Assert.ThrowsAsync<RpcException>(() => RenewAsync(shown));
+            Assert.Equal((StatusCode.Unauthenticated, "POD_TOKEN_REJECTED"), (refused.StatusCode, refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason));
+        }
+
+        async Task<RenewResponse> RenewAsync(string shown)
+        {
+            using var next = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            using var own = Connect(fleet, certificate);
+            return await new EnrolmentService.EnrolmentServiceClient(own).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(next), KubernetesToken = shown }, cancellationToken: Cancellation);
+        }
+    }
+
     [Fact]
     public async Task Cluster_ThatTurnsItsKeyOrIsAway_IsFollowedAndIsNoReasonToRefuseForGood()
     {
@@ -108,24 +169,15 @@ public sealed class KubernetesJoinTests
         var away = await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"))));
         Assert.Equal((StatusCode.Unavailable, $"failed to fetch the key set `{cluster.Address}/openid/v1/jwks`: HTTP status 503"), (away.StatusCode, away.Status.Detail));
         cluster.IsDown = false;
-        Assert.False(await EnrolAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"))));
+        // It is not asked again at once, whoever comes.
+        await UntilEnrolledAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")));
         // Verified with what is in memory.
         cluster.IsDown = true;
         Assert.False(await EnrolAsync(fleet, "web-1", cluster.Sign(KubernetesCluster.Claims("web-1"))));
         cluster.IsDown = false;
         var asked = cluster.KeySetRequests;
         cluster.Rotate();
-        await Fleet.UntilAsync(async () =>
-        {
-            try
-            {
-                return !await EnrolAsync(fleet, "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")));
-            }
-            catch (RpcException e) when (e.StatusCode == StatusCode.Unauthenticated)
-            {
-                return false;
-            }
-        });
+        await UntilEnrolledAsync(fleet, "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")));
         Assert.Equal(asked + 1, cluster.KeySetRequests);
     }
 
@@ -139,6 +191,7 @@ public sealed class KubernetesJoinTests
     [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "application": "authsidecar"}]}]}""", "clusters[0].serviceAccounts[0].application: expected the name of an application")]
     [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "aplication": "documents"}]}]}""", "aplication")]
     [InlineData("""{"clusters": [{"issuer": "x", "issuer": "y", "keySet": "https://x", "serviceAccounts": []}]}""", "issuer")]
+    [InlineData("""{"clusters": [null]}""", "null")]
     [InlineData("{", "`")]
     public async Task File_ThatCannotBeUsed_EndsTheStartWithOneLine(string json, string fault)
     {
@@ -167,17 +220,7 @@ public sealed class KubernetesJoinTests
         var settings = cluster.Settings(isReviewed: false);
         settings["serviceAccounts"]!.AsArray().Add(new JsonObject { ["namespace"] = "shop", ["name"] = "later", ["application"] = "documents" });
         await File.WriteAllTextAsync(fleet.In("clusters.json"), new JsonObject { ["clusters"] = new JsonArray(settings) }.ToJsonString(), Cancellation);
-        await Fleet.UntilAsync(async () =>
-        {
-            try
-            {
-                return !await EnrolAsync(fleet, "web-0", token);
-            }
-            catch (RpcException)
-            {
-                return false;
-            }
-        });
+        await UntilEnrolledAsync(fleet, "web-0", token);
     }
 
     [Theory]
@@ -192,28 +235,50 @@ public sealed class KubernetesJoinTests
         Assert.StartsWith($"authsidecar: {fault}", ended.Error, StringComparison.Ordinal);
     }
 
-    private static async Task<Fleet> StartAsync(KubernetesCluster cluster, bool isReviewed)
+    private static Task<Fleet> StartAsync(KubernetesCluster cluster, bool isReviewed) => StartAsync(cluster.Settings(isReviewed));
+
+    private static async Task<Fleet> StartAsync(JsonObject settings)
     {
         var fleet = await Fleet.StartAsync(ownCa: true);
         await fleet.CreateApplicationAsync();
         fleet.KillControlPlane();
-        await File.WriteAllTextAsync(fleet.In("clusters.json"), new JsonObject { ["clusters"] = new JsonArray(cluster.Settings(isReviewed)) }.ToJsonString(), Cancellation);
+        await File.WriteAllTextAsync(fleet.In("clusters.json"), new JsonObject { ["clusters"] = new JsonArray(settings) }.ToJsonString(), Cancellation);
         await fleet.StartControlPlaneAsync(0, "--join-kubernetes", fleet.In("clusters.json"));
         return fleet;
     }
 
+    private static Task UntilEnrolledAsync(Fleet fleet, string name, string token) => Fleet.UntilAsync(async () =>
+    {
+        try
+        {
+            return !await EnrolAsync(fleet, name, token);
+        }
+        catch (RpcException e) when (e.StatusCode is StatusCode.Unavailable or StatusCode.Unauthenticated)
+        {
+            return false;
+        }
+    });
+
     /// <returns>Whether another of the name was replaced.</returns>
     private static async Task<bool> EnrolAsync(Fleet fleet, string name, string token)
     {
-        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-        policy.CustomTrustStore.ImportFromPemFile(fleet.CaFile);
-        using var channel = GrpcChannel.ForAddress(fleet.Addresses[0], new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy } } });
+        using var channel = Connect(fleet, certificate: null);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
-            new EnrolRequest { Name = name, KubernetesToken = token, CertificateRequest = new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256).CreateSigningRequestPem() }, cancellationToken: Cancellation);
+            new EnrolRequest { Name = name, KubernetesToken = token, CertificateRequest = RequestFor(key) }, cancellationToken: Cancellation);
         using var certificate = X509Certificate2.CreateFromPem(response.Certificate);
         return response.ReplacedEnrolledAt is not null;
     }
+
+    private static GrpcChannel Connect(Fleet fleet, X509Certificate2? certificate)
+    {
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.ImportFromPemFile(fleet.CaFile);
+        var tls = new SslClientAuthenticationOptions { CertificateChainPolicy = policy, ClientCertificates = certificate is null ? null : [X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null)] };
+        return GrpcChannel.ForAddress(fleet.Addresses[0], new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { SslOptions = tls }, DisposeHttpClient = true });
+    }
+
+    private static string RequestFor(ECDsa key) => new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
 
     private static async Task<IReadOnlyList<string>> NamesAsync(Fleet fleet) =>
         [.. (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest { State = SidecarState.Current }, cancellationToken: Cancellation)).Sidecars.Select(s => s.Name)];

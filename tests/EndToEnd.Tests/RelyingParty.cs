@@ -29,7 +29,7 @@ internal sealed class RelyingParty : IAsyncDisposable
     public static async Task<RelyingParty> StartAsync()
     {
         var party = new RelyingParty();
-        var certificate = TestCertificate.Create(party.CaFile);
+        var certificate = TestCertificate.Create(party.CaFile, "localhost");
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));

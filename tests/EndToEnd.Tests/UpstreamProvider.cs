@@ -84,6 +84,8 @@ internal sealed class UpstreamProvider : IAsyncDisposable
     /// <summary>Whether GitHub's API answers.</summary>
     public bool IsApiDown { get; set; }
 
+    public bool AreAddressesHidden { get; set; }
+
     public string CaFile => Path.Combine(_folder, "ca.pem");
 
     public int Port { get; private set; }
@@ -288,6 +290,10 @@ internal sealed class UpstreamProvider : IAsyncDisposable
         if (IsApiDown || !isAllowed)
         {
             context.Response.StatusCode = isAllowed ? StatusCodes.Status502BadGateway : StatusCodes.Status401Unauthorized;
+        }
+        else if (path == "/user/emails" && AreAddressesHidden)
+        {
+            context.Response.StatusCode = StatusCodes.Status403Forbidden;
         }
         else if (path == "/user/emails")
         {

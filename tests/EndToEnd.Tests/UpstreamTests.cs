@@ -243,6 +243,9 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         await RefusedAsync("github", "not a member of allowed_organizations");
         provider.Organizations["acme-labs"] = "active";
         await AllowedAsync("github");
+        // The application may not see the addresses.
+        provider.AreAddressesHidden = true;
+        await RefusedAsync("github-mail", "failed to ask api.github.com for mail addresses and organisations: the addresses are not shown");
         // Whoever left, or cannot be asked about, is not in any more, account or not.
         provider.IsApiDown = true;
         await RefusedAsync("github", "failed to ask api.github.com for mail addresses and organisations");
@@ -276,6 +279,31 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
             Assert.Contains("is not allowed to sign in here.", page.Read(), StringComparison.Ordinal);
             await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Skip(before).Any(l => l.Contains($"of the upstream provider {id} may not sign in: {why}", StringComparison.Ordinal))));
         }
+    }
+
+    /// <summary>GitHub never says when it has asked somebody: signing in once more is all that they can do.</summary>
+    [Fact]
+    public async Task Device_ConnectedByAUserOfAProviderThatSaysNoTime_AfterSigningInOnceMore()
+    {
+        await using var provider = await UpstreamProvider.StartAsync();
+        await using var proxy = new ConnectProxy(provider.Port);
+        await using var fleet = await StartAsync(provider, proxy.Address);
+        await WriteAsync(fleet, new Upstream { Id = "github", Kind = UpstreamKind.Github, ClientId = UpstreamProvider.ClientId, CreatesAccounts = true });
+        await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = new Client { Id = "tv", Application = "documents", GrantTypes = { GrantType.DeviceCode } } }, cancellationToken: Cancellation);
+        using var http = fleet.CreateHttp();
+        using var form = new FormUrlEncodedContent([new("client_id", "tv"), new("scope", "openid offline_access")]);
+        using var started = await http.PostAsync("oauth2/device_authorization", form, Cancellation);
+        var code = (string)System.Text.Json.Nodes.JsonNode.Parse(await started.Content.ReadAsStringAsync(Cancellation))!["user_code"]!;
+        using var browser = NewBrowser(fleet, provider, proxy.Address);
+        var login = await browser.GoAsync($"login/github?return={Uri.EscapeDataString($"/device?user_code={code}")}");
+        Assert.Equal("/login", login.Url.AbsolutePath);
+        var back = Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(login.Url.Query)["return"].ToString();
+        // Whoever opens the address without signing in has not.
+        Assert.Equal("/login", (await browser.GoAsync(back)).Url.AbsolutePath);
+        var device = await browser.GoAsync($"login/github?return={Uri.EscapeDataString(back)}");
+        Assert.Equal("/device", device.Url.AbsolutePath);
+        Assert.Contains("It asked less than a minute ago from 127.0.0.1", device.Read(), StringComparison.Ordinal);
+        Assert.Equal("?result=connected", (await browser.SubmitAsync(device, "/device", ("decision", "allow"))).Url.Query);
     }
 
     [Fact]

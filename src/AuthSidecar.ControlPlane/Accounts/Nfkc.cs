@@ -10,7 +10,10 @@ namespace AuthSidecar.ControlPlane.Accounts;
 /// </summary>
 internal sealed class Nfkc : ILookupNormalizer
 {
-    public static string Of(string text) => Ascii.IsValid(text) ? text : Normalizer2.NFKCInstance.Normalize(text);
+    /// <summary>Longer than any password or name may be: left as it is, since long runs of combining characters take quadratic time.</summary>
+    private const int MaxLength = 512;
+
+    public static string Of(string text) => text.Length > MaxLength || Ascii.IsValid(text) ? text : Normalizer2.NFKCInstance.Normalize(text);
 
     [return: System.Diagnostics.CodeAnalysis.NotNullIfNotNull(nameof(name))]
     public string? NormalizeName(string? name) => name is null ? null : Of(name).ToUpperInvariant();

@@ -28,7 +28,7 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
     private readonly FrozenSet<string> _more = more.Select(Nfkc.Of).Select(Fold).Where(w => w.Length > 0).ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>Whether it is good beside a second factor alone.</summary>
-    public bool IsShort(string password) => policy == PasswordPolicy.Length && LengthOf(Nfkc.Of(password)) < Alone;
+    public bool IsShort(string password) => policy == PasswordPolicy.Length && LengthOf(password) < Alone;
 
     /// <summary>What is wrong with it; null: nothing.</summary>
     /// <param name="password">The password.</param>
@@ -36,14 +36,13 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
     /// <param name="hasSecondFactor">Whether a second factor goes with it.</param>
     public string? FaultOf(string password, IEnumerable<string> own, bool hasSecondFactor)
     {
-        var isTooLong = password.Length > Most;
-        password = Nfkc.Of(password);
         var least = policy == PasswordPolicy.Classes ? WithClasses : hasSecondFactor ? WithSecondFactor : Alone;
-        if (isTooLong || LengthOf(password) < least)
+        if (password.Length > Most || LengthOf(password) < least)
         {
             return $"it must have {least} to {Most} characters{(policy == PasswordPolicy.Length && !hasSecondFactor ? $" ({WithSecondFactor} where there is a second factor)" : "")}";
         }
 
+        password = Nfkc.Of(password);
         if (policy == PasswordPolicy.Classes && !(password.Any(char.IsUpper) && password.Any(char.IsLower) && password.Any(char.IsDigit) && password.Any(c => !char.IsLetterOrDigit(c))))
         {
             return "it must have an upper-case letter, a lower-case one, a digit and another character";
@@ -60,7 +59,8 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
             : null;
     }
 
-    private static int LengthOf(string password) => new StringInfo(password).LengthInTextElements;
+    /// <summary>As it was typed, or normalized: of one character NFKC may make eighteen, and of two one.</summary>
+    private static int LengthOf(string password) => Math.Min(new StringInfo(password).LengthInTextElements, new StringInfo(Nfkc.Of(password)).LengthInTextElements);
 
     /// <summary>Whether nothing is left of it without common words, runs of keys, and repetitions.</summary>
     private bool IsGuessable(string folded, HashSet<string> own)

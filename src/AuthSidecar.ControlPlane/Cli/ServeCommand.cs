@@ -46,8 +46,9 @@ internal static class ServeCommand
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
         var kubernetes = new Option<string?>("--join-kubernetes") { Description = "A file with the Kubernetes clusters whose pods enrol with their service account tokens, and which of their service accounts are for which application; read again when it changes." }.NotEmpty();
+        var logoutHosts = new Option<string[]>("--logout-private-host") { Description = "A host of clients that may be told of ended sessions (`backchannelLogoutUri`) at a private address, such as one in the same cluster; may be repeated." }.NotEmpty();
         var keepAudit = new Option<int>("--keep-audit-days") { Description = $"How many days audit records, and superseded policies, are kept: {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones are deleted.", DefaultValueFactory = _ => Retention.DefaultAuditDays };
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes, keepAudit };
+        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes, keepAudit, logoutHosts };
         command.SetAction(async (parsed, cancellation) =>
         {
             try
@@ -77,6 +78,7 @@ internal static class ServeCommand
                         Certificate = parsed.GetValue(certificate),
                         CertificateKey = parsed.GetValue(key),
                         ClientCa = parsed.GetValue(clientCa),
+                        LogoutPrivateHosts = parsed.GetValue(logoutHosts) ?? [],
                         KeepAudit = TimeSpan.FromDays(parsed.GetValue(keepAudit)),
                         JoinKubernetes = parsed.GetValue(kubernetes),
                     },

@@ -68,13 +68,33 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
         }
 
         var identity = new SidecarIdentity(new SyncScope(binding.Application, binding.Tenant), name);
-        var result = await registry.EnrolPodAsync($"pod:{pod}", pod.Uid, identity, request.CertificateRequest, cancellation);
+        var result = await registry.EnrolPodAsync($"pod:{pod}", pod.Key, identity, request.CertificateRequest, cancellation);
         return result.Refusal switch
         {
             null => Answer(result, name, $"pod {pod}"),
             EnrolmentRefusal.SidecarRemoved => throw Failures.JoinRefused("SIDECAR_REMOVED", $"the sidecar of pod `{pod}` was removed: delete the pod, so that another one takes its place"),
+            EnrolmentRefusal.NameInUse => throw Failures.NameOfAnotherNamespace(name, $"{pod.Namespace}.{pod.Name}"),
             _ => throw Failures.InvalidField("certificate_request", NoKey),
         };
+    }
+
+    /// <summary>A pod's sidecar is one as long as its cluster says so: a copied certificate is not renewed when the pod is gone, or its service account is bound no more.</summary>
+    private async Task DemandPodAsync(SidecarIdentity identity, string token, CancellationToken cancellation)
+    {
+        if (await registry.PodUidOfAsync(identity, cancellation) is not { Length: > 0 } uid)
+        {
+            return;
+        }
+
+        var found = token.Length == 0 || !pods.IsConfigured ? PodTokenResult.Refuse("the sidecar enrolled as a pod, and shows no token that is accepted here") : await pods.VerifyAsync(token, cancellation);
+        if (found.Pod?.Uid == uid && found.Binding is { } binding && new SyncScope(binding.Application, binding.Tenant) == identity.Scope)
+        {
+            return;
+        }
+
+        var why = found.Refusal ?? "it is of another pod, or its service account is bound to another application";
+        Log.Refused(logger, identity.Name, "service account token at renewal", why);
+        throw found.IsUnavailable ? new RpcException(new Status(StatusCode.Unavailable, why)) : Failures.JoinRefused("POD_TOKEN_REJECTED", $"service account token rejected: {why}");
     }
 
     private EnrolResponse Answer(EnrolmentResult result, string name, string by)
@@ -92,6 +112,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
     public override async Task<RenewResponse> Renew(RenewRequest request, ServerCallContext context)
     {
         var (identity, before) = await AuthenticateAsync(context);
+        await DemandPodAsync(identity, request.KubernetesToken, context.CancellationToken);
         var certificate = await registry.TryRenewAsync(identity, before, request.CertificateRequest, context.CancellationToken)
             ?? throw (CertificateAuthority.TryReadKey(request.CertificateRequest) is null
                 ? Failures.InvalidField("certificate_request", NoKey)

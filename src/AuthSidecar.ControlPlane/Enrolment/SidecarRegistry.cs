@@ -178,14 +178,14 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         }
 
         row.UsesLeft--;
-        return Certify(transaction, identity!, before, key, podUid: "");
+        return Certify(transaction, identity!, before, key, pod: null);
     }
 
     /// <summary>
-    /// Certifies the sidecar of a pod that its cluster vouches for. Whoever had the name before has it no longer: of all pods of one name there is one at a time. But a
-    /// pod whose sidecar was removed is not let in again: another pod in its place is.
+    /// Certifies the sidecar of a pod that its cluster vouches for. The pod of before that had the name has it no longer: of all pods of one name and namespace there is one
+    /// at a time. But it is not taken from others; and a pod whose sidecar was removed is not let in again, by whatever name.
     /// </summary>
-    public async Task<EnrolmentResult> EnrolPodAsync(string actor, string podUid, SidecarIdentity identity, string certificateRequest, CancellationToken cancellation)
+    public async Task<EnrolmentResult> EnrolPodAsync(string actor, PodKey pod, SidecarIdentity identity, string certificateRequest, CancellationToken cancellation)
     {
         if (CertificateAuthority.TryReadKey(certificateRequest) is not { } key)
         {
@@ -198,21 +198,40 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             async transaction =>
             {
                 var before = await FindAsync(transaction.Context, identity, cancellation);
-                result = Answered(before, key)
-                    ?? (before is { IsRemoved: true } && before.PodUid == podUid ? EnrolmentResult.Refuse(EnrolmentRefusal.SidecarRemoved) : null);
+                result = await transaction.Context.RemovedPods.AnyAsync(p => p.Uid == pod.Uid, cancellation) ? EnrolmentResult.Refuse(EnrolmentRefusal.SidecarRemoved)
+                    : IsOfOthers(before, pod) ? EnrolmentResult.Refuse(EnrolmentRefusal.NameInUse)
+                    : Answered(before, key);
                 if (result is not null)
                 {
                     return new Refusal.NothingToDo();
                 }
 
-                result = Certify(transaction, identity, before, key, podUid);
+                result = Certify(transaction, identity, before, key, pod);
                 return null;
             },
             cancellation);
-        return result!;
+        if (result!.Refusal == EnrolmentRefusal.SidecarRemoved)
+        {
+            // As long as it asks, it is remembered.
+            await NoteRemovedPodAsync(pod.Uid, cancellation);
+        }
+
+        return result;
     }
 
-    private EnrolmentResult Certify(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? before, PublicKey key, string podUid)
+    /// <summary>The pod that a sidecar enrolled as; empty: it enrolled with a join token, or is not known.</summary>
+    public Task<string> PodUidOfAsync(SidecarIdentity identity, CancellationToken cancellation) =>
+        store.ReadAsync(async (context, _) => (await FindAsync(context, identity, cancellation))?.PodUid ?? "", cancellation);
+
+    /// <summary>Whether the name is that of a sidecar of another namespace, or cluster, or of one that is there by a join token.</summary>
+    private bool IsOfOthers(SidecarRow? before, PodKey pod) =>
+        before is { IsRemoved: false } && before.ExpiresAtMs > time.GetUtcNow().ToUnixTimeMilliseconds()
+        && (before.PodUid.Length > 0 ? before.PodNamespace != pod.Namespace : Presence.IsConnected(before, time.GetUtcNow()) || fleet.IsConnected(new SidecarIdentity(new SyncScope(before.Application, before.Tenant), before.Name)));
+
+    private Task NoteRemovedPodAsync(string uid, CancellationToken cancellation) => store.ReadAsync(
+        (context, _) => context.RemovedPods.Where(p => p.Uid == uid).ExecuteUpdateAsync(u => u.SetProperty(p => p.SeenAtMs, time.GetUtcNow().ToUnixTimeMilliseconds()), cancellation), cancellation);
+
+    private EnrolmentResult Certify(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? before, PublicKey key, PodKey? pod)
     {
         using var certificate = authority.IssueSidecar(identity, key, time.GetUtcNow());
         transaction.Audit(
@@ -223,7 +242,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             $"certificate {certificate.SerialNumber}");
         var replacedAt = before is { IsRemoved: false } ? DateTimeOffset.FromUnixTimeMilliseconds(before.EnrolledAtMs) : (DateTimeOffset?)null;
         var registered = Register(transaction, identity, before, certificate, previousSerial: "");
-        (registered.EnrolledAtMs, registered.PodUid) = (transaction.NowMs, podUid);
+        (registered.EnrolledAtMs, registered.PodUid, registered.PodNamespace) = (transaction.NowMs, pod?.Uid ?? "", pod?.Namespace ?? "");
         return EnrolmentResult.Issue(registered.Certificate, replacedAt);
     }
 
@@ -295,6 +314,11 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             }
 
             (row.IsRemoved, row.Note) = (true, transaction.Note);
+            if (row.PodUid.Length > 0 && !await transaction.Context.RemovedPods.AnyAsync(p => p.Uid == row.PodUid, cancellation))
+            {
+                transaction.Context.RemovedPods.Add(new RemovedPodRow { Uid = row.PodUid, SeenAtMs = transaction.NowMs });
+            }
+
             transaction.Touch(identity.Scope.Placement);
             transaction.Audit("sidecars.remove", identity.ToUri(), identity.Scope.Placement, $"certificate {row.Serial}", after: null);
             return null;
@@ -425,6 +449,11 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
         }
     }
 }
+
+/// <summary>A pod, as far as a registry goes.</summary>
+/// <param name="Uid">What no other pod ever has.</param>
+/// <param name="Namespace">Its cluster and namespace.</param>
+internal sealed record PodKey(string Uid, string Namespace);
 
 /// <summary>What a join token is good for.</summary>
 /// <param name="Uses">For how many sidecars.</param>

@@ -93,7 +93,9 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         await context.SpentTokens.Where(s => s.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.ResetLinks.Where(l => l.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.Sessions.Where(s => s.EndsAtMs < before).ExecuteDeleteAsync(stopping);
-        await context.Grants.Where(g => g.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
+        // Not while its session lives on: by it one knows which clients hear of its end.
+        await context.Grants.Where(g => g.ExpiresAtMs < before && !context.Sessions.Any(s => s.Id == g.SessionId && s.EndedAtMs == null)).ExecuteDeleteAsync(stopping);
+        await context.RemovedPods.Where(p => p.SeenAtMs < sidecarsBefore).ExecuteDeleteAsync(stopping);
         await context.Tokens.Where(t => t.ExpirationDate < expired.UtcDateTime).ExecuteDeleteAsync(stopping);
         if (_forgotAt is not { } forgotAt || time.GetElapsedTime(forgotAt) >= ForgetEvery)
         {

@@ -27,7 +27,10 @@ internal static class Retention
     public static async Task<int> ForgetAsync(StoreContext context, DateTimeOffset now, TimeSpan audit, CancellationToken cancellation)
     {
         var tombstonesBefore = (now - TombstonesFor).ToUnixTimeMilliseconds();
-        var last = await context.Audit.Where(a => a.AtMs < tombstonesBefore).OrderByDescending(a => a.AtMs).Select(a => (long?)a.Revision).FirstOrDefaultAsync(cancellation) ?? 0;
+        // All that comes before the first that is not old enough, whatever the clocks of nodes said.
+        var last = (await context.Audit.Where(a => a.AtMs >= tombstonesBefore).MinAsync(a => (long?)a.Revision, cancellation) ?? await context.Audit.MaxAsync(a => (long?)a.Revision, cancellation) + 1 ?? 1) - 1;
+        // Said before it is so.
+        await ForgottenSetting.RaiseAsync(context, last, cancellation);
         // The newest of each place stays: by it a sidecar sees that something has changed.
         var forgotten = await InPiecesAsync(
             context.Entities.Where(e => e.IsRemoved && e.Revision <= last && context.Entities.Any(n => n.Application == e.Application && n.Tenant == e.Tenant && n.Revision > e.Revision)), cancellation);

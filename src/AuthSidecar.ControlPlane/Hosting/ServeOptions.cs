@@ -84,6 +84,9 @@ internal sealed record ServeOptions
     /// <summary>The file with the Kubernetes clusters whose pods enrol with their service account tokens; null: none do.</summary>
     public string? JoinKubernetes { get; init; }
 
+    /// <summary>Hosts of clients that are told of ended sessions at private addresses.</summary>
+    public IReadOnlyList<string> LogoutPrivateHosts { get; init; } = [];
+
     /// <summary>How long audit records, and superseded policies, are kept.</summary>
     public TimeSpan KeepAudit { get; init; } = TimeSpan.FromDays(Retention.DefaultAuditDays);
 

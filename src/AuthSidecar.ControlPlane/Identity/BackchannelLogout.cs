@@ -24,7 +24,7 @@ internal sealed partial class BackchannelLogout(
 
     private const int MaxAttempts = 5;
 
-    private const int ReadAtOnce = 500;
+    private const int ReadAtOnce = 100;
 
     private const int ClientsAtOnce = 8;
 
@@ -36,6 +36,9 @@ internal sealed partial class BackchannelLogout(
 
     /// <summary>Then four times as long each time.</summary>
     private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(10);
+
+    /// <summary>As long as the attempts take; what came while the client did not answer is not kept for longer.</summary>
+    private static readonly TimeSpan KeptFor = TimeSpan.FromMinutes(20);
 
     /// <summary>Without a reason to look: another node may have died.</summary>
     private static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
@@ -53,6 +56,7 @@ internal sealed partial class BackchannelLogout(
                 ClientId = client.Key,
                 AccountId = session.AccountId,
                 SessionId = session.Id,
+                CreatedAtMs = transaction.NowMs,
                 DueAtMs = transaction.NowMs,
                 Attempts = 0,
             });
@@ -81,29 +85,32 @@ internal sealed partial class BackchannelLogout(
     /// <returns>For how long nothing is.</returns>
     private async Task<TimeSpan> TellAsync(CancellationToken cancellation)
     {
+        await using var context = database.Open();
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        List<LogoutNoticeRow> notices;
-        await using (var context = database.Open())
-        {
-            notices = await context.LogoutNotices.AsNoTracking().OrderBy(n => n.DueAtMs).Take(ReadAtOnce).ToListAsync(cancellation);
-        }
-
-        var due = notices.Where(n => n.DueAtMs <= now).GroupBy(n => n.ClientId, StringComparer.Ordinal);
+        var due = await context.LogoutNotices.Where(n => n.DueAtMs <= now).Select(n => n.ClientId).Distinct().ToListAsync(cancellation);
         // A client that does not answer keeps no other waiting.
         await Parallel.ForEachAsync(due, new ParallelOptions { MaxDegreeOfParallelism = ClientsAtOnce, CancellationToken = cancellation }, TellAsync);
-        return notices.Find(n => n.DueAtMs > now) is { } next ? TimeSpan.FromMilliseconds(Math.Min(next.DueAtMs - now, LookEvery.TotalMilliseconds))
-            : notices.Count == ReadAtOnce ? TimeSpan.Zero
+        return await context.LogoutNotices.MinAsync(n => (long?)n.DueAtMs, cancellation) is { } next
+            ? TimeSpan.FromMilliseconds(Math.Clamp(next - time.GetUtcNow().ToUnixTimeMilliseconds(), 0, LookEvery.TotalMilliseconds))
             : LookEvery;
     }
 
-    private async ValueTask TellAsync(IGrouping<string, LogoutNoticeRow> notices, CancellationToken cancellation)
+    private async ValueTask TellAsync(string clientId, CancellationToken cancellation)
     {
         await using var context = database.Open();
-        var uri = (await ClientRecords.LogoutUrisOfAsync(context, [notices.Key], cancellation)).GetValueOrDefault(notices.Key);
-        foreach (var notice in notices)
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        var ours = context.LogoutNotices.Where(n => n.ClientId == clientId);
+        var tooOld = (time.GetUtcNow() - KeptFor).ToUnixTimeMilliseconds();
+        if (await ours.Where(n => n.CreatedAtMs < tooOld).ExecuteDeleteAsync(cancellation) is > 0 and var expired)
+        {
+            Log.GivenUp(logger, clientId, expired, "expired");
+        }
+
+        var uri = (await ClientRecords.LogoutUrisOfAsync(context, [clientId], cancellation)).GetValueOrDefault(clientId);
+        foreach (var notice in await ours.AsNoTracking().Where(n => n.DueAtMs <= now).OrderBy(n => n.CreatedAtMs).Take(ReadAtOnce).ToListAsync(cancellation))
         {
             var takenUntil = (time.GetUtcNow() + TakenFor).ToUnixTimeMilliseconds();
-            var row = context.LogoutNotices.Where(n => n.Id == notice.Id);
+            var row = ours.Where(n => n.Id == notice.Id);
             if (await row.Where(n => n.DueAtMs == notice.DueAtMs).ExecuteUpdateAsync(u => u.SetProperty(n => n.DueAtMs, takenUntil), cancellation) == 0)
             {
                 // Another node is telling it.
@@ -118,20 +125,21 @@ internal sealed partial class BackchannelLogout(
             }
 
             var attempts = notice.Attempts + 1;
+            var delay = FirstDelay * Math.Pow(4, notice.Attempts);
+            var again = (time.GetUtcNow() + delay).ToUnixTimeMilliseconds();
             if (attempts >= MaxAttempts)
             {
-                Log.GivenUp(logger, notice.ClientId, uri, attempts, why);
+                Log.GivenUp(logger, clientId, 1, why);
                 await row.ExecuteDeleteAsync(cancellation);
             }
             else
             {
-                var delay = FirstDelay * Math.Pow(4, notice.Attempts);
-                Log.NotTold(logger, notice.ClientId, uri, attempts, delay.TotalSeconds, why);
-                var again = (time.GetUtcNow() + delay).ToUnixTimeMilliseconds();
+                Log.NotTold(logger, clientId, uri, attempts, delay.TotalSeconds, why);
                 await row.ExecuteUpdateAsync(u => u.SetProperty(n => n.DueAtMs, again).SetProperty(n => n.Attempts, attempts), cancellation);
             }
 
             // The rest of this client's would wait as long, one after the other.
+            await ours.Where(n => n.DueAtMs < again).ExecuteUpdateAsync(u => u.SetProperty(n => n.DueAtMs, again), cancellation);
             break;
         }
     }
@@ -183,8 +191,8 @@ internal sealed partial class BackchannelLogout(
         [LoggerMessage(58, LogLevel.Warning, "back-channel logout of client {ClientId} at {Uri} failed (attempt {Attempt}), retried in {Seconds} s: {Why}", EventName = "BackchannelLogoutFailed")]
         public static partial void NotTold(ILogger logger, string clientId, string uri, int attempt, double seconds, string why);
 
-        [LoggerMessage(59, LogLevel.Error, "back-channel logout of client {ClientId} at {Uri} failed {Attempts} times and is given up: {Why}", EventName = "BackchannelLogoutGivenUp")]
-        public static partial void GivenUp(ILogger logger, string clientId, string uri, int attempts, string why);
+        [LoggerMessage(59, LogLevel.Error, "back-channel logout of client {ClientId} given up, {Count} sessions: {Why}", EventName = "BackchannelLogoutGivenUp")]
+        public static partial void GivenUp(ILogger logger, string clientId, int count, string why);
 
         [LoggerMessage(60, LogLevel.Warning, "back-channel logout notices cannot be read, retried: {Why}", EventName = "BackchannelLogoutNotRead")]
         public static partial void NotRead(ILogger logger, string why);

@@ -193,6 +193,11 @@ internal static class ClientRecords
         {
             client.NeedsConsent = needsConsent == "true";
         }
+        else if (row.ConsentType == ConsentTypes.Explicit)
+        {
+            // From before it was said so.
+            client.NeedsConsent = true;
+        }
 
         if (properties.TryGetValue(LogoutProperty, out var logoutUri))
         {

@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Pages;
@@ -77,7 +78,13 @@ internal static class IdentityServer
                     .EnableEndSessionEndpointPassthrough();
             });
         services.AddHttpClient(BackchannelLogout.HttpClientName, http => (http.Timeout, http.MaxResponseContentBufferSize) = (BackchannelLogout.Timeout, MaxLogoutResponseBytes))
-            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler { AllowAutoRedirect = false });
+            .ConfigurePrimaryHttpMessageHandler(() => new SocketsHttpHandler
+            {
+                AllowAutoRedirect = false,
+                UseProxy = false,
+                ConnectCallback = (context, cancellation) => PublicAddresses.ConnectAsync(
+                    context, options.LogoutPrivateHosts.Contains(context.DnsEndPoint.Host, StringComparer.OrdinalIgnoreCase), "--logout-private-host", cancellation),
+            });
         // It is configured anew whenever our keys change.
         return services
             .AddHostedService<BackchannelLogout>()

@@ -1,9 +1,11 @@
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
+using Microsoft.AspNetCore.WebUtilities;
 using OpenIddict.Abstractions;
 using OpenIddict.Server.AspNetCore;
 using static OpenIddict.Abstractions.OpenIddictConstants;
@@ -11,10 +13,14 @@ using static OpenIddict.Abstractions.OpenIddictConstants;
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>To connect a device that cannot show pages (RFC 8628, section 3.3).</summary>
-internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Consents consents, TimeProvider time) : PageModel
+internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Consents consents, LoginNotes notes, TimeProvider time) : PageModel
 {
     [BindProperty(SupportsGet = true, Name = "user_code")]
     public string UserCode { get; set => field = value ?? ""; } = "";
+
+    /// <summary>That this page has sent them to sign in.</summary>
+    [BindProperty(SupportsGet = true, Name = LoginNotes.Parameter)]
+    public string? Note { get; set; }
 
     [BindProperty(SupportsGet = true, Name = "result")]
     public string Result { get; set; } = "";
@@ -38,7 +44,7 @@ internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Co
     {
         if (await browser.FindAsync(HttpContext) is not { } session)
         {
-            return SignInFirst(again: false);
+            return SignInFirst(session: null);
         }
 
         if (UserCode.Length == 0)
@@ -52,7 +58,7 @@ internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Co
             return Page();
         }
 
-        return IsLoginMissing(session, principal) ? SignInFirst(again: true) : Page();
+        return IsLoginMissing(session, principal) ? SignInFirst(session) : Page();
     }
 
     public async Task<IActionResult> OnPostAsync()
@@ -62,14 +68,14 @@ internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Co
             return RedirectToPage();
         }
 
-        if (IsLoginMissing(session, principal))
-        {
-            return SignInFirst(again: true);
-        }
-
         if (Decision != "allow")
         {
             return Forbid(new AuthenticationProperties { RedirectUri = "/device?result=refused" }, OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);
+        }
+
+        if (IsLoginMissing(session, principal))
+        {
+            return SignInFirst(session);
         }
 
         return SignIn(
@@ -78,11 +84,21 @@ internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Co
             OpenIddictServerAspNetCoreDefaults.AuthenticationScheme);
     }
 
-    /// <summary>Whoever sits down at an unlocked browser is not to connect a device that goes on when they have left.</summary>
-    private bool IsLoginMissing(SessionRow session, System.Security.Claims.ClaimsPrincipal principal) => principal.HasScope(Scopes.OfflineAccess) && !sessions.IsFresh(session);
+    /// <summary>
+    /// Whoever sits down at an unlocked browser is not to connect a device that goes on when they have left. Who has signed in once more for this has done so, also by a
+    /// provider that does not say when it has asked them.
+    /// </summary>
+    private bool IsLoginMissing(SessionRow session, System.Security.Claims.ClaimsPrincipal principal) =>
+        principal.HasScope(Scopes.OfflineAccess) && !sessions.IsFresh(session) && !notes.HasTried(Note, Digest, session);
 
-    private LocalRedirectResult SignInFirst(bool again) =>
-        LocalRedirect($"{PagesSetup.LoginPath}?{(again ? "again=true&" : "")}return={Uri.EscapeDataString(UserCode.Length > 0 ? $"{Request.Path}?user_code={Uri.EscapeDataString(UserCode)}" : Request.Path)}");
+    private LocalRedirectResult SignInFirst(SessionRow? session)
+    {
+        const string Here = "/device";
+        var back = UserCode.Length == 0 ? Here : QueryHelpers.AddQueryString(Here, new Dictionary<string, string?> { ["user_code"] = UserCode, [LoginNotes.Parameter] = notes.Of(Digest, session) });
+        return LocalRedirect($"{PagesSetup.LoginPath}?{(session is null ? "" : "again=true&")}return={Uri.EscapeDataString(back)}");
+    }
+
+    private string Digest => TextHash.Of(UserCode);
 
     /// <summary>What the code stands for, which the server has looked up.</summary>
     private async Task<System.Security.Claims.ClaimsPrincipal?> FindAsync()

@@ -27,8 +27,13 @@ internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider prot
     private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <summary>For a request that sends somebody to sign in now.</summary>
-    public string Of(OpenIddictRequest request, SessionRow? session) =>
-        _notes.Protect(string.Create(CultureInfo.InvariantCulture, $"{NowMs} {DigestOf(request)} {session?.SecretSha256 ?? "none"}"), Lifetime);
+    public string Of(OpenIddictRequest request, SessionRow? session) => Of(DigestOf(request), session);
+
+    /// <summary>For whatever else sends somebody to sign in now.</summary>
+    /// <param name="digest">Of what it is about.</param>
+    /// <param name="session">The session that is not enough.</param>
+    public string Of(string digest, SessionRow? session) =>
+        _notes.Protect(string.Create(CultureInfo.InvariantCulture, $"{NowMs} {digest} {session?.SecretSha256 ?? "none"}"), Lifetime);
 
     /// <summary>Whether somebody has to sign in, again or as another.</summary>
     public async Task<bool> IsLoginMissingAsync(HttpContext context, OpenIddictRequest request, SessionRow session)
@@ -53,11 +58,16 @@ internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider prot
     /// </summary>
     public bool HasTried(OpenIddictRequest request, SessionRow session) => Read(request) is var (_, secret) && session.SecretSha256 != secret;
 
-    private (long At, string Secret)? Read(OpenIddictRequest request)
+    /// <summary>The same of what else has sent them.</summary>
+    public bool HasTried(string? note, string digest, SessionRow session) => Read(note, digest) is var (_, secret) && session.SecretSha256 != secret;
+
+    private (long At, string Secret)? Read(OpenIddictRequest request) => Read((string?)request.GetParameter(Parameter), DigestOf(request));
+
+    private (long At, string Secret)? Read(string? note, string expected)
     {
         try
         {
-            return (string?)request.GetParameter(Parameter) is { } note && _notes.Unprotect(note).Split(' ') is [var at, var digest, var secret] && digest == DigestOf(request)
+            return note is not null && _notes.Unprotect(note).Split(' ') is [var at, var digest, var secret] && digest == expected
                 ? (long.Parse(at, CultureInfo.InvariantCulture), secret)
                 : null;
         }

@@ -162,6 +162,9 @@ internal sealed class SidecarRow
     /// <summary>The uid of the pod that it enrolled as; empty: it enrolled with a join token.</summary>
     public string PodUid { get; set; } = "";
 
+    /// <summary>The issuer of that pod's cluster, and its namespace: a name is another's in another one; empty: it enrolled with a join token.</summary>
+    public string PodNamespace { get; set; } = "";
+
     /// <summary>From when on its certificate is valid: which of two is the newer one.</summary>
     public required long ValidFromMs { get; set; }
 
@@ -435,8 +438,19 @@ internal sealed class LogoutNoticeRow
 
     public required string SessionId { get; set; }
 
+    public required long CreatedAtMs { get; set; }
+
     /// <summary>When somebody is to try (again).</summary>
     public required long DueAtMs { get; set; }
 
     public required int Attempts { get; set; }
+}
+
+/// <summary>A pod whose sidecar was removed: it is not let in again, by whatever name.</summary>
+internal sealed class RemovedPodRow
+{
+    public required string Uid { get; set; }
+
+    /// <summary>When it was removed, or last asked.</summary>
+    public required long SeenAtMs { get; set; }
 }

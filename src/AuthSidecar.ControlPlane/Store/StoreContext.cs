@@ -50,6 +50,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<LogoutNoticeRow> LogoutNotices => Set<LogoutNoticeRow>();
 
+    public DbSet<RemovedPodRow> RemovedPods => Set<RemovedPodRow>();
+
     public DbSet<UsedStepRow> UsedSteps => Set<UsedStepRow>();
 
     public DbSet<DataProtectionKeyRow> DataProtectionKeys => Set<DataProtectionKeyRow>();
@@ -176,7 +178,12 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
         {
             notice.ToTable("logout_notices");
             notice.HasKey(n => n.Id);
-            notice.HasIndex(n => n.DueAtMs);
+            notice.HasIndex(n => new { n.ClientId, n.DueAtMs });
+        });
+        model.Entity<RemovedPodRow>(pod =>
+        {
+            pod.ToTable("removed_pods");
+            pod.HasKey(p => p.Uid);
         });
         model.Entity<UsedStepRow>(step =>
         {

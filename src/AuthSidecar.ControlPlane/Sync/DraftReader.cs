@@ -20,7 +20,7 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     /// <summary>When more than this is gone, everything that is left is told instead: a bundle is one message.</summary>
     private const int MaxRemoved = 10_000;
 
-    /// <summary>For how long changes are known as such: what is gone is forgotten after that, and whoever has heard nothing for so long gets everything.</summary>
+    /// <summary>For how long removals are known at least: whoever has heard nothing for longer gets everything.</summary>
     public static readonly TimeSpan ChangesFor = TimeSpan.FromDays(30);
 
     /// <param name="context">The store, of one moment.</param>

@@ -149,9 +149,10 @@ internal sealed partial class SyncService(
             held = held.With(each.Type, revision.IsIn(head) ? (long)revision.Number : HeldRevisions.OfAnotherHistory);
         }
 
+        var forgotten = await store.ReadAsync((context, _) => ForgottenSetting.FindAsync(context, ending), ending);
         foreach (var type in HeldRevisions.Types)
         {
-            if (held[type] > 0 && !IsRemembered(identity, subscribe.Heartbeat, type, held[type], head)
+            if (held[type] > 0 && held[type] < forgotten && !HasHeard(identity, subscribe.Heartbeat, type, held[type], head, forgotten)
                 && await store.ReadAsync((context, _) => DraftReader.HasChangedAsync(context, identity.Scope, type, held[type], ending), ending))
             {
                 held = held.With(type, 0);
@@ -187,13 +188,13 @@ internal sealed partial class SyncService(
     }
 
     /// <summary>
-    /// Whether all that has changed since is known: what is gone is forgotten after a while. What a sidecar has is as old as the heartbeat that it has had with it.
+    /// Whether a sidecar has heard of every removal that is forgotten here: by the heartbeat that said that what it has of a type was current at a revision since.
     /// </summary>
-    private bool IsRemembered(SidecarIdentity identity, Signed? heartbeat, ResourceType type, long held, Revision head) =>
+    private bool HasHeard(SidecarIdentity identity, Signed? heartbeat, ResourceType type, long held, Revision head, long forgotten) =>
         heartbeat is not null
-        && signer.TryReadHeartbeat(heartbeat) is { Scope: { } scope, CreatedAt: { } createdAt } heard
+        && signer.TryReadHeartbeat(heartbeat) is { Scope: { } scope } heard
         && new SyncScope(scope.Application, scope.Tenant) == identity.Scope
-        && createdAt.ToDateTimeOffset() > time.GetUtcNow() - DraftReader.ChangesFor
+        && Revision.TryParse(heard.Revision, out var revision) && revision.IsIn(head) && (long)revision.Number >= forgotten
         && heard.Current.FirstOrDefault(c => c.Type == type) is { } current
         && Revision.TryParse(current.Revision, out var then) && then.IsIn(head) && (long)then.Number <= held;
 

@@ -45,7 +45,9 @@ internal sealed class AllowedUsers(HttpClient github)
     private async Task<IReadOnlyList<string>> VerifiedEmailsAsync(string? accessToken, CancellationToken cancellation)
     {
         using var answer = await AskAsync("/user/emails?per_page=100", accessToken, cancellation);
-        return [.. answer!.RootElement.EnumerateArray().Where(e => e.GetProperty("verified").GetBoolean()).Select(e => e.GetProperty("email").GetString() ?? "")];
+        return answer is null
+            ? throw new HttpRequestException("the addresses are not shown (HTTP status 403 or 404)")
+            : [.. answer.RootElement.EnumerateArray().Where(e => e.GetProperty("verified").GetBoolean()).Select(e => e.GetProperty("email").GetString() ?? "")];
     }
 
     /// <summary>A membership that was offered and not accepted yet is none.</summary>

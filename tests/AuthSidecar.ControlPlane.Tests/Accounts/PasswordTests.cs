@@ -58,6 +58,20 @@ public sealed class PasswordTests : IAsyncLifetime
         Assert.Equal(normalizer.NormalizeName(chosen), normalizer.NormalizeName(typed));
     }
 
+    /// <summary>Of one character normalization may make eighteen, and runs of combining ones take quadratic time.</summary>
+    [Fact]
+    public async Task Normalization_MakesNoLongPasswordOfAShortOne_AndTakesNoTimeForALongOne()
+    {
+        var rules = new PasswordRules(PasswordPolicy.Length, []);
+        Assert.NotNull(rules.FaultOf("\ufdfa", [], hasSecondFactor: false));
+        Assert.True(rules.IsShort("\ufdfa\ufdfa"));
+        var huge = "a" + string.Concat(Enumerable.Repeat("\u0301\u0323", 2_000_000));
+        Assert.NotNull(rules.FaultOf(huge, [], hasSecondFactor: true));
+        Assert.Same(huge, Nfkc.Of(huge));
+        using var hashing = new PasswordHashing(_secrets, PasswordScheme.Argon2id);
+        Assert.Equal(PasswordCheck.Wrong, await hashing.VerifyAsync(null, huge, Cancellation));
+    }
+
     [Theory]
     [InlineData("\n", ":3")]
     [InlineData("\r\n", ":1234567890")]

@@ -215,7 +215,7 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
     public void IsPublic_Addresses(string text, bool expected)
     {
 #pragma warning disable RS0030 // These are written as it takes them.
-        Assert.Equal(expected, IssuerHttp.IsPublic(IPAddress.Parse(text)));
+        Assert.Equal(expected, PublicAddresses.IsPublic(IPAddress.Parse(text)));
 #pragma warning restore RS0030
     }
 

@@ -13,7 +13,7 @@ namespace AuthSidecar.ControlPlane.Enrolment.Kubernetes;
 internal sealed class ClusterUnavailableException(string message) : Exception(message);
 
 /// <summary>What a cluster's API server is asked: for its key set, and about tokens (authentication.k8s.io/v1).</summary>
-internal sealed class ClusterApi(ClusterSettings settings, TimeProvider time)
+internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider time, ILogger logger)
 {
     private const int MaxResponseBytes = 1024 * 1024;
     private const int ReviewsAtOnce = 16;
@@ -33,7 +33,8 @@ internal sealed class ClusterApi(ClusterSettings settings, TimeProvider time)
     private readonly SemaphoreSlim _reviews = new(ReviewsAtOnce);
     private readonly Lock _connecting = new();
     private FrozenDictionary<string, VerificationKey>? _keys;
-    private long _keysAt;
+    private long? _keysAt;
+    private string _keysFault = "";
     private HttpClient? _client;
     private long _clientAt;
 
@@ -46,19 +47,28 @@ internal sealed class ClusterApi(ClusterSettings settings, TimeProvider time)
         await _reading.WaitAsync(cancellation);
         try
         {
-            if (_keys is not null && time.GetElapsedTime(_keysAt) < (renew ? AskKeysEvery : KeysFor))
+            if (_keysAt is { } at && time.GetElapsedTime(at) < (renew || _keys is null ? AskKeysEvery : KeysFor))
             {
-                return _keys;
+                return _keys ?? throw new InvalidDataException(_keysFault);
             }
 
             _keysAt = time.GetTimestamp();
             var faults = new List<Fault>();
             var read = KeySetReader.ReadPublished(settings.KeySet!, await ReadKeySetAsync(cancellation), faults, []);
-            return faults.Count > 0 ? throw new InvalidDataException(faults[0].Message) : _keys = read;
+            (_keys, _keysFault) = faults.Count > 0 ? throw new InvalidDataException(faults[0].Message) : (read, "");
+            return _keys;
         }
         catch (Exception e) when (!cancellation.IsCancellationRequested)
         {
-            return _keys ?? throw new ClusterUnavailableException($"failed to fetch the key set `{settings.KeySet}`: {Describe(e)}");
+            var fault = Describe(e);
+            if (fault != _keysFault)
+            {
+                // Once for each reason.
+                Log.KeysNotFetched(logger, settings.KeySet!, fault);
+            }
+
+            _keysFault = fault;
+            return _keys ?? throw new ClusterUnavailableException($"failed to fetch the key set `{settings.KeySet}`: {fault}");
         }
         finally
         {
@@ -71,7 +81,11 @@ internal sealed class ClusterApi(ClusterSettings settings, TimeProvider time)
     /// <exception cref="ClusterUnavailableException">There was no answer.</exception>
     public async Task<(Pod? Pod, string? Refusal)> ReviewAsync(string token, CancellationToken cancellation)
     {
-        await _reviews.WaitAsync(cancellation);
+        if (!await _reviews.WaitAsync(AnswerWithin, cancellation))
+        {
+            throw new ClusterUnavailableException($"TokenReview at `{settings.TokenReview}` failed: too many at once");
+        }
+
         try
         {
             var review = new JsonObject
@@ -109,7 +123,7 @@ internal sealed class ClusterApi(ClusterSettings settings, TimeProvider time)
         }
 
         var user = status.GetProperty("user");
-        return (Pod.TryCreate(user.GetProperty("username").GetString(), Extra(user, "pod-name"), Extra(user, "pod-uid")), null);
+        return (Pod.TryCreate(settings.Issuer, user.GetProperty("username").GetString(), Extra(user, "pod-name"), Extra(user, "pod-uid")), null);
     }
 
     private static string? Extra(JsonElement user, string name) =>
@@ -172,6 +186,12 @@ internal sealed class ClusterApi(ClusterSettings settings, TimeProvider time)
         }
 
         return new HttpClient(handler) { Timeout = AnswerWithin, MaxResponseContentBufferSize = MaxResponseBytes };
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(35, LogLevel.Error, "failed to fetch key set {KeySet}, using cached keys: {Why}", EventName = "ClusterKeysNotFetched")]
+        public static partial void KeysNotFetched(ILogger logger, string keySet, string why);
     }
 
     private static string Describe(Exception e) => e switch

@@ -40,6 +40,13 @@ internal sealed record ClusterFile(IReadOnlyList<ClusterSettings> Clusters)
             yield return "clusters: at least one is required";
         }
 
+        // Said by nobody else: of lists the serializer takes what is in them.
+        if (Clusters.Any(c => c is null || c.ServiceAccounts.Any(a => a is null)))
+        {
+            yield return "clusters: one of them, or of their serviceAccounts, is null";
+            yield break;
+        }
+
         foreach (var (index, cluster) in Clusters.Index())
         {
             foreach (var fault in cluster.Faults())

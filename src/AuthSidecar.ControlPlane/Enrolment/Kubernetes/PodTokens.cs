@@ -28,7 +28,7 @@ internal sealed partial class PodTokens : IDisposable
         // A map of Kubernetes' changes while we run; one that is half-written or wrong changes nothing.
         _clusters = file is null ? null : new WatchedFiles<IReadOnlyDictionary<string, Cluster>>(
             [file],
-            () => ClusterFile.Read(file).Clusters.ToDictionary(c => c.Issuer, c => new Cluster(c, new ClusterApi(c, time)), StringComparer.Ordinal),
+            () => ClusterFile.Read(file).Clusters.ToDictionary(c => c.Issuer, c => new Cluster(c, new ClusterApi(c, time, logger)), StringComparer.Ordinal),
             e => Log.NotRead(logger, file, e.Message)).Watch();
     }
 
@@ -90,7 +90,7 @@ internal sealed partial class PodTokens : IDisposable
             return (null, null);
         }
 
-        return (Pod.TryCreate(result.Token.Subject, TextOf(pod, "name"), TextOf(pod, "uid")), null);
+        return (Pod.TryCreate(cluster.Settings.Issuer, result.Token.Subject, TextOf(pod, "name"), TextOf(pod, "uid")), null);
     }
 
     private TokenResult Validate(Cluster cluster, string token, FrozenDictionary<string, VerificationKey> keys)

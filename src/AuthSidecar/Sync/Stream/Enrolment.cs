@@ -146,7 +146,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     {
         using var channel = ControlPlaneOptions.Connect(address, options.ToTls(time.GetUtcNow()));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key) }, Call(cancellation));
+        var token = options.Join is { Ca: not null } join ? (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim() : "";
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key), KubernetesToken = token }, Call(cancellation));
         Write(key, response.Certificate, response.Ca, response.BundleKeys);
         Log.Renewed(logger);
     }

@@ -439,6 +439,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text");
 
+                    b.Property<long>("CreatedAtMs")
+                        .HasColumnType("bigint");
+
                     b.Property<long>("DueAtMs")
                         .HasColumnType("bigint");
 
@@ -448,7 +451,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasKey("Id");
 
-                    b.HasIndex("DueAtMs");
+                    b.HasIndex("ClientId", "DueAtMs");
 
                     b.ToTable("logout_notices", (string)null);
                 });
@@ -485,6 +488,19 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasKey("Application", "Type", "Revision");
 
                     b.ToTable("publications", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.RemovedPodRow", b =>
+                {
+                    b.Property<string>("Uid")
+                        .HasColumnType("text");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Uid");
+
+                    b.ToTable("removed_pods", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResetLinkRow", b =>
@@ -660,6 +676,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.Property<long>("Note")
                         .HasColumnType("bigint");
+
+                    b.Property<string>("PodNamespace")
+                        .IsRequired()
+                        .HasColumnType("text");
 
                     b.Property<string>("PodUid")
                         .IsRequired()

@@ -434,6 +434,9 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT");
 
+                    b.Property<long>("CreatedAtMs")
+                        .HasColumnType("INTEGER");
+
                     b.Property<long>("DueAtMs")
                         .HasColumnType("INTEGER");
 
@@ -443,7 +446,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasKey("Id");
 
-                    b.HasIndex("DueAtMs");
+                    b.HasIndex("ClientId", "DueAtMs");
 
                     b.ToTable("logout_notices", (string)null);
                 });
@@ -480,6 +483,19 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasKey("Application", "Type", "Revision");
 
                     b.ToTable("publications", (string)null);
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.RemovedPodRow", b =>
+                {
+                    b.Property<string>("Uid")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Uid");
+
+                    b.ToTable("removed_pods", (string)null);
                 });
 
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResetLinkRow", b =>
@@ -655,6 +671,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.Property<long>("Note")
                         .HasColumnType("INTEGER");
+
+                    b.Property<string>("PodNamespace")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
 
                     b.Property<string>("PodUid")
                         .IsRequired()
