@@ -7,8 +7,8 @@ internal static class SealedBox
 {
     public const int KeyBytes = 32;
 
-    private const int NonceBytes = 12;
-    private const int TagBytes = 16;
+    public const int NonceBytes = 12;
+    public const int TagBytes = 16;
 
     /// <param name="key">32 bytes.</param>
     /// <param name="content">What is to be secret.</param>
@@ -16,10 +16,21 @@ internal static class SealedBox
     public static byte[] Seal(byte[] key, ReadOnlySpan<byte> content, ReadOnlySpan<byte> context)
     {
         var bytes = new byte[NonceBytes + content.Length + TagBytes];
-        RandomNumberGenerator.Fill(bytes.AsSpan(0, NonceBytes));
-        using var aes = new AesGcm(key, TagBytes);
-        aes.Encrypt(bytes.AsSpan(0, NonceBytes), content, bytes.AsSpan(NonceBytes, content.Length), bytes.AsSpan(^TagBytes..), context);
+        content.CopyTo(bytes.AsSpan(NonceBytes));
+        SealInPlace(key, bytes, context);
         return bytes;
+    }
+
+    /// <summary>The same where the content is, which may be large.</summary>
+    /// <param name="key">32 bytes.</param>
+    /// <param name="bytes">The content, with <see cref="NonceBytes"/> before it and <see cref="TagBytes"/> after it.</param>
+    /// <param name="context">What it is for: it opens for nothing else.</param>
+    public static void SealInPlace(byte[] key, Span<byte> bytes, ReadOnlySpan<byte> context)
+    {
+        RandomNumberGenerator.Fill(bytes[..NonceBytes]);
+        using var aes = new AesGcm(key, TagBytes);
+        var content = bytes[NonceBytes..^TagBytes];
+        aes.Encrypt(bytes[..NonceBytes], content, content, bytes[^TagBytes..], context);
     }
 
     /// <summary>Null: it was altered, or sealed with another key or for something else.</summary>

@@ -19,6 +19,8 @@ internal static class EntityRows
 
     public const string Document = "entities.json";
 
+    private const int PieceBytes = 1024 * 1024;
+
     public static EntityUid UidOf(EntityRow row) => new(row.Type, row.Id);
 
     public static EntityRow Of(Entity entity, Placement placement, long revision) => Of(entity.Uid, placement, revision, entity.ToJson());
@@ -28,6 +30,43 @@ internal static class EntityRows
 
     /// <summary>An array of entities, as Cedar reads it.</summary>
     public static SourceText ToJson(IEnumerable<EntityRow> live) => SourceText.Of($"[{string.Join(",\n", live.Select(r => r.Json))}]", Document);
+
+    /// <summary>The same of any number of them, which are not all in memory at once.</summary>
+    public static async Task<byte[]> ToJsonAsync(IAsyncEnumerable<string> live)
+    {
+        var (pieces, piece, used) = (new List<byte[]>(), new byte[PieceBytes], 0);
+        Write("[");
+        var separator = "";
+        await foreach (var json in live)
+        {
+            Write(separator);
+            Write(json);
+            separator = ",\n";
+        }
+
+        Write("]");
+        pieces.Add(piece[..used]);
+        var (all, at) = (new byte[pieces.Sum(p => p.Length)], 0);
+        foreach (var each in pieces)
+        {
+            each.CopyTo(all, at);
+            at += each.Length;
+        }
+
+        return all;
+
+        void Write(string text)
+        {
+            var length = Encoding.UTF8.GetByteCount(text);
+            if (length > piece.Length - used)
+            {
+                pieces.Add(piece[..used]);
+                (piece, used) = (new byte[Math.Max(PieceBytes, length)], 0);
+            }
+
+            used += Encoding.UTF8.GetBytes(text, piece.AsSpan(used));
+        }
+    }
 
     /// <exception cref="InvalidDataException">They do not fit together, which no write of ours would have let by.</exception>
     public static IEnumerable<Entity> Read(IEnumerable<EntityRow> live) => EntityStore.Empty.TryUpdate(ToJson(live), [], schema: null, out var entities, out var faults)

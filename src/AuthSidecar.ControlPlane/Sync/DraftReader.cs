@@ -1,3 +1,4 @@
+using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Directory;
 using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Store;
@@ -84,18 +85,27 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     /// <summary>The entities that changed since, or all of them; null when none did.</summary>
     private static async Task<BundleDraft?> ReadEntitiesAsync(StoreContext context, SyncScope scope, long since)
     {
-        var rows = await EntitiesOf(context, scope).Where(e => e.Revision > since).ToListAsync();
-        if (since > 0 && rows.Count(r => r.IsRemoved) > MaxRemoved)
+        var changed = EntitiesOf(context, scope).Where(e => e.Revision > since);
+        if (await changed.MaxAsync(e => (long?)e.Revision) is not { } newest)
+        {
+            return null;
+        }
+
+        // An entity may have gone from one placement and come to another.
+        var gone = since == 0 ? [] : await changed.Where(e => e.IsRemoved).Select(e => new { e.Type, e.Id }).Distinct().ToListAsync();
+        if (gone.Count > MaxRemoved)
         {
             return await ReadEntitiesAsync(context, scope, since: 0);
         }
 
-        return rows.Count == 0 ? null : new BundleDraft(
+        var there = gone.Count == 0 ? [] : (await changed.Where(e => !e.IsRemoved).Select(e => new { e.Type, e.Id }).ToListAsync()).ToHashSet();
+        return new BundleDraft(
             ResourceType.Entities,
-            rows.Max(r => r.Revision),
+            newest,
             since,
-            new Dictionary<string, byte[]> { [EntityRows.Document] = EntityRows.ToJson(rows.Where(r => !r.IsRemoved)).Utf8.ToArray() },
-            since == 0 ? [] : [.. EntityRows.Gone(rows).Select(u => u.ToString())]);
+            // One after the other: there may be more of them than there is memory for, as rows.
+            new Dictionary<string, byte[]> { [EntityRows.Document] = await EntityRows.ToJsonAsync(changed.Where(e => !e.IsRemoved).Select(e => e.Json).AsAsyncEnumerable()) },
+            [.. gone.Where(u => !there.Contains(u)).Select(u => new EntityUid(u.Type, u.Id).ToString())]);
     }
 
     /// <summary>The resources of a type that changed since; null when none did.</summary>

@@ -99,10 +99,12 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
             foreach (var (path, content) in draft.Documents)
             {
                 var document = new BundleDocument { Path = path };
-                foreach (var piece in content.Chunk(PartBytes))
+                for (var at = 0; at < content.Length; at += PartBytes)
                 {
+                    // Not copied: nobody writes to it any more.
+                    var piece = content.AsMemory(at, Math.Min(PartBytes, content.Length - at));
                     parts.Add(new Part { Content = UnsafeByteOperations.UnsafeWrap(piece) });
-                    document.Parts.Add(ByteString.CopyFrom(SHA256.HashData(piece)));
+                    document.Parts.Add(ByteString.CopyFrom(SHA256.HashData(piece.Span)));
                 }
 
                 bundle.Documents.Add(document);

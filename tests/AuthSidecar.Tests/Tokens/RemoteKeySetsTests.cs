@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;

@@ -4,6 +4,7 @@ using AuthSidecar.Cedar;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
+using Google.Protobuf;
 
 namespace AuthSidecar.Sync.Stream;
 
@@ -61,7 +62,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     private const int MaxFaults = 20;
     private const string NotSigned = "invalid signature: not signed by a pinned key (`--pinned-keys` of another control plane?)";
 
-    private readonly Dictionary<string, byte[]> _parts = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ByteString> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<ResourceType, Revision> _held = [];
     private readonly HashSet<ResourceType> _wantedInFull = [];
     private long _partBytes;
@@ -130,8 +131,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             throw new InvalidDataException($"the control plane has sent more than {MaxPartBytes / (1024 * 1024)} MiB of parts for one update");
         }
 
-        var bytes = part.Content.ToByteArray();
-        _parts[Convert.ToHexString(SHA256.HashData(bytes))] = bytes;
+        _parts[Convert.ToHexString(SHA256.HashData(part.Content.Span))] = part.Content;
     }
 
     /// <summary>Applies what can be applied of an update, all of it at once.</summary>
@@ -323,10 +323,10 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             return null;
         }
 
-        var (faults, policyParts, entityParts) = (new List<Fault>(), new List<byte[]>(), new List<byte[]>());
+        var (faults, policyParts, entityParts) = (new List<Fault>(), new List<ByteString>(), new List<ByteString>());
         if (ReadDocuments(policies.Message, policyParts, faults) is not { } policyDocuments
-            || ReadDocuments(entities.Message, entityParts, faults) is not { } entityDocuments
             || _state.HasSchemaOf(policyDocuments)
+            || ReadDocuments(entities.Message, entityParts, faults) is not { } entityDocuments
             || _state.WithoutSchema().With(entities, entityDocuments, time.GetUtcNow(), faults)?.With(policies, policyDocuments, time.GetUtcNow(), faults) is not { } next)
         {
             return null;
@@ -343,7 +343,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
 
     private BundleOutcome Build(VerifiedBundle bundle, bool isKept = false)
     {
-        var (faults, parts) = (new List<Fault>(), new List<byte[]>());
+        var (faults, parts) = (new List<Fault>(), new List<ByteString>());
         if (ReadDocuments(bundle.Message, parts, faults) is not { } documents || _state.With(bundle, documents, time.GetUtcNow(), faults) is not { } next)
         {
             return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]);
@@ -353,7 +353,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         return NoteApplied(bundle, parts, isKept);
     }
 
-    private BundleOutcome NoteApplied(VerifiedBundle bundle, List<byte[]> parts, bool isKept = false)
+    private BundleOutcome NoteApplied(VerifiedBundle bundle, List<ByteString> parts, bool isKept = false)
     {
         _held[bundle.Type] = bundle.Revision;
         if (!bundle.IsChange)
@@ -371,27 +371,30 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []) { WantsFull = wantsFull };
     }
 
-    private BundleFiles? ReadDocuments(Bundle bundle, List<byte[]> parts, List<Fault> faults)
+    private BundleFiles? ReadDocuments(Bundle bundle, List<ByteString> parts, List<Fault> faults)
     {
         var documents = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
         foreach (var document in bundle.Documents)
         {
-            using var content = new MemoryStream();
-            foreach (var digest in document.Parts)
+            List<string> digests = [.. document.Parts.Select(p => Convert.ToHexString(p.Span))];
+            if (digests.Exists(d => !_parts.ContainsKey(d)))
             {
-                if (_parts.TryGetValue(Convert.ToHexString(digest.Span), out var part))
-                {
-                    content.Write(part);
-                    parts.Add(part);
-                }
-                else
-                {
-                    faults.Add(new Fault(document.Path, 0, 0, "a part of it was not sent"));
-                    return null;
-                }
+                faults.Add(new Fault(document.Path, 0, 0, "a part of it was not sent"));
+                return null;
             }
 
-            if (!documents.TryAdd(document.Path, content.ToArray()))
+            // There once, and not a byte more, since documents may be a good part of what memory there is: from here on the parts are pieces of it.
+            var (content, at) = (new byte[digests.Sum(d => _parts[d].Length)], 0);
+            foreach (var digest in digests)
+            {
+                var part = _parts[digest];
+                part.Span.CopyTo(content.AsSpan(at));
+                _parts[digest] = UnsafeByteOperations.UnsafeWrap(content.AsMemory(at, part.Length));
+                parts.Add(_parts[digest]);
+                at += part.Length;
+            }
+
+            if (!documents.TryAdd(document.Path, content))
             {
                 faults.Add(new Fault(document.Path, 0, 0, "it is in the bundle twice"));
                 return null;

@@ -80,7 +80,7 @@ internal sealed partial class LastKnownGood
                     stream.Add(message);
                 }
 
-                ChainOf((ResourceType)bundle.Type).Entries.Add(new Entry(bundle.Name, content.Length, Content: null));
+                ChainOf((ResourceType)bundle.Type).Entries.Add(new Entry(bundle.Name, content.Length, Waiting: null));
             }
 
             foreach (var heartbeat in index.Heartbeats)
@@ -109,20 +109,9 @@ internal sealed partial class LastKnownGood
     }
 
     /// <summary>Takes note of a bundle that was applied, and what it is made of. It is written later.</summary>
-    public void Note(VerifiedBundle bundle, IReadOnlyList<byte[]> parts)
+    public void Note(VerifiedBundle bundle, IReadOnlyList<ByteString> parts)
     {
         var name = $"{bundle.Type}-{bundle.Revision}{(bundle.IsChange ? "-change" : "")}".ToLowerInvariant();
-        using var content = new MemoryStream();
-        using (var output = new CodedOutputStream(content, leaveOpen: true))
-        {
-            foreach (var part in parts)
-            {
-                output.WriteMessage(new SyncResponse { Part = new Part { Content = UnsafeByteOperations.UnsafeWrap(part) } });
-            }
-
-            output.WriteMessage(new SyncResponse { Update = new Update { Bundles = { bundle.Signed } } });
-        }
-
         lock (_lock)
         {
             if (!bundle.IsChange)
@@ -131,9 +120,9 @@ internal sealed partial class LastKnownGood
             }
 
             var chain = ChainOf(bundle.Type);
-            chain.Entries.Add(new Entry(name, content.Length, content.ToArray()));
+            chain.Entries.Add(new Entry(name, parts.Sum(p => (long)p.Length), new Waiting(parts, bundle.Signed)));
             // Of what is there in full, there is one of each type and no more; changes pile up.
-            if (chain.IsBroken || (bundle.IsChange && _chains.Values.Sum(c => c.Waiting) > MaxWaiting))
+            if (chain.IsBroken || (bundle.IsChange && _chains.Values.Sum(c => c.WaitingBytes) > MaxWaiting))
             {
                 _chains[bundle.Type] = new Chain { IsBroken = true };
             }
@@ -186,7 +175,7 @@ internal sealed partial class LastKnownGood
                 return;
             }
 
-            waiting = [.. _chains.Values.SelectMany(c => c.Entries).Where(e => e.Content is not null)];
+            waiting = [.. _chains.Values.SelectMany(c => c.Entries).Where(e => e.Waiting is not null)];
             index = new LastKnownGoodIndex
             {
                 // Policies last: with them comes the schema that all entities together conform to; those of some revision before need not.
@@ -200,14 +189,15 @@ internal sealed partial class LastKnownGood
         {
             foreach (var entry in waiting)
             {
-                Seal(entry.Name, entry.Content!);
+                Seal(entry.Name, entry.Waiting!.Length, entry.Waiting.Write);
             }
 
-            Seal(Index, SidecarFile.Write(index));
+            var written = SidecarFile.Write(index);
+            Seal(Index, written.Length, written.CopyTo);
             RemoveAllBut([.. index.Bundles.Select(b => b.Name), Index]);
             lock (_lock)
             {
-                waiting.ForEach(e => e.Content = null);
+                waiting.ForEach(e => e.Waiting = null);
             }
 
             (_indexedAt, _hasFailed) = (_time.GetTimestamp(), false);
@@ -239,7 +229,13 @@ internal sealed partial class LastKnownGood
     }
 
     // The name is authenticated with the content: no file passes for another.
-    private void Seal(string name, byte[] content) => StateFolder.WriteSecret(Path.Combine(_folder, name), SealedBox.Seal(_key, content, Encoding.UTF8.GetBytes(name)));
+    private void Seal(string name, int length, Action<Memory<byte>> write)
+    {
+        var bytes = new byte[SealedBox.NonceBytes + length + SealedBox.TagBytes];
+        write(bytes.AsMemory(SealedBox.NonceBytes, length));
+        SealedBox.SealInPlace(_key, bytes, Encoding.UTF8.GetBytes(name));
+        StateFolder.WriteSecret(Path.Combine(_folder, name), bytes);
+    }
 
     private byte[] Open(string name) => SealedBox.TryOpen(_key, File.ReadAllBytes(Path.Combine(_folder, Path.GetFileName(name))), Encoding.UTF8.GetBytes(name))
         ?? throw new InvalidDataException("it was altered, or encrypted with another key");
@@ -253,9 +249,40 @@ internal sealed partial class LastKnownGood
     }
 
     /// <summary>A bundle on disk, or one that is to be written.</summary>
-    private sealed record Entry(string Name, long Length, byte[]? Content)
+    private sealed record Entry(string Name, long Length, Waiting? Waiting)
     {
-        public byte[]? Content { get; set; } = Content;
+        public Waiting? Waiting { get; set; } = Waiting;
+    }
+
+    /// <summary>What is to be written: made of what came, and not before it is written, since it is as large as everything else that there is of it.</summary>
+    private sealed record Waiting(IReadOnlyList<ByteString> Parts, Signed Bundle)
+    {
+        private IEnumerable<SyncResponse> Messages => Parts.Select(p => new SyncResponse { Part = new Part { Content = p } }).Append(new SyncResponse { Update = new Update { Bundles = { Bundle } } });
+
+        public int Length => Messages.Sum(m => CodedOutputStream.ComputeMessageSize(m));
+
+        /// <summary>Each message after its length.</summary>
+        public void Write(Memory<byte> to)
+        {
+            foreach (var message in Messages)
+            {
+                var size = message.CalculateSize();
+                var prefix = CodedOutputStream.ComputeMessageSize(message) - size;
+                WriteVarint(to.Span, size);
+                message.WriteTo(to.Span.Slice(prefix, size));
+                to = to[(prefix + size)..];
+            }
+        }
+
+        private static void WriteVarint(Span<byte> to, int value)
+        {
+            for (; value > 0x7f; value >>= 7, to = to[1..])
+            {
+                to[0] = (byte)(value | 0x80);
+            }
+
+            to[0] = (byte)value;
+        }
     }
 
     /// <summary>Of one type: everything there was once, and the changes since.</summary>
@@ -266,7 +293,7 @@ internal sealed partial class LastKnownGood
         /// <summary>Whether something is missing in it.</summary>
         public bool IsBroken { get; init; }
 
-        public long Waiting => Entries.Sum(e => e.Content?.Length ?? 0L);
+        public long WaitingBytes => Entries.Sum(e => e.Waiting is null ? 0L : e.Length);
 
         public bool IsOutgrown => Entries.Count > 0 && Entries.Skip(1).Sum(e => e.Length) > Math.Max(ChangesAtLeast, Entries[0].Length);
     }
