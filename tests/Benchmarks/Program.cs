@@ -16,6 +16,8 @@ return args switch
     ["weigh"] => Print($"{ManyEntities.Weigh():F0} bytes an entity"),
     // From a write to a thousand sidecars; and the server of the floor beside it.
     ["fleet", var folder, var sidecars, var control, var broadcast, var binary] => await FleetLoad.RunAsync(folder, Number(sidecars), Number(control), Number(broadcast), binary),
+    // Sidecars that follow a control plane, for size.sh.
+    ["followers", var token, var count, var address, var changes, var socket] => await Followers.RunAsync(token, Number(count), address, Number(changes), socket),
     // A sidecar with very many users: what it takes in, and what callers notice.
     ["sidecar", var folder, var users, var control, var binary] => await SidecarLoad.RunAsync(folder, Number(users), Number(control), binary),
     // A million tokens with random key ids beside good ones.
