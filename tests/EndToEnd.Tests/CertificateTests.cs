@@ -28,7 +28,7 @@ public sealed class CertificateTests
         var sidecar = await fleet.JoinAsync("one", token);
         await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = "alice" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
         await fleet.Clients.WriteClientAsync(
-            new WriteClientRequest { Client = new Client { Id = "web", Application = "documents", GrantTypes = { GrantType.AuthorizationCode }, RedirectUris = { "http://127.0.0.1/callback" } } }, cancellationToken: Cancellation);
+            new WriteClientRequest { Client = new Client { Id = "web", Application = "documents", GrantTypes = { GrantType.AuthorizationCode }, RedirectUris = { "http://127.0.0.1/callback" }, NeedsConsent = false } }, cancellationToken: Cancellation);
         using var own = Certify("own");
         using var others = Certify("others");
         using var http = fleet.CreateHttp(certificate: own);

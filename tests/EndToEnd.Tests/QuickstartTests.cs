@@ -142,7 +142,7 @@ public sealed class QuickstartTests : IClassFixture<QuickstartTests.RunningSampl
     {
         var answer = await Binary.RunAsync("serve", "--bundle", $"{_sample.Folder}/bundle", "--state", $"{_sample.Folder}/state", "--socket", $"{_sample.Folder}/other.sock", "--listen", "none");
         Assert.Equal(2, answer.ExitCode);
-        Assert.Contains("claims.journal", answer.Error, StringComparison.Ordinal);
+        Assert.Contains("is in use by another process", answer.Error, StringComparison.Ordinal);
     }
 
     private Task<Binary.Finished> ReadPlanAsync() =>

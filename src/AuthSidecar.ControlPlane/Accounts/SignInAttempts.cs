@@ -67,7 +67,10 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     /// <summary>The number of shared rows on which attempts for unknown sign-in names are counted.</summary>
     private const int Nobodies = 64;
 
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan FirstDelayOfSource = TimeSpan.FromSeconds(4);
+
+    /// <summary>A quarter of that: when all may try again, whoever has failed may not yet, and leaves a gap.</summary>
+    private static readonly TimeSpan FirstDelayOfAll = FirstDelayOfSource / 4;
     private static readonly TimeSpan LongestOfSource = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan LongestOfAll = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan HalfLife = TimeSpan.FromHours(1);
@@ -216,7 +219,7 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
             Failures = failures,
             InARow = before.InARow + 1,
             FailedAtMs = now,
-            LockedUntilMs = failures <= Free ? 0 : now + (long)DelayAfter(failures, source == Strangers ? LongestOfAll : LongestOfSource).TotalMilliseconds,
+            LockedUntilMs = failures <= Free ? 0 : now + (long)(source == Strangers ? DelayAfter(failures, FirstDelayOfAll, LongestOfAll) : DelayAfter(failures, FirstDelayOfSource, LongestOfSource)).TotalMilliseconds,
         });
     }
 
@@ -248,9 +251,9 @@ internal sealed class SignInAttempts(Database database, TimeProvider time)
     private static IQueryable<AttemptRow> Same(StoreContext context, AttemptRow row) =>
         context.Attempts.Where(a => a.AccountId == row.AccountId && a.Authenticator == row.Authenticator && a.Source == row.Source && a.InARow == row.InARow);
 
-    private static TimeSpan DelayAfter(int failures, TimeSpan longest)
+    private static TimeSpan DelayAfter(int failures, TimeSpan first, TimeSpan longest)
     {
-        var delay = FirstDelay * (1 << Math.Min(failures - Free - 1, 20));
+        var delay = first * (1 << Math.Min(failures - Free - 1, 20));
         return delay < longest ? delay : longest;
     }
 }

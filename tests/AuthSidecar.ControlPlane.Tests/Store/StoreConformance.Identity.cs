@@ -247,7 +247,7 @@ public abstract partial class StoreConformance
         Assert.Equal(SignInOutcome.Accepted, await TryAsync("ALICE@example.com", Password));
         Assert.Equal(SignInOutcome.Refused, await TryAsync("nobody", Password));
 
-        var expected = TimeSpan.FromSeconds(2);
+        var expected = TimeSpan.FromSeconds(4);
         for (var i = 0; i < 5; i++)
         {
             Assert.Equal(SignInOutcome.Refused, await TryAsync("alice@example.com", "wrong"));
