@@ -1,6 +1,6 @@
 namespace AuthSidecar.Common;
 
-/// <summary>Keeps what is one process' alone from another (flock(2)): as long as it is held, and the process lives.</summary>
+/// <summary>An exclusive lock between processes (flock(2)), held until it is disposed of or the process ends.</summary>
 internal sealed class FileLock : IDisposable
 {
     /// <summary>EWOULDBLOCK, which the runtime passes on.</summary>
@@ -10,8 +10,8 @@ internal sealed class FileLock : IDisposable
 
     private FileLock(FileStream file) => _file = file;
 
-    /// <param name="path">The file that stands for it, which is created and stays.</param>
-    /// <param name="what">What it stands for, such as `the state folder X`.</param>
+    /// <param name="path">The lock file, which is created and stays.</param>
+    /// <param name="what">What is locked, for the message, such as `the state folder X`.</param>
     /// <exception cref="IOException">Another process holds it.</exception>
     public static FileLock Take(string path, string what)
     {

@@ -7,17 +7,17 @@ namespace AuthSidecar.Common;
 internal static class PublicAddresses
 {
     /// <summary>Connects to an address that was looked at: a name may lead to one place when it is checked and to another when it is used.</summary>
-    /// <param name="context">Whereto.</param>
+    /// <param name="context">The connection to make.</param>
     /// <param name="isPrivateAllowed">Whether the host may be at a private address.</param>
-    /// <param name="option">The option by which one says so.</param>
+    /// <param name="option">The option that allows it, for the message.</param>
     /// <param name="cancellation">Ends it.</param>
-    /// <exception cref="HttpRequestException">It is at one, and may not.</exception>
+    /// <exception cref="HttpRequestException">The host resolves to a private address.</exception>
     public static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, bool isPrivateAllowed, string option, CancellationToken cancellation)
     {
         var addresses = await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellation);
         if (!isPrivateAllowed && addresses.FirstOrDefault(a => !IsPublic(a)) is not null)
         {
-            throw new HttpRequestException($"the host is at a private address: see `{option}`");
+            throw new HttpRequestException($"host resolves to a private address: see `{option}`");
         }
 
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

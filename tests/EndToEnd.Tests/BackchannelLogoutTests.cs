@@ -82,7 +82,7 @@ public sealed class BackchannelLogoutTests
         await inside.RunAsync("logout");
         await web.RunAsync("logout");
         await Fleet.UntilAsync(() => Task.FromResult(party.LogoutTokens.Count == 1));
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("of client inside at https://127.0.0.1", StringComparison.Ordinal) && l.Contains("the host is at a private address: see `--logout-private-host`", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("of client inside at https://127.0.0.1", StringComparison.Ordinal) && l.Contains("host resolves to a private address: see `--logout-private-host`", StringComparison.Ordinal))));
         Assert.Equal("web", (string?)(await VerifyAsync(fleet, party.LogoutTokens.Single())).Claims["aud"]);
     }
 
@@ -93,10 +93,10 @@ public sealed class BackchannelLogoutTests
         await fleet.CreateApplicationAsync();
         foreach (var (client, why) in new[]
         {
-            (ClientOf(GrantType.DeviceCode, "http://127.0.0.1/logout"), "it is an `https:` address"),
-            (ClientOf(GrantType.DeviceCode, "/logout"), "it is an `https:` address"),
-            (ClientOf(GrantType.DeviceCode, "https://web.example/logout#x"), "it is an `https:` address"),
-            (ClientOf(GrantType.ClientCredentials, "https://web.example/logout"), "only for clients that get tokens for users"),
+            (ClientOf(GrantType.DeviceCode, "http://127.0.0.1/logout"), "expected an `https:` URL"),
+            (ClientOf(GrantType.DeviceCode, "/logout"), "expected an `https:` URL"),
+            (ClientOf(GrantType.DeviceCode, "https://web.example/logout#x"), "expected an `https:` URL"),
+            (ClientOf(GrantType.ClientCredentials, "https://web.example/logout"), "requires GRANT_TYPE_AUTHORIZATION_CODE or GRANT_TYPE_DEVICE_CODE"),
         })
         {
             var refused = await Assert.ThrowsAsync<RpcException>(async () => await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: Cancellation));

@@ -1,16 +1,10 @@
 using System.Buffers.Text;
 using System.Collections.Concurrent;
-using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace EndToEnd.Tests;
 
@@ -47,15 +41,9 @@ internal sealed class KubernetesCluster : IAsyncDisposable
     public static async Task<KubernetesCluster> StartAsync()
     {
         var cluster = new KubernetesCluster();
-        var certificate = TestCertificate.Create(Path.Combine(cluster._folder, "ca.crt"));
         await File.WriteAllTextAsync(Path.Combine(cluster._folder, "token"), OwnToken + "\n");
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
-        cluster._app = builder.Build();
-        cluster._app.Run(cluster.AnswerAsync);
-        await cluster._app.StartAsync(TestContext.Current.CancellationToken);
-        cluster.Address = cluster._app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+        (cluster._app, var address) = await TlsServer.StartAsync(TestCertificate.Create(Path.Combine(cluster._folder, "ca.crt")), cluster.AnswerAsync);
+        cluster.Address = address.ToString().TrimEnd('/');
         return cluster;
     }
 

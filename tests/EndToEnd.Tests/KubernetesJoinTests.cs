@@ -47,17 +47,20 @@ public sealed class KubernetesJoinTests
         await using var cluster = await KubernetesCluster.StartAsync();
         await using var fleet = await StartAsync(cluster, isReviewed);
         using var other = RSA.Create(2048);
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", "a.b", "it is not a JSON Web Token");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", "a.b", "malformed JSON Web Token");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", "a.b.c", "malformed JSON Web Token");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("iss")), "malformed JSON Web Token, or without issuer");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["pad"] = new string('x', 20_000)), "larger than 16384 bytes");
         await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["iss"] = "https://evil.example"), "unknown issuer `https://evil.example`");
         await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), other), isReviewed ? "invalidated" : "SignatureInvalid");
         await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", audience: "https://kubernetes.default.svc")), isReviewed ? "audiences" : "the audience of the projected token must be `authsidecar`");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("kubernetes.io")), "it is not bound to a pod");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["kubernetes.io"]!.AsObject().Remove("pod")), "it is not bound to a pod");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:node:node-1"), "it is not bound to a pod");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:serviceaccount:other:documents"), "service account `documents` of namespace `other` is bound to no application");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "default")), "service account `default` of namespace `shop` is bound to no application");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "nowhere")), "the application `mistyped`, which does not exist");
-        await RefusedAsync("POD_NAME_MISMATCH", "web-1", cluster.Sign(KubernetesCluster.Claims("web-0")), "is not the name of the pod: use `web-0` or `shop.web-0`");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("kubernetes.io")), "not bound to a pod");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["kubernetes.io"]!.AsObject().Remove("pod")), "not bound to a pod");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:node:node-1"), "not bound to a pod");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:serviceaccount:other:documents"), "service account `documents` of namespace `other` is not listed in `serviceAccounts`");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "default")), "service account `default` of namespace `shop` is not listed in `serviceAccounts`");
+        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "nowhere")), "unknown application `mistyped` of service account `shop/nowhere`");
+        await RefusedAsync("POD_NAME_MISMATCH", "web-1", cluster.Sign(KubernetesCluster.Claims("web-0")), "does not match the pod: use `web-0` or `shop.web-0`");
         if (isReviewed)
         {
             // Known by nobody but the API server.
@@ -84,7 +87,7 @@ public sealed class KubernetesJoinTests
         Assert.False(await EnrolAsync(fleet, "web-2", With(c => c["kubernetes.io"]!["pod"] = new JsonObject { ["name"] = "web-2", ["uid"] = "another" })));
         await RefusedAsync("SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
         Assert.Equal(["web-2"], (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.Select(s => s.Name));
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("enrolment of web-0 refused, service account token: it is not bound to a pod", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("enrolment of web-0 refused, service account token: not bound to a pod", StringComparison.Ordinal))));
 
         string With(Action<JsonObject> change)
         {
@@ -182,13 +185,13 @@ public sealed class KubernetesJoinTests
     }
 
     [Theory]
-    [InlineData("""{"clusters": []}""", "clusters: at least one is required")]
-    [InlineData("""{"clusters": [{"issuer": "x", "serviceAccounts": []}]}""", "clusters[0].keySet, tokenReview: exactly one is required")]
-    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "http://x/jwks", "serviceAccounts": []}]}""", "clusters[0].keySet: expected an `https:` address or a file")]
+    [InlineData("""{"clusters": []}""", "clusters: required, must not be empty")]
+    [InlineData("""{"clusters": [{"issuer": "x", "serviceAccounts": []}]}""", "clusters[0].keySet, tokenReview: specify exactly one")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "http://x/jwks", "serviceAccounts": []}]}""", "clusters[0].keySet: expected an `https:` URL or an existing file")]
     [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "ca": "/nowhere", "serviceAccounts": []}]}""", "clusters[0].ca: the file `/nowhere` does not exist")]
-    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": []}]}""", "clusters[0].serviceAccounts: at least one is required")]
-    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "*", "name": "a", "application": "documents"}]}]}""", "clusters[0].serviceAccounts[0].namespace: expected the name of a namespace; there are no wildcards")]
-    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "application": "authsidecar"}]}]}""", "clusters[0].serviceAccounts[0].application: expected the name of an application")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": []}]}""", "clusters[0].serviceAccounts: required, must not be empty")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "*", "name": "a", "application": "documents"}]}]}""", "clusters[0].serviceAccounts[0].namespace: invalid Kubernetes namespace name (wildcards are not supported)")]
+    [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "application": "authsidecar"}]}]}""", "clusters[0].serviceAccounts[0].application: invalid application name")]
     [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "aplication": "documents"}]}]}""", "aplication")]
     [InlineData("""{"clusters": [{"issuer": "x", "issuer": "y", "keySet": "https://x", "serviceAccounts": []}]}""", "issuer")]
     [InlineData("""{"clusters": [null]}""", "null")]
@@ -215,7 +218,7 @@ public sealed class KubernetesJoinTests
         var token = cluster.Sign(KubernetesCluster.Claims("web-0", "later"));
         await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "web-0", token));
         await File.WriteAllTextAsync(fleet.In("clusters.json"), """{"clusters": [""", Cancellation);
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("failed to read the clusters of ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("failed to reload cluster configuration ", StringComparison.Ordinal))));
         Assert.False(await EnrolAsync(fleet, "web-1", cluster.Sign(KubernetesCluster.Claims("web-1"))));
         var settings = cluster.Settings(isReviewed: false);
         settings["serviceAccounts"]!.AsArray().Add(new JsonObject { ["namespace"] = "shop", ["name"] = "later", ["application"] = "documents" });
@@ -233,6 +236,13 @@ public sealed class KubernetesJoinTests
         var ended = await Binary.RunAsync(["serve", "--control-plane", "https://127.0.0.1:1", "--application", "documents", "--state", "/tmp/none", "--socket", "none", "--listen", "127.0.0.1:0", .. arguments]);
         Assert.Equal(2, ended.ExitCode);
         Assert.StartsWith($"authsidecar: {fault}", ended.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Option_ThatIsEmpty_IsRefused()
+    {
+        var ended = await Binary.RunAsync("serve", "--control-plane", "https://127.0.0.1:1", "--application", "documents", "--state", "/tmp/none", "--join-kubernetes", "", "--ca", "ca.pem");
+        Assert.Equal((2, true), (ended.ExitCode, ended.Error.StartsWith("`--join-kubernetes` is empty\n", StringComparison.Ordinal)));
     }
 
     private static Task<Fleet> StartAsync(KubernetesCluster cluster, bool isReviewed) => StartAsync(cluster.Settings(isReviewed));

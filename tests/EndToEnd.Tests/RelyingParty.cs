@@ -1,12 +1,6 @@
 using System.Collections.Concurrent;
-using System.Net;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace EndToEnd.Tests;
 
@@ -29,19 +23,13 @@ internal sealed class RelyingParty : IAsyncDisposable
     public static async Task<RelyingParty> StartAsync()
     {
         var party = new RelyingParty();
-        var certificate = TestCertificate.Create(party.CaFile, "localhost");
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
-        party._app = builder.Build();
-        party._app.MapPost("/logout", async context =>
+        (party._app, var address) = await TlsServer.StartAsync(TestCertificate.Create(party.CaFile, "localhost"), async context =>
         {
             party.LogoutTokens.Enqueue((await context.Request.ReadFormAsync(context.RequestAborted))["logout_token"].ToString());
             context.Response.StatusCode = party.Status;
             context.Response.Headers.Location = "/elsewhere";
         });
-        await party._app.StartAsync(TestContext.Current.CancellationToken);
-        party.LogoutUri = party._app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single() + "/logout";
+        party.LogoutUri = new Uri(address, "logout").ToString();
         return party;
     }
 

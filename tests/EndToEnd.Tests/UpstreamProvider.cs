@@ -2,16 +2,10 @@ using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Net;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace EndToEnd.Tests;
 
@@ -58,9 +52,11 @@ internal sealed class UpstreamProvider : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("upstream").FullName;
     private readonly RSA _key = RSA.Create(2048);
     private readonly ConcurrentDictionary<string, IQueryCollection> _codes = new();
-    private readonly WebApplication _app;
+    private WebApplication _app = null!;
 
-    private UpstreamProvider(WebApplication app) => _app = app;
+    private UpstreamProvider()
+    {
+    }
 
     public Misbehaviour Misbehaviour { get; set; }
 
@@ -100,17 +96,9 @@ internal sealed class UpstreamProvider : IAsyncDisposable
 
     public static async Task<UpstreamProvider> StartAsync()
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        UpstreamProvider? provider = null;
-        X509Certificate2? certificate = null;
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(https => https.ServerCertificateSelector = (_, _) => certificate)));
-        var app = builder.Build();
-        provider = new UpstreamProvider(app);
-        certificate = TestCertificate.Create(provider.CaFile, Names);
-        app.Run(provider.AnswerAsync);
-        await app.StartAsync(TestContext.Current.CancellationToken);
-        provider.Port = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()).Port;
+        var provider = new UpstreamProvider();
+        (provider._app, var address) = await TlsServer.StartAsync(TestCertificate.Create(provider.CaFile, Names), provider.AnswerAsync);
+        provider.Port = address.Port;
         return provider;
     }
 

@@ -245,10 +245,10 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         await AllowedAsync("github");
         // The application may not see the addresses.
         provider.AreAddressesHidden = true;
-        await RefusedAsync("github-mail", "failed to ask api.github.com for mail addresses and organisations: the addresses are not shown");
+        await RefusedAsync("github-mail", "request to api.github.com failed: HTTP status 403 or 404");
         // Whoever left, or cannot be asked about, is not in any more, account or not.
         provider.IsApiDown = true;
-        await RefusedAsync("github", "failed to ask api.github.com for mail addresses and organisations");
+        await RefusedAsync("github", "request to api.github.com failed");
 
         Upstream Limited(string id, UpstreamKind kind, string[]? domains = null, string[]? organizations = null)
         {
@@ -277,7 +277,7 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
             var page = await browser.GoAsync($"login/{id}");
             Assert.Equal(HttpStatusCode.Forbidden, page.Status);
             Assert.Contains("is not allowed to sign in here.", page.Read(), StringComparison.Ordinal);
-            await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Skip(before).Any(l => l.Contains($"of the upstream provider {id} may not sign in: {why}", StringComparison.Ordinal))));
+            await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Skip(before).Any(l => l.Contains($"of upstream provider {id} refused: {why}", StringComparison.Ordinal))));
         }
     }
 
@@ -302,7 +302,7 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         Assert.Equal("/login", (await browser.GoAsync(back)).Url.AbsolutePath);
         var device = await browser.GoAsync($"login/github?return={Uri.EscapeDataString(back)}");
         Assert.Equal("/device", device.Url.AbsolutePath);
-        Assert.Contains("It asked less than a minute ago from 127.0.0.1", device.Read(), StringComparison.Ordinal);
+        Assert.Contains("requested less than a minute ago from 127.0.0.1", device.Read(), StringComparison.Ordinal);
         Assert.Equal("?result=connected", (await browser.SubmitAsync(device, "/device", ("decision", "allow"))).Url.Query);
     }
 

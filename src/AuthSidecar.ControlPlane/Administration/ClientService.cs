@@ -34,7 +34,7 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
                 }
 
                 var client = Check(Patch.Apply(before, given, request.UpdateMask));
-                // Bytes, since `Equals` takes a `false` that is given for one that is not.
+                // Compared as bytes: `Equals` does not tell a field set to `false` from one that is unset.
                 if (client.ToByteString() == before?.ToByteString())
                 {
                     return new Refusal.NothingToDo(revision);
@@ -119,12 +119,12 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
         Uris(client.PostLogoutRedirectUris, "client.post_logout_redirect_uris");
         if (client.HasBackchannelLogoutUri && !RequestChecks.IsHttps(client.BackchannelLogoutUri))
         {
-            throw Failures.InvalidField("client.backchannel_logout_uri", "it is an `https:` address without a fragment");
+            throw Failures.InvalidField("client.backchannel_logout_uri", "expected an `https:` URL without a fragment");
         }
 
         if (client.HasBackchannelLogoutUri && ClientRecords.ScopesOf(client) is null)
         {
-            throw Failures.InvalidField("client.backchannel_logout_uri", "only for clients that get tokens for users: no session would end for this one");
+            throw Failures.InvalidField("client.backchannel_logout_uri", "requires GRANT_TYPE_AUTHORIZATION_CODE or GRANT_TYPE_DEVICE_CODE");
         }
 
         if (!client.Scopes.All(RequestChecks.IsScope))

@@ -92,9 +92,9 @@ internal static class Failures
     public static RpcException NameInUse(string name) => Failure(
         Code.AlreadyExists, "NAME_IN_USE", $"name `{name}` is in use by a connected sidecar with another key: use another `--name`, or a join token created with `--replace`");
 
-    /// <summary>Pods of several namespaces have one name.</summary>
+    /// <summary>A pod asks for the name of a sidecar that is not of its own namespace.</summary>
     public static RpcException NameOfAnotherNamespace(string name, string longName) => Failure(
-        Code.AlreadyExists, "NAME_IN_USE", $"name `{name}` is that of a sidecar of another namespace, or of one that enrolled with a join token: use `--name {longName}`");
+        Code.AlreadyExists, "NAME_IN_USE", $"name `{name}` is in use by a sidecar of another namespace, or by a connected one that enrolled with a join token: use `--name {longName}`");
 
     /// <summary>Whatever was written would be confirmed by sidecars that do not have it.</summary>
     public static RpcException HistoryLost(Revision lost, Revision head) => Failure(

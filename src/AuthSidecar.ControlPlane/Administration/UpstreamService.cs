@@ -102,19 +102,19 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
         return upstream;
     }
 
-    /// <summary>A limit that the kind of provider cannot keep is refused: nobody is to rely on it.</summary>
+    /// <summary>Refuses limits that this kind of provider cannot enforce.</summary>
     private static void CheckAllowed(Upstream upstream)
     {
         const string Domains = "upstream.allowed_email_domains";
         const string Organizations = "upstream.allowed_organizations";
         if (upstream.AllowedEmailDomains.Count > 0 && upstream.Kind == UpstreamKind.Microsoft)
         {
-            throw Failures.InvalidField(Domains, "Microsoft does not verify mail addresses: limit the tenants (allowed_organizations) instead");
+            throw Failures.InvalidField(Domains, "not supported for MICROSOFT, whose mail addresses are not verified: use allowed_organizations");
         }
 
         if (upstream.AllowedEmailDomains.Count > MaxListed || !upstream.AllowedEmailDomains.All(IsDomain))
         {
-            throw Failures.InvalidField(Domains, $"each of at most {MaxListed} is a domain such as `example.com`, in ASCII and without `@` or `*`");
+            throw Failures.InvalidField(Domains, $"expected at most {MaxListed} domain names such as `example.com`, in ASCII, without `@` or wildcards");
         }
 
         if (upstream.AllowedOrganizations.Count == 0)
@@ -124,15 +124,15 @@ internal sealed class UpstreamService(ControlStore store, SecretStore secrets, S
 
         var (isEach, what) = upstream.Kind switch
         {
-            UpstreamKind.Google => ((Func<string, bool>)IsDomain, "the domain of a Google Workspace organisation"),
-            UpstreamKind.Github => (o => o.Length <= MaxGitHubNameLength && o.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') && !o.StartsWith('-'), "the name of an organisation at GitHub"),
-            UpstreamKind.Microsoft when upstream.Tenant is "organizations" or "common" => (o => IsTenant(o) && !UpstreamKinds.MicrosoftGroups.Contains(o), "a tenant by its UUID"),
-            UpstreamKind.Microsoft => throw Failures.InvalidField(Organizations, "only for the tenants `organizations` and `common`: any other names the organisation itself"),
-            _ => throw Failures.InvalidField(Organizations, "not for OPENID_CONNECT, whose tokens name no organisation"),
+            UpstreamKind.Google => ((Func<string, bool>)IsDomain, "domains of Google Workspace organisations"),
+            UpstreamKind.Github => (o => o.Length <= MaxGitHubNameLength && o.All(c => char.IsAsciiLetterOrDigit(c) || c == '-') && !o.StartsWith('-'), "names of GitHub organisations"),
+            UpstreamKind.Microsoft when upstream.Tenant is "organizations" or "common" => (o => IsTenant(o) && !UpstreamKinds.MicrosoftGroups.Contains(o), "tenant UUIDs"),
+            UpstreamKind.Microsoft => throw Failures.InvalidField(Organizations, "only supported with tenant `organizations` or `common`"),
+            _ => throw Failures.InvalidField(Organizations, "not supported for OPENID_CONNECT: there is no standard claim"),
         };
         if (upstream.AllowedOrganizations.Count > MaxListed || upstream.AllowedOrganizations.Any(o => o.Length == 0 || !isEach(o)))
         {
-            throw Failures.InvalidField(Organizations, $"each of at most {MaxListed} is {what}");
+            throw Failures.InvalidField(Organizations, $"expected at most {MaxListed} {what}");
         }
     }
 

@@ -45,9 +45,9 @@ internal static class ServeCommand
         var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
         var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
-        var kubernetes = new Option<string?>("--join-kubernetes") { Description = "A file with the Kubernetes clusters whose pods enrol with their service account tokens, and which of their service accounts are for which application; read again when it changes." }.NotEmpty();
-        var logoutHosts = new Option<string[]>("--logout-private-host") { Description = "A host of clients that may be told of ended sessions (`backchannelLogoutUri`) at a private address, such as one in the same cluster; may be repeated." }.NotEmpty();
-        var keepAudit = new Option<int>("--keep-audit-days") { Description = $"How many days audit records, and superseded policies, are kept: {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones are deleted.", DefaultValueFactory = _ => Retention.DefaultAuditDays };
+        var kubernetes = new Option<string?>("--join-kubernetes") { Description = "JSON file with the Kubernetes clusters and service accounts whose pods may enrol with projected service account tokens; reloaded when it changes." }.NotEmpty();
+        var logoutHosts = new Option<string[]>("--logout-private-host") { Description = "A host of `backchannelLogoutUri` that may resolve to a private address, such as one in the same cluster; may be repeated." }.NotEmpty();
+        var keepAudit = new Option<int>("--keep-audit-days") { Description = $"Retention of audit records and superseded policies in days, {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones are deleted.", DefaultValueFactory = _ => Retention.DefaultAuditDays }.Range(Retention.MinAuditDays, Retention.MaxAuditDays);
         var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes, keepAudit, logoutHosts };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -125,7 +125,7 @@ internal static class ServeCommand
 
         folder.WriteClaimCode(code);
         Console.Error.WriteLine($"""
-            There is no administrator yet. With the code in {Path.GetFullPath(folder.ClaimCode)}, valid for {Administrators.CodeLifetime.TotalMinutes} minutes, you become the first one:
+            There is no administrator yet. The claim code is in {Path.GetFullPath(folder.ClaimCode)}, valid for {Administrators.CodeLifetime.TotalMinutes} minutes. To become the first administrator:
               authsidecar-control claim {options.Url} --name NAME --code-file {Path.GetFullPath(folder.ClaimCode)}{(options.Certificate is null ? $" --ca {Path.GetFullPath(Path.Combine(options.State, "ca.pem"))}" : "")}
             """);
     }

@@ -13,6 +13,8 @@ namespace AuthSidecar.ControlPlane.Enrolment;
 internal sealed partial class EnrolmentService(SidecarRegistry registry, PodTokens pods, Applications applications, CertificateAuthority authority, BundleSigner signer, Feed feed, TimeProvider time, ILogger<EnrolmentService> logger)
     : V1.EnrolmentService.EnrolmentServiceBase
 {
+    private const string PodTokenRejected = "POD_TOKEN_REJECTED";
+
     private const string NoKey = "the certificate request has no key on P-256";
 
     public override Task<GetAuthorityResponse> GetAuthority(GetAuthorityRequest request, ServerCallContext context) =>
@@ -24,7 +26,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
         if (request.KubernetesToken.Length > 0)
         {
             return request.TokenId.Length + request.TokenSecret.Length > 0
-                ? throw Failures.InvalidField("kubernetes_token", "it excludes a join token")
+                ? throw Failures.InvalidField("kubernetes_token", "mutually exclusive with token_id and token_secret")
                 : await EnrolPodAsync(request, name, context.CancellationToken);
         }
 
@@ -41,44 +43,40 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
 
     private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, CancellationToken cancellation)
     {
-        if (!pods.IsConfigured)
-        {
-            throw Failures.JoinRefused("POD_TOKEN_REJECTED", "service account tokens are not accepted: the control plane was started without `--join-kubernetes`");
-        }
-
-        var found = await pods.VerifyAsync(request.KubernetesToken, cancellation);
-        if (found is not { Pod: { } pod, Binding: { } binding })
-        {
-            Log.Refused(logger, name, "service account token", found.Refusal!);
-            throw found.IsUnavailable
-                ? new RpcException(new Status(StatusCode.Unavailable, found.Refusal!))
-                : Failures.JoinRefused("POD_TOKEN_REJECTED", $"service account token rejected: {found.Refusal}");
-        }
-
+        var (pod, binding) = await VerifyPodAsync(request.KubernetesToken, name, cancellation);
         if (name != pod.Name && name != $"{pod.Namespace}.{pod.Name}")
         {
-            Log.Refused(logger, name, $"pod {pod}", "PodNameMismatch");
-            throw Failures.JoinRefused("POD_NAME_MISMATCH", $"`--name {name}` is not the name of the pod: use `{pod.Name}` or `{pod.Namespace}.{pod.Name}`");
+            throw Refused("POD_NAME_MISMATCH", $"`--name {name}` does not match the pod: use `{pod.Name}` or `{pod.Namespace}.{pod.Name}`");
         }
 
         if (!await applications.ExistsAsync(binding.Application, cancellation))
         {
-            Log.Refused(logger, name, $"pod {pod}", $"unknown application {binding.Application}");
-            throw Failures.JoinRefused("POD_TOKEN_REJECTED", $"service account `{pod.ServiceAccount}` is bound to the application `{binding.Application}`, which does not exist");
+            throw Refused(PodTokenRejected, $"unknown application `{binding.Application}` of service account `{pod.Namespace}/{pod.ServiceAccount}`");
         }
 
         var identity = new SidecarIdentity(new SyncScope(binding.Application, binding.Tenant), name);
         var result = await registry.EnrolPodAsync($"pod:{pod}", pod.Key, identity, request.CertificateRequest, cancellation);
-        return result.Refusal switch
+        switch (result.Refusal)
         {
-            null => Answer(result, name, $"pod {pod}"),
-            EnrolmentRefusal.SidecarRemoved => throw Failures.JoinRefused("SIDECAR_REMOVED", $"the sidecar of pod `{pod}` was removed: delete the pod, so that another one takes its place"),
-            EnrolmentRefusal.NameInUse => throw Failures.NameOfAnotherNamespace(name, $"{pod.Namespace}.{pod.Name}"),
-            _ => throw Failures.InvalidField("certificate_request", NoKey),
-        };
+            case null:
+                return Answer(result, name, $"pod {pod}");
+            case EnrolmentRefusal.SidecarRemoved:
+                throw Refused("SIDECAR_REMOVED", $"the sidecar of pod `{pod}` was removed: delete the pod to enrol its replacement");
+            case EnrolmentRefusal.NameInUse:
+                Log.Refused(logger, name, $"pod {pod}", "NAME_IN_USE");
+                throw Failures.NameOfAnotherNamespace(name, $"{pod.Namespace}.{pod.Name}");
+            default:
+                throw Failures.InvalidField("certificate_request", NoKey);
+        }
+
+        RpcException Refused(string reason, string message)
+        {
+            Log.Refused(logger, name, $"pod {pod}", message);
+            return Failures.JoinRefused(reason, message);
+        }
     }
 
-    /// <summary>A pod's sidecar is one as long as its cluster says so: a copied certificate is not renewed when the pod is gone, or its service account is bound no more.</summary>
+    /// <summary>Demands the pod's token again at renewal: a copied certificate is not renewed once the pod is deleted, or its service account is no longer configured.</summary>
     private async Task DemandPodAsync(SidecarIdentity identity, string token, CancellationToken cancellation)
     {
         if (await registry.PodUidOfAsync(identity, cancellation) is not { Length: > 0 } uid)
@@ -86,15 +84,28 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
             return;
         }
 
-        var found = token.Length == 0 || !pods.IsConfigured ? PodTokenResult.Refuse("the sidecar enrolled as a pod, and shows no token that is accepted here") : await pods.VerifyAsync(token, cancellation);
-        if (found.Pod?.Uid == uid && found.Binding is { } binding && new SyncScope(binding.Application, binding.Tenant) == identity.Scope)
+        var (pod, binding) = await VerifyPodAsync(token, identity.Name, cancellation);
+        if (pod.Uid != uid || new SyncScope(binding.Application, binding.Tenant) != identity.Scope)
         {
-            return;
+            const string Why = "token of another pod, or of a service account of another application";
+            Log.Refused(logger, identity.Name, $"pod {pod}", Why);
+            throw Failures.JoinRefused(PodTokenRejected, $"service account token rejected: {Why}");
+        }
+    }
+
+    /// <exception cref="RpcException">UNAUTHENTICATED: the token is rejected; UNAVAILABLE: its cluster did not answer.</exception>
+    private async Task<(Pod Pod, ServiceAccountBinding Binding)> VerifyPodAsync(string token, string name, CancellationToken cancellation)
+    {
+        var result = !pods.IsConfigured ? PodTokenResult.Refuse("the control plane was started without `--join-kubernetes`")
+            : token.Length == 0 ? PodTokenResult.Refuse("missing; the sidecar enrolled as a pod")
+            : await pods.VerifyAsync(token, cancellation);
+        if (result is { Pod: { } pod, Binding: { } binding })
+        {
+            return (pod, binding);
         }
 
-        var why = found.Refusal ?? "it is of another pod, or its service account is bound to another application";
-        Log.Refused(logger, identity.Name, "service account token at renewal", why);
-        throw found.IsUnavailable ? new RpcException(new Status(StatusCode.Unavailable, why)) : Failures.JoinRefused("POD_TOKEN_REJECTED", $"service account token rejected: {why}");
+        Log.Refused(logger, name, "service account token", result.Refusal!);
+        throw result.IsUnavailable ? new RpcException(new Status(StatusCode.Unavailable, result.Refusal!)) : Failures.JoinRefused(PodTokenRejected, $"service account token rejected: {result.Refusal}");
     }
 
     private EnrolResponse Answer(EnrolmentResult result, string name, string by)

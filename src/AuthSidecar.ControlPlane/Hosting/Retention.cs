@@ -28,7 +28,9 @@ internal static class Retention
     {
         var tombstonesBefore = (now - TombstonesFor).ToUnixTimeMilliseconds();
         // All that comes before the first that is not old enough, whatever the clocks of nodes said.
-        var last = (await context.Audit.Where(a => a.AtMs >= tombstonesBefore).MinAsync(a => (long?)a.Revision, cancellation) ?? await context.Audit.MaxAsync(a => (long?)a.Revision, cancellation) + 1 ?? 1) - 1;
+        var last = await context.Audit.Where(a => a.AtMs >= tombstonesBefore).MinAsync(a => (long?)a.Revision, cancellation) - 1
+            ?? await context.Audit.MaxAsync(a => (long?)a.Revision, cancellation)
+            ?? 0;
         // Said before it is so.
         await ForgottenSetting.RaiseAsync(context, last, cancellation);
         // The newest of each place stays: by it a sidecar sees that something has changed.

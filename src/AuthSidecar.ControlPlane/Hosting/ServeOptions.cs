@@ -84,7 +84,7 @@ internal sealed record ServeOptions
     /// <summary>The file with the Kubernetes clusters whose pods enrol with their service account tokens; null: none do.</summary>
     public string? JoinKubernetes { get; init; }
 
-    /// <summary>Hosts of clients that are told of ended sessions at private addresses.</summary>
+    /// <summary>Hosts of back-channel logout URIs that may resolve to private addresses.</summary>
     public IReadOnlyList<string> LogoutPrivateHosts { get; init; } = [];
 
     /// <summary>How long audit records, and superseded policies, are kept.</summary>
@@ -128,17 +128,12 @@ internal sealed record ServeOptions
 
         if (JoinKubernetes is not null && Listen is null)
         {
-            yield return "pods enrol where sidecars connect: `--join-kubernetes` requires `--listen`";
+            yield return "`--join-kubernetes` requires `--listen`";
         }
 
         if (WaitForDatabase < TimeSpan.Zero || WaitForDatabase > TimeSpan.FromHours(1))
         {
             yield return "`--wait-for-database` is 0 to 3600 seconds";
-        }
-
-        if (KeepAudit < TimeSpan.FromDays(Retention.MinAuditDays) || KeepAudit > TimeSpan.FromDays(Retention.MaxAuditDays))
-        {
-            yield return $"`--keep-audit-days` is {Retention.MinAuditDays} to {Retention.MaxAuditDays}";
         }
 
         if (AttemptsPerMinute < 0)

@@ -20,8 +20,8 @@ internal sealed class StateFolder
         System.IO.Directory.CreateDirectory(path, OwnerOnly | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Keeps it from other processes.</summary>
-    /// <exception cref="IOException">Another has it.</exception>
+    /// <summary>Locks the folder for this process.</summary>
+    /// <exception cref="IOException">Another process has locked it.</exception>
     public FileLock TakeAlone() => FileLock.Take(Path.Combine(_path, "lock"), $"the state folder `{_path}`");
 
     /// <summary>Where the master key is unless it is said otherwise.</summary>
@@ -30,10 +30,10 @@ internal sealed class StateFolder
     /// <summary>Makes the master key of a database that has nothing wrapped with one yet.</summary>
     public void CreateMasterKey() => WriteSecret(MasterKey, Convert.ToBase64String(RandomNumberGenerator.GetBytes(KeyVault.KeyBytes)));
 
-    /// <summary>Where the code is that makes whoever has it the first administrator.</summary>
+    /// <summary>The file with the claim code, by which one becomes the first administrator.</summary>
     public string ClaimCode => Path.Combine(_path, "claim-code");
 
-    /// <summary>The code of before; null: there is none.</summary>
+    /// <summary>The claim code; null: there is none.</summary>
     public string? ReadClaimCode() => File.Exists(ClaimCode) ? File.ReadAllText(ClaimCode).Trim() : null;
 
     public void WriteClaimCode(string code) => WriteSecret(ClaimCode, code + "\n");
@@ -46,10 +46,10 @@ internal sealed class StateFolder
     /// <summary>Lays our CA's certificate out, for administrators' tools to be given.</summary>
     public void WriteCa(string pem) => File.WriteAllText(Path.Combine(_path, CaFile), pem);
 
-    /// <exception cref="IOException">No node has started with this folder yet.</exception>
+    /// <exception cref="IOException">There is no CA certificate.</exception>
     public static string ReadCa(string path) => Path.Combine(path, CaFile) is var file && File.Exists(file)
         ? File.ReadAllText(file)
-        : throw new IOException($"`{file}` does not exist: no control plane has started with this state folder yet");
+        : throw new IOException($"CA certificate not found: `{file}`; the control plane creates it when it starts");
 
     /// <summary>Writes a file that nobody else can read, whole or not at all.</summary>
     private static void WriteSecret(string path, string content)

@@ -31,7 +31,7 @@ internal sealed partial class BackchannelLogout(
     /// <summary>Of a token that is made when it is sent (section 2.4).</summary>
     private static readonly TimeSpan TokenLifetime = TimeSpan.FromMinutes(2);
 
-    /// <summary>Longer than a client may take: whoever has taken a notice and died is followed by another.</summary>
+    /// <summary>How long a notice is reserved for the node that sends it; longer than <see cref="Timeout"/>. After that another node sends it.</summary>
     private static readonly TimeSpan TakenFor = TimeSpan.FromSeconds(30);
 
     /// <summary>Then four times as long each time.</summary>
@@ -191,10 +191,10 @@ internal sealed partial class BackchannelLogout(
         [LoggerMessage(58, LogLevel.Warning, "back-channel logout of client {ClientId} at {Uri} failed (attempt {Attempt}), retried in {Seconds} s: {Why}", EventName = "BackchannelLogoutFailed")]
         public static partial void NotTold(ILogger logger, string clientId, string uri, int attempt, double seconds, string why);
 
-        [LoggerMessage(59, LogLevel.Error, "back-channel logout of client {ClientId} given up, {Count} sessions: {Why}", EventName = "BackchannelLogoutGivenUp")]
+        [LoggerMessage(59, LogLevel.Error, "giving up back-channel logout of client {ClientId} ({Count} sessions): {Why}", EventName = "BackchannelLogoutGivenUp")]
         public static partial void GivenUp(ILogger logger, string clientId, int count, string why);
 
-        [LoggerMessage(60, LogLevel.Warning, "back-channel logout notices cannot be read, retried: {Why}", EventName = "BackchannelLogoutNotRead")]
+        [LoggerMessage(60, LogLevel.Warning, "failed to read pending back-channel logouts, retrying: {Why}", EventName = "BackchannelLogoutNotRead")]
         public static partial void NotRead(ILogger logger, string why);
     }
 }

@@ -59,7 +59,7 @@ internal sealed class DeviceRequests(TimeProvider time) :
         // Only for codes that there are: others are refused otherwise.
         if (context is { Response: { Error: Errors.AuthorizationPending } response, Request.DeviceCode: { } code } && !MayPoll(TextHash.Of(code)))
         {
-            (response.Error, response.ErrorDescription) = (Errors.SlowDown, "the device polls more often than the interval allows, which is 5 seconds longer from now on");
+            (response.Error, response.ErrorDescription) = (Errors.SlowDown, "polling too frequently: the interval is increased by 5 seconds");
         }
 
         return ValueTask.CompletedTask;

@@ -50,14 +50,14 @@ internal static class AuthorizeEndpoint
 
         if (request.GetParameter(Denied) is not null)
         {
-            return Refuse(Errors.AccessDenied, "they do not want it");
+            return Refuse(Errors.AccessDenied, "the user denied the request");
         }
 
         var scopes = request.GetScopes();
         if (await consents.IsMissingAsync(request, session, context.RequestAborted))
         {
             return isSilent
-                ? Refuse(Errors.ConsentRequired, "they have not been asked")
+                ? Refuse(Errors.ConsentRequired, "user consent is required")
                 : Results.LocalRedirect($"{PagesSetup.ConsentPath}?return={Uri.EscapeDataString(SelfWith(context, request, note: null))}");
         }
 

@@ -93,7 +93,7 @@ internal sealed partial class UpstreamCallbackModel(
 
     private static partial class Log
     {
-        [LoggerMessage(43, LogLevel.Warning, "user {Subject} of the upstream provider {Upstream} may not sign in: {Why}", EventName = "UpstreamUserNotAllowed")]
+        [LoggerMessage(43, LogLevel.Warning, "sign-in of user {Subject} of upstream provider {Upstream} refused: {Why}", EventName = "UpstreamUserNotAllowed")]
         public static partial void NotAllowed(ILogger logger, string upstream, string subject, string why);
 
         [LoggerMessage(41, LogLevel.Warning, "an answer of the upstream provider {Upstream} is refused: {Error}: {Description}", EventName = "UpstreamRefused")]

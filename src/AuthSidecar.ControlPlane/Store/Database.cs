@@ -49,8 +49,8 @@ internal abstract class Database
     /// <summary>Whether it is the database that is not there, or not now.</summary>
     public static bool IsAway(Exception? e) => e is DbException { IsTransient: true } or SocketException || (e is not null && IsAway(e.InnerException));
 
-    /// <summary>Keeps it from every other node, where one node alone may have it; null: several may.</summary>
-    /// <exception cref="IOException">Another has it.</exception>
+    /// <summary>Locks a database that supports one node only; null: it supports several.</summary>
+    /// <exception cref="IOException">Another process has locked it.</exception>
     public virtual IDisposable? TakeAlone() => null;
 
     /// <summary>Makes the tables, or brings them up to what this version wants.</summary>
@@ -101,7 +101,7 @@ internal sealed class SqliteDatabase(string path) : Database
 
     public override StoreContext Open() => new SqliteStoreContext(_options);
 
-    /// <summary>Nodes do not hear of each other's writes here.</summary>
+    /// <summary>SQLite has no notifications: nodes would not learn of each other's writes.</summary>
     public override IDisposable? TakeAlone() => FileLock.Take($"{path}.lock", $"the database `{path}`");
 
     public override async Task MigrateAsync(CancellationToken cancellation)

@@ -21,6 +21,9 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     /// <summary>When more than this is gone, everything that is left is told instead: a bundle is one message.</summary>
     private const int MaxRemoved = 10_000;
 
+    /// <summary>So many changed entities are read at once.</summary>
+    private const int Few = 2_000;
+
     /// <summary>For how long removals are known at least: whoever has heard nothing for longer gets everything.</summary>
     public static readonly TimeSpan ChangesFor = TimeSpan.FromDays(30);
 
@@ -86,6 +89,17 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     private static async Task<BundleDraft?> ReadEntitiesAsync(StoreContext context, SyncScope scope, long since)
     {
         var changed = EntitiesOf(context, scope).Where(e => e.Revision > since);
+        // Mostly a few: one query. All of them, or very many, are read one after the other, since there may be more than there is memory for.
+        if (since > 0 && await changed.Take(Few + 1).ToListAsync() is { Count: <= Few } rows)
+        {
+            return rows.Count == 0 ? null : new BundleDraft(
+                ResourceType.Entities,
+                rows.Max(r => r.Revision),
+                since,
+                new Dictionary<string, byte[]> { [EntityRows.Document] = EntityRows.ToJson(rows.Where(r => !r.IsRemoved)).Utf8.ToArray() },
+                [.. EntityRows.Gone(rows).Select(u => u.ToString())]);
+        }
+
         if (await changed.MaxAsync(e => (long?)e.Revision) is not { } newest)
         {
             return null;
@@ -103,7 +117,6 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
             ResourceType.Entities,
             newest,
             since,
-            // One after the other: there may be more of them than there is memory for, as rows.
             new Dictionary<string, byte[]> { [EntityRows.Document] = await EntityRows.ToJsonAsync(changed.Where(e => !e.IsRemoved).Select(e => e.Json).AsAsyncEnumerable()) },
             [.. gone.Where(u => !there.Contains(u)).Select(u => new EntityUid(u.Type, u.Id).ToString())]);
     }

@@ -11,7 +11,7 @@ namespace AuthSidecar.ControlPlane.Upstreams;
 /// </summary>
 internal sealed class AllowedUsers(HttpClient github)
 {
-    /// <summary>Why somebody may not sign in; null: they may.</summary>
+    /// <summary>Why a user may not sign in; null: the user may.</summary>
     /// <param name="upstream">The provider.</param>
     /// <param name="identity">Who they are there.</param>
     /// <param name="accessToken">What its API is asked with.</param>
@@ -38,7 +38,7 @@ internal sealed class AllowedUsers(HttpClient github)
         }
         catch (Exception e) when (e is HttpRequestException or JsonException or InvalidOperationException or KeyNotFoundException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
         {
-            return $"failed to ask {github.BaseAddress!.Host} for mail addresses and organisations: {e.GetBaseException().Message}";
+            return $"request to {github.BaseAddress!.Host} failed: {e.GetBaseException().Message}";
         }
     }
 
@@ -46,7 +46,7 @@ internal sealed class AllowedUsers(HttpClient github)
     {
         using var answer = await AskAsync("/user/emails?per_page=100", accessToken, cancellation);
         return answer is null
-            ? throw new HttpRequestException("the addresses are not shown (HTTP status 403 or 404)")
+            ? throw new HttpRequestException("HTTP status 403 or 404: missing permission to read mail addresses")
             : [.. answer.RootElement.EnumerateArray().Where(e => e.GetProperty("verified").GetBoolean()).Select(e => e.GetProperty("email").GetString() ?? "")];
     }
 

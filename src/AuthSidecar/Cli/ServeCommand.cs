@@ -21,8 +21,8 @@ internal static class ServeCommand
         var application = new Option<string>("--application") { Description = "The application that is served, as the control plane knows it.", DefaultValueFactory = _ => "" };
         var tenant = new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
         var joinToken = new Option<string?>("--join-token") { Description = "The file with a join token, to get a certificate and the keys below with." };
-        var joinKubernetes = new Option<string?>("--join-kubernetes") { Description = "The file with the pod's service account token, projected for the audience `authsidecar`, to get them with instead; requires `--ca`." };
-        var name = new Option<string>("--name") { Description = "How the sidecar is to be called where it joins; of a pod its name, or `NAMESPACE.POD`.", DefaultValueFactory = _ => Environment.MachineName };
+        var joinKubernetes = new Option<string?>("--join-kubernetes") { Description = "The file with the pod's projected service account token (audience `authsidecar`), to enrol with instead of a join token; requires `--ca`." }.NotEmpty();
+        var name = new Option<string>("--name") { Description = "The name to enrol with; in a pod its name, or `NAMESPACE.POD`.", DefaultValueFactory = _ => Environment.MachineName };
         var certificate = new Option<string>("--certificate") { Description = "The certificate to show the control plane, in PEM.", DefaultValueFactory = _ => "" };
         var certificateKey = new Option<string>("--certificate-key") { Description = "Its key, in PEM.", DefaultValueFactory = _ => "" };
         var ca = new Option<string>("--ca") { Description = "The CA of the control plane's certificate, in PEM.", DefaultValueFactory = _ => "" };
@@ -134,7 +134,7 @@ internal static class ServeCommand
             var (isToken, isKubernetes) = (parsed.GetValue(joinToken) is not null, parsed.GetValue(joinKubernetes) is not null);
             Option[] useless = isKubernetes ? [joinToken, certificate, certificateKey, pinnedKeys] : isToken ? [certificate, certificateKey, ca, pinnedKeys] : [];
             return useless.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false }) is { } stray ? $"`{(isKubernetes ? joinKubernetes : joinToken).Name}` excludes `{stray.Name}`"
-                : isKubernetes && parsed.GetValue(ca)!.Length == 0 ? "`--join-kubernetes` requires `--ca`: the token does not say whose CA to trust"
+                : isKubernetes && parsed.GetValue(ca)!.Length == 0 ? "`--join-kubernetes` requires `--ca`, the CA certificate of the control plane"
                 : null;
         }
 

@@ -17,8 +17,8 @@ internal sealed class StateFolder
         CreateOwned(path);
     }
 
-    /// <summary>Keeps it from other processes.</summary>
-    /// <exception cref="IOException">Another has it.</exception>
+    /// <summary>Locks the folder for this process.</summary>
+    /// <exception cref="IOException">Another process has locked it.</exception>
     public FileLock TakeAlone() => FileLock.Take(Path.Combine(_path, "lock"), $"the state folder `{_path}`");
 
     /// <summary>Makes a folder that is its owner's alone, unless it is there.</summary>

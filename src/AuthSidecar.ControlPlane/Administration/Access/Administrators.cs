@@ -21,7 +21,7 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
     public static readonly TimeSpan CodeLifetime = TimeSpan.FromHours(1);
 
     /// <summary>Makes a code for whoever is to be the first administrator; null when there is one.</summary>
-    /// <param name="previous">The one that this node made before, which is good no more; null: none.</param>
+    /// <param name="previous">The code that this node created before, which is revoked; null: none.</param>
     /// <param name="cancellation">Ends it.</param>
     public async Task<string?> TryCreateCodeAsync(string? previous, CancellationToken cancellation)
     {

@@ -9,10 +9,10 @@ using AuthSidecar.Tokens;
 
 namespace AuthSidecar.ControlPlane.Enrolment.Kubernetes;
 
-/// <summary>A cluster could not be asked.</summary>
+/// <summary>The API server of a cluster is unavailable.</summary>
 internal sealed class ClusterUnavailableException(string message) : Exception(message);
 
-/// <summary>What a cluster's API server is asked: for its key set, and about tokens (authentication.k8s.io/v1).</summary>
+/// <summary>A client of a cluster's API server: its key set, and TokenReview (authentication.k8s.io/v1).</summary>
 internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider time, ILogger logger)
 {
     private const int MaxResponseBytes = 1024 * 1024;
@@ -20,13 +20,13 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
 
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
 
-    /// <summary>What is cached goes on this long; a key that is not in it is looked for sooner.</summary>
+    /// <summary>How long a fetched key set is cached; an unknown key ID has it fetched sooner.</summary>
     private static readonly TimeSpan KeysFor = TimeSpan.FromMinutes(5);
 
-    /// <summary>Whoever sends made-up key ids does not make us ask without end.</summary>
+    /// <summary>The shortest time between two fetches: unknown key IDs, and failures, cost no more than this.</summary>
     private static readonly TimeSpan AskKeysEvery = TimeSpan.FromSeconds(10);
 
-    /// <summary>Connections are made anew now and then, with the CA as it is then.</summary>
+    /// <summary>How long connections are reused; then the CA file is read again.</summary>
     private static readonly TimeSpan ClientFor = TimeSpan.FromMinutes(5);
 
     private readonly SemaphoreSlim _reading = new(1);
@@ -39,9 +39,9 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
     private long _clientAt;
 
     /// <summary>The cluster's keys.</summary>
-    /// <param name="renew">Whether those of before are not enough.</param>
+    /// <param name="renew">Whether to fetch the key set again although it is cached, for an unknown key ID.</param>
     /// <param name="cancellation">Ends it.</param>
-    /// <exception cref="ClusterUnavailableException">They cannot be read, and there are none of before.</exception>
+    /// <exception cref="ClusterUnavailableException">The key set cannot be fetched, and none is cached.</exception>
     public async Task<FrozenDictionary<string, VerificationKey>> KeysAsync(bool renew, CancellationToken cancellation)
     {
         await _reading.WaitAsync(cancellation);
@@ -61,9 +61,9 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
         catch (Exception e) when (!cancellation.IsCancellationRequested)
         {
             var fault = Describe(e);
-            if (fault != _keysFault)
+            if (_keys is not null && fault != _keysFault)
             {
-                // Once for each reason.
+                // Once for each reason; without cached keys it is the reason of each refusal.
                 Log.KeysNotFetched(logger, settings.KeySet!, fault);
             }
 
@@ -76,14 +76,14 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
         }
     }
 
-    /// <summary>Asks about a token.</summary>
-    /// <returns>The pod that it is of; or why it is of none: null when it is good, but of no pod.</returns>
-    /// <exception cref="ClusterUnavailableException">There was no answer.</exception>
+    /// <summary>Verifies a token by TokenReview.</summary>
+    /// <returns>The pod that the token is bound to, or why it is rejected; both null: it is valid, but not bound to a pod.</returns>
+    /// <exception cref="ClusterUnavailableException">The API server did not answer.</exception>
     public async Task<(Pod? Pod, string? Refusal)> ReviewAsync(string token, CancellationToken cancellation)
     {
         if (!await _reviews.WaitAsync(AnswerWithin, cancellation))
         {
-            throw new ClusterUnavailableException($"TokenReview at `{settings.TokenReview}` failed: too many at once");
+            throw new ClusterUnavailableException($"TokenReview at `{settings.TokenReview}` failed: too many concurrent requests");
         }
 
         try
@@ -113,10 +113,10 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
     {
         if (!status.TryGetProperty("authenticated", out var authenticated) || authenticated.ValueKind != JsonValueKind.True)
         {
-            return (null, status.TryGetProperty("error", out var error) && error.GetString() is { Length: > 0 } why ? why : "the API server does not authenticate it");
+            return (null, status.TryGetProperty("error", out var error) && error.GetString() is { Length: > 0 } why ? why : "not authenticated by the API server");
         }
 
-        // An API server that does not know audiences answers without (TokenReviewStatus): then nobody has looked.
+        // An API server that does not support audiences returns none (TokenReviewStatus): then the audience was not checked.
         if (!status.TryGetProperty("audiences", out var audiences) || !audiences.EnumerateArray().Any(a => a.GetString() == settings.Audience))
         {
             return (null, $"AudienceMismatch: the audience of the projected token must be `{settings.Audience}`");
@@ -167,7 +167,7 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
         {
             if (_client is null || time.GetElapsedTime(_clientAt) >= ClientFor)
             {
-                // Not disposed of: somebody may be asking with it at this moment.
+                // The previous one is not disposed of: requests may be in flight.
                 (_client, _clientAt) = (CreateClient(), time.GetTimestamp());
             }
 
@@ -194,10 +194,10 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
         public static partial void KeysNotFetched(ILogger logger, string keySet, string why);
     }
 
-    private static string Describe(Exception e) => e switch
+    private string Describe(Exception e) => e switch
     {
         TaskCanceledException => $"no answer within {AnswerWithin.TotalSeconds} seconds",
-        CryptographicException => "its CA is no certificate in PEM",
+        CryptographicException => $"invalid CA file `{settings.Ca}`: expected a certificate in PEM",
         _ => e.GetBaseException().Message,
     };
 }

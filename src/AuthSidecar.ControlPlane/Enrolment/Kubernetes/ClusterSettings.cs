@@ -13,7 +13,7 @@ internal sealed record ClusterFile(IReadOnlyList<ClusterSettings> Clusters)
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerOptions.Strict) { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
-    /// <exception cref="InvalidDataException">It is not such a file, and why.</exception>
+    /// <exception cref="InvalidDataException">The file is invalid, and why.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     public static ClusterFile Read(string path)
     {
@@ -37,13 +37,13 @@ internal sealed record ClusterFile(IReadOnlyList<ClusterSettings> Clusters)
     {
         if (Clusters.Count == 0)
         {
-            yield return "clusters: at least one is required";
+            yield return "clusters: required, must not be empty";
         }
 
-        // Said by nobody else: of lists the serializer takes what is in them.
+        // The serializer does not check the elements of collections for null.
         if (Clusters.Any(c => c is null || c.ServiceAccounts.Any(a => a is null)))
         {
-            yield return "clusters: one of them, or of their serviceAccounts, is null";
+            yield return "clusters: null elements are not allowed, nor in serviceAccounts";
             yield break;
         }
 
@@ -57,7 +57,7 @@ internal sealed record ClusterFile(IReadOnlyList<ClusterSettings> Clusters)
 
         if (Clusters.GroupBy(c => c.Issuer, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
         {
-            yield return $"clusters: two have the issuer `{twice.Key}` (`--service-account-issuer` of the API server): tokens would not say of which they are";
+            yield return $"clusters: duplicate issuer `{twice.Key}`; each cluster needs its own `--service-account-issuer`";
         }
     }
 }
@@ -93,27 +93,27 @@ internal sealed partial record ClusterSettings
     {
         if (Issuer.Length == 0)
         {
-            yield return "issuer: it is required";
+            yield return "issuer: required, must not be empty";
         }
 
         if (Audience.Length == 0)
         {
-            yield return "audience: it is empty; a token for anybody would be one of the API server's own";
+            yield return "audience: must not be empty";
         }
 
         if (KeySet is null == TokenReview is null)
         {
-            yield return "keySet, tokenReview: exactly one is required";
+            yield return "keySet, tokenReview: specify exactly one";
         }
 
         if (TokenReview is not null && !RequestChecks.IsHttps(TokenReview))
         {
-            yield return "tokenReview: expected an `https:` address, such as https://kubernetes.default.svc/apis/authentication.k8s.io/v1/tokenreviews";
+            yield return "tokenReview: expected an `https:` URL, such as https://kubernetes.default.svc/apis/authentication.k8s.io/v1/tokenreviews";
         }
 
         if (KeySet is not null && !RequestChecks.IsHttps(KeySet) && (KeySet.Contains("://", StringComparison.Ordinal) || !File.Exists(KeySet)))
         {
-            yield return $"keySet: expected an `https:` address or a file; `{KeySet}` is neither";
+            yield return $"keySet: expected an `https:` URL or an existing file: `{KeySet}`";
         }
 
         foreach (var (member, path) in new[] { ("ca", Ca), ("tokenFile", TokenFile) })
@@ -126,7 +126,7 @@ internal sealed partial record ClusterSettings
 
         if (ServiceAccounts.Count == 0)
         {
-            yield return "serviceAccounts: at least one is required";
+            yield return "serviceAccounts: required, must not be empty";
         }
 
         foreach (var (index, account) in ServiceAccounts.Index())
@@ -139,7 +139,7 @@ internal sealed partial record ClusterSettings
 
         if (ServiceAccounts.GroupBy(a => (a.Namespace, a.Name)).FirstOrDefault(g => g.Count() > 1) is { } twice)
         {
-            yield return $"serviceAccounts: `{twice.Key.Name}` of namespace `{twice.Key.Namespace}` has two applications";
+            yield return $"serviceAccounts: duplicate service account `{twice.Key.Namespace}/{twice.Key.Name}`";
         }
     }
 }
@@ -157,10 +157,10 @@ internal sealed partial record ServiceAccountBinding
     public string Tenant { get; init; } = "";
 
     public string? Fault() =>
-        !Label().IsMatch(Namespace) ? "namespace: expected the name of a namespace; there are no wildcards"
-        : !Label().IsMatch(Name) ? "name: expected the name of a service account; there are no wildcards"
-        : !RequestChecks.IsName(Application) || Application == BuiltInPolicies.Application ? "application: expected the name of an application"
-        : Tenant.Length > 0 && !RequestChecks.IsName(Tenant) ? "tenant: expected the name of a tenant"
+        !Label().IsMatch(Namespace) ? "namespace: invalid Kubernetes namespace name (wildcards are not supported)"
+        : !Label().IsMatch(Name) ? "name: invalid Kubernetes service account name (wildcards are not supported)"
+        : !RequestChecks.IsName(Application) || Application == BuiltInPolicies.Application ? "application: invalid application name"
+        : Tenant.Length > 0 && !RequestChecks.IsName(Tenant) ? "tenant: invalid tenant name"
         : null;
 
     /// <summary>A DNS subdomain (RFC 1123), as Kubernetes has names.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Text.Json;
 using AuthSidecar.Common;
 using AuthSidecar.Tokens;
+using Microsoft.IdentityModel.JsonWebTokens;
 
 namespace AuthSidecar.ControlPlane.Enrolment.Kubernetes;
 
@@ -17,15 +18,15 @@ internal sealed partial class PodTokens : IDisposable
     private readonly TokenValidator _validator;
     private readonly TimeProvider _time;
 
-    /// <param name="file">The file of `--join-kubernetes`; null: no pod enrols so.</param>
+    /// <param name="file">The file of `--join-kubernetes`; null: service account tokens are not accepted.</param>
     /// <param name="validator">Verifies tokens.</param>
     /// <param name="time">The time.</param>
-    /// <param name="logger">Is told of a file that cannot be used.</param>
-    /// <exception cref="InvalidDataException">It cannot be used, and why.</exception>
+    /// <param name="logger">Logs reloads that fail.</param>
+    /// <exception cref="InvalidDataException">The file is invalid, and why.</exception>
     public PodTokens(string? file, TokenValidator validator, TimeProvider time, ILogger<PodTokens> logger)
     {
         (_validator, _time) = (validator, time);
-        // A map of Kubernetes' changes while we run; one that is half-written or wrong changes nothing.
+        // A ConfigMap changes while the process runs; a half-written or invalid file changes nothing.
         _clusters = file is null ? null : new WatchedFiles<IReadOnlyDictionary<string, Cluster>>(
             [file],
             () => ClusterFile.Read(file).Clusters.ToDictionary(c => c.Issuer, c => new Cluster(c, new ClusterApi(c, time, logger)), StringComparer.Ordinal),
@@ -36,15 +37,20 @@ internal sealed partial class PodTokens : IDisposable
 
     public async Task<PodTokenResult> VerifyAsync(string token, CancellationToken cancellation)
     {
-        // Whose it is to say: what it says of itself is verified then, and by nobody else.
-        if (token.Length > MaxTokenBytes || !TryReadIssuer(token, out var issuer))
+        // Not verified yet: it only selects the cluster that verifies the token, and no other cluster does.
+        if (token.Length > MaxTokenBytes)
         {
-            return PodTokenResult.Refuse("it is not a JSON Web Token");
+            return PodTokenResult.Refuse($"larger than {MaxTokenBytes} bytes");
+        }
+
+        if (ReadIssuer(token) is not { Length: > 0 } issuer)
+        {
+            return PodTokenResult.Refuse("malformed JSON Web Token, or without issuer");
         }
 
         if (_clusters?.Current.GetValueOrDefault(issuer) is not { } cluster)
         {
-            return PodTokenResult.Refuse($"unknown issuer `{issuer}`: no cluster in the file of `--join-kubernetes` has it");
+            return PodTokenResult.Refuse($"unknown issuer `{issuer}`: not configured in the `--join-kubernetes` file");
         }
 
         Pod? pod;
@@ -60,12 +66,12 @@ internal sealed partial class PodTokens : IDisposable
 
         if (pod is null)
         {
-            return PodTokenResult.Refuse(refusal ?? "it is not bound to a pod: use a projected volume (`serviceAccountToken`)");
+            return PodTokenResult.Refuse(refusal ?? "not bound to a pod: use a projected volume (`serviceAccountToken`)");
         }
 
         return cluster.Settings.ServiceAccounts.FirstOrDefault(a => a.Namespace == pod.Namespace && a.Name == pod.ServiceAccount) is { } binding
             ? new PodTokenResult(pod, binding, null)
-            : PodTokenResult.Refuse($"service account `{pod.ServiceAccount}` of namespace `{pod.Namespace}` is bound to no application in the file of `--join-kubernetes`");
+            : PodTokenResult.Refuse($"service account `{pod.ServiceAccount}` of namespace `{pod.Namespace}` is not listed in `serviceAccounts` of the `--join-kubernetes` file");
     }
 
     public void Dispose() => _clusters?.Dispose();
@@ -75,7 +81,7 @@ internal sealed partial class PodTokens : IDisposable
         var result = Validate(cluster, token, await cluster.Api.KeysAsync(renew: false, cancellation));
         if (result.Error == TokenError.KeyUnknown)
         {
-            // It may have turned since.
+            // The cluster may have rotated its keys.
             result = Validate(cluster, token, await cluster.Api.KeysAsync(renew: true, cancellation));
         }
 
@@ -95,7 +101,7 @@ internal sealed partial class PodTokens : IDisposable
 
     private TokenResult Validate(Cluster cluster, string token, FrozenDictionary<string, VerificationKey> keys)
     {
-        // Its tokens have no type, or that of any JWT. That none of another kind is taken for one is up to the issuer, the audience and the claim of the pod.
+        // Service account tokens have no `typ`, or `JWT`. Issuer, audience and the pod claim tell them from other kinds of tokens.
         var issuer = new Issuer
         {
             Name = cluster.Settings.Issuer,
@@ -109,23 +115,15 @@ internal sealed partial class PodTokens : IDisposable
 
     private static string? TextOf(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    private static bool TryReadIssuer(string token, out string issuer)
+    private static string? ReadIssuer(string token)
     {
-        issuer = "";
         try
         {
-            if (token.Split('.') is not [_, var payload, _])
-            {
-                return false;
-            }
-
-            using var claims = JsonDocument.Parse(System.Buffers.Text.Base64Url.DecodeFromChars(payload));
-            issuer = claims.RootElement.ValueKind == JsonValueKind.Object ? TextOf(claims.RootElement, "iss") ?? "" : "";
-            return issuer.Length > 0;
+            return new JsonWebToken(token).Issuer;
         }
-        catch (Exception e) when (e is FormatException or JsonException)
+        catch (ArgumentException)
         {
-            return false;
+            return null;
         }
     }
 
@@ -133,7 +131,7 @@ internal sealed partial class PodTokens : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(34, LogLevel.Error, "failed to read the clusters of {File}, those of before are used: {Why}", EventName = "ClustersNotRead")]
+        [LoggerMessage(34, LogLevel.Error, "failed to reload cluster configuration {File}, using the previous one: {Why}", EventName = "ClustersNotRead")]
         public static partial void NotRead(ILogger logger, string file, string why);
     }
 }

@@ -97,7 +97,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     {
         if (text.Split('.') is not ["join", { Length: > 0 } id, { Length: > 0 } secret, var authority] || !Base64Url.IsValid(authority))
         {
-            throw new InvalidDataException($"`{join.TokenFile}` does not hold a join token");
+            throw new InvalidDataException($"`{join.TokenFile}` is not a join token");
         }
 
         (request.TokenId, request.TokenSecret) = (id, secret);
@@ -109,7 +109,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     {
         if (text.Split('.').Length != 3)
         {
-            throw new InvalidDataException($"`{join.TokenFile}` does not hold a service account token");
+            throw new InvalidDataException($"`{join.TokenFile}` is not a service account token (JWT)");
         }
 
         var authorities = new X509Certificate2Collection();
@@ -124,7 +124,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
         if (authorities.Count == 0)
         {
-            throw new InvalidDataException($"`{join.Ca}` does not hold a CA in PEM");
+            throw new InvalidDataException($"`{join.Ca}` is not a CA certificate in PEM");
         }
 
         using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));

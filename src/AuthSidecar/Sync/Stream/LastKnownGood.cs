@@ -189,11 +189,11 @@ internal sealed partial class LastKnownGood
         {
             foreach (var entry in waiting)
             {
-                Seal(entry.Name, entry.Waiting!.Length, entry.Waiting.Write);
+                Seal(entry.Name, entry.Waiting!.Length, entry.Waiting.WriteTo);
             }
 
             var written = SidecarFile.Write(index);
-            Seal(Index, written.Length, written.CopyTo);
+            Seal(Index, written.Length, to => to.Write(written));
             RemoveAllBut([.. index.Bundles.Select(b => b.Name), Index]);
             lock (_lock)
             {
@@ -229,10 +229,14 @@ internal sealed partial class LastKnownGood
     }
 
     // The name is authenticated with the content: no file passes for another.
-    private void Seal(string name, int length, Action<Memory<byte>> write)
+    private void Seal(string name, int length, Action<MemoryStream> write)
     {
         var bytes = new byte[SealedBox.NonceBytes + length + SealedBox.TagBytes];
-        write(bytes.AsMemory(SealedBox.NonceBytes, length));
+        using (var content = new MemoryStream(bytes, SealedBox.NonceBytes, length))
+        {
+            write(content);
+        }
+
         SealedBox.SealInPlace(_key, bytes, Encoding.UTF8.GetBytes(name));
         StateFolder.WriteSecret(Path.Combine(_folder, name), bytes);
     }
@@ -262,26 +266,12 @@ internal sealed partial class LastKnownGood
         public int Length => Messages.Sum(m => CodedOutputStream.ComputeMessageSize(m));
 
         /// <summary>Each message after its length.</summary>
-        public void Write(Memory<byte> to)
+        public void WriteTo(MemoryStream to)
         {
             foreach (var message in Messages)
             {
-                var size = message.CalculateSize();
-                var prefix = CodedOutputStream.ComputeMessageSize(message) - size;
-                WriteVarint(to.Span, size);
-                message.WriteTo(to.Span.Slice(prefix, size));
-                to = to[(prefix + size)..];
+                message.WriteDelimitedTo(to);
             }
-        }
-
-        private static void WriteVarint(Span<byte> to, int value)
-        {
-            for (; value > 0x7f; value >>= 7, to = to[1..])
-            {
-                to[0] = (byte)(value | 0x80);
-            }
-
-            to[0] = (byte)value;
         }
     }
 
