@@ -298,8 +298,18 @@ public sealed class UpstreamTests(UpstreamTests.Misbehaving misbehaving) : IClas
         var login = await browser.GoAsync($"login/github?return={Uri.EscapeDataString($"/device?user_code={code}")}");
         Assert.Equal("/login", login.Url.AbsolutePath);
         var back = Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(login.Url.Query)["return"].ToString();
-        // Whoever opens the address without signing in has not.
+        // Whoever opens the address without signing in has not, nor who brings it along from another browser.
         Assert.Equal("/login", (await browser.GoAsync(back)).Url.AbsolutePath);
+        using (var another = NewBrowser(fleet, provider, proxy.Address))
+        {
+            var elsewhere = await another.GoAsync($"login/github?return={Uri.EscapeDataString($"/device?user_code={code}")}");
+            var brought = Microsoft.AspNetCore.WebUtilities.QueryHelpers.ParseQuery(elsewhere.Url.Query)["return"].ToString();
+            Assert.Contains("login_note=", brought, StringComparison.Ordinal);
+            Assert.Equal("/login", (await browser.GoAsync(brought)).Url.AbsolutePath);
+            using var nobody = NewBrowser(fleet, provider, proxy.Address);
+            Assert.DoesNotContain("login_note", (await nobody.GoAsync($"device?user_code={code}")).Url.Query, StringComparison.Ordinal);
+        }
+
         var device = await browser.GoAsync($"login/github?return={Uri.EscapeDataString(back)}");
         Assert.Equal("/device", device.Url.AbsolutePath);
         Assert.Contains("requested less than a minute ago from 127.0.0.1", device.Read(), StringComparison.Ordinal);

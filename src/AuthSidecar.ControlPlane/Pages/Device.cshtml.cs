@@ -18,7 +18,7 @@ internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Co
     [BindProperty(SupportsGet = true, Name = "user_code")]
     public string UserCode { get; set => field = value ?? ""; } = "";
 
-    /// <summary>That this page has sent them to sign in.</summary>
+    /// <summary>The note with which this page sent the user to sign in again.</summary>
     [BindProperty(SupportsGet = true, Name = LoginNotes.Parameter)]
     public string? Note { get; set; }
 
@@ -85,20 +85,22 @@ internal sealed class DeviceModel(BrowserSessions browser, Sessions sessions, Co
     }
 
     /// <summary>
-    /// Whoever sits down at an unlocked browser is not to connect a device that goes on when they have left. Who has signed in once more for this has done so, also by a
-    /// provider that does not say when it has asked them.
+    /// Whether the user has to sign in again: a device with `offline_access` outlasts whoever sits at an unlocked browser. Having signed in again in this very session, since this page
+    /// asked for it, is enough also with a provider that sends no `auth_time`.
     /// </summary>
     private bool IsLoginMissing(SessionRow session, System.Security.Claims.ClaimsPrincipal principal) =>
-        principal.HasScope(Scopes.OfflineAccess) && !sessions.IsFresh(session) && !notes.HasTried(Note, Digest, session);
+        principal.HasScope(Scopes.OfflineAccess) && !sessions.IsFresh(session) && !notes.HasTried(Note, DigestOf(session), session);
 
     private LocalRedirectResult SignInFirst(SessionRow? session)
     {
         const string Here = "/device";
-        var back = UserCode.Length == 0 ? Here : QueryHelpers.AddQueryString(Here, new Dictionary<string, string?> { ["user_code"] = UserCode, [LoginNotes.Parameter] = notes.Of(Digest, session) });
+        var back = UserCode.Length == 0 ? Here : QueryHelpers.AddQueryString(Here, "user_code", UserCode);
+        back = session is null ? back : QueryHelpers.AddQueryString(back, LoginNotes.Parameter, notes.Of(DigestOf(session), session));
         return LocalRedirect($"{PagesSetup.LoginPath}?{(session is null ? "" : "again=true&")}return={Uri.EscapeDataString(back)}");
     }
 
-    private string Digest => TextHash.Of(UserCode);
+    /// <summary>Of the code and the session: a note that was made in another browser says nothing of this one.</summary>
+    private string DigestOf(SessionRow session) => TextHash.Of($"{UserCode} {session.Id}");
 
     /// <summary>What the code stands for, which the server has looked up.</summary>
     private async Task<System.Security.Claims.ClaimsPrincipal?> FindAsync()

@@ -29,9 +29,9 @@ internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider prot
     /// <summary>For a request that sends somebody to sign in now.</summary>
     public string Of(OpenIddictRequest request, SessionRow? session) => Of(DigestOf(request), session);
 
-    /// <summary>For whatever else sends somebody to sign in now.</summary>
-    /// <param name="digest">Of what it is about.</param>
-    /// <param name="session">The session that is not enough.</param>
+    /// <summary>For another page that requires a new sign-in.</summary>
+    /// <param name="digest">A digest of what the sign-in is required for.</param>
+    /// <param name="session">The session whose authentication is not recent enough.</param>
     public string Of(string digest, SessionRow? session) =>
         _notes.Protect(string.Create(CultureInfo.InvariantCulture, $"{NowMs} {digest} {session?.SecretSha256 ?? "none"}"), Lifetime);
 
@@ -58,7 +58,7 @@ internal sealed class LoginNotes(TimeProvider time, IDataProtectionProvider prot
     /// </summary>
     public bool HasTried(OpenIddictRequest request, SessionRow session) => Read(request) is var (_, secret) && session.SecretSha256 != secret;
 
-    /// <summary>The same of what else has sent them.</summary>
+    /// <summary>The same for a note of another page.</summary>
     public bool HasTried(string? note, string digest, SessionRow session) => Read(note, digest) is var (_, secret) && session.SecretSha256 != secret;
 
     private (long At, string Secret)? Read(OpenIddictRequest request) => Read((string?)request.GetParameter(Parameter), DigestOf(request));
