@@ -61,6 +61,7 @@ internal sealed class Fleet : IAsyncDisposable
         Accounts = new AccountService.AccountServiceClient(admin);
         Clients = new ClientService.ClientServiceClient(admin);
         Upstreams = new UpstreamService.UpstreamServiceClient(admin);
+        Keys = new KeyService.KeyServiceClient(admin);
         Audit = new AuditService.AuditServiceClient(admin);
         _health = new Grpc.Health.V1.Health.HealthClient(admin);
     }
@@ -90,6 +91,8 @@ internal sealed class Fleet : IAsyncDisposable
     public ClientService.ClientServiceClient Clients { get; }
 
     public UpstreamService.UpstreamServiceClient Upstreams { get; }
+
+    public KeyService.KeyServiceClient Keys { get; }
 
     public AuditService.AuditServiceClient Audit { get; }
 
@@ -282,7 +285,8 @@ internal sealed class Fleet : IAsyncDisposable
         return StartSidecarProcess(name, "documents", "--join-kubernetes", In($"{name}.token"), "--ca", CaFile, "--name", name);
     }
 
-    private void StartSidecar(string name, string application, string pinnedKeys)
+    /// <summary>Starts a sidecar whose files an operator provides.</summary>
+    public void StartSidecar(string name, string application, string pinnedKeys)
     {
         Certify(name, names => names.AddUri(new Uri($"spiffe://fleet.example/application/{application}/sidecar/{name}")), "1.3.6.1.5.5.7.3.2");
         StartSidecarProcess(name, application, "--certificate", In($"{name}.pem"), "--certificate-key", In($"{name}.key"), "--ca", In("ca.pem"), "--pinned-keys", pinnedKeys);

@@ -1,5 +1,6 @@
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
@@ -7,7 +8,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The keys' side of the administration API.</summary>
-internal sealed class KeyService(KeyRing ring, SecretStore secrets) : V1.KeyService.KeyServiceBase
+internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing trust, TimeProvider time) : V1.KeyService.KeyServiceBase
 {
     public override Task<ListSigningKeysResponse> ListSigningKeys(ListSigningKeysRequest request, ServerCallContext context)
     {
@@ -27,4 +28,57 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets) : V1.KeyServ
     {
         Revision = Failures.Committed(await secrets.AddPepperAsync(Caller.Of(context).Name, context.CancellationToken)),
     };
+
+    public override Task<ListTrustAnchorsResponse> ListTrustAnchors(ListTrustAnchorsRequest request, ServerCallContext context) =>
+        Task.FromResult(new ListTrustAnchorsResponse { Anchors = { ToMessages(trust.Current) } });
+
+    public override async Task<RotateTrustAnchorResponse> RotateTrustAnchor(RotateTrustAnchorRequest request, ServerCallContext context)
+    {
+        if (request.Use is not (TrustAnchorUse.BundleSigning or TrustAnchorUse.Ca))
+        {
+            throw Failures.InvalidField("use", "TRUST_ANCHOR_USE_BUNDLE_SIGNING or TRUST_ANCHOR_USE_CA");
+        }
+
+        var announcedFor = request.AnnounceSeconds == 0 ? TrustRing.AnnouncedFor : TimeSpan.FromSeconds(request.AnnounceSeconds);
+        if (announcedFor <= TimeSpan.Zero || announcedFor > TrustRing.MaxAnnouncedFor)
+        {
+            throw Failures.InvalidField("announce_seconds", $"0 to {TrustRing.MaxAnnouncedFor.TotalSeconds}");
+        }
+
+        if (request.Revoke && request.AnnounceSeconds > 0)
+        {
+            throw Failures.InvalidField("announce_seconds", "mutually exclusive with revoke");
+        }
+
+        var (result, keyId) = await trust.RotateAsync(Caller.Of(context).Name, request.Use, announcedFor, request.Revoke, context.CancellationToken);
+        return new RotateTrustAnchorResponse
+        {
+            Revision = Failures.Committed(result),
+            Anchor = ToMessages(trust.Current).FirstOrDefault(a => a.Use == request.Use && a.KeyId == keyId),
+        };
+    }
+
+    private IEnumerable<TrustAnchor> ToMessages(TrustSet anchors)
+    {
+        var now = time.GetUtcNow();
+        return anchors.Rows.Select(row =>
+        {
+            var anchor = new TrustAnchor
+            {
+                Use = row.Use,
+                KeyId = row.KeyId,
+                ActiveFrom = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs)),
+                State = row.IsRevoked ? TrustAnchorState.Revoked
+                    : anchors.IsActive(row) ? TrustAnchorState.Active
+                    : row.SignsFromMs > now.ToUnixTimeMilliseconds() ? TrustAnchorState.Announced
+                    : TrustAnchorState.Retiring,
+            };
+            if (TrustRing.EndOf(row, anchors.Rows) is { } end)
+            {
+                anchor.RemovedAt = Timestamp.FromDateTimeOffset(end);
+            }
+
+            return anchor;
+        });
+    }
 }

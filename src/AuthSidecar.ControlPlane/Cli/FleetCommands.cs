@@ -218,6 +218,15 @@ internal static class FleetCommands
                     output.WriteLine($"{key.KeyId}  {key.Algorithm}  signs from {key.SignsFrom.ToDateTimeOffset():u}{(key.IsSigning ? "  (now)" : "")}");
                 }
             }),
+            AdminCommand.Create("list-trust-anchors", "Lists the CAs and bundle-signing keys that sidecars trust, newest first.", [], async (_, channel, output, cancellation) =>
+            {
+                foreach (var anchor in (await new KeyService.KeyServiceClient(channel).ListTrustAnchorsAsync(new ListTrustAnchorsRequest(), cancellationToken: cancellation)).Anchors)
+                {
+                    Write(output, anchor);
+                }
+            }),
+            RotateTrustAnchor("rotate-ca", TrustAnchorUse.Ca, "Announces a new CA to all sidecars, and issues certificates with it once the announcement ends."),
+            RotateTrustAnchor("rotate-bundle-key", TrustAnchorUse.BundleSigning, "Announces a new bundle-signing key to all sidecars, and signs with it once the announcement ends."),
             AdminCommand.Create("rotate", "Signs with a new key from now on, and prints the revision.", [revoke], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new KeyService.KeyServiceClient(channel).RotateSigningKeysAsync(new RotateSigningKeysRequest { Revoke = parsed.GetValue(revoke) }, cancellationToken: cancellation);
@@ -229,6 +238,29 @@ internal static class FleetCommands
                 output.WriteLine(response.Revision);
             }),
         };
+    }
+
+    private static Command RotateTrustAnchor(string name, TrustAnchorUse use, string description)
+    {
+        var announce = new Option<int>("--announce-seconds")
+        {
+            Description = "For how long it is announced before it is used: 1 to 2592000. Default: 2 days. A sidecar that is away for longer enrols anew.",
+        }.Range(1, 2_592_000);
+        var revoke = new Option<bool>("--revoke") { Description = "The present one is compromised: sidecars no longer trust it, and the new one is used at once." };
+        return AdminCommand.Create(name, description, [announce, revoke], async (parsed, channel, output, cancellation) =>
+        {
+            var response = await new KeyService.KeyServiceClient(channel).RotateTrustAnchorAsync(
+                new RotateTrustAnchorRequest { Use = use, AnnounceSeconds = parsed.GetValue(announce), Revoke = parsed.GetValue(revoke) }, cancellationToken: cancellation);
+            Write(output, response.Anchor);
+            output.WriteLine(response.Revision);
+        });
+    }
+
+    private static void Write(TextWriter output, TrustAnchor anchor)
+    {
+        var use = anchor.Use == TrustAnchorUse.Ca ? "CA" : "bundle-signing key";
+        var removed = anchor.RemovedAt is { } at ? $", removed at {at.ToDateTimeOffset():u}" : "";
+        output.WriteLine($"{anchor.KeyId}  {use}  {anchor.State.ToString().ToLowerInvariant()}, active from {anchor.ActiveFrom.ToDateTimeOffset():u}{removed}");
     }
 
     private static Option<string> Application() => new("--application") { Description = "The application that is served.", Required = true };

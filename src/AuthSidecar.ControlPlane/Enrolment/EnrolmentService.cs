@@ -3,6 +3,7 @@ using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Enrolment.Kubernetes;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
@@ -10,7 +11,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Enrolment;
 
 /// <summary>Gives sidecars their certificates.</summary>
-internal sealed partial class EnrolmentService(SidecarRegistry registry, PodTokens pods, Applications applications, CertificateAuthority authority, BundleSigner signer, Feed feed, TimeProvider time, ILogger<EnrolmentService> logger)
+internal sealed partial class EnrolmentService(SidecarRegistry registry, PodTokens pods, Applications applications, TrustRing trust, Feed feed, TimeProvider time, ILogger<EnrolmentService> logger)
     : V1.EnrolmentService.EnrolmentServiceBase
 {
     private const string PodTokenRejected = "POD_TOKEN_REJECTED";
@@ -18,7 +19,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
     private const string NoKey = "the certificate request has no key on P-256";
 
     public override Task<GetAuthorityResponse> GetAuthority(GetAuthorityRequest request, ServerCallContext context) =>
-        Task.FromResult(new GetAuthorityResponse { Ca = authority.CertificatePem, Now = Timestamp.FromDateTimeOffset(time.GetUtcNow()) });
+        Task.FromResult(new GetAuthorityResponse { Ca = trust.Current.CaPem, Now = Timestamp.FromDateTimeOffset(time.GetUtcNow()) });
 
     public override async Task<EnrolResponse> Enrol(EnrolRequest request, ServerCallContext context)
     {
@@ -110,7 +111,8 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
 
     private EnrolResponse Answer(EnrolmentResult result, string name, string by)
     {
-        var response = new EnrolResponse { Certificate = result.Certificate, Ca = authority.CertificatePem, BundleKeys = signer.KeySet };
+        var anchors = trust.Current;
+        var response = new EnrolResponse { Certificate = result.Certificate, Ca = anchors.CaPem, BundleKeys = anchors.KeySet };
         if (result.ReplacedAt is { } replacedAt)
         {
             response.ReplacedEnrolledAt = Timestamp.FromDateTimeOffset(replacedAt);
@@ -128,7 +130,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
             ?? throw (CertificateAuthority.TryReadKey(request.CertificateRequest) is null
                 ? Failures.InvalidField("certificate_request", NoKey)
                 : new RpcException(new Status(StatusCode.Unauthenticated, "the sidecar was removed, or has a newer certificate")));
-        return new RenewResponse { Certificate = certificate, Ca = authority.CertificatePem, BundleKeys = signer.KeySet };
+        return new RenewResponse { Certificate = certificate };
     }
 
     /// <summary>What to do about it: each has a remedy of its own.</summary>
@@ -144,7 +146,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
 
     private async Task<(SidecarIdentity Identity, X509Certificate2 Certificate)> AuthenticateAsync(ServerCallContext context)
     {
-        if (context.GetHttpContext().Connection.ClientCertificate is not { } certificate || SidecarIdentity.Of(certificate) is not { } identity || !authority.HasIssued(certificate))
+        if (context.GetHttpContext().Connection.ClientCertificate is not { } certificate || SidecarIdentity.Of(certificate) is not { } identity || !trust.Current.HasIssued(certificate))
         {
             throw new RpcException(new Status(StatusCode.Unauthenticated, "the certificate is not that of an enrolled sidecar"));
         }

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
+using AuthSidecar.ControlPlane.Trust;
 
 namespace AuthSidecar.ControlPlane.Enrolment;
 
@@ -16,7 +17,7 @@ internal sealed record JoinToken(string Id, string Secret)
 
     public byte[] SecretSha256 => SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Secret));
 
-    public string ToText(CertificateAuthority authority) => $"join.{Id}.{Secret}.{Base64Url.EncodeToString(authority.KeySha256)}";
+    public string ToText(CertificateAuthority authority) => $"join.{Id}.{Secret}.{authority.KeyId}";
 
     public override string ToString() => "***";
 }

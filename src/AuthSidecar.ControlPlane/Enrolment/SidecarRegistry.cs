@@ -5,12 +5,13 @@ using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.ControlPlane.Trust;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Enrolment;
 
 /// <summary>The sidecars that have enrolled with the control plane's own CA, and whether they are admitted.</summary>
-internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority authority, Fleet fleet, TimeProvider time)
+internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet fleet, TimeProvider time)
 {
     private readonly ConcurrentDictionary<SidecarIdentity, SidecarRow> _known = new();
     private readonly SemaphoreSlim _catchingUp = new(1);
@@ -86,7 +87,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
                 return Task.FromResult<Refusal?>(null);
             },
             cancellation);
-        return token.ToText(authority);
+        return token.ToText(trust.Current.Authority);
     }
 
     /// <summary>The tokens that there are, the newest first: those that have expired or are used up, for some days.</summary>
@@ -233,7 +234,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
 
     private EnrolmentResult Certify(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? before, PublicKey key, PodKey? pod)
     {
-        using var certificate = authority.IssueSidecar(identity, key, time.GetUtcNow());
+        using var certificate = trust.Current.Authority.IssueSidecar(identity, key, time.GetUtcNow());
         transaction.Audit(
             "sidecars.enrol",
             identity.ToUri(),
@@ -254,7 +255,7 @@ internal sealed class SidecarRegistry(ControlStore store, CertificateAuthority a
             return null;
         }
 
-        using var certificate = authority.IssueSidecar(identity, key, time.GetUtcNow());
+        using var certificate = trust.Current.Authority.IssueSidecar(identity, key, time.GetUtcNow());
         SidecarRow? registered = null;
         var result = await store.NoteAsync(
             identity.ToUri(),

@@ -12,6 +12,7 @@ using AuthSidecar.ControlPlane.Resources;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.Tokens;
 using Google.Protobuf.Reflection;
 using Google.Rpc;
@@ -128,6 +129,7 @@ internal static partial class ControlPlaneHost
         await app.Services.GetRequiredService<Feed>().LookAsync(cancellation);
         await app.EnsureMasterKeyAsync(options, store, cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
+        await app.Services.GetRequiredService<TrustFollower>().OpenAsync(cancellation);
         await app.Services.GetRequiredService<KeyRing>().OpenAsync(cancellation);
         if ((options.Listen ?? options.ListenHttps) is not null)
         {
@@ -135,8 +137,6 @@ internal static partial class ControlPlaneHost
         }
 
         app.Services.GetRequiredService<PodTokens>();
-        app.Services.GetRequiredService<StateFolder>().WriteCa(app.Services.GetRequiredService<CertificateAuthority>().CertificatePem);
-        app.Services.GetRequiredService<StateFolder>().WriteBundleKeys(app.Services.GetRequiredService<BundleSigner>().KeySet);
     }
 
     /// <summary>Waits for a database that is not there yet; one that does not let us in is none to wait for.</summary>
@@ -214,7 +214,10 @@ internal static partial class ControlPlaneHost
     private static IServiceCollection AddSecrets(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(new StateFolder(options.State))
         .AddSingleton(s => options.KeyVault ?? KeyVault.Parse($"file:{s.GetRequiredService<StateFolder>().MasterKey}", null))
-        .AddSingleton<SecretStore>();
+        .AddSingleton<SecretStore>()
+        .AddSingleton<TrustRing>()
+        .AddSingleton<TrustFollower>()
+        .AddHostedService(s => s.GetRequiredService<TrustFollower>());
 
     private static IServiceCollection AddPublications(this IServiceCollection services) => services
         .AddSingleton<PolicyPublisher>()
@@ -222,13 +225,11 @@ internal static partial class ControlPlaneHost
 
     private static IServiceCollection AddEnrolment(this IServiceCollection services, ServeOptions options) => services
         .AddSingleton(options)
-        .AddSingleton(s => new CertificateAuthority(s.GetRequiredService<SecretStore>().AuthorityPkcs12))
         .AddSingleton<SidecarRegistry>()
         .AddSingleton(s => new PodTokens(options.JoinKubernetes, new TokenValidator(new VerifiedTokenCache(1), s.GetRequiredService<DpopVerifier>()), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<PodTokens>>()))
         .AddSingleton<ServerTls>();
 
     private static IServiceCollection AddSync(this IServiceCollection services) => services
-        .AddSingleton(s => new BundleSigner(s.GetRequiredService<SecretStore>().BundleSigningPkcs8))
         .AddSingleton<ResourceDocuments>()
         .AddSingleton<DraftReader>()
         .AddSingleton<UpdateSource>()

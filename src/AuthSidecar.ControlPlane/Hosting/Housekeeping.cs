@@ -2,12 +2,13 @@ using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Trust;
 using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
 /// <summary>What has to be done now and then, by one node alone: wrapping data keys anew, turning signing keys, removing what has expired.</summary>
-internal sealed partial class Housekeeping(Database database, SecretStore secrets, KeyRing keys, ServeOptions options, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
+internal sealed partial class Housekeeping(Database database, SecretStore secrets, KeyRing keys, TrustRing trust, ServeOptions options, TimeProvider time, ILogger<Housekeeping> logger) : BackgroundService
 {
     public static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
 
@@ -19,6 +20,8 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
 
     /// <summary>An operator may want to know what became of one.</summary>
     private static readonly TimeSpan KeepSidecarsFor = TimeSpan.FromDays(30);
+
+    private static readonly TimeSpan WarnOfAuthorityFor = TimeSpan.FromDays(365);
 
     /// <summary>What is kept for weeks need not be looked at every minute.</summary>
     private static readonly TimeSpan ForgetEvery = TimeSpan.FromHours(1);
@@ -74,6 +77,8 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         }
 
         await keys.KeepAsync(stopping);
+        await trust.KeepAsync(stopping);
+        WarnOfAuthority();
 
         // Without a revision: what has expired is left out of every bundle already. But for the newest of each type: what sidecars have is no newer than what there is.
         var expired = time.GetUtcNow() - KeepExpiredFor;
@@ -107,6 +112,16 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         }
     }
 
+    /// <summary>The CA is not rotated by itself: sidecars whose files an operator provides have to be given the next one.</summary>
+    private void WarnOfAuthority()
+    {
+        var authority = trust.Current.Authority;
+        if (authority.Certificate.NotAfter < time.GetUtcNow() + WarnOfAuthorityFor && _warned.Add((authority.KeyId, "expiry")))
+        {
+            Log.AuthorityExpires(logger, authority.Certificate.NotAfter.ToUniversalTime());
+        }
+    }
+
     /// <summary>A token of many uses that comes to its end: the next pods of its application do not start.</summary>
     private async Task WarnOfTokensAsync(StoreContext context, CancellationToken stopping)
     {
@@ -135,6 +150,9 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
 
         [LoggerMessage(23, LogLevel.Warning, "join token {Id} of {Application} expires at {ExpiresAt:u}: create another", EventName = "JoinTokenExpiresSoon")]
         public static partial void ExpiresSoon(ILogger logger, string id, string application, DateTimeOffset expiresAt);
+
+        [LoggerMessage(26, LogLevel.Warning, "the CA expires at {ExpiresAt:u}: rotate it (`authsidecar-control keys rotate-ca`)", EventName = "AuthorityExpiresSoon")]
+        public static partial void AuthorityExpires(ILogger logger, DateTime expiresAt);
 
         [LoggerMessage(20, LogLevel.Warning, "housekeeping failed and is tried again: {Why}", EventName = "HousekeepingFailed")]
         public static partial void Failed(ILogger logger, string why);

@@ -3,7 +3,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Common;
-using AuthSidecar.ControlPlane.Enrolment;
+using AuthSidecar.ControlPlane.Trust;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -12,10 +12,10 @@ namespace AuthSidecar.ControlPlane.Hosting;
 /// enrol and nothing else.
 /// </summary>
 /// <remarks>The files are looked at with every handshake and read again when they have changed: cert-manager and SPIRE replace them while we run.</remarks>
-internal sealed class ServerTls(ServeOptions options, CertificateAuthority authority, TimeProvider time)
+internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvider time)
 {
     private readonly Lock _reading = new();
-    private string? _readOf;
+    private (string Files, TrustSet Trust)? _readOf;
     private (SslStreamCertificateContext Certificate, X509Certificate2Collection Authorities)? _current;
     private DateTimeOffset _renewAt;
 
@@ -81,18 +81,18 @@ internal sealed class ServerTls(ServeOptions options, CertificateAuthority autho
     {
         lock (_reading)
         {
-            var (stamp, now) = (FileStatus.StampOf(Files), time.GetUtcNow());
+            var (stamp, now) = ((Files: FileStatus.StampOf(Files), Trust: trust.Current), time.GetUtcNow());
             if (_current is null || stamp != _readOf || now >= _renewAt)
             {
                 try
                 {
-                    var authorities = new X509Certificate2Collection { authority.Certificate };
+                    X509Certificate2Collection authorities = [.. stamp.Trust.Accepted];
                     if (options.ClientCa is { } clientCa)
                     {
                         authorities.ImportFromPemFile(clientCa);
                     }
 
-                    _current = (ReadCertificate(now), authorities);
+                    _current = (ReadCertificate(stamp.Trust, now), authorities);
                     (_readOf, _renewAt) = (stamp, now + (CertificateAuthority.ServerLifetime / 2));
                 }
                 catch (Exception e) when (_current is not null && e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
@@ -105,11 +105,11 @@ internal sealed class ServerTls(ServeOptions options, CertificateAuthority autho
         }
     }
 
-    private SslStreamCertificateContext ReadCertificate(DateTimeOffset now)
+    private SslStreamCertificateContext ReadCertificate(TrustSet anchors, DateTimeOffset now)
     {
         if (options.Certificate is null)
         {
-            return SslStreamCertificateContext.Create(authority.IssueServer(options.Names, now), additionalCertificates: null, offline: true);
+            return SslStreamCertificateContext.Create(anchors.Authority.IssueServer(options.Names, now), anchors.Chain, offline: true);
         }
 
         using var pem = X509Certificate2.CreateFromPemFile(options.Certificate, options.CertificateKey);

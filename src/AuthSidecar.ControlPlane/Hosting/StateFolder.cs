@@ -9,6 +9,8 @@ internal sealed class StateFolder
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
+    private const UnixFileMode EveryoneReads = UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+
     private const string CaFile = "ca.pem";
 
     private readonly string _path;
@@ -40,23 +42,25 @@ internal sealed class StateFolder
 
     public void RemoveClaimCode() => File.Delete(ClaimCode);
 
-    /// <summary>Lays the public keys out, for sidecars to be given.</summary>
-    public void WriteBundleKeys(string keySet) => File.WriteAllText(Path.Combine(_path, "bundle-keys.json"), keySet);
+    /// <summary>Writes the public bundle-signing keys, for `--pinned-keys` of sidecars.</summary>
+    public void WriteBundleKeys(string keySet) => Write(Path.Combine(_path, "bundle-keys.json"), keySet, OwnerOnly | EveryoneReads);
 
-    /// <summary>Lays our CA's certificate out, for administrators' tools to be given.</summary>
-    public void WriteCa(string pem) => File.WriteAllText(Path.Combine(_path, CaFile), pem);
+    /// <summary>Writes the certificates of the CAs, for `--ca` of administrators' tools.</summary>
+    public void WriteCa(string pem) => Write(Path.Combine(_path, CaFile), pem, OwnerOnly | EveryoneReads);
 
     /// <exception cref="IOException">There is no CA certificate.</exception>
     public static string ReadCa(string path) => Path.Combine(path, CaFile) is var file && File.Exists(file)
         ? File.ReadAllText(file)
         : throw new IOException($"CA certificate not found: `{file}`; the control plane creates it when it starts");
 
-    /// <summary>Writes a file that nobody else can read, whole or not at all.</summary>
-    private static void WriteSecret(string path, string content)
+    private static void WriteSecret(string path, string content) => Write(path, content, OwnerOnly);
+
+    /// <summary>Writes a file, whole or not at all.</summary>
+    private static void Write(string path, string content, UnixFileMode mode)
     {
         var temporary = path + ".new";
         File.Delete(temporary);
-        using (var stream = new FileStream(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }))
+        using (var stream = new FileStream(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = mode }))
         {
             stream.Write(System.Text.Encoding.UTF8.GetBytes(content));
             stream.Flush(flushToDisk: true);

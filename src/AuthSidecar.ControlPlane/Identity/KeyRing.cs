@@ -118,7 +118,7 @@ internal sealed partial class KeyRing(
 
         var known = _keys.ToDictionary(k => (k.KeyId, k.SignsFrom.ToUnixTimeMilliseconds()));
         SigningKey[] keys = [.. rows.Select(r => known.GetValueOrDefault((r.KeyId, r.SignsFromMs)) ?? SigningKey.Open(r, secrets))];
-        var signing = rows.Find(r => r.SignsFromMs <= Now.ToUnixTimeMilliseconds())?.KeyId ?? "";
+        var signing = KeySchedule.ActiveAt(rows, Now)?.KeyId ?? "";
         if (signing == _signing && keys.SequenceEqual(_keys))
         {
             return;
@@ -191,9 +191,7 @@ internal sealed partial class KeyRing(
 
         var signsUntil = DateTimeOffset.FromUnixTimeMilliseconds(newest.SignsFromMs) + SignsFor;
         var next = now >= signsUntil - AnnouncedFor ? SigningKey.Create(secrets, Later(signsUntil, now)) : null;
-        // A key signs until the next one does.
-        var outdated = keys.Where(k => keys.Any(n => n.SignsFromMs > k.SignsFromMs && DateTimeOffset.FromUnixTimeMilliseconds(n.SignsFromMs) + KeptFor <= now));
-        return new KeyPlan(next, [.. outdated]);
+        return new KeyPlan(next, [.. keys.Where(k => KeySchedule.EndOf(k, keys, KeptFor) <= now)]);
     }
 
     private Task<WriteResult> ChangeAsync(string actor, Func<IReadOnlyList<SigningKeyRow>, KeyPlan> plan, CancellationToken cancellation) => store.WriteAsync(

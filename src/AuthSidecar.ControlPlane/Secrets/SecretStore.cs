@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.Bundles;
-using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -11,7 +10,7 @@ namespace AuthSidecar.ControlPlane.Secrets;
 /// Secrets at rest: each under a data key, and the data keys under the vault's master key. All nodes of a control plane have the same ones, in the
 /// store. Data keys are unwrapped once, at the start: without the vault nothing starts, and what runs goes on.
 /// </summary>
-internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvider time)
+internal sealed class SecretStore(ControlStore store, KeyVault vault)
 {
     /// <summary>Wraps the secrets of second factors. Sidecars have it as well: they verify them.</summary>
     private const string FactorsKey = "factors";
@@ -19,8 +18,6 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     /// <summary>Wraps everything that sidecars never see.</summary>
     private const string SecretsKey = "secrets";
 
-    private const string BundleSigningKey = "bundle-signing";
-    private const string Authority = "certificate-authority";
     private const string TokenEncryption = "token-encryption";
     private const string RefreshTokens = "refresh-tokens";
     private const string PepperPrefix = "password-pepper-";
@@ -31,12 +28,6 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
 
     /// <summary>What the secrets of second factors are wrapped with.</summary>
     public byte[] FactorWrappingKey { get; private set; } = [];
-
-    /// <summary>The key that bundles are signed with, as PKCS #8.</summary>
-    public byte[] BundleSigningPkcs8 { get; private set; } = [];
-
-    /// <summary>The control plane's own CA with its key, as PKCS #12.</summary>
-    public byte[] AuthorityPkcs12 { get; private set; } = [];
 
     /// <summary>The key of tokens that nobody but ourselves reads.</summary>
     public byte[] TokenEncryptionKey { get; private set; } = [];
@@ -62,8 +53,6 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     {
         FactorWrappingKey = await OpenDataKeyAsync(FactorsKey, cancellation);
         _secretsKey = await OpenDataKeyAsync(SecretsKey, cancellation);
-        BundleSigningPkcs8 = await OpenSecretAsync(BundleSigningKey, NewSigningKey, cancellation);
-        AuthorityPkcs12 = await OpenSecretAsync(Authority, () => CertificateAuthority.Create(time.GetUtcNow()), cancellation);
         TokenEncryptionKey = await OpenSecretAsync(TokenEncryption, NewKey, cancellation);
         RefreshTokenKey = await OpenSecretAsync(RefreshTokens, NewKey, cancellation);
         await OpenSecretAsync($"{PepperPrefix}{Peppers.FirstId}", NewKey, cancellation);
@@ -190,10 +179,4 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault, TimeProvid
     }
 
     private static byte[] NewKey() => RandomNumberGenerator.GetBytes(KeyVault.KeyBytes);
-
-    private static byte[] NewSigningKey()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        return key.ExportPkcs8PrivateKey();
-    }
 }

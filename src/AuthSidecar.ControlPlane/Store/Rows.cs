@@ -306,8 +306,15 @@ internal sealed class DataKeyRow
     public required byte[] Wrapped { get; set; }
 }
 
+/// <summary>A key that takes the place of the one before it at a time of its own.</summary>
+internal interface IScheduledKey
+{
+    /// <summary>From when on it is used.</summary>
+    long SignsFromMs { get; }
+}
+
 /// <summary>A key that tokens are signed with, or were, or will be.</summary>
-internal sealed class SigningKeyRow
+internal sealed class SigningKeyRow : IScheduledKey
 {
     public required string KeyId { get; set; }
 
@@ -316,6 +323,28 @@ internal sealed class SigningKeyRow
 
     /// <summary>From when on tokens are signed with it; it is announced before.</summary>
     public required long SignsFromMs { get; set; }
+}
+
+/// <summary>A CA, or a key that bundles are signed with.</summary>
+internal sealed class TrustAnchorRow : IScheduledKey
+{
+    public required TrustAnchorUse Use { get; set; }
+
+    public required string KeyId { get; set; }
+
+    /// <summary>The private key (PKCS #8), or the CA and its key (PKCS #12), under a data key.</summary>
+    public required byte[] Sealed { get; set; }
+
+    /// <summary>From when on it signs; it is announced before.</summary>
+    public required long SignsFromMs { get; set; }
+
+    /// <summary>When it was revoked; null: it was not.</summary>
+    public long? RevokedAtMs { get; set; }
+
+    /// <summary>Of a CA: its certificate by the CA before it; empty: there was none.</summary>
+    public byte[] Endorsement { get; set; } = [];
+
+    public bool IsRevoked => RevokedAtMs is not null;
 }
 
 /// <summary>A secret under a data key.</summary>

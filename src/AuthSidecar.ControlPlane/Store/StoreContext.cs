@@ -62,6 +62,8 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
 
     public DbSet<SigningKeyRow> SigningKeys => Set<SigningKeyRow>();
 
+    public DbSet<TrustAnchorRow> TrustAnchors => Set<TrustAnchorRow>();
+
     public DbSet<SecretRow> Secrets => Set<SecretRow>();
 
     public DbSet<AuditRow> Audit => Set<AuditRow>();
@@ -209,6 +211,12 @@ internal abstract class StoreContext(DbContextOptions options) : DbContext(optio
         {
             key.ToTable("signing_keys");
             key.HasKey(k => k.KeyId);
+        });
+        model.Entity<TrustAnchorRow>(anchor =>
+        {
+            anchor.ToTable("trust_anchors");
+            anchor.HasKey(a => new { a.Use, a.KeyId });
+            anchor.Ignore(a => a.IsRevoked);
         });
         model.Entity<SecretRow>(secret =>
         {

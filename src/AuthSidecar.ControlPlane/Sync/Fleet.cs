@@ -95,6 +95,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
     private HashSet<ResourceType> _awaited = [];
     private TaskCompletionSource _answered = NewSignal();
     private SidecarStatus _status = new();
+    private IReadOnlySet<string> _pinnedKeys = new HashSet<string>();
     private DateTimeOffset _statusAt = time.GetUtcNow();
     private HeldRevisions _served;
     private DateTimeOffset _heardAt = time.GetUtcNow();
@@ -109,6 +110,20 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
     public string Instance { get; } = instance;
 
     public string Version { get; } = version;
+
+    /// <summary>The ids of the keys that it has pinned, by its last word.</summary>
+    public IReadOnlySet<string> PinnedKeys
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _pinnedKeys;
+            }
+        }
+
+        init => _pinnedKeys = value;
+    }
 
     /// <summary>Why its stream is ended from here; null: it is not.</summary>
     public string? Ended { get; private set; }
@@ -245,7 +260,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
                 (_counted, _statusAt) = (status.Decisions, at);
             }
 
-            _status = status;
+            (_status, _pinnedKeys) = (status, status.PinnedKeys.ToHashSet(StringComparer.Ordinal));
             _served = status.Types_.Where(t => HeldRevisions.Types.Contains(t.Type)).Aggregate(default(HeldRevisions), (all, t) => all.With(t.Type, NumberOf(t.Revision)));
             // What it had was current until it said otherwise.
             _sentAt = wasCurrent && !IsCurrent ? at : _sentAt;
@@ -285,6 +300,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
             Problems = { reported.Problems },
             RefusedHeartbeats = reported.RefusedHeartbeats,
             RefusedBundles = reported.RefusedBundles,
+            PinnedKeys = { PinnedKeys },
         };
         if (ClonedAt is { } cloned)
         {

@@ -1,4 +1,5 @@
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
 using Microsoft.EntityFrameworkCore;
@@ -6,7 +7,7 @@ using Microsoft.EntityFrameworkCore;
 namespace AuthSidecar.ControlPlane.Sync;
 
 /// <summary>Every sidecar there is, at whatever node: as this one sees those that are connected to it, and as others have told of the rest.</summary>
-internal sealed class SidecarRoll(Fleet fleet, ControlStore store, TimeProvider time)
+internal sealed class SidecarRoll(Fleet fleet, ControlStore store, TrustRing trust, TimeProvider time)
 {
     /// <summary>In the order of their keys.</summary>
     public async Task<List<Sidecar>> ListAsync(CancellationToken cancellation)
@@ -31,6 +32,12 @@ internal sealed class SidecarRoll(Fleet fleet, ControlStore store, TimeProvider 
 
             (message.EnrolledAt, message.CertificateExpiresAt) = (TimeOf(row.EnrolledAtMs), TimeOf(row.ExpiresAtMs));
             here[KeyOf(message)] = message;
+        }
+
+        foreach (var sidecar in here.Values.Where(s => s.State != SidecarState.Away && s.PinnedKeys.Count > 0))
+        {
+            sidecar.Problems.AddRange(trust.Current.BundleKeysExcept(sidecar.PinnedKeys).Select(row =>
+                $"does not trust the bundle-signing key {row.KeyId}, active from {TimeOf(row.SignsFromMs).ToDateTimeOffset():u}: replace its `--pinned-keys` file with `bundle-keys.json` of the control plane"));
         }
 
         return [.. here.OrderBy(h => h.Key, StringComparer.Ordinal).Select(h => h.Value)];

@@ -2,6 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Enrolment;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.Core;
 
@@ -16,10 +17,9 @@ internal sealed partial class SyncService(
     Feed feed,
     ControlStore store,
     UpdateSource updates,
-    BundleSigner signer,
+    TrustRing trust,
     Fleet fleet,
     SidecarRegistry registry,
-    CertificateAuthority authority,
     TimeProvider time,
     IHostApplicationLifetime lifetime,
     ILogger<SyncService> logger) : V1.SyncService.SyncServiceBase
@@ -27,6 +27,7 @@ internal sealed partial class SyncService(
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
 
     private const int MaxVersionLength = 64;
+    private const int MaxPinnedKeys = 16;
     private const int MaxFaults = 20;
     private const int MaxFaultLength = 4_096;
     private const int MaxProblems = 8;
@@ -45,7 +46,7 @@ internal sealed partial class SyncService(
     public override async Task Sync(IAsyncStreamReader<SyncRequest> requestStream, IServerStreamWriter<SyncResponse> responseStream, ServerCallContext context)
     {
         var (identity, certificate) = Authenticate(context);
-        var isOurs = authority.HasIssued(certificate);
+        var isOurs = trust.Current.HasIssued(certificate);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         var sidecar = await SubscribeAsync(identity, requestStream, ending.Token);
         await DemandAdmissionAsync();
@@ -132,6 +133,8 @@ internal sealed partial class SyncService(
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"a version, and an instance, has at most {MaxVersionLength} characters"));
         }
 
+        CheckPinnedKeys(subscribe.PinnedKeys);
+
         // As of now: what is known here may be as of a second ago, and the sidecar may have heard another node since.
         var there = await store.LookAsync(ending);
         var head = there.Revision;
@@ -159,7 +162,7 @@ internal sealed partial class SyncService(
             }
         }
 
-        return new ConnectedSidecar(identity, subscribe.Instance, subscribe.Version, head.History, held, time);
+        return new ConnectedSidecar(identity, subscribe.Instance, subscribe.Version, head.History, held, time) { PinnedKeys = subscribe.PinnedKeys.ToHashSet(StringComparer.Ordinal) };
     }
 
     /// <summary>
@@ -169,7 +172,7 @@ internal sealed partial class SyncService(
     private async Task DemandNothingLostAsync(SidecarIdentity identity, Signed? heartbeat, StoreHead there, CancellationToken ending)
     {
         if (heartbeat is not null
-            && signer.TryReadHeartbeat(heartbeat) is { } heard
+            && trust.Current.TryReadHeartbeat(heartbeat) is { } heard
             && heard.Scope is { } scope
             && new SyncScope(scope.Application, scope.Tenant) == identity.Scope
             && Revision.TryParse(heard.Revision, out var proven)
@@ -192,7 +195,7 @@ internal sealed partial class SyncService(
     /// </summary>
     private bool HasHeard(SidecarIdentity identity, Signed? heartbeat, ResourceType type, long held, Revision head, long forgotten) =>
         heartbeat is not null
-        && signer.TryReadHeartbeat(heartbeat) is { Scope: { } scope } heard
+        && trust.Current.TryReadHeartbeat(heartbeat) is { Scope: { } scope } heard
         && new SyncScope(scope.Application, scope.Tenant) == identity.Scope
         && Revision.TryParse(heard.Revision, out var revision) && revision.IsIn(head) && (long)revision.Number >= forgotten
         && heard.Current.FirstOrDefault(c => c.Type == type) is { } current
@@ -238,6 +241,7 @@ internal sealed partial class SyncService(
     {
         var scope = sidecar.Identity.Scope;
         var told = default(Revision);
+        TrustSet? trusted = null;
         using var timer = new PeriodicTimer(HeartbeatEvery, time);
         var tick = timer.WaitForNextTickAsync(ending).AsTask();
         while (true)
@@ -248,6 +252,13 @@ internal sealed partial class SyncService(
 
             // 1. Whatever it lacks; or that it lacks nothing, at this revision.
             var update = await updates.BuildAsync(scope, sidecar.Sent, feed.Head);
+            await SendTrustAsync();
+            if (!update.SignedBy.All(trusted!.IsTrusted))
+            {
+                // By a key that was revoked meanwhile.
+                continue;
+            }
+
             foreach (var part in update.Parts)
             {
                 await SendAsync(responses, new SyncResponse { Part = part }, ending);
@@ -280,6 +291,20 @@ internal sealed partial class SyncService(
             }
         }
 
+        // Before anything that only these anchors make trusted.
+        async Task SendTrustAsync()
+        {
+            while (trust.Current is var current && current != trusted)
+            {
+                if (current.SignFor(sidecar.PinnedKeys, time.GetUtcNow()) is { } anchors)
+                {
+                    await SendAsync(responses, new SyncResponse { TrustAnchors = anchors }, ending);
+                }
+
+                trusted = current;
+            }
+        }
+
         // What it has is of one history, and so is what it is sent: of another one it gets everything, by another stream.
         void DemandSameHistory(History? now = null)
         {
@@ -308,11 +333,20 @@ internal sealed partial class SyncService(
                     throw new RpcException(new Status(StatusCode.DeadlineExceeded, $"no message from the sidecar for {SilenceMeansGone.TotalSeconds} s"));
                 }
 
+                await SendTrustAsync();
                 if (feed.IsFresh)
                 {
                     await SendAsync(responses, new SyncResponse { Heartbeat = updates.SharedHeartbeat(scope, update.Current, update.Head) }, ending);
                 }
             }
+        }
+    }
+
+    private static void CheckPinnedKeys(IReadOnlyCollection<string> ids)
+    {
+        if (ids.Count > MaxPinnedKeys || ids.Any(k => k.Length > MaxVersionLength))
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"`pinned_keys` has at most {MaxPinnedKeys} ids of {MaxVersionLength} characters"));
         }
     }
 
@@ -343,6 +377,7 @@ internal sealed partial class SyncService(
             CheckRevision(type.Revision);
         }
 
+        CheckPinnedKeys(status.PinnedKeys);
         if (status.Problems.Count > MaxProblems || status.Problems.Any(p => p.Length > MaxProblemLength) || status.Types_.Count > HeldRevisions.Types.Count || status.Revision.Length > Revision.MaxLength)
         {
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"a status has at most {MaxProblems} problems of {MaxProblemLength} characters, and each type once"));

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
@@ -13,13 +14,17 @@ namespace AuthSidecar.ControlPlane.Sync;
 /// <param name="Bundles">Signed, of different types; none: it lacks nothing.</param>
 /// <param name="Current">What it has once it has applied them.</param>
 /// <param name="Heartbeat">Signed: that this is current.</param>
-internal sealed record SyncUpdate(Revision Head, IReadOnlyList<Part> Parts, IReadOnlyList<Signed> Bundles, HeldRevisions Current, Signed Heartbeat);
+internal sealed record SyncUpdate(Revision Head, IReadOnlyList<Part> Parts, IReadOnlyList<Signed> Bundles, HeldRevisions Current, Signed Heartbeat)
+{
+    /// <summary>The ids of the keys that have signed it.</summary>
+    public IEnumerable<string> SignedBy => Bundles.Append(Heartbeat).Select(s => s.KeyId);
+}
 
 /// <summary>
 /// Makes updates. Sidecars that have the same and are to have the same share one: a thousand of them cost one look at the store and one signature
 /// for every type that changed.
 /// </summary>
-internal sealed class UpdateSource(ControlStore store, DraftReader lacks, BundleSigner signer, TimeProvider time)
+internal sealed class UpdateSource(ControlStore store, DraftReader lacks, TrustRing trust, TimeProvider time)
 {
     /// <summary>How long after it was signed a bundle may still be applied.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromHours(24);
@@ -35,13 +40,14 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
     private static readonly TimeSpan SharedFor = TimeSpan.FromSeconds(20);
 
     private readonly Lock _sharing = new();
-    private readonly Dictionary<(SyncScope, HeldRevisions), (Task<SyncUpdate> Update, long BuiltAt)> _shared = [];
+    private readonly Dictionary<(SyncScope, HeldRevisions), (Task<SyncUpdate> Update, TrustSet Trust, long BuiltAt)> _shared = [];
     private readonly Dictionary<(SyncScope, HeldRevisions), (Signed Heartbeat, Revision Head, long SignedAt)> _heartbeats = [];
     private Revision _sharedHead;
 
     /// <summary>What a sidecar lacks at this revision of the store, or a later one.</summary>
     public Task<SyncUpdate> BuildAsync(SyncScope scope, HeldRevisions held, Revision head)
     {
+        var anchors = trust.Current;
         lock (_sharing)
         {
             if (head > _sharedHead || _shared.Count >= MaxShared)
@@ -50,10 +56,10 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
                 _sharedHead = head > _sharedHead ? head : _sharedHead;
             }
 
-            if (!_shared.TryGetValue((scope, held), out var shared) || shared.Update.IsFaulted || time.GetElapsedTime(shared.BuiltAt) > SharedFor)
+            if (!_shared.TryGetValue((scope, held), out var shared) || shared.Update.IsFaulted || shared.Trust != anchors || time.GetElapsedTime(shared.BuiltAt) > SharedFor)
             {
                 // Nobody's cancellation: others wait for the same.
-                shared = (Task.Run(() => store.ReadAsync((context, now) => BuildAsync(context, now, scope, held), CancellationToken.None)), time.GetTimestamp());
+                shared = (Task.Run(() => store.ReadAsync((context, now) => BuildAsync(context, now, scope, held), CancellationToken.None)), anchors, time.GetTimestamp());
                 _shared[(scope, held)] = shared;
             }
 
@@ -66,7 +72,7 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
     {
         lock (_sharing)
         {
-            if (!_heartbeats.TryGetValue((scope, current), out var shared) || shared.Head != head || time.GetElapsedTime(shared.SignedAt) > SharedHeartbeatFor)
+            if (!_heartbeats.TryGetValue((scope, current), out var shared) || shared.Head != head || !trust.Current.IsTrusted(shared.Heartbeat.KeyId) || time.GetElapsedTime(shared.SignedAt) > SharedHeartbeatFor)
             {
                 if (_heartbeats.Count >= MaxShared)
                 {
@@ -85,7 +91,7 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
     {
         var heartbeat = new Heartbeat { Scope = ToMessage(scope), CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()), Revision = head.ToString() };
         heartbeat.Current.AddRange(HeldRevisions.Types.Select(t => new TypeRevision { Type = t, Revision = head.At(Math.Max(0, current[t])).ToString() }));
-        return signer.Sign(heartbeat);
+        return trust.Current.Signing.Sign(heartbeat);
     }
 
     private async Task<SyncUpdate> BuildAsync(StoreContext context, Revision head, SyncScope scope, HeldRevisions held)
@@ -110,7 +116,7 @@ internal sealed class UpdateSource(ControlStore store, DraftReader lacks, Bundle
                 bundle.Documents.Add(document);
             }
 
-            bundles.Add(signer.Sign(bundle));
+            bundles.Add(trust.Current.Signing.Sign(bundle));
         }
 
         return new SyncUpdate(head, parts, bundles, current, SignHeartbeat(scope, current, head));

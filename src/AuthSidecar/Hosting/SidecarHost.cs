@@ -135,6 +135,7 @@ internal static class SidecarHost
         .AddSingleton(options)
         .AddSingleton(new PinnedKeys(options.PinnedKeys))
         .AddSingleton<Enrolment>()
+        .AddSingleton<TrustApplier>()
         .AddSingleton(s =>
         {
             var state = s.GetRequiredService<StateFolder>();

@@ -27,7 +27,7 @@ public sealed class PasswordTests : IAsyncLifetime
 
         async Task<SecretStore> OpenAsync()
         {
-            var secrets = new SecretStore(new ControlStore(database, TimeProvider.System), new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), TimeProvider.System);
+            var secrets = new SecretStore(new ControlStore(database, TimeProvider.System), new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
             await secrets.OpenAsync(Cancellation);
             return secrets;
         }

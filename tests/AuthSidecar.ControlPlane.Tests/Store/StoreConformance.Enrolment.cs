@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Enrolment;
+using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
+using AuthSidecar.ControlPlane.Trust;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Time.Testing;
 
@@ -14,13 +16,13 @@ public abstract partial class StoreConformance
     [Fact]
     public async Task Enrol_SameNameAndKeyAgain_TheSameCertificateAndNoFurtherUse()
     {
-        var enrolments = new Enrolments(_node.Database);
+        var enrolments = await Enrolments.OpenAsync(_node.Database);
         var (token, request) = (await enrolments.NewTokenAsync(uses: 1), Enrolments.NewRequest());
         var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => enrolments.Registry.EnrolAsync(token, "one", request, Cancellation)));
         Assert.Single(answers.Select(a => a.Certificate).Distinct());
         Assert.All(answers, a => Assert.True(a.IsIssued));
         Assert.Equal(0, (await enrolments.TokenAsync(token)).UsesLeft);
-        Assert.Equal(answers[0].Certificate, (await new Enrolments(_node.Database).Registry.EnrolAsync(token, "one", request, Cancellation)).Certificate);
+        Assert.Equal(answers[0].Certificate, (await (await Enrolments.OpenAsync(_node.Database)).Registry.EnrolAsync(token, "one", request, Cancellation)).Certificate);
         Assert.Single(await enrolments.AuditAsync("sidecars.enrol"));
 
         // Of another name, or once it has been removed, it is another sidecar's, and that costs a use.
@@ -34,7 +36,7 @@ public abstract partial class StoreConformance
     public async Task Enrol_ManyAtOnce_EachHasOneCertificateAndUsesSpentAreAsMany()
     {
         const int Names = 200;
-        var enrolments = new Enrolments(_node.Database);
+        var enrolments = await Enrolments.OpenAsync(_node.Database);
         var token = await enrolments.NewTokenAsync(uses: Names - 10);
         var head = await _node.HeadAsync();
         var answers = await Task.WhenAll(Enumerable.Range(0, Names).SelectMany(n => Enumerable.Repeat(($"pod-{n}", Enrolments.NewRequest()), 2)).Select(async e => (e.Item1, await enrolments.Registry.EnrolAsync(token, e.Item1, e.Item2, Cancellation))));
@@ -51,7 +53,7 @@ public abstract partial class StoreConformance
     [Fact]
     public async Task Enrol_RefusalsAreToldApart_AndWhoDoesNotKnowTheSecretLearnsNothing()
     {
-        var enrolments = new Enrolments(_node.Database);
+        var enrolments = await Enrolments.OpenAsync(_node.Database);
         var (good, named) = (await enrolments.NewTokenAsync(uses: 2), await enrolments.NewTokenAsync(new JoinTokenTerms(1, TimeSpan.FromHours(1), Name: "edge-1")));
         Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(new JoinToken("nobody", good.Secret), "one"));
         Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(good with { Secret = named.Secret }, "one"));
@@ -75,7 +77,7 @@ public abstract partial class StoreConformance
     [Fact]
     public async Task Enrol_NameThatIsConnected_RefusedUnlessTheTokenReplaces()
     {
-        var enrolments = new Enrolments(_node.Database);
+        var enrolments = await Enrolments.OpenAsync(_node.Database);
         var (token, replacing) = (await enrolments.NewTokenAsync(uses: 10), await enrolments.NewTokenAsync(new JoinTokenTerms(1, TimeSpan.FromHours(1), IsReplacing: true)));
         var first = await enrolments.EnrolAsync(token, "one");
         await ConnectAsync(isConnected: true);
@@ -109,7 +111,7 @@ public abstract partial class StoreConformance
     [Fact]
     public async Task Certificates_IssuedAfterTheBackup_AreReadmittedInTheHistoryThatFollowsTheRestore()
     {
-        var enrolments = new Enrolments(_node.Database);
+        var enrolments = await Enrolments.OpenAsync(_node.Database);
         var token = await enrolments.NewTokenAsync(uses: 10);
         var (first, dismissed) = (await enrolments.EnrolAsync(token, "renewed"), await enrolments.EnrolAsync(token, "removed"));
         enrolments.Time.Advance(TimeSpan.FromMinutes(20));
@@ -149,17 +151,27 @@ public abstract partial class StoreConformance
     /// <summary>What a node certifies sidecars with.</summary>
     private sealed class Enrolments
     {
-        private static readonly byte[] Authority = CertificateAuthority.Create(TimeProvider.System.GetUtcNow());
-
         private readonly Database _database;
-        private readonly CertificateAuthority _authority = new(Authority);
+        private readonly TrustRing _trust;
 
-        public Enrolments(Database database)
+        private Enrolments(Database database)
         {
             _database = database;
             Store = new ControlStore(database, Time);
-            Registry = new SidecarRegistry(Store, _authority, new Fleet(Time), Time);
+            Secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
+            _trust = new TrustRing(Store, Secrets, Time);
+            Registry = new SidecarRegistry(Store, _trust, new Fleet(Time), Time);
         }
+
+        public static async Task<Enrolments> OpenAsync(Database database)
+        {
+            var enrolments = new Enrolments(database);
+            await enrolments.Secrets.OpenAsync(Cancellation);
+            await enrolments._trust.OpenAsync(Cancellation);
+            return enrolments;
+        }
+
+        private SecretStore Secrets { get; }
 
         public FakeTimeProvider Time { get; } = new(TimeProvider.System.GetUtcNow());
 
@@ -188,7 +200,7 @@ public abstract partial class StoreConformance
         public async Task<string?> RefusalAsync(string name, X509Certificate2 certificate)
         {
             var head = await Store.LookAsync(Cancellation);
-            return await new SidecarRegistry(Store, _authority, new Fleet(Time), Time).FindRefusalAsync(IdentityOf(name), certificate, isOurs: true, head.Notes, head.Revision.History, Cancellation);
+            return await new SidecarRegistry(Store, _trust, new Fleet(Time), Time).FindRefusalAsync(IdentityOf(name), certificate, isOurs: true, head.Notes, head.Revision.History, Cancellation);
         }
 
         public async Task<JoinTokenRow> TokenAsync(JoinToken token) => (await Registry.ListTokensAsync(Cancellation)).Single(t => t.Id == token.Id);

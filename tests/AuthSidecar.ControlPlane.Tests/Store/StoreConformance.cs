@@ -11,6 +11,7 @@ using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.Tests.Testing;
+using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Identity;
@@ -403,10 +404,11 @@ public abstract partial class StoreConformance : IAsyncLifetime
     {
         var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
         var published = await _node.PublishAsync("permit (principal, action, resource);", default);
-        var secrets = new SecretStore(_node.Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), time);
+        var secrets = new SecretStore(_node.Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
         await secrets.OpenAsync(Cancellation);
-        using var signer = new BundleSigner(secrets.BundleSigningPkcs8);
-        var updates = new UpdateSource(_node.Store, new DraftReader(new ResourceDocuments(secrets), time), signer, time);
+        var trust = new TrustRing(_node.Store, secrets, time);
+        await trust.OpenAsync(Cancellation);
+        var updates = new UpdateSource(_node.Store, new DraftReader(new ResourceDocuments(secrets), time), trust, time);
         var head = await _node.HeadAsync();
         var first = await updates.BuildAsync(new SyncScope("app", ""), default, head);
         Assert.Same(first, await updates.BuildAsync(new SyncScope("app", ""), default, head));
@@ -426,10 +428,10 @@ public abstract partial class StoreConformance : IAsyncLifetime
     {
         var masterKeys = Convert.ToBase64String(new byte[32]);
         var vault = new LocalKeyVault("test", () => masterKeys);
-        var nodes = Enumerable.Range(0, 4).Select(_ => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault, TimeProvider.System)).ToList();
+        var nodes = Enumerable.Range(0, 4).Select(_ => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault)).ToList();
         await Task.WhenAll(nodes.Select(n => n.OpenAsync(Cancellation)));
         Assert.Single(nodes.Select(n => Convert.ToHexString(n.FactorWrappingKey)).Distinct());
-        Assert.Single(nodes.Select(n => Convert.ToHexString(n.BundleSigningPkcs8)).Distinct());
+        Assert.Single(nodes.Select(n => Convert.ToHexString(n.TokenEncryptionKey)).Distinct());
         Assert.Equal(0, await nodes[0].RewrapAsync(Cancellation));
 
         // The new one in front, the old one still there; then the old one goes.
@@ -438,18 +440,18 @@ public abstract partial class StoreConformance : IAsyncLifetime
         Assert.Equal(2, await nodes[0].RewrapAsync(Cancellation));
         Assert.Equal(0, await nodes[1].RewrapAsync(Cancellation));
         masterKeys = next;
-        var later = new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault, TimeProvider.System);
+        var later = new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault);
         await later.OpenAsync(Cancellation);
-        Assert.Equal(nodes[0].BundleSigningPkcs8, later.BundleSigningPkcs8);
+        Assert.Equal(nodes[0].TokenEncryptionKey, later.TokenEncryptionKey);
         Assert.Equal(nodes[0].FactorWrappingKey, later.FactorWrappingKey);
 
         // Without it nothing opens; and nothing in the store has any of it.
         masterKeys = Convert.ToBase64String(new byte[32]);
-        await Assert.ThrowsAsync<KeyVaultException>(() => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault, TimeProvider.System).OpenAsync(Cancellation));
+        await Assert.ThrowsAsync<KeyVaultException>(() => new SecretStore(new ControlStore(_node.Database, TimeProvider.System), vault).OpenAsync(Cancellation));
         var stored = await _node.Store.ReadAsync(async (context, _) =>
             (await context.DataKeys.Select(k => k.Wrapped).ToListAsync()).Concat(await context.Secrets.Select(s => s.Sealed).ToListAsync()).Select(Convert.ToHexString), Cancellation);
         Assert.All(stored, s => Assert.DoesNotContain(Convert.ToHexString(later.FactorWrappingKey), s, StringComparison.Ordinal));
-        Assert.All(stored, s => Assert.DoesNotContain(Convert.ToHexString(later.BundleSigningPkcs8.AsSpan(40, 16)), s, StringComparison.Ordinal));
+        Assert.All(stored, s => Assert.DoesNotContain(Convert.ToHexString(later.TokenEncryptionKey.AsSpan(40, 16)), s, StringComparison.Ordinal));
     }
 
     private const string Jwks = """{"keys": [{"kid": "one"}]}""";
@@ -529,7 +531,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
 
         private async Task<SecretStore> SecretsAsync(TimeProvider time)
         {
-            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), time);
+            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
             await secrets.OpenAsync(Cancellation);
             return secrets;
         }
@@ -563,7 +565,7 @@ public abstract partial class StoreConformance : IAsyncLifetime
 
         public async Task<List<BundleDraft>> ReadDraftsAsync(string tenant, HeldRevisions held)
         {
-            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])), TimeProvider.System);
+            var secrets = new SecretStore(Store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
             await secrets.OpenAsync(Cancellation);
             return await Store.ReadAsync((context, head) => new DraftReader(new ResourceDocuments(secrets), TimeProvider.System).ReadAsync(context, new SyncScope("app", tenant), held, (long)head.Number), Cancellation);
         }

@@ -53,6 +53,23 @@ public sealed class BundleApplierTests : IDisposable
         Assert.Equal([(ResourceType.Policies, _control.At(6)), (ResourceType.Entities, _control.At(5))], _applier.Held.Select(h => (h.Type, h.Revision)));
     }
 
+    /// <summary>What is kept is verified at the next start, by the keys that are pinned then: what another has signed than the one that signs now is taken again.</summary>
+    [Fact]
+    public void BeginStream_OnceAnotherKeySigns_WhatTheOneBeforeHasSignedIsWantedInFull()
+    {
+        Apply(7, _control.Policies(6), _control.Entities(5));
+        _applier.BeginStream(TestControlPlane.KeyIdOf(_control.Key));
+        Assert.Equal(2, _applier.Held.Count());
+        Assert.False(_applier.NoteKeysChanged());
+        Assert.Equal(NackReason.Revision, Assert.Single(Apply(7, _control.Policies(6))).Reason);
+        _applier.BeginStream("another");
+        Assert.Empty(_applier.Held);
+        // Of the same revision, and not of an earlier one.
+        Assert.Equal(NackReason.Revision, Assert.Single(Apply(7, _control.Policies(5))).Reason);
+        Assert.True(Assert.Single(Apply(7, _control.Policies(6))).IsApplied);
+        Assert.True(AliceMayRead);
+    }
+
     [Fact]
     public void Apply_ChangeOfEntities_AddsReplacesAndRemoves()
     {
@@ -388,7 +405,7 @@ public sealed class BundleApplierTests : IDisposable
         var part = new Part { Content = UnsafeByteOperations.UnsafeWrap(new byte[100 * 1024 * 1024]) };
         for (var i = 0; i < 5; i++)
         {
-            _applier.BeginStream();
+            _applier.BeginStream(signingKeyId: null);
             _applier.Add(part);
             _applier.Add(part);
         }

@@ -275,7 +275,7 @@ public sealed class LastKnownGoodTests : IDisposable
         var long_ = $$$"""[{"uid": {"type": "User", "id": "bob"}, "attrs": {"note": "{{{new string('x', 1_200_000)}}}"}, "parents": []}]""";
         Assert.True(Assert.Single(_control.Send(sidecar.Applier, 3, _control.Change(ResourceType.Entities, 3, 2, ("entities.json", long_)))).WantsFull);
         Assert.False(Assert.Single(_control.Send(sidecar.Applier, 4, _control.Change(ResourceType.Entities, 4, 3, ("entities.json", long_)))).WantsFull);
-        sidecar.Applier.BeginStream();
+        sidecar.Applier.BeginStream(signingKeyId: null);
         Assert.True(Assert.Single(_control.Send(sidecar.Applier, 5, _control.Change(ResourceType.Entities, 5, 4, ("entities.json", long_)))).WantsFull);
     }
 

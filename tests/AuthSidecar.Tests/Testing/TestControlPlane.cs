@@ -29,12 +29,17 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
 
     public PinnedKeys ReadKeys()
     {
-        var point = Key.ExportParameters(false).Q;
-        var (x, y) = (Base64UrlEncoder.Encode(point.X), Base64UrlEncoder.Encode(point.Y));
-        var keys = new PinnedKeys(_folder.Write("keys.json", $$"""{"keys": [{"kty": "EC", "kid": "pinned", "crv": "P-256", "x": "{{x}}", "y": "{{y}}"}]}"""));
+        var keys = new PinnedKeys(_folder.Write("keys.json", KeySetOf(Key)));
         keys.Refresh();
         return keys;
     }
+
+    /// <summary>Public keys as a JWKS.</summary>
+    public static string KeySetOf(params ECDsa[] keys) => $$"""{"keys": [{{string.Join(", ", keys.Select((key, i) =>
+    {
+        var point = key.ExportParameters(false).Q;
+        return $$"""{"kty": "EC", "kid": "pinned{{i}}", "crv": "P-256", "x": "{{Base64UrlEncoder.Encode(point.X)}}", "y": "{{Base64UrlEncoder.Encode(point.Y)}}"}""";
+    }))}}]}""";
 
     /// <summary>Signs bundles, and that everything is current then; and has a sidecar apply them.</summary>
     public IReadOnlyList<BundleOutcome> Send(BundleApplier applier, ulong revision, params Bundle[] bundles)

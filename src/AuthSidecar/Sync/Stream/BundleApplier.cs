@@ -70,8 +70,8 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     private SyncedState? _published;
     private (Revision Revision, Signed? Signed) _newest;
 
-    /// <summary>What the sidecar has, and what is to be a change of it.</summary>
-    public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = h.Key, Revision = h.Value.ToString() });
+    /// <summary>What the sidecar has, and what is to be a change of it; without what it wants in full.</summary>
+    public IEnumerable<TypeRevision> Held => _held.Where(h => !_wantedInFull.Contains(h.Key)).Select(h => new TypeRevision { Type = h.Key, Revision = h.Value.ToString() });
 
     /// <summary>The newest heartbeat of all that were heard: it proves what there was. Null: none.</summary>
     public Signed? Newest => _newest.Signed;
@@ -109,10 +109,25 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     }
 
     /// <summary>Begins a stream: what one that broke off was sent, or has asked for, is never to come.</summary>
-    public void BeginStream()
+    /// <param name="signingKeyId">
+    /// The key that signs now; null: it is not known. What was signed by another is wanted anew: when that one is removed, what is kept could not be verified at the next start.
+    /// </param>
+    public void BeginStream(string? signingKeyId)
     {
         DropParts();
         _wantedInFull.Clear();
+        if (signingKeyId is not null)
+        {
+            _wantedInFull.UnionWith(kept.NotSignedBy(k => k == signingKeyId));
+        }
+    }
+
+    /// <summary>Takes note that other keys are pinned than before.</summary>
+    /// <returns>Whether something is held that is signed by none of them: another stream is to bring it anew.</returns>
+    public bool NoteKeysChanged()
+    {
+        kept.DropHeartbeats(keys.Contains);
+        return kept.NotSignedBy(keys.Contains).Count > 0;
     }
 
     private void DropParts()

@@ -35,7 +35,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         {
             await EnrolAnewAsync(address, join, cancellation);
         }
-        else if (time.GetUtcNow() >= RenewAt(certificate) && time.GetUtcNow() >= _retryAt)
+        else if (time.GetUtcNow() >= DueAt(certificate) && time.GetUtcNow() >= _retryAt)
         {
             try
             {
@@ -50,9 +50,12 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
     }
 
-    /// <summary>When the certificate that there is should be replaced: after 60 to 75 % of its life, for pods of one rollout are not to come all at once. Null: somebody else sees to that.</summary>
+    /// <summary>
+    /// When the certificate that there is should be replaced: after 60 to 75 % of its life, for pods of one rollout are not to come all at once; now, when its CA is trusted no longer. Null:
+    /// somebody else sees to that.
+    /// </summary>
     public DateTimeOffset? NextRenewal =>
-        options.Join is not null && JoinOptions.HasEnrolled(options) ? RenewAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
+        options.Join is not null && JoinOptions.HasEnrolled(options) ? DueAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
 
     /// <summary>Whether a certificate cannot have run out yet, whatever the clock says: then the clock was set, and another certificate would be of no more use.</summary>
     private bool WasJustIssued(X509Certificate2 certificate) =>
@@ -80,7 +83,10 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         using var key = PendingKey();
         request.CertificateRequest = RequestFor(key);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(request, Call(cancellation));
-        Write(key, response.Certificate, response.Ca, response.BundleKeys);
+        StateFolder.CreateOwned(Path.GetDirectoryName(options.Certificate)!);
+        StateFolder.WriteSecret(options.Ca, response.Ca);
+        StateFolder.WriteSecret(options.PinnedKeys, response.BundleKeys);
+        Write(key, response.Certificate);
         File.Delete(PendingKeyFile);
         if (response.ReplacedEnrolledAt?.ToDateTimeOffset() is { } replaced)
         {
@@ -148,7 +154,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var token = options.Join is { Ca: not null } join ? (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim() : "";
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key), KubernetesToken = token }, Call(cancellation));
-        Write(key, response.Certificate, response.Ca, response.BundleKeys);
+        Write(key, response.Certificate);
         Log.Renewed(logger);
     }
 
@@ -188,20 +194,19 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         CheckClock(response.Now);
         try
         {
-            var authority = X509Certificate2.CreateFromPem(response.Ca);
-            if (CryptographicOperations.FixedTimeEquals(SHA256.HashData(authority.PublicKey.ExportSubjectPublicKeyInfo()), keySha256))
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPem(response.Ca);
+            if (authorities.FirstOrDefault(a => CryptographicOperations.FixedTimeEquals(SHA256.HashData(a.PublicKey.ExportSubjectPublicKeyInfo()), keySha256)) is { } authority)
             {
                 return authority;
             }
-
-            authority.Dispose();
         }
         catch (CryptographicException)
         {
             // No certificate at all.
         }
 
-        throw new InvalidDataException("the control plane is another than the one that the join token is of");
+        throw new InvalidDataException("the CA of the join token is not one of the control plane: the token is from another control plane, or the CA was revoked since; create another (`authsidecar-control join-token`)");
     }
 
     private static string RequestFor(ECDsa key) => new CertificateRequest("CN=authsidecar", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
@@ -210,18 +215,28 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     private static CallOptions Call(CancellationToken cancellation) => new(deadline: DateTime.UtcNow + AnswerWithin, cancellationToken: cancellation);
 #pragma warning restore RS0030
 
-    /// <summary>The certificate last and with its key in one file: either of the two alone would be good for nothing.</summary>
-    private void Write(ECDsa key, string certificate, string ca, string bundleKeys)
+    /// <summary>The certificate and its key in one file, and at the first time after the others: either alone would be good for nothing.</summary>
+    private void Write(ECDsa key, string certificate)
     {
-        StateFolder.CreateOwned(Path.GetDirectoryName(options.Certificate)!);
-        StateFolder.WriteSecret(options.Ca, ca);
-        StateFolder.WriteSecret(options.PinnedKeys, bundleKeys);
         StateFolder.WriteSecret(options.Certificate, $"{certificate.Trim()}\n{key.ExportPkcs8PrivateKeyPem()}\n");
         using var written = ReadCertificate();
         _issued = (written.SerialNumber, time.GetTimestamp());
     }
 
     private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));
+
+    private DateTimeOffset DueAt(X509Certificate2 certificate) => IsOfTrustedCa(certificate) ? RenewAt(certificate) : DateTimeOffset.MinValue;
+
+    private bool IsOfTrustedCa(X509Certificate2 certificate)
+    {
+        using var chain = new X509Chain();
+        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
+        chain.ChainPolicy.CustomTrustStore.ImportFromPemFile(options.Ca);
+        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+        chain.ChainPolicy.DisableCertificateDownloads = true;
+        chain.ChainPolicy.VerificationFlags = X509VerificationFlags.IgnoreNotTimeValid;
+        return chain.Build(certificate);
+    }
 
     /// <summary>The same for one certificate, whenever it is asked: by its serial number, which is random.</summary>
     private static DateTimeOffset RenewAt(X509Certificate2 certificate)

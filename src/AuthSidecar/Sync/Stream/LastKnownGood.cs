@@ -71,6 +71,7 @@ internal sealed partial class LastKnownGood
             var stream = new List<SyncResponse>();
             foreach (var bundle in index.Bundles)
             {
+                var keyId = "";
                 var content = Open(bundle.Name);
                 using var input = new CodedInputStream(content);
                 while (!input.IsAtEnd)
@@ -78,9 +79,10 @@ internal sealed partial class LastKnownGood
                     var message = new SyncResponse();
                     input.ReadMessage(message);
                     stream.Add(message);
+                    keyId = message.Update is { Bundles: [var signed, ..] } ? signed.KeyId : keyId;
                 }
 
-                ChainOf((ResourceType)bundle.Type).Entries.Add(new Entry(bundle.Name, content.Length, Waiting: null));
+                ChainOf((ResourceType)bundle.Type).Entries.Add(new Entry(bundle.Name, content.Length, keyId, Waiting: null));
             }
 
             foreach (var heartbeat in index.Heartbeats)
@@ -120,7 +122,7 @@ internal sealed partial class LastKnownGood
             }
 
             var chain = ChainOf(bundle.Type);
-            chain.Entries.Add(new Entry(name, parts.Sum(p => (long)p.Length), new Waiting(parts, bundle.Signed)));
+            chain.Entries.Add(new Entry(name, parts.Sum(p => (long)p.Length), bundle.Signed.KeyId, new Waiting(parts, bundle.Signed)));
             // Of what is there in full, there is one of each type and no more; changes pile up.
             if (chain.IsBroken || (bundle.IsChange && _chains.Values.Sum(c => c.WaitingBytes) > MaxWaiting))
             {
@@ -160,6 +162,27 @@ internal sealed partial class LastKnownGood
         lock (_lock)
         {
             return ChainOf(type) is { IsBroken: true } or { IsOutgrown: true };
+        }
+    }
+
+    /// <summary>The types of which something is kept that another key than these has signed.</summary>
+    public IReadOnlyList<ResourceType> NotSignedBy(Func<string, bool> isOne)
+    {
+        lock (_lock)
+        {
+            return [.. _chains.Where(c => c.Value.Entries.Exists(e => !isOne(e.KeyId))).Select(c => c.Key)];
+        }
+    }
+
+    /// <summary>Keeps no heartbeat that another key than these has signed: it would not be verified at the next start.</summary>
+    public void DropHeartbeats(Func<string, bool> isOne)
+    {
+        lock (_lock)
+        {
+            foreach (var types in _heartbeats.Where(h => !isOne(h.Value.KeyId)).Select(h => h.Key).ToList())
+            {
+                _heartbeats.Remove(types);
+            }
         }
     }
 
@@ -253,7 +276,7 @@ internal sealed partial class LastKnownGood
     }
 
     /// <summary>A bundle on disk, or one that is to be written.</summary>
-    private sealed record Entry(string Name, long Length, Waiting? Waiting)
+    private sealed record Entry(string Name, long Length, string KeyId, Waiting? Waiting)
     {
         public Waiting? Waiting { get; set; } = Waiting;
     }

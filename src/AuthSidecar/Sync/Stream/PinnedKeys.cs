@@ -14,10 +14,19 @@ internal sealed class PinnedKeys(string path) : IDisposable
     private const string Algorithm = "ES256";
     private const string BundlePurpose = "authsidecar-bundle-v1";
     private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
+    private const string TrustAnchorsPurpose = "authsidecar-trust-anchors-v1";
 
     // By thumbprint (RFC 7638), whatever the file calls them.
     private FrozenDictionary<string, VerificationKey> _keys = FrozenDictionary<string, VerificationKey>.Empty;
     private string _readOf = "";
+
+    /// <summary>The file with them.</summary>
+    public string Path => path;
+
+    /// <summary>Their thumbprints (RFC 7638), by which signatures name them.</summary>
+    public IReadOnlyList<string> Ids => _keys.Keys;
+
+    public bool Contains(string id) => _keys.ContainsKey(id);
 
     /// <summary>Reads the file, a JWKS of P-256 keys, when it is new. Without one, no key is pinned and nothing is believed.</summary>
     /// <exception cref="InvalidDataException">It is none, or has others.</exception>
@@ -29,20 +38,25 @@ internal sealed class PinnedKeys(string path) : IDisposable
             return;
         }
 
+        var keys = Read(path, File.ReadAllBytes(path));
+        Dispose();
+        (_keys, _readOf) = (keys, stamp);
+    }
+
+    /// <summary>Reads a JWKS of P-256 keys, by their thumbprints.</summary>
+    /// <param name="name">Where it is from.</param>
+    /// <param name="utf8">The JWKS.</param>
+    /// <exception cref="InvalidDataException">It is none, or has others.</exception>
+    public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8)
+    {
         var faults = new List<Fault>();
-        var keys = KeySetReader.Read(path, File.ReadAllBytes(path), faults).Values.DistinctBy(k => k.Thumbprint).ToList();
+        var keys = KeySetReader.Read(name, utf8, faults).Values.DistinctBy(k => k.Thumbprint).ToList();
         if (keys.Find(k => k.Algorithm != Algorithm) is { } other)
         {
-            faults.Add(new Fault(path, 0, 0, $"the key `{other.KeyId}` is for {other.Algorithm}, and bundles are signed with {Algorithm}"));
+            faults.Add(new Fault(name, 0, 0, $"the key `{other.KeyId}` is for {other.Algorithm}, and bundles are signed with {Algorithm}"));
         }
 
-        if (faults.Count > 0)
-        {
-            throw new InvalidDataException(faults[0].ToString());
-        }
-
-        Dispose();
-        (_keys, _readOf) = (keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal), stamp);
+        return faults.Count > 0 ? throw new InvalidDataException(faults[0].ToString()) : keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal);
     }
 
     /// <summary>Reads a bundle that one of the keys has signed.</summary>
@@ -50,6 +64,9 @@ internal sealed class PinnedKeys(string path) : IDisposable
 
     /// <summary>Reads a heartbeat that one of the keys has signed.</summary>
     public bool TryRead(Signed signed, out Heartbeat heartbeat) => TryRead(HeartbeatPurpose, signed, Heartbeat.Parser, out heartbeat);
+
+    /// <summary>Reads the trust anchors that one of the keys has signed.</summary>
+    public bool TryRead(Signed signed, out TrustAnchors anchors) => TryRead(TrustAnchorsPurpose, signed, TrustAnchors.Parser, out anchors);
 
     public void Dispose()
     {

@@ -14,6 +14,7 @@ namespace AuthSidecar.Sync.Stream;
 internal sealed partial class StreamSource(
     ControlPlaneOptions options,
     Enrolment enrolment,
+    TrustApplier trust,
     PinnedKeys keys,
     BundleApplier applier,
     LastKnownGood kept,
@@ -37,6 +38,7 @@ internal sealed partial class StreamSource(
     private static readonly Counter<long> Refused = Meter.CreateCounter<long>("authsidecar.sync.refused", "{message}", "Heartbeats and bundles of the control plane that were refused.");
 
     private const int MaxFaultLength = 2_048;
+    private const int MaxPinnedKeys = 16;
     private const int MaxProblems = 8;
     private const int MaxProblemLength = 512;
 
@@ -49,6 +51,8 @@ internal sealed partial class StreamSource(
     private ulong _refusedHeartbeats;
     private ulong _refusedBundles;
     private TimeSpan? _clockAhead;
+    private string _missing = "";
+    private HashSet<string>? _keyIds;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -129,7 +133,7 @@ internal sealed partial class StreamSource(
         var until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         silence.CancelAfter(SilenceMeansGone);
-        applier.BeginStream();
+        applier.BeginStream(trust.SigningKeyId);
         try
         {
             await FollowAsync(address, channel, until, silence);
@@ -146,15 +150,30 @@ internal sealed partial class StreamSource(
         _refusedForTrust = false;
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
-            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest, Instance = Instance } },
+            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest, Instance = Instance, PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) } } },
             silence.Token);
         while (time.GetUtcNow() < until && await call.ResponseStream.MoveNext(silence.Token))
         {
             silence.CancelAfter(SilenceMeansGone);
             _failures = 0;
             ReportConnected(address);
+            if (HasLostKeys())
+            {
+                return;
+            }
+
             switch (call.ResponseStream.Current)
             {
+                case { TrustAnchors: { } anchors }:
+                    Apply(anchors);
+                    if (HasLostKeys())
+                    {
+                        return;
+                    }
+
+                    until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
+                    await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
+                    break;
                 case { Part: { } part }: applier.Add(part); break;
                 case { Heartbeat: { } heartbeat }:
                     var beat = applier.Apply(heartbeat);
@@ -180,6 +199,55 @@ internal sealed partial class StreamSource(
                     break;
             }
         }
+    }
+
+    /// <summary>Takes in what to trust from now on.</summary>
+    private void Apply(Signed signed)
+    {
+        const string Subject = "trust anchors";
+        var refusal = trust.Apply(signed);
+        if (health.Set(Subject, refusal is null ? null : $"trust anchors rejected: {refusal}") && refusal is not null)
+        {
+            Log.TrustAnchorsRefused(logger, refusal);
+        }
+    }
+
+    /// <summary>
+    /// Whether other keys are pinned than before, and something is held that is signed by none of them: another stream is to bring it anew. The control plane may have said so, or an operator
+    /// have replaced the file.
+    /// </summary>
+    private bool HasLostKeys()
+    {
+        const string Subject = "pinned keys";
+        try
+        {
+            keys.Refresh();
+            health.Set(Subject, null);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            if (health.Set(Subject, $"failed to reload the pinned keys, using the previous ones: {e.Message}"))
+            {
+                Log.KeysNotReloaded(logger, e.Message);
+            }
+        }
+
+        var missing = trust.Missing;
+        if (missing != _missing && missing.Length > 0)
+        {
+            Log.KeysMissing(logger, keys.Path, missing);
+        }
+
+        _missing = missing;
+        var (before, now) = (_keyIds, keys.Ids.ToHashSet(StringComparer.Ordinal));
+        _keyIds = now;
+        if (before is null || before.SetEquals(now))
+        {
+            return false;
+        }
+
+        Log.PinnedKeysReplaced(logger, string.Join(", ", now));
+        return applier.NoteKeysChanged();
     }
 
     /// <summary>Twice as long after each failure, and then some part of it: those who lost the same node do not come back at the same moment.</summary>
@@ -269,6 +337,7 @@ internal sealed partial class StreamSource(
             Decisions = (ulong)decisions.Count,
             RefusedHeartbeats = _refusedHeartbeats,
             RefusedBundles = _refusedBundles,
+            PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) },
             Problems = { health.Problems.Take(MaxProblems).Select(p => p.Length > MaxProblemLength ? p[..MaxProblemLength] : p) },
         };
         if (_clockAhead is { } ahead)
@@ -324,6 +393,18 @@ internal sealed partial class StreamSource(
 
         [LoggerMessage(39, LogLevel.Error, "heartbeats rejected, served data is becoming stale: {Why}", EventName = "HeartbeatsRefused")]
         public static partial void HeartbeatsRefused(ILogger logger, string why);
+
+        [LoggerMessage(42, LogLevel.Information, "pinned keys replaced, now: {KeyIds}", EventName = "PinnedKeysReplaced")]
+        public static partial void PinnedKeysReplaced(ILogger logger, string keyIds);
+
+        [LoggerMessage(43, LogLevel.Error, "trust anchors rejected, using the previous ones: {Why}", EventName = "TrustAnchorsRefused")]
+        public static partial void TrustAnchorsRefused(ILogger logger, string why);
+
+        [LoggerMessage(44, LogLevel.Warning, "`{File}` lacks bundle-signing keys of the control plane: {KeyIds}; replace it with the `bundle-keys.json` of its state folder before they are used", EventName = "PinnedKeysMissing")]
+        public static partial void KeysMissing(ILogger logger, string file, string keyIds);
+
+        [LoggerMessage(45, LogLevel.Error, "failed to reload the pinned keys, using the previous ones: {Why}", EventName = "PinnedKeysNotReloaded")]
+        public static partial void KeysNotReloaded(ILogger logger, string why);
 
         [LoggerMessage(41, LogLevel.Information, "heartbeats accepted again", EventName = "HeartbeatsAccepted")]
         public static partial void HeartbeatsAccepted(ILogger logger);

@@ -740,6 +740,33 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.ToTable("spent_tokens", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.TrustAnchorRow", b =>
+                {
+                    b.Property<int>("Use")
+                        .HasColumnType("integer");
+
+                    b.Property<string>("KeyId")
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Endorsement")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.Property<long?>("RevokedAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.Property<long>("SignsFromMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Use", "KeyId");
+
+                    b.ToTable("trust_anchors", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>
                 {
                     b.Property<string>("Id")

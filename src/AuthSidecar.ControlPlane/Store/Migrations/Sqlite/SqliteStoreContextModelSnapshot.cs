@@ -735,6 +735,33 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.ToTable("spent_tokens", (string)null);
                 });
 
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.TrustAnchorRow", b =>
+                {
+                    b.Property<int>("Use")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("KeyId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Endorsement")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.Property<long?>("RevokedAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.Property<long>("SignsFromMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Use", "KeyId");
+
+                    b.ToTable("trust_anchors", (string)null);
+                });
+
             modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>
                 {
                     b.Property<string>("Id")

@@ -4,35 +4,45 @@ using System.Text;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf;
 
-namespace AuthSidecar.ControlPlane.Sync;
+namespace AuthSidecar.ControlPlane.Trust;
 
-/// <summary>Signs what sidecars are to believe.</summary>
-internal sealed class BundleSigner : IDisposable
+/// <summary>A key that signs what sidecars apply: bundles, heartbeats, trust anchors.</summary>
+internal sealed class BundleKey : IDisposable
 {
     private const string BundlePurpose = "authsidecar-bundle-v1";
     private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
+    private const string TrustAnchorsPurpose = "authsidecar-trust-anchors-v1";
 
     private readonly ECDsa _key = ECDsa.Create();
 
     /// <param name="pkcs8">A P-256 key.</param>
-    public BundleSigner(byte[] pkcs8)
+    public BundleKey(byte[] pkcs8)
     {
         _key.ImportPkcs8PrivateKey(pkcs8, out _);
         var point = _key.ExportParameters(includePrivateParameters: false).Q;
         var (x, y) = (Base64Url.EncodeToString(point.X), Base64Url.EncodeToString(point.Y));
         KeyId = Base64Url.EncodeToString(SHA256.HashData(Encoding.ASCII.GetBytes($$"""{"crv":"P-256","kty":"EC","x":"{{x}}","y":"{{y}}"}""")));
-        KeySet = $$"""{"keys":[{"kty":"EC","crv":"P-256","x":"{{x}}","y":"{{y}}","kid":"{{KeyId}}","use":"sig","alg":"ES256"}]}""";
+        Jwk = $$"""{"kty":"EC","crv":"P-256","x":"{{x}}","y":"{{y}}","kid":"{{KeyId}}","use":"sig","alg":"ES256"}""";
     }
 
     /// <summary>The thumbprint of the key (RFC 7638).</summary>
     public string KeyId { get; }
 
-    /// <summary>The public key as a JWKS, for sidecars to pin.</summary>
-    public string KeySet { get; }
+    /// <summary>The public key as a JWK (RFC 7517).</summary>
+    public string Jwk { get; }
+
+    /// <summary>Makes a key, as PKCS #8.</summary>
+    public static byte[] Create()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return key.ExportPkcs8PrivateKey();
+    }
 
     public Signed Sign(Bundle bundle) => Sign(BundlePurpose, bundle);
 
     public Signed Sign(Heartbeat heartbeat) => Sign(HeartbeatPurpose, heartbeat);
+
+    public Signed Sign(TrustAnchors anchors) => Sign(TrustAnchorsPurpose, anchors);
 
     /// <summary>Reads a heartbeat that was signed with this key; null: it was not.</summary>
     public Heartbeat? TryReadHeartbeat(Signed signed)

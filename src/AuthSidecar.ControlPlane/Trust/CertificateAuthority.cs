@@ -1,9 +1,10 @@
+using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Sync;
 
-namespace AuthSidecar.ControlPlane.Enrolment;
+namespace AuthSidecar.ControlPlane.Trust;
 
 /// <summary>The control plane's own CA: it certifies the control plane and the sidecars that enrol, for one another and nobody else.</summary>
 internal sealed class CertificateAuthority : IDisposable
@@ -24,7 +25,14 @@ internal sealed class CertificateAuthority : IDisposable
     private readonly X509Certificate2 _authority;
 
     /// <param name="pkcs12">What <see cref="Create"/> has made.</param>
-    public CertificateAuthority(byte[] pkcs12) => _authority = X509CertificateLoader.LoadPkcs12(pkcs12, null);
+    public CertificateAuthority(byte[] pkcs12)
+    {
+        _authority = X509CertificateLoader.LoadPkcs12(pkcs12, null);
+        KeyId = Base64Url.EncodeToString(KeySha256);
+    }
+
+    /// <summary>The SHA-256 of its public key, base64url.</summary>
+    public string KeyId { get; }
 
     /// <summary>The CA's certificate, without its key.</summary>
     public X509Certificate2 Certificate => X509CertificateLoader.LoadCertificate(_authority.RawData);
@@ -39,12 +47,22 @@ internal sealed class CertificateAuthority : IDisposable
     public static byte[] Create(DateTimeOffset now)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=AuthSidecar control plane CA", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: true, pathLengthConstraint: 0, critical: true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, critical: true));
-        request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, critical: false));
+        var identifier = new X509SubjectKeyIdentifierExtension(new PublicKey(key), critical: false);
+        // A name of its own: while one CA takes the place of another, chains are built by name.
+        var request = new CertificateRequest($"CN=AuthSidecar control plane CA {identifier.SubjectKeyIdentifier![..8].ToLowerInvariant()}", key, HashAlgorithmName.SHA256);
+        AddAuthorityExtensions(request);
+        request.CertificateExtensions.Add(identifier);
         using var certificate = request.CreateSelfSigned(now - Backdated, now.AddYears(LifetimeYears));
         return certificate.Export(X509ContentType.Pkcs12);
+    }
+
+    /// <summary>Certifies another CA, so that whoever trusts this one alone trusts what the other issues ("new with old"; RFC 4210, section 4.4).</summary>
+    public X509Certificate2 Endorse(CertificateAuthority next)
+    {
+        var request = new CertificateRequest(next._authority.SubjectName, next._authority.PublicKey, HashAlgorithmName.SHA256);
+        AddAuthorityExtensions(request);
+        request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(next._authority.PublicKey, critical: false));
+        return Sign(request, next._authority.NotBefore, next._authority.NotAfter);
     }
 
     /// <summary>Whether a certificate that is trusted already is one of this CA's.</summary>
@@ -120,10 +138,22 @@ internal sealed class CertificateAuthority : IDisposable
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(usage)], critical: false));
         request.CertificateExtensions.Add(names.Build());
+        return Sign(request, now - Backdated, until);
+    }
+
+    private static void AddAuthorityExtensions(CertificateRequest request)
+    {
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: false, 0, critical: true));
+        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, critical: true));
+    }
+
+    private X509Certificate2 Sign(CertificateRequest request, DateTimeOffset from, DateTimeOffset until)
+    {
+        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(_authority, includeKeyIdentifier: true, includeIssuerAndSerial: false));
         var serial = RandomNumberGenerator.GetBytes(SerialBytes);
         // A positive number (RFC 5280, section 4.1.2.2).
         serial[0] &= 0x7f;
         using var key256 = _authority.GetECDsaPrivateKey()!;
-        return request.Create(_authority.SubjectName, X509SignatureGenerator.CreateForECDsa(key256), now - Backdated, until < _authority.NotAfter ? until : _authority.NotAfter, serial);
+        return request.Create(_authority.SubjectName, X509SignatureGenerator.CreateForECDsa(key256), from, until < _authority.NotAfter ? until : _authority.NotAfter, serial);
     }
 }

@@ -1,0 +1,200 @@
+using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.V1;
+using Microsoft.EntityFrameworkCore;
+
+namespace AuthSidecar.ControlPlane.Trust;
+
+/// <summary>
+/// The trust anchors of sidecars, the control plane's own CA and the key that bundles are signed with, and their rotation: announced, active, kept for
+/// those that have not heard of the next one, removed.
+/// </summary>
+/// <remarks>All nodes have the same, in the store; each reads them again when it hears of a change, and when the time of one may have come.</remarks>
+internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimeProvider time)
+{
+    /// <summary>For how long a new anchor is announced unless it is said otherwise: every sidecar that is connected renews its certificate in this time.</summary>
+    public static readonly TimeSpan AnnouncedFor = TimeSpan.FromDays(2);
+
+    public static readonly TimeSpan MaxAnnouncedFor = TimeSpan.FromDays(30);
+
+    /// <summary>For how long a bundle-signing key is kept once the next one is active, and whatever was revoked: longer than a sidecar that enrolled can be away without enrolling anew.</summary>
+    public static readonly TimeSpan KeptFor = TimeSpan.FromDays(2);
+
+    /// <summary>For how long a CA is kept once the next one is active: join tokens name it, and live up to 30 days.</summary>
+    public static readonly TimeSpan CaKeptFor = TimeSpan.FromDays(31);
+
+    private static readonly TrustAnchorUse[] Uses = [TrustAnchorUse.BundleSigning, TrustAnchorUse.Ca];
+
+    private readonly Lock _loading = new();
+    private TrustSet? _current;
+
+    /// <summary>The anchors as this node knows them.</summary>
+    public TrustSet Current => Volatile.Read(ref _current) ?? throw new InvalidOperationException("the trust anchors were not opened");
+
+    private DateTimeOffset Now => time.GetUtcNow();
+
+    /// <summary>Creates the first anchors when there are none, and reads what there is.</summary>
+    /// <exception cref="KeyVaultException">One was altered.</exception>
+    public async Task OpenAsync(CancellationToken cancellation)
+    {
+        foreach (var use in Uses)
+        {
+            if (await store.ReadAsync((context, _) => context.TrustAnchors.AnyAsync(a => a.Use == use, cancellation), cancellation))
+            {
+                continue;
+            }
+
+            await store.WriteAsync(
+                "system",
+                async transaction =>
+                {
+                    // Another node may have been faster.
+                    if (!await transaction.Context.TrustAnchors.AnyAsync(a => a.Use == use, cancellation))
+                    {
+                        Add(transaction, use, TimeSpan.Zero, endorser: null);
+                    }
+
+                    return null;
+                },
+                cancellation);
+        }
+
+        await LoadAsync(cancellation);
+    }
+
+    /// <summary>Reads the anchors again: <see cref="Current"/> is another when they, or those that are active, are others.</summary>
+    public async Task LoadAsync(CancellationToken cancellation)
+    {
+        var rows = await store.ReadAsync((context, _) => context.TrustAnchors.AsNoTracking().OrderByDescending(a => a.SignsFromMs).ToListAsync(cancellation), cancellation);
+        lock (_loading)
+        {
+            if (_current?.IsOf(rows, Now) == true)
+            {
+                return;
+            }
+
+            // Keys that have gone are not disposed of: somebody may be signing with them at this moment.
+            Volatile.Write(ref _current, new TrustSet(
+                [.. rows.Where(r => r.Use == TrustAnchorUse.BundleSigning).Select(r => new BundleAnchor(r, new BundleKey(Open(r))))],
+                [.. rows.Where(r => r.Use == TrustAnchorUse.Ca).Select(r => new AuthorityAnchor(r, new CertificateAuthority(Open(r)), r.Endorsement.Length == 0 ? null : X509CertificateLoader.LoadCertificate(r.Endorsement)))],
+                Now));
+        }
+    }
+
+    /// <summary>Announces a new anchor, or has it take the place of those that are revoked at once.</summary>
+    /// <param name="actor">Who wants it.</param>
+    /// <param name="use">What it is used for.</param>
+    /// <param name="announcedFor">For how long it is announced before it is active.</param>
+    /// <param name="revoke">Whether what there is is to be trusted no longer.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<(WriteResult Result, string KeyId)> RotateAsync(string actor, TrustAnchorUse use, TimeSpan announcedFor, bool revoke, CancellationToken cancellation)
+    {
+        var keyId = "";
+        var result = await store.WriteAsync(
+            actor,
+            async transaction =>
+            {
+                var rows = await transaction.Context.TrustAnchors.Where(a => a.Use == use).ToListAsync(cancellation);
+                var active = TrustSet.ActiveOf(rows, use, Now);
+                var announced = rows.Where(r => r.SignsFromMs > active.SignsFromMs).ToList();
+                if (!revoke && announced is [var next, ..])
+                {
+                    return new Refusal.AlreadyThere($"an announced {Describe(use)} ({next.KeyId}, active from {At(next):u})");
+                }
+
+                foreach (var row in revoke ? rows : [])
+                {
+                    if (announced.Contains(row))
+                    {
+                        // It has signed nothing yet, so that nobody is told anything by it.
+                        transaction.Context.TrustAnchors.Remove(row);
+                    }
+                    else
+                    {
+                        row.RevokedAtMs ??= Now.ToUnixTimeMilliseconds();
+                    }
+
+                    transaction.Audit("trust-anchors.revoke", row.KeyId, Placement.ControlPlane, Describe(row), after: null);
+                }
+
+                keyId = Add(transaction, use, revoke ? TimeSpan.Zero : announcedFor, active);
+                return null;
+            },
+            cancellation);
+        await LoadAsync(cancellation);
+        return (result, keyId);
+    }
+
+    /// <summary>Removes what is kept no longer. For one node to do now and then.</summary>
+    public async Task KeepAsync(CancellationToken cancellation)
+    {
+        if (await store.ReadAsync((context, _) => FindOutdatedAsync(context, cancellation), cancellation) is [])
+        {
+            return;
+        }
+
+        await store.WriteAsync(
+            "system",
+            async transaction =>
+            {
+                foreach (var row in await FindOutdatedAsync(transaction.Context, cancellation))
+                {
+                    transaction.Context.TrustAnchors.Remove(row);
+                    transaction.Audit("trust-anchors.remove", row.KeyId, Placement.ControlPlane, Describe(row), after: null);
+                }
+
+                return null;
+            },
+            cancellation);
+    }
+
+    /// <summary>When an anchor is removed; null: another has to be active first.</summary>
+    public static DateTimeOffset? EndOf(TrustAnchorRow row, IEnumerable<TrustAnchorRow> all) =>
+        KeySchedule.EndOf(row, all.Where(a => a.Use == row.Use), row.Use == TrustAnchorUse.Ca && !row.IsRevoked ? CaKeptFor : KeptFor);
+
+    private async Task<List<TrustAnchorRow>> FindOutdatedAsync(StoreContext context, CancellationToken cancellation)
+    {
+        var rows = await context.TrustAnchors.ToListAsync(cancellation);
+        return [.. rows.Where(r => EndOf(r, rows) <= Now)];
+    }
+
+    private string Add(StoreTransaction transaction, TrustAnchorUse use, TimeSpan announcedFor, TrustAnchorRow? endorser)
+    {
+        var content = use == TrustAnchorUse.Ca ? CertificateAuthority.Create(Now) : BundleKey.Create();
+        // After the one before it, by whatever clock that one was made.
+        var from = Math.Max((Now + announcedFor).ToUnixTimeMilliseconds(), endorser is null ? 0 : endorser.SignsFromMs + 1);
+        var row = new TrustAnchorRow { Use = use, KeyId = "", Sealed = [], SignsFromMs = from };
+        if (use == TrustAnchorUse.Ca)
+        {
+            using var authority = new CertificateAuthority(content);
+            row.KeyId = authority.KeyId;
+            if (endorser is not null)
+            {
+                using var before = new CertificateAuthority(Open(endorser));
+                using var endorsement = before.Endorse(authority);
+                row.Endorsement = endorsement.RawData;
+            }
+        }
+        else
+        {
+            using var key = new BundleKey(content);
+            row.KeyId = key.KeyId;
+        }
+
+        row.Sealed = secrets.Seal(content, PurposeOf(row));
+        transaction.Context.TrustAnchors.Add(row);
+        transaction.Audit("trust-anchors.add", row.KeyId, Placement.ControlPlane, before: null, Describe(row));
+        return row.KeyId;
+    }
+
+    private byte[] Open(TrustAnchorRow row) => secrets.Open(row.Sealed, PurposeOf(row));
+
+    private static string PurposeOf(TrustAnchorRow row) => $"trust-anchor {Describe(row.Use)} {row.KeyId}";
+
+    private static string Describe(TrustAnchorRow row) => $"{Describe(row.Use)}, active from {At(row):u}";
+
+    private static string Describe(TrustAnchorUse use) => use == TrustAnchorUse.Ca ? "CA" : "bundle-signing key";
+
+    private static DateTimeOffset At(TrustAnchorRow row) => DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs);
+}
