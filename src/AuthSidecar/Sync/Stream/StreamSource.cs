@@ -32,6 +32,8 @@ internal sealed partial class StreamSource(
 
     private static readonly TimeSpan ResubscribeAfter = TimeSpan.FromSeconds(4);
 
+    private static readonly TimeSpan ResubscribeForTrustAfter = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
 
     private static readonly Meter Meter = new("AuthSidecar");
@@ -179,7 +181,8 @@ internal sealed partial class StreamSource(
                     var beat = applier.Apply(heartbeat);
                     Report(beat);
                     await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
-                    if (beat is { Refusal: null, IsCurrent: false } && _refusedForTrust && time.GetElapsedTime(began) >= ResubscribeAfter)
+                    var lasted = time.GetElapsedTime(began);
+                    if (beat.Refusal is null && ((!beat.IsCurrent && _refusedForTrust && lasted >= ResubscribeAfter) || (trust.IsRefused && lasted >= ResubscribeForTrustAfter)))
                     {
                         // What was refused was sent, and is not sent again on this stream; with a clock that has been set since, say, it can be had.
                         return;

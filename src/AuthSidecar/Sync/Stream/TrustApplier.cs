@@ -20,25 +20,35 @@ internal sealed class TrustApplier(ControlPlaneOptions options, PinnedKeys keys,
     /// <summary>The keys of the control plane that are not pinned here, separated by commas; empty: none is missing.</summary>
     public string Missing => string.Join(", ", _announced.Where(k => !keys.Contains(k)));
 
+    /// <summary>Whether the last ones were refused: they are to be asked for again.</summary>
+    public bool IsRefused { get; private set; }
+
     /// <summary>Applies trust anchors.</summary>
-    /// <returns>Why they do not count; null: they do.</returns>
+    /// <returns>Why they do not count; null: they do, or the clock of this machine is wrong, of which heartbeats tell.</returns>
     public string? Apply(Signed signed)
+    {
+        var (refusal, isClock) = TryApply(signed);
+        IsRefused = refusal is not null;
+        return isClock ? null : refusal;
+    }
+
+    private (string? Refusal, bool IsClock) TryApply(Signed signed)
     {
         if (!keys.TryRead(signed, out TrustAnchors anchors))
         {
-            return "invalid signature: not signed by a pinned key";
+            return ("invalid signature: not signed by a pinned key", false);
         }
 
         // Older ones, sent again, would undo a rotation.
         var ahead = anchors.CreatedAt is { } created ? time.GetUtcNow() - created.ToDateTimeOffset() : TimeSpan.MaxValue;
         if (ahead.Duration() > Clocks.Tolerance)
         {
-            return anchors.CreatedAt is null ? "missing creation time" : Clocks.Describe(ahead);
+            return anchors.CreatedAt is null ? ("missing creation time", false) : (Clocks.Describe(ahead), true);
         }
 
         if (Check(anchors) is { } fault)
         {
-            return fault;
+            return (fault, false);
         }
 
         SigningKeyId = anchors.SigningKeyId;
@@ -51,13 +61,13 @@ internal sealed class TrustApplier(ControlPlaneOptions options, PinnedKeys keys,
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                return $"failed to write them: {e.Message}";
+                return ($"failed to write them: {e.Message}", false);
             }
 
             keys.Refresh();
         }
 
-        return null;
+        return (null, false);
     }
 
     /// <summary>What is wrong with them, before anything is replaced by them; null: nothing.</summary>
