@@ -68,14 +68,16 @@ public sealed class PageTests
         await fleet.CreateApplicationAsync();
         using var http = fleet.CreateHttp();
         var statuses = new List<int>();
-        for (var i = 0; i < 31; i++)
+        // One is allowed again each two seconds: on a slow machine the limit is reached later.
+        for (var i = 0; i < 60 && statuses is not [.., 429]; i++)
         {
             using var answer = await http.PostAsync((i % 3) switch { 0 => "login", 1 => "Login", _ => "LOGIN/" }, new FormUrlEncodedContent([]), Cancellation);
             statuses.Add((int)answer.StatusCode);
-            Assert.Equal(i == 30, answer.Headers.RetryAfter is not null);
+            Assert.Equal(answer.StatusCode == System.Net.HttpStatusCode.TooManyRequests, answer.Headers.RetryAfter is { Delta.TotalSeconds: 1 or 2 });
         }
 
-        Assert.Equal([.. Enumerable.Repeat(400, 30), 429], statuses);
+        Assert.InRange(statuses.Count, 31, 59);
+        Assert.All(statuses[..^1], s => Assert.Equal(400, s));
         // What is no attempt goes on.
         Assert.Equal(System.Net.HttpStatusCode.OK, (await http.GetAsync("login", Cancellation)).StatusCode);
         Assert.NotEqual(System.Net.HttpStatusCode.TooManyRequests, (await http.PostAsync("oauth2/token", new FormUrlEncodedContent([]), Cancellation)).StatusCode);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 
@@ -61,13 +62,14 @@ internal sealed partial class AuthenticationLog : BackgroundService
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _administrators;
     private readonly Lock _lock = new();
+    private readonly Signal _noted;
     private readonly ConcurrentDictionary<(string Kind, string Subject), int> _logged = [];
     private Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> _failed = [];
     private long _minute;
 
     public AuthenticationLog(Database database, IMeterFactory meters, TimeProvider time, ILogger<AuthenticationLog> logger)
     {
-        (_database, _time, _logger) = (database, time, logger);
+        (_database, _time, _logger, _noted) = (database, time, logger, new Signal(time));
         var meter = meters.Create(MeterName);
         _signIns = meter.CreateCounter<long>("authsidecar.sign_ins", "{attempt}", "Attempts to sign in, by `outcome` (`success`, `failure`) and `reason`.");
         _tokens = meter.CreateCounter<long>("authsidecar.token_requests", "{request}", "Requests at the OAuth 2.0 endpoints, by `endpoint`, `outcome` and `error` (RFC 6749, section 5.2).");
@@ -111,6 +113,8 @@ internal sealed partial class AuthenticationLog : BackgroundService
                 _failed[key] = _failed.GetValueOrDefault(key) + 1;
             }
         }
+
+        _noted.Give();
     }
 
     /// <summary>An answer of an OAuth 2.0 endpoint.</summary>
@@ -162,17 +166,34 @@ internal sealed partial class AuthenticationLog : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Every, _time);
         try
         {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
+            while (true)
             {
+                await _noted.WaitAsync(most: null, stoppingToken);
+                await Task.Delay(Every, _time, stoppingToken);
                 await TryFlushAsync(stoppingToken);
+                if (HasMore)
+                {
+                    _noted.Give();
+                }
             }
         }
         catch (OperationCanceledException)
         {
             await TryFlushAsync(CancellationToken.None);
+        }
+    }
+
+    /// <summary>Whether something could not be saved, or is to be told of when the minute is over.</summary>
+    private bool HasMore
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _failed.Count > 0 || !_logged.IsEmpty;
+            }
         }
     }
 
@@ -252,6 +273,7 @@ internal sealed partial class AuthenticationLog : BackgroundService
     private bool MayLog(string kind, string subject)
     {
         var key = (kind, _logged.Count < MaxKeys ? subject : "");
+        _noted.Give();
         return _logged.AddOrUpdate(key, 1, (_, n) => n + 1) <= EachPerMinute;
     }
 

@@ -1,32 +1,99 @@
 using System.Globalization;
-using System.Threading.RateLimiting;
 using AuthSidecar.ControlPlane.Accounts;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
 /// <summary>Limits how often an address may try what somebody could guess at: signing in, and, twenty times as often, tokens. Accounts have limits of their own.</summary>
-internal static class AttemptLimits
+/// <remarks>
+/// The generic cell rate algorithm (ITU-T I.371): of each address one moment is kept, at which it will have used up nothing. Without a timer, which the framework's limiters fire ten times a
+/// second each, whether anybody comes or not.
+/// </remarks>
+internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
 {
+    /// <summary>More addresses than this are not remembered: those that have tried least are forgotten.</summary>
+    public const int MaxAddresses = 100_000;
+
     private const int TokensPerAttempt = 20;
 
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
 
-    public static IServiceCollection AddAttemptLimits(this IServiceCollection services, ServeOptions options) => services.AddRateLimiter(limiter =>
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, DateTimeOffset> _usedUpTo = new(StringComparer.Ordinal);
+
+    public static void Use(WebApplication app)
     {
-        limiter.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
-        limiter.OnRejected = (context, _) =>
+        var limits = app.Services.GetRequiredService<AttemptLimits>();
+        app.Use((context, next) =>
         {
-            var seconds = context.Lease.TryGetMetadata(MetadataName.RetryAfter, out var after) ? after.TotalSeconds : Window.TotalSeconds;
-            context.HttpContext.Response.Headers.RetryAfter = Math.Ceiling(seconds).ToString(CultureInfo.InvariantCulture);
-            return ValueTask.CompletedTask;
-        };
-        limiter.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => (options.AttemptsPerMinute, KindOf(context)) switch
-        {
-            ( > 0 and var most, Kind.SignIn) => Limit($"sign-in {ClientAddress.NetworkOf(context)}", most),
-            ( > 0 and var most, Kind.Tokens) => Limit($"tokens {ClientAddress.NetworkOf(context)}", most * TokensPerAttempt),
-            _ => RateLimitPartition.GetNoLimiter(""),
+            if (limits.FindWait(context) is not { } wait)
+            {
+                return next(context);
+            }
+
+            context.Response.StatusCode = StatusCodes.Status429TooManyRequests;
+            context.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+            return Task.CompletedTask;
         });
-    });
+    }
+
+    /// <summary>How many addresses are remembered.</summary>
+    internal int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _usedUpTo.Count;
+            }
+        }
+    }
+
+    /// <summary>Takes note of an attempt.</summary>
+    /// <param name="key">Who makes it.</param>
+    /// <param name="perMinute">How many are allowed, at once or over a minute.</param>
+    /// <returns>How long to wait before another; null: this one is allowed.</returns>
+    internal TimeSpan? Try(string key, int perMinute)
+    {
+        var (now, each) = (time.GetUtcNow(), Window / perMinute);
+        lock (_lock)
+        {
+            var from = _usedUpTo.TryGetValue(key, out var usedUpTo) && usedUpTo > now ? usedUpTo : now;
+            var wait = from + each - now - Window;
+            if (wait > TimeSpan.Zero)
+            {
+                return wait;
+            }
+
+            if (_usedUpTo.Count >= MaxAddresses && !_usedUpTo.ContainsKey(key))
+            {
+                Forget(now);
+            }
+
+            _usedUpTo[key] = from + each;
+            return null;
+        }
+    }
+
+    private TimeSpan? FindWait(HttpContext context) => (options.AttemptsPerMinute, KindOf(context)) switch
+    {
+        ( > 0 and var most, Kind.SignIn) => Try($"sign-in {ClientAddress.NetworkOf(context)}", most),
+        ( > 0 and var most, Kind.Tokens) => Try($"tokens {ClientAddress.NetworkOf(context)}", most * TokensPerAttempt),
+        _ => null,
+    };
+
+    /// <summary>Those whose time is over, which are as if they had never come; and where that is not half of them, whoever has tried least. Whoever makes up addresses so does not free the one that is at its limit.</summary>
+    private void Forget(DateTimeOffset now)
+    {
+        foreach (var (key, _) in _usedUpTo.Where(u => u.Value <= now).ToList())
+        {
+            _usedUpTo.Remove(key);
+        }
+
+        foreach (var (key, _) in _usedUpTo.OrderBy(u => u.Value).Take(_usedUpTo.Count - (MaxAddresses / 2)).ToList())
+        {
+            _usedUpTo.Remove(key);
+        }
+    }
 
     private enum Kind
     {
@@ -34,9 +101,6 @@ internal static class AttemptLimits
         SignIn,
         Tokens,
     }
-
-    private static RateLimitPartition<string> Limit(string key, int perMinute) => RateLimitPartition.GetSlidingWindowLimiter(
-        key, _ => new SlidingWindowRateLimiterOptions { PermitLimit = perMinute, Window = Window, SegmentsPerWindow = 6, AutoReplenishment = true });
 
     private static Kind KindOf(HttpContext context)
     {

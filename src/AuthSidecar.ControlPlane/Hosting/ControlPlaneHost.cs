@@ -38,6 +38,8 @@ internal static partial class ControlPlaneHost
     public static WebApplication Build(ServeOptions options, Action<IServiceCollection>? configure = null)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { EnvironmentName = Environments.Production });
+        // Options come from the command line alone: no `appsettings.json` that happens to lie there, and no watcher of it.
+        builder.Configuration.Sources.Clear();
         configure?.Invoke(builder.Services);
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Logging
@@ -64,13 +66,13 @@ internal static partial class ControlPlaneHost
             .AddEnrolment(options)
             .AddSync()
             .AddIdentityServer(options)
-            .AddAttemptLimits(options)
+            .AddSingleton<AttemptLimits>()
             .AddAdministration();
 
         var app = builder.Build();
         app.UseTrustedProxies(options);
         app.UseSecurityHeaders();
-        app.UseRateLimiter();
+        AttemptLimits.Use(app);
         app.UseIdentityServer();
         app.UseRouting();
         app.UseListeners();

@@ -46,6 +46,8 @@ internal sealed partial class KeyRing(
 
     protected override string What => "signing keys";
 
+    protected override DateTimeOffset? ChangesAt => _keys.Select(k => (DateTimeOffset?)k.SignsFrom).Where(f => f > Now).Min();
+
     private DateTimeOffset Now => Time.GetUtcNow();
 
     private string OwnName => options.Url!.AbsoluteUri;

@@ -9,6 +9,13 @@ internal static class KeySchedule
     public static T? ActiveAt<T>(IReadOnlyCollection<T> keys, DateTimeOffset now)
         where T : class, IScheduledKey => keys.Where(k => k.SignsFromMs <= now.ToUnixTimeMilliseconds()).MaxBy(k => k.SignsFromMs) ?? keys.MinBy(k => k.SignsFromMs);
 
+    /// <summary>When the next key is used that is not yet; null: there is none.</summary>
+    public static DateTimeOffset? NextOf(IEnumerable<IScheduledKey> keys, DateTimeOffset now)
+    {
+        var next = keys.Select(k => k.SignsFromMs).Where(f => f > now.ToUnixTimeMilliseconds()).DefaultIfEmpty().Min();
+        return next == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(next);
+    }
+
     /// <summary>When a key is to be removed: it is used until the next one is, and is kept for a time after that. Null: there is no next one.</summary>
     public static DateTimeOffset? EndOf<T>(T key, IEnumerable<T> keys, TimeSpan keptFor)
         where T : class, IScheduledKey =>

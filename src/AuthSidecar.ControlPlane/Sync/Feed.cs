@@ -9,6 +9,9 @@ internal sealed partial class Feed : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
+    /// <summary>Of a database that nobody else writes to: what is lost is told of once a minute, and else there is nothing to be seen.</summary>
+    private static readonly TimeSpan LookAloneEvery = TimeSpan.FromMinutes(1);
+
     /// <summary>A node that has not seen the store for this long no longer says that anything is current.</summary>
     private static readonly TimeSpan FreshFor = TimeSpan.FromSeconds(10);
 
@@ -22,7 +25,7 @@ internal sealed partial class Feed : BackgroundService
     private readonly Lock _advancing = new();
     private StrongBox<StoreHead> _head = new();
     private long _toldLostAt;
-    private long _seenAt;
+    private long? _seenAt;
     private readonly Dictionary<SyncScope, TaskCompletionSource> _waiting = [];
     private TaskCompletionSource _advanced = NewSignal();
     private readonly Dictionary<SyncScope, Revision> _changed = [];
@@ -30,8 +33,6 @@ internal sealed partial class Feed : BackgroundService
     public Feed(Database database, ControlStore store, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<Feed> logger)
     {
         (_database, _store, _lifetime, _time, _logger) = (database, store, lifetime, time, logger);
-        // Fresh only after the first look.
-        _seenAt = time.GetTimestamp() - (long)(FreshFor.TotalSeconds * time.TimestampFrequency);
         store.Committed += Advance;
     }
 
@@ -44,8 +45,17 @@ internal sealed partial class Feed : BackgroundService
     /// <summary>A revision that there was, and is not: the store was put back, and nobody has confirmed that. Null: none is known.</summary>
     public Revision? Lost => Volatile.Read(ref _head).Value.Lost;
 
-    /// <summary>Whether what is known here is known to be all there is.</summary>
-    public bool IsFresh => _time.GetElapsedTime(Volatile.Read(ref _seenAt)) < FreshFor;
+    /// <summary>Whether what is known here is known to be all there is. What nobody else writes to has been seen once and for all.</summary>
+    public bool IsFresh
+    {
+        get
+        {
+            lock (_advancing)
+            {
+                return _seenAt is { } at && (!_database.IsShared || _time.GetElapsedTime(at) < FreshFor);
+            }
+        }
+    }
 
     /// <summary>Completes when there is a newer revision than this.</summary>
     public Task WhenNewer(Revision revision)
@@ -86,7 +96,7 @@ internal sealed partial class Feed : BackgroundService
 
     private async Task WatchAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(LookEvery, _time);
+        using var timer = new PeriodicTimer(_database.IsShared ? LookEvery : LookAloneEvery, _time);
         var outage = new Outage(_time);
         do
         {
@@ -125,7 +135,11 @@ internal sealed partial class Feed : BackgroundService
         }
 
         Advance(there, touched: null);
-        Volatile.Write(ref _seenAt, _time.GetTimestamp());
+        lock (_advancing)
+        {
+            _seenAt = _time.GetTimestamp();
+        }
+
         if (there.Lost is { } lost && (_toldLostAt == 0 || _time.GetElapsedTime(_toldLostAt) >= TellLostEvery))
         {
             _toldLostAt = _time.GetTimestamp();

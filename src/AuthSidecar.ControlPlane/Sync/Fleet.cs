@@ -13,6 +13,7 @@ internal sealed class Fleet(TimeProvider time)
 
     private readonly ConcurrentDictionary<SidecarIdentity, ConnectedSidecar> _connected = [];
     private readonly Lock _changing = new();
+    private readonly Signal _changed = new(time);
     private Dictionary<SidecarIdentity, bool> _changes = [];
 
     public IEnumerable<ConnectedSidecar> Connected => _connected.Values;
@@ -37,6 +38,7 @@ internal sealed class Fleet(TimeProvider time)
 
             _connected[sidecar.Identity] = sidecar;
             _changes[sidecar.Identity] = true;
+            _changed.Give();
             return null;
         }
     }
@@ -48,9 +50,13 @@ internal sealed class Fleet(TimeProvider time)
             if (_connected.TryRemove(KeyValuePair.Create(sidecar.Identity, sidecar)))
             {
                 _changes[sidecar.Identity] = false;
+                _changed.Give();
             }
         }
     }
+
+    /// <summary>Waits until somebody has come or gone, for a time at most.</summary>
+    public Task WhenChangedAsync(TimeSpan most, CancellationToken cancellation) => _changed.WaitAsync(most, cancellation);
 
     /// <summary>Who has come and gone since this was last asked.</summary>
     public IReadOnlyDictionary<SidecarIdentity, bool> TakeChanges()
@@ -70,6 +76,8 @@ internal sealed class Fleet(TimeProvider time)
             {
                 _changes.TryAdd(identity, isConnected);
             }
+
+            _changed.Give();
         }
     }
 }

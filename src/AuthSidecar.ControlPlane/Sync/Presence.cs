@@ -30,11 +30,13 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var (outage, refreshedAt) = (new Outage(time), time.GetTimestamp());
-        using var timer = new PeriodicTimer(TellEvery, time);
         try
         {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
+            while (true)
             {
+                await fleet.WhenChangedAsync(RefreshEvery, stoppingToken);
+                // Those that come and go at once are told of at once.
+                await Task.Delay(TellEvery, time, stoppingToken);
                 var changes = fleet.TakeChanges();
                 try
                 {

@@ -1,14 +1,19 @@
 namespace AuthSidecar.ControlPlane.Sync;
 
-/// <summary>What a node has in memory of the store: read again whenever this node hears of a change there, and now and then because of the time.</summary>
+/// <summary>What a node has in memory of the store: read again whenever this node hears of a change there, and when the time of something in it has come.</summary>
 internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILogger logger) : BackgroundService
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
+
+    private static readonly TimeSpan AtLeast = TimeSpan.FromMilliseconds(50);
 
     /// <summary>For the log.</summary>
     protected abstract string What { get; }
 
     protected TimeProvider Time => time;
+
+    /// <summary>When something in it changes because of the time alone; null: that is not known to happen.</summary>
+    protected virtual DateTimeOffset? ChangesAt => null;
 
     /// <summary>Reads what there is.</summary>
     protected abstract Task LoadAsync(CancellationToken cancellation);
@@ -28,8 +33,8 @@ internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILog
                 Log.LoadFailed(logger, What, e.Message);
             }
 
-            // Something may have changed, or only the time.
-            await Task.WhenAny(feed.WhenNewer(head), Task.Delay(LookEvery, time, stoppingToken));
+            var wait = ChangesAt - time.GetUtcNow() is { } until && until < LookEvery ? until : LookEvery;
+            await Task.WhenAny(feed.WhenNewer(head), Task.Delay(wait < AtLeast ? AtLeast : wait, time, stoppingToken));
         }
     }
 

@@ -10,6 +10,8 @@ internal sealed class TrustFollower(TrustRing trust, StateFolder folder, Feed fe
 
     protected override string What => "trust anchors";
 
+    protected override DateTimeOffset? ChangesAt => trust.ChangesAt;
+
     /// <summary>Opens the anchors, and writes them to the state folder.</summary>
     public async Task OpenAsync(CancellationToken cancellation)
     {

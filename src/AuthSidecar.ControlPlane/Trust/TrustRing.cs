@@ -32,6 +32,9 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
     /// <summary>The anchors as this node knows them.</summary>
     public TrustSet Current => Volatile.Read(ref _current) ?? throw new InvalidOperationException("the trust anchors were not opened");
 
+    /// <summary>When the next one becomes active; null: none is announced.</summary>
+    public DateTimeOffset? ChangesAt => KeySchedule.NextOf(Current.Rows, Now);
+
     private DateTimeOffset Now => time.GetUtcNow();
 
     /// <summary>Creates the first anchors when there are none, and reads what there is.</summary>

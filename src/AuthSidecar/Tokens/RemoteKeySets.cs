@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using AuthSidecar.State;
 
@@ -24,7 +25,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<string, Source> _sources = new(StringComparer.Ordinal);
-    private readonly SemaphoreSlim _wanted = new(0, 1);
+    private readonly Signal _wanted = new(time);
 
     /// <summary>Raised when keys are others than they were: whoever has issuers asks for them again.</summary>
     public event Action? Changed;
@@ -46,15 +47,8 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         return new IssuerSet(issuers.All.Select(issuer => issuer.KeySetUrl is { } url ? _sources.GetOrAdd(url.AbsoluteUri, _ => Open(url)).Complete(issuer) : issuer));
     }
 
-    public override void Dispose()
-    {
-        _wanted.Dispose();
-        base.Dispose();
-    }
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        Task? wanted = null;
         while (!stoppingToken.IsCancellationRequested)
         {
             foreach (var source in _sources.Values.Where(s => s.IsDue(time.GetUtcNow(), options)))
@@ -68,10 +62,8 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
                 Changed?.Invoke();
             }
 
-            // One wait at a time: another would take the signal and tell nobody.
-            wanted ??= _wanted.WaitAsync(stoppingToken);
-            await Task.WhenAny(wanted, Task.Delay(LookEvery, time, stoppingToken));
-            wanted = wanted.IsCompleted ? null : wanted;
+            // Without any, until there is one.
+            await _wanted.WaitAsync(_sources.IsEmpty ? null : LookEvery, stoppingToken);
         }
     }
 
@@ -114,6 +106,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
             source.TryTake(Encoding.UTF8.GetBytes(stored.Jwks), stored.ETag, stored.FetchedAt, out _);
         }
 
+        _wanted.Give();
         return source;
     }
 
@@ -130,14 +123,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
     {
         if (_sources.TryGetValue(url.AbsoluteUri, out var source) && source.TryWant(time.GetUtcNow(), options.Cooldown))
         {
-            try
-            {
-                _wanted.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Somebody has asked already.
-            }
+            _wanted.Give();
         }
     }
 

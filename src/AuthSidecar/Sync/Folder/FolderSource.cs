@@ -18,7 +18,10 @@ internal sealed record SealOptions(bool IsRequired = false, string? KeyFile = nu
 /// </remarks>
 internal sealed partial class FolderSource : IHostedService, IDisposable
 {
-    public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(200);
+    public static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Once something has changed: whether it has settled.</summary>
+    private static readonly TimeSpan LookAgainAfter = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Between two tries at files that cannot be read and stay what they are: a network mount may recover without a change to them.</summary>
     private static readonly TimeSpan ReadAgainEvery = TimeSpan.FromSeconds(5);
@@ -44,6 +47,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     private long? _unreadSince;
     private string? _served;
     private bool _handledIsCurrent;
+    private bool _isChanging;
     private bool _wasSealed;
 
     public FolderSource(string folder, SealOptions seals, BundleBuilder builder, SnapshotCache cache, SourceHealth health, TimeProvider time, ILogger<FolderSource> logger)
@@ -76,7 +80,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         {
             Look();
         }
-        while (!_stopping.Wait(LookEvery));
+        while (!_stopping.Wait(_isChanging ? LookAgainAfter : LookEvery));
     }
 
     /// <summary>One look. Files that changed since the last look are given until the next to settle, so that none is read half-written.</summary>
@@ -89,7 +93,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
             // Another key may think otherwise of the same files.
             var stamp = _seals.KeyFile is { } key ? listing.Stamp + FileStatus.StampOf([key]) : listing.Stamp;
             var hasSettled = stamp == _seen;
-            _seen = stamp;
+            (_seen, _isChanging) = (stamp, !hasSettled);
             if (hasSettled && (stamp != _handled || (_unreadSince is { } since && _time.GetElapsedTime(since) >= ReadAgainEvery)))
             {
                 Apply(listing, stamp);

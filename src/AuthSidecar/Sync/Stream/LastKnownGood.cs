@@ -1,5 +1,6 @@
 using System.Text;
 using AuthSidecar.Cedar;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
@@ -22,6 +23,8 @@ internal sealed partial class LastKnownGood
     /// <summary>How often it is told on disk that nothing has changed.</summary>
     public static readonly TimeSpan HeartbeatsEvery = TimeSpan.FromSeconds(30);
 
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
     private const string Index = "index";
 
     /// <summary>Changes may be as long together as what they change; and this long in any case.</summary>
@@ -35,6 +38,7 @@ internal sealed partial class LastKnownGood
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _lock = new();
+    private readonly Signal _due;
     private readonly Dictionary<ResourceType, Chain> _chains = [];
     private readonly Dictionary<ResourceTypes, Signed> _heartbeats = [];
     private bool _isIndexDue;
@@ -47,7 +51,7 @@ internal sealed partial class LastKnownGood
     /// <param name="logger">Hears of what cannot be written.</param>
     public LastKnownGood(string folder, byte[] key, TimeProvider time, ILogger<LastKnownGood> logger)
     {
-        (_folder, _key, _time, _logger) = (folder, key, time, logger);
+        (_folder, _key, _time, _logger, _due) = (folder, key, time, logger, new Signal(time));
         StateFolder.CreateOwned(folder);
     }
 
@@ -131,6 +135,8 @@ internal sealed partial class LastKnownGood
 
             _isIndexDue = true;
         }
+
+        _due.Give();
     }
 
     /// <summary>Takes note that these types are current, and who says so.</summary>
@@ -153,6 +159,11 @@ internal sealed partial class LastKnownGood
 
             _heartbeats[types] = heartbeat;
             _isIndexDue |= isNews;
+        }
+
+        if (isNews)
+        {
+            _due.Give();
         }
     }
 
@@ -185,6 +196,9 @@ internal sealed partial class LastKnownGood
             }
         }
     }
+
+    /// <summary>Waits until there is something to be written, if only that nothing has changed for a while.</summary>
+    public Task WhenDueAsync(CancellationToken cancellation) => _due.WaitAsync(_hasFailed ? RetryAfter : HeartbeatsEvery, cancellation);
 
     /// <summary>Writes what is to be written. Whatever fails is tried again; what is on disk already stays as it is.</summary>
     public void Save()

@@ -85,6 +85,7 @@ internal sealed partial class StreamSource(
         {
             kept.Save();
             await Task.Delay(SaveEvery, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await kept.WhenDueAsync(stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
