@@ -10,6 +10,7 @@ var command = new RootCommand("The control plane of AuthSidecar.")
     DirectoryCommands.Members(),
     DirectoryCommands.Factors(),
     DirectoryCommands.Revoke(),
+    DirectoryCommands.Revocations(),
     FleetCommands.Fleet(),
     FleetCommands.Ca(),
     FleetCommands.JoinToken(),

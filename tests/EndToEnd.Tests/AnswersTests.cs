@@ -40,6 +40,21 @@ public sealed class AnswersTests
         var listed = await fleet.Revocations.ListRevocationsAsync(new ListRevocationsRequest { Application = "documents" }, cancellationToken: Cancellation);
         Assert.Equal([revoked.Revision, single.Revision], listed.Revocations.Select(r => r.Revision));
 
+        // Made by mistake: it is taken back, and the others stay.
+        var mistaken = new RemoveRevocationRequest { Revocation = new Revocation { Issuer = TestIssuer.Name, Subject = "alice" } };
+        var restored = await fleet.Revocations.RemoveRevocationAsync(mistaken, cancellationToken: Cancellation);
+        Assert.True((await ValidateAsync(alice, restored.Revision)).Valid);
+        Assert.Equal(TokenRejection.Revoked, (await ValidateAsync(bob, "")).Reason);
+        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Revocations.RemoveRevocationAsync(mistaken, cancellationToken: Cancellation))).StatusCode);
+        var again = await fleet.Revocations.RevokeAsync(new RevokeRequest { Revocation = mistaken.Revocation }, cancellationToken: Cancellation);
+        Assert.Equal(TokenRejection.Revoked, (await ValidateAsync(alice, again.Revision)).Reason);
+        var listing = await Binary.RunControlAsync("revocations", "list", "--application", "documents", "--admin-socket", fleet.In("control.sock"));
+        Assert.Contains($"{again.Revision}  subject alice of {TestIssuer.Name}, issued until ", listing.Output, StringComparison.Ordinal);
+        var elsewhere = await Binary.RunControlAsync("revocations", "remove", "--issuer", TestIssuer.Name, "--subject", "alice", "--application", "documents", "--admin-socket", fleet.In("control.sock"));
+        Assert.Equal((2, "authsidecar-control: revocation of this subject for the application `documents` not found"), (elsewhere.ExitCode, elsewhere.Error.Trim()));
+        var taken = await Binary.RunControlAsync("revocations", "remove", "--issuer", TestIssuer.Name, "--subject", "alice", "--admin-socket", fleet.In("control.sock"));
+        Assert.True((await ValidateAsync(alice, taken.Output.Trim())).Valid);
+
         var removed = await fleet.Issuers.RemoveIssuerAsync(new RemoveIssuerRequest { Application = "documents", Issuer = TestIssuer.Name }, cancellationToken: Cancellation);
         Assert.Equal(TokenRejection.IssuerUnknown, (await ValidateAsync(bob, removed.Revision)).Reason);
         Assert.Empty((await fleet.Issuers.ListIssuersAsync(new ListIssuersRequest { Application = "documents" }, cancellationToken: Cancellation)).Issuers);

@@ -46,9 +46,22 @@ internal sealed class RevocationService(ResourceWriter writer, ControlStore stor
         return new ListRevocationsResponse { Revocations = { rows.Select(r => new RecordedRevocation { Revocation = RevocationRecords.Read(r), Revision = store.At(r.Revision).ToString() }) } };
     }
 
-    private Revocation Check(Revocation revocation)
+    public override async Task<RemoveRevocationResponse> RemoveRevocation(RemoveRevocationRequest request, ServerCallContext context)
     {
-        var now = time.GetUtcNow();
+        var revocation = RequestChecks.Required(request.Revocation, "revocation");
+        CheckTarget(revocation);
+        var result = await writer.RemoveAsync(
+            Caller.Of(context).Name,
+            "revocations.remove",
+            RevocationRecords.KeyOf(revocation, RequestChecks.NameOrEmpty(request.Application, "application")),
+            $"revocation of this {RevocationRecords.WhatOf(revocation)}{(request.Application.Length == 0 ? " for all applications" : $" for the application `{request.Application}`")}",
+            expectedRevision: null,
+            context.CancellationToken);
+        return new RemoveRevocationResponse { Revision = Failures.Committed(result) };
+    }
+
+    private static void CheckTarget(Revocation revocation)
+    {
         RequestChecks.Text(revocation.Issuer, "revocation.issuer");
         RequestChecks.Text(
             revocation.TargetCase switch
@@ -59,6 +72,12 @@ internal sealed class RevocationService(ResourceWriter writer, ControlStore stor
                 _ => throw Failures.InvalidField("revocation", "one of `token_id`, `session_id` and `subject` is required"),
             },
             "revocation");
+    }
+
+    private Revocation Check(Revocation revocation)
+    {
+        var now = time.GetUtcNow();
+        CheckTarget(revocation);
         var notBefore = RequestChecks.Time(revocation.NotBefore, "revocation.not_before");
         if (notBefore > now + MostAhead)
         {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Cli;
@@ -63,23 +64,81 @@ internal static class DirectoryCommands
     /// <summary><c>authsidecar-control revoke</c>.</summary>
     public static Command Revoke()
     {
-        var issuer = new Option<string>("--issuer") { Description = "`iss` of the tokens.", Required = true };
-        var token = new Option<string?>("--token-id") { Description = "The token with this `jti`." };
-        var session = new Option<string?>("--session-id") { Description = "All tokens with this `sid`, issued before now." };
-        var subject = new Option<string?>("--subject") { Description = "All tokens with this `sub`, issued before now." };
-        return AdminCommand.Create("revoke", "Revokes a token, a session, or all tokens of a subject, and prints the revision.", [issuer, token, session, subject], async (parsed, channel, output, cancellation) =>
+        var target = new RevocationTarget();
+        return AdminCommand.Create("revoke", "Revokes a token, a session, or all tokens of a subject, and prints the revision.", [.. target.Options], async (parsed, channel, output, cancellation) =>
         {
-            var revocation = new Revocation { Issuer = parsed.GetValue(issuer)! };
-            switch (parsed.GetValue(token), parsed.GetValue(session), parsed.GetValue(subject))
+            var response = await new RevocationService.RevocationServiceClient(channel).RevokeAsync(new RevokeRequest { Revocation = target.Read(parsed) }, cancellationToken: cancellation);
+            output.WriteLine(response.Revision);
+        });
+    }
+
+    /// <summary><c>authsidecar-control revocations</c>.</summary>
+    public static Command Revocations()
+    {
+        var application = new Option<string>("--application") { Description = "The application.", Required = true }.NotEmpty();
+        var madeFor = new Option<string>("--application") { Description = "The application that it was made for. Default: all.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var target = new RevocationTarget();
+        return new Command("revocations", "Lists and removes revocations.")
+        {
+            AdminCommand.Create("list", "Lists the revocations of an application, and those for all, oldest first.", [application], async (parsed, channel, output, cancellation) =>
+            {
+                var client = new RevocationService.RevocationServiceClient(channel);
+                var request = new ListRevocationsRequest { Application = parsed.GetValue(application)!, PageSize = 1_000 };
+                while ((await client.ListRevocationsAsync(request, cancellationToken: cancellation)).Revocations is { Count: > 0 } page)
+                {
+                    foreach (var each in page)
+                    {
+                        Write(output, each);
+                    }
+
+                    request.AfterRevision = page[^1].Revision;
+                }
+            }),
+            AdminCommand.Create("remove", "Removes a revocation, so that tokens that have not expired are accepted again, and prints the revision.", [.. target.Options, madeFor], async (parsed, channel, output, cancellation) =>
+            {
+                var response = await new RevocationService.RevocationServiceClient(channel).RemoveRevocationAsync(
+                    new RemoveRevocationRequest { Revocation = target.Read(parsed), Application = parsed.GetValue(madeFor)! }, cancellationToken: cancellation);
+                output.WriteLine(response.Revision);
+            }),
+        };
+    }
+
+    private static void Write(TextWriter output, RecordedRevocation recorded)
+    {
+        var revocation = recorded.Revocation;
+        var what = revocation.TargetCase switch
+        {
+            Revocation.TargetOneofCase.TokenId => $"token {revocation.TokenId}",
+            Revocation.TargetOneofCase.SessionId => $"session {revocation.SessionId}",
+            _ => $"subject {revocation.Subject}",
+        };
+        var before = revocation.NotBefore is { } at && revocation.TargetCase != Revocation.TargetOneofCase.TokenId ? $", issued until {at.ToDateTimeOffset():u}" : "";
+        output.WriteLine($"{recorded.Revision}  {what} of {revocation.Issuer}{before}, expires {revocation.ExpiresAt.ToDateTimeOffset():u}");
+    }
+
+    /// <summary>The options that name what is revoked.</summary>
+    private sealed class RevocationTarget
+    {
+        private readonly Option<string> _issuer = new("--issuer") { Description = "`iss` of the tokens.", Required = true };
+        private readonly Option<string?> _token = new("--token-id") { Description = "The token with this `jti`." };
+        private readonly Option<string?> _session = new("--session-id") { Description = "All tokens with this `sid`, issued before now." };
+        private readonly Option<string?> _subject = new("--subject") { Description = "All tokens with this `sub`, issued before now." };
+
+        public IReadOnlyList<Option> Options => [_issuer, _token, _session, _subject];
+
+        /// <exception cref="InvalidDataException">Not one of them is given, or several.</exception>
+        public Revocation Read(ParseResult parsed)
+        {
+            var revocation = new Revocation { Issuer = parsed.GetValue(_issuer)! };
+            switch (parsed.GetValue(_token), parsed.GetValue(_session), parsed.GetValue(_subject))
             {
                 case ({ } jti, null, null): revocation.TokenId = jti; break;
                 case (null, { } sid, null): revocation.SessionId = sid; break;
                 case (null, null, { } sub): revocation.Subject = sub; break;
-                default: throw new InvalidDataException("give one of `--token-id`, `--session-id` and `--subject`");
+                default: throw new InvalidDataException("specify exactly one of `--token-id`, `--session-id` and `--subject`");
             }
 
-            var response = await new RevocationService.RevocationServiceClient(channel).RevokeAsync(new RevokeRequest { Revocation = revocation }, cancellationToken: cancellation);
-            output.WriteLine(response.Revision);
-        });
+            return revocation;
+        }
     }
 }

@@ -125,14 +125,15 @@ internal sealed class DraftReader(ResourceDocuments documents, TimeProvider time
     private async Task<BundleDraft?> ReadResourcesAsync(StoreContext context, SyncScope scope, ResourceType type, long since)
     {
         var ours = ResourcesOf(context, scope, type);
-        var changed = await ours.Where(r => r.Revision > since).Select(r => new { r.Key, r.Revision }).ToListAsync();
+        var changed = await ours.Where(r => r.Revision > since).Select(r => new { r.Key, r.Revision, r.IsRemoved }).ToListAsync();
         if (changed.Count == 0)
         {
             return null;
         }
 
         // Keys are few and come in full. Of what has changed, everything is told: a subject may have second factors here and for all applications.
-        var isChange = since > 0 && type != ResourceType.Keys;
+        // Of revocations a change says nothing of those that were removed, which is seldom.
+        var isChange = since > 0 && type != ResourceType.Keys && !(type == ResourceType.Revocations && changed.Exists(c => c.IsRemoved));
         var (keys, now) = (changed.Select(c => c.Key).Distinct().ToList(), time.GetUtcNow().ToUnixTimeMilliseconds());
         var live = await (isChange ? ours.Where(r => keys.Contains(r.Key)) : ours)
             .Where(r => !r.IsRemoved && (r.ExpiresAtMs == null || r.ExpiresAtMs > now))

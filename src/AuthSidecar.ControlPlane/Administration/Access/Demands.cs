@@ -40,6 +40,7 @@ internal static class Demands
         [typeof(ListIssuersRequest)] = r => In(((ListIssuersRequest)r).Application, "issuers.read"),
 
         [typeof(RevokeRequest)] = r => In(((RevokeRequest)r).Application, "revocations.write"),
+        [typeof(RemoveRevocationRequest)] = r => In(((RemoveRevocationRequest)r).Application, "revocations.remove"),
         [typeof(ListRevocationsRequest)] = r => In(((ListRevocationsRequest)r).Application, "revocations.read"),
 
         [typeof(EnrolTotpRequest)] = r => In(((EnrolTotpRequest)r).Application, "factors.enrol", ((EnrolTotpRequest)r).Tenant),
