@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Win32.SafeHandles;
 
 namespace AuthSidecar.Common;
 
@@ -20,35 +19,35 @@ internal sealed record SocketAccess(UnixFileMode Mode, uint? GroupId = null)
 /// <summary>Connects to Unix sockets, and binds them: with their permissions before anyone can connect, in place of one that a killed process left behind, and of nothing else.</summary>
 internal static partial class UnixSockets
 {
-    /// <summary>For <see cref="SocketTransportOptions.CreateBoundListenSocket"/>.</summary>
+    /// <summary>Binds a socket. One that is bound and does not listen yet looks abandoned: no other process takes its path before what is returned with it is disposed of.</summary>
     /// <exception cref="IOException">There is something else at the path, or somebody who listens there.</exception>
-    public static Socket Bind(EndPoint endPoint, SocketAccess access)
+    public static (Socket Socket, IDisposable? Starting) Bind(EndPoint endPoint, SocketAccess access)
     {
         if (endPoint is not UnixDomainSocketEndPoint unix)
         {
-            return SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+            return (SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint), null);
         }
 
         var path = unix.ToString();
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        using var starting = Lock(path);
-        RemoveIfAbandoned(path);
-        var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+        var starting = FileLock.Take($"{path}.lock", $"the socket `{path}`");
+        Socket? socket = null;
         try
         {
+            RemoveIfAbandoned(path);
+            socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
             if (access.GroupId is { } group && ChangeOwner(path, uint.MaxValue, group) != 0)
             {
                 throw new IOException($"failed to change the group of `{path}` to {group}: {Marshal.GetLastPInvokeErrorMessage()}");
             }
 
             File.SetUnixFileMode(path, access.Mode);
-            // From here on it answers; Kestrel listens once more, with the backlog that it likes.
-            socket.Listen();
-            return socket;
+            return (socket, starting);
         }
         catch
         {
-            socket.Dispose();
+            socket?.Dispose();
+            starting.Dispose();
             throw;
         }
     }
@@ -80,6 +79,9 @@ internal static partial class UnixSockets
         return new SocketsHttpHandler { ConnectCallback = (_, cancellation) => ConnectAsync(endPoint, cancellation) };
     }
 
+    /// <summary>Whether a request was not sent because the socket may not be opened by this user.</summary>
+    public static bool IsDenied(Exception? e) => e is SocketException { SocketErrorCode: SocketError.AccessDenied } || (e?.InnerException is { } inner && IsDenied(inner));
+
     private static async ValueTask<Stream> ConnectAsync(EndPoint endPoint, CancellationToken cancellation)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -109,19 +111,6 @@ internal static partial class UnixSockets
         // The file, and no name service: a sidecar's image has no other.
         var line = File.Exists("/etc/group") ? File.ReadLines("/etc/group").FirstOrDefault(l => l.StartsWith($"{nameOrId}:", StringComparison.Ordinal)) : null;
         return line?.Split(':') is [_, _, var text, ..] && uint.TryParse(text, out id) ? id : null;
-    }
-
-    /// <summary>Between binding a socket and listening on it nobody answers there: another process that starts at that moment must not take it for abandoned.</summary>
-    private static SafeFileHandle Lock(string path)
-    {
-        try
-        {
-            return File.OpenHandle(path + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException))
-        {
-            throw new IOException($"another process is starting to listen on `{path}`", e);
-        }
     }
 
     /// <summary>Removes the socket of a process that was killed. One that lives answers on it.</summary>

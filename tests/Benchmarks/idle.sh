@@ -31,6 +31,9 @@ artifacts/bin/Benchmarks/release/Benchmarks host "$folder/load" 7554 &
 host=$!
 until [ -e "$folder/load/ready" ]; do kill -0 $host; sleep 0.1; done
 kill $host; wait $host 2>/dev/null || true
+# Without the second factors, which are wrapped for that host alone.
+sed -i '/"profiles.json"/s/,$//; /"factors.json"/d' "$folder/load/bundle/bundle.json"
+rm "$folder/load/bundle/factors.json"
 
 names=(this) sidecars=("$folder/native/authsidecar") controls=(artifacts/bin/AuthSidecar.ControlPlane/release/authsidecar-control)
 if [ $# -eq 2 ]; then names+=(other); sidecars+=("$1"); controls+=("$2"); fi
@@ -55,6 +58,9 @@ done
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 switches() { cat "/proc/$1/task"/*/status | awk '/ctxt_switches/ { sum += $2 } END { print sum }'; }
 sleep "$warmup"
+for name in "${names[@]}"; do
+  for part in folder following; do "$folder/native/authsidecar" health --address "unix:$folder/$name-$part.sock" >/dev/null; done
+done
 declare -A before switched
 for name in "${!pid[@]}"; do before[$name]=$(ticks "${pid[$name]}"); switched[$name]=$(switches "${pid[$name]}"); done
 sleep "$seconds"

@@ -137,7 +137,8 @@ internal static class AdminCommand
 
         if (e.GetRpcStatus() is not { } status)
         {
-            return e.StatusCode == StatusCode.Unavailable ? $"no control plane answers at `{where}`" : e.Status.Detail;
+            return UnixSockets.IsDenied(e.Status.DebugException) ? $"permission denied: `{where}`"
+                : e.StatusCode == StatusCode.Unavailable ? $"no control plane answers at `{where}`" : e.Status.Detail;
         }
 
         // One error once: the message has the first, and where there are more all of them are told.

@@ -36,7 +36,9 @@ internal static class Listeners
 
     public static void AddListeners(this IWebHostBuilder host, ServeOptions options)
     {
-        host.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => UnixSockets.Bind(endPoint, SocketAccess.Default));
+        var bound = new ListenSockets(SocketAccess.Default);
+        host.ConfigureServices(services => services.AddSingleton(_ => bound));
+        host.UseSockets(sockets => sockets.CreateBoundListenSocket = bound.Take);
         host.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -69,22 +71,12 @@ internal static class Listeners
         });
     }
 
-    /// <summary>Makes sure that the addresses can be listened on, before anything is begun that would have to be ended again.</summary>
-    /// <exception cref="IOException">One cannot.</exception>
-    public static void DemandAddresses(ServeOptions options)
+    /// <summary>Binds what is listened on.</summary>
+    /// <exception cref="IOException">Something cannot be.</exception>
+    public static void Bind(WebApplication app, ServeOptions options)
     {
-        foreach (var endPoint in new[] { options.Listen, options.ListenHttps, options.ListenCertificates }.OfType<IPEndPoint>())
-        {
-            using var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                socket.Bind(endPoint);
-            }
-            catch (SocketException e)
-            {
-                throw new IOException($"failed to listen on {endPoint}: {e.Message}", e);
-            }
-        }
+        EndPoint?[] endPoints = [new UnixDomainSocketEndPoint(Path.GetFullPath(options.AdminSocket)), options.Listen, options.ListenHttps, options.ListenCertificates];
+        app.Services.GetRequiredService<ListenSockets>().Bind(endPoints.OfType<EndPoint>());
     }
 
     /// <summary>Answers the endpoint on these listeners alone; on others it does not exist.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using Google.Protobuf;
 using Google.Rpc;
@@ -90,7 +91,7 @@ internal sealed class ClientCommand
         var reason = e.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason;
         if (reason is null && e.StatusCode == StatusCode.Unavailable)
         {
-            return $"no sidecar answers at {address}";
+            return UnixSockets.IsDenied(e.Status.DebugException) ? $"permission denied: {address}" : $"no sidecar answers at {address}";
         }
 
         if (reason is null && e.StatusCode == StatusCode.DeadlineExceeded)

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -16,7 +18,9 @@ internal static class Listeners
     {
         host.UseKestrelCore();
         host.ConfigureServices(services => services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>());
-        host.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => UnixSockets.Bind(endPoint, options.SocketAccess));
+        var bound = new ListenSockets(options.SocketAccess);
+        host.ConfigureServices(services => services.AddSingleton(_ => bound));
+        host.UseSockets(sockets => sockets.CreateBoundListenSocket = bound.Take);
         host.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -33,6 +37,14 @@ internal static class Listeners
                 kestrel.Listen(options.Listen, listen => Configure(listen, connections));
             }
         });
+    }
+
+    /// <summary>Binds what is listened on.</summary>
+    /// <exception cref="IOException">Something cannot be.</exception>
+    public static void Bind(WebApplication app, ServeOptions options)
+    {
+        EndPoint?[] endPoints = [options.Socket is { } path ? new UnixDomainSocketEndPoint(Path.GetFullPath(path)) : null, options.Listen];
+        app.Services.GetRequiredService<ListenSockets>().Bind(endPoints.OfType<EndPoint>());
     }
 
     private static void Configure(ListenOptions listen, ConnectionLimit connections)
