@@ -102,6 +102,22 @@ public sealed partial class AdministratorTests
         }
     }
 
+    /// <summary>An administrator is a client, too: neither takes the other's name, and its key with it.</summary>
+    [Fact]
+    public async Task Names_OfClientsAndAdministrators_AreNotTakenFromOneAnother()
+    {
+        await using var fleet = await StartWithAliceAsync();
+        await AddAsync(fleet, "bob", "--role", "owner");
+        var client = new Client { Id = "job", Application = "documents", GrantTypes = { GrantType.ClientCredentials }, Jwks = await File.ReadAllTextAsync(fleet.In("bob.jwks"), Cancellation) };
+        await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: Cancellation);
+        var refused = await RunAsync(fleet, "alice", "administrators", "write", "job", "--jwks", fleet.In("bob.jwks"), "--role", "owner");
+        Assert.Equal((2, "authsidecar-control: client `job` of an application already exists"), (refused.ExitCode, refused.Error.Trim()));
+        client.Id = "bob";
+        var taken = await Assert.ThrowsAsync<RpcException>(async () => await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = client }, cancellationToken: Cancellation));
+        Assert.Equal((StatusCode.AlreadyExists, "client `bob` of another application already exists"), (taken.StatusCode, taken.Status.Detail));
+        Assert.Equal(0, (await RunAsync(fleet, "bob", "administrators", "list")).ExitCode);
+    }
+
     [Fact]
     public async Task Confined_ToATenant_DoesNothingToSubjectsOfOthers()
     {

@@ -10,7 +10,7 @@ namespace EndToEnd.Tests;
 /// <summary>A clock that is wrong, an address where nobody is, a certificate of somebody else: whatever keeps a sidecar from its control plane is said, once, with what to do.</summary>
 public sealed class ClockTests
 {
-    private const string FakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    internal const string FakeTime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.V1;
@@ -231,6 +232,23 @@ public sealed class EnrolmentTests
             await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest(), cancellationToken: Cancellation))).StatusCode);
         Assert.Equal(StatusCode.Unimplemented, (await Assert.ThrowsAsync<RpcException>(async () =>
             await new FleetService.FleetServiceClient(channel).ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation))).StatusCode);
+    }
+
+    /// <summary>A stream on which nobody says anything is not kept.</summary>
+    [Fact]
+    public async Task Stream_ThatDoesNotSubscribe_IsEndedAfterTenSeconds()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await fleet.CreateApplicationAsync();
+        await fleet.JoinAsync("one", await NewTokenAsync(fleet));
+        fleet.KillSidecar("one");
+        using var certificate = X509Certificate2.CreateFromPemFile(fleet.In("one/identity/certificate.pem"));
+        using var channel = Connect(fleet, certificate);
+        var began = Stopwatch.GetTimestamp();
+        using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: Cancellation);
+        var ended = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation));
+        Assert.Equal((StatusCode.DeadlineExceeded, "no `subscribe` within 10 s"), (ended.StatusCode, ended.Status.Detail));
+        Assert.True(Stopwatch.GetElapsedTime(began) > TimeSpan.FromSeconds(9));
     }
 
     [Fact]

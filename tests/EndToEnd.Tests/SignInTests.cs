@@ -95,6 +95,39 @@ public sealed class SignInTests
         Assert.Equal(HttpStatusCode.NotFound, (await other.GoAsync("reset")).Status);
     }
 
+    /// <summary>Whoever sits down at a browser that somebody has left changes no password, and takes away no way in.</summary>
+    [Fact]
+    public async Task Password_InASessionThatIsNotFresh_IsChangedAfterSigningInAgain()
+    {
+        Assert.SkipUnless(File.Exists(ClockTests.FakeTime), $"there is no {ClockTests.FakeTime}; ./test.sh installs it, as Debian's `faketime`");
+        var clock = Path.GetTempFileName();
+        await File.WriteAllTextAsync(clock, "+0s\n", Cancellation);
+        await using var fleet = await Fleet.StartAsync(ownCa: true, https: true, environment: new Dictionary<string, string>
+        {
+            ["LD_PRELOAD"] = ClockTests.FakeTime,
+            ["FAKETIME_TIMESTAMP_FILE"] = clock,
+            ["FAKETIME_NO_CACHE"] = "1",
+            ["DONT_FAKE_MONOTONIC"] = "1",
+            ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1",
+        });
+        await fleet.CreateApplicationAsync();
+        await fleet.Accounts.WriteAccountAsync(new WriteAccountRequest { Account = new Account { Id = "alice" }, Password = OpenIdClient.Password }, cancellationToken: Cancellation);
+        using var browser = NewBrowser(fleet);
+        await SignInAsync(browser, OpenIdClient.Password);
+        await File.WriteAllTextAsync(clock, "+11m\n", Cancellation);
+        const string Next = "another password, and a long one";
+        (string, string)[] fields = [("current", OpenIdClient.Password), ("next", Next)];
+        var again = await browser.SubmitAsync(await browser.GoAsync("account"), "/account?handler=Password", fields);
+        Assert.Equal("/login", again.Url.AbsolutePath);
+        Assert.DoesNotContain("is changed", again.Read(), StringComparison.Ordinal);
+        var account = await browser.SubmitAsync(again, "/login", ("name", "alice"), ("password", OpenIdClient.Password));
+        Assert.Equal("/account", account.Url.AbsolutePath);
+        Assert.Contains("The password is changed", (await browser.SubmitAsync(account, "/account?handler=Password", fields)).Read(), StringComparison.Ordinal);
+        using var other = NewBrowser(fleet);
+        Assert.Equal("/account", (await SignInAsync(other, Next)).Url.AbsolutePath);
+        File.Delete(clock);
+    }
+
     [Fact]
     public async Task Addresses_BehindATrustedProxy_AreThoseOfItsClients()
     {
@@ -165,6 +198,19 @@ public sealed class SignInTests
 
         Assert.Contains(fleet.OutputOf(1), l => l.Contains("token request of client job failed (client_credentials) from 127.0.0.1: invalid_client: the client assertion was already used (`jti`)", StringComparison.Ordinal));
 
+        // Nor does a proof of possession that was used at another node (RFC 9449, section 11.1).
+        var proof = Prove("once");
+        Assert.Equal(
+            (HttpStatusCode.OK, HttpStatusCode.BadRequest, HttpStatusCode.OK),
+            (await AskAsync(Sign($"\"exp\": {now + 200}, \"jti\": \"h\""), 0, proof), await AskAsync(Sign($"\"exp\": {now + 200}, \"jti\": \"i\""), 1, proof), await AskAsync(Sign($"\"exp\": {now + 200}, \"jti\": \"j\""), 1, Prove("again"))));
+
+        string Prove(string id)
+        {
+            var jwk = $$"""{"kty": "EC", "crv": "P-256", "x": "{{Base64Url.EncodeToString(q.X)}}", "y": "{{Base64Url.EncodeToString(q.Y)}}"}""";
+            var input = $"{Encode($$"""{"alg": "ES256", "typ": "dpop+jwt", "jwk": {{jwk}}}""")}.{Encode($$"""{"htm": "POST", "htu": "{{new Uri(fleet.UrlOf(), "oauth2/token")}}", "iat": {{now}}, "jti": "{{id}}"}""")}";
+            return $"{input}.{Base64Url.EncodeToString(key.SignData(Encoding.UTF8.GetBytes(input), HashAlgorithmName.SHA256))}";
+        }
+
         string Sign(string claims)
         {
             var input = $"{Encode("""{"alg": "ES256", "kid": "one", "typ": "client-authentication+jwt"}""")}.{Encode($$"""{"iss": "job", "sub": "job", "aud": "{{fleet.UrlOf()}}", {{claims}}}""")}";
@@ -173,9 +219,14 @@ public sealed class SignInTests
 
         static string Encode(string json) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(json));
 
-        async Task<HttpStatusCode> AskAsync(string assertion, int node)
+        async Task<HttpStatusCode> AskAsync(string assertion, int node, string? proof = null)
         {
             using var http = fleet.CreateHttp(node);
+            if (proof is not null)
+            {
+                http.DefaultRequestHeaders.Add("DPoP", proof);
+            }
+
             using var form = new FormUrlEncodedContent([new("grant_type", "client_credentials"), new("client_id", "job"), new("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), new("client_assertion", assertion)]);
             using var response = await http.PostAsync("oauth2/token", form, Cancellation);
             Assert.DoesNotContain("openiddict", await response.Content.ReadAsStringAsync(Cancellation), StringComparison.OrdinalIgnoreCase);

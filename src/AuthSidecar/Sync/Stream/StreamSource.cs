@@ -37,7 +37,7 @@ internal sealed partial class StreamSource(
     private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
 
     private static readonly Meter Meter = new("AuthSidecar");
-    private static readonly Counter<long> Refused = Meter.CreateCounter<long>("authsidecar.sync.refused", "{message}", "Heartbeats and bundles of the control plane that were refused.");
+    private static readonly Counter<long> Refused = Meter.CreateCounter<long>("authsidecar.sync.refused", "{message}", "Heartbeats, bundles and trust anchors of the control plane that were refused, by `kind`.");
 
     private const int MaxFaultLength = 2_048;
     private const int MaxPinnedKeys = 16;
@@ -210,6 +210,11 @@ internal sealed partial class StreamSource(
     {
         const string Subject = "trust anchors";
         var refusal = trust.Apply(signed);
+        if (trust.IsRefused)
+        {
+            Refused.Add(1, new KeyValuePair<string, object?>("kind", "TrustAnchors"));
+        }
+
         if (health.Set(Subject, refusal is null ? null : $"trust anchors rejected: {refusal}") && refusal is not null)
         {
             Log.TrustAnchorsRefused(logger, refusal);
