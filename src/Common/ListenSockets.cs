@@ -4,65 +4,92 @@ using System.Net.Sockets;
 namespace AuthSidecar.Common;
 
 /// <summary>
-/// The sockets to listen on, bound before anything is begun that would have to be ended again: an address in use, or a folder of another user, is one line, and not a host that fails to
-/// start. Nobody is answered before Kestrel takes them.
+/// What is listened on, reserved before anything is begun that would have to be ended again: an address in use, or a folder of another user, is one line, and not a host that fails to
+/// start. Nobody is answered before Kestrel takes it, and no Unix socket is to be seen.
 /// </summary>
 /// <param name="access">Who may use Unix sockets.</param>
 internal sealed class ListenSockets(SocketAccess access) : IDisposable
 {
-    private readonly List<(EndPoint EndPoint, Socket Socket, IDisposable? Starting)> _bound = [];
+    private readonly List<(EndPoint EndPoint, Socket? Socket, FileLock? Starting)> _reserved = [];
 
-    /// <exception cref="IOException">One cannot be bound, and why.</exception>
-    public void Bind(IEnumerable<EndPoint> endPoints)
+    /// <exception cref="IOException">Something cannot be listened on, and why.</exception>
+    public void Reserve(IEnumerable<EndPoint> endPoints)
     {
         foreach (var endPoint in endPoints)
         {
-            _bound.Add(Bind(endPoint));
+            _reserved.Add(Explain(endPoint, () => Reserve(endPoint)));
         }
     }
 
     /// <summary>For <c>SocketTransportOptions.CreateBoundListenSocket</c>.</summary>
-    /// <exception cref="IOException">It was not bound before, and cannot be.</exception>
+    /// <exception cref="IOException">It cannot be listened on, and why.</exception>
     public Socket Take(EndPoint endPoint)
     {
-        var at = _bound.FindIndex(b => b.EndPoint.Equals(endPoint));
-        var (_, socket, starting) = at < 0 ? Bind(endPoint) : _bound[at];
+        var at = _reserved.FindIndex(r => r.EndPoint.Equals(endPoint));
+        var (_, socket, starting) = at < 0 ? Explain(endPoint, () => Reserve(endPoint)) : _reserved[at];
         if (at >= 0)
         {
-            _bound.RemoveAt(at);
+            _reserved.RemoveAt(at);
         }
 
         using (starting)
         {
-            // From here on it answers; Kestrel listens once more, with the backlog that it likes.
-            socket.Listen();
+            return Explain(endPoint, () =>
+            {
+                socket ??= UnixSockets.Bind((UnixDomainSocketEndPoint)endPoint, access);
+                try
+                {
+                    // From here on it answers; Kestrel listens once more, with the backlog that it likes.
+                    socket.Listen();
+                    return socket;
+                }
+                catch
+                {
+                    socket.Dispose();
+                    throw;
+                }
+            });
         }
-
-        return socket;
     }
 
     public void Dispose()
     {
-        foreach (var (endPoint, socket, starting) in _bound)
+        foreach (var (_, socket, starting) in _reserved)
         {
-            socket.Dispose();
-            if (endPoint is UnixDomainSocketEndPoint)
-            {
-                File.Delete(endPoint.ToString()!);
-            }
-
+            socket?.Dispose();
             starting?.Dispose();
         }
 
-        _bound.Clear();
+        _reserved.Clear();
     }
 
-    private (EndPoint EndPoint, Socket Socket, IDisposable? Starting) Bind(EndPoint endPoint)
+    private (EndPoint EndPoint, Socket? Socket, FileLock? Starting) Reserve(EndPoint endPoint)
+    {
+        if (endPoint is not UnixDomainSocketEndPoint unix)
+        {
+            return (endPoint, UnixSockets.BindDefault(endPoint), null);
+        }
+
+        var starting = UnixSockets.Lock(unix);
+        try
+        {
+            // Bound once to see that it can be, and again when it is taken: what is there looks as if it answered.
+            UnixSockets.Bind(unix, access).Dispose();
+            File.Delete(unix.ToString());
+            return (endPoint, null, starting);
+        }
+        catch
+        {
+            starting.Dispose();
+            throw;
+        }
+    }
+
+    private static T Explain<T>(EndPoint endPoint, Func<T> act)
     {
         try
         {
-            var (socket, starting) = UnixSockets.Bind(endPoint, access);
-            return (endPoint, socket, starting);
+            return act();
         }
         catch (Exception e) when (e is SocketException or UnauthorizedAccessException)
         {

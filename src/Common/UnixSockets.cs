@@ -19,35 +19,37 @@ internal sealed record SocketAccess(UnixFileMode Mode, uint? GroupId = null)
 /// <summary>Connects to Unix sockets, and binds them: with their permissions before anyone can connect, in place of one that a killed process left behind, and of nothing else.</summary>
 internal static partial class UnixSockets
 {
-    /// <summary>Binds a socket. One that is bound and does not listen yet looks abandoned: no other process takes its path before what is returned with it is disposed of.</summary>
-    /// <exception cref="IOException">There is something else at the path, or somebody who listens there.</exception>
-    public static (Socket Socket, IDisposable? Starting) Bind(EndPoint endPoint, SocketAccess access)
+    /// <summary>Between binding a socket and listening on it nobody answers there: another process that starts at that moment must not take it for abandoned.</summary>
+    /// <exception cref="IOException">Another process does.</exception>
+    public static FileLock Lock(UnixDomainSocketEndPoint endPoint)
     {
-        if (endPoint is not UnixDomainSocketEndPoint unix)
-        {
-            return (SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint), null);
-        }
-
-        var path = unix.ToString();
+        var path = endPoint.ToString();
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        var starting = FileLock.Take($"{path}.lock", $"the socket `{path}`");
-        Socket? socket = null;
+        return FileLock.Take($"{path}.lock", $"the socket `{path}`");
+    }
+
+    public static Socket BindDefault(EndPoint endPoint) => SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+
+    /// <summary>Binds a socket that is locked.</summary>
+    /// <exception cref="IOException">There is something else at the path, or somebody who listens there.</exception>
+    public static Socket Bind(UnixDomainSocketEndPoint endPoint, SocketAccess access)
+    {
+        var path = endPoint.ToString();
+        RemoveIfAbandoned(path);
+        var socket = BindDefault(endPoint);
         try
         {
-            RemoveIfAbandoned(path);
-            socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
             if (access.GroupId is { } group && ChangeOwner(path, uint.MaxValue, group) != 0)
             {
                 throw new IOException($"failed to change the group of `{path}` to {group}: {Marshal.GetLastPInvokeErrorMessage()}");
             }
 
             File.SetUnixFileMode(path, access.Mode);
-            return (socket, starting);
+            return socket;
         }
         catch
         {
-            socket?.Dispose();
-            starting.Dispose();
+            socket.Dispose();
             throw;
         }
     }

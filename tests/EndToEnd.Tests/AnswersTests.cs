@@ -49,7 +49,7 @@ public sealed class AnswersTests
         var again = await fleet.Revocations.RevokeAsync(new RevokeRequest { Revocation = mistaken.Revocation }, cancellationToken: Cancellation);
         Assert.Equal(TokenRejection.Revoked, (await ValidateAsync(alice, again.Revision)).Reason);
         var listing = await Binary.RunControlAsync("revocations", "list", "--application", "documents", "--admin-socket", fleet.In("control.sock"));
-        Assert.Contains($"{again.Revision}  subject alice of {TestIssuer.Name}, issued until ", listing.Output, StringComparison.Ordinal);
+        Assert.Contains($"{again.Revision}  subject alice of {TestIssuer.Name} for all applications, issued until ", listing.Output, StringComparison.Ordinal);
         var elsewhere = await Binary.RunControlAsync("revocations", "remove", "--issuer", TestIssuer.Name, "--subject", "alice", "--application", "documents", "--admin-socket", fleet.In("control.sock"));
         Assert.Equal((2, "authsidecar-control: revocation of this subject for the application `documents` not found"), (elsewhere.ExitCode, elsewhere.Error.Trim()));
         var taken = await Binary.RunControlAsync("revocations", "remove", "--issuer", TestIssuer.Name, "--subject", "alice", "--admin-socket", fleet.In("control.sock"));

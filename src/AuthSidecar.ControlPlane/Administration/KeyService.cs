@@ -1,5 +1,6 @@
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Secrets;
+using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Trust;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
@@ -30,7 +31,7 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
     };
 
     public override Task<ListTrustAnchorsResponse> ListTrustAnchors(ListTrustAnchorsRequest request, ServerCallContext context) =>
-        Task.FromResult(new ListTrustAnchorsResponse { Anchors = { ToMessages(trust.Current) } });
+        Task.FromResult(new ListTrustAnchorsResponse { Anchors = { trust.Current.Rows.ToList() is var all ? all.Select(row => ToMessage(row, all)) : [] } });
 
     public override async Task<RotateTrustAnchorResponse> RotateTrustAnchor(RotateTrustAnchorRequest request, ServerCallContext context)
     {
@@ -50,35 +51,28 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
             throw Failures.InvalidField("announce_seconds", "mutually exclusive with revoke");
         }
 
-        var (result, keyId) = await trust.RotateAsync(Caller.Of(context).Name, request.Use, announcedFor, request.Revoke, context.CancellationToken);
-        return new RotateTrustAnchorResponse
-        {
-            Revision = Failures.Committed(result),
-            Anchor = ToMessages(trust.Current).FirstOrDefault(a => a.Use == request.Use && a.KeyId == keyId),
-        };
+        var (result, added) = await trust.RotateAsync(Caller.Of(context).Name, request.Use, announcedFor, request.Revoke, context.CancellationToken);
+        return new RotateTrustAnchorResponse { Revision = Failures.Committed(result), Anchor = ToMessage(added!, [added!]) };
     }
 
-    private IEnumerable<TrustAnchor> ToMessages(TrustSet anchors)
+    private TrustAnchor ToMessage(TrustAnchorRow row, IReadOnlyList<TrustAnchorRow> all)
     {
         var now = time.GetUtcNow();
-        return anchors.Rows.Select(row =>
+        var anchor = new TrustAnchor
         {
-            var anchor = new TrustAnchor
-            {
-                Use = row.Use,
-                KeyId = row.KeyId,
-                ActiveFrom = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs)),
-                State = row.IsRevoked ? TrustAnchorState.Revoked
-                    : anchors.IsActive(row) ? TrustAnchorState.Active
-                    : row.SignsFromMs > now.ToUnixTimeMilliseconds() ? TrustAnchorState.Announced
-                    : TrustAnchorState.Retiring,
-            };
-            if (TrustRing.EndOf(row, anchors.Rows) is { } end)
-            {
-                anchor.RemovedAt = Timestamp.FromDateTimeOffset(end);
-            }
+            Use = row.Use,
+            KeyId = row.KeyId,
+            ActiveFrom = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs)),
+            State = row.IsRevoked ? TrustAnchorState.Revoked
+                : TrustSet.ActiveOf(all, row.Use, now).KeyId == row.KeyId && (all.Count > 1 || row.SignsFromMs <= now.ToUnixTimeMilliseconds()) ? TrustAnchorState.Active
+                : row.SignsFromMs > now.ToUnixTimeMilliseconds() ? TrustAnchorState.Announced
+                : TrustAnchorState.Retiring,
+        };
+        if (TrustRing.EndOf(row, all) is { } end)
+        {
+            anchor.RemovedAt = Timestamp.FromDateTimeOffset(end);
+        }
 
-            return anchor;
-        });
+        return anchor;
     }
 }

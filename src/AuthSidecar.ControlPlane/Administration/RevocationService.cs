@@ -43,7 +43,7 @@ internal sealed class RevocationService(ResourceWriter writer, ControlStore stor
                 .OrderBy(r => r.Revision)
                 .Take(size),
             context.CancellationToken);
-        return new ListRevocationsResponse { Revocations = { rows.Select(r => new RecordedRevocation { Revocation = RevocationRecords.Read(r), Revision = store.At(r.Revision).ToString() }) } };
+        return new ListRevocationsResponse { Revocations = { rows.Select(r => new RecordedRevocation { Revocation = RevocationRecords.Read(r), Revision = store.At(r.Revision).ToString(), Application = r.Application }) } };
     }
 
     public override async Task<RemoveRevocationResponse> RemoveRevocation(RemoveRevocationRequest request, ServerCallContext context)

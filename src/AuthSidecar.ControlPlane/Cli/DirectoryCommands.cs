@@ -65,7 +65,7 @@ internal static class DirectoryCommands
     public static Command Revoke()
     {
         var target = new RevocationTarget();
-        return AdminCommand.Create("revoke", "Revokes a token, a session, or all tokens of a subject, and prints the revision.", [.. target.Options], async (parsed, channel, output, cancellation) =>
+        return AdminCommand.Create("revoke", "Revokes a token, or the tokens of a session or subject that were issued until now, and prints the revision.", [.. target.Options], async (parsed, channel, output, cancellation) =>
         {
             var response = await new RevocationService.RevocationServiceClient(channel).RevokeAsync(new RevokeRequest { Revocation = target.Read(parsed) }, cancellationToken: cancellation);
             output.WriteLine(response.Revision);
@@ -113,7 +113,7 @@ internal static class DirectoryCommands
             _ => $"subject {revocation.Subject}",
         };
         var before = revocation.NotBefore is { } at && revocation.TargetCase != Revocation.TargetOneofCase.TokenId ? $", issued until {at.ToDateTimeOffset():u}" : "";
-        output.WriteLine($"{recorded.Revision}  {what} of {revocation.Issuer}{before}, expires {revocation.ExpiresAt.ToDateTimeOffset():u}");
+        output.WriteLine($"{recorded.Revision}  {what} of {revocation.Issuer} {(recorded.Application.Length == 0 ? "for all applications" : $"for the application {recorded.Application}")}{before}, expires {revocation.ExpiresAt.ToDateTimeOffset():u}");
     }
 
     /// <summary>The options that name what is revoked.</summary>
@@ -121,8 +121,8 @@ internal static class DirectoryCommands
     {
         private readonly Option<string> _issuer = new("--issuer") { Description = "`iss` of the tokens.", Required = true };
         private readonly Option<string?> _token = new("--token-id") { Description = "The token with this `jti`." };
-        private readonly Option<string?> _session = new("--session-id") { Description = "All tokens with this `sid`, issued before now." };
-        private readonly Option<string?> _subject = new("--subject") { Description = "All tokens with this `sub`, issued before now." };
+        private readonly Option<string?> _session = new("--session-id") { Description = "The session: all tokens with this `sid`." };
+        private readonly Option<string?> _subject = new("--subject") { Description = "The subject: all tokens with this `sub`." };
 
         public IReadOnlyList<Option> Options => [_issuer, _token, _session, _subject];
 

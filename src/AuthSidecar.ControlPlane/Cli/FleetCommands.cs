@@ -244,7 +244,7 @@ internal static class FleetCommands
     {
         var announce = new Option<int>("--announce-seconds")
         {
-            Description = "For how long it is announced before it is used: 1 to 2592000. Default: 2 days. A sidecar that is away for longer enrols anew.",
+            Description = "For how long it is announced before it is used: 1 to 2592000. Default: 2 days. The previous one is trusted for 2 more days (a CA for 31); a sidecar that is away for all of that has to enrol anew.",
         }.Range(1, 2_592_000);
         var revoke = new Option<bool>("--revoke") { Description = "The present one is compromised: sidecars no longer trust it, and the new one is used at once." };
         return AdminCommand.Create(name, description, [announce, revoke], async (parsed, channel, output, cancellation) =>

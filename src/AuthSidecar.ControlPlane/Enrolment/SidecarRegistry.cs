@@ -242,7 +242,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             before is null ? null : $"certificate {before.Serial}{(before.IsRemoved ? ", removed" : "")}",
             $"certificate {certificate.SerialNumber}");
         var replacedAt = before is { IsRemoved: false } ? DateTimeOffset.FromUnixTimeMilliseconds(before.EnrolledAtMs) : (DateTimeOffset?)null;
-        var registered = Register(transaction, identity, before, certificate, previousSerial: "");
+        var registered = Register(transaction, identity, before, certificate, previousSha256: "");
         (registered.EnrolledAtMs, registered.PodUid, registered.PodNamespace) = (transaction.NowMs, pod?.Uid ?? "", pod?.Namespace ?? "");
         return EnrolmentResult.Issue(registered.Certificate, replacedAt);
     }
@@ -267,7 +267,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
                     return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
                 }
 
-                registered = Register(transaction, identity, row, certificate, before.SerialNumber);
+                registered = Register(transaction, identity, row, certificate, DigestOf(before));
                 transaction.Audit("sidecars.renew", identity.ToUri(), identity.Scope.Placement, $"certificate {before.SerialNumber}", $"certificate {certificate.SerialNumber}");
                 return null;
             },
@@ -278,7 +278,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
     /// <summary>Takes note that a sidecar uses its newest certificate: the one before is good for nothing from then on.</summary>
     public async Task NoteUsedAsync(SidecarIdentity identity, X509Certificate2 certificate, CancellationToken cancellation)
     {
-        if (!_known.TryGetValue(identity, out var known) || known.Serial != certificate.SerialNumber || known.PreviousSerial.Length == 0)
+        if (!_known.TryGetValue(identity, out var known) || known.Serial != certificate.SerialNumber || known.PreviousSha256.Length == 0)
         {
             return;
         }
@@ -289,7 +289,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             {
                 if (await FindAsync(transaction.Context, identity, cancellation) is { } row && row.Serial == certificate.SerialNumber)
                 {
-                    (row.PreviousSerial, row.Note) = ("", transaction.Note);
+                    (row.PreviousSha256, row.Note) = ("", transaction.Note);
                 }
 
                 return null;
@@ -329,8 +329,11 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
     /// <summary>Never what was read before it changed in place of what was read after.</summary>
     private void Note(SidecarIdentity identity, SidecarRow row) => _known.AddOrUpdate(identity, row, (_, known) => known.Note > row.Note ? known : row);
 
+    /// <summary>By the whole certificate: whoever has the CA chooses serial numbers.</summary>
     private static bool Admits(SidecarRow row, X509Certificate2 certificate) =>
-        !row.IsRemoved && (row.Serial == certificate.SerialNumber || row.PreviousSerial == certificate.SerialNumber);
+        !row.IsRemoved && ((row.Serial == certificate.SerialNumber && row.Certificate == certificate.ExportCertificatePem()) || (row.PreviousSha256.Length > 0 && row.PreviousSha256 == DigestOf(certificate)));
+
+    private static string DigestOf(X509Certificate2 certificate) => Base64Url.EncodeToString(SHA256.HashData(certificate.RawData));
 
     /// <summary>The answer that was given already to this name and key, as long as it is good for something.</summary>
     private EnrolmentResult? Answered(SidecarRow? row, PublicKey key) =>
@@ -340,8 +343,10 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
     /// Whether a certificate was issued after the backup was made that the store was restored from, and before it was: the store does not know it, and
     /// its sidecar has no other. One that was removed stays so.
     /// </summary>
-    private static bool IsOfBackup(SidecarRow? row, X509Certificate2 certificate, History history) =>
+    private bool IsOfBackup(SidecarRow? row, X509Certificate2 certificate, History history) =>
         row is null or { IsRemoved: false }
+        && trust.Current.HasIssuedUnrevoked(certificate)
+        && certificate.NotAfter - certificate.NotBefore <= CertificateAuthority.SidecarLifetime + CertificateAuthority.Backdated + TimeSpan.FromMinutes(1)
         && certificate.NotBefore.ToUniversalTime() < history.BeganAt.UtcDateTime
         && ToMs(certificate.NotBefore) > (row?.ValidFromMs ?? 0);
 
@@ -352,23 +357,24 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             async transaction =>
             {
                 var row = await FindAsync(transaction.Context, identity, cancellation);
-                if (!IsOfBackup(row, certificate, history))
+                // The first history begins with no backup: nothing was issued before it.
+                if (!IsOfBackup(row, certificate, history) || !await transaction.Context.Audit.AnyAsync(a => a.Action == ControlStore.HistoryBegun, cancellation))
                 {
                     return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
                 }
 
                 transaction.Audit("sidecars.readmit", identity.ToUri(), identity.Scope.Placement, row is null ? null : $"certificate {row.Serial}", $"certificate {certificate.SerialNumber}");
-                Register(transaction, identity, row, certificate, previousSerial: "");
+                Register(transaction, identity, row, certificate, previousSha256: "");
                 return null;
             },
             cancellation);
         return result.Refusal is null;
     }
 
-    private static SidecarRow Register(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? row, X509Certificate2 certificate, string previousSerial)
+    private static SidecarRow Register(StoreTransaction transaction, SidecarIdentity identity, SidecarRow? row, X509Certificate2 certificate, string previousSha256)
     {
         row ??= NewRow(transaction, identity);
-        (row.Note, row.Serial, row.PreviousSerial, row.IsRemoved) = (transaction.Note, certificate.SerialNumber, previousSerial, false);
+        (row.Note, row.Serial, row.PreviousSha256, row.IsRemoved) = (transaction.Note, certificate.SerialNumber, previousSha256, false);
         (row.Certificate, row.KeySha256) = (certificate.ExportCertificatePem(), KeyOf(certificate));
         (row.ValidFromMs, row.ExpiresAtMs) = (ToMs(certificate.NotBefore), ToMs(certificate.NotAfter));
         return row;
@@ -383,7 +389,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             Name = identity.Name,
             Note = 0,
             Serial = "",
-            PreviousSerial = "",
+            PreviousSha256 = "",
             Certificate = "",
             KeySha256 = "",
             ValidFromMs = 0,

@@ -18,7 +18,7 @@ internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
     private static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, DateTimeOffset> _usedUpTo = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TimeSpan> _usedUpTo = new(StringComparer.Ordinal);
 
     public static void Use(WebApplication app)
     {
@@ -50,11 +50,12 @@ internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
 
     /// <summary>Takes note of an attempt.</summary>
     /// <param name="key">Who makes it.</param>
-    /// <param name="perMinute">How many are allowed, at once or over a minute.</param>
+    /// <param name="perMinute">How many are allowed at once, and after that within a minute.</param>
     /// <returns>How long to wait before another; null: this one is allowed.</returns>
     internal TimeSpan? Try(string key, int perMinute)
     {
-        var (now, each) = (time.GetUtcNow(), Window / perMinute);
+        // By no clock that somebody sets.
+        var (now, each) = (time.GetElapsedTime(0), Window / perMinute);
         lock (_lock)
         {
             var from = _usedUpTo.TryGetValue(key, out var usedUpTo) && usedUpTo > now ? usedUpTo : now;
@@ -82,7 +83,7 @@ internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
     };
 
     /// <summary>Those whose time is over, which are as if they had never come; and where that is not half of them, whoever has tried least. Whoever makes up addresses so does not free the one that is at its limit.</summary>
-    private void Forget(DateTimeOffset now)
+    private void Forget(TimeSpan now)
     {
         foreach (var (key, _) in _usedUpTo.Where(u => u.Value <= now).ToList())
         {

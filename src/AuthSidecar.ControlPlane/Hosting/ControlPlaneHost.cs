@@ -116,7 +116,7 @@ internal static partial class ControlPlaneHost
     public static async Task PrepareAsync(this WebApplication app, CancellationToken cancellation)
     {
         var options = app.Services.GetRequiredService<ServeOptions>();
-        Listeners.Bind(app, options);
+        Listeners.Reserve(app, options);
         IDisposable?[] locks = [app.Services.GetRequiredService<StateFolder>().TakeAlone(), options.Database.TakeAlone()];
         app.Lifetime.ApplicationStopped.Register(() => Array.ForEach(locks, l => l?.Dispose()));
         await app.WaitForDatabaseAsync(cancellation);

@@ -80,11 +80,11 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         await trust.KeepAsync(stopping);
         WarnOfAuthority();
 
-        // Without a revision: what has expired is left out of every bundle already. But for the newest of each type: what sidecars have is no newer than what there is.
+        // Without a revision: what has expired is left out of every bundle already. But for the newest of each place: what sidecars have is no newer than what there is.
         var expired = time.GetUtcNow() - KeepExpiredFor;
         var before = expired.ToUnixTimeMilliseconds();
         await using var context = database.Open();
-        await context.Resources.Where(r => r.ExpiresAtMs < before && context.Resources.Any(n => n.Type == r.Type && n.Revision > r.Revision)).ExecuteDeleteAsync(stopping);
+        await context.Resources.Where(r => r.ExpiresAtMs < before && context.Resources.Any(n => n.Type == r.Type && n.Application == r.Application && n.Tenant == r.Tenant && n.Revision > r.Revision)).ExecuteDeleteAsync(stopping);
         var tokensBefore = (time.GetUtcNow() - KeepTokensFor).ToUnixTimeMilliseconds();
         await context.JoinTokens.Where(t => t.ExpiresAtMs < tokensBefore).ExecuteDeleteAsync(stopping);
         await WarnOfTokensAsync(context, stopping);

@@ -71,12 +71,12 @@ internal static class Listeners
         });
     }
 
-    /// <summary>Binds what is listened on.</summary>
+    /// <summary>Reserves what is listened on.</summary>
     /// <exception cref="IOException">Something cannot be.</exception>
-    public static void Bind(WebApplication app, ServeOptions options)
+    public static void Reserve(WebApplication app, ServeOptions options)
     {
         EndPoint?[] endPoints = [new UnixDomainSocketEndPoint(Path.GetFullPath(options.AdminSocket)), options.Listen, options.ListenHttps, options.ListenCertificates];
-        app.Services.GetRequiredService<ListenSockets>().Bind(endPoints.OfType<EndPoint>());
+        app.Services.GetRequiredService<ListenSockets>().Reserve(endPoints.OfType<EndPoint>());
     }
 
     /// <summary>Answers the endpoint on these listeners alone; on others it does not exist.</summary>

@@ -18,6 +18,9 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
     /// <summary>Raised after every commit of this node, outside of any lock.</summary>
     public event Action<StoreHead, IReadOnlySet<Placement>>? Committed;
 
+    /// <summary>In the audit trail: that another history than the first has begun.</summary>
+    public const string HistoryBegun = "history.begin";
+
     /// <summary>A revision of the history that the store was in when it was last looked at.</summary>
     public Revision At(long number) => new(new History(Volatile.Read(ref _history)), (ulong)number);
 
@@ -60,7 +63,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
             transaction.BeginHistory(History.Begin(time.GetUtcNow(), latest));
             (head.History, head.LostHistory, head.LostRevision, head.LostAt) = ((long)transaction.At(0).History.Value, 0, 0, 0);
             transaction.Audit(
-                "history.begin",
+                HistoryBegun,
                 "store",
                 Placement.ControlPlane,
                 $"history {before}",

@@ -151,7 +151,8 @@ internal sealed class SidecarRow
     /// <summary>The serial number of its certificate.</summary>
     public required string Serial { get; set; }
 
-    public required string PreviousSerial { get; set; }
+    /// <summary>The SHA-256 of the certificate before, base64url, which is admitted until the next is used; empty: there is none.</summary>
+    public required string PreviousSha256 { get; set; }
 
     /// <summary>Its certificate, in PEM: whoever asks again with the same key, since the answer was lost, gets the same.</summary>
     public required string Certificate { get; set; }

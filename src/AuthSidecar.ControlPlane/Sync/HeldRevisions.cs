@@ -9,7 +9,7 @@ internal readonly struct HeldRevisions : IEquatable<HeldRevisions>
 {
     public static readonly IReadOnlyList<ResourceType> Types = [.. Enum.GetValues<ResourceType>().Where(t => t != ResourceType.Unspecified)];
 
-    /// <summary>Instead of a number: it has something of another history, whatever has to be taken from it.</summary>
+    /// <summary>Instead of a number: it has something of another history, whatever has to be taken from it; or wants everything, whatever it has.</summary>
     public const long OfAnotherHistory = -1;
 
     private readonly ByType _revisions;

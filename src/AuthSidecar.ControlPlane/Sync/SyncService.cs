@@ -162,6 +162,12 @@ internal sealed partial class SyncService(
             }
         }
 
+        foreach (var type in subscribe.WantsFull.Distinct())
+        {
+            CheckType(type);
+            held = held.With(type, HeldRevisions.OfAnotherHistory);
+        }
+
         return new ConnectedSidecar(identity, subscribe.Instance, subscribe.Version, head.History, held, time) { PinnedKeys = subscribe.PinnedKeys.ToHashSet(StringComparer.Ordinal) };
     }
 

@@ -26,7 +26,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
 
     private static readonly TrustAnchorUse[] Uses = [TrustAnchorUse.BundleSigning, TrustAnchorUse.Ca];
 
-    private readonly Lock _loading = new();
+    private readonly SemaphoreSlim _loading = new(1);
     private TrustSet? _current;
 
     /// <summary>The anchors as this node knows them.</summary>
@@ -53,7 +53,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
                 async transaction =>
                 {
                     // Another node may have been faster.
-                    if (!await transaction.Context.TrustAnchors.AnyAsync(a => a.Use == use, cancellation))
+                    if (!await transaction.Context.TrustAnchors.AnyAsync(a => a.Use == use, cancellation) && !await TryTakeOverAsync(transaction, use, cancellation))
                     {
                         Add(transaction, use, TimeSpan.Zero, endorser: null);
                     }
@@ -64,14 +64,21 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
         }
 
         await LoadAsync(cancellation);
+        if (Current.Authority.Certificate.NotAfter <= Now.LocalDateTime)
+        {
+            // No certificate that it issued is good for anything, and it can issue none.
+            await RotateAsync("system", TrustAnchorUse.Ca, TimeSpan.Zero, revoke: true, cancellation);
+        }
     }
 
     /// <summary>Reads the anchors again: <see cref="Current"/> is another when they, or those that are active, are others.</summary>
     public async Task LoadAsync(CancellationToken cancellation)
     {
-        var rows = await store.ReadAsync((context, _) => context.TrustAnchors.AsNoTracking().OrderByDescending(a => a.SignsFromMs).ToListAsync(cancellation), cancellation);
-        lock (_loading)
+        // One after the other, or what was read first could be kept last.
+        await _loading.WaitAsync(cancellation);
+        try
         {
+            var rows = await store.ReadAsync((context, _) => context.TrustAnchors.AsNoTracking().OrderByDescending(a => a.SignsFromMs).ToListAsync(cancellation), cancellation);
             if (_current?.IsOf(rows, Now) == true)
             {
                 return;
@@ -83,6 +90,10 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
                 [.. rows.Where(r => r.Use == TrustAnchorUse.Ca).Select(r => new AuthorityAnchor(r, new CertificateAuthority(Open(r)), r.Endorsement.Length == 0 ? null : X509CertificateLoader.LoadCertificate(r.Endorsement)))],
                 Now));
         }
+        finally
+        {
+            _loading.Release();
+        }
     }
 
     /// <summary>Announces a new anchor, or has it take the place of those that are revoked at once.</summary>
@@ -91,9 +102,10 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
     /// <param name="announcedFor">For how long it is announced before it is active.</param>
     /// <param name="revoke">Whether what there is is to be trusted no longer.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task<(WriteResult Result, string KeyId)> RotateAsync(string actor, TrustAnchorUse use, TimeSpan announcedFor, bool revoke, CancellationToken cancellation)
+    /// <returns>What became of it, and the new one.</returns>
+    public async Task<(WriteResult Result, TrustAnchorRow? Row)> RotateAsync(string actor, TrustAnchorUse use, TimeSpan announcedFor, bool revoke, CancellationToken cancellation)
     {
-        var keyId = "";
+        TrustAnchorRow? added = null;
         var result = await store.WriteAsync(
             actor,
             async transaction =>
@@ -121,12 +133,12 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
                     transaction.Audit("trust-anchors.revoke", row.KeyId, Placement.ControlPlane, Describe(row), after: null);
                 }
 
-                keyId = Add(transaction, use, revoke ? TimeSpan.Zero : announcedFor, active);
+                added = Add(transaction, use, revoke ? TimeSpan.Zero : announcedFor, active);
                 return null;
             },
             cancellation);
         await LoadAsync(cancellation);
-        return (result, keyId);
+        return (result, added);
     }
 
     /// <summary>Removes what is kept no longer. For one node to do now and then.</summary>
@@ -162,22 +174,32 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
         return [.. rows.Where(r => EndOf(r, rows) <= Now)];
     }
 
-    private string Add(StoreTransaction transaction, TrustAnchorUse use, TimeSpan announcedFor, TrustAnchorRow? endorser)
+    private TrustAnchorRow Add(StoreTransaction transaction, TrustAnchorUse use, TimeSpan announcedFor, TrustAnchorRow? endorser)
     {
         var content = use == TrustAnchorUse.Ca ? CertificateAuthority.Create(Now) : BundleKey.Create();
         // After the one before it, by whatever clock that one was made.
         var from = Math.Max((Now + announcedFor).ToUnixTimeMilliseconds(), endorser is null ? 0 : endorser.SignsFromMs + 1);
         var row = new TrustAnchorRow { Use = use, KeyId = "", Sealed = [], SignsFromMs = from };
-        if (use == TrustAnchorUse.Ca)
+        if (use == TrustAnchorUse.Ca && endorser is not null)
         {
             using var authority = new CertificateAuthority(content);
-            row.KeyId = authority.KeyId;
-            if (endorser is not null)
+            using var before = new CertificateAuthority(Open(endorser));
+            if (before.Certificate.NotAfter > Now.LocalDateTime)
             {
-                using var before = new CertificateAuthority(Open(endorser));
                 using var endorsement = before.Endorse(authority);
                 row.Endorsement = endorsement.RawData;
             }
+        }
+
+        return Save(transaction, row, content);
+    }
+
+    private TrustAnchorRow Save(StoreTransaction transaction, TrustAnchorRow row, byte[] content)
+    {
+        if (row.Use == TrustAnchorUse.Ca)
+        {
+            using var authority = new CertificateAuthority(content);
+            row.KeyId = authority.KeyId;
         }
         else
         {
@@ -188,7 +210,21 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
         row.Sealed = secrets.Seal(content, PurposeOf(row));
         transaction.Context.TrustAnchors.Add(row);
         transaction.Audit("trust-anchors.add", row.KeyId, Placement.ControlPlane, before: null, Describe(row));
-        return row.KeyId;
+        return row;
+    }
+
+    /// <summary>Takes over the one that there was when there was one for good, among the secrets.</summary>
+    private async Task<bool> TryTakeOverAsync(StoreTransaction transaction, TrustAnchorUse use, CancellationToken cancellation)
+    {
+        var name = use == TrustAnchorUse.Ca ? "certificate-authority" : "bundle-signing";
+        if (await transaction.Context.Secrets.SingleOrDefaultAsync(s => s.Name == name, cancellation) is not { } secret)
+        {
+            return false;
+        }
+
+        Save(transaction, new TrustAnchorRow { Use = use, KeyId = "", Sealed = [], SignsFromMs = 0 }, secrets.Open(secret.Sealed, name));
+        transaction.Context.Secrets.Remove(secret);
+        return true;
     }
 
     private byte[] Open(TrustAnchorRow row) => secrets.Open(row.Sealed, PurposeOf(row));

@@ -45,7 +45,7 @@ internal sealed class TrustSet
 
     public IEnumerable<TrustAnchorRow> Rows => _bundle.Select(b => b.Row).Concat(_authorities.Select(a => a.Row));
 
-    /// <summary>The CAs whose certificates are accepted. A sidecar's certificate also has to be the one that is registered: a revoked CA buys nobody another.</summary>
+    /// <summary>The CAs whose certificates are accepted. A sidecar's certificate also has to be the very one that is registered: a revoked CA makes nobody another.</summary>
     public IEnumerable<X509Certificate2> Accepted => _authorities.Select(a => a.Authority.Certificate);
 
     /// <summary>What a node shows beside its certificate: by it, whoever trusts an earlier CA alone trusts the one that issues.</summary>
@@ -61,16 +61,20 @@ internal sealed class TrustSet
     public static TrustAnchorRow ActiveOf(IEnumerable<TrustAnchorRow> rows, TrustAnchorUse use, DateTimeOffset now) =>
         KeySchedule.ActiveAt([.. rows.Where(r => r.Use == use && !r.IsRevoked)], now)!;
 
-    public bool IsActive(TrustAnchorRow row) => row.KeyId == Signing.KeyId || row.KeyId == Authority.KeyId;
-
     /// <summary>Whether a certificate that is trusted already is one of the control plane's own CAs.</summary>
     public bool HasIssued(X509Certificate2 certificate) => _authorities.Any(a => a.Authority.HasIssued(certificate));
 
     /// <summary>The bundle-signing keys to be trusted that are not among these.</summary>
     public IEnumerable<TrustAnchorRow> BundleKeysExcept(IReadOnlyCollection<string> pinned) => _bundle.Select(b => b.Row).Where(r => !r.IsRevoked && !pinned.Contains(r.KeyId));
 
+    /// <summary>The same by a CA that is not revoked.</summary>
+    public bool HasIssuedUnrevoked(X509Certificate2 certificate) => _authorities.Any(a => !a.Row.IsRevoked && a.Authority.HasIssued(certificate));
+
     /// <summary>Whether sidecars are to trust what this key has signed.</summary>
     public bool IsTrusted(string keyId) => _bundle.Any(b => b.Key.KeyId == keyId && !b.Row.IsRevoked);
+
+    /// <summary>Whether there is this key still, revoked or not: by it, those that trust it alone are told of the others.</summary>
+    public bool IsKnown(string keyId) => _bundle.Any(b => b.Key.KeyId == keyId);
 
     /// <summary>Reads a heartbeat that one of the keys has signed; null: none has.</summary>
     public Heartbeat? TryReadHeartbeat(Signed signed) => _bundle.FirstOrDefault(b => b.Key.KeyId == signed.KeyId && !b.Row.IsRevoked)?.Key.TryReadHeartbeat(signed);

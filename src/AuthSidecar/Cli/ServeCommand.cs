@@ -169,7 +169,7 @@ internal static class ServeCommand
         try
         {
             await using var app = SidecarHost.Build(options);
-            Listeners.Bind(app, options);
+            Listeners.Reserve(app, options);
             await app.RunAsync(cancellation);
             return ExitCode.Success;
         }

@@ -39,12 +39,12 @@ internal static class Listeners
         });
     }
 
-    /// <summary>Binds what is listened on.</summary>
+    /// <summary>Reserves what is listened on.</summary>
     /// <exception cref="IOException">Something cannot be.</exception>
-    public static void Bind(WebApplication app, ServeOptions options)
+    public static void Reserve(WebApplication app, ServeOptions options)
     {
         EndPoint?[] endPoints = [options.Socket is { } path ? new UnixDomainSocketEndPoint(Path.GetFullPath(path)) : null, options.Listen];
-        app.Services.GetRequiredService<ListenSockets>().Bind(endPoints.OfType<EndPoint>());
+        app.Services.GetRequiredService<ListenSockets>().Reserve(endPoints.OfType<EndPoint>());
     }
 
     private static void Configure(ListenOptions listen, ConnectionLimit connections)

@@ -44,7 +44,10 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
             _sources.TryRemove(gone, out _);
         }
 
-        return new IssuerSet(issuers.All.Select(issuer => issuer.KeySetUrl is { } url ? _sources.GetOrAdd(url.AbsoluteUri, _ => Open(url)).Complete(issuer) : issuer));
+        var completed = new IssuerSet([.. issuers.All.Select(issuer => issuer.KeySetUrl is { } url ? _sources.GetOrAdd(url.AbsoluteUri, _ => Open(url)).Complete(issuer) : issuer)]);
+        // Once they are there: whoever waits looks at them.
+        _wanted.Give();
+        return completed;
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -106,7 +109,6 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
             source.TryTake(Encoding.UTF8.GetBytes(stored.Jwks), stored.ETag, stored.FetchedAt, out _);
         }
 
-        _wanted.Give();
         return source;
     }
 

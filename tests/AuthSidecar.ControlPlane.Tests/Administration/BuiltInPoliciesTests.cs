@@ -20,7 +20,7 @@ public sealed class BuiltInPoliciesTests
     [
         "accounts.remove", "accounts.reset", "accounts.unlock", "accounts.write", "administrators.remove", "administrators.write", "clients.remove", "clients.write", "entities.write",
         "factors.enrol", "factors.remove", "history.begin", "issuers.remove", "issuers.write", "join-tokens.create", "join-tokens.remove", "keys.rotate", "memberships.assign", "memberships.write", "policies.publish",
-        "policies.rollback", "revocations.remove", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sessions.end",
+        "policies.rollback", "revocations.remove", "revocations.write", "risk-profiles.remove", "risk-profiles.write", "risk-settings.write", "sessions.end", "trust-anchors.rotate",
         "sidecars.remove", "upstreams.remove", "upstreams.write",
     ];
 

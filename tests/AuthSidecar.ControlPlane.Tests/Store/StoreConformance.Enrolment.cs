@@ -124,7 +124,7 @@ public abstract partial class StoreConformance
         await using (var context = _node.Database.Open())
         {
             await context.Sidecars.Where(s => s.Name == "renewed").ExecuteUpdateAsync(
-                u => u.SetProperty(s => s.Serial, backup.Serial).SetProperty(s => s.PreviousSerial, "").SetProperty(s => s.ValidFromMs, backup.ValidFromMs), Cancellation);
+                u => u.SetProperty(s => s.Serial, backup.Serial).SetProperty(s => s.Certificate, backup.Certificate).SetProperty(s => s.KeySha256, backup.KeySha256).SetProperty(s => s.PreviousSha256, "").SetProperty(s => s.ValidFromMs, backup.ValidFromMs), Cancellation);
             await context.Sidecars.Where(s => s.Name == "late" || s.Name == "stolen").ExecuteDeleteAsync(Cancellation);
         }
 
@@ -146,6 +146,35 @@ public abstract partial class StoreConformance
         Assert.Equal("sidecar `late` was removed", await enrolments.RefusalAsync("late", late));
         enrolments.Time.Advance(TimeSpan.FromHours(24));
         Assert.StartsWith("the certificate of this sidecar expired at ", await enrolments.RefusalAsync("renewed", second), StringComparison.Ordinal);
+    }
+
+    /// <summary>Whoever has stolen the CA chooses names, times and serial numbers. Certificates count as they are registered, and what is not known counts after a restore alone.</summary>
+    [Fact]
+    public async Task Certificates_ThatAThiefOfTheCaHasIssued_AreRefused()
+    {
+        var enrolments = await Enrolments.OpenAsync(_node.Database);
+        using var genuine = await enrolments.EnrolAsync(await enrolments.NewTokenAsync(uses: 1), "one");
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var forged = enrolments.Forge("one", key);
+        Assert.NotNull(await enrolments.RefusalAsync("one", forged));
+        await using (var context = _node.Database.Open())
+        {
+            await context.Sidecars.ExecuteUpdateAsync(u => u.SetProperty(s => s.Serial, forged.SerialNumber), Cancellation);
+        }
+
+        Assert.NotNull(await enrolments.RefusalAsync("one", forged));
+        using var unknown = enrolments.Forge("another", key);
+        Assert.Equal("sidecar `another` is not enrolled", await enrolments.RefusalAsync("another", unknown));
+
+        // A history that began since, but the CA was revoked; and it is the other that sidecars are readmitted with.
+        enrolments.Time.Advance(TimeSpan.FromMinutes(10));
+        await enrolments.RevokeCaAsync();
+        await enrolments.Store.BeginHistoryAsync("test", expected: null, Cancellation);
+        Assert.Equal("sidecar `another` is not enrolled", await enrolments.RefusalAsync("another", unknown));
+        using var renewed = enrolments.Forge("third", key);
+        enrolments.Time.Advance(TimeSpan.FromMinutes(10));
+        await enrolments.Store.BeginHistoryAsync("test", expected: null, Cancellation);
+        Assert.Null(await enrolments.RefusalAsync("third", renewed));
     }
 
     /// <summary>What a node certifies sidecars with.</summary>
@@ -178,6 +207,11 @@ public abstract partial class StoreConformance
         public ControlStore Store { get; }
 
         public SidecarRegistry Registry { get; }
+
+        /// <summary>A certificate that is registered nowhere.</summary>
+        public X509Certificate2 Forge(string name, ECDsa key) => _trust.Current.Authority.IssueSidecar(IdentityOf(name), new PublicKey(key), Time.GetUtcNow());
+
+        public Task RevokeCaAsync() => _trust.RotateAsync("test", V1.TrustAnchorUse.Ca, TimeSpan.Zero, revoke: true, Cancellation);
 
         public static SidecarIdentity IdentityOf(string name) => new(new SyncScope("documents", ""), name);
 

@@ -25,8 +25,9 @@ public abstract partial class StoreConformance
         var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
         var trust = await OpenTrustAsync(time);
         var first = trust.Current.Signing.KeyId;
-        var (result, second) = await trust.RotateAsync("test", TrustAnchorUse.BundleSigning, TrustRing.AnnouncedFor, revoke: false, Cancellation);
+        var (result, added) = await trust.RotateAsync("test", TrustAnchorUse.BundleSigning, TrustRing.AnnouncedFor, revoke: false, Cancellation);
         Assert.True(result.IsCommitted);
+        var second = added!.KeyId;
         Assert.Equal(first, trust.Current.Signing.KeyId);
         Assert.Equal([second, first], KeysOf(trust));
         var again = Assert.IsType<Refusal.AlreadyThere>((await trust.RotateAsync("test", TrustAnchorUse.BundleSigning, TrustRing.AnnouncedFor, revoke: false, Cancellation)).Result.Refusal);
@@ -104,8 +105,8 @@ public abstract partial class StoreConformance
         var (key, authority) = (trust.Current.Signing, trust.Current.Authority);
         var heartbeat = key.Sign(new Heartbeat { Revision = "x", CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()) });
         Assert.NotNull(trust.Current.TryReadHeartbeat(heartbeat));
-        var (_, announced) = await trust.RotateAsync("test", TrustAnchorUse.BundleSigning, TrustRing.AnnouncedFor, revoke: false, Cancellation);
-        var (_, next) = await trust.RotateAsync("test", TrustAnchorUse.BundleSigning, TrustRing.AnnouncedFor, revoke: true, Cancellation);
+        var announced = (await trust.RotateAsync("test", TrustAnchorUse.BundleSigning, TrustRing.AnnouncedFor, revoke: false, Cancellation)).Row!.KeyId;
+        var next = (await trust.RotateAsync("test", TrustAnchorUse.BundleSigning, TrustRing.AnnouncedFor, revoke: true, Cancellation)).Row!.KeyId;
         Assert.NotEqual(announced, next);
         Assert.Equal(next, trust.Current.Signing.KeyId);
         Assert.Equal([next], KeysOf(trust));
@@ -123,6 +124,46 @@ public abstract partial class StoreConformance
         await trust.LoadAsync(Cancellation);
         Assert.Null(trust.Current.SignFor(new HashSet<string> { key.KeyId }, time.GetUtcNow()));
         Assert.Equal(2, trust.Current.Rows.Count());
+    }
+
+    /// <summary>A database of before anchors were rotated: sidecars that trust them go on doing so.</summary>
+    [Fact]
+    public async Task TrustAnchors_OfADatabaseThatHadThemForGood_AreTakenOver()
+    {
+        var store = new ControlStore(_node.Database, TimeProvider.System);
+        var secrets = new SecretStore(store, new LocalKeyVault("test", () => Convert.ToBase64String(new byte[32])));
+        await secrets.OpenAsync(Cancellation);
+        var (ca, key) = (CertificateAuthority.Create(TimeProvider.System.GetUtcNow()), BundleKey.Create());
+        await using (var context = _node.Database.Open())
+        {
+            context.Secrets.Add(new SecretRow { Name = "certificate-authority", Sealed = secrets.Seal(ca, "certificate-authority") });
+            context.Secrets.Add(new SecretRow { Name = "bundle-signing", Sealed = secrets.Seal(key, "bundle-signing") });
+            await context.SaveChangesAsync(Cancellation);
+        }
+
+        using var authority = new CertificateAuthority(ca);
+        using var signing = new BundleKey(key);
+        foreach (var _ in Enumerable.Range(0, 2))
+        {
+            var trust = await OpenTrustAsync(TimeProvider.System);
+            Assert.Equal((authority.KeyId, signing.KeyId, 2), (trust.Current.Authority.KeyId, trust.Current.Signing.KeyId, trust.Current.Rows.Count()));
+        }
+
+        await using var after = _node.Database.Open();
+        Assert.False(await after.Secrets.AnyAsync(s => s.Name == "certificate-authority" || s.Name == "bundle-signing", Cancellation));
+    }
+
+    /// <summary>An expired CA can issue nothing, nor be rotated by those whom it lets in no more.</summary>
+    [Fact]
+    public async Task TrustAnchors_WithACaThatHasExpired_AreGivenAnother()
+    {
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        var before = (await OpenTrustAsync(time)).Current.Authority.KeyId;
+        time.Advance(TimeSpan.FromDays(366 * 10));
+        var trust = await OpenTrustAsync(time);
+        Assert.NotEqual(before, trust.Current.Authority.KeyId);
+        using var server = trust.Current.Authority.IssueServer(["control"], time.GetUtcNow());
+        Assert.True(Trusts([trust.Current.Authority.Certificate], server, trust.Current.Chain, time.GetUtcNow()));
     }
 
     private async Task<TrustRing> OpenTrustAsync(TimeProvider time)

@@ -59,11 +59,12 @@ public sealed class BundleApplierTests : IDisposable
     {
         Apply(7, _control.Policies(6), _control.Entities(5));
         _applier.BeginStream(TestControlPlane.KeyIdOf(_control.Key));
-        Assert.Equal(2, _applier.Held.Count());
-        Assert.False(_applier.NoteKeysChanged());
+        Assert.Empty(_applier.WantedInFull);
+        Assert.Equal(0, _applier.BytesNotSignedBy(TestControlPlane.KeyIdOf(_control.Key)));
         Assert.Equal(NackReason.Revision, Assert.Single(Apply(7, _control.Policies(6))).Reason);
+        Assert.NotEqual(0, _applier.BytesNotSignedBy("another"));
         _applier.BeginStream("another");
-        Assert.Empty(_applier.Held);
+        Assert.Equal([ResourceType.Policies, ResourceType.Entities], _applier.WantedInFull.Order());
         // Of the same revision, and not of an earlier one.
         Assert.Equal(NackReason.Revision, Assert.Single(Apply(7, _control.Policies(5))).Reason);
         Assert.True(Assert.Single(Apply(7, _control.Policies(6))).IsApplied);

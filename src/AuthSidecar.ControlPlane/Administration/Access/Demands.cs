@@ -64,7 +64,7 @@ internal static class Demands
         [typeof(ListSigningKeysRequest)] = _ => In(BuiltInPolicies.Application, "keys.read"),
         [typeof(RotateSigningKeysRequest)] = _ => In(BuiltInPolicies.Application, "keys.rotate"),
         [typeof(ListTrustAnchorsRequest)] = _ => In(BuiltInPolicies.Application, "keys.read"),
-        [typeof(RotateTrustAnchorRequest)] = _ => In(BuiltInPolicies.Application, "keys.rotate"),
+        [typeof(RotateTrustAnchorRequest)] = _ => In(BuiltInPolicies.Application, "trust-anchors.rotate"),
         [typeof(RotatePasswordPepperRequest)] = _ => In(BuiltInPolicies.Application, "keys.rotate"),
 
         [typeof(WriteAdministratorRequest)] = _ => In(BuiltInPolicies.Application, "administrators.write"),

@@ -60,7 +60,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     public const long MaxPartBytes = 256 * 1024 * 1024;
 
     private const int MaxFaults = 20;
-    private const string NotSigned = "invalid signature: not signed by a pinned key (`--pinned-keys` of another control plane?)";
+    private const string NotSigned = "invalid signature: not signed by a pinned key: the `--pinned-keys` of another control plane, or, for a sidecar that enrolled, delete its `identity` folder and enrol it again";
 
     private readonly Dictionary<string, ByteString> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<ResourceType, Revision> _held = [];
@@ -70,8 +70,11 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     private SyncedState? _published;
     private (Revision Revision, Signed? Signed) _newest;
 
-    /// <summary>What the sidecar has, and what is to be a change of it; without what it wants in full.</summary>
-    public IEnumerable<TypeRevision> Held => _held.Where(h => !_wantedInFull.Contains(h.Key)).Select(h => new TypeRevision { Type = h.Key, Revision = h.Value.ToString() });
+    /// <summary>What it wants anew, all of it.</summary>
+    public IEnumerable<ResourceType> WantedInFull => _wantedInFull;
+
+    /// <summary>What the sidecar has, and what is to be a change of it.</summary>
+    public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = h.Key, Revision = h.Value.ToString() });
 
     /// <summary>The newest heartbeat of all that were heard: it proves what there was. Null: none.</summary>
     public Signed? Newest => _newest.Signed;
@@ -123,12 +126,10 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     }
 
     /// <summary>Takes note that other keys are pinned than before.</summary>
-    /// <returns>Whether something is held that is signed by none of them: another stream is to bring it anew.</returns>
-    public bool NoteKeysChanged()
-    {
-        kept.DropHeartbeats(keys.Contains);
-        return kept.NotSignedBy(keys.Contains).Count > 0;
-    }
+    public void NoteKeysChanged() => kept.DropHeartbeats(keys.Contains);
+
+    /// <summary>How many bytes are kept of what another key has signed than the one that signs now: another stream is to bring them anew.</summary>
+    public long BytesNotSignedBy(string signingKeyId) => kept.BytesOf(kept.NotSignedBy(k => k == signingKeyId));
 
     private void DropParts()
     {

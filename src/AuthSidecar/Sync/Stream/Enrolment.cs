@@ -41,7 +41,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
             {
                 await RenewAsync(address, cancellation);
             }
-            catch (Exception e) when (e is RpcException or IOException or UnauthorizedAccessException)
+            catch (Exception e) when (e is RpcException or IOException or UnauthorizedAccessException or InvalidDataException)
             {
                 // The one that there is is still good, and good enough to follow with.
                 _retryAt = time.GetUtcNow() + (RetryAfter * (0.5 + (RandomNumberGenerator.GetInt32(1_000) / 1_000.0)));
@@ -154,6 +154,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var token = options.Join is { Ca: not null } join ? (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim() : "";
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key), KubernetesToken = token }, Call(cancellation));
+        CheckRenewed(response.Certificate, key);
         Write(key, response.Certificate);
         Log.Renewed(logger);
     }
@@ -224,6 +225,30 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     }
 
     private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));
+
+    /// <summary>Before it takes the place of one that is still good: whoever answers for the control plane could have the sidecar enrol anew, with its token, or keep it out for good.</summary>
+    /// <exception cref="InvalidDataException">It is not the next certificate of this sidecar.</exception>
+    private void CheckRenewed(string pem, ECDsa key)
+    {
+        try
+        {
+            using var next = X509Certificate2.CreateFromPem(pem);
+            using var before = ReadCertificate();
+            if (!next.PublicKey.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(key.ExportSubjectPublicKeyInfo())
+                || !NamesOf(next).SequenceEqual(NamesOf(before))
+                || next.NotAfter < before.NotAfter
+                || !IsOfTrustedCa(next))
+            {
+                throw new InvalidDataException("the control plane sent a certificate with another key, name or CA, or one that expires earlier");
+            }
+        }
+        catch (CryptographicException e)
+        {
+            throw new InvalidDataException("the control plane sent no certificate in PEM", e);
+        }
+
+        static byte[] NamesOf(X509Certificate2 certificate) => certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.RawData ?? [];
+    }
 
     private DateTimeOffset DueAt(X509Certificate2 certificate) => IsOfTrustedCa(certificate) ? RenewAt(certificate) : DateTimeOffset.MinValue;
 

@@ -185,6 +185,15 @@ internal sealed partial class LastKnownGood
         }
     }
 
+    /// <summary>How many bytes are kept of these types.</summary>
+    public long BytesOf(IEnumerable<ResourceType> types)
+    {
+        lock (_lock)
+        {
+            return types.Sum(t => ChainOf(t).Entries.Sum(e => e.Length));
+        }
+    }
+
     /// <summary>Keeps no heartbeat that another key than these has signed: it would not be verified at the next start.</summary>
     public void DropHeartbeats(Func<string, bool> isOne)
     {

@@ -39,6 +39,7 @@ internal sealed partial class StreamSource(
     private static readonly Meter Meter = new("AuthSidecar");
     private static readonly Counter<long> Refused = Meter.CreateCounter<long>("authsidecar.sync.refused", "{message}", "Heartbeats, bundles and trust anchors of the control plane that were refused, by `kind`.");
 
+    private const int RefetchBytesPerSecond = 64 * 1024;
     private const int MaxFaultLength = 2_048;
     private const int MaxPinnedKeys = 16;
     private const int MaxProblems = 8;
@@ -55,10 +56,12 @@ internal sealed partial class StreamSource(
     private TimeSpan? _clockAhead;
     private string _missing = "";
     private HashSet<string>? _keyIds;
+    private DateTimeOffset? _refetchAt;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
         keys.Refresh();
+        _keyIds = keys.Ids.ToHashSet(StringComparer.Ordinal);
         // Before anybody is answered: with a control plane that is not there, this is all there is.
         if (applier.Restore() is { } why)
         {
@@ -83,9 +86,10 @@ internal sealed partial class StreamSource(
     {
         while (!stopping.IsCancellationRequested)
         {
-            kept.Save();
-            await Task.Delay(SaveEvery, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await kept.WhenDueAsync(stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // What comes together is kept together: a bundle, and the heartbeat that says that it is current.
+            await Task.Delay(SaveEvery, time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            kept.Save();
         }
     }
 
@@ -130,13 +134,14 @@ internal sealed partial class StreamSource(
     private async Task FollowAsync(Uri address, CancellationToken stopping)
     {
         await enrolment.EnsureAsync(address, stopping);
-        keys.Refresh();
+        RefreshKeys();
         using var channel = ControlPlaneOptions.Connect(address, options.ToTls(time.GetUtcNow()));
         // When the certificate is due, the stream ends, and the next one begins with another.
         var until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         silence.CancelAfter(SilenceMeansGone);
         applier.BeginStream(trust.SigningKeyId);
+        _refetchAt = null;
         try
         {
             await FollowAsync(address, channel, until, silence);
@@ -153,14 +158,15 @@ internal sealed partial class StreamSource(
         _refusedForTrust = false;
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
-            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest, Instance = Instance, PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) } } },
+            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest, Instance = Instance, PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) }, WantsFull = { applier.WantedInFull } } },
             silence.Token);
         while (time.GetUtcNow() < until && await call.ResponseStream.MoveNext(silence.Token))
         {
             silence.CancelAfter(SilenceMeansGone);
             _failures = 0;
             ReportConnected(address);
-            if (HasLostKeys())
+            RefreshKeys();
+            if (IsRefetchDue())
             {
                 return;
             }
@@ -169,11 +175,7 @@ internal sealed partial class StreamSource(
             {
                 case { TrustAnchors: { } anchors }:
                     Apply(anchors);
-                    if (HasLostKeys())
-                    {
-                        return;
-                    }
-
+                    RefreshKeys();
                     until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
                     await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
                     break;
@@ -183,7 +185,7 @@ internal sealed partial class StreamSource(
                     Report(beat);
                     await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
                     var lasted = time.GetElapsedTime(began);
-                    if (beat.Refusal is null && ((!beat.IsCurrent && _refusedForTrust && lasted >= ResubscribeAfter) || (trust.IsRefused && lasted >= ResubscribeForTrustAfter)))
+                    if ((beat is { Refusal: null, IsCurrent: false } && _refusedForTrust && lasted >= ResubscribeAfter) || (trust.IsRefused && lasted >= ResubscribeForTrustAfter))
                     {
                         // What was refused was sent, and is not sent again on this stream; with a clock that has been set since, say, it can be had.
                         return;
@@ -222,10 +224,22 @@ internal sealed partial class StreamSource(
     }
 
     /// <summary>
-    /// Whether other keys are pinned than before, and something is held that is signed by none of them: another stream is to bring it anew. The control plane may have said so, or an operator
-    /// have replaced the file.
+    /// Whether another stream is to bring anew what the key that signs now has not signed: what is kept on disk is verified at the next start by the keys that are pinned then. It is served
+    /// meanwhile, so that there is time: the more there is of it, the more the sidecars of a fleet are spread.
     /// </summary>
-    private bool HasLostKeys()
+    private bool IsRefetchDue()
+    {
+        if (_refetchAt is null && trust.SigningKeyId is { } signing && applier.BytesNotSignedBy(signing) is > 0 and var bytes)
+        {
+            _refetchAt = time.GetUtcNow() + TimeSpan.FromSeconds(bytes / (double)RefetchBytesPerSecond * RandomNumberGenerator.GetInt32(1_000) / 1_000);
+        }
+
+        return time.GetUtcNow() >= _refetchAt;
+    }
+
+    /// <summary>Reads the pinned keys again when others are in the file: the control plane has said so, or an operator has replaced it.</summary>
+    /// <exception cref="InvalidDataException">The file cannot be read, and never was.</exception>
+    private void RefreshKeys()
     {
         const string Subject = "pinned keys";
         try
@@ -233,7 +247,7 @@ internal sealed partial class StreamSource(
             keys.Refresh();
             health.Set(Subject, null);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        catch (Exception e) when (keys.Ids.Count > 0 && e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             if (health.Set(Subject, $"failed to reload the pinned keys, using the previous ones: {e.Message}"))
             {
@@ -250,13 +264,11 @@ internal sealed partial class StreamSource(
         _missing = missing;
         var (before, now) = (_keyIds, keys.Ids.ToHashSet(StringComparer.Ordinal));
         _keyIds = now;
-        if (before is null || before.SetEquals(now))
+        if (before is not null && !before.SetEquals(now))
         {
-            return false;
+            Log.PinnedKeysReplaced(logger, string.Join(", ", now));
+            applier.NoteKeysChanged();
         }
-
-        Log.PinnedKeysReplaced(logger, string.Join(", ", now));
-        return applier.NoteKeysChanged();
     }
 
     /// <summary>Twice as long after each failure, and then some part of it: those who lost the same node do not come back at the same moment.</summary>

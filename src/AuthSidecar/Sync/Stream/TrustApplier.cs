@@ -51,7 +51,6 @@ internal sealed class TrustApplier(ControlPlaneOptions options, PinnedKeys keys,
             return (fault, false);
         }
 
-        SigningKeyId = anchors.SigningKeyId;
         if (options.Join is not null)
         {
             try
@@ -67,6 +66,7 @@ internal sealed class TrustApplier(ControlPlaneOptions options, PinnedKeys keys,
             keys.Refresh();
         }
 
+        SigningKeyId = anchors.SigningKeyId;
         return (null, false);
     }
 

@@ -685,7 +685,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                         .IsRequired()
                         .HasColumnType("text");
 
-                    b.Property<string>("PreviousSerial")
+                    b.Property<string>("PreviousSha256")
                         .IsRequired()
                         .HasColumnType("text");
 

@@ -680,7 +680,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                         .IsRequired()
                         .HasColumnType("TEXT");
 
-                    b.Property<string>("PreviousSerial")
+                    b.Property<string>("PreviousSha256")
                         .IsRequired()
                         .HasColumnType("TEXT");
 
