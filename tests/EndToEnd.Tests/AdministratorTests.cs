@@ -102,6 +102,18 @@ public sealed partial class AdministratorTests
         }
     }
 
+    /// <summary>As on a machine on which nobody has administered yet.</summary>
+    [Fact]
+    public async Task Claim_WithCredentialsInAFolderThatIsNotThere_CreatesIt()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
+        await fleet.CreateApplicationAsync();
+        var claimed = await Binary.RunControlAsync(
+            "claim", fleet.UrlOf().ToString(), "--name", "alice", "--ca", fleet.CaFile, "--credentials", fleet.In("not/there/alice.json"), "--code-file", fleet.In("control/claim-code"));
+        Assert.Equal((0, ""), (claimed.ExitCode, claimed.Error));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("not/there/alice.json")));
+    }
+
     /// <summary>An administrator is a client, too: neither takes the other's name, and its key with it.</summary>
     [Fact]
     public async Task Names_OfClientsAndAdministrators_AreNotTakenFromOneAnother()

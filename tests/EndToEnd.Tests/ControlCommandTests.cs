@@ -248,7 +248,7 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "members", "User::\"alice\"", "--remove", "Role::\"reader\"")).Output);
         Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test", "--subject", "alice")).Output);
         Assert.Equal(
-            (2, "authsidecar-control: give one of `--token-id`, `--session-id` and `--subject`\n"),
+            (2, "authsidecar-control: specify exactly one of `--token-id`, `--session-id` and `--subject`\n"),
             (await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test")) is var none ? (none.ExitCode, none.Error) : default);
         Assert.Equal(
             (2, "authsidecar-control: entity User::\"bob\" not found\n"),

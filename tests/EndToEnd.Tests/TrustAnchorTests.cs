@@ -56,6 +56,7 @@ public sealed class TrustAnchorTests
         await fleet.JoinAsync("two", await NewTokenAsync(fleet));
         fleet.KillSidecar("two");
         var serial = SerialOf(fleet, "one");
+        var rotated = TimeProvider.System.GetUtcNow().UtcDateTime;
         var key = await RotateAsync(fleet, TrustAnchorUse.BundleSigning, revoke: true);
         await RotateAsync(fleet, TrustAnchorUse.Ca, revoke: true);
         await Fleet.UntilAsync(() => Task.FromResult(
@@ -68,8 +69,11 @@ public sealed class TrustAnchorTests
         Assert.DoesNotContain(fleet.OutputOf("two"), l => l.Contains("enrolled", StringComparison.Ordinal));
 
         // Who begins without a control plane begins with what the next key has signed: all of it came again.
-        await fleet.UntilKeptAsync("one", "policies-" + (await NewestAsync(fleet, "one", "policies")));
-        await Task.Delay(1_500, Cancellation);
+        var policies = $"policies-{await NewestAsync(fleet, "one", "policies")}";
+        await Fleet.UntilAsync(() => Task.FromResult(File.GetLastWriteTimeUtc(fleet.In($"one/last-known-good/{policies}")) > rotated));
+        await fleet.UntilKeptAsync("one", policies);
+        // The entities came with them, and the heartbeat that makes all of it current.
+        await Task.Delay(2_000, Cancellation);
         fleet.KillControlPlane();
         fleet.KillSidecar("one");
         fleet.StartJoining("one", SpentToken);

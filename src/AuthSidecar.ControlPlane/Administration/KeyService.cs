@@ -30,8 +30,11 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
         Revision = Failures.Committed(await secrets.AddPepperAsync(Caller.Of(context).Name, context.CancellationToken)),
     };
 
-    public override Task<ListTrustAnchorsResponse> ListTrustAnchors(ListTrustAnchorsRequest request, ServerCallContext context) =>
-        Task.FromResult(new ListTrustAnchorsResponse { Anchors = { trust.Current.Rows.ToList() is var all ? all.Select(row => ToMessage(row, all)) : [] } });
+    public override Task<ListTrustAnchorsResponse> ListTrustAnchors(ListTrustAnchorsRequest request, ServerCallContext context)
+    {
+        var all = trust.Current.Rows.ToList();
+        return Task.FromResult(new ListTrustAnchorsResponse { Anchors = { all.Select(row => ToMessage(row, all)) } });
+    }
 
     public override async Task<RotateTrustAnchorResponse> RotateTrustAnchor(RotateTrustAnchorRequest request, ServerCallContext context)
     {
@@ -52,7 +55,9 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
         }
 
         var (result, added) = await trust.RotateAsync(Caller.Of(context).Name, request.Use, announcedFor, request.Revoke, context.CancellationToken);
-        return new RotateTrustAnchorResponse { Revision = Failures.Committed(result), Anchor = ToMessage(added!, [added!]) };
+        var revision = Failures.Committed(result);
+        // Another node may have revoked it already, so that it is not among those in memory.
+        return new RotateTrustAnchorResponse { Revision = revision, Anchor = ToMessage(added!, [.. trust.Current.Rows.Where(r => r.KeyId != added!.KeyId), added!]) };
     }
 
     private TrustAnchor ToMessage(TrustAnchorRow row, IReadOnlyList<TrustAnchorRow> all)
@@ -64,7 +69,7 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
             KeyId = row.KeyId,
             ActiveFrom = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs)),
             State = row.IsRevoked ? TrustAnchorState.Revoked
-                : TrustSet.ActiveOf(all, row.Use, now).KeyId == row.KeyId && (all.Count > 1 || row.SignsFromMs <= now.ToUnixTimeMilliseconds()) ? TrustAnchorState.Active
+                : TrustSet.ActiveOf(all, row.Use, now).KeyId == row.KeyId ? TrustAnchorState.Active
                 : row.SignsFromMs > now.ToUnixTimeMilliseconds() ? TrustAnchorState.Announced
                 : TrustAnchorState.Retiring,
         };

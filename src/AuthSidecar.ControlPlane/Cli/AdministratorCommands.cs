@@ -28,7 +28,11 @@ internal static class AdministratorCommands
                 throw new InvalidDataException($"`{path}` exists: it may hold the key of an administrator; specify another with `{file.Name}`, or remove it");
             }
 
-            File.Delete(pending);
+            if (File.Exists(pending))
+            {
+                File.Delete(pending);
+            }
+
             credentials.Save(pending);
             try
             {

@@ -35,8 +35,9 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
         var result = await registry.EnrolAsync(token, name, request.CertificateRequest, context.CancellationToken);
         if (result.Refusal is { } refusal)
         {
-            Log.Refused(logger, name, $"join token {token.Id}", refusal.ToString());
-            throw Describe(refusal, token, name);
+            var failure = Describe(refusal, token, name);
+            Log.Refused(logger, name, $"join token {token.Id}", failure.Status.Detail);
+            throw failure;
         }
 
         return Answer(result, name, $"join token {token.Id}");

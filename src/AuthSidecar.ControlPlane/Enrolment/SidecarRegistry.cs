@@ -303,7 +303,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
         async transaction =>
         {
             var row = await FindAsync(transaction.Context, identity, cancellation);
-            if (row is null && transaction.At(0).History.BeganAt > time.GetUtcNow() - CertificateAuthority.SidecarLifetime)
+            if (row is null && transaction.At(0).History.BeganAt > time.GetUtcNow() - CertificateAuthority.SidecarLifetime && await HasBegunAnotherHistoryAsync(transaction.Context, cancellation))
             {
                 // A backup need not know of it: removed beforehand, it is not readmitted.
                 row = NewRow(transaction, identity);
@@ -350,6 +350,9 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
         && certificate.NotBefore.ToUniversalTime() < history.BeganAt.UtcDateTime
         && ToMs(certificate.NotBefore) > (row?.ValidFromMs ?? 0);
 
+    /// <summary>The first history begins with no backup: nothing was issued before it.</summary>
+    private static Task<bool> HasBegunAnotherHistoryAsync(StoreContext context, CancellationToken cancellation) => context.Audit.AnyAsync(a => a.Action == ControlStore.HistoryBegun, cancellation);
+
     private async Task<bool> ReadmitAsync(SidecarIdentity identity, X509Certificate2 certificate, History history, CancellationToken cancellation)
     {
         var result = await store.NoteAsync(
@@ -357,8 +360,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             async transaction =>
             {
                 var row = await FindAsync(transaction.Context, identity, cancellation);
-                // The first history begins with no backup: nothing was issued before it.
-                if (!IsOfBackup(row, certificate, history) || !await transaction.Context.Audit.AnyAsync(a => a.Action == ControlStore.HistoryBegun, cancellation))
+                if (!IsOfBackup(row, certificate, history) || !await HasBegunAnotherHistoryAsync(transaction.Context, cancellation))
                 {
                     return new Refusal.NotFound($"sidecar `{identity.Name}` with this certificate");
                 }

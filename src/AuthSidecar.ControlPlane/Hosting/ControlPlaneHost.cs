@@ -123,12 +123,12 @@ internal static partial class ControlPlaneHost
         await options.Database.MigrateAsync(cancellation);
         var store = app.Services.GetRequiredService<ControlStore>();
         await store.BeginAsync("serve", options.IsAfterRestore, cancellation);
+        await app.Services.GetRequiredService<Feed>().LookAsync(cancellation);
         if (options.IsAfterRestore)
         {
             Log.HistoryBegun(app.Logger, store.At(0).History);
         }
 
-        await app.Services.GetRequiredService<Feed>().LookAsync(cancellation);
         await app.EnsureMasterKeyAsync(options, store, cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
         await app.Services.GetRequiredService<TrustFollower>().OpenAsync(cancellation);

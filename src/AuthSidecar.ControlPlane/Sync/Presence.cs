@@ -30,6 +30,13 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var (outage, refreshedAt) = (new Outage(time), time.GetTimestamp());
+        if (!database.IsShared)
+        {
+            // Whatever the database says, of a node that was killed, or of the time of a backup: nobody is connected anywhere else.
+            await using var context = database.Open();
+            await context.Sidecars.Where(s => s.ConnectedTo != "" && s.ConnectedTo != _node).ExecuteUpdateAsync(u => u.SetProperty(s => s.ConnectedTo, ""), stoppingToken);
+        }
+
         try
         {
             while (true)

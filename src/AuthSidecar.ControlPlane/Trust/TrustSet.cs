@@ -48,8 +48,12 @@ internal sealed class TrustSet
     /// <summary>The CAs whose certificates are accepted. A sidecar's certificate also has to be the very one that is registered: a revoked CA makes nobody another.</summary>
     public IEnumerable<X509Certificate2> Accepted => _authorities.Select(a => a.Authority.Certificate);
 
-    /// <summary>What a node shows beside its certificate: by it, whoever trusts an earlier CA alone trusts the one that issues.</summary>
-    public X509Certificate2Collection Chain => [.. _authorities.Select(a => a.Endorsement).OfType<X509Certificate2>(), _authorities[^1].Authority.Certificate];
+    /// <summary>What a node shows beside its certificate: by it, whoever trusts an earlier CA alone, which is kept still, trusts the one that issues.</summary>
+    public X509Certificate2Collection Chain =>
+    [
+        .. _authorities.Select(a => a.Endorsement).OfType<X509Certificate2>().Where(e => _authorities.Any(a => a.Authority.Certificate.SubjectName.RawData.AsSpan().SequenceEqual(e.IssuerName.RawData))),
+        _authorities[^1].Authority.Certificate,
+    ];
 
     /// <summary>Whether this is what these rows say at a time.</summary>
     public bool IsOf(IReadOnlyList<TrustAnchorRow> rows, DateTimeOffset now) =>

@@ -62,6 +62,12 @@ internal sealed record ControlPlaneOptions
             yield return "a sidecar that follows a control plane serves an application: give `--application`";
         }
 
+        if (Join is null && new[] { Certificate, CertificateKey, Ca, PinnedKeys }.Any(string.IsNullOrEmpty))
+        {
+            yield return "missing `--join-token` or `--join-kubernetes` (also once the sidecar has enrolled), or all of `--certificate`, `--certificate-key`, `--ca` and `--pinned-keys`";
+            yield break;
+        }
+
         var files = Join is { } join ? JoinOptions.HasEnrolled(this) ? [] : join.Files : [Certificate, CertificateKey, Ca, PinnedKeys];
         foreach (var path in files.Where(p => !File.Exists(p)))
         {

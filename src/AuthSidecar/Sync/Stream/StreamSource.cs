@@ -34,6 +34,8 @@ internal sealed partial class StreamSource(
 
     private static readonly TimeSpan ResubscribeForTrustAfter = TimeSpan.FromMinutes(1);
 
+    private static readonly TimeSpan RefetchAgainAfter = TimeSpan.FromMinutes(10);
+
     private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
 
     private static readonly Meter Meter = new("AuthSidecar");
@@ -57,6 +59,7 @@ internal sealed partial class StreamSource(
     private string _missing = "";
     private HashSet<string>? _keyIds;
     private DateTimeOffset? _refetchAt;
+    private DateTimeOffset? _refetchedAt;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -165,12 +168,6 @@ internal sealed partial class StreamSource(
             silence.CancelAfter(SilenceMeansGone);
             _failures = 0;
             ReportConnected(address);
-            RefreshKeys();
-            if (IsRefetchDue())
-            {
-                return;
-            }
-
             switch (call.ResponseStream.Current)
             {
                 case { TrustAnchors: { } anchors }:
@@ -181,6 +178,7 @@ internal sealed partial class StreamSource(
                     break;
                 case { Part: { } part }: applier.Add(part); break;
                 case { Heartbeat: { } heartbeat }:
+                    RefreshKeys();
                     var beat = applier.Apply(heartbeat);
                     Report(beat);
                     await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
@@ -188,6 +186,11 @@ internal sealed partial class StreamSource(
                     if ((beat is { Refusal: null, IsCurrent: false } && _refusedForTrust && lasted >= ResubscribeAfter) || (trust.IsRefused && lasted >= ResubscribeForTrustAfter))
                     {
                         // What was refused was sent, and is not sent again on this stream; with a clock that has been set since, say, it can be had.
+                        return;
+                    }
+
+                    if (IsRefetchDue())
+                    {
                         return;
                     }
 
@@ -231,10 +234,19 @@ internal sealed partial class StreamSource(
     {
         if (_refetchAt is null && trust.SigningKeyId is { } signing && applier.BytesNotSignedBy(signing) is > 0 and var bytes)
         {
-            _refetchAt = time.GetUtcNow() + TimeSpan.FromSeconds(bytes / (double)RefetchBytesPerSecond * RandomNumberGenerator.GetInt32(1_000) / 1_000);
+            var spread = TimeSpan.FromSeconds(bytes / (double)RefetchBytesPerSecond * RandomNumberGenerator.GetInt32(1_000) / 1_000);
+            // What is refused, or cannot be kept, is not asked for again and again.
+            var earliest = _refetchedAt is { } before ? before + RefetchAgainAfter : DateTimeOffset.MinValue;
+            _refetchAt = time.GetUtcNow() + spread is var at && at > earliest ? at : earliest;
         }
 
-        return time.GetUtcNow() >= _refetchAt;
+        if (time.GetUtcNow() < (_refetchAt ?? DateTimeOffset.MaxValue))
+        {
+            return false;
+        }
+
+        _refetchedAt = time.GetUtcNow();
+        return true;
     }
 
     /// <summary>Reads the pinned keys again when others are in the file: the control plane has said so, or an operator has replaced it.</summary>
