@@ -65,7 +65,7 @@ internal static class DirectoryCommands
     public static Command Revoke()
     {
         var target = new RevocationTarget();
-        return AdminCommand.Create("revoke", "Revokes a token, or the tokens of a session or subject that were issued until now, and prints the revision.", [.. target.Options], async (parsed, channel, output, cancellation) =>
+        return AdminCommand.Create("revoke", "Revokes a token, or all tokens of a session or subject issued until now, and prints the revision.", [.. target.Options], async (parsed, channel, output, cancellation) =>
         {
             var response = await new RevocationService.RevocationServiceClient(channel).RevokeAsync(new RevokeRequest { Revocation = target.Read(parsed) }, cancellationToken: cancellation);
             output.WriteLine(response.Revision);
@@ -76,11 +76,11 @@ internal static class DirectoryCommands
     public static Command Revocations()
     {
         var application = new Option<string>("--application") { Description = "The application.", Required = true }.NotEmpty();
-        var madeFor = new Option<string>("--application") { Description = "The application that it was made for. Default: all.", DefaultValueFactory = _ => "" }.NotEmpty();
+        var madeFor = new Option<string>("--application") { Description = "The application of the revocation, as `list` shows it. Default: all applications.", DefaultValueFactory = _ => "" }.NotEmpty();
         var target = new RevocationTarget();
         return new Command("revocations", "Lists and removes revocations.")
         {
-            AdminCommand.Create("list", "Lists the revocations of an application, and those for all, oldest first.", [application], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists revocations of an application and of all applications, oldest first.", [application], async (parsed, channel, output, cancellation) =>
             {
                 var client = new RevocationService.RevocationServiceClient(channel);
                 var request = new ListRevocationsRequest { Application = parsed.GetValue(application)!, PageSize = 1_000 };
@@ -94,7 +94,7 @@ internal static class DirectoryCommands
                     request.AfterRevision = page[^1].Revision;
                 }
             }),
-            AdminCommand.Create("remove", "Removes a revocation, so that tokens that have not expired are accepted again, and prints the revision.", [.. target.Options, madeFor], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes a revocation (tokens that have not expired are accepted again), and prints the revision.", [.. target.Options, madeFor], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new RevocationService.RevocationServiceClient(channel).RemoveRevocationAsync(
                     new RemoveRevocationRequest { Revocation = target.Read(parsed), Application = parsed.GetValue(madeFor)! }, cancellationToken: cancellation);

@@ -218,15 +218,15 @@ internal static class FleetCommands
                     output.WriteLine($"{key.KeyId}  {key.Algorithm}  signs from {key.SignsFrom.ToDateTimeOffset():u}{(key.IsSigning ? "  (now)" : "")}");
                 }
             }),
-            AdminCommand.Create("list-trust-anchors", "Lists the CAs and bundle-signing keys that sidecars trust, newest first.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("list-trust-anchors", "Lists CAs and bundle-signing keys with their state: announced, active, retiring or revoked.", [], async (_, channel, output, cancellation) =>
             {
                 foreach (var anchor in (await new KeyService.KeyServiceClient(channel).ListTrustAnchorsAsync(new ListTrustAnchorsRequest(), cancellationToken: cancellation)).Anchors)
                 {
                     Write(output, anchor);
                 }
             }),
-            RotateTrustAnchor("rotate-ca", TrustAnchorUse.Ca, "Announces a new CA to all sidecars, and issues certificates with it once the announcement ends."),
-            RotateTrustAnchor("rotate-bundle-key", TrustAnchorUse.BundleSigning, "Announces a new bundle-signing key to all sidecars, and signs with it once the announcement ends."),
+            RotateTrustAnchor("rotate-ca", TrustAnchorUse.Ca, "Creates a CA and announces it to all sidecars; it becomes active when the announcement period ends."),
+            RotateTrustAnchor("rotate-bundle-key", TrustAnchorUse.BundleSigning, "Creates a bundle-signing key and announces it to all sidecars; it becomes active when the announcement period ends."),
             AdminCommand.Create("rotate", "Signs with a new key from now on, and prints the revision.", [revoke], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new KeyService.KeyServiceClient(channel).RotateSigningKeysAsync(new RotateSigningKeysRequest { Revoke = parsed.GetValue(revoke) }, cancellationToken: cancellation);
@@ -244,9 +244,9 @@ internal static class FleetCommands
     {
         var announce = new Option<int>("--announce-seconds")
         {
-            Description = "For how long it is announced before it is used: 1 to 2592000. Default: 2 days. The previous one is trusted for 2 more days (a CA for 31); a sidecar that is away for all of that has to enrol anew.",
+            Description = "Announcement period in seconds, 1 to 2592000. Default: 2 days. The previous key stays trusted for 2 more days, a CA for 31. Sidecars disconnected for the whole time have to enrol again.",
         }.Range(1, 2_592_000);
-        var revoke = new Option<bool>("--revoke") { Description = "The present one is compromised: sidecars no longer trust it, and the new one is used at once." };
+        var revoke = new Option<bool>("--revoke") { Description = "Revoke the active and any announced one (compromise): sidecars stop trusting it, and the new one becomes active immediately." };
         return AdminCommand.Create(name, description, [announce, revoke], async (parsed, channel, output, cancellation) =>
         {
             var response = await new KeyService.KeyServiceClient(channel).RotateTrustAnchorAsync(

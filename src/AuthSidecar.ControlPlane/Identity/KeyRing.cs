@@ -46,7 +46,7 @@ internal sealed partial class KeyRing(
 
     protected override string What => "signing keys";
 
-    protected override DateTimeOffset? ChangesAt => _keys.Select(k => (DateTimeOffset?)k.SignsFrom).Where(f => f > Now).Min();
+    protected override DateTimeOffset? ChangesAt => KeySchedule.NextOf(_keys, Now);
 
     private DateTimeOffset Now => Time.GetUtcNow();
 

@@ -8,7 +8,7 @@ namespace AuthSidecar.ControlPlane.Identity;
 
 /// <summary>A key of ours that tokens are signed with, from some moment on.</summary>
 /// <remarks>RSA: a token is signed once and verified many times, which is three times as fast as with P-256.</remarks>
-internal sealed class SigningKey : IDisposable
+internal sealed class SigningKey : IScheduledKey, IDisposable
 {
     private const int Bits = 2048;
 
@@ -25,6 +25,8 @@ internal sealed class SigningKey : IDisposable
     public string KeyId { get; }
 
     public DateTimeOffset SignsFrom { get; }
+
+    long IScheduledKey.SignsFromMs => SignsFrom.ToUnixTimeMilliseconds();
 
     public RsaSecurityKey Private { get; }
 

@@ -45,7 +45,7 @@ public sealed class StreamSourceTests
         using var source = new StreamSource(
             options,
             new Enrolment(options, TimeProvider.System, NullLogger<Enrolment>.Instance),
-            new TrustApplier(options, keys, TimeProvider.System),
+            new TrustApplier(options, keys, health, TimeProvider.System, NullLogger<TrustApplier>.Instance),
             keys,
             new BundleApplier(keys, TestControlPlane.Scope, cache, kept, TimeProvider.System),
             kept,
@@ -64,7 +64,7 @@ public sealed class StreamSourceTests
         Assert.Null(cache.Current);
         Assert.Contains(health.Problems, p => p.StartsWith("heartbeats rejected: invalid signature: not signed by a pinned key", StringComparison.Ordinal));
         Assert.Contains(health.Problems, p => p.Contains("refused: invalid signature: not signed by a pinned key", StringComparison.Ordinal));
-        Assert.Contains("trust anchors rejected: invalid signature: not signed by a pinned key", health.Problems);
+        Assert.Contains($"trust anchors rejected: {PinnedKeys.NotSigned}", health.Problems);
         await source.StopAsync(Cancellation);
 
         static void Enable(Instrument instrument, MeterListener listener)

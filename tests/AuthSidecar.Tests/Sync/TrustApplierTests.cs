@@ -1,10 +1,12 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Stream;
 using AuthSidecar.Tests.Testing;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
 namespace AuthSidecar.Tests.Sync;
@@ -37,7 +39,7 @@ public sealed class TrustApplierTests : IDisposable
     [Fact]
     public void Apply_SignedByAPinnedKey_ReplacesCaAndKeys()
     {
-        var applier = new TrustApplier(_options, _keys, _time);
+        var applier = NewApplier(_options);
         var anchors = NewAnchors();
         Assert.Null(applier.Apply(Sign(anchors)));
         Assert.False(applier.IsRefused);
@@ -52,14 +54,14 @@ public sealed class TrustApplierTests : IDisposable
         anchors.SigningKeyId = TestControlPlane.KeyIdOf(_next);
         Assert.Null(applier.Apply(Sign(anchors)));
         Assert.Equal([TestControlPlane.KeyIdOf(_next)], _keys.Ids);
-        Assert.Equal("invalid signature: not signed by a pinned key", applier.Apply(Sign(NewAnchors())));
+        Assert.Equal(PinnedKeys.NotSigned, applier.Apply(Sign(NewAnchors())));
         Assert.Equal([TestControlPlane.KeyIdOf(_next)], _keys.Ids);
     }
 
     [Fact]
     public void Apply_WithFilesOfAnOperator_ReplacesNothing_AndSaysWhatIsMissing()
     {
-        var applier = new TrustApplier(_options with { Join = null }, _keys, _time);
+        var applier = NewApplier(_options with { Join = null });
         Assert.Null(applier.Apply(Sign(NewAnchors())));
         Assert.Equal(TestControlPlane.KeyIdOf(_next), applier.Missing);
         Assert.Equal(("before", TestControlPlane.KeySetOf(_control.Key)), (File.ReadAllText(_options.Ca), File.ReadAllText(_options.PinnedKeys)));
@@ -75,7 +77,7 @@ public sealed class TrustApplierTests : IDisposable
     public void Apply_WhatDoesNotCount_ReplacesNothing(string what)
     {
         var (why, make) = Refused[what];
-        var applier = new TrustApplier(_options, _keys, _time);
+        var applier = NewApplier(_options);
         var refusal = applier.Apply(make(this));
         Assert.Equal(why is null, refusal is null);
         Assert.Contains(why ?? "", refusal ?? "", StringComparison.Ordinal);
@@ -106,6 +108,8 @@ public sealed class TrustApplierTests : IDisposable
         _control.Dispose();
         _folder.Dispose();
     }
+
+    private TrustApplier NewApplier(ControlPlaneOptions options) => new(options, _keys, new SourceHealth(), _time, NullLogger<TrustApplier>.Instance);
 
     private Signed Sign(TrustAnchors anchors) => TestControlPlane.Sign(Purpose, anchors.ToByteString(), _control.Key);
 

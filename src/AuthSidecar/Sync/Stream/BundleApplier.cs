@@ -60,7 +60,6 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     public const long MaxPartBytes = 256 * 1024 * 1024;
 
     private const int MaxFaults = 20;
-    private const string NotSigned = "invalid signature: not signed by a pinned key: the `--pinned-keys` of another control plane, or, for a sidecar that enrolled, delete its `identity` folder and enrol it again";
 
     private readonly Dictionary<string, ByteString> _parts = new(StringComparer.Ordinal);
     private readonly Dictionary<ResourceType, Revision> _held = [];
@@ -70,7 +69,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     private SyncedState? _published;
     private (Revision Revision, Signed? Signed) _newest;
 
-    /// <summary>What it wants anew, all of it.</summary>
+    /// <summary>The types to request in full.</summary>
     public IEnumerable<ResourceType> WantedInFull => _wantedInFull;
 
     /// <summary>What the sidecar has, and what is to be a change of it.</summary>
@@ -112,9 +111,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     }
 
     /// <summary>Begins a stream: what one that broke off was sent, or has asked for, is never to come.</summary>
-    /// <param name="signingKeyId">
-    /// The key that signs now; null: it is not known. What was signed by another is wanted anew: when that one is removed, what is kept could not be verified at the next start.
-    /// </param>
+    /// <param name="signingKeyId">The active key of the control plane; null: unknown. Types with bundles on disk that another key has signed are requested in full.</param>
     public void BeginStream(string? signingKeyId)
     {
         DropParts();
@@ -125,10 +122,10 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         }
     }
 
-    /// <summary>Takes note that other keys are pinned than before.</summary>
+    /// <summary>Other keys are pinned than before: heartbeats on disk that none of them has signed are dropped.</summary>
     public void NoteKeysChanged() => kept.DropHeartbeats(keys.Contains);
 
-    /// <summary>How many bytes are kept of what another key has signed than the one that signs now: another stream is to bring them anew.</summary>
+    /// <summary>The size on disk, in bytes, of the types with bundles that another key has signed than this.</summary>
     public long BytesNotSignedBy(string signingKeyId) => kept.BytesOf(kept.NotSignedBy(k => k == signingKeyId));
 
     private void DropParts()
@@ -186,7 +183,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     {
         if (!keys.TryRead(signed, out Heartbeat heartbeat))
         {
-            return new HeartbeatOutcome(false, NotSigned, null);
+            return new HeartbeatOutcome(false, PinnedKeys.NotSigned, null);
         }
 
         if (!IsOurs(heartbeat.Scope))
@@ -300,7 +297,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     {
         if (!keys.TryRead(signed, out Bundle bundle))
         {
-            return (null, new BundleOutcome(ResourceType.Unspecified, default, NackReason.Signature, [NotSigned]));
+            return (null, new BundleOutcome(ResourceType.Unspecified, default, NackReason.Signature, [PinnedKeys.NotSigned]));
         }
 
         if (!Revision.TryParse(bundle.Revision, out var revision))

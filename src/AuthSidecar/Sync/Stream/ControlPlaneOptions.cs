@@ -64,7 +64,7 @@ internal sealed record ControlPlaneOptions
 
         if (Join is null && new[] { Certificate, CertificateKey, Ca, PinnedKeys }.Any(string.IsNullOrEmpty))
         {
-            yield return "missing `--join-token` or `--join-kubernetes` (also once the sidecar has enrolled), or all of `--certificate`, `--certificate-key`, `--ca` and `--pinned-keys`";
+            yield return "missing options: specify `--join-token` or `--join-kubernetes` (also after enrolment), or `--certificate`, `--certificate-key`, `--ca` and `--pinned-keys`";
             yield break;
         }
 

@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Hosting;
 using Grpc.Core;
@@ -51,8 +52,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     }
 
     /// <summary>
-    /// When the certificate that there is should be replaced: after 60 to 75 % of its life, for pods of one rollout are not to come all at once; now, when its CA is trusted no longer. Null:
-    /// somebody else sees to that.
+    /// When the certificate is renewed: after 60 to 75 % of its lifetime, random so that pods of one rollout do not renew at the same time, or immediately if its CA is no longer trusted. Null:
+    /// the certificate is provided by an operator.
     /// </summary>
     public DateTimeOffset? NextRenewal =>
         options.Join is not null && JoinOptions.HasEnrolled(options) ? DueAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
@@ -216,7 +217,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     private static CallOptions Call(CancellationToken cancellation) => new(deadline: DateTime.UtcNow + AnswerWithin, cancellationToken: cancellation);
 #pragma warning restore RS0030
 
-    /// <summary>The certificate and its key in one file, and at the first time after the others: either alone would be good for nothing.</summary>
+    /// <summary>Writes the certificate and its key to one file: neither is usable without the other.</summary>
     private void Write(ECDsa key, string certificate)
     {
         StateFolder.WriteSecret(options.Certificate, $"{certificate.Trim()}\n{key.ExportPkcs8PrivateKeyPem()}\n");
@@ -226,8 +227,11 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));
 
-    /// <summary>Before it takes the place of one that is still good: whoever answers for the control plane could have the sidecar enrol anew, with its token, or keep it out for good.</summary>
-    /// <exception cref="InvalidDataException">It is not the next certificate of this sidecar.</exception>
+    /// <summary>
+    /// Validates a renewed certificate before it replaces the current one. With the TLS key of one node, an attacker could otherwise send one that expires at once, and receive the join token when
+    /// the sidecar enrols again, or one that the sidecar cannot use.
+    /// </summary>
+    /// <exception cref="InvalidDataException">It is invalid.</exception>
     private void CheckRenewed(string pem, ECDsa key)
     {
         try
@@ -239,37 +243,36 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
                 || next.NotAfter < before.NotAfter
                 || !IsOfTrustedCa(next))
             {
-                throw new InvalidDataException("the control plane sent a certificate with another key, name or CA, or one that expires earlier");
+                throw new InvalidDataException("invalid renewed certificate: key, name or CA does not match, or it expires before the current certificate");
             }
         }
         catch (CryptographicException e)
         {
-            throw new InvalidDataException("the control plane sent no certificate in PEM", e);
+            throw new InvalidDataException("invalid renewed certificate: not a certificate in PEM", e);
         }
 
         static byte[] NamesOf(X509Certificate2 certificate) => certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.RawData ?? [];
     }
 
-    private DateTimeOffset DueAt(X509Certificate2 certificate) => IsOfTrustedCa(certificate) ? RenewAt(certificate) : DateTimeOffset.MinValue;
-
-    private bool IsOfTrustedCa(X509Certificate2 certificate)
+    /// <summary>When to renew the certificate: immediately if its CA is no longer trusted.</summary>
+    private DateTimeOffset DueAt(X509Certificate2 certificate)
     {
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
         try
         {
-            chain.ChainPolicy.CustomTrustStore.ImportFromPemFile(options.Ca);
+            return IsOfTrustedCa(certificate) ? RenewAt(certificate) : DateTimeOffset.MinValue;
         }
         catch (CryptographicException)
         {
-            // Whoever connects says so.
-            return true;
+            // The file of the CAs is invalid, which the connection reports.
+            return RenewAt(certificate);
         }
+    }
 
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        chain.ChainPolicy.DisableCertificateDownloads = true;
-        chain.ChainPolicy.VerificationFlags = X509VerificationFlags.IgnoreNotTimeValid;
-        return chain.Build(certificate);
+    private bool IsOfTrustedCa(X509Certificate2 certificate)
+    {
+        var authorities = new X509Certificate2Collection();
+        authorities.ImportFromPemFile(options.Ca);
+        return CertificateChains.IsIssuedBy(certificate, authorities);
     }
 
     /// <summary>The same for one certificate, whenever it is asked: by its serial number, which is random.</summary>
@@ -288,10 +291,10 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         [LoggerMessage(53, LogLevel.Warning, "enrolled as {Name}, replacing the sidecar enrolled at {EnrolledAt:u}, whose certificate is no longer accepted", EventName = "EnrolledInPlace")]
         public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt);
 
-        [LoggerMessage(52, LogLevel.Warning, "the certificate could not be renewed, and is still good: {Why}", EventName = "CertificateNotRenewed")]
+        [LoggerMessage(52, LogLevel.Warning, "failed to renew the certificate, using the current one: {Why}", EventName = "CertificateNotRenewed")]
         public static partial void NotRenewed(ILogger logger, string why);
 
-        [LoggerMessage(51, LogLevel.Information, "the certificate is renewed", EventName = "CertificateRenewed")]
+        [LoggerMessage(51, LogLevel.Information, "certificate renewed", EventName = "CertificateRenewed")]
         public static partial void Renewed(ILogger logger);
     }
 }

@@ -176,7 +176,8 @@ internal sealed partial class LastKnownGood
         }
     }
 
-    /// <summary>The types of which something is kept that another key than these has signed.</summary>
+    /// <summary>The types with a bundle on disk that is signed by another key.</summary>
+    /// <param name="isOne">Whether a key id is one of the accepted keys.</param>
     public IReadOnlyList<ResourceType> NotSignedBy(Func<string, bool> isOne)
     {
         lock (_lock)
@@ -185,7 +186,7 @@ internal sealed partial class LastKnownGood
         }
     }
 
-    /// <summary>How many bytes are kept of these types.</summary>
+    /// <summary>The size on disk of these types, in bytes.</summary>
     public long BytesOf(IEnumerable<ResourceType> types)
     {
         lock (_lock)
@@ -194,7 +195,8 @@ internal sealed partial class LastKnownGood
         }
     }
 
-    /// <summary>Keeps no heartbeat that another key than these has signed: it would not be verified at the next start.</summary>
+    /// <summary>Drops heartbeats that are signed by another key: they could not be verified at the next start.</summary>
+    /// <param name="isOne">Whether a key id is one of the accepted keys.</param>
     public void DropHeartbeats(Func<string, bool> isOne)
     {
         lock (_lock)
@@ -206,7 +208,7 @@ internal sealed partial class LastKnownGood
         }
     }
 
-    /// <summary>Waits until there is something to be written, if only that nothing has changed for a while.</summary>
+    /// <summary>Waits until a bundle or heartbeat has to be written, at most <see cref="HeartbeatsEvery"/>.</summary>
     public Task WhenDueAsync(CancellationToken cancellation) => _due.WaitAsync(_hasFailed ? RetryAfter : HeartbeatsEvery, cancellation);
 
     /// <summary>Writes what is to be written. Whatever fails is tried again; what is on disk already stays as it is.</summary>

@@ -11,6 +11,9 @@ namespace AuthSidecar.Sync.Stream;
 /// <summary>The keys that a sidecar was given to know its control plane by: nobody else's word counts.</summary>
 internal sealed class PinnedKeys(string path) : IDisposable
 {
+    /// <summary>Why a message is rejected that none of the keys has signed.</summary>
+    public const string NotSigned = "invalid signature: not signed by a pinned key: wrong `--pinned-keys` file, or, for an enrolled sidecar, delete its `identity` folder and enrol again";
+
     private const string Algorithm = "ES256";
     private const string BundlePurpose = "authsidecar-bundle-v1";
     private const string HeartbeatPurpose = "authsidecar-heartbeat-v1";
@@ -20,10 +23,10 @@ internal sealed class PinnedKeys(string path) : IDisposable
     private FrozenDictionary<string, VerificationKey> _keys = FrozenDictionary<string, VerificationKey>.Empty;
     private string _readOf = "";
 
-    /// <summary>The file with them.</summary>
+    /// <summary>The file of the keys.</summary>
     public string Path => path;
 
-    /// <summary>Their thumbprints (RFC 7638), by which signatures name them.</summary>
+    /// <summary>The ids of the keys: their thumbprints (RFC 7638).</summary>
     public IReadOnlyList<string> Ids => _keys.Keys;
 
     public bool Contains(string id) => _keys.ContainsKey(id);
@@ -43,8 +46,8 @@ internal sealed class PinnedKeys(string path) : IDisposable
         (_keys, _readOf) = (keys, stamp);
     }
 
-    /// <summary>Reads a JWKS of P-256 keys, by their thumbprints.</summary>
-    /// <param name="name">Where it is from.</param>
+    /// <summary>Parses a JWKS of P-256 keys, by thumbprint.</summary>
+    /// <param name="name">Its source, for error messages.</param>
     /// <param name="utf8">The JWKS.</param>
     /// <exception cref="InvalidDataException">It is none, or has others.</exception>
     public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8)

@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using System.Reflection;
 using System.Security.Cryptography;
 using AuthSidecar.Common;
@@ -38,9 +37,6 @@ internal sealed partial class StreamSource(
 
     private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
 
-    private static readonly Meter Meter = new("AuthSidecar");
-    private static readonly Counter<long> Refused = Meter.CreateCounter<long>("authsidecar.sync.refused", "{message}", "Heartbeats, bundles and trust anchors of the control plane that were refused, by `kind`.");
-
     private const int RefetchBytesPerSecond = 64 * 1024;
     private const int MaxFaultLength = 2_048;
     private const int MaxPinnedKeys = 16;
@@ -56,15 +52,12 @@ internal sealed partial class StreamSource(
     private ulong _refusedHeartbeats;
     private ulong _refusedBundles;
     private TimeSpan? _clockAhead;
-    private string _missing = "";
-    private HashSet<string>? _keyIds;
     private DateTimeOffset? _refetchAt;
     private DateTimeOffset? _refetchedAt;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
-        keys.Refresh();
-        _keyIds = keys.Ids.ToHashSet(StringComparer.Ordinal);
+        RefreshKeys();
         // Before anybody is answered: with a control plane that is not there, this is all there is.
         if (applier.Restore() is { } why)
         {
@@ -171,7 +164,7 @@ internal sealed partial class StreamSource(
             switch (call.ResponseStream.Current)
             {
                 case { TrustAnchors: { } anchors }:
-                    Apply(anchors);
+                    trust.Apply(anchors);
                     RefreshKeys();
                     until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
                     await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
@@ -210,32 +203,16 @@ internal sealed partial class StreamSource(
         }
     }
 
-    /// <summary>Takes in what to trust from now on.</summary>
-    private void Apply(Signed signed)
-    {
-        const string Subject = "trust anchors";
-        var refusal = trust.Apply(signed);
-        if (trust.IsRefused)
-        {
-            Refused.Add(1, new KeyValuePair<string, object?>("kind", "TrustAnchors"));
-        }
-
-        if (health.Set(Subject, refusal is null ? null : $"trust anchors rejected: {refusal}") && refusal is not null)
-        {
-            Log.TrustAnchorsRefused(logger, refusal);
-        }
-    }
-
     /// <summary>
-    /// Whether another stream is to bring anew what the key that signs now has not signed: what is kept on disk is verified at the next start by the keys that are pinned then. It is served
-    /// meanwhile, so that there is time: the more there is of it, the more the sidecars of a fleet are spread.
+    /// Whether to begin another stream, which requests in full the types whose bundles on disk are signed by another key than the active one: once that key is no longer pinned, they could not
+    /// be verified at the next start. The delay is random and proportional to the size, so that the sidecars of a fleet do not request it at the same time.
     /// </summary>
     private bool IsRefetchDue()
     {
         if (_refetchAt is null && trust.SigningKeyId is { } signing && applier.BytesNotSignedBy(signing) is > 0 and var bytes)
         {
             var spread = TimeSpan.FromSeconds(bytes / (double)RefetchBytesPerSecond * RandomNumberGenerator.GetInt32(1_000) / 1_000);
-            // What is refused, or cannot be kept, is not asked for again and again.
+            // A bundle that is refused, or cannot be written, is not requested in a loop.
             var earliest = _refetchedAt is { } before ? before + RefetchAgainAfter : DateTimeOffset.MinValue;
             _refetchAt = time.GetUtcNow() + spread is var at && at > earliest ? at : earliest;
         }
@@ -249,36 +226,12 @@ internal sealed partial class StreamSource(
         return true;
     }
 
-    /// <summary>Reads the pinned keys again when others are in the file: the control plane has said so, or an operator has replaced it.</summary>
-    /// <exception cref="InvalidDataException">The file cannot be read, and never was.</exception>
+    /// <summary>Reloads the pinned keys if the file has changed.</summary>
+    /// <exception cref="InvalidDataException">The file is invalid, and no keys are in memory.</exception>
     private void RefreshKeys()
     {
-        const string Subject = "pinned keys";
-        try
+        if (trust.RefreshKeys())
         {
-            keys.Refresh();
-            health.Set(Subject, null);
-        }
-        catch (Exception e) when (keys.Ids.Count > 0 && e is IOException or UnauthorizedAccessException or InvalidDataException)
-        {
-            if (health.Set(Subject, $"failed to reload the pinned keys, using the previous ones: {e.Message}"))
-            {
-                Log.KeysNotReloaded(logger, e.Message);
-            }
-        }
-
-        var missing = trust.Missing;
-        if (missing != _missing && missing.Length > 0)
-        {
-            Log.KeysMissing(logger, keys.Path, missing);
-        }
-
-        _missing = missing;
-        var (before, now) = (_keyIds, keys.Ids.ToHashSet(StringComparer.Ordinal));
-        _keyIds = now;
-        if (before is not null && !before.SetEquals(now))
-        {
-            Log.PinnedKeysReplaced(logger, string.Join(", ", now));
             applier.NoteKeysChanged();
         }
     }
@@ -303,7 +256,7 @@ internal sealed partial class StreamSource(
 
         _refusedForTrust |= outcome.Reason is NackReason.Expired or NackReason.Signature;
         _refusedBundles++;
-        Refused.Add(1, new KeyValuePair<string, object?>("kind", outcome.Reason.ToString()));
+        SyncMetrics.NoteRefused(outcome.Reason.ToString());
         foreach (var fault in outcome.Faults)
         {
             Log.Fault(logger, fault);
@@ -328,7 +281,7 @@ internal sealed partial class StreamSource(
         }
 
         _refusedHeartbeats++;
-        Refused.Add(1, new KeyValuePair<string, object?>("kind", "Heartbeat"));
+        SyncMetrics.NoteRefused("Heartbeat");
         if (health.Set(Subject, $"heartbeats rejected: {outcome.Refusal}"))
         {
             Log.HeartbeatsRefused(logger, outcome.Refusal);
@@ -426,18 +379,6 @@ internal sealed partial class StreamSource(
 
         [LoggerMessage(39, LogLevel.Error, "heartbeats rejected, served data is becoming stale: {Why}", EventName = "HeartbeatsRefused")]
         public static partial void HeartbeatsRefused(ILogger logger, string why);
-
-        [LoggerMessage(42, LogLevel.Information, "pinned keys replaced, now: {KeyIds}", EventName = "PinnedKeysReplaced")]
-        public static partial void PinnedKeysReplaced(ILogger logger, string keyIds);
-
-        [LoggerMessage(43, LogLevel.Error, "trust anchors rejected, using the previous ones: {Why}", EventName = "TrustAnchorsRefused")]
-        public static partial void TrustAnchorsRefused(ILogger logger, string why);
-
-        [LoggerMessage(44, LogLevel.Warning, "`{File}` lacks bundle-signing keys of the control plane: {KeyIds}; replace it with the `bundle-keys.json` of its state folder before they are used", EventName = "PinnedKeysMissing")]
-        public static partial void KeysMissing(ILogger logger, string file, string keyIds);
-
-        [LoggerMessage(45, LogLevel.Error, "failed to reload the pinned keys, using the previous ones: {Why}", EventName = "PinnedKeysNotReloaded")]
-        public static partial void KeysNotReloaded(ILogger logger, string why);
 
         [LoggerMessage(41, LogLevel.Information, "heartbeats accepted again", EventName = "HeartbeatsAccepted")]
         public static partial void HeartbeatsAccepted(ILogger logger);
