@@ -4,15 +4,15 @@ using System.Net.Sockets;
 namespace AuthSidecar.Common;
 
 /// <summary>
-/// What is listened on, reserved before anything is begun that would have to be ended again: an address in use, or a folder of another user, is one line, and not a host that fails to
-/// start. Nobody is answered before Kestrel takes it, and no Unix socket is to be seen.
+/// The listening sockets. Their addresses and paths are reserved before the host starts, so that an address in use or missing permissions are reported in one line. Connections are accepted, and
+/// the file of a Unix socket exists, once Kestrel takes the socket.
 /// </summary>
-/// <param name="access">Who may use Unix sockets.</param>
+/// <param name="access">The permissions of Unix sockets.</param>
 internal sealed class ListenSockets(SocketAccess access) : IDisposable
 {
     private readonly List<(EndPoint EndPoint, Socket? Socket, FileLock? Starting)> _reserved = [];
 
-    /// <exception cref="IOException">Something cannot be listened on, and why.</exception>
+    /// <exception cref="IOException">An address is in use, or permission is denied.</exception>
     public void Reserve(IEnumerable<EndPoint> endPoints)
     {
         foreach (var endPoint in endPoints)
@@ -22,7 +22,7 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
     }
 
     /// <summary>For <c>SocketTransportOptions.CreateBoundListenSocket</c>.</summary>
-    /// <exception cref="IOException">It cannot be listened on, and why.</exception>
+    /// <exception cref="IOException">The address is in use, or permission is denied.</exception>
     public Socket Take(EndPoint endPoint)
     {
         var at = _reserved.FindIndex(r => r.EndPoint.Equals(endPoint));
@@ -39,7 +39,7 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
                 socket ??= UnixSockets.Bind((UnixDomainSocketEndPoint)endPoint, access);
                 try
                 {
-                    // From here on it answers; Kestrel listens once more, with the backlog that it likes.
+                    // Kestrel calls it again with its own backlog.
                     socket.Listen();
                     return socket;
                 }
@@ -73,7 +73,7 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
         var starting = UnixSockets.Lock(unix);
         try
         {
-            // Bound once to see that it can be, and again when it is taken: what is there looks as if it answered.
+            // Bound now to detect errors, and again when it is taken: scripts take the file for a sign that the server accepts connections.
             UnixSockets.Bind(unix, access).Dispose();
             File.Delete(unix.ToString());
             return (endPoint, null, starting);
@@ -93,7 +93,7 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
         }
         catch (Exception e) when (e is SocketException or UnauthorizedAccessException)
         {
-            // The framework's word for a path that is denied is that of another file beside it.
+            // The message of the framework names the lock file.
             var why = e is SocketException ? e.Message : "Permission denied";
             throw new IOException(endPoint is UnixDomainSocketEndPoint ? $"failed to create the socket `{endPoint}`: {why}" : $"failed to listen on {endPoint}: {why}", e);
         }

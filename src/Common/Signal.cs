@@ -1,15 +1,16 @@
 namespace AuthSidecar.Common;
 
-/// <summary>Wakes one waiter that there is something to do. Given several times before that, it wakes it once.</summary>
+/// <summary>An auto-reset event for one asynchronous waiter. Signals before the waiter runs are coalesced.</summary>
 internal sealed class Signal(TimeProvider time)
 {
     private TaskCompletionSource _given = NewSource();
 
+    /// <summary>Sets the event.</summary>
     public void Give() => Volatile.Read(ref _given).TrySetResult();
 
-    /// <summary>Waits until it is given, and takes it: what it was given for is to be looked at after that.</summary>
-    /// <param name="most">For how long at most; null: without end.</param>
-    /// <param name="cancellation">Ends it.</param>
+    /// <summary>Waits until the event is set or the timeout expires, and resets it.</summary>
+    /// <param name="most">The timeout; null: none.</param>
+    /// <param name="cancellation">Cancels the wait.</param>
     public async Task WaitAsync(TimeSpan? most, CancellationToken cancellation)
     {
         var given = Volatile.Read(ref _given).Task;

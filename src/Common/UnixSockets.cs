@@ -19,8 +19,8 @@ internal sealed record SocketAccess(UnixFileMode Mode, uint? GroupId = null)
 /// <summary>Connects to Unix sockets, and binds them: with their permissions before anyone can connect, in place of one that a killed process left behind, and of nothing else.</summary>
 internal static partial class UnixSockets
 {
-    /// <summary>Between binding a socket and listening on it nobody answers there: another process that starts at that moment must not take it for abandoned.</summary>
-    /// <exception cref="IOException">Another process does.</exception>
+    /// <summary>Locks the path of a socket. A socket that is bound and not yet listening refuses connections, and without the lock another process would remove it as stale.</summary>
+    /// <exception cref="IOException">Another process holds the lock.</exception>
     public static FileLock Lock(UnixDomainSocketEndPoint endPoint)
     {
         var path = endPoint.ToString();
@@ -30,8 +30,8 @@ internal static partial class UnixSockets
 
     public static Socket BindDefault(EndPoint endPoint) => SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
 
-    /// <summary>Binds a socket that is locked.</summary>
-    /// <exception cref="IOException">There is something else at the path, or somebody who listens there.</exception>
+    /// <summary>Binds a socket whose path is locked, and removes a stale one.</summary>
+    /// <exception cref="IOException">The path is not a socket, belongs to another user, or another process is listening on it.</exception>
     public static Socket Bind(UnixDomainSocketEndPoint endPoint, SocketAccess access)
     {
         var path = endPoint.ToString();
@@ -81,7 +81,7 @@ internal static partial class UnixSockets
         return new SocketsHttpHandler { ConnectCallback = (_, cancellation) => ConnectAsync(endPoint, cancellation) };
     }
 
-    /// <summary>Whether a request was not sent because the socket may not be opened by this user.</summary>
+    /// <summary>Whether a connection failed because permission to open the socket was denied.</summary>
     public static bool IsDenied(Exception? e) => e is SocketException { SocketErrorCode: SocketError.AccessDenied } || (e?.InnerException is { } inner && IsDenied(inner));
 
     private static async ValueTask<Stream> ConnectAsync(EndPoint endPoint, CancellationToken cancellation)

@@ -116,7 +116,7 @@ internal static class DirectoryCommands
         output.WriteLine($"{recorded.Revision}  {what} of {revocation.Issuer} {(recorded.Application.Length == 0 ? "for all applications" : $"for the application {recorded.Application}")}{before}, expires {revocation.ExpiresAt.ToDateTimeOffset():u}");
     }
 
-    /// <summary>The options that name what is revoked.</summary>
+    /// <summary>The options that identify a revocation.</summary>
     private sealed class RevocationTarget
     {
         private readonly Option<string> _issuer = new("--issuer") { Description = "`iss` of the tokens.", Required = true };
@@ -126,7 +126,7 @@ internal static class DirectoryCommands
 
         public IReadOnlyList<Option> Options => [_issuer, _token, _session, _subject];
 
-        /// <exception cref="InvalidDataException">Not one of them is given, or several.</exception>
+        /// <exception cref="InvalidDataException">None, or more than one of them is specified.</exception>
         public Revocation Read(ParseResult parsed)
         {
             var revocation = new Revocation { Issuer = parsed.GetValue(_issuer)! };

@@ -329,7 +329,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
     /// <summary>Never what was read before it changed in place of what was read after.</summary>
     private void Note(SidecarIdentity identity, SidecarRow row) => _known.AddOrUpdate(identity, row, (_, known) => known.Note > row.Note ? known : row);
 
-    /// <summary>By the whole certificate: whoever has the CA chooses serial numbers.</summary>
+    /// <summary>Whether it is the registered certificate. The whole certificate is compared: with a stolen CA, an attacker can choose the serial number.</summary>
     private static bool Admits(SidecarRow row, X509Certificate2 certificate) =>
         !row.IsRemoved && ((row.Serial == certificate.SerialNumber && row.Certificate == certificate.ExportCertificatePem()) || (row.PreviousSha256.Length > 0 && row.PreviousSha256 == DigestOf(certificate)));
 
@@ -350,7 +350,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
         && certificate.NotBefore.ToUniversalTime() < history.BeganAt.UtcDateTime
         && ToMs(certificate.NotBefore) > (row?.ValidFromMs ?? 0);
 
-    /// <summary>The first history begins with no backup: nothing was issued before it.</summary>
+    /// <summary>Whether the database was ever restored from a backup (or said to be). Before the first history, no certificates were issued.</summary>
     private static Task<bool> HasBegunAnotherHistoryAsync(StoreContext context, CancellationToken cancellation) => context.Audit.AnyAsync(a => a.Action == ControlStore.HistoryBegun, cancellation);
 
     private async Task<bool> ReadmitAsync(SidecarIdentity identity, X509Certificate2 certificate, History history, CancellationToken cancellation)

@@ -3,14 +3,11 @@ using AuthSidecar.ControlPlane.Accounts;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
-/// <summary>Limits how often an address may try what somebody could guess at: signing in, and, twenty times as often, tokens. Accounts have limits of their own.</summary>
-/// <remarks>
-/// The generic cell rate algorithm (ITU-T I.371): of each address one moment is kept, at which it will have used up nothing. Without a timer, which the framework's limiters fire ten times a
-/// second each, whether anybody comes or not.
-/// </remarks>
+/// <summary>Limits the rate of sign-in attempts and of token requests per client address. Accounts have limits of their own.</summary>
+/// <remarks>The generic cell rate algorithm (ITU-T I.371): one time per address, and no timer. Each partitioned limiter of the framework fires a timer every 100 ms, also when idle.</remarks>
 internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
 {
-    /// <summary>More addresses than this are not remembered: those that have tried least are forgotten.</summary>
+    /// <summary>The most addresses kept. Beyond that, those with the fewest recent attempts are dropped.</summary>
     public const int MaxAddresses = 100_000;
 
     private const int TokensPerAttempt = 20;
@@ -36,7 +33,7 @@ internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
         });
     }
 
-    /// <summary>How many addresses are remembered.</summary>
+    /// <summary>The number of addresses kept.</summary>
     internal int Count
     {
         get
@@ -48,13 +45,13 @@ internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
         }
     }
 
-    /// <summary>Takes note of an attempt.</summary>
-    /// <param name="key">Who makes it.</param>
-    /// <param name="perMinute">How many are allowed at once, and after that within a minute.</param>
-    /// <returns>How long to wait before another; null: this one is allowed.</returns>
+    /// <summary>Counts an attempt, if it is allowed.</summary>
+    /// <param name="key">The kind of attempt and the client address.</param>
+    /// <param name="perMinute">The burst size, and the refill per minute.</param>
+    /// <returns>The time until the next attempt is allowed; null: this one is allowed.</returns>
     internal TimeSpan? Try(string key, int perMinute)
     {
-        // By no clock that somebody sets.
+        // Monotonic: the system clock may be set.
         var (now, each) = (time.GetElapsedTime(0), Window / perMinute);
         lock (_lock)
         {
@@ -82,7 +79,7 @@ internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
         _ => null,
     };
 
-    /// <summary>Those whose time is over, which are as if they had never come; and where that is not half of them, whoever has tried least. Whoever makes up addresses so does not free the one that is at its limit.</summary>
+    /// <summary>Drops addresses without recent attempts, and of the others those with the fewest until half of the maximum is left: an attacker with many addresses does not reset one at its limit.</summary>
     private void Forget(TimeSpan now)
     {
         foreach (var (key, _) in _usedUpTo.Where(u => u.Value <= now).ToList())

@@ -112,7 +112,7 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         }
     }
 
-    /// <summary>The CA is not rotated by itself: sidecars whose files an operator provides have to be given the next one.</summary>
+    /// <summary>Warns before the CA expires. It is not rotated automatically, because files provided by operators have to be replaced.</summary>
     private void WarnOfAuthority()
     {
         var authority = trust.Current.Authority;

@@ -151,7 +151,7 @@ internal sealed class SidecarRow
     /// <summary>The serial number of its certificate.</summary>
     public required string Serial { get; set; }
 
-    /// <summary>The SHA-256 of the certificate before, base64url, which is admitted until the next is used; empty: there is none.</summary>
+    /// <summary>The SHA-256 of the previous certificate, base64url, which is accepted until the current one is used; empty: none.</summary>
     public required string PreviousSha256 { get; set; }
 
     /// <summary>Its certificate, in PEM: whoever asks again with the same key, since the answer was lost, gets the same.</summary>
@@ -307,10 +307,10 @@ internal sealed class DataKeyRow
     public required byte[] Wrapped { get; set; }
 }
 
-/// <summary>A key that takes the place of the one before it at a time of its own.</summary>
+/// <summary>A key that replaces its predecessor at a scheduled time.</summary>
 internal interface IScheduledKey
 {
-    /// <summary>From when on it is used.</summary>
+    /// <summary>When it becomes active.</summary>
     long SignsFromMs { get; }
 }
 
@@ -326,23 +326,23 @@ internal sealed class SigningKeyRow : IScheduledKey
     public required long SignsFromMs { get; set; }
 }
 
-/// <summary>A CA, or a key that bundles are signed with.</summary>
+/// <summary>A CA or bundle-signing key.</summary>
 internal sealed class TrustAnchorRow : IScheduledKey
 {
     public required TrustAnchorUse Use { get; set; }
 
     public required string KeyId { get; set; }
 
-    /// <summary>The private key (PKCS #8), or the CA and its key (PKCS #12), under a data key.</summary>
+    /// <summary>The private key (PKCS #8), or the CA with its key (PKCS #12), encrypted with a data key.</summary>
     public required byte[] Sealed { get; set; }
 
-    /// <summary>From when on it signs; it is announced before.</summary>
+    /// <summary>When it becomes active. Before, it is announced.</summary>
     public required long SignsFromMs { get; set; }
 
-    /// <summary>When it was revoked; null: it was not.</summary>
+    /// <summary>When it was revoked; null: not revoked.</summary>
     public long? RevokedAtMs { get; set; }
 
-    /// <summary>Of a CA: its certificate by the CA before it; empty: there was none.</summary>
+    /// <summary>Of a CA: the cross-certificate issued by its predecessor; empty: none.</summary>
     public byte[] Endorsement { get; set; } = [];
 
     public bool IsRevoked => RevokedAtMs is not null;

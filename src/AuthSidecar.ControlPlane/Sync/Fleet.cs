@@ -55,7 +55,7 @@ internal sealed class Fleet(TimeProvider time)
         }
     }
 
-    /// <summary>Waits until somebody has come or gone, for a time at most.</summary>
+    /// <summary>Waits until a sidecar connects or disconnects, or the timeout expires.</summary>
     public Task WhenChangedAsync(TimeSpan most, CancellationToken cancellation) => _changed.WaitAsync(most, cancellation);
 
     /// <summary>Who has come and gone since this was last asked.</summary>
@@ -119,7 +119,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
 
     public string Version { get; } = version;
 
-    /// <summary>The ids of the keys that it has pinned, by its last word.</summary>
+    /// <summary>The ids of its pinned keys, by its last status.</summary>
     public IReadOnlySet<string> PinnedKeys
     {
         get

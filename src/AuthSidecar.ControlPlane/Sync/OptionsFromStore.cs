@@ -3,7 +3,7 @@ using Microsoft.Extensions.Primitives;
 
 namespace AuthSidecar.ControlPlane.Sync;
 
-/// <summary>Options of a library that are made of what is in the store.</summary>
+/// <summary>Options of a library that are read from the store.</summary>
 internal abstract class OptionsFromStore<TOptions>(Feed feed, TimeProvider time, ILogger logger) : StoreFollower(feed, time, logger), IConfigureOptions<TOptions>, IOptionsChangeTokenSource<TOptions>
     where TOptions : class
 {
@@ -15,6 +15,6 @@ internal abstract class OptionsFromStore<TOptions>(Feed feed, TimeProvider time,
 
     public IChangeToken GetChangeToken() => new CancellationChangeToken(Volatile.Read(ref _changed).Token);
 
-    /// <summary>The options are to be configured anew: <see cref="StoreFollower.LoadAsync"/> has read something else than it was.</summary>
+    /// <summary>Reconfigures the options, after <see cref="StoreFollower.LoadAsync"/> has read a change.</summary>
     protected Task ChangedAsync() => Interlocked.Exchange(ref _changed, new CancellationTokenSource()).CancelAsync();
 }

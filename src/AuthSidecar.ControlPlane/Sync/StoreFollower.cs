@@ -1,21 +1,21 @@
 namespace AuthSidecar.ControlPlane.Sync;
 
-/// <summary>What a node has in memory of the store: read again whenever this node hears of a change there, and when the time of something in it has come.</summary>
+/// <summary>A cache of a part of the store, reloaded when the store changes and at scheduled times.</summary>
 internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILogger logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan AtLeast = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>For the log.</summary>
+    /// <summary>What is cached, for log messages.</summary>
     protected abstract string What { get; }
 
     protected TimeProvider Time => time;
 
-    /// <summary>When something in it changes because of the time alone; null: that is not known to happen.</summary>
+    /// <summary>When to reload although the store has not changed; null: not scheduled.</summary>
     protected virtual DateTimeOffset? ChangesAt => null;
 
-    /// <summary>Reads what there is.</summary>
+    /// <summary>Reloads the cache.</summary>
     protected abstract Task LoadAsync(CancellationToken cancellation);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

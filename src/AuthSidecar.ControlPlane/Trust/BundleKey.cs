@@ -6,7 +6,7 @@ using Google.Protobuf;
 
 namespace AuthSidecar.ControlPlane.Trust;
 
-/// <summary>A key that signs what sidecars apply: bundles, heartbeats, trust anchors.</summary>
+/// <summary>A key that signs bundles, heartbeats and trust anchors (ES256).</summary>
 internal sealed class BundleKey : IDisposable
 {
     private const string BundlePurpose = "authsidecar-bundle-v1";
@@ -31,7 +31,7 @@ internal sealed class BundleKey : IDisposable
     /// <summary>The public key as a JWK (RFC 7517).</summary>
     public string Jwk { get; }
 
-    /// <summary>Makes a key, as PKCS #8.</summary>
+    /// <summary>Generates a P-256 key, as PKCS #8.</summary>
     public static byte[] Create()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

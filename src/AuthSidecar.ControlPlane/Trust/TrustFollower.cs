@@ -3,7 +3,7 @@ using AuthSidecar.ControlPlane.Sync;
 
 namespace AuthSidecar.ControlPlane.Trust;
 
-/// <summary>Reads the trust anchors again when they may have changed, and writes their public halves to the state folder, for operators and their tools.</summary>
+/// <summary>Reloads the trust anchors when they change, and writes `ca.pem` and `bundle-keys.json` to the state folder.</summary>
 internal sealed class TrustFollower(TrustRing trust, StateFolder folder, Feed feed, TimeProvider time, ILogger<TrustFollower> logger) : StoreFollower(feed, time, logger)
 {
     private TrustSet? _written;
@@ -12,7 +12,7 @@ internal sealed class TrustFollower(TrustRing trust, StateFolder folder, Feed fe
 
     protected override DateTimeOffset? ChangesAt => trust.ChangesAt;
 
-    /// <summary>Opens the anchors, and writes them to the state folder.</summary>
+    /// <summary>Loads the trust anchors, creating the first ones, and writes the files.</summary>
     public async Task OpenAsync(CancellationToken cancellation)
     {
         await trust.OpenAsync(cancellation);

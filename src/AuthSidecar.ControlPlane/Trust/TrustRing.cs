@@ -7,21 +7,20 @@ using Microsoft.EntityFrameworkCore;
 namespace AuthSidecar.ControlPlane.Trust;
 
 /// <summary>
-/// The trust anchors of sidecars, the control plane's own CA and the key that bundles are signed with, and their rotation: announced, active, kept for
-/// those that have not heard of the next one, removed.
+/// The trust anchors of sidecars (the CA of the control plane and the bundle-signing key) and their rotation: announced, active, retiring, removed; or revoked.
 /// </summary>
-/// <remarks>All nodes have the same, in the store; each reads them again when it hears of a change, and when the time of one may have come.</remarks>
+/// <remarks>They are in the database, the same for all nodes. Each node reloads them when they change and when an announced one becomes active.</remarks>
 internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimeProvider time)
 {
-    /// <summary>For how long a new anchor is announced unless it is said otherwise: every sidecar that is connected renews its certificate in this time.</summary>
+    /// <summary>The default announcement period: longer than the lifetime of sidecars' certificates, so that connected sidecars renew within it.</summary>
     public static readonly TimeSpan AnnouncedFor = TimeSpan.FromDays(2);
 
     public static readonly TimeSpan MaxAnnouncedFor = TimeSpan.FromDays(30);
 
-    /// <summary>For how long a bundle-signing key is kept once the next one is active, and whatever was revoked: longer than a sidecar that enrolled can be away without enrolling anew.</summary>
+    /// <summary>How long a replaced bundle-signing key, and a revoked anchor, is kept: longer than the lifetime of sidecars' certificates.</summary>
     public static readonly TimeSpan KeptFor = TimeSpan.FromDays(2);
 
-    /// <summary>For how long a CA is kept once the next one is active: join tokens name it, and live up to 30 days.</summary>
+    /// <summary>How long a replaced CA is kept: join tokens contain its hash, and live up to 30 days.</summary>
     public static readonly TimeSpan CaKeptFor = TimeSpan.FromDays(31);
 
     private static readonly TrustAnchorUse[] Uses = [TrustAnchorUse.BundleSigning, TrustAnchorUse.Ca];
@@ -29,15 +28,15 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
     private readonly SemaphoreSlim _loading = new(1);
     private TrustSet? _current;
 
-    /// <summary>The anchors as this node knows them.</summary>
+    /// <summary>The current snapshot.</summary>
     public TrustSet Current => Volatile.Read(ref _current) ?? throw new InvalidOperationException("the trust anchors were not opened");
 
-    /// <summary>When the next one becomes active; null: none is announced.</summary>
+    /// <summary>When an announced anchor becomes active; null: none is announced.</summary>
     public DateTimeOffset? ChangesAt => KeySchedule.NextOf(Current.Rows, Now);
 
     private DateTimeOffset Now => time.GetUtcNow();
 
-    /// <summary>Creates the first anchors when there are none, and reads what there is.</summary>
+    /// <summary>Loads the anchors, and creates the first ones.</summary>
     /// <exception cref="KeyVaultException">One was altered.</exception>
     public async Task OpenAsync(CancellationToken cancellation)
     {
@@ -66,15 +65,15 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
         await LoadAsync(cancellation);
         if (Current.Authority.Certificate.NotAfter <= Now.LocalDateTime)
         {
-            // No certificate that it issued is good for anything, and it can issue none.
+            // Its certificates are all expired, and it can issue no valid one.
             await RotateAsync("system", TrustAnchorUse.Ca, TimeSpan.Zero, revoke: true, cancellation);
         }
     }
 
-    /// <summary>Reads the anchors again: <see cref="Current"/> is another when they, or those that are active, are others.</summary>
+    /// <summary>Reloads the anchors. <see cref="Current"/> is replaced if they, or the active ones, have changed.</summary>
     public async Task LoadAsync(CancellationToken cancellation)
     {
-        // One after the other, or what was read first could be kept last.
+        // Serialized: an older read must not replace a newer one.
         await _loading.WaitAsync(cancellation);
         try
         {
@@ -96,13 +95,13 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
         }
     }
 
-    /// <summary>Announces a new anchor, or has it take the place of those that are revoked at once.</summary>
-    /// <param name="actor">Who wants it.</param>
-    /// <param name="use">What it is used for.</param>
-    /// <param name="announcedFor">For how long it is announced before it is active.</param>
-    /// <param name="revoke">Whether what there is is to be trusted no longer.</param>
-    /// <param name="cancellation">Ends it.</param>
-    /// <returns>What became of it, and the new one.</returns>
+    /// <summary>Creates and announces an anchor, or revokes the existing ones and activates it immediately.</summary>
+    /// <param name="actor">The actor, for the audit trail.</param>
+    /// <param name="use">The use of the anchor.</param>
+    /// <param name="announcedFor">The announcement period.</param>
+    /// <param name="revoke">Whether to revoke the active anchor and remove an announced one.</param>
+    /// <param name="cancellation">Cancels the write.</param>
+    /// <returns>The result of the write, and the new anchor.</returns>
     public async Task<(WriteResult Result, TrustAnchorRow? Row)> RotateAsync(string actor, TrustAnchorUse use, TimeSpan announcedFor, bool revoke, CancellationToken cancellation)
     {
         TrustAnchorRow? added = null;
@@ -122,7 +121,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
                 {
                     if (announced.Contains(row))
                     {
-                        // It has signed nothing yet, so that nobody is told anything by it.
+                        // It has not been active, so that no sidecar trusts it alone.
                         transaction.Context.TrustAnchors.Remove(row);
                     }
                     else
@@ -141,7 +140,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
         return (result, added);
     }
 
-    /// <summary>Removes what is kept no longer. For one node to do now and then.</summary>
+    /// <summary>Removes anchors at the end of their retention. Called periodically by the leading node.</summary>
     public async Task KeepAsync(CancellationToken cancellation)
     {
         if (await store.ReadAsync((context, _) => FindOutdatedAsync(context, cancellation), cancellation) is [])
@@ -164,7 +163,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
             cancellation);
     }
 
-    /// <summary>When an anchor is removed; null: another has to be active first.</summary>
+    /// <summary>When an anchor is removed; null: it has no successor.</summary>
     public static DateTimeOffset? EndOf(TrustAnchorRow row, IEnumerable<TrustAnchorRow> all) =>
         KeySchedule.EndOf(row, all.Where(a => a.Use == row.Use), row.Use == TrustAnchorUse.Ca && !row.IsRevoked ? CaKeptFor : KeptFor);
 
@@ -177,7 +176,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
     private TrustAnchorRow Add(StoreTransaction transaction, TrustAnchorUse use, TimeSpan announcedFor, TrustAnchorRow? endorser)
     {
         var content = use == TrustAnchorUse.Ca ? CertificateAuthority.Create(Now) : BundleKey.Create();
-        // After the one before it, by whatever clock that one was made.
+        // Later than its predecessor, also if that was created by a node whose clock is ahead.
         var from = Math.Max((Now + announcedFor).ToUnixTimeMilliseconds(), endorser is null ? 0 : endorser.SignsFromMs + 1);
         var row = new TrustAnchorRow { Use = use, KeyId = "", Sealed = [], SignsFromMs = from };
         if (use == TrustAnchorUse.Ca && endorser is not null)
@@ -213,7 +212,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
         return row;
     }
 
-    /// <summary>Takes over the one that there was when there was one for good, among the secrets.</summary>
+    /// <summary>Migrates the anchor of a database from before anchors could be rotated, where it is a secret.</summary>
     private async Task<bool> TryTakeOverAsync(StoreTransaction transaction, TrustAnchorUse use, CancellationToken cancellation)
     {
         var name = use == TrustAnchorUse.Ca ? "certificate-authority" : "bundle-signing";

@@ -39,8 +39,8 @@ internal static class Listeners
         });
     }
 
-    /// <summary>Reserves what is listened on.</summary>
-    /// <exception cref="IOException">Something cannot be.</exception>
+    /// <summary>Reserves the addresses and the path to listen on.</summary>
+    /// <exception cref="IOException">An address is in use, or permission is denied.</exception>
     public static void Reserve(WebApplication app, ServeOptions options)
     {
         EndPoint?[] endPoints = [options.Socket is { } path ? new UnixDomainSocketEndPoint(Path.GetFullPath(path)) : null, options.Listen];
