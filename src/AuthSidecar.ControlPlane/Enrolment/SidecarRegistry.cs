@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Common;
@@ -13,6 +14,9 @@ namespace AuthSidecar.ControlPlane.Enrolment;
 /// <summary>The sidecars that have enrolled with the control plane's own CA, and whether they are admitted.</summary>
 internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet fleet, TimeProvider time)
 {
+    /// <summary>The certificates of streams in PEM: they are compared at each write and heartbeat.</summary>
+    private static readonly ConditionalWeakTable<X509Certificate2, string> Pems = [];
+
     private readonly ConcurrentDictionary<SidecarIdentity, SidecarRow> _known = new();
     private readonly SemaphoreSlim _catchingUp = new(1);
     private long _caughtUp;
@@ -331,7 +335,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
 
     /// <summary>Whether it is the registered certificate. The whole certificate is compared: with a stolen CA, an attacker can choose the serial number.</summary>
     private static bool Admits(SidecarRow row, X509Certificate2 certificate) =>
-        !row.IsRemoved && ((row.Serial == certificate.SerialNumber && row.Certificate == certificate.ExportCertificatePem()) || (row.PreviousSha256.Length > 0 && row.PreviousSha256 == DigestOf(certificate)));
+        !row.IsRemoved && ((row.Serial == certificate.SerialNumber && row.Certificate == Pems.GetValue(certificate, c => c.ExportCertificatePem())) || (row.PreviousSha256.Length > 0 && row.PreviousSha256 == DigestOf(certificate)));
 
     private static string DigestOf(X509Certificate2 certificate) => Base64Url.EncodeToString(SHA256.HashData(certificate.RawData));
 
