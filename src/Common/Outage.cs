@@ -1,42 +1,43 @@
 namespace AuthSidecar.Common;
 
-/// <summary>Something that does not work at the moment and is tried again and again: told when it begins, once a minute while it lasts, and when it is over.</summary>
+/// <summary>A failure that is retried: logged when it begins, when its cause changes, once a minute while it lasts, and when it is over.</summary>
 /// <remarks>Not safe to share between threads.</remarks>
 internal sealed class Outage(TimeProvider time)
 {
-    public static readonly TimeSpan TellEvery = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
 
+    private readonly Dictionary<int, long> _logged = [];
     private long _began;
-    private long _told;
 
-    /// <summary>How often it has failed since it began; 0: it works.</summary>
+    /// <summary>The number of failures since it began; 0: it works.</summary>
     public int Failures { get; private set; }
 
     public TimeSpan Lasted => Failures == 0 ? TimeSpan.Zero : time.GetElapsedTime(_began);
 
-    /// <summary>It has failed.</summary>
-    /// <returns>Whether that is to be told.</returns>
-    public bool Fail()
+    /// <summary>Notes a failure.</summary>
+    /// <param name="cause">The kind of cause, of a small fixed set: each is logged once a minute.</param>
+    /// <returns>Whether to log it.</returns>
+    public bool Fail(int cause = 0)
     {
         var now = time.GetTimestamp();
         if (Failures++ == 0)
         {
-            (_began, _told) = (now, now);
-            return true;
+            _logged.Clear();
+            _began = now;
         }
 
-        if (time.GetElapsedTime(_told, now) < TellEvery)
+        if (_logged.TryGetValue(cause, out var logged) && time.GetElapsedTime(logged, now) < LogEvery)
         {
             return false;
         }
 
-        _told = now;
+        _logged[cause] = now;
         return true;
     }
 
-    /// <summary>It has worked.</summary>
-    /// <param name="lasted">How long it had not.</param>
-    /// <returns>Whether that is to be told.</returns>
+    /// <summary>Notes a success.</summary>
+    /// <param name="lasted">How long it had failed.</param>
+    /// <returns>Whether to log it.</returns>
     public bool End(out TimeSpan lasted)
     {
         lasted = Lasted;

@@ -24,7 +24,15 @@ internal static partial class UnixSockets
     public static FileLock Lock(UnixDomainSocketEndPoint endPoint)
     {
         var path = endPoint.ToString();
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"failed to create the folder of the socket `{path}`: {e.Message}", e);
+        }
+
         return FileLock.Take($"{path}.lock", $"the socket `{path}`");
     }
 

@@ -87,7 +87,7 @@ public sealed class ClockTests
         fleet.SidecarEnvironment = new Dictionary<string, string>(fleet.SidecarEnvironment!) { ["FAKETIME_TIMESTAMP_FILE"] = file, ["FAKETIME_NO_CACHE"] = "1" };
         ((Dictionary<string, string>)fleet.SidecarEnvironment).Remove("FAKETIME");
         fleet.StartSidecar("one");
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("refused: Expired", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("using the previous one: Expired", StringComparison.Ordinal))));
         await File.WriteAllTextAsync(file, "+0s\n", Cancellation);
         await Fleet.UntilAsync(async () => await AskAsync(fleet.ClientOf("one"), "alice") == Decision.Allow);
         Assert.Contains(fleet.OutputOf("one"), l => l.Contains("heartbeats accepted again", StringComparison.Ordinal));

@@ -23,7 +23,7 @@ public sealed class ControlCommandTests : IDisposable
         foreach (var command in new[] { "import BUNDLE", "policies publish BUNDLE", "policies diff BUNDLE", "policies history", "policies roll-back 1", "join-token" })
         {
             var unknown = await RunAsync(fleet, [.. command.Replace("BUNDLE", _bundle, StringComparison.Ordinal).Split(' '), "--application", "documnts"]);
-            Assert.Equal((2, "authsidecar-control: application `documnts` not found; create it with `--create` of `import` or `policies publish` (field `create`)\n"), (unknown.ExitCode, unknown.Error));
+            Assert.Equal((2, "authsidecar-control: application `documnts` not found; `import --create` and `policies publish --create` (field `create`) create applications\n"), (unknown.ExitCode, unknown.Error));
         }
 
         var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
@@ -256,7 +256,10 @@ public sealed class ControlCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("fleet --admin-socket /nowhere/control.sock", "no control plane answers at `/nowhere/control.sock`")]
+    [InlineData("fleet --admin-socket /nowhere/control.sock", "no control plane answers at `/nowhere/control.sock`: ")]
+    [InlineData("claim https://nowhere.invalid:1 --name a --credentials {0}/key < /dev/null", "authsidecar-control: no control plane answers at `https://nowhere.invalid:1`: ")]
+    [InlineData("restore --force", "`--force` requires `--confirm`")]
+    [InlineData("serve --state {0}/s --admin-socket /etc/passwd/a.sock", "failed to create the folder of the socket `/etc/passwd/a.sock`: ")]
     [InlineData("serve --state {0}/s --listen here", "`here` is not an address and port")]
     [InlineData("serve --state {0}/s --listen 127.0.0.1:1", "give `--name`")]
     [InlineData("serve --state {0}/s --listen 127.0.0.1:1 --certificate {0}/none", "give both `--certificate` and `--certificate-key`")]
@@ -286,7 +289,9 @@ public sealed class ControlCommandTests : IDisposable
         var answer = await Binary.ShellAsync($"{Binary.ControlPlane} {arguments.Replace("{0}", _bundle, StringComparison.Ordinal)}");
         Assert.Equal(2, answer.ExitCode);
         Assert.Contains(message.Replace("{0}", _bundle, StringComparison.Ordinal), answer.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("result unknown", answer.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", answer.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("inner exception", answer.Error, StringComparison.Ordinal);
     }
 
     public void Dispose() => Directory.Delete(_bundle, recursive: true);

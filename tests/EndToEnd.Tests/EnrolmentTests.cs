@@ -150,6 +150,9 @@ public sealed class EnrolmentTests
         await AssertRefusedAsync(Request(["", "nobody", once[2]], "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "unknown join token");
         await AssertRefusedAsync(Request(named, "edge-2", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_OF_ANOTHER_NAME", "restricted to another name than `edge-2`");
         await AssertRefusedAsync(Request(named, "edge-1", "none"), StatusCode.InvalidArgument, "INVALID_FIELD", "no key on P-256");
+        var misspelt = Request(named, "edge-1", NewRequest());
+        misspelt.Application = "document";
+        await AssertRefusedAsync(misspelt, StatusCode.Unauthenticated, "JOIN_TOKEN_OF_ANOTHER_SCOPE", "is not for application `document`: correct `--application`");
         var shown = await Binary.RunControlAsync("join-tokens", "list", "--admin-socket", fleet.In("control.sock"));
         Assert.Contains($"{once[1]}  documents  0 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);
         Assert.Contains($"{named[1]}  documents  1 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);

@@ -80,6 +80,8 @@ public sealed class KubernetesJoinTests
         // Whoever was removed is not in again before there is another pod.
         cluster.Deleted.Clear();
         cluster.Status = null;
+        var misspelt = await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")), application: "document"));
+        Assert.Contains("is configured for application `documents`, and the sidecar serves application `document`", misspelt.Status.Detail, StringComparison.Ordinal);
         Assert.False(await EnrolAsync(fleet, "web-2", cluster.Sign(KubernetesCluster.Claims("web-2"))));
         await fleet.Sidecars.RemoveSidecarAsync(new RemoveSidecarRequest { Application = "documents", Name = "web-2" }, cancellationToken: Cancellation);
         await RefusedAsync("SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
@@ -270,12 +272,12 @@ public sealed class KubernetesJoinTests
     });
 
     /// <returns>Whether another of the name was replaced.</returns>
-    private static async Task<bool> EnrolAsync(Fleet fleet, string name, string token)
+    private static async Task<bool> EnrolAsync(Fleet fleet, string name, string token, string application = "")
     {
         using var channel = Connect(fleet, certificate: null);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(
-            new EnrolRequest { Name = name, KubernetesToken = token, CertificateRequest = RequestFor(key) }, cancellationToken: Cancellation);
+            new EnrolRequest { Name = name, Application = application, KubernetesToken = token, CertificateRequest = RequestFor(key) }, cancellationToken: Cancellation);
         using var certificate = X509Certificate2.CreateFromPem(response.Certificate);
         return response.ReplacedEnrolledAt is not null;
     }

@@ -75,9 +75,11 @@ public sealed class RestoreTests : IAsyncLifetime
         Assert.Equal(lost, (await _fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).LostRevision);
 
         var shown = await Binary.RunControlAsync("restore", "--admin-socket", _fleet.In("control.sock"));
+        Assert.Equal(1, shown.ExitCode);
         Assert.Contains(lost, shown.Output, StringComparison.Ordinal);
         var confirmed = await Binary.RunControlAsync("restore", "--confirm", "--admin-socket", _fleet.In("control.sock"));
         Assert.Equal(0, confirmed.ExitCode);
+        Assert.Equal(0, (await Binary.RunControlAsync("restore", "--admin-socket", _fleet.In("control.sock"))).ExitCode);
         var history = await _fleet.Histories.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: Cancellation);
         Assert.Equal((confirmed.Output.Trim(), ""), (history.Revision, history.LostRevision));
         await AssertTakenAnewAsync(lost, await RemoveRoleAsync(_fleet.Directories, "alice"));
@@ -89,7 +91,9 @@ public sealed class RestoreTests : IAsyncLifetime
     {
         _fleet = await Fleet.StartAsync();
         var before = await _fleet.Histories.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: Cancellation);
-        var begun = await _fleet.Histories.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = before.History }, cancellationToken: Cancellation);
+        var uncalledFor = await Assert.ThrowsAsync<RpcException>(async () => await _fleet.Histories.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = before.History }, cancellationToken: Cancellation));
+        Assert.Equal((StatusCode.FailedPrecondition, "NO_ROLLBACK"), (uncalledFor.StatusCode, uncalledFor.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
+        var begun = await _fleet.Histories.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = before.History, Force = true }, cancellationToken: Cancellation);
         Assert.DoesNotContain(before.History, begun.Revision, StringComparison.Ordinal);
         var again = await Assert.ThrowsAsync<RpcException>(async () => await _fleet.Histories.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = before.History }, cancellationToken: Cancellation));
         Assert.Equal(StatusCode.Aborted, again.StatusCode);

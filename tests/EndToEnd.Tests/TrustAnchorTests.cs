@@ -115,7 +115,7 @@ public sealed class TrustAnchorTests
     [InlineData(TrustAnchorUse.Unspecified, false, 0, "use: ")]
     [InlineData(TrustAnchorUse.Ca, false, -1, "announce_seconds: ")]
     [InlineData(TrustAnchorUse.Ca, false, 2_592_001, "announce_seconds: ")]
-    [InlineData(TrustAnchorUse.Ca, true, 60, "announce_seconds: mutually exclusive with revoke")]
+    [InlineData(TrustAnchorUse.Ca, true, 60, "announce_seconds: a revocation (`revoke`, `--revoke`) has no announcement period")]
     public async Task Rotate_WithWhatCannotBe_IsRefused(TrustAnchorUse use, bool revoke, int announceSeconds, string why)
     {
         await using var fleet = await Fleet.StartAsync();

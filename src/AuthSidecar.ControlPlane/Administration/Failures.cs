@@ -52,7 +52,7 @@ internal static class Failures
     public static RpcException ApplicationUnknown(string name) => Failure(
         Code.NotFound,
         "APPLICATION_UNKNOWN",
-        $"application `{name}` not found; create it with `--create` of `import` or `policies publish` (field `create`)",
+        $"application `{name}` not found; `import --create` and `policies publish --create` (field `create`) create applications",
         metadata: ("application", name));
 
     /// <summary>Who it is could not be found out. Why not is a word of ours, never a part of the token.</summary>
@@ -102,6 +102,10 @@ internal static class Failures
         "HISTORY_LOST",
         $"database rollback detected: sidecars have revision {lost}, the newest in the database is {head}. Writes are refused until `authsidecar-control restore --confirm` begins a new history",
         metadata: ("lost", lost.ToString()));
+
+    /// <summary>A new history makes all sidecars resynchronize in full.</summary>
+    public static RpcException NoRollback() => Failure(
+        Code.FailedPrecondition, "NO_ROLLBACK", "no rollback detected: all connected sidecars have revisions of this database; to begin a new history anyway, use `authsidecar-control restore --confirm --force` (field `force`)");
 
     /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>
     public static RpcException StoreUnavailable() => Failure(

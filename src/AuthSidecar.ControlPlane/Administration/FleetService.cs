@@ -79,7 +79,8 @@ internal sealed class FleetService(SidecarRoll roll, SidecarRegistry registry, F
     public override async Task<RemoveSidecarResponse> RemoveSidecar(RemoveSidecarRequest request, ServerCallContext context)
     {
         var identity = new SidecarIdentity(ScopeOf(request.Application, request.Tenant), RequestChecks.Name(request.Name, "name"));
-        return new RemoveSidecarResponse { Revision = Failures.Committed(await registry.RemoveAsync(Caller.Of(context).Name, identity, context.CancellationToken)) };
+        var (result, wasEnrolled) = await registry.RemoveAsync(Caller.Of(context).Name, identity, context.CancellationToken);
+        return new RemoveSidecarResponse { Revision = Failures.Committed(result), WasEnrolled = wasEnrolled };
     }
 
     private static SyncScope ScopeOf(string application, string tenant) => new(RequestChecks.Name(application, "application"), RequestChecks.NameOrEmpty(tenant, "tenant"));

@@ -27,6 +27,12 @@ internal sealed class HistoryService(ControlStore store) : V1.HistoryService.His
         var expected = History.TryParse(request.ExpectedHistory, out var history) && !history.IsFolder
             ? history
             : throw Failures.InvalidField("expected_history", "expected the history that `GetHistory` answers, such as `3k9vq2m1x7wb`");
+        var there = await store.LookAsync(context.CancellationToken);
+        if (there.Lost is null && there.Revision.History == expected && !request.Force)
+        {
+            throw Failures.NoRollback();
+        }
+
         return new BeginHistoryResponse { Revision = Failures.Committed(await store.BeginHistoryAsync(Caller.Of(context).Name, expected, context.CancellationToken)) };
     }
 }

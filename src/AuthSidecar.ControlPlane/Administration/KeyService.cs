@@ -46,12 +46,12 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
         var announcedFor = request.AnnounceSeconds == 0 ? TrustRing.AnnouncedFor : TimeSpan.FromSeconds(request.AnnounceSeconds);
         if (announcedFor <= TimeSpan.Zero || announcedFor > TrustRing.MaxAnnouncedFor)
         {
-            throw Failures.InvalidField("announce_seconds", $"0 to {TrustRing.MaxAnnouncedFor.TotalSeconds}");
+            throw Failures.InvalidField("announce_seconds", $"the announcement period is 0 to {TrustRing.MaxAnnouncedFor.TotalSeconds} seconds");
         }
 
         if (request.Revoke && request.AnnounceSeconds > 0)
         {
-            throw Failures.InvalidField("announce_seconds", "mutually exclusive with revoke");
+            throw Failures.InvalidField("announce_seconds", "a revocation (`revoke`, `--revoke`) has no announcement period (`--announce-seconds`)");
         }
 
         var (result, added) = await trust.RotateAsync(Caller.Of(context).Name, request.Use, announcedFor, request.Revoke, context.CancellationToken);
@@ -62,16 +62,12 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
 
     private TrustAnchor ToMessage(TrustAnchorRow row, IReadOnlyList<TrustAnchorRow> all)
     {
-        var now = time.GetUtcNow();
         var anchor = new TrustAnchor
         {
             Use = row.Use,
             KeyId = row.KeyId,
             ActiveFrom = Timestamp.FromDateTimeOffset(DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs)),
-            State = row.IsRevoked ? TrustAnchorState.Revoked
-                : TrustSet.ActiveOf(all, row.Use, now).KeyId == row.KeyId ? TrustAnchorState.Active
-                : row.SignsFromMs > now.ToUnixTimeMilliseconds() ? TrustAnchorState.Announced
-                : TrustAnchorState.Retiring,
+            State = TrustSet.StateOf(row, all, time.GetUtcNow()),
         };
         if (TrustRing.EndOf(row, all) is { } end)
         {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Hosting;
 using Google.Protobuf;
@@ -35,7 +36,7 @@ internal static class AdminCommand
         var socket = new Option<string>("--admin-socket") { Description = "The control plane's socket for administration.", DefaultValueFactory = _ => ServeOptions.DefaultAdminSocket };
         var credentials = new Option<string?>("--credentials")
         {
-            Description = $"A file with an administrator's credentials: asks over the network, and not by the socket. Default: ${CredentialsVariable}.",
+            Description = $"A file with an administrator's credentials: connects over HTTPS instead of the socket. Default: ${CredentialsVariable}.",
             DefaultValueFactory = _ => Environment.GetEnvironmentVariable(CredentialsVariable) is { Length: > 0 } file ? file : null,
         };
         var command = new Command(name, description);
@@ -53,8 +54,12 @@ internal static class AdminCommand
         command.SetAction((parsed, cancellation) => parsed.GetValue(credentials) is { } file
             ? RunAsync(file, async () =>
             {
-                using var channel = await ConnectAsync(Credentials.Load(file), cancellation);
-                return await run(parsed, channel, Console.Out, cancellation);
+                var loaded = Credentials.Load(file);
+                return await RunAsync(loaded.Url.ToString(), async () =>
+                {
+                    using var channel = await ConnectAsync(loaded, cancellation);
+                    return await run(parsed, channel, Console.Out, cancellation);
+                });
             })
             : RunAsync(parsed.GetValue(socket)!, async () =>
             {
@@ -84,7 +89,11 @@ internal static class AdminCommand
         {
             Console.Error.WriteLine($"authsidecar-control: {Describe(e, where)}");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or HttpRequestException or InvalidProtocolBufferException or System.Text.Json.JsonException or System.Security.Cryptography.CryptographicException)
+        catch (HttpRequestException e)
+        {
+            Console.Error.WriteLine($"authsidecar-control: {NoAnswer(e, where)}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or InvalidProtocolBufferException or System.Text.Json.JsonException or System.Security.Cryptography.CryptographicException)
         {
             Console.Error.WriteLine($"authsidecar-control: {e.Message}");
         }
@@ -125,20 +134,16 @@ internal static class AdminCommand
     public static void WriteResult(TextWriter output, bool isNew, string revision) => output.WriteLine($"{(isNew ? "added" : "changed")}: revision {revision}");
 
     /// <summary>Whether a request never left: there was no connection to send it on.</summary>
-    public static bool WasNotSent(RpcException e) =>
-        e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError };
+    public static bool WasNotSent(RpcException e) => e.Status.DebugException is SocketException or HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError };
+
+    private static string NoAnswer(Exception e, string where) => $"no control plane answers at `{where}`: {ConnectionFailure.Describe(e)}";
 
     private static string Describe(RpcException e, string where)
     {
-        if (e.Status.DebugException is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } why })
-        {
-            return $"the certificate of `{where}` is not trusted: {why.Message.Split(", ")[0]}; specify its CA with `--ca FILE`, such as `ca.pem` of the control plane's state folder";
-        }
-
         if (e.GetRpcStatus() is not { } status)
         {
             return UnixSockets.IsDenied(e.Status.DebugException) ? $"permission denied: `{where}`"
-                : e.StatusCode == StatusCode.Unavailable ? $"no control plane answers at `{where}`" : e.Status.Detail;
+                : e.StatusCode == StatusCode.Unavailable || WasNotSent(e) ? NoAnswer(e, where) : e.Status.Detail;
         }
 
         // One error once: the message has the first, and where there are more all of them are told.

@@ -15,7 +15,7 @@ internal static class AdministratorCommands
     {
         var (url, name, ca, file) = (Url(), Name(), Ca(), CredentialsFile());
         var codeFile = new Option<string?>("--code-file") { Description = "A file with the code: `claim-code` in the state folder of the control plane. Without it, the code is read from standard input." };
-        var command = new Command("claim", "Makes you the first administrator, with a key that is made here and stays here.") { url, name, ca, file, codeFile };
+        var command = new Command("claim", "Creates the first administrator, with the claim code of the control plane and a new local private key.") { url, name, ca, file, codeFile };
         command.SetAction((parsed, cancellation) => AdminCommand.RunAsync(parsed.GetValue(url)!, async () =>
         {
             var credentials = Create(parsed, url, name, ca);
@@ -62,7 +62,7 @@ internal static class AdministratorCommands
     public static Command Credentials()
     {
         var (url, name, ca, file) = (Url(), Name(), Ca(), CredentialsFile());
-        var command = new Command("credentials", "Makes a key for an administrator, which stays here, and prints the public half for an owner to add.") { url, name, ca, file };
+        var command = new Command("credentials", "Creates a private key for an administrator in a local file, and prints its public key for `administrators write --jwks`.") { url, name, ca, file };
         command.SetAction((parsed, _) => AdminCommand.RunAsync(parsed.GetValue(url)!, () =>
         {
             var credentials = Create(parsed, url, name, ca);
@@ -77,12 +77,15 @@ internal static class AdministratorCommands
     public static Command Token()
     {
         var file = CredentialsFile();
-        var command = new Command("token", "Prints an access token, for tools that speak HTTP.") { file };
+        var command = new Command("token", "Prints an access token for HTTP clients.") { file };
         command.SetAction((parsed, cancellation) => AdminCommand.RunAsync(parsed.GetValue(file)!, async () =>
         {
             var credentials = Cli.Credentials.Load(parsed.GetValue(file)!);
-            using var http = new HttpMessageInvoker(credentials.CreateHandler());
-            Console.WriteLine(await credentials.GetTokenAsync(http, TimeProvider.System, cancellation));
+            return await AdminCommand.RunAsync(credentials.Url.ToString(), async () =>
+            {
+                using var http = new HttpMessageInvoker(credentials.CreateHandler());
+                Console.WriteLine(await credentials.GetTokenAsync(http, TimeProvider.System, cancellation));
+            });
         }));
         return command;
     }
@@ -96,7 +99,7 @@ internal static class AdministratorCommands
         var applications = new Option<string[]>("--application") { Description = "An application to which they are confined; may be repeated. Replaces the previous applications." }.NotEmpty();
         var tenants = new Option<string[]>("--tenant") { Description = "A tenant to which they are confined; may be repeated. Replaces the previous tenants." }.NotEmpty();
         var unconfined = new Option<bool>("--unconfined") { Description = "Removes the confinement to applications and tenants." };
-        return new Command("administrators", "Who administers over the network.")
+        return new Command("administrators", "Creates, lists and removes administrators.")
         {
             AdminCommand.Create("write", "Creates an administrator, or updates the given fields.", [name, jwks, roles, applications, tenants, unconfined], async (parsed, channel, output, cancellation) =>
             {
@@ -138,13 +141,13 @@ internal static class AdministratorCommands
                     new WriteAdministratorRequest { Administrator = administrator, ExpectedRevision = current?.Revision ?? "", UpdateMask = new FieldMask { Paths = { "*" } } }, cancellationToken: cancellation);
                 AdminCommand.WriteResult(output, current is null, response.Revision);
             }),
-            AdminCommand.Create("remove", "Takes an administrator away, and the tokens they have with them.", [name], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes an administrator and revokes their tokens.", [name], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new AdministratorService.AdministratorServiceClient(channel).RemoveAdministratorAsync(
                     new RemoveAdministratorRequest { Name = parsed.GetValue(name)! }, cancellationToken: cancellation);
                 output.WriteLine($"removed: revision {response.Revision}");
             }),
-            AdminCommand.Create("list", "Every administrator.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists administrators.", [], async (_, channel, output, cancellation) =>
             {
                 var response = await new AdministratorService.AdministratorServiceClient(channel).ListAdministratorsAsync(new ListAdministratorsRequest(), cancellationToken: cancellation);
                 foreach (var administrator in response.Administrators)
@@ -159,13 +162,13 @@ internal static class AdministratorCommands
     /// <summary><c>authsidecar-control audit</c>.</summary>
     public static Command Audit()
     {
-        var application = new Option<string>("--application") { Description = "Only what is of this application.", DefaultValueFactory = _ => "" };
-        var tenant = new Option<string>("--tenant") { Description = "Only what is of this tenant.", DefaultValueFactory = _ => "" };
-        var actor = new Option<string>("--actor") { Description = "Only what they wrote, such as `administrator:alice` or `uid:0`.", DefaultValueFactory = _ => "" };
+        var application = new Option<string>("--application") { Description = "Only records of this application.", DefaultValueFactory = _ => "" };
+        var tenant = new Option<string>("--tenant") { Description = "Only records of this tenant.", DefaultValueFactory = _ => "" };
+        var actor = new Option<string>("--actor") { Description = "Only records of this actor, such as `administrator:alice` or `uid:0`.", DefaultValueFactory = _ => "" };
         var action = new Option<string>("--action") { Description = "Only this action, such as `policies.publish`, or all that begin with `policies.`", DefaultValueFactory = _ => "" };
-        var target = new Option<string>("--target") { Description = "Only what was done to this.", DefaultValueFactory = _ => "" };
-        var count = new Option<int>("--count") { Description = "How many, from the newest on.", DefaultValueFactory = _ => 100 };
-        return AdminCommand.Create("audit", "Who wrote what, and when.", [application, tenant, actor, action, target, count], async (parsed, channel, output, cancellation) =>
+        var target = new Option<string>("--target") { Description = "Only records of this target.", DefaultValueFactory = _ => "" };
+        var count = new Option<int>("--count") { Description = "Maximum number of records.", DefaultValueFactory = _ => 100 };
+        return AdminCommand.Create("audit", "Lists audit records, newest first.", [application, tenant, actor, action, target, count], async (parsed, channel, output, cancellation) =>
         {
             var response = await new AuditService.AuditServiceClient(channel).ListAuditRecordsAsync(
                 new ListAuditRecordsRequest
@@ -212,7 +215,7 @@ internal static class AdministratorCommands
 
     private static Option<string> Name() => new("--name") { Description = "The administrator's name.", Required = true };
 
-    private static Option<string?> Ca() => new("--ca") { Description = "The CA of the control plane's certificate, in PEM, such as `ca.pem` of its state folder. Without it, whom this machine trusts." };
+    private static Option<string?> Ca() => new("--ca") { Description = "The CA of the control plane's certificate, in PEM, such as `ca.pem` of its state folder. Default: the CAs that this machine trusts." };
 
     private static Option<string> CredentialsFile() => new("--credentials") { Description = "The file for the key.", DefaultValueFactory = _ => Cli.Credentials.DefaultPath };
 }

@@ -1,8 +1,10 @@
 using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using AuthSidecar.Common;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
@@ -81,17 +83,22 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
     /// <summary>Connects to whoever has a certificate of the CA.</summary>
     public SocketsHttpHandler CreateHandler()
     {
-        var handler = new SocketsHttpHandler();
+        var tls = new SslClientAuthenticationOptions
+        {
+            RemoteCertificateValidationCallback = (_, its, _, errors) => errors == SslPolicyErrors.None
+                ? true
+                : throw new AuthenticationException(CertificateChains.Describe(
+                    its, errors, TimeProvider.System.GetUtcNow(), "untrusted certificate: not issued by the configured CA, or by one that this machine trusts; specify its CA with `--ca FILE`, such as `ca.pem` of the control plane's state folder")),
+        };
         if (Ca is not null)
         {
             var roots = new X509Certificate2Collection();
             roots.ImportFromPem(Ca);
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            policy.CustomTrustStore.AddRange(roots);
-            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
+            tls.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            tls.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
         }
 
-        return handler;
+        return new SocketsHttpHandler { SslOptions = tls };
     }
 
     /// <summary>Gets an access token (RFC 6749, section 4.4) for an assertion signed with the key (RFC 7523, section 2.2).</summary>
@@ -116,7 +123,7 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
         var json = response.Content.Headers.ContentType?.MediaType == "application/json" ? await response.Content.ReadFromJsonAsync<JsonObject>(cancellation) : null;
         return response.IsSuccessStatusCode && json is not null
             ? json
-            : throw new InvalidDataException($"`{Url}` gives `{Name}` no access token: {(string?)json?["error_description"] ?? $"HTTP status {(int)response.StatusCode}"}");
+            : throw new InvalidDataException($"failed to get an access token for `{Name}` from `{Url}`: {(string?)json?["error_description"] ?? $"HTTP status {(int)response.StatusCode}"}");
     }
 
     private string CreateAssertion(string audience, DateTimeOffset now)

@@ -10,10 +10,10 @@ internal static class DirectoryCommands
     /// <summary><c>authsidecar-control members</c>.</summary>
     public static Command Members()
     {
-        var entity = new Argument<string>("entity") { Description = "Whose memberships, as in Cedar: 'User::\"alice\"'." };
-        var add = new Option<string[]>("--add") { Description = "A group or role to be a member of, as in Cedar; may be repeated." };
-        var remove = new Option<string[]>("--remove") { Description = "A group or role to be no longer a member of; may be repeated." };
-        return AdminCommand.Create("members", "Changes what an entity is a member of, and prints the revision.", [entity, add, remove], async (parsed, channel, output, cancellation) =>
+        var entity = new Argument<string>("entity") { Description = "The entity, as in Cedar: 'User::\"alice\"'." };
+        var add = new Option<string[]>("--add") { Description = "A group or role to add, as in Cedar; may be repeated." };
+        var remove = new Option<string[]>("--remove") { Description = "A group or role to remove; may be repeated." };
+        return AdminCommand.Create("members", "Adds and removes group and role memberships of an entity, and prints the revision.", [entity, add, remove], async (parsed, channel, output, cancellation) =>
         {
             var response = await new DirectoryService.DirectoryServiceClient(channel).ChangeMembershipsAsync(
                 new ChangeMembershipsRequest { Entity = parsed.GetValue(entity)!, Added = { parsed.GetValue(add) ?? [] }, Removed = { parsed.GetValue(remove) ?? [] } }, cancellationToken: cancellation);
@@ -24,18 +24,18 @@ internal static class DirectoryCommands
     /// <summary><c>authsidecar-control factors</c>.</summary>
     public static Command Factors()
     {
-        var subject = new Argument<string>("subject") { Description = "Whose, as in Cedar: 'User::\"alice\"'." };
-        var id = new Option<string>("--id") { Description = "Which of their factors.", Required = true };
-        var account = new Option<string>("--account") { Description = "What the app is to call the account.", DefaultValueFactory = _ => "" };
-        return new Command("factors", "Second factors.")
+        var subject = new Argument<string>("subject") { Description = "The subject, as in Cedar: 'User::\"alice\"'." };
+        var id = new Option<string>("--id") { Description = "The id of the factor.", Required = true };
+        var account = new Option<string>("--account") { Description = "The account name shown by the authenticator app.", DefaultValueFactory = _ => "" };
+        return new Command("factors", "Enrols, lists and removes second factors.")
         {
-            AdminCommand.Create("enrol-totp", "Enrols an authenticator app, and prints the `otpauth:` URI for it, this once.", [subject, id, account], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("enrol-totp", "Enrols an authenticator app and prints its `otpauth:` URI; it cannot be shown again.", [subject, id, account], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new FactorService.FactorServiceClient(channel).EnrolTotpAsync(
                     new EnrolTotpRequest { Subject = parsed.GetValue(subject)!, FactorId = parsed.GetValue(id)!, Account = parsed.GetValue(account)! }, cancellationToken: cancellation);
                 output.WriteLine(response.OtpauthUri);
             }),
-            AdminCommand.Create("enrol-backup-codes", "Makes ten backup codes in place of those before, and prints them, this once.", [subject, id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("enrol-backup-codes", "Creates ten backup codes, replacing the previous ones, and prints them; they cannot be shown again.", [subject, id], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new FactorService.FactorServiceClient(channel).EnrolBackupCodesAsync(
                     new EnrolBackupCodesRequest { Subject = parsed.GetValue(subject)!, FactorId = parsed.GetValue(id)! }, cancellationToken: cancellation);
@@ -44,13 +44,13 @@ internal static class DirectoryCommands
                     output.WriteLine(code);
                 }
             }),
-            AdminCommand.Create("remove", "Takes a factor away.", [subject, id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes a factor.", [subject, id], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new FactorService.FactorServiceClient(channel).RemoveFactorAsync(
                     new RemoveFactorRequest { Subject = parsed.GetValue(subject)!, FactorId = parsed.GetValue(id)! }, cancellationToken: cancellation);
                 output.WriteLine($"removed: revision {response.Revision}");
             }),
-            AdminCommand.Create("list", "Which factors a subject has.", [subject], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists the factors of a subject.", [subject], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new FactorService.FactorServiceClient(channel).ListFactorsAsync(new ListFactorsRequest { Subject = parsed.GetValue(subject)! }, cancellationToken: cancellation);
                 foreach (var factor in response.Factors)

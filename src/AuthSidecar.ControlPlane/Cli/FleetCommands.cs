@@ -113,10 +113,10 @@ internal static class FleetCommands
         var application = Application();
         var tenant = Tenant();
         var uses = new Option<int>("--uses") { Description = "How many sidecars may use it: 1 to 10000.", DefaultValueFactory = _ => 1 }.Range(1, 10_000);
-        var lifetime = new Option<int>("--lifetime-seconds") { Description = "For how long.", DefaultValueFactory = _ => 3_600 };
+        var lifetime = new Option<int>("--lifetime-seconds") { Description = "Lifetime in seconds, 1 to 2592000.", DefaultValueFactory = _ => 3_600 };
         var name = new Option<string>("--for") { Description = "The only sidecar name that may enrol with it. Default: any.", DefaultValueFactory = _ => "" }.NotEmpty();
         var replace = new Option<bool>("--replace") { Description = "Allow it to replace a connected sidecar of the same name." };
-        return AdminCommand.Create("join-token", "Makes a token with which sidecars enrol, and prints it, this once.", [application, tenant, uses, lifetime, name, replace], async (parsed, channel, output, cancellation) =>
+        return AdminCommand.Create("join-token", "Creates a join token for sidecars and prints it; it cannot be shown again.", [application, tenant, uses, lifetime, name, replace], async (parsed, channel, output, cancellation) =>
         {
             var response = await new FleetService.FleetServiceClient(channel).CreateJoinTokenAsync(
                 new CreateJoinTokenRequest
@@ -165,32 +165,42 @@ internal static class FleetCommands
         var name = new Argument<string>("name") { Description = "The sidecar's name." };
         var application = Application();
         var tenant = Tenant();
-        return AdminCommand.Create("remove-sidecar", "Admits a sidecar no longer.", [name, application, tenant], async (parsed, channel, output, cancellation) =>
+        return AdminCommand.Create("remove-sidecar", "Removes a sidecar: its stream ends, its certificate is rejected, and the revision is printed.", [name, application, tenant], async (parsed, channel, output, cancellation) =>
         {
             var response = await new FleetService.FleetServiceClient(channel).RemoveSidecarAsync(
                 new RemoveSidecarRequest { Application = parsed.GetValue(application)!, Tenant = parsed.GetValue(tenant)!, Name = parsed.GetValue(name)! }, cancellationToken: cancellation);
-            output.WriteLine($"removed: revision {response.Revision}");
+            output.WriteLine(response.WasEnrolled
+                ? $"removed: revision {response.Revision}"
+                : $"not enrolled in this database; blocked, because it may have enrolled after the backup that was restored: revision {response.Revision}");
         });
     }
 
     /// <summary><c>authsidecar-control restore</c>.</summary>
     public static Command Restore()
     {
-        var confirm = new Option<bool>("--confirm") { Description = "Begin a new history: all sidecars resynchronize in full, and data newer than the backup is discarded." };
-        return AdminCommand.Create("restore", "Shows the history of the database; with --confirm, begins a new one after a restore from backup, and prints its first revision.", [confirm], async (parsed, channel, output, cancellation) =>
+        var confirm = new Option<bool>("--confirm") { Description = "Begin a new history: all sidecars resynchronize in full, and data newer than the backup is discarded. Refused if no rollback was detected." };
+        var force = new Option<bool>("--force") { Description = "With --confirm: also if no rollback was detected." };
+        return AdminCommand.Create("restore", "Shows the history of the database; with --confirm, begins a new one after a restore from backup, and prints its first revision. Exit code: 0 no rollback detected, or confirmed; 1 rollback detected; 2 error.", [confirm, force], async (parsed, channel, output, cancellation) =>
         {
+            if (parsed.GetValue(force) && !parsed.GetValue(confirm))
+            {
+                throw new InvalidDataException($"`{force.Name}` requires `{confirm.Name}`");
+            }
+
             var client = new HistoryService.HistoryServiceClient(channel);
             var history = await client.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: cancellation);
             if (parsed.GetValue(confirm))
             {
-                output.WriteLine((await client.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = history.History }, cancellationToken: cancellation)).Revision);
-                return;
+                var request = new BeginHistoryRequest { ExpectedHistory = history.History, Force = parsed.GetValue(force) };
+                output.WriteLine((await client.BeginHistoryAsync(request, cancellationToken: cancellation)).Revision);
+                return 0;
             }
 
             output.WriteLine($"history {history.History}, begun {history.BeganAt.ToDateTimeOffset():u}, newest revision {history.Revision}");
             output.WriteLine(history.LostRevision.Length == 0
                 ? "no rollback detected"
                 : LostHistory(history.LostRevision));
+            return history.LostRevision.Length == 0 ? 0 : AdminCommand.Faulty;
         });
     }
 
@@ -207,10 +217,10 @@ internal static class FleetCommands
     /// <summary><c>authsidecar-control keys</c>.</summary>
     public static Command Keys()
     {
-        var revoke = new Option<bool>("--revoke") { Description = "The keys of before are good for nothing any more, and what they signed with them: somebody else may have one." };
-        return new Command("keys", "The keys that the control plane signs tokens with, and hashes passwords with.")
+        var revoke = new Option<bool>("--revoke") { Description = "Revoke the existing keys (compromise): all tokens that they signed are rejected." };
+        return new Command("keys", "Lists and rotates token signing keys, trust anchors (CA, bundle-signing key) and the password pepper.")
         {
-            AdminCommand.Create("list", "Every key: the one that is to sign next, the one that does, and those whose last tokens are about.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists token signing keys: the next one, the active one, and those whose tokens have not expired.", [], async (_, channel, output, cancellation) =>
             {
                 var response = await new KeyService.KeyServiceClient(channel).ListSigningKeysAsync(new ListSigningKeysRequest(), cancellationToken: cancellation);
                 foreach (var key in response.Keys)
@@ -227,12 +237,12 @@ internal static class FleetCommands
             }),
             RotateTrustAnchor("rotate-ca", TrustAnchorUse.Ca, "Creates a CA and announces it to all sidecars; it becomes active when the announcement period ends."),
             RotateTrustAnchor("rotate-bundle-key", TrustAnchorUse.BundleSigning, "Creates a bundle-signing key and announces it to all sidecars; it becomes active when the announcement period ends."),
-            AdminCommand.Create("rotate", "Signs with a new key from now on, and prints the revision.", [revoke], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("rotate", "Rotates the token signing key immediately, and prints the revision.", [revoke], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new KeyService.KeyServiceClient(channel).RotateSigningKeysAsync(new RotateSigningKeysRequest { Revoke = parsed.GetValue(revoke) }, cancellationToken: cancellation);
                 output.WriteLine(response.Revision);
             }),
-            AdminCommand.Create("rotate-pepper", "Hashes passwords with a new pepper from now on, and prints the revision.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("rotate-pepper", "Rotates the password pepper: passwords are rehashed when they are next used. Prints the revision.", [], async (_, channel, output, cancellation) =>
             {
                 var response = await new KeyService.KeyServiceClient(channel).RotatePasswordPepperAsync(new RotatePasswordPepperRequest(), cancellationToken: cancellation);
                 output.WriteLine(response.Revision);
@@ -263,7 +273,7 @@ internal static class FleetCommands
         output.WriteLine($"{anchor.KeyId}  {use}  {anchor.State.ToString().ToLowerInvariant()}, active from {anchor.ActiveFrom.ToDateTimeOffset():u}{removed}");
     }
 
-    private static Option<string> Application() => new("--application") { Description = "The application that is served.", Required = true };
+    private static Option<string> Application() => new("--application") { Description = "The application that the sidecar serves.", Required = true };
 
-    private static Option<string> Tenant() => new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" }.NotEmpty();
+    private static Option<string> Tenant() => new Option<string>("--tenant") { Description = "The tenant that the sidecar serves. Default: all.", DefaultValueFactory = _ => "" }.NotEmpty();
 }

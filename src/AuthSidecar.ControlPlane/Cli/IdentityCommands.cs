@@ -21,8 +21,8 @@ internal static class IdentityCommands
         var disabled = new Option<bool>("--disabled") { Description = "Disables an account: it cannot sign in, and its sessions and tokens end." };
         var enabled = new Option<bool>("--enabled") { Description = "Enables an account that was disabled." };
         var lifetime = new Option<int>("--minutes") { Description = "Lifetime of the link in minutes, 1 to 10080.", DefaultValueFactory = _ => 60 }.Range(1, 10_080);
-        var session = new Option<string>("--session") { Description = "The id of the one to end, as `accounts sessions` lists it. Without it, all end.", DefaultValueFactory = _ => "" };
-        return new Command("accounts", "Who signs in.")
+        var session = new Option<string>("--session") { Description = "The id of the session to end, as `accounts sessions` lists it. Default: all sessions.", DefaultValueFactory = _ => "" };
+        return new Command("accounts", "Manages user accounts and their sessions.")
         {
             AdminCommand.Create("write", "Creates an account, or updates the given fields. A new password ends all sessions and tokens.", [id, name, email, displayName, password, disabled, enabled], async (parsed, channel, output, cancellation) =>
             {
@@ -60,12 +60,12 @@ internal static class IdentityCommands
 
                 AdminCommand.WriteResult(output, current is null, (await client.WriteAccountAsync(request, cancellationToken: cancellation)).Revision);
             }),
-            AdminCommand.Create("remove", "Takes an account away, its sessions and tokens with it.", [id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes an account, its sessions and its tokens.", [id], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new AccountService.AccountServiceClient(channel).RemoveAccountAsync(new RemoveAccountRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
                 output.WriteLine($"removed: revision {response.Revision}");
             }),
-            AdminCommand.Create("list", "Every account.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists accounts.", [], async (_, channel, output, cancellation) =>
             {
                 var (client, after) = (new AccountService.AccountServiceClient(channel), "");
                 do
@@ -91,7 +91,7 @@ internal static class IdentityCommands
                     new CreateResetLinkRequest { AccountId = parsed.GetValue(id)!, LifetimeSeconds = parsed.GetValue(lifetime) * 60 }, cancellationToken: cancellation);
                 output.WriteLine(response.Url);
             }),
-            AdminCommand.Create("sessions", "An account's live sessions.", [id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("sessions", "Lists active sessions of an account.", [id], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new AccountService.AccountServiceClient(channel).ListSessionsAsync(new ListSessionsRequest { AccountId = parsed.GetValue(id)! }, cancellationToken: cancellation);
                 foreach (var one in response.Sessions)
@@ -99,7 +99,7 @@ internal static class IdentityCommands
                     output.WriteLine($"{one.Id}  since {one.AuthenticatedAt.ToDateTimeOffset():u}  seen {one.SeenAt.ToDateTimeOffset():u}  {one.Address}  {string.Join(' ', one.Methods)}  {one.UserAgent}");
                 }
             }),
-            AdminCommand.Create("sign-out", "Ends an account's sessions, and its tokens.", [id, session], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("sign-out", "Ends sessions of an account and revokes their tokens.", [id, session], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new AccountService.AccountServiceClient(channel).EndSessionsAsync(
                     new EndSessionsRequest { AccountId = parsed.GetValue(id)!, SessionId = parsed.GetValue(session)! }, cancellationToken: cancellation);
@@ -115,7 +115,7 @@ internal static class IdentityCommands
         var replace = Replace();
         var id = new Argument<string>("id") { Description = "The client's id." };
         var application = new Option<string>("--application") { Description = "The client's application.", Required = true };
-        return new Command("clients", "OAuth 2.0 clients: what may get tokens.")
+        return new Command("clients", "Creates, lists and removes OAuth 2.0 clients.")
         {
             AdminCommand.Create("write", "Creates a client, or updates the fields in the file.", [file, replace], async (parsed, channel, output, cancellation) =>
             {
@@ -128,13 +128,13 @@ internal static class IdentityCommands
                 };
                 AdminCommand.WriteResult(output, current is null, (await clients.WriteClientAsync(request, cancellationToken: cancellation)).Revision);
             }),
-            AdminCommand.Create("remove", "Takes a client away.", [id, application], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes a client.", [id, application], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new ClientService.ClientServiceClient(channel).RemoveClientAsync(
                     new RemoveClientRequest { Id = parsed.GetValue(id)!, Application = parsed.GetValue(application)! }, cancellationToken: cancellation);
                 output.WriteLine($"removed: revision {response.Revision}");
             }),
-            AdminCommand.Create("list", "Every client, each a line of JSON.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists clients, one line of JSON each.", [], async (_, channel, output, cancellation) =>
             {
                 foreach (var client in (await new ClientService.ClientServiceClient(channel).ListClientsAsync(new ListClientsRequest(), cancellationToken: cancellation)).Clients)
                 {
@@ -151,7 +151,7 @@ internal static class IdentityCommands
         var replace = Replace();
         var id = new Argument<string>("id") { Description = "The provider's id." };
         var secret = new Option<string?>("--secret-file") { Description = "A file with the client secret that the provider has given; `-` for standard input. Without it, the secret is unchanged." }.NotEmpty();
-        return new Command("upstreams", "Where people may sign in beside here: Google, GitHub, Microsoft, any OpenID provider.")
+        return new Command("upstreams", "Configures upstream identity providers: Google, GitHub, Microsoft, any OpenID provider.")
         {
             AdminCommand.Create("write", "Creates a provider, or updates the fields in the file.", [file, secret, replace], async (parsed, channel, output, cancellation) =>
             {
@@ -166,12 +166,12 @@ internal static class IdentityCommands
 
                 AdminCommand.WriteResult(output, current is null, (await client.WriteUpstreamAsync(request, cancellationToken: cancellation)).Revision);
             }),
-            AdminCommand.Create("remove", "Takes a provider away: nobody signs in with it any more.", [id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes a provider: sign-in with it is no longer possible.", [id], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new UpstreamService.UpstreamServiceClient(channel).RemoveUpstreamAsync(new RemoveUpstreamRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
                 output.WriteLine($"removed: revision {response.Revision}");
             }),
-            AdminCommand.Create("list", "Every provider, each a line of JSON, with the address to register with it.", [], async (_, channel, output, cancellation) =>
+            AdminCommand.Create("list", "Lists providers, one line of JSON each, with the redirect URI to register.", [], async (_, channel, output, cancellation) =>
             {
                 foreach (var upstream in (await new UpstreamService.UpstreamServiceClient(channel).ListUpstreamsAsync(new ListUpstreamsRequest(), cancellationToken: cancellation)).Upstreams)
                 {

@@ -13,13 +13,13 @@ internal static class PolicyCommand
     {
         var folder = new Argument<string>("folder") { Description = "A folder with `policies/*.cedar`, `schema.cedarschema`, `links.json`." };
         var application = new Option<string>("--application") { Description = "The application.", Required = true };
-        var message = new Option<string>("--message") { Description = "Why, for the history.", DefaultValueFactory = _ => "" };
-        var expected = new Option<string?>("--expected-revision") { Description = "The revision in force that this is a change of. Default: whatever is in force now." }.NotEmpty();
+        var message = new Option<string>("--message") { Description = "Message for the publication history.", DefaultValueFactory = _ => "" };
+        var expected = new Option<string?>("--expected-revision") { Description = "Publish only if this is the active revision. Default: not checked." }.NotEmpty();
         var create = CreateOption();
         var empty = new Option<bool>("--empty") { Description = "Allow publishing a folder without policies and schema, which removes all policies." };
-        var revision = new Argument<string>("revision") { Description = "The revision whose policies are to be in force again." }.NotEmpty();
+        var revision = new Argument<string>("revision") { Description = "The revision to roll back to." }.NotEmpty();
 
-        return new Command("policies", "Drafts, publishes and takes back policies.")
+        return new Command("policies", "Compares, publishes and rolls back policies.")
         {
             AdminCommand.Create("diff", "Shows what publishing a folder would change, and every fault that would prevent it. Exit code: 0 no faults, 1 faults, 2 error.", [folder, application, empty], async (parsed, channel, output, cancellation) =>
             {
@@ -64,7 +64,7 @@ internal static class PolicyCommand
 
                 output.WriteLine($"published: revision {response.Revision}");
             }),
-            AdminCommand.Create("roll-back", "Puts the policies of an earlier revision into force again.", [revision, application, message], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("roll-back", "Publishes the policies of an earlier revision again.", [revision, application, message], async (parsed, channel, output, cancellation) =>
             {
                 var client = new PolicyService.PolicyServiceClient(channel);
                 var response = await client.RollBackPoliciesAsync(
@@ -79,7 +79,7 @@ internal static class PolicyCommand
                 output.WriteLine($"rolled back: revision {response.Revision}");
             }),
             BuiltIn(),
-            AdminCommand.Create("history", "Who published what and when.", [application], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("history", "Lists publications, newest first.", [application], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new PolicyService.PolicyServiceClient(channel).ListPolicyPublicationsAsync(
                     new ListPolicyPublicationsRequest { Application = parsed.GetValue(application)! }, cancellationToken: cancellation);
@@ -94,8 +94,8 @@ internal static class PolicyCommand
 
     private static Command BuiltIn()
     {
-        var folder = new Argument<string>("folder") { Description = "The folder to write them to." };
-        var command = new Command("built-in", "Writes out the policies by which the control plane itself is administered, to publish others for `authsidecar` in their place.") { folder };
+        var folder = new Argument<string>("folder") { Description = "The folder to write to." };
+        var command = new Command("built-in", "Writes the built-in policies for administration of the control plane to a folder, as a start for custom ones (application `authsidecar`).") { folder };
         command.SetAction((parsed, _) => AdminCommand.RunAsync("", () =>
         {
             foreach (var document in BuiltInPolicies.Documents)

@@ -18,37 +18,37 @@ internal static class ServeCommand
 
     public static Command Create()
     {
-        var database = new Option<string?>("--database") { Description = "`sqlite:PATH`, or `postgres:CONNECTION`. Without it, SQLite in the state folder." };
-        var keyVault = new Option<string?>("--key-vault") { Description = "Who has the master key: `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`. Without it, a file in the state folder." };
-        var vaultToken = new Option<string?>("--vault-token") { Description = "The file with the token for Vault." };
-        var state = new Option<string>("--state") { Description = "The folder for what is this node's own.", Required = true };
+        var database = new Option<string?>("--database") { Description = "`sqlite:PATH`, or `postgres:CONNECTION`. Default: SQLite in the state folder." };
+        var keyVault = new Option<string?>("--key-vault") { Description = "Where the master key is: `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`. Default: a file in the state folder." };
+        var vaultToken = new Option<string?>("--vault-token") { Description = "The file with the Vault token." };
+        var state = new Option<string>("--state") { Description = "The state folder of this node.", Required = true };
         var admin = new Option<string>("--admin-socket")
         {
-            Description = "The Unix socket for administration; whoever may open it administers.",
+            Description = "The Unix socket for administration; every user who can open it is an owner.",
             DefaultValueFactory = _ => ServeOptions.DefaultAdminSocket,
         };
-        var listen = new Option<string?>("--listen") { Description = "The address and port where sidecars connect." };
-        var listenHttps = new Option<string?>("--listen-https") { Description = "The address and port where administrators and their tools connect." };
-        var url = new Option<string?>("--url") { Description = "The address by which they reach it, such as `https://control.example:8443`: the issuer of its tokens." };
-        var listenCertificates = new Option<string?>("--listen-certificates") { Description = "The address and port where clients connect that get tokens bound to their certificates (RFC 8705)." };
-        var certificatesUrl = new Option<string?>("--certificates-url") { Description = "The address by which they reach it, such as `https://control.example:8444`." };
-        var replaceIssuer = new Option<bool>("--replace-issuer") { Description = "Let `--url` take the place of the issuer of before. Every token it issued is good for nothing then." };
-        var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are hashed anew when they are used." };
-        var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. None of the commonest either way." };
-        var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with words, one a line, that no password may be made of, beside those that are built in." };
+        var listen = new Option<string?>("--listen") { Description = "Address and port for sidecars (gRPC, mutual TLS)." };
+        var listenHttps = new Option<string?>("--listen-https") { Description = "Address and port for administrators, sign-in pages and OAuth 2.0 (HTTPS)." };
+        var url = new Option<string?>("--url") { Description = "The public URL of `--listen-https`, such as `https://control.example:8443`; the issuer of its tokens." };
+        var listenCertificates = new Option<string?>("--listen-certificates") { Description = "Address and port for clients that authenticate with certificates (mutual TLS, RFC 8705)." };
+        var certificatesUrl = new Option<string?>("--certificates-url") { Description = "The public URL of `--listen-certificates`, such as `https://control.example:8444`." };
+        var replaceIssuer = new Option<bool>("--replace-issuer") { Description = "Allow `--url` to replace the issuer in the database. All tokens of the previous issuer become invalid." };
+        var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are rehashed when they are next used." };
+        var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. Common passwords are always refused." };
+        var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with further common passwords to refuse, one a line." };
         var breached = new Option<string?>("--breached-passwords") { Description = "A file with sorted SHA-1 hashes of breached passwords (`HASH:COUNT` lines, the Pwned Passwords download ordered by hash); new passwords in it are refused." }.NotEmpty();
         var attempts = new Option<int>("--attempts-per-minute") { Description = "Sign-in attempts per client address: burst size, and refill per minute; 20 times as many for token requests. 0: unlimited.", DefaultValueFactory = _ => 30 };
         var proxies = new Option<string[]>("--trusted-proxy") { Description = "An address or CIDR range of a reverse proxy: the client is the right-most address in `X-Forwarded-For` that is not one of them; may be repeated. Without it the header is ignored." }.NotEmpty();
-        var wait = new Option<int>("--wait-for-database") { Description = "How many seconds a database is waited for that is not there yet; at most 3600.", DefaultValueFactory = _ => (int)ServeOptions.DefaultWaitForDatabase.TotalSeconds };
+        var wait = new Option<int>("--wait-for-database") { Description = "How long to wait for the database at start, in seconds, 0 to 3600.", DefaultValueFactory = _ => (int)ServeOptions.DefaultWaitForDatabase.TotalSeconds };
         var afterRestore = new Option<bool>("--after-restore") { Description = "The database was restored from a backup: begin a new history, so that all sidecars resynchronize in full. Remove the option after this start." };
-        var name = new Option<string[]>("--name") { Description = "A name or address by which this node is reached; may be repeated. For the certificate that the control plane's own CA gives it." };
-        var certificate = new Option<string?>("--certificate") { Description = "A certificate of another CA to show them instead, in PEM." };
+        var name = new Option<string[]>("--name") { Description = "DNS name or IP address for the certificate that the control plane's own CA issues to this node; may be repeated." };
+        var certificate = new Option<string?>("--certificate") { Description = "A server certificate of another CA instead, in PEM." };
         var key = new Option<string?>("--certificate-key") { Description = "Its key, in PEM." };
-        var clientCa = new Option<string?>("--client-ca") { Description = "A CA of sidecars' certificates beside the control plane's own, in PEM." };
+        var clientCa = new Option<string?>("--client-ca") { Description = "An additional CA for sidecars' client certificates, in PEM." };
         var kubernetes = new Option<string?>("--join-kubernetes") { Description = "JSON file with the Kubernetes clusters and service accounts whose pods may enrol with projected service account tokens; reloaded when it changes." }.NotEmpty();
         var logoutHosts = new Option<string[]>("--logout-private-host") { Description = "A host of `backchannelLogoutUri` that may resolve to a private address, such as one in the same cluster; may be repeated." }.NotEmpty();
         var keepAudit = new Option<int>("--keep-audit-days") { Description = $"Retention of audit records and superseded policies in days, {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones are deleted.", DefaultValueFactory = _ => Retention.DefaultAuditDays }.Range(Retention.MinAuditDays, Retention.MaxAuditDays);
-        var command = new Command("serve", "Serves administrators and sidecars.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes, keepAudit, logoutHosts };
+        var command = new Command("serve", "Runs the control plane.") { database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl, replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name, certificate, key, clientCa, kubernetes, keepAudit, logoutHosts };
         command.SetAction(async (parsed, cancellation) =>
         {
             try

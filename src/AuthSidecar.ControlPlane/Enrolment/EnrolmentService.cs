@@ -24,18 +24,19 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
     public override async Task<EnrolResponse> Enrol(EnrolRequest request, ServerCallContext context)
     {
         var name = RequestChecks.Name(request.Name, "name");
+        SyncScope? scope = request.Application.Length == 0 ? null : new SyncScope(RequestChecks.Name(request.Application, "application"), RequestChecks.NameOrEmpty(request.Tenant, "tenant"));
         if (request.KubernetesToken.Length > 0)
         {
             return request.TokenId.Length + request.TokenSecret.Length > 0
                 ? throw Failures.InvalidField("kubernetes_token", "mutually exclusive with token_id and token_secret")
-                : await EnrolPodAsync(request, name, context.CancellationToken);
+                : await EnrolPodAsync(request, name, scope, context.CancellationToken);
         }
 
         var token = new JoinToken(RequestChecks.Text(request.TokenId, "token_id"), RequestChecks.Text(request.TokenSecret, "token_secret"));
-        var result = await registry.EnrolAsync(token, name, request.CertificateRequest, context.CancellationToken);
+        var result = await registry.EnrolAsync(token, name, scope, request.CertificateRequest, context.CancellationToken);
         if (result.Refusal is { } refusal)
         {
-            var failure = Describe(refusal, token, name);
+            var failure = Describe(refusal, token, name, scope);
             Log.Refused(logger, name, $"join token {token.Id}", failure.Status.Detail);
             throw failure;
         }
@@ -43,7 +44,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
         return Answer(result, name, $"join token {token.Id}");
     }
 
-    private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, CancellationToken cancellation)
+    private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, SyncScope? scope, CancellationToken cancellation)
     {
         var (pod, binding) = await VerifyPodAsync(request.KubernetesToken, name, cancellation);
         if (name != pod.Name && name != $"{pod.Namespace}.{pod.Name}")
@@ -51,12 +52,18 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
             throw Refused("POD_NAME_MISMATCH", $"`--name {name}` does not match the pod: use `{pod.Name}` or `{pod.Namespace}.{pod.Name}`");
         }
 
+        var bound = new SyncScope(binding.Application, binding.Tenant);
+        if (scope is { } wanted && wanted != bound)
+        {
+            throw Refused(PodTokenRejected, $"service account `{pod.Namespace}/{pod.ServiceAccount}` is configured for {Describe(bound)}, and the sidecar serves {Describe(wanted)} (`--application`, `--tenant`)");
+        }
+
         if (!await applications.ExistsAsync(binding.Application, cancellation))
         {
             throw Refused(PodTokenRejected, $"unknown application `{binding.Application}` of service account `{pod.Namespace}/{pod.ServiceAccount}`");
         }
 
-        var identity = new SidecarIdentity(new SyncScope(binding.Application, binding.Tenant), name);
+        var identity = new SidecarIdentity(bound, name);
         var result = await registry.EnrolPodAsync($"pod:{pod}", pod.Key, identity, request.CertificateRequest, cancellation);
         switch (result.Refusal)
         {
@@ -135,15 +142,19 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
     }
 
     /// <summary>What to do about it: each has a remedy of its own.</summary>
-    private static RpcException Describe(EnrolmentRefusal refusal, JoinToken token, string name) => refusal switch
+    private static RpcException Describe(EnrolmentRefusal refusal, JoinToken token, string name, SyncScope? scope) => refusal switch
     {
         EnrolmentRefusal.TokenUnknown => Failures.JoinRefused("JOIN_TOKEN_UNKNOWN", $"unknown join token `{token.Id}`, or wrong secret: it was removed, or is from another control plane"),
         EnrolmentRefusal.TokenExpired => Failures.JoinRefused("JOIN_TOKEN_EXPIRED", $"join token `{token.Id}` expired: create another (`authsidecar-control join-token`)"),
         EnrolmentRefusal.TokenUsedUp => Failures.JoinRefused("JOIN_TOKEN_USED_UP", $"join token `{token.Id}` has no uses left: create another (`authsidecar-control join-token --uses`)"),
         EnrolmentRefusal.TokenOfAnotherName => Failures.JoinRefused("JOIN_TOKEN_OF_ANOTHER_NAME", $"join token `{token.Id}` is restricted to another name than `{name}`"),
+        EnrolmentRefusal.TokenOfAnotherScope => Failures.JoinRefused(
+            "JOIN_TOKEN_OF_ANOTHER_SCOPE", $"join token `{token.Id}` is not for {Describe(scope!.Value)}: correct `--application` or `--tenant` of the sidecar, or create another token (`authsidecar-control join-tokens list` shows what each is for)"),
         EnrolmentRefusal.NameInUse => Failures.NameInUse(name),
         _ => Failures.InvalidField("certificate_request", NoKey),
     };
+
+    private static string Describe(SyncScope scope) => $"application `{scope.Application}`{(scope.Tenant.Length == 0 ? "" : $", tenant `{scope.Tenant}`")}";
 
     private async Task<(SidecarIdentity Identity, X509Certificate2 Certificate)> AuthenticateAsync(ServerCallContext context)
     {

@@ -115,17 +115,22 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
         cancellation);
 
     /// <summary>Certifies a sidecar for a token, and spends a use of it: once for each name and key, however often it is asked.</summary>
-    public async Task<EnrolmentResult> EnrolAsync(JoinToken token, string name, string certificateRequest, CancellationToken cancellation)
+    /// <param name="token">The token.</param>
+    /// <param name="name">The name of the sidecar.</param>
+    /// <param name="scope">What the sidecar serves, by its own configuration; null: it does not say.</param>
+    /// <param name="certificateRequest">Its certificate request, in PEM.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task<EnrolmentResult> EnrolAsync(JoinToken token, string name, SyncScope? scope, string certificateRequest, CancellationToken cancellation)
     {
         // Looked up before anything is verified or written: whoever guesses, or asks again, costs little and keeps nobody waiting.
         var (row, known) = await store.ReadAsync(
             async (context, _) =>
             {
                 var row = await FindAsync(context, token, cancellation);
-                return (row, Check(row, token, name) is { Identity: { } identity } ? await FindAsync(context, identity, cancellation) : null);
+                return (row, Check(row, token, name, scope) is { Identity: { } identity } ? await FindAsync(context, identity, cancellation) : null);
             },
             cancellation);
-        if (Check(row, token, name).Refusal is { } refusal)
+        if (Check(row, token, name, scope).Refusal is { } refusal)
         {
             return refusal;
         }
@@ -150,17 +155,17 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             $"join-token:{token.Id}",
             async transaction =>
             {
-                result = await EnrolAsync(transaction, token, name, key, cancellation);
+                result = await EnrolAsync(transaction, token, name, scope, key, cancellation);
                 return result.IsIssued ? null : new Refusal.NothingToDo();
             },
             cancellation);
         return result;
     }
 
-    private async Task<EnrolmentResult> EnrolAsync(StoreTransaction transaction, JoinToken token, string name, PublicKey key, CancellationToken cancellation)
+    private async Task<EnrolmentResult> EnrolAsync(StoreTransaction transaction, JoinToken token, string name, SyncScope? scope, PublicKey key, CancellationToken cancellation)
     {
         var row = await FindAsync(transaction.Context, token, cancellation);
-        var (refusal, identity) = Check(row, token, name);
+        var (refusal, identity) = Check(row, token, name, scope);
         if (refusal is not null)
         {
             return refusal;
@@ -301,34 +306,41 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             cancellation);
     }
 
-    /// <summary>Admits a sidecar no longer.</summary>
-    public Task<WriteResult> RemoveAsync(string actor, SidecarIdentity identity, CancellationToken cancellation) => store.WriteNotedAsync(
-        actor,
-        async transaction =>
-        {
-            var row = await FindAsync(transaction.Context, identity, cancellation);
-            if (row is null && transaction.At(0).History.BeganAt > time.GetUtcNow() - CertificateAuthority.SidecarLifetime && await HasBegunAnotherHistoryAsync(transaction.Context, cancellation))
+    /// <summary>Removes a sidecar: its certificate is rejected.</summary>
+    /// <returns>The result of the write, and whether it was enrolled: after a restore, a name that is not is blocked.</returns>
+    public async Task<(WriteResult Result, bool WasEnrolled)> RemoveAsync(string actor, SidecarIdentity identity, CancellationToken cancellation)
+    {
+        var wasEnrolled = false;
+        var result = await store.WriteNotedAsync(
+            actor,
+            async transaction =>
             {
-                // A backup need not know of it: removed beforehand, it is not readmitted.
-                row = NewRow(transaction, identity);
-            }
+                var row = await FindAsync(transaction.Context, identity, cancellation);
+                wasEnrolled = row is not null;
+                if (row is null && transaction.At(0).History.BeganAt > time.GetUtcNow() - CertificateAuthority.SidecarLifetime && await HasBegunAnotherHistoryAsync(transaction.Context, cancellation))
+                {
+                    // It may have enrolled after the backup: blocked beforehand, it is not readmitted.
+                    row = NewRow(transaction, identity);
+                }
 
-            if (row is not { IsRemoved: false })
-            {
-                return new Refusal.NotFound($"enrolled sidecar `{identity.Name}`");
-            }
+                if (row is not { IsRemoved: false })
+                {
+                    return new Refusal.NotFound($"enrolled sidecar `{identity.Name}`");
+                }
 
-            (row.IsRemoved, row.Note) = (true, transaction.Note);
-            if (row.PodUid.Length > 0 && !await transaction.Context.RemovedPods.AnyAsync(p => p.Uid == row.PodUid, cancellation))
-            {
-                transaction.Context.RemovedPods.Add(new RemovedPodRow { Uid = row.PodUid, SeenAtMs = transaction.NowMs });
-            }
+                (row.IsRemoved, row.Note) = (true, transaction.Note);
+                if (row.PodUid.Length > 0 && !await transaction.Context.RemovedPods.AnyAsync(p => p.Uid == row.PodUid, cancellation))
+                {
+                    transaction.Context.RemovedPods.Add(new RemovedPodRow { Uid = row.PodUid, SeenAtMs = transaction.NowMs });
+                }
 
-            transaction.Touch(identity.Scope.Placement);
-            transaction.Audit("sidecars.remove", identity.ToUri(), identity.Scope.Placement, $"certificate {row.Serial}", after: null);
-            return null;
-        },
-        cancellation);
+                transaction.Touch(identity.Scope.Placement);
+                transaction.Audit("sidecars.remove", identity.ToUri(), identity.Scope.Placement, wasEnrolled ? $"certificate {row.Serial}" : null, after: null);
+                return null;
+            },
+            cancellation);
+        return (result, wasEnrolled);
+    }
 
     /// <summary>Never what was read before it changed in place of what was read after.</summary>
     private void Note(SidecarIdentity identity, SidecarRow row) => _known.AddOrUpdate(identity, row, (_, known) => known.Note > row.Note ? known : row);
@@ -408,13 +420,14 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
     }
 
     /// <summary>Whether a token is good for a name, but for its uses; and who that is.</summary>
-    private (EnrolmentResult? Refusal, SidecarIdentity? Identity) Check(JoinTokenRow? row, JoinToken token, string name)
+    private (EnrolmentResult? Refusal, SidecarIdentity? Identity) Check(JoinTokenRow? row, JoinToken token, string name, SyncScope? scope)
     {
         var isRight = CryptographicOperations.FixedTimeEquals(row?.SecretSha256 ?? new byte[SHA256.HashSizeInBytes], token.SecretSha256);
         // Who does not know its secret learns nothing about a token.
         EnrolmentRefusal? refusal = row is null || !isRight ? EnrolmentRefusal.TokenUnknown
             : row.ExpiresAtMs <= time.GetUtcNow().ToUnixTimeMilliseconds() ? EnrolmentRefusal.TokenExpired
             : row.Name.Length > 0 && row.Name != name ? EnrolmentRefusal.TokenOfAnotherName
+            : scope is { } wanted && wanted != new SyncScope(row.Application, row.Tenant) ? EnrolmentRefusal.TokenOfAnotherScope
             : null;
         return refusal is { } why ? (EnrolmentResult.Refuse(why), null) : (null, new SidecarIdentity(new SyncScope(row!.Application, row.Tenant), name));
     }
@@ -482,6 +495,7 @@ internal enum EnrolmentRefusal
     TokenExpired,
     TokenUsedUp,
     TokenOfAnotherName,
+    TokenOfAnotherScope,
     NameInUse,
     SidecarRemoved,
     NoKey,

@@ -44,7 +44,7 @@ internal static partial class ControlPlaneHost
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Logging
             .ClearProviders()
-            .AddJsonConsole(console => console.UseUtcTimestamp = true)
+            .AddJsonConsole(console => (console.TimestampFormat, console.UseUtcTimestamp) = (LogTimestamps.Format, true))
             .AddFilter("Microsoft", LogLevel.Warning)
             // What was rejected by ourselves is answered, not logged as a fault of the framework's.
             .AddFilter("Grpc", LogLevel.Critical)

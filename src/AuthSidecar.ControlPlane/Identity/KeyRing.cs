@@ -138,6 +138,11 @@ internal sealed partial class KeyRing(
                 Types = FrozenSet.Create(StringComparer.Ordinal, AccessTokenType),
             },
         ]);
+        if (known.Count > 0)
+        {
+            LogChange(string.Join("; ", keys.Select(k => $"{k.KeyId} {(k.KeyId == signing ? "active" : k.SignsFrom > Now ? $"announced, active from {k.SignsFrom:u}" : "retiring")}")));
+        }
+
         await ChangedAsync();
     }
 
@@ -157,7 +162,7 @@ internal sealed partial class KeyRing(
                 if (before is not null && before != OwnName && !options.ReplaceIssuer)
                 {
                     throw new InvalidDataException(
-                        $"tokens are issued by `{before}` here: give `--url {before}`, or, when it is to be `{OwnName}` from now on and every token of before is to be good for nothing, `--replace-issuer`");
+                        $"the issuer in the database is `{before}`: use `--url {before}`, or `--replace-issuer` to replace it by `{OwnName}` (all tokens issued so far become invalid)");
                 }
 
                 if (await transaction.Context.Resources.Where(r => r.Type == ResourceType.Keys && r.Key == OwnName && r.Application != "" && !r.IsRemoved).FirstOrDefaultAsync(cancellation) is { } other)
@@ -249,7 +254,7 @@ internal sealed partial class KeyRing(
 
     private static partial class Log
     {
-        [LoggerMessage(31, LogLevel.Critical, "tokens are issued by {Issuer} by now: this node ends, to be started with that as its `--url`", EventName = "IssuerReplaced")]
+        [LoggerMessage(31, LogLevel.Critical, "the issuer was replaced by {Issuer}: shutting down; restart this node with that `--url`", EventName = "IssuerReplaced")]
         public static partial void Replaced(ILogger logger, string? issuer);
     }
 }

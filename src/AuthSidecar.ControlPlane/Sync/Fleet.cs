@@ -14,6 +14,7 @@ internal sealed class Fleet(TimeProvider time)
     private readonly ConcurrentDictionary<SidecarIdentity, ConnectedSidecar> _connected = [];
     private readonly Lock _changing = new();
     private readonly Signal _changed = new(time);
+    private readonly Outage _unknownKeys = new(time);
     private Dictionary<SidecarIdentity, bool> _changes = [];
 
     public IEnumerable<ConnectedSidecar> Connected => _connected.Values;
@@ -40,6 +41,16 @@ internal sealed class Fleet(TimeProvider time)
             _changes[sidecar.Identity] = true;
             _changed.Give();
             return null;
+        }
+    }
+
+    /// <summary>Notes that a sidecar trusts no key of the database. After a restore this applies to all sidecars at once.</summary>
+    /// <returns>Whether to log it: once a minute for all of them.</returns>
+    public bool NoteUnknownKeys()
+    {
+        lock (_changing)
+        {
+            return _unknownKeys.Fail();
         }
     }
 

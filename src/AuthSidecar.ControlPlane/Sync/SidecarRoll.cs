@@ -36,10 +36,10 @@ internal sealed class SidecarRoll(Fleet fleet, ControlStore store, TrustRing tru
 
         foreach (var sidecar in here.Values.Where(s => s.State != SidecarState.Away && s.PinnedKeys.Count > 0))
         {
-            sidecar.Problems.AddRange(sidecar.PinnedKeys.Any(trust.Current.IsKnown)
-                ? trust.Current.BundleKeysExcept(sidecar.PinnedKeys).Select(row =>
-                    $"does not trust the bundle-signing key {row.KeyId}, active from {TimeOf(row.SignsFromMs).ToDateTimeOffset():u}: replace its `--pinned-keys` file with `bundle-keys.json` of the control plane (without such a file it is sent the key within seconds)")
-                : ["does not trust any bundle-signing key of the control plane: replace its `--pinned-keys` file, or delete its `identity` folder and enrol it again"]);
+            sidecar.Problems.AddRange(trust.Current.DescribeUnknown(sidecar.PinnedKeys) is { } unknown
+                ? [unknown]
+                : trust.Current.BundleKeysExcept(sidecar.PinnedKeys).Select(row =>
+                    $"does not trust the bundle-signing key {row.KeyId}, active from {TimeOf(row.SignsFromMs).ToDateTimeOffset():u}: replace its `--pinned-keys` file with `bundle-keys.json` of the control plane (without such a file it is sent the key within seconds)"));
         }
 
         return [.. here.OrderBy(h => h.Key, StringComparer.Ordinal).Select(h => h.Value)];

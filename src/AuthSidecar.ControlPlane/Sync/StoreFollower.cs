@@ -18,6 +18,9 @@ internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILog
     /// <summary>Reloads the cache.</summary>
     protected abstract Task LoadAsync(CancellationToken cancellation);
 
+    /// <summary>Logs what is cached, after it has changed.</summary>
+    protected void LogChange(string cached) => Log.Changed(logger, What, cached);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
@@ -40,6 +43,9 @@ internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILog
 
     private static partial class Log
     {
+        [LoggerMessage(29, LogLevel.Information, "{What} changed: {Cached}", EventName = "CacheChanged")]
+        public static partial void Changed(ILogger logger, string what, string cached);
+
         [LoggerMessage(30, LogLevel.Error, "failed to read the {What}, using those in memory: {Why}", EventName = "LoadFailed")]
         public static partial void LoadFailed(ILogger logger, string what, string why);
     }

@@ -55,6 +55,7 @@ internal sealed partial class SyncService(
             await registry.NoteUsedAsync(identity, certificate, ending.Token);
         }
 
+        WarnOfUnknownKeys(sidecar);
         sidecar.Ending += ending.Cancel;
         DemandNoClone(sidecar);
         try
@@ -105,6 +106,15 @@ internal sealed partial class SyncService(
         throw new RpcException(new Status(
             StatusCode.AlreadyExists,
             $"duplicate identity `{sidecar.Identity.Name}`: another process has been connected with it since {other.ConnectedAt:u} (copied state folder?); delete the `identity` folder of one and enrol it again"));
+    }
+
+    /// <summary>After a restore to before a key rotation, no sidecar accepts a heartbeat, and none can prove by one what it has.</summary>
+    private void WarnOfUnknownKeys(ConnectedSidecar sidecar)
+    {
+        if (sidecar.PinnedKeys.Count > 0 && trust.Current.DescribeUnknown(sidecar.PinnedKeys) is { } unknown && fleet.NoteUnknownKeys())
+        {
+            Log.UnknownKeys(logger, sidecar.Identity.ToUri(), unknown);
+        }
     }
 
     private static (SidecarIdentity Identity, X509Certificate2 Certificate) Authenticate(ServerCallContext context) => context.GetHttpContext().Connection.ClientCertificate is { } certificate
@@ -402,5 +412,8 @@ internal sealed partial class SyncService(
     {
         [LoggerMessage(32, LogLevel.Warning, "duplicate identity {Identity}: refused a second process, the first has been connected since {ConnectedAt:u}", EventName = "SidecarCloned")]
         public static partial void Cloned(ILogger logger, string identity, DateTimeOffset connectedAt);
+
+        [LoggerMessage(33, LogLevel.Error, "sidecar {Identity} {Problem}", EventName = "KeysUnknown")]
+        public static partial void UnknownKeys(ILogger logger, string identity, string problem);
     }
 }

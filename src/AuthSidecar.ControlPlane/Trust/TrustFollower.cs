@@ -31,6 +31,11 @@ internal sealed class TrustFollower(TrustRing trust, StateFolder folder, Feed fe
         {
             folder.WriteCa(current.CaPem);
             folder.WriteBundleKeys(current.KeySet);
+            if (_written is not null)
+            {
+                LogChange(current.Describe(Time.GetUtcNow()));
+            }
+
             _written = current;
         }
     }

@@ -114,7 +114,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
                 var announced = rows.Where(r => r.SignsFromMs > active.SignsFromMs).ToList();
                 if (!revoke && announced is [var next, ..])
                 {
-                    return new Refusal.AlreadyThere($"an announced {Describe(use)} ({next.KeyId}, active from {At(next):u})");
+                    return new Refusal.AlreadyThere($"an announced {TrustSet.NameOf(use)} ({next.KeyId}, active from {At(next):u})");
                 }
 
                 foreach (var row in revoke ? rows : [])
@@ -228,11 +228,9 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
 
     private byte[] Open(TrustAnchorRow row) => secrets.Open(row.Sealed, PurposeOf(row));
 
-    private static string PurposeOf(TrustAnchorRow row) => $"trust-anchor {Describe(row.Use)} {row.KeyId}";
+    private static string PurposeOf(TrustAnchorRow row) => $"trust-anchor {TrustSet.NameOf(row.Use)} {row.KeyId}";
 
-    private static string Describe(TrustAnchorRow row) => $"{Describe(row.Use)}, active from {At(row):u}";
-
-    private static string Describe(TrustAnchorUse use) => use == TrustAnchorUse.Ca ? "CA" : "bundle-signing key";
+    private static string Describe(TrustAnchorRow row) => $"{TrustSet.NameOf(row.Use)}, active from {At(row):u}";
 
     private static DateTimeOffset At(TrustAnchorRow row) => DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs);
 }

@@ -65,6 +65,18 @@ internal sealed class TrustSet
     public static TrustAnchorRow ActiveOf(IEnumerable<TrustAnchorRow> rows, TrustAnchorUse use, DateTimeOffset now) =>
         KeySchedule.ActiveAt([.. rows.Where(r => r.Use == use && !r.IsRevoked)], now)!;
 
+    /// <summary>The state of an anchor at a time.</summary>
+    public static TrustAnchorState StateOf(TrustAnchorRow row, IEnumerable<TrustAnchorRow> all, DateTimeOffset now) =>
+        row.IsRevoked ? TrustAnchorState.Revoked
+        : ActiveOf(all, row.Use, now).KeyId == row.KeyId ? TrustAnchorState.Active
+        : row.SignsFromMs > now.ToUnixTimeMilliseconds() ? TrustAnchorState.Announced
+        : TrustAnchorState.Retiring;
+
+    /// <summary>For the log: the anchors with their states.</summary>
+    public string Describe(DateTimeOffset now) => string.Join("; ", Rows.Select(r => $"{NameOf(r.Use)} {r.KeyId} {StateOf(r, Rows, now).ToString().ToLowerInvariant()}"));
+
+    public static string NameOf(TrustAnchorUse use) => use == TrustAnchorUse.Ca ? "CA" : "bundle-signing key";
+
     /// <summary>Whether a certificate was issued by a CA of the control plane.</summary>
     public bool HasIssued(X509Certificate2 certificate) => _authorities.Any(a => a.Authority.HasIssued(certificate));
 
@@ -79,6 +91,10 @@ internal sealed class TrustSet
 
     /// <summary>Whether this key exists, revoked or not. It can sign trust anchors for sidecars that trust no other.</summary>
     public bool IsKnown(string keyId) => _bundle.Any(b => b.Key.KeyId == keyId);
+
+    /// <summary>What is wrong with a sidecar that has pinned none of the keys; null: it has pinned one.</summary>
+    public string? DescribeUnknown(IReadOnlyCollection<string> pinned) => pinned.Any(IsKnown) ? null
+        : $"does not trust any bundle-signing key of this database, only {string.Join(", ", pinned)}: either the database was restored from a backup made before a key rotation, or the key was rotated while the sidecar was disconnected; replace its `--pinned-keys` file, or delete its `identity` folder and enrol it again";
 
     /// <summary>Reads a heartbeat that one of the keys has signed; null: none has.</summary>
     public Heartbeat? TryReadHeartbeat(Signed signed) => _bundle.FirstOrDefault(b => b.Key.KeyId == signed.KeyId && !b.Row.IsRevoked)?.Key.TryReadHeartbeat(signed);

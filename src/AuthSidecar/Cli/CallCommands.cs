@@ -10,7 +10,7 @@ internal static class CallCommands
 {
     public static Command ValidateToken()
     {
-        var audience = new Option<string>("--audience") { Description = "The audience that the token must be meant for." };
+        var audience = new Option<string>("--audience") { Description = "The audience that the token must have." };
         var scopes = new Option<string[]>("--scope") { Description = "A scope that the token must have; may be repeated." };
         return ClientCommand.Create(
             "validate-token",
@@ -36,7 +36,7 @@ internal static class CallCommands
         var parents = new Option<string[]>("--parent") { Description = "An entity the resource is a member of; may be repeated." };
         var context = new Option<string[]>("--context") { Description = "An attribute of the context as name=value; may be repeated." };
         var proof = new Option<string>("--mfa-proof") { Description = "The proof that verify-mfa answered with." };
-        var explain = new Option<bool>("--explain") { Description = "Tell how every policy came out." };
+        var explain = new Option<bool>("--explain") { Description = "Show the result of every policy." };
         var revision = new Option<string>("--at-least-revision") { Description = "Wait for this revision, as a write prints it: HISTORY.NUMBER." }.NotEmpty();
         return ClientCommand.Create(
             "check",
@@ -80,8 +80,8 @@ internal static class CallCommands
 
     public static Command EvaluateRisk()
     {
-        var subject = new Option<string>("--subject") { Description = "Whose access it is, as in Cedar.", Required = true };
-        var action = new Option<string>("--action") { Description = "What is to be done." };
+        var subject = new Option<string>("--subject") { Description = "The subject, as in Cedar.", Required = true };
+        var action = new Option<string>("--action") { Description = "The action." };
         return ClientCommand.Create(
             "evaluate-risk",
             "How risky is this access, and which factors make it so?",
@@ -99,10 +99,10 @@ internal static class CallCommands
 
     public static Command VerifyMfa()
     {
-        var subject = new Option<string>("--subject") { Description = "Whose factor it is, as in Cedar.", Required = true };
+        var subject = new Option<string>("--subject") { Description = "The subject of the factor, as in Cedar.", Required = true };
         var factor = new Option<string>("--factor") { Description = "The id of the factor.", Required = true };
         var code = new Option<string>("--code") { Description = "The code.", Required = true };
-        var session = new Option<string>("--session") { Description = "The session that the proof is to be bound to." };
+        var session = new Option<string>("--session") { Description = "The session to bind the proof to." };
         return ClientCommand.Create(
             "verify-mfa",
             "Is this second factor right, fresh and not used before?",

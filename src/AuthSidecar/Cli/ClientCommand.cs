@@ -15,13 +15,13 @@ internal sealed class ClientCommand
 
     private readonly Option<string> _address = new("--address")
     {
-        Description = $"Where the sidecar is: `unix:/path` or `http://127.0.0.1:port`. Default: ${AddressVariable}, else the default socket.",
+        Description = $"The address of the sidecar: `unix:/path` or `http://127.0.0.1:port`. Default: ${AddressVariable}, else the default socket.",
         DefaultValueFactory = _ => Environment.GetEnvironmentVariable(AddressVariable) is { Length: > 0 } address ? address : $"unix:{ServeOptions.DefaultSocket}",
     };
 
     private readonly Option<bool> _json = new("--json") { Description = "Print the answer as JSON." };
 
-    private readonly Option<int> _timeoutMs = new("--timeout-ms") { Description = "How long to wait for the answer.", DefaultValueFactory = _ => 5_000 };
+    private readonly Option<int> _timeoutMs = new("--timeout-ms") { Description = "Timeout in milliseconds.", DefaultValueFactory = _ => 5_000 };
 
     /// <summary>Makes a command that sends one request and prints its answer.</summary>
     /// <param name="name">The command's name.</param>

@@ -17,25 +17,25 @@ internal static class ServeCommand
         var bundle = new Option<string?>("--bundle") { Description = "The bundle folder to decide from." };
         var requireSealed = new Option<bool>("--require-sealed") { Description = "Refuse a bundle without a matching `bundle.sums.json` (`authsidecar bundle seal`)." };
         var bundleKey = new Option<string?>("--bundle-key") { Description = "The P-256 public key, in PEM, that must have signed the bundle's seal; implies --require-sealed." };
-        var controlPlane = new Option<string[]>("--control-plane") { Description = "The control plane to follow, as `https://HOST:PORT`; each node of it." };
-        var application = new Option<string>("--application") { Description = "The application that is served, as the control plane knows it.", DefaultValueFactory = _ => "" };
-        var tenant = new Option<string>("--tenant") { Description = "The tenant that is served; without it, all.", DefaultValueFactory = _ => "" };
-        var joinToken = new Option<string?>("--join-token") { Description = "The file with a join token, to get a certificate and the keys below with." };
+        var controlPlane = new Option<string[]>("--control-plane") { Description = "The control plane, as `https://HOST:PORT`; may be repeated, once for each node." };
+        var application = new Option<string>("--application") { Description = "The application to serve. Required with --control-plane.", DefaultValueFactory = _ => "" };
+        var tenant = new Option<string>("--tenant") { Description = "The tenant to serve. Default: all.", DefaultValueFactory = _ => "" };
+        var joinToken = new Option<string?>("--join-token") { Description = "The file with a join token, to enrol with: the certificate, the CA and the keys below are then in the state folder. Keep the option after enrolment." };
         var joinKubernetes = new Option<string?>("--join-kubernetes") { Description = "The file with the pod's projected service account token (audience `authsidecar`), to enrol with instead of a join token; requires `--ca`." }.NotEmpty();
         var name = new Option<string>("--name") { Description = "The name to enrol with; in a pod its name, or `NAMESPACE.POD`.", DefaultValueFactory = _ => Environment.MachineName };
-        var certificate = new Option<string>("--certificate") { Description = "The certificate to show the control plane, in PEM.", DefaultValueFactory = _ => "" };
+        var certificate = new Option<string>("--certificate") { Description = "The client certificate for the control plane, in PEM.", DefaultValueFactory = _ => "" };
         var certificateKey = new Option<string>("--certificate-key") { Description = "Its key, in PEM.", DefaultValueFactory = _ => "" };
         var ca = new Option<string>("--ca") { Description = "The CA of the control plane's certificate, in PEM.", DefaultValueFactory = _ => "" };
-        var pinnedKeys = new Option<string>("--pinned-keys") { Description = "The keys that bundles are signed with, as a JWKS.", DefaultValueFactory = _ => "" };
-        var state = new Option<string>("--state") { Description = "The folder for what must survive a restart.", Required = true };
+        var pinnedKeys = new Option<string>("--pinned-keys") { Description = "The bundle-signing keys of the control plane, as a JWKS (`bundle-keys.json`).", DefaultValueFactory = _ => "" };
+        var state = new Option<string>("--state") { Description = "The state folder: keys and cached bundles, which survive a restart.", Required = true };
         var maxStaleness = new Option<string[]>("--max-staleness")
         {
             Description = "Maximum age of a type of resource, such as `revocations=5m` or `policies=unlimited`; may be repeated. Of a control plane: revocations 5m, all others 24h. Of a folder: unlimited, while it can be read; `source=1m` is how long it may be unreadable.",
         };
-        var issuerHosts = new Option<string[]>("--issuer-host") { Description = "A host of issuers that may be asked for key sets (`jwksUrl`) and about opaque tokens (`introspectionUrl`); may be repeated." };
-        var issuerPrivateHosts = new Option<string[]>("--issuer-private-host") { Description = "One that may be at a private address, such as an issuer in the same cluster; may be repeated." };
-        var issuerCa = new Option<string?>("--issuer-ca") { Description = "The CA of their certificates instead of those that the machine trusts, in PEM." };
-        var introspectionClients = new Option<string?>("--introspection-clients") { Description = "A file with what issuers are asked about opaque tokens with: `{\"ISSUER\": {\"url\": …, \"clientId\": …, \"clientSecret\": …}}`." };
+        var issuerHosts = new Option<string[]>("--issuer-host") { Description = "A host from which key sets (`jwksUrl`) may be fetched, and to which opaque tokens may be sent (`introspectionUrl`); may be repeated." };
+        var issuerPrivateHosts = new Option<string[]>("--issuer-private-host") { Description = "Like --issuer-host, for a host that may have a private address, such as an issuer in the same cluster; may be repeated." };
+        var issuerCa = new Option<string?>("--issuer-ca") { Description = "The CA for issuer hosts, in PEM. Default: the CAs that the machine trusts." };
+        var introspectionClients = new Option<string?>("--introspection-clients") { Description = "A file with client credentials for token introspection (RFC 7662): `{\"ISSUER\": {\"url\": …, \"clientId\": …, \"clientSecret\": …}}`." };
         var socket = new Option<string>("--socket") { Description = "The Unix socket to listen on; `none` for none.", DefaultValueFactory = _ => ServeOptions.DefaultSocket };
         var socketMode = new Option<string>("--socket-mode") { Description = "The permissions of the Unix socket, in octal.", DefaultValueFactory = _ => "0660" };
         var socketGroup = new Option<string?>("--socket-group") { Description = "The group that owns the Unix socket, by name or id. Default: that of the process." };
@@ -43,14 +43,14 @@ internal static class ServeCommand
         var maxConnections = new Option<int>("--max-connections") { Description = "Maximum number of concurrent connections; at the limit, the process with the most of them loses its least recently used one.", DefaultValueFactory = _ => ConnectionLimit.DefaultMax };
         var requestValidation = new Option<string>("--request-validation")
         {
-            Description = "What to do about requests that do not conform to the schema: `off`, nothing; `warn`, say so in the answer's `detail` and, once a minute, in the log; `reject`, deny them.",
+            Description = "What to do about requests that do not conform to the schema: `off`, nothing; `warn`, report them in the answer's `detail` and, once a minute, in the log; `reject`, deny them.",
             DefaultValueFactory = _ => "warn",
         };
         requestValidation.AcceptOnlyFromAmong("off", "warn", "reject");
-        var development = new Option<bool>("--development") { Description = "Offer gRPC reflection." };
-        var log = new Option<string>("--log") { Description = "How to log: `json` or `text`.", DefaultValueFactory = _ => "json" };
+        var development = new Option<bool>("--development") { Description = "Enable gRPC reflection." };
+        var log = new Option<string>("--log") { Description = "Log format: `json` or `text`.", DefaultValueFactory = _ => "json" };
         log.AcceptOnlyFromAmong("json", "text");
-        var logLevel = new Option<string>("--log-level") { Description = "From which level on to log: `debug` (every call, its caller and its decision), `information`, `warning` or `error`.", DefaultValueFactory = _ => "information" };
+        var logLevel = new Option<string>("--log-level") { Description = "Minimum log level: `debug` (every call, its caller and its decision), `information`, `warning` or `error`.", DefaultValueFactory = _ => "information" };
         logLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error");
         var command = new Command("serve", "Answers calls from a bundle or a control plane, and follows its changes.")
         {

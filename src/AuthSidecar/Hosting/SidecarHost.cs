@@ -70,8 +70,8 @@ internal static class SidecarHost
             .AddFilter("Grpc.AspNetCore.Server", LogLevel.Critical);
         switch (options.Log)
         {
-            case LogFormat.Json: builder.Logging.AddJsonConsole(console => console.UseUtcTimestamp = true); break;
-            case LogFormat.Text: builder.Logging.AddSimpleConsole(console => console.SingleLine = true); break;
+            case LogFormat.Json: builder.Logging.AddJsonConsole(console => (console.TimestampFormat, console.UseUtcTimestamp) = (LogTimestamps.Format, true)); break;
+            case LogFormat.Text: builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, $"{LogTimestamps.Format} ", true)); break;
             case LogFormat.None: break;
         }
     }

@@ -18,17 +18,17 @@ public abstract partial class StoreConformance
     {
         var enrolments = await Enrolments.OpenAsync(_node.Database);
         var (token, request) = (await enrolments.NewTokenAsync(uses: 1), Enrolments.NewRequest());
-        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => enrolments.Registry.EnrolAsync(token, "one", request, Cancellation)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => enrolments.Registry.EnrolAsync(token, "one", scope: null, request, Cancellation)));
         Assert.Single(answers.Select(a => a.Certificate).Distinct());
         Assert.All(answers, a => Assert.True(a.IsIssued));
         Assert.Equal(0, (await enrolments.TokenAsync(token)).UsesLeft);
-        Assert.Equal(answers[0].Certificate, (await (await Enrolments.OpenAsync(_node.Database)).Registry.EnrolAsync(token, "one", request, Cancellation)).Certificate);
+        Assert.Equal(answers[0].Certificate, (await (await Enrolments.OpenAsync(_node.Database)).Registry.EnrolAsync(token, "one", scope: null, request, Cancellation)).Certificate);
         Assert.Single(await enrolments.AuditAsync("sidecars.enrol"));
 
         // Of another name, or once it has been removed, it is another sidecar's, and that costs a use.
-        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "two", request, Cancellation)).Refusal);
-        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("one"), Cancellation)).IsCommitted);
-        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "one", request, Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "two", scope: null, request, Cancellation)).Refusal);
+        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("one"), Cancellation)).Result.IsCommitted);
+        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "one", scope: null, request, Cancellation)).Refusal);
     }
 
     /// <summary>A thousand pods of one rollout: each has one certificate, and the uses that were spent are as many as there are.</summary>
@@ -39,7 +39,7 @@ public abstract partial class StoreConformance
         var enrolments = await Enrolments.OpenAsync(_node.Database);
         var token = await enrolments.NewTokenAsync(uses: Names - 10);
         var head = await _node.HeadAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, Names).SelectMany(n => Enumerable.Repeat(($"pod-{n}", Enrolments.NewRequest()), 2)).Select(async e => (e.Item1, await enrolments.Registry.EnrolAsync(token, e.Item1, e.Item2, Cancellation))));
+        var answers = await Task.WhenAll(Enumerable.Range(0, Names).SelectMany(n => Enumerable.Repeat(($"pod-{n}", Enrolments.NewRequest()), 2)).Select(async e => (e.Item1, await enrolments.Registry.EnrolAsync(token, e.Item1, scope: null, e.Item2, Cancellation))));
         var byName = answers.GroupBy(a => a.Item1, a => a.Item2).ToList();
         Assert.All(byName, name => Assert.Single(name.Select(a => (a.Certificate, a.Refusal)).Distinct()));
         Assert.Equal(Names - 10, byName.Count(name => name.First().IsIssued));
@@ -60,7 +60,11 @@ public abstract partial class StoreConformance
         Assert.Equal(EnrolmentRefusal.TokenOfAnotherName, await RefusalAsync(named, "edge-2"));
         Assert.Null(await RefusalAsync(named, "edge-1"));
         Assert.Equal(EnrolmentRefusal.TokenUsedUp, await RefusalAsync(named, "edge-1"));
-        Assert.Equal(EnrolmentRefusal.NoKey, (await enrolments.Registry.EnrolAsync(good, "one", "-----BEGIN CERTIFICATE REQUEST-----", Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.NoKey, (await enrolments.Registry.EnrolAsync(good, "one", scope: null, "-----BEGIN CERTIFICATE REQUEST-----", Cancellation)).Refusal);
+        var another = new SyncScope("another", "");
+        Assert.Equal(EnrolmentRefusal.TokenOfAnotherScope, (await enrolments.Registry.EnrolAsync(good, "one", another, Enrolments.NewRequest(), Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.TokenOfAnotherScope, (await enrolments.Registry.EnrolAsync(good, "one", Enrolments.IdentityOf("one").Scope with { Tenant = "emea" }, Enrolments.NewRequest(), Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.TokenUnknown, (await enrolments.Registry.EnrolAsync(good with { Secret = named.Secret }, "one", another, Enrolments.NewRequest(), Cancellation)).Refusal);
         Assert.Equal(2, (await enrolments.TokenAsync(good)).UsesLeft);
         enrolments.Time.Advance(TimeSpan.FromHours(1));
         Assert.Equal(EnrolmentRefusal.TokenExpired, await RefusalAsync(good, "one"));
@@ -70,7 +74,7 @@ public abstract partial class StoreConformance
         Assert.Null((await enrolments.Registry.RemoveTokenAsync("test", removed.Id, _ => true, Cancellation)).Refusal);
         Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(removed, "one"));
 
-        async Task<EnrolmentRefusal?> RefusalAsync(JoinToken token, string name) => (await enrolments.Registry.EnrolAsync(token, name, Enrolments.NewRequest(), Cancellation)).Refusal;
+        async Task<EnrolmentRefusal?> RefusalAsync(JoinToken token, string name) => (await enrolments.Registry.EnrolAsync(token, name, scope: null, Enrolments.NewRequest(), Cancellation)).Refusal;
     }
 
     /// <summary>Who has a name and is there keeps it; who is not, or where the token says so, gives it up, and both are told.</summary>
@@ -81,23 +85,23 @@ public abstract partial class StoreConformance
         var (token, replacing) = (await enrolments.NewTokenAsync(uses: 10), await enrolments.NewTokenAsync(new JoinTokenTerms(1, TimeSpan.FromHours(1), IsReplacing: true)));
         var first = await enrolments.EnrolAsync(token, "one");
         await ConnectAsync(isConnected: true);
-        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).Refusal);
         Assert.Null(await enrolments.RefusalAsync("one", first));
 
         enrolments.Time.Advance(TimeSpan.FromMinutes(1));
         await ConnectAsync(isConnected: true);
-        var second = await enrolments.Registry.EnrolAsync(replacing, "one", Enrolments.NewRequest(), Cancellation);
+        var second = await enrolments.Registry.EnrolAsync(replacing, "one", scope: null, Enrolments.NewRequest(), Cancellation);
         Assert.NotNull(second.ReplacedAt);
         Assert.Contains("was enrolled with another key at ", await enrolments.RefusalAsync("one", first), StringComparison.Ordinal);
         Assert.Null(await enrolments.RefusalAsync("one", Enrolments.Read(second)));
 
         // One that has gone gives its name up; one that only looks connected, since its node has ended, after a while.
         await ConnectAsync(isConnected: false);
-        Assert.NotNull((await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).ReplacedAt);
+        Assert.NotNull((await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).ReplacedAt);
         await ConnectAsync(isConnected: true);
-        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).Refusal);
         enrolments.Time.Advance(Presence.ConnectedFor);
-        Assert.True((await enrolments.Registry.EnrolAsync(token, "one", Enrolments.NewRequest(), Cancellation)).IsIssued);
+        Assert.True((await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).IsIssued);
 
         async Task ConnectAsync(bool isConnected)
         {
@@ -115,7 +119,7 @@ public abstract partial class StoreConformance
         var token = await enrolments.NewTokenAsync(uses: 10);
         var (first, dismissed) = (await enrolments.EnrolAsync(token, "renewed"), await enrolments.EnrolAsync(token, "removed"));
         enrolments.Time.Advance(TimeSpan.FromMinutes(20));
-        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("removed"), Cancellation)).IsCommitted);
+        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("removed"), Cancellation)).Result.IsCommitted);
         var backup = await _node.Store.ReadAsync((context, _) => context.Sidecars.SingleAsync(s => s.Name == "renewed"), Cancellation);
 
         enrolments.Time.Advance(TimeSpan.FromMinutes(20));
@@ -134,7 +138,8 @@ public abstract partial class StoreConformance
         enrolments.Time.Advance(TimeSpan.FromHours(1));
         await enrolments.Store.BeginHistoryAsync("test", expected: null, Cancellation);
         // One that is known to be lost can be removed before it comes, though nothing is known of it here.
-        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("stolen"), Cancellation)).IsCommitted);
+        var blocked = await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("stolen"), Cancellation);
+        Assert.Equal((true, false), (blocked.Result.IsCommitted, blocked.WasEnrolled));
         Assert.Equal("sidecar `stolen` was removed", await enrolments.RefusalAsync("stolen", stolen));
         Assert.Null(await enrolments.RefusalAsync("late", late));
         Assert.Null(await enrolments.RefusalAsync("renewed", first));
@@ -142,7 +147,7 @@ public abstract partial class StoreConformance
         // The newest counts from then on, and what was removed before the backup stays removed.
         Assert.StartsWith("certificate superseded by a renewal", await enrolments.RefusalAsync("renewed", first), StringComparison.Ordinal);
         Assert.Equal("sidecar `removed` was removed", await enrolments.RefusalAsync("removed", dismissed));
-        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("late"), Cancellation)).IsCommitted);
+        Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("late"), Cancellation)).Result.IsCommitted);
         Assert.Equal("sidecar `late` was removed", await enrolments.RefusalAsync("late", late));
         enrolments.Time.Advance(TimeSpan.FromHours(24));
         Assert.StartsWith("the certificate of this sidecar expired at ", await enrolments.RefusalAsync("renewed", second), StringComparison.Ordinal);
@@ -228,7 +233,7 @@ public abstract partial class StoreConformance
         public async Task<JoinToken> NewTokenAsync(JoinTokenTerms terms) =>
             (await Registry.CreateTokenAsync("test", IdentityOf("any").Scope, terms, Cancellation)).Split('.') is [_, var id, var secret, _] ? new JoinToken(id, secret) : throw new InvalidOperationException("no token");
 
-        public async Task<X509Certificate2> EnrolAsync(JoinToken token, string name) => Read(await Registry.EnrolAsync(token, name, NewRequest(), Cancellation));
+        public async Task<X509Certificate2> EnrolAsync(JoinToken token, string name) => Read(await Registry.EnrolAsync(token, name, scope: null, NewRequest(), Cancellation));
 
         /// <summary>As a node says it that knows nothing yet.</summary>
         public async Task<string?> RefusalAsync(string name, X509Certificate2 certificate)

@@ -33,4 +33,23 @@ public sealed class OutageTests
         Assert.True(outage.Fail());
         Assert.Equal(1, outage.Failures);
     }
+
+    /// <summary>The cause that is the news, such as a rollback after a restart, is not hidden by the one before it.</summary>
+    [Fact]
+    public void Fail_WithAnotherCause_LoggedAtOnceAndEachOnceAMinute()
+    {
+        var time = new FakeTimeProvider();
+        var outage = new Outage(time);
+        Assert.True(outage.Fail(cause: 1));
+        Assert.False(outage.Fail(cause: 1));
+        Assert.True(outage.Fail(cause: 2));
+        // Two nodes that fail differently alternate.
+        Assert.False(outage.Fail(cause: 1));
+        Assert.False(outage.Fail(cause: 2));
+        time.Advance(Outage.LogEvery);
+        Assert.True(outage.Fail(cause: 2));
+        Assert.True(outage.Fail(cause: 1));
+        Assert.True(outage.End(out _));
+        Assert.True(outage.Fail(cause: 1));
+    }
 }

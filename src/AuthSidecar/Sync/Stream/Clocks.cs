@@ -14,11 +14,6 @@ internal static class Clocks
         CultureInfo.InvariantCulture,
         $"clock skew: the local clock is {Text(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the control plane, limit {Text(Tolerance)}; synchronize the clocks (NTP)");
 
-    /// <summary>A certificate that is not valid by the clock here; null: it is.</summary>
-    public static string? DescribeValidity(string whose, DateTimeOffset from, DateTimeOffset until, DateTimeOffset now) => now >= from && now < until
-        ? null
-        : string.Create(CultureInfo.InvariantCulture, $"{whose} is not valid now: valid from {from:u} until {until:u}, local clock {now:u}");
-
     private static string Text(TimeSpan span) => span switch
     {
         { TotalDays: >= 1 } => string.Create(CultureInfo.InvariantCulture, $"{(int)span.TotalDays} d {span.Hours} h"),

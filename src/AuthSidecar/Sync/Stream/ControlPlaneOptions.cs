@@ -2,6 +2,7 @@ using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.Common;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Stream;
@@ -91,7 +92,7 @@ internal sealed record ControlPlaneOptions
         try
         {
             using var pem = X509Certificate2.CreateFromPemFile(Certificate, CertificateKey);
-            if (Clocks.DescribeValidity($"the certificate of this sidecar, `{Certificate}`,", pem.NotBefore, pem.NotAfter, now) is { } invalid)
+            if (CertificateChains.DescribeValidity($"the certificate of this sidecar, `{Certificate}`,", pem.NotBefore, pem.NotAfter, now) is { } invalid)
             {
                 throw new InvalidDataException(invalid);
             }
@@ -125,22 +126,10 @@ internal sealed record ControlPlaneOptions
             EnabledSslProtocols = SslProtocols.Tls13,
             ClientCertificates = certificate is null ? null : [certificate],
             CertificateChainPolicy = chain,
-            RemoteCertificateValidationCallback = (_, its, _, errors) => errors == SslPolicyErrors.None ? true : throw Refusal(its, errors, now),
+            RemoteCertificateValidationCallback = (_, its, _, errors) => errors == SslPolicyErrors.None
+                ? true
+                : throw new AuthenticationException(CertificateChains.Describe(its, errors, now, "untrusted certificate: that of the control plane was not issued by the configured CA (`--ca`, or the one of the join token)")),
         };
-    }
-
-    /// <summary>Why a certificate is not to be trusted: the platform says it by a flag alone.</summary>
-    private static AuthenticationException Refusal(X509Certificate? certificate, SslPolicyErrors errors, DateTimeOffset now) => new(certificate is not X509Certificate2 its
-        ? "the control plane presented no certificate"
-        : Clocks.DescribeValidity("the certificate of the control plane", its.NotBefore, its.NotAfter, now)
-            ?? (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)
-                ? $"certificate name mismatch: the certificate of the control plane is for {Names(its)}"
-                : "untrusted certificate: that of the control plane was not issued by the configured CA (`--ca`, or the one of the join token)"));
-
-    private static string Names(X509Certificate2 certificate)
-    {
-        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(e => e.EnumerateDnsNames().Concat(e.EnumerateIPAddresses().Select(a => a.ToString()))).ToList();
-        return names.Count == 0 ? "none" : string.Join(", ", names);
     }
 }
 

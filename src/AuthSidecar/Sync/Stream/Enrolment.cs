@@ -77,7 +77,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
     {
-        var request = new EnrolRequest { Name = join.Name };
+        var request = new EnrolRequest { Name = join.Name, Application = options.Scope.Application, Tenant = options.Scope.Tenant };
         var text = (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim();
         var authorities = join.Ca is null ? await ReadJoinTokenAsync(address, join, text, request, cancellation) : await ReadPodTokenAsync(address, join, text, request, cancellation);
         using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));

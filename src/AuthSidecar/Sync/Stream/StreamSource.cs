@@ -47,6 +47,7 @@ internal sealed partial class StreamSource(
     private static readonly string Instance = Guid.NewGuid().ToString("N");
 
     private readonly Outage _outage = new(time);
+    private readonly Dictionary<ResourceType, Outage> _refusals = [];
     private int _failures;
     private bool _refusedForTrust;
     private ulong _refusedHeartbeats;
@@ -108,7 +109,7 @@ internal sealed partial class StreamSource(
             {
                 // It has less than this sidecar had from it, and what its revisions mean is not known until it says so.
                 cache.IsHistoryLost |= e is RpcException { StatusCode: StatusCode.FailedPrecondition };
-                Report(address, ConnectionFailure.Describe(e));
+                Report(address, e is RpcException rpc ? (int)rpc.StatusCode : -1, ConnectionFailure.Describe(e));
             }
             catch (Exception e)
             {
@@ -248,6 +249,7 @@ internal sealed partial class StreamSource(
         health.Set($"bundle {outcome.Type}", outcome.IsApplied ? null : $"{outcome.Type} of revision {outcome.Revision} refused: {outcome.Faults[0]}");
         if (outcome.IsApplied)
         {
+            RefusalsOf(outcome.Type).End(out _);
             // What was not even readable was of some type or other; what is read now is signed by whom it should.
             health.Set($"bundle {ResourceType.Unspecified}", null);
             Log.Applied(logger, outcome.Type, outcome.Revision);
@@ -257,6 +259,12 @@ internal sealed partial class StreamSource(
         _refusedForTrust |= outcome.Reason is NackReason.Expired or NackReason.Signature;
         _refusedBundles++;
         SyncMetrics.NoteRefused(outcome.Reason.ToString());
+        // Invalid content is new each time; other reasons repeat with every revision.
+        if (outcome.Reason != NackReason.Content && !RefusalsOf(outcome.Type).Fail((int)outcome.Reason))
+        {
+            return;
+        }
+
         foreach (var fault in outcome.Faults)
         {
             Log.Fault(logger, fault);
@@ -264,6 +272,8 @@ internal sealed partial class StreamSource(
 
         Log.Refused(logger, outcome.Type, outcome.Revision, outcome.Reason);
     }
+
+    private Outage RefusalsOf(ResourceType type) => _refusals.TryGetValue(type, out var refusals) ? refusals : _refusals[type] = new Outage(time);
 
     /// <summary>Whatever a heartbeat is refused for, nothing is current from then on: it is told once, and once more when it is over.</summary>
     private void Report(HeartbeatOutcome outcome)
@@ -288,11 +298,11 @@ internal sealed partial class StreamSource(
         }
     }
 
-    private void Report(Uri address, string why)
+    private void Report(Uri address, int cause, string why)
     {
         health.Connection = $"not connected to the control plane at {address}: {why}";
         var (lasted, isFirst) = (_outage.Lasted, _outage.Failures == 0);
-        if (!_outage.Fail())
+        if (!_outage.Fail(cause))
         {
             return;
         }
@@ -365,7 +375,7 @@ internal sealed partial class StreamSource(
         [LoggerMessage(31, LogLevel.Error, "bundle: {Fault}", EventName = "BundleFault")]
         public static partial void Fault(ILogger logger, string fault);
 
-        [LoggerMessage(32, LogLevel.Error, "{Type} of revision {Revision} refused: {Reason}; what was there goes on serving", EventName = "BundleRefused")]
+        [LoggerMessage(32, LogLevel.Error, "failed to apply {Type} revision {Revision}, using the previous one: {Reason}", EventName = "BundleRefused")]
         public static partial void Refused(ILogger logger, ResourceType type, Revision revision, NackReason reason);
 
         [LoggerMessage(33, LogLevel.Warning, "not connected to the control plane at {Address}: {Why}", EventName = "ControlPlaneLost")]
