@@ -5,6 +5,7 @@ using AuthSidecar.ControlPlane.Cli;
 var command = new RootCommand("The control plane of AuthSidecar.")
 {
     ServeCommand.Create(),
+    BackupCommand.Create(),
     ImportCommand.Create(),
     PolicyCommand.Create(),
     DirectoryCommands.Members(),

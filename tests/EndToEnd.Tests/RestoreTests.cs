@@ -210,9 +210,7 @@ public sealed class RestoreTests : IAsyncLifetime
         await _fleet.StartSidecarAsync("killed");
         _fleet.Addresses = [$"https://127.0.0.1:{_network.Port}"];
         await _fleet.StartSidecarAsync("cut");
-        _fleet.KillControlPlane();
-        await CopyAsync(isBackup: true);
-        await _fleet.StartControlPlaneAsync();
+        await BackUpAsync();
 
         // What is lost: a user, a type of which the backup has nothing, and policies.
         await WriteAsync(_fleet, User("carol", "reader"));
@@ -233,7 +231,7 @@ public sealed class RestoreTests : IAsyncLifetime
         _network.Cut();
         _fleet.KillControlPlane();
         _fleet.KillSidecar("killed");
-        await CopyAsync(isBackup: false);
+        await RestoreAsync();
         return lost;
     }
 
@@ -263,23 +261,33 @@ public sealed class RestoreTests : IAsyncLifetime
             && listed.Sidecars.Count == 3 && listed.Sidecars.All(s => s.IsCurrent));
     }
 
-    private async Task CopyAsync(bool isBackup)
+    private async Task BackUpAsync()
     {
-        if (_database is not null)
+        if (_database is null)
         {
-            await _postgres!.CopyDatabaseAsync(isBackup ? _database : _backup!, isBackup ? _backup! : _database);
+            var backup = await Binary.RunControlAsync("backup", _fleet.In("backup.db"), "--state", _fleet.In("control"));
+            Assert.Equal((0, ""), (backup.ExitCode, backup.Error));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_fleet.In("backup.db")));
             return;
         }
 
-        var (from, to) = isBackup ? ("control.db", "backup.db") : ("backup.db", "control.db");
-        foreach (var file in Directory.EnumerateFiles(_fleet.In("control"), $"{to}*").ToList())
+        // A database that is in use cannot be copied.
+        _fleet.KillControlPlane();
+        await _postgres!.CopyDatabaseAsync(_database, _backup!);
+        await _fleet.StartControlPlaneAsync();
+    }
+
+    private async Task RestoreAsync()
+    {
+        if (_database is not null)
         {
-            File.Delete(file);
+            await _postgres!.CopyDatabaseAsync(_backup!, _database);
+            return;
         }
 
-        foreach (var file in Directory.EnumerateFiles(_fleet.In("control"), $"{from}*").ToList())
-        {
-            File.Copy(file, file.Replace(from, to, StringComparison.Ordinal));
-        }
+        var database = _fleet.In("control/control.db");
+        File.Copy(_fleet.In("backup.db"), database, overwrite: true);
+        File.Delete($"{database}-wal");
+        File.Delete($"{database}-shm");
     }
 }

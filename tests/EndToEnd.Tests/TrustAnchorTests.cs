@@ -45,6 +45,28 @@ public sealed class TrustAnchorTests
         Assert.All((await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars, s => Assert.Empty(s.Problems));
     }
 
+    /// <summary>Sidecars then trust a key that the database does not have, and reject every heartbeat, so that none can prove by one what it has.</summary>
+    [Fact]
+    public async Task Restore_ToBeforeARotation_IsLoggedAndShown()
+    {
+        await using var fleet = await Fleet.StartAsync(ownCa: true);
+        await Writes.PublishAsync(fleet, "", Writes.ReadersRead);
+        await fleet.JoinAsync("one", await NewTokenAsync(fleet));
+        Assert.Equal(0, (await Binary.RunControlAsync("backup", fleet.In("backup.db"), "--state", fleet.In("control"))).ExitCode);
+        var key = await RotateAsync(fleet, TrustAnchorUse.BundleSigning, revoke: true);
+        await Fleet.UntilAsync(() => Task.FromResult(KeysOf(fleet.In("one/identity/bundle-keys.json")).SequenceEqual([key.KeyId])));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains($"trust anchors changed: bundle-signing key {key.KeyId} active; bundle-signing key ", StringComparison.Ordinal))));
+        fleet.KillControlPlane();
+        File.Copy(fleet.In("backup.db"), fleet.In("control/control.db"), overwrite: true);
+        File.Delete(fleet.In("control/control.db-wal"));
+        File.Delete(fleet.In("control/control.db-shm"));
+        await fleet.StartControlPlaneAsync();
+
+        var problem = $"does not trust any bundle-signing key of this database, only {key.KeyId}: either the database was restored from a backup";
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains(problem, StringComparison.Ordinal) && l.Contains("/sidecar/one ", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(async () => (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.Single().Problems.Any(p => p.StartsWith(problem, StringComparison.Ordinal)));
+    }
+
     /// <summary>They are stolen: from then on nothing that they have signed or issued is trusted, but by those that have not heard of it yet; and these hear of it first.</summary>
     [Fact]
     public async Task Rotate_Revoking_InForceWithinSeconds_AndWithoutEnrollingAnew()

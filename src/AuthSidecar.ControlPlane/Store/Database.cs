@@ -60,6 +60,12 @@ internal abstract class Database
         await context.Database.MigrateAsync(cancellation);
     }
 
+    /// <summary>Writes a consistent copy of the database to a new file, also while a node uses it.</summary>
+    /// <exception cref="IOException">The file exists, or cannot be written.</exception>
+    /// <exception cref="InvalidDataException">The database does not exist, is damaged, or is not SQLite.</exception>
+    public virtual Task BackUpAsync(string file, CancellationToken cancellation) =>
+        throw new InvalidDataException("only SQLite databases can be backed up with this command: use `pg_dump` for PostgreSQL");
+
     /// <summary>Begins a transaction that sees one moment of the database.</summary>
     public abstract Task<IDbContextTransaction> BeginReadAsync(StoreContext context, CancellationToken cancellation);
 
@@ -92,6 +98,8 @@ internal class Lease : IAsyncDisposable
 
 internal sealed class SqliteDatabase(string path) : Database
 {
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
     private readonly DbContextOptions<SqliteStoreContext> _options = new DbContextOptionsBuilder<SqliteStoreContext>()
         .UseSqlite(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString())
         .AddInterceptors(new Patience())
@@ -116,7 +124,6 @@ internal sealed class SqliteDatabase(string path) : Database
     /// <summary>Makes the file its owner's alone, whatever the umask is and whatever it was: there are hashes of passwords in it. What SQLite lays beside it has its mode.</summary>
     private void Protect()
     {
-        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         using (File.Open(path, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, UnixCreateMode = OwnerOnly }))
         {
         }
@@ -127,6 +134,48 @@ internal sealed class SqliteDatabase(string path) : Database
             {
                 File.SetUnixFileMode(file, OwnerOnly);
             }
+        }
+    }
+
+    public override async Task BackUpAsync(string file, CancellationToken cancellation)
+    {
+        if (!File.Exists(path))
+        {
+            throw new InvalidDataException($"the database `{path}` does not exist");
+        }
+
+        // SQLite writes to an empty file, and creates others with the permissions of the umask.
+        File.Open(file, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }).Dispose();
+        try
+        {
+            await ExecuteAsync(path, "VACUUM INTO $file", file);
+            if (await ExecuteAsync(file, "PRAGMA quick_check", null) is not "ok" and var fault)
+            {
+                throw new InvalidDataException($"the database `{path}` is damaged: {fault}");
+            }
+
+            using var written = File.Open(file, FileMode.Open, FileAccess.ReadWrite);
+            written.Flush(flushToDisk: true);
+        }
+        catch (SqliteException e)
+        {
+            File.Delete(file);
+            throw new InvalidDataException($"failed to back up the database `{path}`: {e.Message}", e);
+        }
+        catch
+        {
+            File.Delete(file);
+            throw;
+        }
+
+        async Task<object?> ExecuteAsync(string source, string sql, string? argument)
+        {
+            await using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = source, Mode = SqliteOpenMode.ReadWrite, Pooling = false, DefaultTimeout = 30 }.ToString());
+            await connection.OpenAsync(cancellation);
+            await using var command = connection.CreateCommand();
+            command.CommandText = sql;
+            command.Parameters.AddWithValue("$file", argument ?? "");
+            return await command.ExecuteScalarAsync(cancellation);
         }
     }
 
