@@ -100,6 +100,12 @@ internal static partial class UnixSockets
             await socket.ConnectAsync(endPoint, cancellation);
             return new NetworkStream(socket, ownsSocket: true);
         }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressNotAvailable)
+        {
+            // ENOENT, which the framework words as for an IP address.
+            socket.Dispose();
+            throw new IOException("the socket does not exist");
+        }
         catch
         {
             socket.Dispose();

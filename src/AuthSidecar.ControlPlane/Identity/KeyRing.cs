@@ -34,6 +34,7 @@ internal sealed partial class KeyRing(
     /// <summary>How long a key is kept once the next one signs: longer than any token it signed, by any clock.</summary>
     public static readonly TimeSpan KeptFor = TimeSpan.FromHours(1);
 
+    private readonly SemaphoreSlim _loading = new(1);
     private SigningKey[] _keys = [];
     private string _signing = "";
 
@@ -105,6 +106,20 @@ internal sealed partial class KeyRing(
     }
 
     protected override async Task LoadAsync(CancellationToken cancellation)
+    {
+        // Serialized: an older read must not replace a newer one.
+        await _loading.WaitAsync(cancellation);
+        try
+        {
+            await LoadAloneAsync(cancellation);
+        }
+        finally
+        {
+            _loading.Release();
+        }
+    }
+
+    private async Task LoadAloneAsync(CancellationToken cancellation)
     {
         await secrets.ReadPeppersAsync(cancellation);
         var (issuer, rows) = await store.ReadAsync(
