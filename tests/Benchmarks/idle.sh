@@ -9,7 +9,7 @@ need_package nghttp2-client h2load
 
 save=${1:-}
 [ "$save" = --save ] && shift || save=
-warmup=${WARMUP:-60} seconds=${SECONDS_MEASURED:-60} rounds=9 port=7553
+warmup=${WARMUP:-300} seconds=${SECONDS_MEASURED:-60} rounds=9 port=7553
 folder=$(mktemp -d)
 processes=()
 stop() {
@@ -56,20 +56,19 @@ done
 
 # ticks PROCESS: how much processor time it has had, in hundredths of a second.
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
-switches() { cat "/proc/$1/task"/*/status | awk '/ctxt_switches/ { sum += $2 } END { print sum }'; }
 sleep "$warmup"
 for name in "${names[@]}"; do
   for part in folder following; do "$folder/native/authsidecar" health --address "unix:$folder/$name-$part.sock" >/dev/null; done
 done
-declare -A before switched
-for name in "${!pid[@]}"; do before[$name]=$(ticks "${pid[$name]}"); switched[$name]=$(switches "${pid[$name]}"); done
+declare -A before
+for name in "${!pid[@]}"; do before[$name]=$(ticks "${pid[$name]}"); done
 sleep "$seconds"
 rows=""
 for part in folder following control; do
   for name in "${names[@]}"; do
     key=$name-$part
-    rows+=$(awk -v part=$part -v name="$name" -v cpu=$(($(ticks "${pid[$key]}") - ${before[$key]})) -v switches=$(($(switches "${pid[$key]}") - ${switched[$key]})) -v s="$seconds" \
-      'BEGIN { what["folder"] = "native sidecar, bundle folder"; what["following"] = "native sidecar, control plane"; what["control"] = "control plane, 2 sidecars"; printf "| %s | %s | %.1f | %.0f |", what[part], name, cpu * 10 / s, switches / s }')$'\n'
+    rows+=$(awk -v part=$part -v name="$name" -v cpu=$(($(ticks "${pid[$key]}") - ${before[$key]})) -v s="$seconds" \
+      'BEGIN { what["folder"] = "native sidecar, bundle folder"; what["following"] = "native sidecar, control plane"; what["control"] = "control plane, 2 sidecars"; printf "| %s | %s | %.1f |", what[part], name, cpu * 10 / s }')$'\n'
   done
 done
 
@@ -91,8 +90,8 @@ done
 
 median() { tr ' ' '\n' <<<"$1" | sed '/^$/d' | sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 report() {
-  echo "| process | binaries | CPU, thousandths of a core | context switches a second |"
-  echo "| --- | --- | --- | --- |"
+  echo "| process | binaries | CPU, thousandths of a core |"
+  echo "| --- | --- | --- |"
   echo -n "$rows"
   echo
   echo "| a check, one after another over the Unix socket | p50, µs: median of $rounds rounds (lowest to highest) |"
