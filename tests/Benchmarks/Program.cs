@@ -18,8 +18,12 @@ return args switch
     ["fleet", var folder, var sidecars, var control, var broadcast, var binary] => await FleetLoad.RunAsync(folder, Number(sidecars), Number(control), Number(broadcast), binary),
     // Sidecars that follow a control plane, for size.sh.
     ["followers", var token, var count, var address, var changes, var socket] => await Followers.RunAsync(token, Number(count), address, Number(changes), socket),
+    // A rollout beside quiet streams.
+    ["enrolments", var folder, var count, var control, var binary] => await Followers.RunEnrolmentsAsync(folder, Number(count), Number(control), binary),
     // A sidecar with very many users: what it takes in, and what callers notice.
     ["sidecar", var folder, var users, var control, var binary] => await SidecarLoad.RunAsync(folder, Number(users), Number(control), binary),
+    // The same from outside, for several binaries.
+    ["sidecar-binaries", var folder, var users, var control, var binary, .. var binaries] => await SidecarLoad.RunBinariesAsync(folder, Number(users), Number(control), binary, binaries),
     // A million tokens with random key ids beside good ones.
     ["unknown-keys", var folder] => await UnknownKeys.RunAsync(folder),
     // Revocations at a hundred sidecars.

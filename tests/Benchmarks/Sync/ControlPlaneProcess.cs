@@ -17,8 +17,10 @@ internal sealed class ControlPlaneProcess : IDisposable
     public ControlPlaneProcess(string binary, string folder, int port, Certificates certificates, params string[] more)
     {
         _socket = Path.Combine(folder, "admin.sock");
-        _process = Process.Start(binary,
+        // Its log goes nowhere: what is printed here is the report.
+        _process = Process.Start("/bin/sh",
         [
+            "-c", "exec \"$0\" \"$@\" >/dev/null", binary,
             "serve", "--state", Path.Combine(folder, "control"), "--admin-socket", _socket, "--listen", $"127.0.0.1:{port}",
             "--certificate", certificates.In("control.pem"), "--certificate-key", certificates.In("control.key"), "--client-ca", certificates.In("ca.pem"), .. more,
         ]);

@@ -29,6 +29,82 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         return 0;
     }
 
+    /// <summary>The same from outside, for processes of several binaries: such as the JIT and the native one.</summary>
+    /// <param name="folder">An empty folder.</param>
+    /// <param name="users">How many users.</param>
+    /// <param name="port">The control plane's.</param>
+    /// <param name="controlBinary">The control plane.</param>
+    /// <param name="binaries">Names and sidecars, by turns.</param>
+    public static async Task<int> RunBinariesAsync(string folder, int users, int port, string controlBinary, string[] binaries)
+    {
+        var load = new SidecarLoad(folder, users, port);
+        using var control = new ControlPlaneProcess(controlBinary, folder, port, load._certificates);
+        await load.ImportAsync(new DirectoryService.DirectoryServiceClient(control.Admin));
+        var published = (await new PolicyService.PolicyServiceClient(control.Admin).PublishPoliciesAsync(Policies("", 0))).Revision;
+        List<(string Name, SidecarFigures Figures)> all = [];
+        foreach (var binary in binaries.Chunk(2))
+        {
+            (var figures, published) = await load.MeasureAsync(control, binary[0], binary[1], published);
+            all.Add((binary[0], figures));
+        }
+
+        Console.WriteLine($"| | {string.Join(" | ", all.Select(a => a.Name))} |");
+        Console.WriteLine($"| --- |{string.Concat(all.Select(_ => " --- |"))}");
+        Row($"full sync of {users} users, from the start of the process to its first answer", f => $"{f.FullSync.TotalSeconds:F2} s");
+        Row("one user added, from the answer of the write to a check that waits for its revision", f => $"p50 {Percentiles.Of(f.Changes, 0.5):F1} ms, p99 {Percentiles.Of(f.Changes, 0.99):F1} ms");
+        Row("CheckPermission, p50 and p99, quiet", f => $"{Percentiles.Of(f.Quiet, 0.5) * 1000:F0} us, {Percentiles.Of(f.Quiet, 0.99) * 1000:F0} us");
+        Row("the same while policies are swapped 10 times a second", f => $"{Percentiles.Of(f.Swapping, 0.5) * 1000:F0} us, {Percentiles.Of(f.Swapping, 0.99) * 1000:F0} us");
+        Row("p99 swapped to quiet", f => $"{Percentiles.Of(f.Swapping, 0.99) / Percentiles.Of(f.Quiet, 0.99):F2}");
+        return 0;
+
+        void Row(string what, Func<SidecarFigures, string> of) => Console.WriteLine($"| {what} | {string.Join(" | ", all.Select(a => of(a.Figures)))} |");
+    }
+
+    private async Task<(SidecarFigures Figures, string Published)> MeasureAsync(ControlPlaneProcess control, string name, string binary, string published)
+    {
+        var directory = new DirectoryService.DirectoryServiceClient(control.Admin);
+        var options = OptionsOf(name);
+        var started = Stopwatch.GetTimestamp();
+        using var process = Process.Start(binary,
+        [
+            "serve", "--control-plane", $"{options.ControlPlane!.Addresses[0]}", "--application", Application, "--certificate", options.ControlPlane.Certificate, "--certificate-key", options.ControlPlane.CertificateKey,
+            "--ca", options.ControlPlane.Ca, "--pinned-keys", options.ControlPlane.PinnedKeys, "--state", options.State, "--socket", options.Socket!, "--log-level", "error",
+        ]);
+        try
+        {
+            while (!File.Exists(options.Socket))
+            {
+                await Task.Delay(5);
+            }
+
+            using var channel = SidecarClient.Connect($"unix:{options.Socket}");
+            var client = new Wire.AuthSidecarService.AuthSidecarServiceClient(channel);
+            Demand(await client.CheckPermissionAsync(Check("user-7", "read", published), deadline: DateTime.UtcNow.AddMinutes(2)));
+            var fullSync = Stopwatch.GetElapsedTime(started);
+            var changes = new List<double>();
+            for (var i = 0; i < Deltas; i++)
+            {
+                var user = $"user-{i}-{name}";
+                var response = await directory.WriteEntitiesAsync(new WriteEntitiesRequest
+                {
+                    Entities = { new DirectoryEntity { Json = $$"""{"uid": {"type": "User", "id": "{{user}}"}, "attrs": {"tenant": "tenant-1", "name": "User"}, "parents": [{"type": "Role", "id": "moderator"}]}""" } },
+                });
+                var committed = Stopwatch.GetTimestamp();
+                Demand(await client.CheckPermissionAsync(Check(user, "write", response.Revision)));
+                changes.Add(Stopwatch.GetElapsedTime(committed).TotalMilliseconds);
+                await Task.Delay(20);
+            }
+
+            var (quiet, swapping, _, last) = await SwapPoliciesAsync(new PolicyService.PolicyServiceClient(control.Admin), options.Socket!, published);
+            return (new SidecarFigures(fullSync, changes, quiet, swapping), last);
+        }
+        finally
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+        }
+    }
+
     private async Task MeasureAsync(ControlPlaneProcess control)
     {
         var directory = new DirectoryService.DirectoryServiceClient(control.Admin);
@@ -41,7 +117,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         await ImportAsync(directory);
         Console.WriteLine($"| {users} users imported in one call | {Stopwatch.GetElapsedTime(started).TotalSeconds:F1} s |");
         var published = (await policies.PublishPoliciesAsync(Policies("", 0))).Revision;
-        await using var app = BuildSidecar();
+        await using var app = SidecarHost.Build(OptionsOf("one"));
         var snapshots = app.Services.GetRequiredService<SnapshotCache>();
         started = Stopwatch.GetTimestamp();
         await app.StartAsync();
@@ -56,7 +132,11 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         await ChangeRolesAsync(control, directory, snapshots, app.Services.GetRequiredService<DecisionPoint>());
 
         // 3. Policies swapped ten times a second, and what callers see of it.
-        await SwapPoliciesAsync(policies, published);
+        var (quiet, swapping, swaps, _) = await SwapPoliciesAsync(policies, OptionsOf("one").Socket!, published);
+        var seconds = 5 * Round.TotalSeconds;
+        Console.WriteLine($"| CheckPermission, p50 and p99, quiet | {Percentiles.Of(quiet, 0.5) * 1000:F0} us, {Percentiles.Of(quiet, 0.99) * 1000:F0} us |");
+        Console.WriteLine($"| the same while policies are swapped {swaps / seconds:F1} times a second | {Percentiles.Of(swapping, 0.5) * 1000:F0} us, {Percentiles.Of(swapping, 0.99) * 1000:F0} us |");
+        Console.WriteLine($"| p99 swapped to quiet | {Percentiles.Of(swapping, 0.99) / Percentiles.Of(quiet, 0.99):F2} |");
         await app.StopAsync();
     }
 
@@ -110,9 +190,9 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         }
     }
 
-    private async Task SwapPoliciesAsync(PolicyService.PolicyServiceClient policies, string published)
+    private static async Task<(List<double> Quiet, List<double> Swapping, int Swaps, string Published)> SwapPoliciesAsync(PolicyService.PolicyServiceClient policies, string socket, string published)
     {
-        using var channel = SidecarClient.Connect($"unix:{Path.Combine(folder, "s.sock")}");
+        using var channel = SidecarClient.Connect($"unix:{socket}");
         var client = new Wire.AuthSidecarService.AuthSidecarServiceClient(channel);
         var (quiet, swapping, swaps) = (new List<double>(), new List<double>(), 0);
         await AskAsync(client, []);
@@ -134,31 +214,20 @@ internal sealed class SidecarLoad(string folder, int users, int port)
             await publisher;
         }
 
-        var seconds = 5 * Round.TotalSeconds;
-        Console.WriteLine($"| CheckPermission, p50 and p99, quiet | {Percentiles.Of(quiet, 0.5) * 1000:F0} us, {Percentiles.Of(quiet, 0.99) * 1000:F0} us |");
-        Console.WriteLine($"| the same while policies are swapped {swaps / seconds:F1} times a second | {Percentiles.Of(swapping, 0.5) * 1000:F0} us, {Percentiles.Of(swapping, 0.99) * 1000:F0} us |");
-        Console.WriteLine($"| p99 swapped to quiet | {Percentiles.Of(swapping, 0.99) / Percentiles.Of(quiet, 0.99):F2} |");
+        return (quiet, swapping, swaps, published);
     }
 
     /// <summary>One caller that asks again as soon as it is answered.</summary>
     private static async Task AskAsync(Wire.AuthSidecarService.AuthSidecarServiceClient client, List<double> took)
     {
-        var request = new Wire.CheckPermissionRequest
-        {
-            Principal = new Wire.EntityUid { Type = "User", Id = "user-7" },
-            Action = new Wire.EntityUid { Id = "read" },
-            Resource = new Wire.Entity { Uid = new Wire.EntityUid { Type = "Document", Id = "plan" } },
-        };
+        var request = Check("user-7", "read");
         var started = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(started) < Round)
         {
             var before = Stopwatch.GetTimestamp();
             var response = await client.CheckPermissionAsync(request);
             took.Add(Stopwatch.GetElapsedTime(before).TotalMilliseconds);
-            if (response.Decision != Wire.Decision.Allow)
-            {
-                throw new InvalidOperationException($"expected ALLOW, got {response}");
-            }
+            Demand(response);
         }
     }
 
@@ -205,26 +274,49 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         },
     };
 
-    private WebApplication BuildSidecar()
+    private ServeOptions OptionsOf(string name)
     {
-        using var certificate = _certificates.ForSidecar("one");
-        File.WriteAllText(_certificates.In("one.pem"), certificate.ExportCertificatePem());
-        File.WriteAllText(_certificates.In("one.key"), System.Security.Cryptography.X509Certificates.ECDsaCertificateExtensions.GetECDsaPrivateKey(certificate)!.ExportPkcs8PrivateKeyPem());
-        return SidecarHost.Build(new ServeOptions
+        if (!File.Exists(_certificates.In($"{name}.pem")))
+        {
+            using var certificate = _certificates.ForSidecar(name);
+            File.WriteAllText(_certificates.In($"{name}.pem"), certificate.ExportCertificatePem());
+            File.WriteAllText(_certificates.In($"{name}.key"), System.Security.Cryptography.X509Certificates.ECDsaCertificateExtensions.GetECDsaPrivateKey(certificate)!.ExportPkcs8PrivateKeyPem());
+        }
+
+        return new ServeOptions
         {
             ControlPlane = new ControlPlaneOptions
             {
                 Addresses = [new Uri($"https://127.0.0.1:{port}")],
                 Scope = new SidecarScope(Application, ""),
-                Certificate = _certificates.In("one.pem"),
-                CertificateKey = _certificates.In("one.key"),
+                Certificate = _certificates.In($"{name}.pem"),
+                CertificateKey = _certificates.In($"{name}.key"),
                 Ca = _certificates.In("ca.pem"),
                 PinnedKeys = Path.Combine(folder, "control", "bundle-keys.json"),
             },
             MaxStaleness = MaxStaleness.Default,
-            State = Path.Combine(folder, "state"),
-            Socket = Path.Combine(folder, "s.sock"),
+            State = Path.Combine(folder, $"state-{name}"),
+            Socket = Path.Combine(folder, $"{name}.sock"),
             Log = LogFormat.None,
-        });
+        };
     }
+
+    private static Wire.CheckPermissionRequest Check(string user, string action, string revision = "") => new()
+    {
+        Principal = new Wire.EntityUid { Type = "User", Id = user },
+        Action = new Wire.EntityUid { Id = action },
+        Resource = new Wire.Entity { Uid = new Wire.EntityUid { Type = "Document", Id = "plan" } },
+        AtLeastRevision = revision,
+    };
+
+    private static void Demand(Wire.CheckPermissionResponse response)
+    {
+        if (response.Decision != Wire.Decision.Allow)
+        {
+            throw new InvalidOperationException($"expected ALLOW, got {response}");
+        }
+    }
+
+    /// <summary>Times in milliseconds, but for the first.</summary>
+    private sealed record SidecarFigures(TimeSpan FullSync, List<double> Changes, List<double> Quiet, List<double> Swapping);
 }
