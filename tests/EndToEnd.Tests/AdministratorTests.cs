@@ -32,6 +32,13 @@ public sealed partial class AdministratorTests
         var wrong = await ClaimAsync(fleet, "mallory", new string('0', code.Length));
         Assert.Equal((2, true), (wrong.ExitCode, wrong.Error.Contains("invalid or expired claim code", StringComparison.Ordinal)));
         Assert.False(File.Exists(fleet.In("mallory.json")));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("administration request refused from 127.0.0.1: invalid or expired claim code", StringComparison.Ordinal))));
+
+        // The name of a client is taken, and the code still good.
+        await fleet.CreateApplicationAsync();
+        await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = new Client { Id = "job", Application = "documents", GrantTypes = { GrantType.DeviceCode } } }, cancellationToken: Cancellation);
+        var taken = await ClaimAsync(fleet, "job", code);
+        Assert.Equal((2, "authsidecar-control: client `job` of an application already exists\n"), (taken.ExitCode, taken.Error));
 
         Assert.StartsWith("alice is an owner; ", (await ClaimAsync(fleet, "alice", code)).Output, StringComparison.Ordinal);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("alice.json")));

@@ -103,6 +103,7 @@ public sealed class AuthorizationRequestTests
         Assert.Equal(["private_key_jwt"], metadata["introspection_endpoint_auth_methods_supported"]!.AsArray().Select(m => (string?)m));
         Assert.Contains("ES256", metadata["token_endpoint_auth_signing_alg_values_supported"]!.AsArray().Select(m => (string?)m));
         Assert.Equal(["mfa"], metadata["acr_values_supported"]!.AsArray().Select(m => (string?)m));
+        Assert.Subset(metadata["claims_supported"]!.AsArray().Select(m => (string?)m).ToHashSet(), new HashSet<string?> { "iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "name", "email" });
         Assert.DoesNotContain("client_secret", metadata.ToJsonString(), StringComparison.Ordinal);
 
         // A device is sent to where we are, too, and an error leads nowhere else.
@@ -111,6 +112,34 @@ public sealed class AuthorizationRequestTests
         using var http = fleet.CreateHttp();
         using var wrong = await http.PostAsync("oauth2/token", new FormUrlEncodedContent([new("grant_type", "password")]), Cancellation);
         Assert.DoesNotContain("error_uri", await wrong.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        foreach (var (method, path) in new[] { (HttpMethod.Put, "device"), (HttpMethod.Post, ".well-known/openid-configuration"), (HttpMethod.Post, ".well-known/jwks.json"), (HttpMethod.Put, "oauth2/authorize"), (HttpMethod.Get, "oauth2/token") })
+        {
+            using var answer = await http.SendAsync(new HttpRequestMessage(method, path), Cancellation);
+            Assert.InRange((int)answer.StatusCode, 400, 499);
+            Assert.DoesNotContain("error_uri", await answer.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>PostgreSQL cannot look it up. It is the client's mistake, whichever endpoint it came by, and no fault of ours in the log.</summary>
+    [Fact]
+    public async Task Text_WithANullCharacter_IsABadRequest()
+    {
+        await using var fleet = await StartAsync();
+        using var browser = NewBrowser(fleet);
+        var page = await SignInAsync(browser, await browser.GoAsync("login"), "ali\0ce");
+        Assert.Equal(HttpStatusCode.BadRequest, page.Status);
+        using var http = fleet.CreateHttp();
+        foreach (var (path, form) in new[] { ("oauth2/token", "grant_type=client_credentials&client_id=a%00b"), ("oauth2/device_authorization", "client_id=a%00b"), ("oauth2/revoke", "token=a%00b&client_id=web") })
+        {
+            using var answer = await http.PostAsync(path, new StringContent(form, System.Net.Http.Headers.MediaTypeHeaderValue.Parse("application/x-www-form-urlencoded")), Cancellation);
+            Assert.InRange((int)answer.StatusCode, 400, 499);
+        }
+
+        using var asked = await http.GetAsync("oauth2/authorize?client_id=a%00b&response_type=code&redirect_uri=http%3A%2F%2F127.0.0.1%3A8123%2Fcallback", Cancellation);
+        Assert.Equal((HttpStatusCode.BadRequest, "Invalid request: text must not contain U+0000."), (asked.StatusCode, await asked.Content.ReadAsStringAsync(Cancellation)));
+        var refused = await Assert.ThrowsAsync<Grpc.Core.RpcException>(async () => await fleet.Audit.ListAuditRecordsAsync(new ListAuditRecordsRequest { Actor = "a\0b" }, cancellationToken: Cancellation));
+        Assert.Equal((Grpc.Core.StatusCode.InvalidArgument, "text must not contain U+0000"), (refused.StatusCode, refused.Status.Detail));
+        Assert.DoesNotContain(fleet.OutputOf(), l => l.Contains("\"LogLevel\":\"Error\"", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
@@ -29,6 +28,9 @@ internal enum SignInFailure
 
     /// <summary>The response of an upstream provider was refused, or no account is linked with it.</summary>
     UpstreamRefused,
+
+    /// <summary>The password reset link is invalid, expired or used.</summary>
+    InvalidResetLink,
 }
 
 /// <summary>
@@ -43,7 +45,6 @@ internal sealed partial class AuthenticationLog : BackgroundService
     /// <summary>For how long an owner is shown failed attempts.</summary>
     public static readonly TimeSpan KeepFor = TimeSpan.FromDays(30);
 
-    private const int EachPerMinute = 5;
     private const int MaxKeys = 10_000;
     private const int KeptOfAccount = 100;
 
@@ -63,13 +64,13 @@ internal sealed partial class AuthenticationLog : BackgroundService
     private readonly Counter<long> _administrators;
     private readonly Lock _lock = new();
     private readonly Signal _noted;
-    private readonly ConcurrentDictionary<(string Kind, string Subject), int> _logged = [];
+    private readonly LogLimit _limit;
+    private readonly Outage _saving;
     private Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> _failed = [];
-    private long _minute;
 
     public AuthenticationLog(Database database, IMeterFactory meters, TimeProvider time, ILogger<AuthenticationLog> logger)
     {
-        (_database, _time, _logger, _noted) = (database, time, logger, new Signal(time));
+        (_database, _time, _logger, _noted, _limit, _saving) = (database, time, logger, new Signal(time), new LogLimit(time), new Outage(time));
         var meter = meters.Create(MeterName);
         _signIns = meter.CreateCounter<long>("authsidecar.sign_ins", "{attempt}", "Attempts to sign in, by `outcome` (`success`, `failure`) and `reason`.");
         _tokens = meter.CreateCounter<long>("authsidecar.token_requests", "{request}", "Requests at the OAuth 2.0 endpoints, by `endpoint`, `outcome` and `error` (RFC 6749, section 5.2).");
@@ -153,6 +154,20 @@ internal sealed partial class AuthenticationLog : BackgroundService
         }
     }
 
+    /// <summary>An enrolment that is refused.</summary>
+    /// <param name="name">The name of the sidecar.</param>
+    /// <param name="by">The token.</param>
+    /// <param name="reason">The reason, of a fixed set.</param>
+    /// <param name="why">The message.</param>
+    /// <param name="address">From where.</param>
+    public void EnrolmentRefused(string name, string by, string reason, string why, string address)
+    {
+        if (MayLog($"enrolment {reason}", address))
+        {
+            Log.EnrolmentRefused(_logger, name, by, why, address);
+        }
+    }
+
     public void AdministratorAccepted() => _administrators.Add(1, new("outcome", "success"), new("reason", ""));
 
     /// <summary>Failed attempts of an account, the newest first.</summary>
@@ -192,7 +207,7 @@ internal sealed partial class AuthenticationLog : BackgroundService
         {
             lock (_lock)
             {
-                return _failed.Count > 0 || !_logged.IsEmpty;
+                return _failed.Count > 0 || _limit.HasAny;
             }
         }
     }
@@ -203,11 +218,15 @@ internal sealed partial class AuthenticationLog : BackgroundService
         {
             TellSuppressed();
             await FlushAsync(cancellation);
+            _saving.End(out _);
         }
         catch (Exception e) when (!cancellation.IsCancellationRequested)
         {
             // The database is away: others tell of it, and what owners are shown can wait.
-            Log.NotSaved(_logger, e.Message);
+            if (_saving.Fail())
+            {
+                Log.NotSaved(_logger, ConnectionFailure.Describe(e));
+            }
         }
     }
 
@@ -272,31 +291,23 @@ internal sealed partial class AuthenticationLog : BackgroundService
     /// <summary>Whether this one is logged by itself.</summary>
     private bool MayLog(string kind, string subject)
     {
-        var key = (kind, _logged.Count < MaxKeys ? subject : "");
         _noted.Give();
-        return _logged.AddOrUpdate(key, 1, (_, n) => n + 1) <= EachPerMinute;
+        return _limit.Take(kind, subject);
     }
 
     private void TellSuppressed()
     {
-        var minute = _time.GetUtcNow().ToUnixTimeMilliseconds() / 60_000;
-        if (minute == _minute)
+        foreach (var (kind, subject, count) in _limit.TakeSuppressed())
         {
-            return;
-        }
-
-        _minute = minute;
-        foreach (var (key, _) in _logged)
-        {
-            if (_logged.TryRemove(key, out var count) && count > EachPerMinute)
-            {
-                Log.Suppressed(_logger, count - EachPerMinute, key.Kind, key.Subject);
-            }
+            Log.Suppressed(_logger, count, kind, subject);
         }
     }
 
     private static partial class Log
     {
+        [LoggerMessage(62, LogLevel.Warning, "enrolment of {Name} refused, {By}: {Refusal} (from {Address})", EventName = "EnrolmentRefused")]
+        public static partial void EnrolmentRefused(ILogger logger, string name, string by, string refusal, string address);
+
         [LoggerMessage(50, LogLevel.Information, "sign-in of account {AccountId} succeeded ({Methods}) from {Address}, known browser: {IsKnown}", EventName = "SignInSucceeded")]
         public static partial void SignedIn(ILogger logger, string accountId, string methods, string address, bool isKnown);
 

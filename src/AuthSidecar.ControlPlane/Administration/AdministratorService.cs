@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration.Access;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.V1;
@@ -9,7 +10,7 @@ using Microsoft.AspNetCore.Mvc;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>The administrators' own side of the administration API.</summary>
-internal sealed class AdministratorService(Administrators administrators, StateFolder folder) : V1.AdministratorService.AdministratorServiceBase
+internal sealed class AdministratorService(Administrators administrators, StateFolder folder, AuthenticationLog log) : V1.AdministratorService.AdministratorServiceBase
 {
     private const int MaxNames = 1_000;
     private const int MaxNameLength = 100;
@@ -25,6 +26,7 @@ internal sealed class AdministratorService(Administrators administrators, StateF
         var code = RequestChecks.Text(request.Code, "code");
         if (!await administrators.IsGoodAsync(code, context.CancellationToken))
         {
+            log.AdministratorRefused("invalid or expired claim code", ClientAddress.Of(context.GetHttpContext()));
             throw Failures.CodeRejected();
         }
 

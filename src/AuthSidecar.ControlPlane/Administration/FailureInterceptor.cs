@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using Grpc.Core;
 using Grpc.Core.Interceptors;
@@ -5,8 +6,10 @@ using Grpc.Core.Interceptors;
 namespace AuthSidecar.ControlPlane.Administration;
 
 /// <summary>Catches what escapes, once, and turns it into a status without a word of it; the words go to the log.</summary>
-internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> logger) : Interceptor
+internal sealed partial class FailureInterceptor(TimeProvider time, ILogger<FailureInterceptor> logger) : Interceptor
 {
+    private readonly Outage _store = new(time);
+
     public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation) =>
         GuardAsync(context.Method, () => continuation(request, context), context.CancellationToken);
@@ -43,8 +46,19 @@ internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> log
         }
         catch (Exception e) when (Database.IsAway(e))
         {
-            Log.StoreAway(logger, method, e.Message);
+            lock (_store)
+            {
+                if (_store.Fail())
+                {
+                    Log.StoreAway(logger, method, ConnectionFailure.Describe(e));
+                }
+            }
+
             throw Failures.StoreUnavailable();
+        }
+        catch (Exception e) when (NullCharacterException.IsIn(e))
+        {
+            throw Failures.NullCharacter();
         }
         catch (Exception e)
         {
@@ -55,7 +69,7 @@ internal sealed partial class FailureInterceptor(ILogger<FailureInterceptor> log
 
     private static partial class Log
     {
-        [LoggerMessage(11, LogLevel.Warning, "{Method}: the store is not there: {Why}", EventName = "StoreUnavailable")]
+        [LoggerMessage(11, LogLevel.Warning, "{Method}: the database does not answer: {Why}", EventName = "StoreUnavailable")]
         public static partial void StoreAway(ILogger logger, string method, string why);
 
         [LoggerMessage(10, LogLevel.Error, "{Method} failed", EventName = "CallFailed")]

@@ -47,6 +47,8 @@ internal static class Failures
         $"{field}: {description}",
         new BadRequest { FieldViolations = { new BadRequest.Types.FieldViolation { Field = field, Description = description } } });
 
+    public static RpcException NullCharacter() => Failure(Code.InvalidArgument, "INVALID_FIELD", "text must not contain U+0000");
+
     public static RpcException NotFound(string what) => Failure(Code.NotFound, "NOT_FOUND", $"{what} not found");
 
     public static RpcException ApplicationUnknown(string name) => Failure(

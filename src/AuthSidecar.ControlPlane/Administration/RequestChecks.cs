@@ -39,7 +39,7 @@ internal static class RequestChecks
             : throw Failures.InvalidField(field, $"must have 1 to {MaxTextLength} characters, without control or formatting characters");
 
     /// <summary>What nobody sees, and what makes others see something else: U+202E turns the rest of a line around. U+FFFD stands for what was no UTF-8.</summary>
-    private static bool IsInvisible(Rune rune) => rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
+    public static bool IsInvisible(Rune rune) => rune == Rune.ReplacementChar || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     public static string TextOr(string value, string field, string otherwise) => value.Length == 0 ? otherwise : Text(value, field);
 

@@ -40,7 +40,7 @@ internal static class AdministratorCommands
                 await new AdministratorService.AdministratorServiceClient(channel).ClaimControlPlaneAsync(
                     new ClaimControlPlaneRequest { Code = code.Trim(), Name = credentials.Name, Jwks = credentials.ToJwks() }, cancellationToken: cancellation);
             }
-            catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.InvalidArgument or StatusCode.PermissionDenied || AdminCommand.WasNotSent(e))
+            catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.InvalidArgument or StatusCode.PermissionDenied or StatusCode.AlreadyExists or StatusCode.FailedPrecondition || AdminCommand.WasNotSent(e))
             {
                 // For certain it was not taken.
                 File.Delete(pending);

@@ -1,6 +1,8 @@
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.Enrolment.Kubernetes;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.Trust;
@@ -11,7 +13,7 @@ using Grpc.Core;
 namespace AuthSidecar.ControlPlane.Enrolment;
 
 /// <summary>Gives sidecars their certificates.</summary>
-internal sealed partial class EnrolmentService(SidecarRegistry registry, PodTokens pods, Applications applications, TrustRing trust, Feed feed, TimeProvider time, ILogger<EnrolmentService> logger)
+internal sealed partial class EnrolmentService(SidecarRegistry registry, PodTokens pods, Applications applications, TrustRing trust, Feed feed, AuthenticationLog log, TimeProvider time, ILogger<EnrolmentService> logger)
     : V1.EnrolmentService.EnrolmentServiceBase
 {
     private const string PodTokenRejected = "POD_TOKEN_REJECTED";
@@ -29,7 +31,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
         {
             return request.TokenId.Length + request.TokenSecret.Length > 0
                 ? throw Failures.InvalidField("kubernetes_token", "mutually exclusive with token_id and token_secret")
-                : await EnrolPodAsync(request, name, scope, context.CancellationToken);
+                : await EnrolPodAsync(request, name, scope, context);
         }
 
         var token = new JoinToken(RequestChecks.Text(request.TokenId, "token_id"), RequestChecks.Text(request.TokenSecret, "token_secret"));
@@ -37,16 +39,17 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
         if (result.Refusal is { } refusal)
         {
             var failure = Describe(refusal, token, name, scope);
-            Log.Refused(logger, name, $"join token {token.Id}", failure.Status.Detail);
+            NoteRefused(context, name, $"join token {token.Id}", refusal.ToString(), failure.Status.Detail);
             throw failure;
         }
 
         return Answer(result, name, $"join token {token.Id}");
     }
 
-    private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, SyncScope? scope, CancellationToken cancellation)
+    private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, SyncScope? scope, ServerCallContext context)
     {
-        var (pod, binding) = await VerifyPodAsync(request.KubernetesToken, name, cancellation);
+        var cancellation = context.CancellationToken;
+        var (pod, binding) = await VerifyPodAsync(request.KubernetesToken, name, context);
         if (name != pod.Name && name != $"{pod.Namespace}.{pod.Name}")
         {
             throw Refused("POD_NAME_MISMATCH", $"`--name {name}` does not match the pod: use `{pod.Name}` or `{pod.Namespace}.{pod.Name}`");
@@ -72,7 +75,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
             case EnrolmentRefusal.SidecarRemoved:
                 throw Refused("SIDECAR_REMOVED", $"the sidecar of pod `{pod}` was removed: delete the pod to enrol its replacement");
             case EnrolmentRefusal.NameInUse:
-                Log.Refused(logger, name, $"pod {pod}", "NAME_IN_USE");
+                NoteRefused(context, name, $"pod {pod}", "NAME_IN_USE", "NAME_IN_USE");
                 throw Failures.NameOfAnotherNamespace(name, $"{pod.Namespace}.{pod.Name}");
             default:
                 throw Failures.InvalidField("certificate_request", NoKey);
@@ -80,42 +83,44 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
 
         RpcException Refused(string reason, string message)
         {
-            Log.Refused(logger, name, $"pod {pod}", message);
+            NoteRefused(context, name, $"pod {pod}", reason, message);
             return Failures.JoinRefused(reason, message);
         }
     }
 
     /// <summary>Demands the pod's token again at renewal: a copied certificate is not renewed once the pod is deleted, or its service account is no longer configured.</summary>
-    private async Task DemandPodAsync(SidecarIdentity identity, string token, CancellationToken cancellation)
+    private async Task DemandPodAsync(SidecarIdentity identity, string token, ServerCallContext context)
     {
-        if (await registry.PodUidOfAsync(identity, cancellation) is not { Length: > 0 } uid)
+        if (await registry.PodUidOfAsync(identity, context.CancellationToken) is not { Length: > 0 } uid)
         {
             return;
         }
 
-        var (pod, binding) = await VerifyPodAsync(token, identity.Name, cancellation);
+        var (pod, binding) = await VerifyPodAsync(token, identity.Name, context);
         if (pod.Uid != uid || new SyncScope(binding.Application, binding.Tenant) != identity.Scope)
         {
             const string Why = "token of another pod, or of a service account of another application";
-            Log.Refused(logger, identity.Name, $"pod {pod}", Why);
+            NoteRefused(context, identity.Name, $"pod {pod}", PodTokenRejected, Why);
             throw Failures.JoinRefused(PodTokenRejected, $"service account token rejected: {Why}");
         }
     }
 
     /// <exception cref="RpcException">UNAUTHENTICATED: the token is rejected; UNAVAILABLE: its cluster did not answer.</exception>
-    private async Task<(Pod Pod, ServiceAccountBinding Binding)> VerifyPodAsync(string token, string name, CancellationToken cancellation)
+    private async Task<(Pod Pod, ServiceAccountBinding Binding)> VerifyPodAsync(string token, string name, ServerCallContext context)
     {
         var result = !pods.IsConfigured ? PodTokenResult.Refuse("the control plane was started without `--join-kubernetes`")
             : token.Length == 0 ? PodTokenResult.Refuse("missing; the sidecar enrolled as a pod")
-            : await pods.VerifyAsync(token, cancellation);
+            : await pods.VerifyAsync(token, context.CancellationToken);
         if (result is { Pod: { } pod, Binding: { } binding })
         {
             return (pod, binding);
         }
 
-        Log.Refused(logger, name, "service account token", result.Refusal!);
+        NoteRefused(context, name, "service account token", PodTokenRejected, result.Refusal!);
         throw result.IsUnavailable ? new RpcException(new Status(StatusCode.Unavailable, result.Refusal!)) : Failures.JoinRefused(PodTokenRejected, $"service account token rejected: {result.Refusal}");
     }
+
+    private void NoteRefused(ServerCallContext context, string name, string by, string reason, string why) => log.EnrolmentRefused(name, by, reason, why, ClientAddress.NetworkOf(context.GetHttpContext()));
 
     private EnrolResponse Answer(EnrolmentResult result, string name, string by)
     {
@@ -133,7 +138,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
     public override async Task<RenewResponse> Renew(RenewRequest request, ServerCallContext context)
     {
         var (identity, before) = await AuthenticateAsync(context);
-        await DemandPodAsync(identity, request.KubernetesToken, context.CancellationToken);
+        await DemandPodAsync(identity, request.KubernetesToken, context);
         var certificate = await registry.TryRenewAsync(identity, before, request.CertificateRequest, context.CancellationToken)
             ?? throw (CertificateAuthority.TryReadKey(request.CertificateRequest) is null
                 ? Failures.InvalidField("certificate_request", NoKey)
@@ -170,9 +175,6 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
 
     private static partial class Log
     {
-        [LoggerMessage(30, LogLevel.Warning, "enrolment of {Name} refused, {By}: {Refusal}", EventName = "EnrolmentRefused")]
-        public static partial void Refused(ILogger logger, string name, string by, string refusal);
-
         [LoggerMessage(31, LogLevel.Warning, "{Name} enrolled with another key, replacing the sidecar enrolled at {EnrolledAt:u}, {By}", EventName = "SidecarReplaced")]
         public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt, string by);
     }

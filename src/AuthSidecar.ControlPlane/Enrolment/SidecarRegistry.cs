@@ -17,9 +17,12 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
     /// <summary>The certificates of streams in PEM: they are compared at each write and heartbeat.</summary>
     private static readonly ConditionalWeakTable<X509Certificate2, string> Pems = [];
 
+    private static readonly TimeSpan PruneEvery = TimeSpan.FromHours(1);
+
     private readonly ConcurrentDictionary<SidecarIdentity, SidecarRow> _known = new();
     private readonly SemaphoreSlim _catchingUp = new(1);
     private long _caughtUp;
+    private DateTimeOffset _pruneAt;
 
     /// <summary>Why a sidecar is not admitted with this certificate; null: it is.</summary>
     /// <remarks>Those of other CAs are admitted by their certificates alone: whoever runs that CA decides.</remarks>
@@ -464,6 +467,16 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
             foreach (var row in rows)
             {
                 Note(new SidecarIdentity(new SyncScope(row.Application, row.Tenant), row.Name), row);
+            }
+
+            // Expired certificates are refused before anything is looked up.
+            if (time.GetUtcNow() is var now && now >= _pruneAt)
+            {
+                _pruneAt = now + PruneEvery;
+                foreach (var (identity, row) in _known.Where(k => k.Value.ExpiresAtMs <= now.ToUnixTimeMilliseconds()).ToList())
+                {
+                    _known.TryRemove(KeyValuePair.Create(identity, row));
+                }
             }
 
             // What was read may be newer; that is read again, then.

@@ -13,12 +13,15 @@ internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<Con
     /// <summary>A browser has six, a client one; behind an address of a carrier there are many of them.</summary>
     public const int MaxOfAddress = 200;
 
-    private readonly ConcurrentDictionary<string, int> _connections = [];
+    /// <summary>Of connections to the sidecars' listener without a client certificate: those that enrol, of which a whole cluster may have one address.</summary>
+    public const int MaxEnrollingOfAddress = 1_000;
+
+    private readonly ConcurrentDictionary<(string Network, int Most), int> _connections = [];
 
     /// <summary>How many addresses have any.</summary>
     internal int Count => _connections.Count;
 
-    public async Task LimitAsync(ConnectionContext connection, Func<Task> next)
+    public async Task LimitAsync(ConnectionContext connection, int most, Func<Task> next)
     {
         var address = connection.RemoteEndPoint is IPEndPoint { Address: var remote } ? ClientAddress.Unmapped(remote) : null;
         if (address is null || options.TrustedProxies.Any(p => p.Contains(address)))
@@ -28,14 +31,15 @@ internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<Con
         }
 
         var network = ClientAddress.NetworkOf(address);
-        var count = _connections.AddOrUpdate(network, 1, static (_, n) => n + 1);
+        var key = (network, most);
+        var count = _connections.AddOrUpdate(key, 1, static (_, n) => n + 1);
         try
         {
-            if (count > MaxOfAddress)
+            if (count > most)
             {
-                if (count == MaxOfAddress + 1)
+                if (count == most + 1)
                 {
-                    Log.TooMany(logger, network, MaxOfAddress);
+                    Log.TooMany(logger, network, most);
                 }
 
                 connection.Abort();
@@ -46,10 +50,10 @@ internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<Con
         }
         finally
         {
-            if (_connections.AddOrUpdate(network, 0, static (_, n) => n - 1) == 0)
+            if (_connections.AddOrUpdate(key, 0, static (_, n) => n - 1) == 0)
             {
                 // Only if nobody has come meanwhile.
-                _connections.TryRemove(KeyValuePair.Create(network, 0));
+                _connections.TryRemove(KeyValuePair.Create(key, 0));
             }
         }
     }

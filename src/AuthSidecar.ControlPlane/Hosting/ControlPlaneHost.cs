@@ -72,7 +72,9 @@ internal static partial class ControlPlaneHost
         var app = builder.Build();
         app.UseTrustedProxies(options);
         app.UseSecurityHeaders();
+        app.UsePageFailures();
         AttemptLimits.Use(app);
+        app.UseForms();
         app.UseIdentityServer();
         app.UseRouting();
         app.UseListeners();

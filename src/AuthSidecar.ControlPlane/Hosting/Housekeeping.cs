@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Accounts;
 using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Secrets;
@@ -55,7 +56,7 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
                 catch (Exception e) when (!stoppingToken.IsCancellationRequested)
                 {
                     // The database, or the vault, is away; nothing of this is urgent.
-                    Log.Failed(logger, e.Message);
+                    Log.Failed(logger, ConnectionFailure.Describe(e));
                 }
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
@@ -52,6 +53,9 @@ internal static class Listeners
                 {
                     Mark(listen, Listener.Sidecars);
                     UseTls(listen, kestrel.ApplicationServices, tls => tls.ForSidecars());
+                    listen.Use(next => connection => connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is null
+                        ? kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>().LimitAsync(connection, ConnectionLimits.MaxEnrollingOfAddress, () => next(connection))
+                        : next(connection));
                 });
             }
 
@@ -63,7 +67,7 @@ internal static class Listeners
                     {
                         Mark(listen, listener);
                         listen.Protocols = HttpProtocols.Http1AndHttp2;
-                        listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>().LimitAsync(connection, () => next(connection)));
+                        listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>().LimitAsync(connection, ConnectionLimits.MaxOfAddress, () => next(connection)));
                         UseTls(listen, kestrel.ApplicationServices, tls => listener == Listener.Certificates ? tls.ForCertificates() : tls.ForEverybody());
                     });
                 }

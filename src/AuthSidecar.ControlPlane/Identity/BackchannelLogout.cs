@@ -1,3 +1,4 @@
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
@@ -74,7 +75,7 @@ internal sealed partial class BackchannelLogout(
             }
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
-                Log.NotRead(logger, e.Message);
+                Log.NotRead(logger, ConnectionFailure.Describe(e));
             }
 
             await Task.WhenAny(feed.WhenNewer(head), Task.Delay(wait, time, stoppingToken));

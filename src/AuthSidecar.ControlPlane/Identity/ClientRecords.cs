@@ -121,7 +121,7 @@ internal static class ClientRecords
     }
 
     /// <summary>Whether it runs on the user's machine, where any program can receive what is for it.</summary>
-    private static bool IsNative(Client client) => client.RedirectUris.Any(u => u.StartsWith("http:", StringComparison.Ordinal));
+    private static bool IsNative(Client client) => client.RedirectUris.Any(u => u.StartsWith("http:", StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Of a native client without a key any program can use the id: its users are asked each time (RFC 8252, section 8.6), unless it is said otherwise.</summary>
     private static string ConsentTypeOf(Client client)

@@ -10,9 +10,12 @@ namespace AuthSidecar.ControlPlane.Identity;
 /// <summary>Tells of what the OAuth 2.0 endpoints answer, and takes the framework's own addresses out of it.</summary>
 internal sealed class EndpointResponses(AuthenticationLog log) :
     IOpenIddictServerHandler<ApplyAuthorizationResponseContext>,
+    IOpenIddictServerHandler<ApplyConfigurationResponseContext>,
     IOpenIddictServerHandler<ApplyDeviceAuthorizationResponseContext>,
     IOpenIddictServerHandler<ApplyEndSessionResponseContext>,
+    IOpenIddictServerHandler<ApplyEndUserVerificationResponseContext>,
     IOpenIddictServerHandler<ApplyIntrospectionResponseContext>,
+    IOpenIddictServerHandler<ApplyJsonWebKeySetResponseContext>,
     IOpenIddictServerHandler<ApplyRevocationResponseContext>,
     IOpenIddictServerHandler<ApplyTokenResponseContext>,
     IOpenIddictServerHandler<ApplyUserInfoResponseContext>
@@ -20,6 +23,12 @@ internal sealed class EndpointResponses(AuthenticationLog log) :
     private const int MaxLength = 100;
 
     public ValueTask HandleAsync(ApplyAuthorizationResponseContext context) => Tell("authorization", context);
+
+    public ValueTask HandleAsync(ApplyConfigurationResponseContext context) => Strip(context);
+
+    public ValueTask HandleAsync(ApplyEndUserVerificationResponseContext context) => Strip(context);
+
+    public ValueTask HandleAsync(ApplyJsonWebKeySetResponseContext context) => Strip(context);
 
     public ValueTask HandleAsync(ApplyDeviceAuthorizationResponseContext context) => Tell("device authorization", context);
 
@@ -36,14 +45,20 @@ internal sealed class EndpointResponses(AuthenticationLog log) :
     private ValueTask Tell(string endpoint, BaseRequestContext context)
     {
         var (request, response) = (context.Transaction.Request, context.Transaction.Response);
-        // It explains the framework to whoever writes a client of it.
-        response?.RemoveParameter(Parameters.ErrorUri);
+        Strip(context);
         // A device that asks whether its user has decided is none that failed.
         if (response?.Error is not (Errors.AuthorizationPending or Errors.SlowDown) && context.Transaction.GetHttpRequest()?.HttpContext is { } http)
         {
             log.TokenRequest(endpoint, Short(request?.ClientId), Short(request?.GrantType), response?.Error, response?.ErrorDescription, ClientAddress.Of(http));
         }
 
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Removes the address that explains the framework to whoever writes a client of it.</summary>
+    private static ValueTask Strip(BaseRequestContext context)
+    {
+        context.Transaction.Response?.RemoveParameter(Parameters.ErrorUri);
         return ValueTask.CompletedTask;
     }
 

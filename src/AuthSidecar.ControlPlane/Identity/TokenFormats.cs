@@ -14,7 +14,7 @@ using static OpenIddict.Server.OpenIddictServerEvents;
 namespace AuthSidecar.ControlPlane.Identity;
 
 /// <summary>Writes refresh tokens in our own format, and keeps access tokens out of the database: there are many, and revocations say which are not good.</summary>
-internal sealed class TokenWriter(Grants grants, TimeProvider time) : IOpenIddictServerHandler<GenerateTokenContext>
+internal sealed class TokenWriter(Grants grants) : IOpenIddictServerHandler<GenerateTokenContext>
 {
     public async ValueTask HandleAsync(GenerateTokenContext context)
     {
@@ -22,7 +22,6 @@ internal sealed class TokenWriter(Grants grants, TimeProvider time) : IOpenIddic
         {
             case TokenTypeIdentifiers.AccessToken:
                 context.CreateTokenEntry = false;
-                context.Principal.SetClaim(Claims.JwtId, Guid.CreateVersion7(time.GetUtcNow()).ToString("N"));
                 if (PossessionProofs.KeyOf(context.Transaction) is { IsNone: false } key)
                 {
                     context.Principal.SetClaim("cnf", key.ToConfirmation());

@@ -1,4 +1,5 @@
 using AuthSidecar.ControlPlane.Accounts;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
@@ -6,7 +7,7 @@ using Microsoft.AspNetCore.Mvc.RazorPages;
 namespace AuthSidecar.ControlPlane.Pages;
 
 /// <summary>To set a new password by a link that an administrator has made, or because the old one is too short for an account without a second factor.</summary>
-internal sealed class ResetModel(ResetLinks links, BrowserSessions browser) : PageModel
+internal sealed class ResetModel(ResetLinks links, BrowserSessions browser, AuthenticationLog log) : PageModel
 {
     private const int MaxLength = 512;
 
@@ -63,6 +64,7 @@ internal sealed class ResetModel(ResetLinks links, BrowserSessions browser) : Pa
         (_accountId, AccountName) = (account?.Id, account?.UserName);
         if (AccountName is null)
         {
+            log.SignInFailed(null, SignInFailure.InvalidResetLink, ClientAddress.Of(HttpContext), ClientAddress.NetworkOf(HttpContext));
             (Fault, Response.StatusCode) = ("This link is invalid, expired or already used. Ask an administrator for a new one.", StatusCodes.Status404NotFound);
         }
     }

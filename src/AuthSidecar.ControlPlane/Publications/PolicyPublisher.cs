@@ -11,6 +11,9 @@ namespace AuthSidecar.ControlPlane.Publications;
 /// <summary>Publishes policies. History is append-only: the newest publication is in force, and an old one comes back as a new one.</summary>
 internal sealed class PolicyPublisher(ControlStore store, DirectoryState directory)
 {
+    private const int EntitiesAtOnce = 2_000;
+    private const int MaxFaults = 100;
+
     public async Task<(WriteResult Result, IReadOnlyList<Fault> Warnings)> PublishAsync(
         string actor, string application, IReadOnlyList<Document> documents, Revision expectedRevision, string message, CancellationToken cancellation)
     {
@@ -40,9 +43,30 @@ internal sealed class PolicyPublisher(ControlStore store, DirectoryState directo
         }
 
         // Not those in memory: they belong to the writers, which a read must not block.
-        var rows = await store.ReadAsync(
-            (context, _) => context.Entities.Where(e => !e.IsRemoved && (e.Application == application || e.Application == "")).ToListAsync(cancellation), cancellation);
-        return (SchemaSource.Check(EntityRows.Read(rows), schema), warnings);
+        var found = await store.ReadAsync(
+            async (context, _) =>
+            {
+                var found = new List<Fault>();
+                var some = new List<EntityRow>();
+                await foreach (var row in context.Entities.AsNoTracking().Where(e => !e.IsRemoved && (e.Application == application || e.Application == "")).AsAsyncEnumerable().WithCancellation(cancellation))
+                {
+                    some.Add(row);
+                    if (some.Count == EntitiesAtOnce)
+                    {
+                        found.AddRange(SchemaSource.Check(EntityRows.Read(some), schema));
+                        some.Clear();
+                        if (found.Count >= MaxFaults)
+                        {
+                            return found;
+                        }
+                    }
+                }
+
+                found.AddRange(SchemaSource.Check(EntityRows.Read(some), schema));
+                return found;
+            },
+            cancellation);
+        return (found, warnings);
     }
 
     public Task<WriteResult> RollBackAsync(string actor, string application, long toRevision, Revision expectedRevision, string message, CancellationToken cancellation) =>

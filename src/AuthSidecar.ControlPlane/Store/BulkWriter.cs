@@ -35,6 +35,7 @@ internal static class BulkWriter
                 Add(command, value);
             }
 
+            NullCharacterGuard.Check(command);
             await command.ExecuteNonQueryAsync(cancellation);
         }
     }

@@ -102,7 +102,7 @@ internal sealed class SqliteDatabase(string path) : Database
 
     private readonly DbContextOptions<SqliteStoreContext> _options = new DbContextOptionsBuilder<SqliteStoreContext>()
         .UseSqlite(new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString())
-        .AddInterceptors(new Patience())
+        .AddInterceptors(new Patience(), new NullCharacterGuard())
         .Options;
 
     public override string ToString() => $"sqlite {Path.GetFullPath(path)}";
@@ -216,7 +216,7 @@ internal sealed class PostgresDatabase(string connection) : Database
     /// <summary>A number of our own among the advisory locks of the database.</summary>
     private const long LeaderLock = 0x4175_7468_5369_6465;
 
-    private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(Pooled(connection)).Options;
+    private readonly DbContextOptions<PostgresStoreContext> _options = new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql(Pooled(connection)).AddInterceptors(new NullCharacterGuard()).Options;
 
     public override bool IsShared => true;
 

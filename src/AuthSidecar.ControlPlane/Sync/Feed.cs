@@ -26,6 +26,7 @@ internal sealed partial class Feed : BackgroundService
     private StrongBox<StoreHead> _head = new();
     private long _toldLostAt;
     private long? _seenAt;
+    private bool _isFailing;
     private readonly Dictionary<SyncScope, TaskCompletionSource> _waiting = [];
     private TaskCompletionSource _advanced = NewSignal();
     private readonly Dictionary<SyncScope, Revision> _changed = [];
@@ -52,7 +53,7 @@ internal sealed partial class Feed : BackgroundService
         {
             lock (_advancing)
             {
-                return _seenAt is { } at && (!_database.IsShared || _time.GetElapsedTime(at) < FreshFor);
+                return _seenAt is { } at && ((!_database.IsShared && !_isFailing) || _time.GetElapsedTime(at) < FreshFor);
             }
         }
     }
@@ -103,6 +104,7 @@ internal sealed partial class Feed : BackgroundService
             try
             {
                 await LookAsync(stopping);
+                timer.Period = _database.IsShared ? LookEvery : LookAloneEvery;
                 if (outage.End(out var lasted))
                 {
                     Log.LooksAgain(_logger, lasted.TotalSeconds);
@@ -111,6 +113,8 @@ internal sealed partial class Feed : BackgroundService
             catch (Exception e) when (!stopping.IsCancellationRequested)
             {
                 // Streams go on with what they know; their heartbeats do not say that it is current.
+                NoteFailing();
+                timer.Period = LookEvery;
                 var before = outage.Lasted;
                 if (outage.Fail())
                 {
@@ -137,13 +141,27 @@ internal sealed partial class Feed : BackgroundService
         Advance(there, touched: null);
         lock (_advancing)
         {
-            _seenAt = _time.GetTimestamp();
+            (_seenAt, _isFailing) = (_time.GetTimestamp(), false);
         }
 
         if (there.Lost is { } lost && (_toldLostAt == 0 || _time.GetElapsedTime(_toldLostAt) >= TellLostEvery))
         {
             _toldLostAt = _time.GetTimestamp();
             Log.Lost(_logger, there.Revision, lost);
+        }
+    }
+
+    /// <summary>A database that nobody else writes to counts as seen until the first failure.</summary>
+    private void NoteFailing()
+    {
+        lock (_advancing)
+        {
+            if (!_isFailing && !_database.IsShared && _seenAt is not null)
+            {
+                _seenAt = _time.GetTimestamp();
+            }
+
+            _isFailing = true;
         }
     }
 

@@ -110,6 +110,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
     private readonly Lock _lock = new();
     private readonly Dictionary<ResourceType, (long Revision, IReadOnlyList<string> Faults)> _refused = [];
     private readonly HashSet<(ResourceType Type, long Revision)> _sentInFull = [];
+    private readonly HashSet<ResourceType> _changedSinceFull = [];
     private HeldRevisions _sent = held;
     private HashSet<ResourceType> _awaited = [];
     private TaskCompletionSource _answered = NewSignal();
@@ -225,6 +226,12 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
         lock (_lock)
         {
             _sentAt = IsCurrent ? at : _sentAt;
+            foreach (var type in HeldRevisions.Types.Where(t => sent[t] != _sent[t]))
+            {
+                // From a revision of this history it is a change, else everything.
+                _ = _sent[type] > 0 ? _changedSinceFull.Add(type) : _changedSinceFull.Remove(type);
+            }
+
             _awaited = [.. HeldRevisions.Types.Where(t => sent[t] != _sent[t] && sent[t] > 0)];
             (_sent, _answered) = (sent, NewSignal());
         }
@@ -236,7 +243,8 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
         {
             _heardAt = at;
             _refused.Remove(ack.Type);
-            if (ack.WantsFull)
+            // What it keeps can have outgrown a full bundle only by changes since the last one.
+            if (ack.WantsFull && _changedSinceFull.Contains(ack.Type))
             {
                 _sent = _sent.With(ack.Type, 0);
             }
@@ -258,7 +266,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
             }
 
             // Everything, then; but once: one who refuses that too has another reason.
-            if (nack.Reason == NackReason.Base && _sentInFull.Count < MostSentInFull && _sentInFull.Add((nack.Type, NumberOf(nack.Revision))))
+            if (nack.Reason == NackReason.Base && NumberOf(nack.Revision) == _sent[nack.Type] && _sentInFull.Count < MostSentInFull && _sentInFull.Add((nack.Type, NumberOf(nack.Revision))))
             {
                 _sent = _sent.With(nack.Type, 0);
             }

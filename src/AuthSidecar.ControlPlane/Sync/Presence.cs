@@ -22,6 +22,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
     public static readonly TimeSpan ConnectedFor = TimeSpan.FromSeconds(90);
 
     private readonly Dictionary<SidecarIdentity, ulong> _reported = [];
+    private HashSet<SidecarIdentity> _elsewhere = [];
     private readonly string _node = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(9));
 
     /// <summary>Whether a sidecar is connected to some node.</summary>
@@ -52,6 +53,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
                     {
                         await RefreshAsync(stoppingToken);
                         await ReportAsync(stoppingToken);
+                        await FindDuplicatesAsync(stoppingToken);
                         refreshedAt = time.GetTimestamp();
                     }
 
@@ -143,6 +145,35 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
         }
     }
 
+    /// <summary>
+    /// Reports sidecars that answer here although another node has had them for two rounds: a process has one stream at a time, so that it is a second process with a copy of the state folder.
+    /// </summary>
+    internal async Task FindDuplicatesAsync(CancellationToken cancellation)
+    {
+        if (!database.IsShared || fleet.Connected.All(s => s.ConnectedAt > time.GetUtcNow() - RefreshEvery))
+        {
+            return;
+        }
+
+        var now = time.GetUtcNow();
+        var since = (now - RefreshEvery - RefreshEvery).ToUnixTimeMilliseconds();
+        await using var context = database.Open();
+        var elsewhere = await context.Sidecars.AsNoTracking()
+            .Where(s => s.ConnectedTo != "" && s.ConnectedTo != _node && s.HeardAtMs > since)
+            .Select(s => new { s.Application, s.Tenant, s.Name })
+            .ToListAsync(cancellation);
+        var identities = elsewhere.Select(s => new SidecarIdentity(new SyncScope(s.Application, s.Tenant), s.Name)).ToHashSet();
+        foreach (var sidecar in fleet.Connected.Where(s => identities.Contains(s.Identity) && now - s.HeardAt < RefreshEvery))
+        {
+            if (_elsewhere.Contains(sidecar.Identity) && sidecar.NoteClone(now))
+            {
+                Log.Duplicate(logger, sidecar.Identity.ToUri());
+            }
+        }
+
+        _elsewhere = identities;
+    }
+
     /// <summary>Of what is worth telling: what changes all the time is not.</summary>
     private static ulong DigestOf(Sidecar report)
     {
@@ -175,6 +206,9 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
 
     private static partial class Log
     {
+        [LoggerMessage(34, LogLevel.Warning, "duplicate identity {Identity}: processes are connected with it to this node and to another (copied state folder?); delete the `identity` folder of one and enrol it again", EventName = "SidecarDuplicated")]
+        public static partial void Duplicate(ILogger logger, string identity);
+
         [LoggerMessage(30, LogLevel.Warning, "failed to record which sidecars are connected, trying again: {Why}", EventName = "PresenceNotRecorded")]
         public static partial void Failed(ILogger logger, string why);
     }

@@ -1,3 +1,5 @@
+using AuthSidecar.Common;
+
 namespace AuthSidecar.ControlPlane.Sync;
 
 /// <summary>A cache of a part of the store, reloaded when the store changes and at scheduled times.</summary>
@@ -33,7 +35,7 @@ internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILog
             catch (Exception e) when (!stoppingToken.IsCancellationRequested)
             {
                 // What is in memory goes on; what changed counts as soon as it can be read.
-                Log.LoadFailed(logger, What, e.Message);
+                Log.LoadFailed(logger, What, ConnectionFailure.Describe(e));
             }
 
             var wait = ChangesAt - time.GetUtcNow() is { } until && until < LookEvery ? until : LookEvery;

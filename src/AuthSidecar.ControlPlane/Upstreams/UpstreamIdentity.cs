@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Claims;
+using AuthSidecar.ControlPlane.Administration;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.AspNetCore.Authentication;
 using OpenIddict.Abstractions;
@@ -72,8 +73,11 @@ internal sealed record UpstreamIdentity(string Issuer, string Subject, string Na
 
     private static UpstreamIdentity? Of(string issuer, string? subject, ClaimsPrincipal said, bool isEmailVerified, string organization, DateTimeOffset? authenticatedAt) =>
         subject is { Length: > 0 and <= MaxSubjectLength }
-            ? new UpstreamIdentity(issuer, subject, Text(said.GetClaim(Claims.Name)), Text(said.GetClaim(Claims.Email)), isEmailVerified, organization, authenticatedAt)
+            ? new UpstreamIdentity(issuer, subject, NameOf(said.GetClaim(Claims.Name)), EmailOf(said.GetClaim(Claims.Email)), isEmailVerified, organization, authenticatedAt)
             : null;
 
-    private static string Text(string? claim) => claim is { Length: <= MaxTextLength } && !claim.Any(char.IsControl) ? claim : "";
+    /// <summary>Without invisible characters, which can make other text look different where it is shown.</summary>
+    private static string NameOf(string? claim) => claim is { Length: <= MaxTextLength } ? string.Concat(claim.EnumerateRunes().Where(r => !RequestChecks.IsInvisible(r))) : "";
+
+    private static string EmailOf(string? claim) => NameOf(claim) is var visible && visible == claim ? visible : "";
 }

@@ -244,6 +244,23 @@ public abstract partial class StoreConformance : IAsyncLifetime
         await feed.StopAsync(Cancellation);
     }
 
+    /// <summary>PostgreSQL cannot store it, and what SQLite stores is what a move to PostgreSQL loses.</summary>
+    [Fact]
+    public async Task Text_WithANullCharacter_IsRefusedWhereverItIsLookedUpOrWritten()
+    {
+        var id = "a\0b";
+        await Assert.ThrowsAsync<NullCharacterException>(() => _node.Store.ReadAsync((context, _) => context.JoinTokens.AnyAsync(t => t.Id == id, Cancellation), Cancellation));
+        await Assert.ThrowsAsync<NullCharacterException>(() => _node.Store.ReadAsync((context, _) => context.JoinTokens.Where(t => t.Id == id).ExecuteDeleteAsync(Cancellation), Cancellation));
+        Assert.True(NullCharacterException.IsIn(await Record.ExceptionAsync(() => _node.Store.WriteAsync(
+            "test",
+            transaction =>
+            {
+                transaction.Audit("test", id, Placement.ControlPlane, before: null, after: null);
+                return Task.FromResult<Refusal?>(null);
+            },
+            Cancellation))));
+    }
+
     [Fact]
     public async Task Entity_MovedToAnotherTenant_LeavesATombstoneWhereItWas()
     {
@@ -578,6 +595,42 @@ public sealed class SqliteStoreTests : StoreConformance
 {
     private readonly string _folder = System.IO.Directory.CreateTempSubdirectory("store").FullName;
 
+    /// <summary>Nobody else writes to it, so that it is looked at once a minute; but what cannot be read is not said to be current.</summary>
+    [Fact]
+    public async Task Feed_WhereTheDatabaseCannotBeRead_IsFreshNoLongerAndAgain()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        var path = Path.Combine(_folder, "away.db");
+        var database = Database.Parse($"sqlite:{path}");
+        await database.MigrateAsync(cancellation);
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        var store = new ControlStore(database, time);
+        await store.BeginAsync("test", isAfterRestore: false, cancellation);
+        using var feed = new Feed(database, store, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), time, NullLogger<Feed>.Instance);
+        await feed.StartAsync(cancellation);
+        await UntilAsync(() => feed.IsFresh, TimeSpan.Zero);
+        time.Advance(TimeSpan.FromSeconds(50));
+        Assert.True(feed.IsFresh);
+        Microsoft.Data.Sqlite.SqliteConnection.ClearAllPools();
+        File.Move(path, $"{path}.away");
+        System.IO.Directory.CreateDirectory(path);
+        await UntilAsync(() => !feed.IsFresh, TimeSpan.FromSeconds(1));
+        System.IO.Directory.Delete(path);
+        File.Move($"{path}.away", path);
+        await UntilAsync(() => feed.IsFresh, TimeSpan.FromSeconds(1));
+        await feed.StopAsync(cancellation);
+
+        async Task UntilAsync(Func<bool> condition, TimeSpan step)
+        {
+            for (var i = 0; !condition(); i++)
+            {
+                Assert.InRange(i, 0, 2_000);
+                time.Advance(step);
+                await Task.Delay(10, cancellation);
+            }
+        }
+    }
+
     /// <summary>Folders of containers and of systemd are for everybody to look into, and what is made in them as well: hashes of passwords are not.</summary>
     [Theory]
     [InlineData(false)]
@@ -614,6 +667,49 @@ public sealed class SqliteStoreTests : StoreConformance
 
 public sealed class PostgresStoreTests(PostgresServer server) : StoreConformance
 {
+    /// <summary>A copied state folder whose two processes came to two nodes: neither node refuses one, and both answer.</summary>
+    [Fact]
+    public async Task Presence_OfASidecarThatAnotherNodeHasToo_IsReportedAsDuplicate()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        var database = await CreateDatabaseAsync();
+        await database.MigrateAsync(cancellation);
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        var fleet = new Fleet(time);
+        using var presence = new Presence(database, fleet, time, NullLogger<Presence>.Instance);
+        var (copied, moved) = (Connect("copied"), Connect("moved"));
+        await using (var context = database.Open())
+        {
+            foreach (var name in new[] { "copied", "moved" })
+            {
+                context.Sidecars.Add(new SidecarRow { Application = "app", Tenant = "", Name = name, Note = 1, Serial = "", PreviousSha256 = "", Certificate = "", KeySha256 = "", ValidFromMs = 0, ExpiresAtMs = 0, EnrolledAtMs = 0, IsRemoved = false });
+            }
+
+            await context.SaveChangesAsync(cancellation);
+        }
+
+        for (var round = 0; round < 3; round++)
+        {
+            await using var context = database.Open();
+            await context.Sidecars.ExecuteUpdateAsync(u => u.SetProperty(s => s.ConnectedTo, "another").SetProperty(s => s.HeardAtMs, time.GetUtcNow().ToUnixTimeMilliseconds()), cancellation);
+            // The one that has moved there does not answer here any more.
+            copied.NoteStatus(new SidecarStatus(), time.GetUtcNow());
+            await presence.FindDuplicatesAsync(cancellation);
+            Assert.Equal(round == 2, copied.ClonedAt is not null);
+            time.Advance(TimeSpan.FromSeconds(30));
+        }
+
+        Assert.Null(moved.ClonedAt);
+        Assert.Contains(copied.ToMessage(time.GetUtcNow()).Problems, p => p.StartsWith("duplicate identity: ", StringComparison.Ordinal));
+
+        ConnectedSidecar Connect(string name)
+        {
+            var sidecar = new ConnectedSidecar(new SidecarIdentity(new SyncScope("app", ""), name), name, "1.0.0", default, default, time);
+            Assert.Null(fleet.TryAdd(sidecar));
+            return sidecar;
+        }
+    }
+
     /// <summary>Whose clock stands still, so that it never looks.</summary>
     [Fact]
     public async Task Feed_OfAnotherNode_HearsOfACommitWithoutLooking()

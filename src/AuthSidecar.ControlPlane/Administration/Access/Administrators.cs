@@ -84,11 +84,6 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
         async transaction =>
         {
             await state.CatchUpAsync(transaction.Context, cancellation);
-            if (await ClientRecords.IsOfAnotherAsync(transaction.Context, name, BuiltInPolicies.Application, cancellation))
-            {
-                return new Refusal.AlreadyThere($"client `{name}` of an application");
-            }
-
             var row = await Of(transaction.Context).SingleOrDefaultAsync(e => e.Id == name, cancellation);
             var before = row is null ? null : AdministratorEntities.Read(row, await ClientRecords.FindKeysAsync(transaction.Context, name, cancellation) ?? "", revision: default);
             return transaction.Expect(expectedRevision, row?.Revision ?? 0)
@@ -125,6 +120,11 @@ internal sealed class Administrators(ControlStore store, DirectoryWriter directo
 
     private async Task<Refusal?> WriteAsync(StoreTransaction transaction, string action, Administrator administrator, CancellationToken cancellation)
     {
+        if (await ClientRecords.IsOfAnotherAsync(transaction.Context, administrator.Name, BuiltInPolicies.Application, cancellation))
+        {
+            return new Refusal.AlreadyThere($"client `{administrator.Name}` of an application");
+        }
+
         // Whoever made the first one, no code is good any more, whatever becomes of them.
         await transaction.Context.ClaimCodes.ExecuteDeleteAsync(cancellation);
         var keys = await ClientRecords.FindKeysAsync(transaction.Context, administrator.Name, cancellation);

@@ -70,9 +70,15 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
         catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.AlreadyExists or StatusCode.InvalidArgument)
         {
-            var expired = JoinOptions.HasEnrolled(options) ? $"the certificate of this sidecar expired at {ReadCertificate().NotAfter.ToUniversalTime():u}, and " : "";
-            throw new InvalidDataException($"{expired}enrolment failed: {e.Status.Detail}");
+            // Without an inner exception: the innermost is what is reported.
+            throw new InvalidDataException($"{Expired()}enrolment failed: {e.Status.Detail}");
         }
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException && Expired() is { Length: > 0 } expired)
+        {
+            throw new InvalidDataException($"{expired}{e.Message}");
+        }
+
+        string Expired() => JoinOptions.HasEnrolled(options) ? $"the certificate of this sidecar expired at {ReadCertificate().NotAfter.ToUniversalTime():u}, and " : "";
     }
 
     private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
