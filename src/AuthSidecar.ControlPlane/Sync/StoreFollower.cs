@@ -9,6 +9,9 @@ internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILog
 
     private static readonly TimeSpan AtLeast = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>After a write: streams go first, and of a series of writes one reload reads all.</summary>
+    private static readonly TimeSpan Coalesce = TimeSpan.FromMilliseconds(100);
+
     /// <summary>What is cached, for log messages.</summary>
     protected abstract string What { get; }
 
@@ -39,7 +42,12 @@ internal abstract partial class StoreFollower(Feed feed, TimeProvider time, ILog
             }
 
             var wait = ChangesAt - time.GetUtcNow() is { } until && until < LookEvery ? until : LookEvery;
-            await Task.WhenAny(feed.WhenNewer(head), Task.Delay(wait < AtLeast ? AtLeast : wait, time, stoppingToken));
+            var newer = feed.WhenNewer(head);
+            await Task.WhenAny(newer, Task.Delay(wait < AtLeast ? AtLeast : wait, time, stoppingToken));
+            if (newer.IsCompleted)
+            {
+                await Task.Delay(Coalesce, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
     }
 
