@@ -6,7 +6,7 @@ internal sealed class Outage(TimeProvider time)
 {
     public static readonly TimeSpan LogEvery = TimeSpan.FromMinutes(1);
 
-    private readonly Dictionary<int, long> _logged = [];
+    private readonly Dictionary<string, long> _logged = new(StringComparer.Ordinal);
     private long _began;
 
     /// <summary>The number of failures since it began; 0: it works.</summary>
@@ -17,7 +17,7 @@ internal sealed class Outage(TimeProvider time)
     /// <summary>Notes a failure.</summary>
     /// <param name="cause">The kind of cause, of a small fixed set: each is logged once a minute.</param>
     /// <returns>Whether to log it.</returns>
-    public bool Fail(int cause = 0)
+    public bool Fail(string cause = "")
     {
         var now = time.GetTimestamp();
         if (Failures++ == 0)

@@ -262,7 +262,7 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("backup {0}/b --state {0}/none", "the database `{0}/none/control.db` does not exist")]
     [InlineData("backup {0}/b --database sqlite:/etc/passwd", "failed to back up the database `/etc/passwd`: SQLite Error 26: 'file is not a database'")]
     [InlineData("backup /etc/passwd --database sqlite:/etc/passwd", "The file '/etc/passwd' already exists")]
-    [InlineData("backup {0}/none/b --database sqlite:/etc/passwd", "Could not find a part of the path '{0}/none/b'")]
+    [InlineData("backup {0}/none/b --database sqlite:/etc/passwd", "Could not find a part of the path '{0}/none/b")]
     [InlineData("backup {0}/b --database postgres:Host=db", "use `pg_dump` for PostgreSQL")]
     [InlineData("restore --force", "`--force` requires `--confirm`")]
     [InlineData("serve --state {0}/s --admin-socket /etc/passwd/a.sock", "failed to create the folder of the socket `/etc/passwd/a.sock`: ")]

@@ -78,7 +78,7 @@ public sealed class EnrolmentTests
 
         fleet.StartJoining("copy", "join.spent.spent.spent", calledAs: "one");
         await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("copy").Any(l => l.Contains("duplicate identity `one`: another process has been connected with it since ", StringComparison.Ordinal))));
-        await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var listed] && listed.Problems.Any(p => p.Contains("duplicate identity: a second process was refused", StringComparison.Ordinal)));
+        await Fleet.UntilAsync(async () => (await ListAsync(fleet)) is [var listed] && listed.Problems.Any(p => p.Contains("duplicate identity: a second process has connected with it", StringComparison.Ordinal)));
         Assert.Equal(first.ConnectedAt, Assert.Single(await ListAsync(fleet)).ConnectedAt);
         Assert.Single(fleet.OutputOf(), l => l.Contains("duplicate identity spiffe://authsidecar/application/documents/sidecar/one", StringComparison.Ordinal));
 

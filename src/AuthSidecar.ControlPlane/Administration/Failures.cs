@@ -107,7 +107,7 @@ internal static class Failures
 
     /// <summary>A new history makes all sidecars resynchronize in full.</summary>
     public static RpcException NoRollback() => Failure(
-        Code.FailedPrecondition, "NO_ROLLBACK", "no rollback detected: all connected sidecars have revisions of this database; to begin a new history anyway, use `authsidecar-control restore --confirm --force` (field `force`)");
+        Code.FailedPrecondition, "NO_ROLLBACK", "no rollback detected: no connected sidecar has proved a later revision; to begin a new history anyway, use `authsidecar-control restore --confirm --force` (field `force`)");
 
     /// <summary>Whether a write was made is not known when this comes in its midst: ask before writing again.</summary>
     public static RpcException StoreUnavailable() => Failure(

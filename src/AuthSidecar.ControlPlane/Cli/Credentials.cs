@@ -88,7 +88,7 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
             RemoteCertificateValidationCallback = (_, its, _, errors) => errors == SslPolicyErrors.None
                 ? true
                 : throw new AuthenticationException(CertificateChains.Describe(
-                    its, errors, TimeProvider.System.GetUtcNow(), "untrusted certificate: not issued by the configured CA, or by one that this machine trusts; specify its CA with `--ca FILE`, such as `ca.pem` of the control plane's state folder")),
+                    its, errors, TimeProvider.System.GetUtcNow(), "untrusted certificate: not issued by the configured CA, or by a CA that this machine trusts; specify its CA with `--ca FILE`, such as `ca.pem` of the control plane's state folder")),
         };
         if (Ca is not null)
         {

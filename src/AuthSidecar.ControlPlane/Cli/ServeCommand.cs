@@ -34,8 +34,8 @@ internal static class ServeCommand
         var certificatesUrl = new Option<string?>("--certificates-url") { Description = "The public URL of `--listen-certificates`, such as `https://control.example:8444`." };
         var replaceIssuer = new Option<bool>("--replace-issuer") { Description = "Allow `--url` to replace the issuer in the database. All tokens of the previous issuer become invalid." };
         var passwordHashing = new Option<PasswordScheme>("--password-hashing") { Description = "`argon2id`, or `pbkdf2sha512` where FIPS 140 is required. Passwords are rehashed when they are next used." };
-        var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 beside a second factor (SP 800-63B-4); `classes`: 12 of all four classes. Common passwords are always refused." };
-        var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with further common passwords to refuse, one a line." };
+        var passwordPolicy = new Option<PasswordPolicy>("--password-policy") { Description = "`length`: 15 characters, 8 with a second factor (SP 800-63B-4); `classes`: 12 of all four classes. Common passwords are always refused." };
+        var commonPasswords = new Option<string?>("--common-passwords") { Description = "A file with further common passwords to refuse, one per line." };
         var breached = new Option<string?>("--breached-passwords") { Description = "A file with sorted SHA-1 hashes of breached passwords (`HASH:COUNT` lines, the Pwned Passwords download ordered by hash); new passwords in it are refused." }.NotEmpty();
         var attempts = new Option<int>("--attempts-per-minute") { Description = "Sign-in attempts per client address: burst size, and refill per minute; 20 times as many for token requests. 0: unlimited.", DefaultValueFactory = _ => 30 };
         var proxies = new Option<string[]>("--trusted-proxy") { Description = "An address or CIDR range of a reverse proxy: the client is the right-most address in `X-Forwarded-For` that is not one of them; may be repeated. Without it the header is ignored." }.NotEmpty();

@@ -75,7 +75,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
             case EnrolmentRefusal.SidecarRemoved:
                 throw Refused("SIDECAR_REMOVED", $"the sidecar of pod `{pod}` was removed: delete the pod to enrol its replacement");
             case EnrolmentRefusal.NameInUse:
-                NoteRefused(context, name, $"pod {pod}", "NAME_IN_USE", "NAME_IN_USE");
+                NoteRefused(context, name, $"pod {pod}", "NAME_IN_USE", "the name is in use by a sidecar of another namespace, or by a connected one");
                 throw Failures.NameOfAnotherNamespace(name, $"{pod.Namespace}.{pod.Name}");
             default:
                 throw Failures.InvalidField("certificate_request", NoKey);

@@ -324,6 +324,8 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Fleet
                 {
                     // It may have enrolled after the backup: blocked beforehand, it is not readmitted.
                     row = NewRow(transaction, identity);
+                    // Kept for longer than any certificate that was issued before the restore.
+                    row.ExpiresAtMs = transaction.NowMs + (long)CertificateAuthority.SidecarLifetime.TotalMilliseconds;
                 }
 
                 if (row is not { IsRemoved: false })

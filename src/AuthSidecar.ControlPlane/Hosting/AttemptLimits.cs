@@ -100,6 +100,9 @@ internal sealed class AttemptLimits(ServeOptions options, TimeProvider time)
         Tokens,
     }
 
+    /// <summary>Whether a request counts as an attempt to sign in or to get a token.</summary>
+    public static bool Concerns(HttpContext context) => KindOf(context) != Kind.None;
+
     private static Kind KindOf(HttpContext context)
     {
         if (Listeners.Of(context) is not (Listener.Network or Listener.Certificates))

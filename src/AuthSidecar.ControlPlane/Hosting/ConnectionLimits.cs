@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -8,7 +9,7 @@ namespace AuthSidecar.ControlPlane.Hosting;
 /// Limits how many connections an address has at once, of IPv6 a /64: before a handshake, so that connections that do nothing cost their maker more than us. The
 /// proxies that are trusted have those of everybody.
 /// </summary>
-internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<ConnectionLimits> logger)
+internal sealed partial class ConnectionLimits(ServeOptions options, TimeProvider time, ILogger<ConnectionLimits> logger)
 {
     /// <summary>A browser has six, a client one; behind an address of a carrier there are many of them.</summary>
     public const int MaxOfAddress = 200;
@@ -16,6 +17,7 @@ internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<Con
     /// <summary>Of connections to the sidecars' listener without a client certificate: those that enrol, of which a whole cluster may have one address.</summary>
     public const int MaxEnrollingOfAddress = 1_000;
 
+    private readonly Outage _refusals = new(time);
     private readonly ConcurrentDictionary<(string Network, int Most), int> _connections = [];
 
     /// <summary>How many addresses have any.</summary>
@@ -37,9 +39,12 @@ internal sealed partial class ConnectionLimits(ServeOptions options, ILogger<Con
         {
             if (count > most)
             {
-                if (count == most + 1)
+                lock (_refusals)
                 {
-                    Log.TooMany(logger, network, most);
+                    if (_refusals.Fail())
+                    {
+                        Log.TooMany(logger, network, most);
+                    }
                 }
 
                 connection.Abort();

@@ -1,11 +1,15 @@
 using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
 /// <summary>Answers what escapes from pages and OAuth 2.0 endpoints: what a client can cause is not logged as a fault of ours.</summary>
 internal static partial class PageFailures
 {
+    /// <summary>Tokens and client assertions are some kilobytes.</summary>
+    private const long MaxFormBytes = 64 * 1024;
+
     public static void UsePageFailures(this WebApplication app)
     {
         var (logger, outage) = (app.Logger, new Outage(app.Services.GetRequiredService<TimeProvider>()));
@@ -35,16 +39,21 @@ internal static partial class PageFailures
         }));
     }
 
-    /// <summary>Reads forms before anything else does: one that cannot be read is the client's mistake, whichever endpoint it is for.</summary>
+    /// <summary>Reads the forms of sign-in and OAuth 2.0 endpoints before anything else does: one that cannot be read is the client's mistake.</summary>
     public static void UseForms(this WebApplication app) => app.UseWhen(
-        context => Listeners.Of(context) is Listener.Network or Listener.Certificates && context.Request.HasFormContentType,
+        context => HttpMethods.IsPost(context.Request.Method) && context.Request.HasFormContentType && AttemptLimits.Concerns(context),
         forms => forms.Use(async (context, next) =>
         {
+            if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+            {
+                size.MaxRequestBodySize = MaxFormBytes;
+            }
+
             try
             {
                 await context.Request.ReadFormAsync(context.RequestAborted);
             }
-            catch (InvalidDataException e)
+            catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
             {
                 await AnswerAsync(context, StatusCodes.Status400BadRequest, $"Invalid request: {e.Message}");
                 return;

@@ -47,7 +47,13 @@ internal abstract class Database
     public virtual Task ConnectAsync(CancellationToken cancellation) => Task.CompletedTask;
 
     /// <summary>Whether it is the database that is not there, or not now.</summary>
-    public static bool IsAway(Exception? e) => e is DbException { IsTransient: true } or SocketException || (e is not null && IsAway(e.InnerException));
+    public static bool IsAway(Exception? e) => e switch
+    {
+        // That of a provider or of Vault is another's.
+        null or HttpRequestException => false,
+        DbException { IsTransient: true } or SocketException => true,
+        _ => IsAway(e.InnerException),
+    };
 
     /// <summary>Locks a database that supports one node only; null: it supports several.</summary>
     /// <exception cref="IOException">Another process has locked it.</exception>
@@ -144,27 +150,38 @@ internal sealed class SqliteDatabase(string path) : Database
             throw new InvalidDataException($"the database `{path}` does not exist");
         }
 
-        // SQLite writes to an empty file, and creates others with the permissions of the umask.
-        File.Open(file, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }).Dispose();
+        if (Path.Exists(file))
+        {
+            throw new IOException($"The file '{file}' already exists.");
+        }
+
+        // By another name until it is complete: an empty file would be restored as a new database. SQLite writes to an empty file, and creates others with the permissions of the umask.
+        var partial = $"{file}.partial";
+        File.Delete(partial);
+        File.Open(partial, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly }).Dispose();
         try
         {
-            await ExecuteAsync(path, "VACUUM INTO $file", file);
-            if (await ExecuteAsync(file, "PRAGMA quick_check", null) is not "ok" and var fault)
+            await ExecuteAsync(path, "VACUUM INTO $file", partial);
+            if (await ExecuteAsync(partial, "PRAGMA quick_check", null) is not "ok" and var fault)
             {
                 throw new InvalidDataException($"the database `{path}` is damaged: {fault}");
             }
 
-            using var written = File.Open(file, FileMode.Open, FileAccess.ReadWrite);
-            written.Flush(flushToDisk: true);
+            using (var written = File.Open(partial, FileMode.Open, FileAccess.ReadWrite))
+            {
+                written.Flush(flushToDisk: true);
+            }
+
+            File.Move(partial, file, overwrite: false);
         }
         catch (SqliteException e)
         {
-            File.Delete(file);
+            File.Delete(partial);
             throw new InvalidDataException($"failed to back up the database `{path}`: {e.Message}", e);
         }
         catch
         {
-            File.Delete(file);
+            File.Delete(partial);
             throw;
         }
 

@@ -331,7 +331,7 @@ internal sealed class ConnectedSidecar(SidecarIdentity identity, string instance
         };
         if (ClonedAt is { } cloned)
         {
-            message.Problems.Add($"duplicate identity: a second process was refused, last at {cloned:u}");
+            message.Problems.Add($"duplicate identity: a second process has connected with it, last at {cloned:u}");
         }
 
         if (reported.HasClockAheadMs)

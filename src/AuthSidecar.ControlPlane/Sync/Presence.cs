@@ -150,7 +150,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
     /// </summary>
     internal async Task FindDuplicatesAsync(CancellationToken cancellation)
     {
-        if (!database.IsShared || fleet.Connected.All(s => s.ConnectedAt > time.GetUtcNow() - RefreshEvery))
+        if (!database.IsShared)
         {
             return;
         }
@@ -163,7 +163,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
             .Select(s => new { s.Application, s.Tenant, s.Name })
             .ToListAsync(cancellation);
         var identities = elsewhere.Select(s => new SidecarIdentity(new SyncScope(s.Application, s.Tenant), s.Name)).ToHashSet();
-        foreach (var sidecar in fleet.Connected.Where(s => identities.Contains(s.Identity) && now - s.HeardAt < RefreshEvery))
+        foreach (var sidecar in fleet.Connected.Where(s => identities.Contains(s.Identity) && now - s.HeardAt < RefreshEvery && now - s.ConnectedAt >= RefreshEvery))
         {
             if (_elsewhere.Contains(sidecar.Identity) && sidecar.NoteClone(now))
             {
@@ -206,7 +206,7 @@ internal sealed partial class Presence(Database database, Fleet fleet, TimeProvi
 
     private static partial class Log
     {
-        [LoggerMessage(34, LogLevel.Warning, "duplicate identity {Identity}: processes are connected with it to this node and to another (copied state folder?); delete the `identity` folder of one and enrol it again", EventName = "SidecarDuplicated")]
+        [LoggerMessage(34, LogLevel.Warning, "duplicate identity {Identity}: processes with this identity are connected to this node and to another (copied state folder?); delete the `identity` folder of one and enrol it again", EventName = "SidecarDuplicated")]
         public static partial void Duplicate(ILogger logger, string identity);
 
         [LoggerMessage(30, LogLevel.Warning, "failed to record which sidecars are connected, trying again: {Why}", EventName = "PresenceNotRecorded")]

@@ -32,7 +32,7 @@ internal sealed record SidecarIdentity(SyncScope Scope, string Name)
     internal static SidecarIdentity? Parse(string uri)
     {
         const string Scheme = "spiffe://";
-        if (!uri.StartsWith(Scheme, StringComparison.Ordinal) || uri.AsSpan().ContainsAny('%', '?', '#'))
+        if (!uri.StartsWith(Scheme, StringComparison.Ordinal) || uri.AsSpan().ContainsAny('%', '?', '#') || uri.Any(char.IsControl))
         {
             return null;
         }

@@ -140,6 +140,9 @@ public abstract partial class StoreConformance
         // One that is known to be lost can be removed before it comes, though nothing is known of it here.
         var blocked = await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("stolen"), Cancellation);
         Assert.Equal((true, false), (blocked.Result.IsCommitted, blocked.WasEnrolled));
+        // Housekeeping keeps the row for 30 days more.
+        var kept = await _node.Store.ReadAsync((context, _) => context.Sidecars.Where(s => s.Name == "stolen").Select(s => s.ExpiresAtMs).SingleAsync(Cancellation), Cancellation);
+        Assert.Equal(enrolments.Time.GetUtcNow() + TimeSpan.FromHours(24), DateTimeOffset.FromUnixTimeMilliseconds(kept), TimeSpan.FromSeconds(1));
         Assert.Equal("sidecar `stolen` was removed", await enrolments.RefusalAsync("stolen", stolen));
         Assert.Null(await enrolments.RefusalAsync("late", late));
         Assert.Null(await enrolments.RefusalAsync("renewed", first));

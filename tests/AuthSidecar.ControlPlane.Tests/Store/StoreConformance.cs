@@ -695,7 +695,7 @@ public sealed class PostgresStoreTests(PostgresServer server) : StoreConformance
             // The one that has moved there does not answer here any more.
             copied.NoteStatus(new SidecarStatus(), time.GetUtcNow());
             await presence.FindDuplicatesAsync(cancellation);
-            Assert.Equal(round == 2, copied.ClonedAt is not null);
+            Assert.Equal(round >= 1, copied.ClonedAt is not null);
             time.Advance(TimeSpan.FromSeconds(30));
         }
 

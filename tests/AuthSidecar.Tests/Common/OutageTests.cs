@@ -40,16 +40,16 @@ public sealed class OutageTests
     {
         var time = new FakeTimeProvider();
         var outage = new Outage(time);
-        Assert.True(outage.Fail(cause: 1));
-        Assert.False(outage.Fail(cause: 1));
-        Assert.True(outage.Fail(cause: 2));
+        Assert.True(outage.Fail(cause: "a"));
+        Assert.False(outage.Fail(cause: "a"));
+        Assert.True(outage.Fail(cause: "b"));
         // Two nodes that fail differently alternate.
-        Assert.False(outage.Fail(cause: 1));
-        Assert.False(outage.Fail(cause: 2));
+        Assert.False(outage.Fail(cause: "a"));
+        Assert.False(outage.Fail(cause: "b"));
         time.Advance(Outage.LogEvery);
-        Assert.True(outage.Fail(cause: 2));
-        Assert.True(outage.Fail(cause: 1));
+        Assert.True(outage.Fail(cause: "b"));
+        Assert.True(outage.Fail(cause: "a"));
         Assert.True(outage.End(out _));
-        Assert.True(outage.Fail(cause: 1));
+        Assert.True(outage.Fail(cause: "a"));
     }
 }

@@ -109,7 +109,7 @@ internal sealed partial class StreamSource(
             {
                 // It has less than this sidecar had from it, and what its revisions mean is not known until it says so.
                 cache.IsHistoryLost |= e is RpcException { StatusCode: StatusCode.FailedPrecondition };
-                Report(address, e is RpcException rpc ? (int)rpc.StatusCode : -1, ConnectionFailure.Describe(e));
+                Report(address, ConnectionFailure.KindOf(e), ConnectionFailure.Describe(e));
             }
             catch (Exception e)
             {
@@ -260,7 +260,7 @@ internal sealed partial class StreamSource(
         _refusedBundles++;
         SyncMetrics.NoteRefused(outcome.Reason.ToString());
         // Invalid content is new each time; other reasons repeat with every revision.
-        if (outcome.Reason != NackReason.Content && !RefusalsOf(outcome.Type).Fail((int)outcome.Reason))
+        if (outcome.Reason != NackReason.Content && !RefusalsOf(outcome.Type).Fail(outcome.Reason.ToString()))
         {
             return;
         }
@@ -298,7 +298,7 @@ internal sealed partial class StreamSource(
         }
     }
 
-    private void Report(Uri address, int cause, string why)
+    private void Report(Uri address, string cause, string why)
     {
         health.Connection = $"not connected to the control plane at {address}: {why}";
         var (lasted, isFirst) = (_outage.Lasted, _outage.Failures == 0);
