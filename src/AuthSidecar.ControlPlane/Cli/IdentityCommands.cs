@@ -166,7 +166,7 @@ internal static class IdentityCommands
 
                 AdminCommand.WriteResult(output, current is null, (await client.WriteUpstreamAsync(request, cancellationToken: cancellation)).Revision);
             }),
-            AdminCommand.Create("remove", "Removes a provider: sign-in with it is no longer possible.", [id], async (parsed, channel, output, cancellation) =>
+            AdminCommand.Create("remove", "Removes a provider and disables sign-in with it.", [id], async (parsed, channel, output, cancellation) =>
             {
                 var response = await new UpstreamService.UpstreamServiceClient(channel).RemoveUpstreamAsync(new RemoveUpstreamRequest { Id = parsed.GetValue(id)! }, cancellationToken: cancellation);
                 output.WriteLine($"removed: revision {response.Revision}");

@@ -1,11 +1,16 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Enrolment;
+using AuthSidecar.ControlPlane.Hosting;
+using AuthSidecar.ControlPlane.Identity;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Sync;
 using AuthSidecar.ControlPlane.Trust;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Hosting.Internal;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace AuthSidecar.ControlPlane.Tests.Store;
@@ -185,6 +190,32 @@ public abstract partial class StoreConformance
         Assert.Null(await enrolments.RefusalAsync("third", renewed));
     }
 
+    /// <summary>Operators hear of what comes to its end before it does; and a name that was blocked after a restore stays blocked.</summary>
+    [Fact]
+    public async Task Housekeeping_WarnsOfTokensAndTheCa_AndKeepsBlockedNames()
+    {
+        var enrolments = await Enrolments.OpenAsync(_node.Database);
+        using var forgedKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        enrolments.Time.Advance(TimeSpan.FromDays(3_400));
+        using var stolen = enrolments.Forge("stolen", forgedKey);
+        enrolments.Time.Advance(TimeSpan.FromHours(1));
+        await enrolments.Store.BeginHistoryAsync("test", expected: null, Cancellation);
+        Assert.False((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("stolen"), Cancellation)).WasEnrolled);
+        var (few, old) = (await enrolments.NewTokenAsync(uses: 10), await enrolments.NewTokenAsync(new JoinTokenTerms(1_000, TimeSpan.FromHours(1))));
+        for (var i = 0; i < 9; i++)
+        {
+            await enrolments.EnrolAsync(few, $"pod-{i}");
+        }
+
+        var logged = await enrolments.KeepHouseAsync();
+        Assert.Contains($"join token {few.Id} of documents has 1 of 10 uses left: create another", logged);
+        Assert.Contains(logged, l => l.StartsWith("the CA expires at ", StringComparison.Ordinal) && l.EndsWith("rotate it (`authsidecar-control keys rotate-ca`)", StringComparison.Ordinal));
+        Assert.DoesNotContain(logged, l => l.Contains(old.Id, StringComparison.Ordinal));
+        Assert.Equal("sidecar `stolen` was removed", await enrolments.RefusalAsync("stolen", stolen));
+        enrolments.Time.Advance(TimeSpan.FromMinutes(55));
+        Assert.Contains(await enrolments.KeepHouseAsync(), l => l.StartsWith($"join token {old.Id} of documents expires at ", StringComparison.Ordinal));
+    }
+
     /// <summary>What a node certifies sidecars with.</summary>
     private sealed class Enrolments
     {
@@ -218,6 +249,29 @@ public abstract partial class StoreConformance
 
         /// <summary>A certificate that is registered nowhere.</summary>
         public X509Certificate2 Forge(string name, ECDsa key) => _trust.Current.Authority.IssueSidecar(IdentityOf(name), new PublicKey(key), Time.GetUtcNow());
+
+        /// <summary>One round of it.</summary>
+        /// <returns>What it logged.</returns>
+        public async Task<List<string>> KeepHouseAsync()
+        {
+            var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+            var options = new ServeOptions { State = "/nowhere", AdminSocket = "/nowhere/socket", Database = _database };
+            using var feed = new Feed(_database, Store, lifetime, Time, NullLogger<Feed>.Instance);
+            using var keys = new KeyRing(Store, Secrets, feed, options, lifetime, Time, NullLogger<KeyRing>.Instance);
+            var logger = new FakeLogger<Housekeeping>();
+            using var housekeeping = new Housekeeping(_database, Secrets, keys, _trust, options, Time, logger);
+            await housekeeping.StartAsync(Cancellation);
+            for (var i = 0; i < 200 && !logger.Collector.GetSnapshot().Any(r => r.Message.Contains("join token", StringComparison.Ordinal)); i++)
+            {
+                await Task.Delay(20, Cancellation);
+            }
+
+            await Task.Delay(300, Cancellation);
+            await housekeeping.StopAsync(Cancellation);
+            var records = logger.Collector.GetSnapshot();
+            Assert.DoesNotContain(records, r => r.Message.Contains("failed", StringComparison.Ordinal));
+            return [.. records.Select(r => r.Message)];
+        }
 
         public Task RevokeCaAsync() => _trust.RotateAsync("test", V1.TrustAnchorUse.Ca, TimeSpan.Zero, revoke: true, Cancellation);
 

@@ -187,6 +187,25 @@ public abstract partial class StoreConformance : IAsyncLifetime
         }
     }
 
+    /// <summary>The database was replaced behind a node that runs: what it has in memory is of what is no more.</summary>
+    [Fact]
+    public async Task Feed_WhereTheDatabaseWentBack_SaysSoAndStops()
+    {
+        await _node.WriteAsync(Alice, Reader);
+        var (lifetime, logger) = (new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), new Microsoft.Extensions.Logging.Testing.FakeLogger<Feed>());
+        using var feed = new Feed(_node.Database, new ControlStore(_node.Database, TimeProvider.System), lifetime, TimeProvider.System, logger);
+        await feed.LookAsync(Cancellation);
+        await using (var context = _node.Database.Open())
+        {
+            await context.Head.ExecuteUpdateAsync(u => u.SetProperty(h => h.Revision, h => h.Revision - 1), Cancellation);
+        }
+
+        await feed.LookAsync(Cancellation);
+        Assert.True(lifetime.ApplicationStopping.IsCancellationRequested);
+        Assert.Equal(Microsoft.Extensions.Logging.LogLevel.Critical, logger.LatestRecord.Level);
+        Assert.Matches("^database rollback detected: the newest revision is .* and was .*; this node stops", logger.LatestRecord.Message);
+    }
+
     [Fact]
     public async Task Publish_ManyAtOnce_ExactlyOneWinsEachRevision()
     {

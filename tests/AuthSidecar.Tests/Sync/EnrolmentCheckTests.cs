@@ -64,6 +64,20 @@ public sealed class EnrolmentCheckTests : IDisposable
         Assert.Equal(isTaken ? "CertificateRenewed" : "CertificateNotRenewed", logger.LatestRecord.Id.Name);
     }
 
+    /// <summary>The sidecar was off for too long: that is the cause, whatever else is missing now.</summary>
+    [Fact]
+    public async Task Enrol_WithACertificateThatHasExpired_SaysSoBesideTheReason()
+    {
+        var options = ControlPlaneOptions.Joining([new Uri("https://localhost:1")], TestControlPlane.Scope, new JoinOptions(_folder["none"], "one"), _folder["state"]);
+        Directory.CreateDirectory(_folder["state/identity"]);
+        await File.WriteAllTextAsync(options.Ca, _ca.ExportCertificatePem(), TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(options.PinnedKeys, "{}", TestContext.Current.CancellationToken);
+        using var own = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await File.WriteAllTextAsync(options.Certificate, $"{Issue(new PublicKey(own), Name, Now.AddHours(-23), Now.AddHours(-1))}\n{own.ExportPkcs8PrivateKeyPem()}\n", TestContext.Current.CancellationToken);
+        var refused = await Assert.ThrowsAsync<InvalidDataException>(() => new Enrolment(options, _time, new FakeLogger<Enrolment>()).EnsureAsync(new Uri("https://localhost:1"), TestContext.Current.CancellationToken));
+        Assert.StartsWith($"the certificate of this sidecar expired at {Now.AddHours(-1):u}, and Could not find file", refused.Message, StringComparison.Ordinal);
+    }
+
     private static readonly Dictionary<string, (bool IsTaken, Func<EnrolmentCheckTests, PublicKey, string> Make)> Answers = new()
     {
         ["the next"] = (true, (t, key) => t.Issue(key, Name, Now.AddMinutes(-5), Now.AddHours(24))),
