@@ -36,7 +36,7 @@ dotnet build src/AuthSidecar.ControlPlane --configuration Release --verbosity qu
 
 "$control" serve --state "$folder/control" --admin-socket "$socket" --listen "127.0.0.1:$port" --name 127.0.0.1 &
 processes=($!)
-until_ready $! "$control" fleet --admin-socket "$socket"
+until_ready $! "$control" sidecars list --admin-socket "$socket"
 if [ ! -e "$folder/loaded" ]; then
   "$control" import "$folder/bundle" --application documents --create --admin-socket "$socket"
   (umask 077 && "$control" factors enrol-totp 'User::"alice"' --id totp --account alice --admin-socket "$socket" >"$folder/alice.otpauth")
@@ -44,7 +44,7 @@ if [ ! -e "$folder/loaded" ]; then
 fi
 
 # Each time: the sidecar's certificate may have run out since, and then it joins anew.
-(umask 077 && "$control" join-token --application documents --admin-socket "$socket" >"$folder/join.token")
+(umask 077 && "$control" join-tokens create --application documents --admin-socket "$socket" >"$folder/join.token")
 "$bin" serve --control-plane "https://127.0.0.1:$port" --application documents --join-token "$folder/join.token" --name quickstart \
   --state "$folder/state" --socket "$folder/authsidecar.sock" --log text "$@" &
 processes=($! "${processes[@]}")

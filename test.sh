@@ -9,6 +9,9 @@ need_package nodejs node
 need_package npm npm
 need_package chromium chromium
 need_package faketime faketime
+need_package curl curl
+need_package clang clang
+need_package kubernetes-client kubectl
 
 dotnet restore --locked-mode --verbosity quiet
 dotnet build --no-restore --verbosity quiet --nologo

@@ -1,8 +1,4 @@
 using System.Buffers.Text;
-using System.Security.Cryptography;
-using System.Text;
-using AuthSidecar.Cedar;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Bundles;
 
@@ -19,10 +15,8 @@ internal sealed record BundleSums
     public string? Signature { get; set; }
 }
 
-/// <summary>
-/// Seals bundles, and verifies that one is whole: what was sealed is what is there. A folder is copied file by file, and one that lacks a policy looks
-/// like another that is complete.
-/// </summary>
+/// <summary>Seals bundles, and verifies that one is whole: what was sealed is what is there. A folder is copied file by file, and one that
+/// lacks a policy looks like another that is complete.</summary>
 internal static class BundleSeal
 {
     public const string FileName = "bundle.sums.json";
@@ -31,6 +25,8 @@ internal static class BundleSeal
     private const string Algorithm = "ES256";
     private const string Type = "authsidecar-bundle-sums";
 
+    private static readonly StrictJsonFiles Json = new(BundleSumsJson.Default);
+
     /// <summary>The content of <c>bundle.sums.json</c> for these files.</summary>
     /// <param name="files">The files; a seal among them does not count.</param>
     /// <param name="key">The P-256 key to sign with; null: it is not signed.</param>
@@ -38,11 +34,9 @@ internal static class BundleSeal
     {
         var sums = new BundleSums { Version = Version, Files = SumsOf(files) };
         if (key is not null)
-        {
             sums.Signature = Sign(PayloadOf(sums), key);
-        }
 
-        return JsonFile.Write(sums);
+        return Json.Write(sums);
     }
 
     /// <summary>Whether the bundle has a seal.</summary>
@@ -56,14 +50,12 @@ internal static class BundleSeal
     {
         if (!files.TryRead(FileName, out var utf8))
         {
-            Fail($"the bundle is not sealed: `{FileName}` not found", "run `authsidecar bundle seal`, or wait until the copy is complete");
+            Fail($"the bundle is not sealed: `{FileName}` not found", "run `authsidecar bundles seal`, or wait until the copy is complete");
             return;
         }
 
-        if (JsonFile.Read<BundleSums>(FileName, utf8, faults) is not { } sums)
-        {
+        if (Json.Read<BundleSums>(FileName, utf8, faults) is not { } sums)
             return;
-        }
 
         if (sums.Version != Version)
         {
@@ -73,7 +65,8 @@ internal static class BundleSeal
 
         if (key is not null && !IsSignedBy(sums, key))
         {
-            Fail(sums.Signature is null ? "the seal is not signed" : "the seal is not signed by the bundle key", "run `authsidecar bundle seal --key` with the key that belongs to `--bundle-key`");
+            Fail(sums.Signature is null ? "the seal is not signed" : "the seal is not signed by the bundle key",
+                "run `authsidecar bundles seal --key` with the key that belongs to `--bundle-key`");
             return;
         }
 
@@ -81,19 +74,13 @@ internal static class BundleSeal
         foreach (var (path, sum) in sums.Files)
         {
             if (!found.TryGetValue(path, out var actual))
-            {
                 faults.Add(new Fault(path, 0, 0, "file is listed in the seal but not found in the bundle"));
-            }
             else if (!string.Equals(sum, actual, StringComparison.Ordinal))
-            {
                 faults.Add(new Fault(path, 0, 0, "SHA-256 mismatch: the file was changed after sealing"));
-            }
         }
 
         foreach (var path in found.Keys.Where(p => !sums.Files.ContainsKey(p)))
-        {
             faults.Add(new Fault(path, 0, 0, "file is in the bundle but not listed in the seal"));
-        }
 
         void Fail(string message, string? help = null) => faults.Add(new Fault(FileName, 0, 0, message, help));
     }
@@ -111,11 +98,13 @@ internal static class BundleSeal
     }
 
     /// <summary>What is signed: the seal without its signature, as it is written here.</summary>
-    private static byte[] PayloadOf(BundleSums sums) => JsonFile.Write(new BundleSums { Version = sums.Version, Files = sums.Files });
+    private static byte[] PayloadOf(BundleSums sums) => Json.Write(new BundleSums { Version = sums.Version, Files = sums.Files });
 
     private static string Sign(byte[] payload, ECDsa key)
     {
-        var input = $"{Base64Url.EncodeToString(Encoding.ASCII.GetBytes($$"""{"alg":"{{Algorithm}}","typ":"{{Type}}"}"""))}.{Base64Url.EncodeToString(payload)}";
+        var input =
+            $"{Base64Url.EncodeToString(Encoding.ASCII.GetBytes($$"""{"alg":"{{Algorithm}}","typ":"{{Type}}"}"""))}."
+                + $"{Base64Url.EncodeToString(payload)}";
         return $"{input}.{Base64Url.EncodeToString(key.SignData(Encoding.ASCII.GetBytes(input), HashAlgorithmName.SHA256))}";
     }
 
@@ -123,12 +112,10 @@ internal static class BundleSeal
     {
         // Longer than a token may be, and so taken apart here.
         if (sums.Signature?.Split('.') is not [var header, var payload, var signature])
-        {
             return false;
-        }
 
         return CompactJws.TryDecode(header, out var headerBytes)
-            && StrictJson.TryParseObject(headerBytes, out var parsed) == TokenError.None
+            && StrictJson.TryParseObject(headerBytes, out var parsed) == TokenRejection.None
             && HasHeader(parsed!)
             && CompactJws.TryDecode(payload, out var payloadBytes) && SaysTheSame(payloadBytes, sums)
             && CompactJws.TryDecode(signature, out var signatureBytes)
@@ -136,7 +123,8 @@ internal static class BundleSeal
     }
 
     private static bool SaysTheSame(byte[] payload, BundleSums sums) =>
-        JsonFile.Read<BundleSums>(FileName, payload, []) is { Signature: null } signed && signed.Version == sums.Version && signed.Files.SequenceEqual(sums.Files);
+        Json.Read<BundleSums>(FileName, payload, []) is { Signature: null } signed && signed.Version == sums.Version
+            && signed.Files.SequenceEqual(sums.Files);
 
     private static bool HasHeader(System.Text.Json.JsonDocument header)
     {
@@ -148,3 +136,6 @@ internal static class BundleSeal
         }
     }
 }
+
+[JsonSerializable(typeof(BundleSums))]
+internal sealed partial class BundleSumsJson : JsonSerializerContext;

@@ -1,14 +1,11 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
-using System.Text.Json;
 
 namespace AuthSidecar.Tokens;
 
-/// <summary>
-/// A JWS in compact serialization (RFC 7515, section 7.1), taken apart strictly: one text for one token, or none. It says nothing yet of
-/// whether the signature is right.
-/// </summary>
+/// <summary>A JWS in compact serialization (RFC 7515, section 7.1), taken apart strictly: one text for one token, or none. It says nothing
+/// yet of whether the signature is right.</summary>
 internal sealed class CompactJws : IDisposable
 {
     public const int MaxBytes = 8 * 1024;
@@ -45,70 +42,57 @@ internal sealed class CompactJws : IDisposable
 
     public string? KeyId => Header.TryGetProperty("kid", out var kid) ? kid.GetString() : null;
 
-    public static TokenError TryRead(string text, out CompactJws? jws)
+    public static TokenRejection TryRead(string text, out CompactJws? jws)
     {
         jws = null;
         if (text.Length == 0)
-        {
-            return TokenError.Missing;
-        }
+            return TokenRejection.Missing;
 
         // Length in chars is length in bytes here: anything beyond ASCII is refused by the alphabet.
         if (text.Length > MaxBytes)
-        {
-            return TokenError.TooLarge;
-        }
+            return TokenRejection.TooLarge;
 
         var firstDot = text.IndexOf('.', StringComparison.Ordinal);
         var secondDot = text.IndexOf('.', firstDot + 1);
         if (firstDot < 0 || secondDot < 0)
-        {
-            return TokenError.Malformed;
-        }
+            return TokenRejection.Malformed;
 
         // Four dots would be a JWE; the alphabet of the third part refuses it with all else.
         if (Base64Url.GetMaxDecodedLength(firstDot) > MaxHeaderBytes)
-        {
-            return TokenError.TooLarge;
-        }
+            return TokenRejection.TooLarge;
 
         byte[] payload = [];
         if (!TryDecode(text.AsSpan(0, firstDot), out var headerBytes)
             || (secondDot > firstDot + 1 && !TryDecode(text.AsSpan(firstDot + 1, secondDot - firstDot - 1), out payload))
             || !TryDecode(text.AsSpan(secondDot + 1), out var signature))
         {
-            return TokenError.Malformed;
+            return TokenRejection.Malformed;
         }
 
-        if (StrictJson.TryParseObject(headerBytes, out var header) is var headerError and not TokenError.None)
-        {
+        if (StrictJson.TryParseObject(headerBytes, out var header) is var headerError and not TokenRejection.None)
             return headerError;
-        }
 
-        if (CheckHeader(header!.RootElement) is var shapeError and not TokenError.None)
+        if (CheckHeader(header!.RootElement) is var shapeError and not TokenRejection.None)
         {
             header.Dispose();
             return shapeError;
         }
 
         jws = new CompactJws(header, payload, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
-        return TokenError.None;
+        return TokenRejection.None;
     }
 
-    /// <summary>Canonical base64url alone: no padding, no white space, no bits left over. So that no second text means the same token.</summary>
+    /// <summary>Canonical base64url alone: no padding, no white space, no bits left over. So that no second text means the same
+    /// token.</summary>
     internal static bool TryDecode(ReadOnlySpan<char> text, out byte[] bytes)
     {
         bytes = [];
         if (text.IsEmpty || text.ContainsAnyExcept(Base64UrlAlphabet) || text.Length % 4 == 1)
-        {
             return false;
-        }
 
         var buffer = new byte[Base64Url.GetMaxDecodedLength(text.Length)];
         if (Base64Url.DecodeFromChars(text, buffer, out _, out var written) != OperationStatus.Done)
-        {
             return false;
-        }
 
         bytes = written == buffer.Length ? buffer : buffer[..written];
         // The decoder tolerates some forms on purpose; encoding again tolerates none.
@@ -116,7 +100,7 @@ internal sealed class CompactJws : IDisposable
         return Base64Url.TryEncodeToChars(bytes, again, out var length) && text.SequenceEqual(again[..length]);
     }
 
-    private static TokenError CheckHeader(JsonElement header)
+    private static TokenRejection CheckHeader(JsonElement header)
     {
         foreach (var member in header.EnumerateObject())
         {
@@ -125,15 +109,15 @@ internal sealed class CompactJws : IDisposable
                 case "crit" or "b64" or "zip" or "enc":
                 // A token that brings its own key asks to be trusted by it.
                 case "jku" or "x5u" or "x5c":
-                    return TokenError.UnsupportedHeader;
+                    return TokenRejection.UnsupportedHeader;
                 case "alg" or "typ" when member.Value.ValueKind != JsonValueKind.String:
-                    return TokenError.Malformed;
+                    return TokenRejection.Malformed;
                 case "kid" when member.Value.ValueKind != JsonValueKind.String || !IsKeyId(member.Value.GetString()!):
-                    return TokenError.Malformed;
+                    return TokenRejection.Malformed;
             }
         }
 
-        return header.TryGetProperty("alg", out _) ? TokenError.None : TokenError.Malformed;
+        return header.TryGetProperty("alg", out _) ? TokenRejection.None : TokenRejection.Malformed;
     }
 
     /// <summary>Printable ASCII of sensible length, because key ids end up in logs.</summary>

@@ -13,7 +13,7 @@ internal sealed class DpopVerifier
     /// <summary>How old a proof may be. How far ahead of us it may be is a matter of clocks alone.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(60);
 
-    private readonly UsedProofs _used = new();
+    private readonly DpopReplayCache _used = new();
 
     /// <summary>A proof that goes with an access token, which is bound to the key.</summary>
     /// <param name="request">The proof, and the request it came with.</param>
@@ -22,7 +22,8 @@ internal sealed class DpopVerifier
     /// <param name="clockSkew">How far the client's clock and ours may be apart.</param>
     /// <param name="now">Now.</param>
     /// <param name="owner">Whose proofs these are, of whichever key; null: the key's.</param>
-    public TokenError Verify(DpopRequest request, string accessToken, string keyThumbprint, TimeSpan clockSkew, DateTimeOffset now, string? owner = null) =>
+    public TokenRejection Verify(
+        DpopRequest request, string accessToken, string keyThumbprint, TimeSpan clockSkew, DateTimeOffset now, string? owner = null) =>
         Verify(request, accessToken, clockSkew, now, keyThumbprint, owner, out _);
 
     /// <summary>A proof that goes with a request for a token, which is to be bound to its key (section 5).</summary>
@@ -30,22 +31,19 @@ internal sealed class DpopVerifier
     /// <param name="clockSkew">How far the client's clock and ours may be apart.</param>
     /// <param name="now">Now.</param>
     /// <param name="keyThumbprint">The key's thumbprint (RFC 7638), when there is no error.</param>
-    public TokenError VerifyForToken(DpopRequest request, TimeSpan clockSkew, DateTimeOffset now, out string keyThumbprint) =>
+    public TokenRejection VerifyForToken(DpopRequest request, TimeSpan clockSkew, DateTimeOffset now, out string keyThumbprint) =>
         Verify(request, accessToken: null, clockSkew, now, expectedThumbprint: null, owner: null, out keyThumbprint);
 
-    private TokenError Verify(DpopRequest request, string? accessToken, TimeSpan clockSkew, DateTimeOffset now, string? expectedThumbprint, string? owner, out string keyThumbprint)
+    private TokenRejection Verify(DpopRequest request, string? accessToken, TimeSpan clockSkew, DateTimeOffset now,
+        string? expectedThumbprint, string? owner, out string keyThumbprint)
     {
         keyThumbprint = "";
-        if (CompactJws.TryRead(request.Proof.Reveal(), out var read) != TokenError.None)
-        {
-            return TokenError.ProofInvalid;
-        }
+        if (CompactJws.TryRead(request.Proof.Reveal(), out var read) != TokenRejection.None)
+            return TokenRejection.ProofInvalid;
 
         using var proof = read!;
-        if (StrictJson.TryParseObject(proof.Payload, out var parsed) != TokenError.None)
-        {
-            return TokenError.ProofInvalid;
-        }
+        if (StrictJson.TryParseObject(proof.Payload, out var parsed) != TokenRejection.None)
+            return TokenRejection.ProofInvalid;
 
         using var payload = parsed!;
         var nowSeconds = now.ToUnixTimeSeconds();
@@ -61,7 +59,7 @@ internal sealed class DpopVerifier
         var goodUntil = issuedAt + (long)Lifetime.TotalSeconds + skewSeconds;
 
         // What costs nothing comes before what costs a signature.
-        if (claims.Error != TokenError.None
+        if (claims.Error != TokenRejection.None
             || !string.Equals(proof.Type, "dpop+jwt", StringComparison.Ordinal)
             || !string.Equals(method, request.HttpMethod, StringComparison.Ordinal)
             || !IsSameTarget(uri, request.HttpUri)
@@ -72,22 +70,22 @@ internal sealed class DpopVerifier
             || notBefore > nowSeconds + skewSeconds
             || SignerOf(proof, expectedThumbprint) is not { } thumbprint)
         {
-            return TokenError.ProofInvalid;
+            return TokenRejection.ProofInvalid;
         }
 
         keyThumbprint = thumbprint;
         return _used.TryAdd(owner ?? thumbprint, $"{thumbprint}.{Sha256Base64Url(id)}", goodUntil, nowSeconds);
     }
 
-    /// <summary>The thumbprint of the key that has signed it. Here, and only here, the key is taken from the token itself: it is the thumbprint that says whether it is the right one.</summary>
+    /// <summary>The thumbprint of the key that has signed it. Here, and only here, the key is taken from the token itself: it is the
+    /// thumbprint that says whether it is the right one.</summary>
     /// <param name="proof">The proof.</param>
-    /// <param name="expected">The thumbprint that it has to be: another key's signature is not even looked at, since anybody may send one, of any size; null: any.</param>
+    /// <param name="expected">The thumbprint that it has to be: another key's signature is not even looked at, since anybody may send one,
+    /// of any size; null: any.</param>
     private static string? SignerOf(CompactJws proof, string? expected)
     {
         if (!proof.Header.TryGetProperty("jwk", out var jwk))
-        {
             return null;
-        }
 
         using var key = VerificationKey.TryRead(jwk, proof.Algorithm, out _);
         return key is not null

@@ -48,7 +48,8 @@ internal sealed record PrincipalMapping
     /// <summary>Attributes of a principal, by the claim each is taken from. They never override what the snapshot knows.</summary>
     public IReadOnlyDictionary<string, string> Attributes { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Types of parent, by the claim (a string or an array of strings) that lists their ids. Only for principals that the snapshot does not know.</summary>
+    /// <summary>Types of parent, by the claim (a string or an array of strings) that lists their ids. Only for principals that the snapshot
+    /// does not know.</summary>
     public IReadOnlyDictionary<string, string> Parents { get; init; } = new Dictionary<string, string>();
 
     /// <summary>The mapped claims that a token must have.</summary>
@@ -71,20 +72,17 @@ internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
 
     public Issuer? Find(string name) => _byName.GetValueOrDefault(name);
 
-    /// <summary>Whose a token is that says nothing itself; null: it is a JWT, or nobody's. Of one that could be a JWT no other issuer is told.</summary>
+    /// <summary>Whose a token is that says nothing itself; null: it is a JWT, or nobody's. Of one that could be a JWT no other issuer is
+    /// told.</summary>
     public Issuer? FindOpaque(string token)
     {
         if (_opaque.Length == 0 || token.AsSpan().Count('.') == CompactJws.Dots)
-        {
             return null;
-        }
 
         foreach (var issuer in _opaque)
         {
             if (token.StartsWith(issuer.OpaquePrefix, StringComparison.Ordinal))
-            {
                 return issuer;
-            }
         }
 
         return null;
@@ -95,14 +93,10 @@ internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
     {
         // Most have one issuer that is asked for again and again, and names are long.
         if (ReferenceEquals(_last, issuer))
-        {
             return true;
-        }
 
         if (!ReferenceEquals(Find(issuer.Name), issuer))
-        {
             return false;
-        }
 
         _last = issuer;
         return true;

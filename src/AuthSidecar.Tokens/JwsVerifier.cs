@@ -1,8 +1,7 @@
-using System.Text.Json;
-
 namespace AuthSidecar.Tokens;
 
-/// <summary>Verifies a JWS of any payload with one key: what <see cref="TokenValidator"/> does below the claims, for vectors and for looking into things.</summary>
+/// <summary>Verifies a JWS of any payload with one key: what <see cref="TokenValidator"/> does below the claims, for vectors and for
+/// looking into things.</summary>
 internal static class JwsVerifier
 {
     /// <summary>Verifies it.</summary>
@@ -11,42 +10,40 @@ internal static class JwsVerifier
     /// <param name="algorithm">The algorithm to expect; null: the key's.</param>
     /// <param name="detail">What the error is about; null when it says enough by itself.</param>
     /// <returns>None: the signature is right, made with this algorithm, by whoever has the other half of this key.</returns>
-    public static TokenError Verify(string text, JsonElement jwk, string? algorithm, out string? detail)
+    public static TokenRejection Verify(string text, JsonElement jwk, string? algorithm, out string? detail)
     {
         using var key = VerificationKey.TryRead(jwk, algorithm, out detail);
         if (key is null)
         {
             detail ??= "the key is not for verifying signatures";
-            return TokenError.KeyUnknown;
+            return TokenRejection.KeyUnknown;
         }
 
         if (algorithm is not null && algorithm != key.Algorithm)
         {
             detail = $"the key is for {key.Algorithm}";
-            return TokenError.AlgorithmNotAllowed;
+            return TokenRejection.AlgorithmNotAllowed;
         }
 
         var malformed = CompactJws.TryRead(text, out var read);
-        if (malformed != TokenError.None)
-        {
+        if (malformed != TokenRejection.None)
             return malformed;
-        }
 
         using var jws = read!;
         if (jws.Header.TryGetProperty("jwk", out _))
         {
             detail = "jwk";
-            return TokenError.UnsupportedHeader;
+            return TokenRejection.UnsupportedHeader;
         }
 
         if (jws.KeyId is { } keyId && key.KeyId.Length > 0 && keyId != key.KeyId)
         {
             detail = "the token names another key";
-            return TokenError.KeyUnknown;
+            return TokenRejection.KeyUnknown;
         }
 
-        return jws.Algorithm != key.Algorithm ? TokenError.AlgorithmNotAllowed
-            : key.Verify(jws) ? TokenError.None
-            : TokenError.SignatureInvalid;
+        return jws.Algorithm != key.Algorithm ? TokenRejection.AlgorithmNotAllowed
+            : key.Verify(jws) ? TokenRejection.None
+            : TokenRejection.SignatureInvalid;
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Text.Json;
 using AuthSidecar.Cedar;
 
 namespace AuthSidecar.Tokens;
@@ -36,22 +35,19 @@ internal static class KeySetReader
             }
         });
         if (keys.Count == 0 && faults.Count == 0)
-        {
             faults.Add(new Fault(name, 0, 0, "no signature verification key in the key set"));
-        }
 
         return keys.ToFrozenDictionary(StringComparer.Ordinal);
     }
 
-    /// <summary>
-    /// Reads one that is published for everybody (RFC 7517, section 5): keys that cannot be used are passed over, and what remains is what the issuer has. So
-    /// a key that is not in it any more is gone, whatever else is in it.
-    /// </summary>
+    /// <summary>Reads one that is published for everybody (RFC 7517, section 5): keys that cannot be used are passed over, and what remains
+    /// is what the issuer has. So a key that is not in it any more is gone, whatever else is in it.</summary>
     /// <param name="name">Where it is from.</param>
     /// <param name="utf8">The key set.</param>
     /// <param name="faults">Why it is no key set; then it says nothing.</param>
     /// <param name="passedOver">The keys that were passed over, and why.</param>
-    public static FrozenDictionary<string, VerificationKey> ReadPublished(string name, byte[] utf8, List<Fault> faults, List<Fault> passedOver)
+    public static FrozenDictionary<string, VerificationKey> ReadPublished(
+        string name, byte[] utf8, List<Fault> faults, List<Fault> passedOver)
     {
         var keys = new Dictionary<string, VerificationKey>(StringComparer.Ordinal);
         var ambiguous = new HashSet<string>(StringComparer.Ordinal);
@@ -70,7 +66,8 @@ internal static class KeySetReader
             {
                 passedOver.Add(at with { Message = $"{at.Message}: invalid `kid`: expected 1 to 128 printable ASCII characters" });
             }
-            else if (!keys.TryAdd(key.KeyId, key) && (keys[key.KeyId].Thumbprint, keys[key.KeyId].Algorithm) != (key.Thumbprint, key.Algorithm))
+            else if (!keys.TryAdd(key.KeyId, key)
+                && (keys[key.KeyId].Thumbprint, keys[key.KeyId].Algorithm) != (key.Thumbprint, key.Algorithm))
             {
                 // Either could be meant, and so neither counts. The same key again is the same key.
                 ambiguous.Add(key.KeyId);
@@ -95,9 +92,7 @@ internal static class KeySetReader
             }
 
             foreach (var (index, jwk) in array.EnumerateArray().Index())
-            {
                 addKey(new Fault(name, 0, 0, $"key {index}"), jwk);
-            }
         }
         catch (InvalidOperationException)
         {
@@ -105,7 +100,8 @@ internal static class KeySetReader
         }
         catch (JsonException e)
         {
-            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "invalid JSON, or a duplicate member"));
+            faults.Add(
+                new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "invalid JSON, or a duplicate member"));
         }
     }
 }

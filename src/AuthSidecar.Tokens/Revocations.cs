@@ -2,10 +2,8 @@ using System.Collections.Frozen;
 
 namespace AuthSidecar.Tokens;
 
-/// <summary>
-/// What was revoked: single tokens by <c>jti</c>, and everything issued up to some second in a session or to a subject. Never by a
-/// token's text or hash, for one token has many texts. Immutable.
-/// </summary>
+/// <summary>What was revoked: single tokens by <c>jti</c>, and everything issued up to some second in a session or to a subject. Never by a
+/// token's text or hash, for one token has many texts. Immutable.</summary>
 /// <param name="entries">Where two speak of the same, what reaches further counts.</param>
 internal sealed class Revocations(IEnumerable<KeyValuePair<Revocations.Key, Revocations.Extent>> entries)
 {
@@ -45,7 +43,8 @@ internal sealed class Revocations(IEnumerable<KeyValuePair<Revocations.Key, Revo
     public readonly record struct Key(Target Target, string Issuer, string Id);
 
     /// <summary>How far a revocation reaches, in seconds since 1970.</summary>
-    /// <param name="NotBefore">Tokens issued in this second or before it are not good: `iat` does not say when in its second a token was issued.</param>
+    /// <param name="NotBefore">Tokens issued in this second or before it are not good: `iat` does not say when in its second a token was
+    /// issued.</param>
     /// <param name="ExpiresAt">From here on all of these have expired by themselves.</param>
     public readonly record struct Extent(long NotBefore, long ExpiresAt = long.MaxValue)
     {

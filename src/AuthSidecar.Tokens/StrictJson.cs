@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Unicode;
 
 namespace AuthSidecar.Tokens;
@@ -19,7 +18,7 @@ internal static class StrictJson
     };
 
     /// <summary>Parses an object, or says what is wrong with it.</summary>
-    public static TokenError TryParseObject(byte[] utf8, out JsonDocument? document)
+    public static TokenRejection TryParseObject(byte[] utf8, out JsonDocument? document)
     {
         document = null;
         JsonDocument? parsed = null;
@@ -28,18 +27,17 @@ internal static class StrictJson
             parsed = JsonDocument.Parse(utf8, Options);
             // Where nothing is escaped, text that is Unicode has strings that are.
             var isUnicode = !utf8.AsSpan().Contains((byte)'\\') && Utf8.IsValid(utf8);
-            var error = parsed.RootElement.ValueKind == JsonValueKind.Object ? Check(parsed.RootElement, 1, isUnicode) : TokenError.Malformed;
-            if (error == TokenError.None)
-            {
+            var error = parsed.RootElement.ValueKind == JsonValueKind.Object ? Check(parsed.RootElement, 1, isUnicode)
+                : TokenRejection.Malformed;
+            if (error == TokenRejection.None)
                 (document, parsed) = (parsed, null);
-            }
 
             return error;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // Not JSON, a member twice, or (the second kind) an escaped lone surrogate in a name or string.
-            return TokenError.Malformed;
+            return TokenRejection.Malformed;
         }
         finally
         {
@@ -47,47 +45,40 @@ internal static class StrictJson
         }
     }
 
-    /// <summary>What the parser lets pass and a reader stumbles over: depth, strings that are not Unicode, numbers that are not finite (RFC 7493).</summary>
-    private static TokenError Check(JsonElement element, int depth, bool isUnicode)
+    /// <summary>What the parser lets pass and a reader stumbles over: depth, strings that are not Unicode, numbers that are not finite (RFC
+    /// 7493).</summary>
+    private static TokenRejection Check(JsonElement element, int depth, bool isUnicode)
     {
         if (depth > MaxDepth && element.ValueKind is (JsonValueKind.Array or JsonValueKind.Object))
-        {
-            return TokenError.TooLarge;
-        }
+            return TokenRejection.TooLarge;
 
         switch (element.ValueKind)
         {
             case JsonValueKind.String:
-                return !isUnicode && element.GetString() is null ? TokenError.Malformed : TokenError.None;
+                return !isUnicode && element.GetString() is null ? TokenRejection.Malformed : TokenRejection.None;
             case JsonValueKind.Number:
-                return element.TryGetDouble(out var number) && double.IsFinite(number) ? TokenError.None : TokenError.Malformed;
+                return element.TryGetDouble(out var number) && double.IsFinite(number) ? TokenRejection.None : TokenRejection.Malformed;
             case JsonValueKind.Array:
                 foreach (var item in element.EnumerateArray())
                 {
-                    if (Check(item, depth + 1, isUnicode) is var error and not TokenError.None)
-                    {
+                    if (Check(item, depth + 1, isUnicode) is var error and not TokenRejection.None)
                         return error;
-                    }
                 }
 
-                return TokenError.None;
+                return TokenRejection.None;
             case JsonValueKind.Object:
                 foreach (var member in element.EnumerateObject())
                 {
                     if (isUnicode ? member.NameEquals(""u8) : member.Name.Length == 0)
-                    {
-                        return TokenError.Malformed;
-                    }
+                        return TokenRejection.Malformed;
 
-                    if (Check(member.Value, depth + 1, isUnicode) is var error and not TokenError.None)
-                    {
+                    if (Check(member.Value, depth + 1, isUnicode) is var error and not TokenRejection.None)
                         return error;
-                    }
                 }
 
-                return TokenError.None;
+                return TokenRejection.None;
             default:
-                return TokenError.None;
+                return TokenRejection.None;
         }
     }
 }

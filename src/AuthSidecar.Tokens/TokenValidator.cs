@@ -3,7 +3,7 @@ using System.Buffers.Text;
 namespace AuthSidecar.Tokens;
 
 /// <summary>A token and what is asked of it.</summary>
-internal sealed record TokenRequest
+internal sealed record PresentedToken
 {
     public required Secret Token { get; init; }
 
@@ -25,106 +25,82 @@ internal sealed record TokenRequest
 internal delegate TokenResult OpaqueTokenFinder(string token, Issuer issuer, DateTimeOffset now);
 
 /// <summary>Decides whether a token is genuine, meant for us, unexpired, unrevoked, and in the right hands.</summary>
-/// <remarks>
-/// Facts that cannot change (the signature is right, the claims are these) are remembered for as long as the issuer's configuration is
-/// the same object. Everything that can change is checked at every call, also behind the cache.
-/// </remarks>
+/// <remarks>Facts that cannot change (the signature is right, the claims are these) are remembered for as long as the issuer's
+/// configuration is the same object. Everything that can change is checked at every call, also behind the cache.</remarks>
 internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop, OpaqueTokenFinder? findOpaque = null)
 {
-    public TokenResult Validate(TokenRequest request, IssuerSet issuers, Revocations revocations, DateTimeOffset now)
+    public TokenResult Validate(PresentedToken request, IssuerSet issuers, Revocations revocations, DateTimeOffset now)
     {
         var text = request.Token.Reveal();
         if (text.Length > CompactJws.MaxBytes)
-        {
-            return TokenResult.Reject(TokenError.TooLarge);
-        }
+            return TokenResult.Reject(TokenRejection.TooLarge);
 
         if (!cache.TryGet(text, issuers, out var token))
         {
             var opaqueOf = findOpaque is null ? null : issuers.FindOpaque(text);
             var verified = opaqueOf is null ? Verify(text, issuers) : findOpaque!(text, opaqueOf, now);
             if (!verified.IsValid)
-            {
                 return verified;
-            }
 
             token = verified.Token;
             // What an issuer said of an opaque token is not true for ever.
             if (opaqueOf is null && now.ToUnixTimeSeconds() is var seconds && seconds < token.ExpiresAt)
-            {
                 cache.Add(text, token, seconds);
-            }
         }
 
         var error = CheckTimes(token, now, out var detail);
-        if (error == TokenError.None)
+        if (error == TokenRejection.None)
         {
             error = CheckAudience(token, request.Audience) ?? CheckScopes(token, request.RequiredScopes, ref detail)
-                ?? (revocations.Contains(token) ? TokenError.Revoked : TokenError.None);
+                ?? (revocations.Contains(token) ? TokenRejection.Revoked : TokenRejection.None);
         }
 
         // The proof last: verifying it spends it.
-        if (error == TokenError.None)
-        {
+        if (error == TokenRejection.None)
             error = CheckPossession(token, request, text, now);
-        }
 
-        return error == TokenError.None ? TokenResult.Accept(token) : TokenResult.Reject(error, detail);
+        return error == TokenRejection.None ? TokenResult.Accept(token) : TokenResult.Reject(error, detail);
     }
 
     /// <summary>What is true of the token for ever, or until its issuer is configured anew.</summary>
     internal static TokenResult Verify(string text, IssuerSet issuers)
     {
         var malformed = CompactJws.TryRead(text, out var read);
-        if (malformed != TokenError.None)
-        {
+        if (malformed != TokenRejection.None)
             return TokenResult.Reject(malformed, HintOf(text));
-        }
 
         using var jws = read!;
         if (jws.Header.TryGetProperty("jwk", out _))
-        {
-            return TokenResult.Reject(TokenError.UnsupportedHeader, "jwk");
-        }
+            return TokenResult.Reject(TokenRejection.UnsupportedHeader, "jwk");
 
         malformed = StrictJson.TryParseObject(jws.Payload, out var parsed);
-        if (malformed != TokenError.None)
-        {
+        if (malformed != TokenRejection.None)
             return TokenResult.Reject(malformed);
-        }
 
         // The issuer is not to be believed yet, but it may say which keys to try: only its own.
         using var payload = parsed!;
         var claims = new ClaimReader(payload.RootElement);
         var issuerName = claims.RequiredString("iss");
-        if (claims.Error != TokenError.None)
-        {
+        if (claims.Error != TokenRejection.None)
             return TokenResult.Reject(claims.Error, claims.FaultyClaim);
-        }
 
         if (issuers.Find(issuerName) is not { } issuer)
-        {
-            return TokenResult.Reject(TokenError.IssuerUnknown);
-        }
+            return TokenResult.Reject(TokenRejection.IssuerUnknown);
 
         var type = jws.Type ?? "";
         if (!issuer.Types.Contains(type) && !issuer.Types.Contains(Normalized(type)))
-        {
-            return TokenResult.Reject(TokenError.TypeNotAllowed);
-        }
+            return TokenResult.Reject(TokenRejection.TypeNotAllowed);
 
         if (jws.KeyId is not { } keyId || !issuer.Keys.TryGetValue(keyId, out var key))
         {
             issuer.LookForKeys?.Invoke();
-            return TokenResult.Reject(TokenError.KeyUnknown);
+            return TokenResult.Reject(TokenRejection.KeyUnknown);
         }
 
         if (!string.Equals(jws.Algorithm, key.Algorithm, StringComparison.Ordinal))
-        {
-            return TokenResult.Reject(TokenError.AlgorithmNotAllowed);
-        }
+            return TokenResult.Reject(TokenRejection.AlgorithmNotAllowed);
 
-        return key.Verify(jws) ? VerifiedToken.Read(ref claims, issuer, jws.Payload) : TokenResult.Reject(TokenError.SignatureInvalid);
+        return key.Verify(jws) ? VerifiedToken.Read(ref claims, issuer, jws.Payload) : TokenResult.Reject(TokenRejection.SignatureInvalid);
     }
 
     /// <summary>What callers most often send along with a token.</summary>
@@ -143,34 +119,33 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
         return lower.StartsWith(Prefix, StringComparison.Ordinal) ? lower[Prefix.Length..] : lower;
     }
 
-    private static TokenError CheckTimes(VerifiedToken token, DateTimeOffset now, out string? detail)
+    private static TokenRejection CheckTimes(VerifiedToken token, DateTimeOffset now, out string? detail)
     {
         var skewSeconds = (long)token.Issuer.ClockSkew.TotalSeconds;
         var nowSeconds = now.ToUnixTimeSeconds();
         detail = null;
         if (nowSeconds >= token.ExpiresAt + skewSeconds)
-        {
-            return TokenError.Expired;
-        }
+            return TokenRejection.Expired;
 
         detail = token.NotBefore > nowSeconds + skewSeconds ? "nbf" : token.IssuedAt > nowSeconds + skewSeconds ? "iat" : null;
-        return detail is null ? TokenError.None : TokenError.NotYetValid;
+        return detail is null ? TokenRejection.None : TokenRejection.NotYetValid;
     }
 
-    private static TokenError? CheckAudience(VerifiedToken token, string? required)
+    private static TokenRejection? CheckAudience(VerifiedToken token, string? required)
     {
         foreach (var audience in token.Audiences)
         {
-            if (token.Issuer.Audiences.Contains(audience) && (required is null || string.Equals(audience, required, StringComparison.Ordinal)))
+            if (token.Issuer.Audiences.Contains(audience)
+                && (required is null || string.Equals(audience, required, StringComparison.Ordinal)))
             {
                 return null;
             }
         }
 
-        return TokenError.AudienceMismatch;
+        return TokenRejection.AudienceMismatch;
     }
 
-    private static TokenError? CheckScopes(VerifiedToken token, IReadOnlyList<string> required, ref string? detail)
+    private static TokenRejection? CheckScopes(VerifiedToken token, IReadOnlyList<string> required, ref string? detail)
     {
         // By index: an enumerator of the interface would be an object.
         for (var i = 0; i < required.Count; i++)
@@ -178,7 +153,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
             if (Array.IndexOf(token.Scopes, required[i]) < 0)
             {
                 detail = required[i];
-                return TokenError.ScopeMissing;
+                return TokenRejection.ScopeMissing;
             }
         }
 
@@ -186,42 +161,37 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
     }
 
     /// <summary>A bound token is worth nothing without the proof of its binding; and every confirmation it names must be proved.</summary>
-    private TokenError CheckPossession(VerifiedToken token, TokenRequest request, string text, DateTimeOffset now)
+    private TokenRejection CheckPossession(VerifiedToken token, PresentedToken request, string text, DateTimeOffset now)
     {
-        // A proof beside a token that is not bound to its key proves nothing (RFC 9449, section 4.3, step 12): somebody has mixed something up.
+        // A proof beside a token that is not bound to its key proves nothing (RFC 9449, section 4.3, step 12): somebody has mixed something
+        // up.
         if (request.Dpop is not null && token.KeyThumbprint is null)
-        {
-            return TokenError.ProofInvalid;
-        }
+            return TokenRejection.ProofInvalid;
 
         if (!token.IsBound)
-        {
-            return TokenError.None;
-        }
+            return TokenRejection.None;
 
         if (token.HasUnknownConfirmation || (token.KeyThumbprint is null && token.CertificateThumbprint is null))
-        {
-            return TokenError.ProofMissing;
-        }
+            return TokenRejection.ProofMissing;
 
         if (token.CertificateThumbprint is { } expected)
         {
             if (request.CertificateSha256.Length == 0)
-            {
-                return TokenError.ProofMissing;
-            }
+                return TokenRejection.ProofMissing;
 
             if (!string.Equals(Base64Url.EncodeToString(request.CertificateSha256), expected, StringComparison.Ordinal))
-            {
-                return TokenError.ProofInvalid;
-            }
+                return TokenRejection.ProofInvalid;
         }
 
         if (token.KeyThumbprint is { } thumbprint)
         {
-            return request.Dpop is { } proof ? dpop.Verify(proof, text, thumbprint, token.Issuer.ClockSkew, now, owner: $"{token.Issuer.Name.Length} {token.Issuer.Name}{token.Subject}") : TokenError.ProofMissing;
+            if (request.Dpop is not { } proof)
+                return TokenRejection.ProofMissing;
+
+            var owner = $"{token.Issuer.Name.Length} {token.Issuer.Name}{token.Subject}";
+            return dpop.Verify(proof, text, thumbprint, token.Issuer.ClockSkew, now, owner);
         }
 
-        return TokenError.None;
+        return TokenRejection.None;
     }
 }

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 using Microsoft.IdentityModel.Tokens;
 
 namespace AuthSidecar.Tokens;
@@ -38,17 +37,14 @@ internal sealed class VerificationKey : IDisposable
 
     public bool Verify(CompactJws jws) => Verify(jws.SigningInput, jws.Signature);
 
-    /// <remarks>
-    /// An ECDSA signature (r, s) has a twin (r, n - s) that anybody can make of it. Both are accepted: RFC 7518 does not rule one out, and signers make either. So nothing
-    /// may tell tokens apart by their text: revocation goes by <c>jti</c>, session and subject, and a used proof is remembered by its <c>jti</c>.
-    /// </remarks>
+    /// <remarks>An ECDSA signature (r, s) has a twin (r, n - s) that anybody can make of it. Both are accepted: RFC 7518 does not rule one
+    /// out, and signers make either. So nothing may tell tokens apart by their text: revocation goes by <c>jti</c>, session and subject,
+    /// and a used proof is remembered by its <c>jti</c>.</remarks>
     public bool Verify(byte[] content, byte[] signature)
     {
         // An ECDSA signature is two numbers of the curve's size, side by side (RFC 7518, section 3.4); DER is something else.
         if (_signatureBytes is { } expected && signature.Length != expected)
-        {
             return false;
-        }
 
         return _provider.Verify(content, 0, content.Length, signature, 0, signature.Length);
     }
@@ -69,15 +65,18 @@ internal sealed class VerificationKey : IDisposable
         var parameters = key.ExportParameters(includePrivateParameters: false);
         return new VerificationKey(
             keyId,
-            new JsonWebKey { Kty = "RSA", N = Base64UrlEncoder.Encode(parameters.Modulus), E = Base64UrlEncoder.Encode(parameters.Exponent) },
+            new JsonWebKey
+            {
+                Kty = "RSA",
+                N = Base64UrlEncoder.Encode(parameters.Modulus),
+                E = Base64UrlEncoder.Encode(parameters.Exponent),
+            },
             "RS256");
     }
 
     /// <summary>Reads a public JWK (RFC 7517).</summary>
-    /// <remarks>
-    /// Member by member, each checked. The library that verifies is given a key made of these and of nothing else: a JWK may say more
-    /// (<c>x5c</c>, or <c>N</c> beside <c>n</c>), and what is checked must be what is used.
-    /// </remarks>
+    /// <remarks>Member by member, each checked. The library that verifies is given a key made of these and of nothing else: a JWK may say
+    /// more (<c>x5c</c>, or <c>N</c> beside <c>n</c>), and what is checked must be what is used.</remarks>
     /// <param name="json">The key.</param>
     /// <param name="algorithm">The algorithm of a key that names none; null: RS256 for RSA, and the curve's for EC.</param>
     /// <param name="fault">What is wrong with it.</param>
@@ -86,16 +85,14 @@ internal sealed class VerificationKey : IDisposable
     {
         if (json.ValueKind != JsonValueKind.Object)
         {
-            fault = "a key is an object";
+            fault = "expected an object";
             return null;
         }
 
         // Before anything else: a secret that lies about is a fault even in a key that would be passed over.
         fault = FaultOfSecrets(json);
         if (fault is not null || IsForSomethingElse(json, out fault) || fault is not null)
-        {
             return null;
-        }
 
         var keyId = TextOf(json, "kid") ?? "";
         var type = TextOf(json, "kty");
@@ -127,7 +124,7 @@ internal sealed class VerificationKey : IDisposable
         catch (Exception e) when (e is CryptographicException or InvalidOperationException or NotSupportedException or ArgumentException)
         {
             // The platform's words may quote the key, so they are not passed on.
-            fault = "the platform refuses this key";
+            fault = "the platform does not support this key";
             return null;
         }
     }
@@ -135,12 +132,10 @@ internal sealed class VerificationKey : IDisposable
     private static string? FaultOfSecrets(JsonElement json)
     {
         if (TextOf(json, "kty") is "oct")
-        {
-            return "symmetric keys are not accepted: whoever can verify could also sign";
-        }
+            return "symmetric keys are not accepted: every verifier could also sign";
 
         return Array.Exists(PrivateMembers, name => json.TryGetProperty(name, out _))
-            ? "this is a private key: a key set holds public keys only"
+            ? "private key: a key set holds public keys only"
             : null;
     }
 
@@ -155,9 +150,7 @@ internal sealed class VerificationKey : IDisposable
         }
 
         if (!json.TryGetProperty("key_ops", out var operations))
-        {
             return false;
-        }
 
         if (operations.ValueKind != JsonValueKind.Array)
         {
@@ -180,13 +173,13 @@ internal sealed class VerificationKey : IDisposable
         // A modulus of n bits has its highest bit set: a leading zero would make a shorter key look long enough.
         if (modulus[0] < 0x80 || modulus.Length * 8 is < SmallestRsaBits or > LargestRsaBits || modulus[^1] % 2 == 0)
         {
-            fault = $"an RSA modulus is odd, and has {SmallestRsaBits} to {LargestRsaBits} bits";
+            fault = $"invalid RSA modulus: expected an odd number of {SmallestRsaBits} to {LargestRsaBits} bits";
             return null;
         }
 
         // RFC 8017 allows 3; two decades of broken padding checks forbid it (SP 800-56B asks for 65537 at least).
         var value = exponent.Length <= 4 && exponent[0] != 0 ? exponent.Aggregate(0L, (sum, b) => (sum << 8) | b) : 0;
-        fault = value >= 65537 && value % 2 == 1 ? null : "an RSA exponent is odd, at least 65537, and at most 32 bits";
+        fault = value >= 65537 && value % 2 == 1 ? null : "invalid RSA exponent: expected an odd number from 65537 to 2^32-1";
         return fault is null ? new JsonWebKey { Kty = "RSA", N = n, E = e } : null;
     }
 
@@ -201,23 +194,35 @@ internal sealed class VerificationKey : IDisposable
         }
 
         // RFC 7518, section 6.2.1.2: as long as the field, neither shorter nor longer.
-        fault = CompactJws.TryDecode(x, out var xBytes) && CompactJws.TryDecode(y, out var yBytes) && xBytes.Length == bytes && yBytes.Length == bytes
+        fault = CompactJws.TryDecode(x, out var xBytes) && CompactJws.TryDecode(y, out var yBytes) && xBytes.Length == bytes
+            && yBytes.Length == bytes
             ? null
             : $"`x` and `y` are required, as canonical base64url of {bytes} bytes";
         return fault is null ? new JsonWebKey { Kty = "EC", Crv = curve, X = x, Y = y } : null;
     }
 
-    /// <summary>A key that the platform refuses, such as a point off its curve, is to be found out when it is read and not when it is used.</summary>
+    /// <summary>A key that the platform refuses, such as a point off its curve, is to be found out when it is read and not when it is
+    /// used.</summary>
     private static void ImportForItsChecks(JsonWebKey key)
     {
         if (key.Kty == "EC")
         {
-            var curve = key.Crv switch { "P-256" => ECCurve.NamedCurves.nistP256, "P-384" => ECCurve.NamedCurves.nistP384, _ => ECCurve.NamedCurves.nistP521 };
-            using var ec = ECDsa.Create(new ECParameters { Curve = curve, Q = new ECPoint { X = Base64UrlEncoder.DecodeBytes(key.X), Y = Base64UrlEncoder.DecodeBytes(key.Y) } });
+            var curve = key.Crv switch
+            {
+                "P-256" => ECCurve.NamedCurves.nistP256,
+                "P-384" => ECCurve.NamedCurves.nistP384,
+                _ => ECCurve.NamedCurves.nistP521,
+            };
+            using var ec = ECDsa.Create(new ECParameters
+            {
+                Curve = curve,
+                Q = new ECPoint { X = Base64UrlEncoder.DecodeBytes(key.X), Y = Base64UrlEncoder.DecodeBytes(key.Y) },
+            });
         }
         else
         {
-            using var rsa = RSA.Create(new RSAParameters { Modulus = Base64UrlEncoder.DecodeBytes(key.N), Exponent = Base64UrlEncoder.DecodeBytes(key.E) });
+            using var rsa = RSA.Create(
+                new RSAParameters { Modulus = Base64UrlEncoder.DecodeBytes(key.N), Exponent = Base64UrlEncoder.DecodeBytes(key.E) });
         }
     }
 

@@ -1,11 +1,7 @@
-using System.Text.Json;
-
 namespace AuthSidecar.Tokens;
 
-/// <summary>
-/// What a genuine token says: its signature is right and its claims are well-formed. Whether it is still good is asked at every use.
-/// Immutable, and so remembered between calls.
-/// </summary>
+/// <summary>What a genuine token says: its signature is right and its claims are well-formed. Whether it is still good is asked at every
+/// use. Immutable, and so remembered between calls.</summary>
 internal sealed class VerifiedToken
 {
     public required Issuer Issuer { get; init; }
@@ -54,7 +50,8 @@ internal sealed class VerifiedToken
     public static TokenResult Read(ref ClaimReader claims, Issuer issuer, byte[] claimsUtf8) =>
         Read(ref claims, issuer, claimsUtf8, claims.RequiredTime("exp"), claims.RequiredTime("iat"));
 
-    /// <summary>Reads what an issuer says of an opaque token (RFC 7662, section 2.2). It need not say from when it is: then every revocation of others of its kind is one of it.</summary>
+    /// <summary>Reads what an issuer says of an opaque token (RFC 7662, section 2.2). It need not say from when it is: then every
+    /// revocation of others of its kind is one of it.</summary>
     /// <param name="claims">What it says.</param>
     /// <param name="issuer">The issuer.</param>
     /// <param name="claimsUtf8">The same, as text.</param>
@@ -89,6 +86,6 @@ internal sealed class VerifiedToken
             ClaimsUtf8 = claimsUtf8,
         };
         claims.CheckMapped(issuer.Principal);
-        return claims.Error == TokenError.None ? TokenResult.Accept(token) : TokenResult.Reject(claims.Error, claims.FaultyClaim);
+        return claims.Error == TokenRejection.None ? TokenResult.Accept(token) : TokenResult.Reject(claims.Error, claims.FaultyClaim);
     }
 }

@@ -9,8 +9,8 @@ namespace AuthSidecar.Tokens;
 /// Keyed by the whole text of the token. An entry counts only while its issuer is the very object that the snapshot has: when keys
 /// change the object does, and every token of that issuer is verified again.
 /// <para>
-/// A table of fixed size, in sets of a few places each. Readers take no lock: entries are immutable but for a mark, and references are written
-/// whole. Nothing but a genuine token gets in, so that whoever sends others pushes none out.
+/// A table of fixed size, in sets of a few places each. Readers take no lock: entries are immutable but for a mark, and references are
+/// written whole. Nothing but a genuine token gets in, so that whoever sends others pushes none out.
 /// </para>
 /// </remarks>
 internal sealed class VerifiedTokenCache
@@ -36,9 +36,7 @@ internal sealed class VerifiedTokenCache
         foreach (var entry in SetOf(HashOf(utf8)))
         {
             if (entry is not null && entry.Text.Length == utf8.Length && Ascii.Equals(utf8, entry.Text))
-            {
                 return entry.Text;
-            }
         }
 
         return null;
@@ -52,9 +50,7 @@ internal sealed class VerifiedTokenCache
             {
                 token = entry.Token;
                 if (!issuers.Contains(token.Issuer))
-                {
                     break;
-                }
 
                 entry.IsUsed = true;
                 return true;
@@ -65,7 +61,8 @@ internal sealed class VerifiedTokenCache
         return false;
     }
 
-    /// <summary>Remembers a token: in place of itself, of nothing, of one that has expired, or of one that nobody has asked for lately.</summary>
+    /// <summary>Remembers a token: in place of itself, of nothing, of one that has expired, or of one that nobody has asked for
+    /// lately.</summary>
     public void Add(string text, VerifiedToken token, long nowSeconds)
     {
         var set = SetOf(HashOf(text));
@@ -80,18 +77,14 @@ internal sealed class VerifiedTokenCache
             }
 
             if (!entry.IsUsed && victim < 0)
-            {
                 victim = i;
-            }
         }
 
         if (victim < 0)
         {
             // Everybody gets another chance but one, chosen by what nobody chooses.
             foreach (var entry in set)
-            {
                 entry?.IsUsed = false;
-            }
 
             victim = (int)(HashOf(text) >> 32) & (Ways - 1);
         }
@@ -105,9 +98,7 @@ internal sealed class VerifiedTokenCache
     {
         var hash = 0ul;
         foreach (var c in text[^Math.Min(HashedChars, text.Length)..])
-        {
             hash = Mix(hash, c);
-        }
 
         return Finish(hash);
     }
@@ -116,9 +107,7 @@ internal sealed class VerifiedTokenCache
     {
         var hash = 0ul;
         foreach (var b in utf8[^Math.Min(HashedChars, utf8.Length)..])
-        {
             hash = Mix(hash, b);
-        }
 
         return Finish(hash);
     }
@@ -133,7 +122,8 @@ internal sealed class VerifiedTokenCache
 
         public VerifiedToken Token => token;
 
-        /// <summary>Whether somebody has asked for it since room was last made. Threads may lose each other's mark, and nothing with it.</summary>
+        /// <summary>Whether somebody has asked for it since room was last made. Threads may lose each other's mark, and nothing with
+        /// it.</summary>
         public bool IsUsed { get; set; }
     }
 }

@@ -1,10 +1,10 @@
-using System.Globalization;
 using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 
 namespace AuthSidecar.Common;
 
-/// <summary>Certificate path validation (RFC 5280, section 6) against given CAs, without network access, and descriptions of its failures.</summary>
+/// <summary>Certificate path validation (RFC 5280, section 6) against given CAs, without network access, and descriptions of its
+/// failures.</summary>
 internal static class CertificateChains
 {
     /// <summary>Whether one of the CAs issued the certificate. Validity periods are not checked.</summary>
@@ -24,19 +24,24 @@ internal static class CertificateChains
     /// <param name="errors">The result of the validation, not <see cref="SslPolicyErrors.None"/>.</param>
     /// <param name="now">The local time.</param>
     /// <param name="untrusted">The message for a certificate of an unknown CA.</param>
-    public static string Describe(X509Certificate? certificate, SslPolicyErrors errors, DateTimeOffset now, string untrusted) => certificate is not X509Certificate2 its
+    public static string Describe(X509Certificate? certificate, SslPolicyErrors errors, DateTimeOffset now, string untrusted) =>
+        certificate is not X509Certificate2 its
         ? "the control plane presented no certificate"
         : DescribeValidity("the certificate of the control plane", its.NotBefore, its.NotAfter, now)
-            ?? (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch) ? $"certificate name mismatch: the certificate of the control plane is for {Names(its)}" : untrusted);
+            ?? (errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)
+                ? $"certificate name mismatch: the certificate of the control plane is for {Names(its)}" : untrusted);
 
     /// <summary>Why a certificate is not valid at a time; null: it is.</summary>
-    public static string? DescribeValidity(string whose, DateTimeOffset from, DateTimeOffset until, DateTimeOffset now) => now >= from && now < until
+    public static string? DescribeValidity(string whose, DateTimeOffset from, DateTimeOffset until, DateTimeOffset now) =>
+        now >= from && now < until
         ? null
-        : string.Create(CultureInfo.InvariantCulture, $"{whose} is not valid now: valid from {from:u} until {until:u}, local clock {now:u}");
+        : string.Create(
+            CultureInfo.InvariantCulture, $"{whose} is not valid now: valid from {from:u} until {until:u}, local clock {now:u}");
 
     private static string Names(X509Certificate2 certificate)
     {
-        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(e => e.EnumerateDnsNames().Concat(e.EnumerateIPAddresses().Select(a => a.ToString()))).ToList();
+        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(
+            e => e.EnumerateDnsNames().Concat(e.EnumerateIPAddresses().Select(a => a.ToString()))).ToList();
         return names.Count == 0 ? "none" : string.Join(", ", names);
     }
 }

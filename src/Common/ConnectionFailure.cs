@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using Grpc.Core;
 
 namespace AuthSidecar.Common;
 
@@ -27,9 +26,7 @@ internal static class ConnectionFailure
         // What the client library says of its own layers helps nobody; what the server said does.
         var cause = failure is RpcException { Status.DebugException: { } debug } ? debug : failure;
         while (cause.InnerException is { } inner)
-        {
             cause = inner;
-        }
 
         return cause;
     }

@@ -1,6 +1,4 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace AuthSidecar.Common;
 
@@ -18,7 +16,8 @@ internal enum FileKind
     SymbolicLink,
 }
 
-/// <summary>What the file system says of a file (statx(2)), which the platform's own classes do not tell: what it is, and whether it is still the same.</summary>
+/// <summary>What the file system says of a file (statx(2)), which the platform's own classes do not tell: what it is, and whether it is
+/// still the same.</summary>
 /// <param name="Kind">What it is.</param>
 /// <param name="Device">The file system it is on.</param>
 /// <param name="Inode">Its number there: another file in its place has another.</param>
@@ -26,9 +25,11 @@ internal enum FileKind
 /// <param name="ModifiedNs">When its content was last written, in nanoseconds since 1970, or whatever somebody has set.</param>
 /// <param name="ChangedNs">When anything about it was last changed. Nobody can set this one back.</param>
 /// <param name="Owner">The user id of its owner.</param>
-internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, ulong Inode, long Length, long ModifiedNs, long ChangedNs, uint Owner)
+internal readonly partial record struct FileStatus(
+    FileKind Kind, ulong Device, ulong Inode, long Length, long ModifiedNs, long ChangedNs, uint Owner)
 {
-    /// <summary>Of what a path leads to, through symbolic links: those by which Kubernetes mounts volumes are exchanged while they stay what they are themselves.</summary>
+    /// <summary>Of what a path leads to, through symbolic links: those by which Kubernetes mounts volumes are exchanged while they stay
+    /// what they are themselves.</summary>
     /// <exception cref="IOException">It cannot be told: what may not be looked at is not the same as what is not there.</exception>
     public static FileStatus Of(string path) => Read(path, flags: 0);
 
@@ -36,7 +37,8 @@ internal readonly partial record struct FileStatus(FileKind Kind, ulong Device, 
     /// <exception cref="IOException">It cannot be told.</exception>
     public static FileStatus OfLink(string path) => Read(path, NoFollow);
 
-    /// <summary>What is to be seen of some files without reading them: another whenever one of them is another than it was, or is gone.</summary>
+    /// <summary>What is to be seen of some files without reading them: another whenever one of them is another than it was, or is
+    /// gone.</summary>
     public static string StampOf(IEnumerable<string> paths)
     {
         var stamp = new StringBuilder();

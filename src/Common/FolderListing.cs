@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace AuthSidecar.Common;
 
 /// <summary>The files below a folder, as they were when it was looked at.</summary>
@@ -12,7 +10,8 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
     private const int MaxFiles = 100_000;
     private const int MaxDepth = 16;
 
-    /// <summary>Looks at a folder without reading a file. Hidden files are editors' and volume mounts' business: <c>.policies.cedar.swp</c>, <c>..data</c>.</summary>
+    /// <summary>Looks at a folder without reading a file. Hidden files are editors' and volume mounts' business:
+    /// <c>.policies.cedar.swp</c>, <c>..data</c>.</summary>
     /// <exception cref="IOException">It cannot be listed.</exception>
     /// <exception cref="InvalidDataException">It has something in it that is not a file, or too much of it.</exception>
     public static FolderListing Of(string folder)
@@ -34,21 +33,18 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
         {
             if (depth > MaxDepth)
             {
-                throw new InvalidDataException($"`{prefix.TrimEnd('/')}` is nested more than {MaxDepth} folders deep: possible symbolic link loop");
+                throw new InvalidDataException(
+                    $"`{prefix.TrimEnd('/')}` is nested more than {MaxDepth} folders deep: possible symbolic link loop");
             }
 
             foreach (var full in System.IO.Directory.EnumerateFileSystemEntries(current))
             {
                 var name = Path.GetFileName(full);
                 if (name.StartsWith('.'))
-                {
                     continue;
-                }
 
                 if (name.Contains('\uFFFD', StringComparison.Ordinal))
-                {
                     throw new InvalidDataException($"the name of `{prefix}{name}` is not valid UTF-8: rename it");
-                }
 
                 var status = StatusOf(full, prefix + name);
                 switch (status.Kind)
@@ -71,7 +67,8 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
         }
     }
 
-    /// <summary>A circular link, or one to a path without permission, is a fault of the folder's content: the folder itself is readable.</summary>
+    /// <summary>A circular link, or one to a path without permission, is a fault of the folder's content: the folder itself is
+    /// readable.</summary>
     private static FileStatus StatusOf(string full, string path)
     {
         try
@@ -91,15 +88,11 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
     public SortedDictionary<string, byte[]> Read(string folder)
     {
         if (Files.Sum(f => f.Value.Length) > MaxBytes)
-        {
             throw new InvalidDataException($"files too large: limit {MaxBytes / (1024 * 1024)} MiB in total");
-        }
 
         var read = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
         foreach (var (path, status) in Files)
-        {
             read.Add(path, ReadExactly(Path.Combine(folder, path), path, status.Length));
-        }
 
         return read;
     }
@@ -110,12 +103,11 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
         var bytes = new byte[length];
         var read = 0;
         while (read < bytes.Length && RandomAccess.Read(handle, bytes.AsSpan(read), read) is var count and > 0)
-        {
             read += count;
-        }
 
         Span<byte> more = stackalloc byte[1];
-        return read == bytes.Length && RandomAccess.Read(handle, more, read) == 0 ? bytes : throw new IOException($"`{path}` changed while it was read");
+        return read == bytes.Length && RandomAccess.Read(handle, more, read) == 0 ? bytes
+            : throw new IOException($"`{path}` changed while it was read");
     }
 
     private static string Describe(FileKind kind) => kind switch

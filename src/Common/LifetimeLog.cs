@@ -19,7 +19,8 @@ internal sealed record Startup(string Program, string Source, string State, Time
 internal sealed partial class LifetimeLog(Startup startup, IServer server, ILogger<LifetimeLog> logger) : IHostedLifecycleService
 {
     /// <summary>As `--version` prints it.</summary>
-    public static string Version => Assembly.GetEntryAssembly()?.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+    public static string Version =>
+        Assembly.GetEntryAssembly()?.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     public Task StartingAsync(CancellationToken cancellationToken)
     {
@@ -31,9 +32,7 @@ internal sealed partial class LifetimeLog(Startup startup, IServer server, ILogg
     {
         Log.Listening(logger, string.Join(", ", server.Features.Get<IServerAddressesFeature>()?.Addresses.Select(Shorten) ?? []));
         if (startup.FindRevision is { } find)
-        {
             Log.Ready(logger, await find(cancellationToken));
-        }
     }
 
     public Task StoppingAsync(CancellationToken cancellationToken)
@@ -52,8 +51,12 @@ internal sealed partial class LifetimeLog(Startup startup, IServer server, ILogg
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
+    /// <summary>Logs that the program answers from a revision.</summary>
+    public static void Ready(ILogger logger, Revision revision) => Log.Ready(logger, revision);
+
     // Kestrel calls a Unix socket `http://unix:/run/x.sock`; clients call it `unix:/run/x.sock`.
-    private static string Shorten(string address) => address.Contains("://unix:", StringComparison.Ordinal) ? address[(address.IndexOf("://", StringComparison.Ordinal) + 3)..] : address;
+    private static string Shorten(string address) => address.Contains("://unix:", StringComparison.Ordinal)
+        ? address[(address.IndexOf("://", StringComparison.Ordinal) + 3)..] : address;
 
     private static partial class Log
     {

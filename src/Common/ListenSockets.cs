@@ -1,12 +1,10 @@
-using System.Net;
 using System.Net.Sockets;
 
 namespace AuthSidecar.Common;
 
-/// <summary>
-/// The listening sockets. Their addresses and paths are reserved before the host starts, so that an address in use or missing permissions are reported in one line. Connections are accepted, and
-/// the file of a Unix socket exists, once Kestrel takes the socket.
-/// </summary>
+/// <summary>The listening sockets. Their addresses and paths are reserved before the host starts, so that an address in use or missing
+/// permissions are reported in one line. Connections are accepted, and the file of a Unix socket exists, once Kestrel takes the
+/// socket.</summary>
 /// <param name="access">The permissions of Unix sockets.</param>
 internal sealed class ListenSockets(SocketAccess access) : IDisposable
 {
@@ -16,9 +14,7 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
     public void Reserve(IEnumerable<EndPoint> endPoints)
     {
         foreach (var endPoint in endPoints)
-        {
             _reserved.Add(Explain(endPoint, () => Reserve(endPoint)));
-        }
     }
 
     /// <summary>For <c>SocketTransportOptions.CreateBoundListenSocket</c>.</summary>
@@ -28,9 +24,7 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
         var at = _reserved.FindIndex(r => r.EndPoint.Equals(endPoint));
         var (_, socket, starting) = at < 0 ? Explain(endPoint, () => Reserve(endPoint)) : _reserved[at];
         if (at >= 0)
-        {
             _reserved.RemoveAt(at);
-        }
 
         using (starting)
         {
@@ -66,9 +60,7 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
     private (EndPoint EndPoint, Socket? Socket, FileLock? Starting) Reserve(EndPoint endPoint)
     {
         if (endPoint is not UnixDomainSocketEndPoint unix)
-        {
             return (endPoint, UnixSockets.BindDefault(endPoint), null);
-        }
 
         var starting = UnixSockets.Lock(unix);
         try
@@ -95,7 +87,8 @@ internal sealed class ListenSockets(SocketAccess access) : IDisposable
         {
             // The message of the framework names the lock file.
             var why = e is SocketException ? e.Message : "Permission denied";
-            throw new IOException(endPoint is UnixDomainSocketEndPoint ? $"failed to create the socket `{endPoint}`: {why}" : $"failed to listen on {endPoint}: {why}", e);
+            throw new IOException(endPoint is UnixDomainSocketEndPoint ? $"failed to create the socket `{endPoint}`: {why}"
+                : $"failed to listen on {endPoint}: {why}", e);
         }
     }
 }

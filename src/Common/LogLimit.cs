@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace AuthSidecar.Common;
 
 /// <summary>Limits log lines that others can cause: of each kind and subject some a minute one by one, and then their number.</summary>
@@ -23,22 +21,19 @@ internal sealed class LogLimit(TimeProvider time)
         return _counts.AddOrUpdate(key, 1, (_, n) => n + 1) <= EachPerMinute;
     }
 
-    /// <summary>Once the minute is over, the numbers of those that were not logged by themselves. Not for several threads at once.</summary>
+    /// <summary>Once the minute is over, the numbers of those that were not logged by themselves. Not for several threads at
+    /// once.</summary>
     public IEnumerable<(string Kind, string Subject, int Count)> TakeSuppressed()
     {
         var minute = time.GetUtcNow().ToUnixTimeMilliseconds() / 60_000;
         if (minute == _minute)
-        {
             yield break;
-        }
 
         _minute = minute;
         foreach (var (key, _) in _counts)
         {
             if (_counts.TryRemove(key, out var count) && count > EachPerMinute)
-            {
                 yield return (key.Kind, key.Subject, count - EachPerMinute);
-            }
         }
     }
 }

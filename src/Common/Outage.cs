@@ -1,6 +1,7 @@
 namespace AuthSidecar.Common;
 
-/// <summary>A failure that is retried: logged when it begins, when its cause changes, once a minute while it lasts, and when it is over.</summary>
+/// <summary>A failure that is retried: logged when it begins, when its cause changes, once a minute while it lasts, and when it is
+/// over.</summary>
 /// <remarks>Not safe to share between threads.</remarks>
 internal sealed class Outage(TimeProvider time)
 {
@@ -27,9 +28,7 @@ internal sealed class Outage(TimeProvider time)
         }
 
         if (_logged.TryGetValue(cause, out var logged) && time.GetElapsedTime(logged, now) < LogEvery)
-        {
             return false;
-        }
 
         _logged[cause] = now;
         return true;

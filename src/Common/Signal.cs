@@ -19,9 +19,7 @@ internal sealed class Signal(TimeProvider time)
         await ending.CancelAsync();
         cancellation.ThrowIfCancellationRequested();
         if (given.IsCompleted)
-        {
             Volatile.Write(ref _given, NewSource());
-        }
     }
 
     private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -10,16 +9,19 @@ namespace AuthSidecar.Common;
 /// <param name="GroupId">The group that owns it; null: that of the process.</param>
 internal sealed record SocketAccess(UnixFileMode Mode, uint? GroupId = null)
 {
-    public const UnixFileMode OwnerAndGroup = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+    public const UnixFileMode OwnerAndGroup = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead
+        | UnixFileMode.GroupWrite;
 
     /// <summary>The owner and the group of the process: 0660.</summary>
     public static readonly SocketAccess Default = new(OwnerAndGroup);
 }
 
-/// <summary>Connects to Unix sockets, and binds them: with their permissions before anyone can connect, in place of one that a killed process left behind, and of nothing else.</summary>
+/// <summary>Connects to Unix sockets, and binds them: with their permissions before anyone can connect, in place of one that a killed
+/// process left behind, and of nothing else.</summary>
 internal static partial class UnixSockets
 {
-    /// <summary>Locks the path of a socket. A socket that is bound and not yet listening refuses connections, and without the lock another process would remove it as stale.</summary>
+    /// <summary>Locks the path of a socket. A socket that is bound and not yet listening refuses connections, and without the lock another
+    /// process would remove it as stale.</summary>
     /// <exception cref="IOException">Another process holds the lock.</exception>
     public static FileLock Lock(UnixDomainSocketEndPoint endPoint)
     {
@@ -48,9 +50,7 @@ internal static partial class UnixSockets
         try
         {
             if (access.GroupId is { } group && ChangeOwner(path, uint.MaxValue, group) != 0)
-            {
                 throw new IOException($"failed to change the group of `{path}` to {group}: {Marshal.GetLastPInvokeErrorMessage()}");
-            }
 
             File.SetUnixFileMode(path, access.Mode);
             return socket;
@@ -90,7 +90,8 @@ internal static partial class UnixSockets
     }
 
     /// <summary>Whether a connection failed because permission to open the socket was denied.</summary>
-    public static bool IsDenied(Exception? e) => e is SocketException { SocketErrorCode: SocketError.AccessDenied } || (e?.InnerException is { } inner && IsDenied(inner));
+    public static bool IsDenied(Exception? e) => e is SocketException { SocketErrorCode: SocketError.AccessDenied }
+        || (e?.InnerException is { } inner && IsDenied(inner));
 
     private static async ValueTask<Stream> ConnectAsync(EndPoint endPoint, CancellationToken cancellation)
     {
@@ -120,12 +121,11 @@ internal static partial class UnixSockets
     public static uint? FindGroup(string nameOrId)
     {
         if (uint.TryParse(nameOrId, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var id))
-        {
             return id;
-        }
 
         // The file, and no name service: a sidecar's image has no other.
-        var line = File.Exists("/etc/group") ? File.ReadLines("/etc/group").FirstOrDefault(l => l.StartsWith($"{nameOrId}:", StringComparison.Ordinal)) : null;
+        var line = File.Exists("/etc/group")
+            ? File.ReadLines("/etc/group").FirstOrDefault(l => l.StartsWith($"{nameOrId}:", StringComparison.Ordinal)) : null;
         return line?.Split(':') is [_, _, var text, ..] && uint.TryParse(text, out id) ? id : null;
     }
 
@@ -134,19 +134,13 @@ internal static partial class UnixSockets
     {
         var status = FileStatus.OfLink(path);
         if (status.Kind == FileKind.None)
-        {
             return;
-        }
 
         if (status.Kind != FileKind.Socket)
-        {
             throw new IOException($"`{path}` exists and is not a socket: remove it, or specify another path");
-        }
 
         if (status.Owner != EffectiveUserId())
-        {
             throw new IOException($"the socket `{path}` belongs to another user: remove it, or specify another path");
-        }
 
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try

@@ -1,10 +1,9 @@
 namespace AuthSidecar.Common;
 
-/// <summary>A value that is made from files, and made again when one of them is another than it was: cert-manager, SPIRE and Kubernetes replace files while we run.</summary>
-/// <remarks>
-/// Safe to share between threads. Files that cannot be used, such as half-written ones, leave the value as it was. Reading the value never
-/// waits for a file: a network mount that hangs blocks only the background check.
-/// </remarks>
+/// <summary>A value that is made from files, and made again when one of them is another than it was: cert-manager, SPIRE and Kubernetes
+/// replace files while we run.</summary>
+/// <remarks>Safe to share between threads. Files that cannot be used, such as half-written ones, leave the value as it was. Reading the
+/// value never waits for a file: a network mount that hangs blocks only the background check.</remarks>
 internal sealed class WatchedFiles<T> : IDisposable
     where T : class
 {
@@ -43,9 +42,7 @@ internal sealed class WatchedFiles<T> : IDisposable
     public void Look()
     {
         if (!_looking.TryEnter())
-        {
             return;
-        }
 
         try
         {

@@ -136,17 +136,17 @@ public sealed class DpopTests
     public void Validate_GoodProof_Accepted(string shape)
     {
         var (proof, uri) = GoodTable[shape];
-        Assert.Equal(TokenError.None, Validate(Token, proof, uri: uri));
+        Assert.Equal(TokenRejection.None, Validate(Token, proof, uri: uri));
     }
 
     [Theory]
     [MemberData(nameof(BadProofs))]
     public void Validate_BadProof_RefusedAlsoWhenTheTokenIsRemembered(string shape)
     {
-        Assert.Equal(TokenError.ProofInvalid, Validate(Token, BadTable[shape]));
-        Assert.Equal(TokenError.None, Validate(Token, Proof()));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(Token, BadTable[shape]));
+        Assert.Equal(TokenRejection.None, Validate(Token, Proof()));
         Assert.True(_cache.TryGet(Token, _issuers, out _));
-        Assert.Equal(TokenError.ProofInvalid, Validate(Token, BadTable[shape]));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(Token, BadTable[shape]));
     }
 
     [Theory]
@@ -160,7 +160,7 @@ public sealed class DpopTests
             Object(GoodHeader, [("alg", Quoted(algorithm)), ("jwk", Jwk(ClientsRsaKey))]),
             Object(GoodClaims, [("ath", Quoted(Hash(RsaToken)))]),
             sign);
-        Assert.Equal(TokenError.None, Validate(RsaToken, proof));
+        Assert.Equal(TokenRejection.None, Validate(RsaToken, proof));
     }
 
     [Fact]
@@ -172,15 +172,15 @@ public sealed class DpopTests
             Object(GoodHeader, [("alg", "\"RS256\""), ("jwk", key)]),
             Object(GoodClaims, [("ath", Quoted(Hash(RsaToken)))]),
             Rs256(AttackersRsaKey));
-        Assert.Equal(TokenError.ProofInvalid, Validate(RsaToken, proof));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(RsaToken, proof));
     }
 
     [Fact]
     public void Validate_BoundTokenWithoutProof_Refused()
     {
-        Assert.Equal(TokenError.ProofMissing, Validate(Token, null));
-        Assert.Equal(TokenError.None, Validate(Token, Proof()));
-        Assert.Equal(TokenError.ProofMissing, Validate(Token, null));
+        Assert.Equal(TokenRejection.ProofMissing, Validate(Token, null));
+        Assert.Equal(TokenRejection.None, Validate(Token, Proof()));
+        Assert.Equal(TokenRejection.ProofMissing, Validate(Token, null));
     }
 
     [Fact]
@@ -188,36 +188,36 @@ public sealed class DpopTests
     {
         // Section 4.3, step 12: the key of the proof is the one the token is bound to. Here there is none.
         var proof = WithClaims(("ath", Quoted(Hash(UnboundToken))));
-        Assert.Equal(TokenError.ProofInvalid, Validate(UnboundToken, proof));
-        Assert.Equal(TokenError.ProofInvalid, Validate(UnboundToken, "proof"));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(UnboundToken, proof));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(UnboundToken, "proof"));
     }
 
     [Fact]
     public void Validate_ProofOfAnotherTokenOfTheSameKey_Refused()
     {
-        Assert.Equal(TokenError.ProofInvalid, Validate(OtherToken, Proof()));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(OtherToken, Proof()));
     }
 
     [Fact]
     public void Validate_RequestWithARelativeTarget_RefusedAlsoWithARelativeHtu()
     {
         // It says nothing of the host: a proof for one would do for all.
-        Assert.Equal(TokenError.ProofInvalid, Validate(Token, WithClaims(("htu", "\"/documents\"")), uri: "/documents"));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(Token, WithClaims(("htu", "\"/documents\"")), uri: "/documents"));
     }
 
     [Fact]
     public void Validate_ProofTwice_SecondIsAReplay()
     {
-        Assert.Equal(TokenError.None, Validate(Token, Proof()));
-        Assert.Equal(TokenError.ProofReplayed, Validate(Token, Proof()));
+        Assert.Equal(TokenRejection.None, Validate(Token, Proof()));
+        Assert.Equal(TokenRejection.ProofReplayed, Validate(Token, Proof()));
     }
 
     [Fact]
     public void Validate_ProofWrittenAnewWithTheSameId_IsAReplay()
     {
-        Assert.Equal(TokenError.None, Validate(Token, Proof()));
-        Assert.Equal(TokenError.ProofReplayed, Validate(Token, WithClaims(("x", "1"), ("iat", Number(Seconds + 1)))));
-        Assert.Equal(TokenError.ProofReplayed, Validate(Token, WithClaims(("jti", """ "proof\u002d1" """))));
+        Assert.Equal(TokenRejection.None, Validate(Token, Proof()));
+        Assert.Equal(TokenRejection.ProofReplayed, Validate(Token, WithClaims(("x", "1"), ("iat", Number(Seconds + 1)))));
+        Assert.Equal(TokenRejection.ProofReplayed, Validate(Token, WithClaims(("jti", """ "proof\u002d1" """))));
     }
 
     [Theory]
@@ -228,9 +228,9 @@ public sealed class DpopTests
     public void Validate_ProofAgainAtTheLastMomentItIsGood_IsAReplay(int issuedAt, int first, int second)
     {
         var proof = WithClaims(("iat", Number(Seconds + issuedAt)));
-        Assert.Equal(TokenError.None, Validate(Token, proof, now: Now.AddSeconds(first)));
-        Assert.Equal(TokenError.ProofReplayed, Validate(Token, proof, now: Now.AddSeconds(second)));
-        Assert.Equal(TokenError.ProofInvalid, Validate(Token, proof, now: Now.AddSeconds(second + 1)));
+        Assert.Equal(TokenRejection.None, Validate(Token, proof, now: Now.AddSeconds(first)));
+        Assert.Equal(TokenRejection.ProofReplayed, Validate(Token, proof, now: Now.AddSeconds(second)));
+        Assert.Equal(TokenRejection.ProofInvalid, Validate(Token, proof, now: Now.AddSeconds(second + 1)));
     }
 
     [Fact]
@@ -238,8 +238,8 @@ public sealed class DpopTests
     {
         var token = TokenBoundTo(Thumbprint(AttackersKey));
         var proof = Sign(Object(GoodHeader, [("jwk", Jwk(AttackersKey))]), Object(GoodClaims, [("ath", Quoted(Hash(token)))]), Es256(AttackersKey));
-        Assert.Equal(TokenError.None, Validate(token, proof));
-        Assert.Equal(TokenError.None, Validate(Token, Proof()));
+        Assert.Equal(TokenRejection.None, Validate(token, proof));
+        Assert.Equal(TokenRejection.None, Validate(Token, Proof()));
     }
 
     [Fact]
@@ -249,7 +249,7 @@ public sealed class DpopTests
         var accepted = 0;
         Parallel.For(0, 64, _ =>
         {
-            if (Validate(Token, proof) == TokenError.None)
+            if (Validate(Token, proof) == TokenRejection.None)
             {
                 Interlocked.Increment(ref accepted);
             }
@@ -261,13 +261,13 @@ public sealed class DpopTests
     public void Validate_ProofBesideARevokedToken_NotSpent()
     {
         var revocations = new Revocations([new(new(Revocations.Target.Subject, IssuerName, "alice"), new(Seconds))]);
-        Assert.Equal(TokenError.Revoked, Validate(Token, Proof(), revocations: revocations));
-        Assert.Equal(TokenError.None, Validate(Token, Proof()));
+        Assert.Equal(TokenRejection.Revoked, Validate(Token, Proof(), revocations: revocations));
+        Assert.Equal(TokenRejection.None, Validate(Token, Proof()));
     }
 
-    private TokenError Validate(string token, string? proof, string uri = Target, DateTimeOffset? now = null, Revocations? revocations = null)
+    private TokenRejection Validate(string token, string? proof, string uri = Target, DateTimeOffset? now = null, Revocations? revocations = null)
     {
-        var request = new TokenRequest
+        var request = new PresentedToken
         {
             Token = new Secret(token),
             Dpop = proof is null ? null : new DpopRequest(new Secret(proof), Method, uri),

@@ -32,7 +32,7 @@ public sealed class MappedClaimTests
     [InlineData(""", "groups": "contractors" """)]
     [InlineData(""", "hasgroups": false""")]
     [InlineData(""", "_claim_names": {"other": "src1"}""")]
-    public void Read_ClaimThatFits_Accepted(string claims) => Assert.Equal(TokenError.None, Read(claims).Error);
+    public void Read_ClaimThatFits_Accepted(string claims) => Assert.Equal(TokenRejection.None, Read(claims).Error);
 
     [Theory]
     [InlineData("suspended", "null")]
@@ -54,20 +54,20 @@ public sealed class MappedClaimTests
     [InlineData("groups", "\"contractors staff\"")]
     [InlineData("groups", "\"contractors;staff\"")]
     public void Read_ClaimThatCannotBeMapped_RejectsTheTokenByItsName(string claim, string value) =>
-        Assert.Equal((TokenError.ClaimMalformed, claim), ErrorOf(Read($", \"{claim}\": {value}")));
+        Assert.Equal((TokenRejection.ClaimMalformed, claim), ErrorOf(Read($", \"{claim}\": {value}")));
 
     [Theory]
     [InlineData(""", "_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": "https://graph.example/groups"}}""")]
     [InlineData(""", "_claim_names": "groups" """)]
     [InlineData(""", "hasgroups": true""")]
     [InlineData(""", "hasgroups": "true" """)]
-    public void Read_GroupsThatTheIssuerKeepsElsewhere_RejectTheToken(string claims) => Assert.Equal(TokenError.ClaimMalformed, Read(claims).Error);
+    public void Read_GroupsThatTheIssuerKeepsElsewhere_RejectTheToken(string claims) => Assert.Equal(TokenRejection.ClaimMalformed, Read(claims).Error);
 
     [Fact]
     public void Read_RequiredClaimThatIsAbsent_RejectsTheTokenByItsName() =>
-        Assert.Equal((TokenError.ClaimMissing, "tid"), ErrorOf(Read("", tenant: "")));
+        Assert.Equal((TokenRejection.ClaimMissing, "tid"), ErrorOf(Read("", tenant: "")));
 
-    private static (TokenError, string?) ErrorOf(TokenResult result) => (result.Error, result.Detail);
+    private static (TokenRejection, string?) ErrorOf(TokenResult result) => (result.Error, result.Detail);
 
     private static TokenResult Read(string more, string tenant = """, "tid": "acme" """)
     {

@@ -46,7 +46,7 @@ public sealed class RfcExamplesTests
     {
         var key = Key(jwk, out var fault);
         Assert.Null(fault);
-        Assert.Equal(TokenError.None, CompactJws.TryRead(token, out var jws));
+        Assert.Equal(TokenRejection.None, CompactJws.TryRead(token, out var jws));
         Assert.True(key!.Verify(jws!));
     }
 
@@ -60,7 +60,7 @@ public sealed class RfcExamplesTests
         for (var i = 0; i < token.Length; i++)
         {
             var changed = string.Concat(token.AsSpan(0, i), token[i] == 'A' ? "B" : "A", token.AsSpan(i + 1));
-            Assert.False(CompactJws.TryRead(changed, out var jws) == TokenError.None && key.Verify(jws!), changed);
+            Assert.False(CompactJws.TryRead(changed, out var jws) == TokenRejection.None && key.Verify(jws!), changed);
         }
     }
 
@@ -79,9 +79,9 @@ public sealed class RfcExamplesTests
     }
 
     [Theory]
-    [InlineData(HmacToken, TokenError.TypeNotAllowed)]
-    [InlineData(UnsecuredToken, TokenError.Malformed)]
-    [InlineData(EncryptedToken, TokenError.Malformed)]
+    [InlineData(HmacToken, TokenRejection.TypeNotAllowed)]
+    [InlineData(UnsecuredToken, TokenRejection.Malformed)]
+    [InlineData(EncryptedToken, TokenRejection.Malformed)]
     public void Validate_HmacUnsecuredAndEncryptedExamples_Refused(string token, object expected)
     {
         var issuers = new IssuerSet([new Issuer
@@ -122,16 +122,16 @@ public sealed class RfcExamplesTests
             """,
             TokenForge.Rs256(rsa));
         var result = new TokenValidator(new VerifiedTokenCache(1), new DpopVerifier()).Validate(
-            new TokenRequest { Token = new Secret(token), RequiredScopes = ["reademail"] }, issuers, Revocations.None, DateTimeOffset.FromUnixTimeSeconds(1618354090));
-        Assert.Equal((TokenError.None, "5ba552d67", "s6BhdRkqt3"), (result.Error, result.Token.Subject, result.Token.ClientId));
+            new PresentedToken { Token = new Secret(token), RequiredScopes = ["reademail"] }, issuers, Revocations.None, DateTimeOffset.FromUnixTimeSeconds(1618354090));
+        Assert.Equal((TokenRejection.None, "5ba552d67", "s6BhdRkqt3"), (result.Error, result.Token.Subject, result.Token.ClientId));
     }
 
     /// <summary>RFC 9449, sections 6.1 and 7.1: the proof for the protected resource, its key's thumbprint and its token.</summary>
     [Theory]
-    [InlineData(ProofToken, "GET", "https://resource.example.org/protectedresource", TokenError.None)]
-    [InlineData(ProofToken, "POST", "https://resource.example.org/protectedresource", TokenError.ProofInvalid)]
-    [InlineData(ProofToken, "GET", "https://resource.example.org/another", TokenError.ProofInvalid)]
-    [InlineData(ProofToken + "x", "GET", "https://resource.example.org/protectedresource", TokenError.ProofInvalid)]
+    [InlineData(ProofToken, "GET", "https://resource.example.org/protectedresource", TokenRejection.None)]
+    [InlineData(ProofToken, "POST", "https://resource.example.org/protectedresource", TokenRejection.ProofInvalid)]
+    [InlineData(ProofToken, "GET", "https://resource.example.org/another", TokenRejection.ProofInvalid)]
+    [InlineData(ProofToken + "x", "GET", "https://resource.example.org/protectedresource", TokenRejection.ProofInvalid)]
     public void VerifyProof_OfTheExample_GoodForItsRequestAlone(string token, string method, string uri, object expected) => Assert.Equal(
         expected,
         new DpopVerifier().Verify(new DpopRequest(new Secret(Proof), method, uri), token, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", Issuer.DefaultClockSkew, DateTimeOffset.FromUnixTimeSeconds(1562262618)));

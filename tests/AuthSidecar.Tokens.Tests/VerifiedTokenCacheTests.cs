@@ -107,7 +107,7 @@ public sealed class VerifiedTokenCacheTests
 
         Assert.True(cache.TryGet(good, issuers, out _));
 
-        bool Validate(string token) => validator.Validate(new TokenRequest { Token = new Secret(token) }, issuers, Revocations.None, DateTimeOffset.FromUnixTimeSeconds(Now)).IsValid;
+        bool Validate(string token) => validator.Validate(new PresentedToken { Token = new Secret(token) }, issuers, Revocations.None, DateTimeOffset.FromUnixTimeSeconds(Now)).IsValid;
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class VerifiedTokenCacheTests
         var issuers = new IssuerSet([One with { Audiences = FrozenSet.Create("a"), Keys = new[] { VerificationKey.OfPublicKey(rsa, "k") }.ToFrozenDictionary(k => k.KeyId) }]);
         var validator = new TokenValidator(new VerifiedTokenCache(8), new DpopVerifier());
         var token = Sign("""{"alg":"RS256","kid":"k","typ":"at+jwt"}""", $$"""{"iss":"one","sub":"s","aud":"a","iat":{{Now}},"exp":{{Now + 900}},"jti":"j","sid":"i","scope":"read write"}""", Rs256(rsa));
-        var request = new TokenRequest { Token = new Secret(token), Audience = "a", RequiredScopes = ["write"] };
+        var request = new PresentedToken { Token = new Secret(token), Audience = "a", RequiredScopes = ["write"] };
         var revocations = new Revocations([new(new(Revocations.Target.Session, "one", "other"), new(long.MaxValue))]);
         var now = DateTimeOffset.FromUnixTimeSeconds(Now);
         for (var i = 0; i < 1_000; i++)

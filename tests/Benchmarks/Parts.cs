@@ -1,12 +1,12 @@
 using System.Buffers;
 using System.Diagnostics;
+using AuthSidecar.Api.Calls;
+using AuthSidecar.Api.Wire;
 using AuthSidecar.Cedar;
 using AuthSidecar.Cli.Quickstart;
-using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Hosting;
 using AuthSidecar.Policies;
-using AuthSidecar.Services;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 using Google.Protobuf;
@@ -55,7 +55,7 @@ internal static class Parts
         var (now, payload, reader, validator) = (
             TimeProvider.System.GetUtcNow(), new ReadOnlySequence<byte>(message), services.GetRequiredService<RequestReader>(), services.GetRequiredService<TokenValidator>());
         var request = reader.ReadValidation(payload, default);
-        var freshness = new AnswerFreshness(ResourceTypes.Keys | ResourceTypes.Revocations, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
+        var freshness = new AnswerFreshness(DataTypeSet.Of(IssuerData.Type, RevocationData.Type), snapshot, new DataAges(Confirmations.None.With(DataTypeSet.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
         var result = validator.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now);
         yield return ("read the request", () => reader.ReadValidation(payload, default));
         yield return ("validate", () => validator.Validate(request.Token, snapshot.Issuers.Value, snapshot.Revocations.Value, now).IsValid ? result.Token : null);
@@ -70,17 +70,17 @@ internal static class Parts
         var reader = new RequestReader(new VerifiedTokenCache(1));
         var request = reader.ReadCheck(payload, default);
         var answer = decisions.Check(request, snapshot, now);
-        var freshness = new AnswerFreshness(ResourceTypes.Policies | ResourceTypes.Entities, snapshot, new ResourceAges(Confirmations.None.With(ResourceTypes.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
+        var freshness = new AnswerFreshness(DataTypeSet.Of(PolicyData.Type, EntityData.Type), snapshot, new DataAges(Confirmations.None.With(DataTypeSet.All, now, now, TimeProvider.System.GetTimestamp()), now, TimeProvider.System));
         yield return ("read the request", () => reader.ReadCheck(payload, default));
         yield return ("decide, not validated", () => unvalidated.Check(request, snapshot, now));
         yield return ("decide", () => decisions.Check(request, snapshot, now));
         yield return ("write the answer", () => AnswerWriter.Write(answer, DecisionId.Create(now), freshness));
 
-        var principal = new GivenEntity(new EntityUid("User", "alice"), ValueRecord.Empty, []);
+        var principal = new RequestEntity(new EntityUid("User", "alice"), ValueRecord.Empty, []);
         var context = RequestContext.Create(request.Context, null, null, null, now);
-        EntityOverlay.TryCreate(snapshot.Entities.Value, principal, request.Entities, out var entities, out _);
+        EntityOverlay.TryCreate(snapshot.Entities.Value.Store, principal, request.Entities, out var entities, out _);
         var cedar = new Request(principal.Uid, request.Action, request.Resource, context);
-        yield return ("of which the overlay", () => EntityOverlay.TryCreate(snapshot.Entities.Value, principal, request.Entities, out var laid, out _) ? laid : null);
+        yield return ("of which the overlay", () => EntityOverlay.TryCreate(snapshot.Entities.Value.Store, principal, request.Entities, out var laid, out _) ? laid : null);
         yield return ("of which the context", () => RequestContext.Create(request.Context, null, null, null, now));
         yield return ("of which Cedar", () => Authorizer.IsAuthorized(snapshot.Policies.Value.Policies, entities!, cedar));
     }

@@ -48,7 +48,7 @@ for i in "${!names[@]}"; do
   export AUTHSIDECAR_CONTROL_SOCKET=$folder/$name-control.sock
   "$control" import "$folder/load/bundle" --application documents --create >/dev/null
   for follower in following second; do
-    "$control" join-token --application documents >"$folder/$name-$follower.token"
+    "$control" join-tokens create --application documents >"$folder/$name-$follower.token"
     begin "$name-$follower" "$sidecar" serve --control-plane "https://127.0.0.1:$((port + i))" --application documents --join-token "$folder/$name-$follower.token" --name "$follower" \
       --state "$folder/$name-$follower" --socket "$folder/$name-$follower.sock" --listen none
   done

@@ -69,10 +69,10 @@ bundle
 DOTNET_GCHeapHardLimit=0x$(heap $control_limit) "$control" serve --state "$folder/control" --listen "127.0.0.1:$port" --name 127.0.0.1 >"$folder/control.log" 2>&1 &
 processes+=($!)
 control_process=$!
-until "$control" fleet >/dev/null 2>&1; do kill -0 "$control_process"; sleep 0.2; done
+until "$control" sidecars list >/dev/null 2>&1; do kill -0 "$control_process"; sleep 0.2; done
 "$control" import "$folder/bundle" --application documents --create >/dev/null
 imported=$(peak "$control_process")
-"$control" join-token --application documents --uses 1000 >"$folder/token"
+"$control" join-tokens create --application documents --uses 1000 >"$folder/token"
 start_sidecar
 until_synced "$started" "$folder/one.sock"
 synced=$(peak "$started")

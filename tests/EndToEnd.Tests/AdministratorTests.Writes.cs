@@ -42,10 +42,10 @@ public sealed partial class AdministratorTests
         await PutAsync(http, "v1/clients/web", """{"application": "documents", "displayName": "Web"}""");
         var client = Assert.Single((await fleet.Clients.ListClientsAsync(new ListClientsRequest(), cancellationToken: Cancellation)).Clients);
         Assert.Equal(("Web", true, "documents.read"), (client.DisplayName, client.NeedsConsent, Assert.Single(client.Scopes)));
-        await PutAsync(http, "v1/upstreams/google", """{"upstream": {"kind": "UPSTREAM_KIND_GOOGLE", "clientId": "x", "scopes": ["a"]}, "clientSecret": "secret"}""");
-        await PutAsync(http, "v1/upstreams/google", """{"upstream": {"createsAccounts": true}}""");
-        var upstream = Assert.Single((await fleet.Upstreams.ListUpstreamsAsync(new ListUpstreamsRequest(), cancellationToken: Cancellation)).Upstreams);
-        Assert.Equal(("Google", "x", "a", true), (upstream.DisplayName, upstream.ClientId, Assert.Single(upstream.Scopes), upstream.CreatesAccounts));
+        await PutAsync(http, "v1/identityProviders/google", """{"identityProvider": {"kind": "IDENTITY_PROVIDER_KIND_GOOGLE", "clientId": "x", "scopes": ["a"]}, "clientSecret": "secret"}""");
+        await PutAsync(http, "v1/identityProviders/google", """{"identityProvider": {"createsAccounts": true}}""");
+        var provider = Assert.Single((await fleet.IdentityProviders.ListIdentityProvidersAsync(new ListIdentityProvidersRequest(), cancellationToken: Cancellation)).IdentityProviders);
+        Assert.Equal(("Google", "x", "a", true), (provider.DisplayName, provider.ClientId, Assert.Single(provider.Scopes), provider.CreatesAccounts));
 
         // An issuer keeps its keys and its mapping, risk settings keep the networks that are denied.
         using var issuer = new TestIssuer();
@@ -59,7 +59,7 @@ public sealed partial class AdministratorTests
         Assert.Equal(("198.51.100.0/24", 8, 3), (Assert.Single(settings.DeniedNetworks), settings.Weights.Network, settings.Weights.Device));
 
         // An entity stays with the application and the tenant that it is of.
-        await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Entities = { new DirectoryEntity { Application = "documents", Tenant = "acme", Json = Writes.User("carol", "reader") } } }, cancellationToken: Cancellation);
+        await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Entities = { new StoredEntity { Application = "documents", Tenant = "acme", Json = Writes.User("carol", "reader") } } }, cancellationToken: Cancellation);
         await Writes.WriteAsync(fleet, Writes.User("carol", "writer"));
         var entity = (await fleet.Directories.GetEntityAsync(new GetEntityRequest { Entity = "User::\"carol\"" }, cancellationToken: Cancellation)).Entity;
         Assert.Equal(("documents", "acme"), (entity.Application, entity.Tenant));

@@ -20,38 +20,38 @@ public sealed partial class AdministratorTests
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Claim_CodeOfTheStateFolder_MakesTheFirstOwnerAndNoSecond()
+    public async Task Bootstrap_CodeOfTheStateFolder_MakesTheFirstOwnerAndNoSecond()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
         var before = CodeOf(fleet);
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("control/claim-code")));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("control/bootstrap-code")));
         fleet.KillControlPlane();
         await fleet.StartControlPlaneAsync();
         var code = CodeOf(fleet);
-        Assert.Equal(2, (await ClaimAsync(fleet, "mallory", before)).ExitCode);
-        var wrong = await ClaimAsync(fleet, "mallory", new string('0', code.Length));
-        Assert.Equal((2, true), (wrong.ExitCode, wrong.Error.Contains("invalid or expired claim code", StringComparison.Ordinal)));
+        Assert.Equal(2, (await BootstrapAsync(fleet, "mallory", before)).ExitCode);
+        var wrong = await BootstrapAsync(fleet, "mallory", new string('0', code.Length));
+        Assert.Equal((2, true), (wrong.ExitCode, wrong.Error.Contains("invalid or expired bootstrap code", StringComparison.Ordinal)));
         Assert.False(File.Exists(fleet.In("mallory.json")));
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("administration request refused from 127.0.0.1: invalid or expired claim code", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("administration request refused from 127.0.0.1: invalid or expired bootstrap code", StringComparison.Ordinal))));
 
         // The name of a client is taken, and the code still good.
         await fleet.CreateApplicationAsync();
         await fleet.Clients.WriteClientAsync(new WriteClientRequest { Client = new Client { Id = "job", Application = "documents", GrantTypes = { GrantType.DeviceCode } } }, cancellationToken: Cancellation);
-        var taken = await ClaimAsync(fleet, "job", code);
+        var taken = await BootstrapAsync(fleet, "job", code);
         Assert.Equal((2, "authsidecar-control: client `job` of an application already exists\n"), (taken.ExitCode, taken.Error));
 
-        Assert.StartsWith("alice is an owner; ", (await ClaimAsync(fleet, "alice", code)).Output, StringComparison.Ordinal);
+        Assert.StartsWith("alice is an owner; ", (await BootstrapAsync(fleet, "alice", code)).Output, StringComparison.Ordinal);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("alice.json")));
         Assert.Equal("alice  owner\n", (await RunAsync(fleet, "alice", "administrators", "list")).Output);
-        Assert.Equal(2, (await ClaimAsync(fleet, "bob", code)).ExitCode);
+        Assert.Equal(2, (await BootstrapAsync(fleet, "bob", code)).ExitCode);
 
         // Nobody is told a code any more, and none was printed or logged.
-        Assert.False(File.Exists(fleet.In("control/claim-code")));
+        Assert.False(File.Exists(fleet.In("control/bootstrap-code")));
         fleet.KillControlPlane();
         await fleet.StartControlPlaneAsync();
         Assert.DoesNotContain(fleet.OutputOf(), l => l.Contains(code, StringComparison.Ordinal));
-        Assert.Equal(2, fleet.OutputOf().Count(l => l.StartsWith("There is no administrator yet.", StringComparison.Ordinal)));
-        Assert.False(File.Exists(fleet.In("control/claim-code")));
+        Assert.Equal(2, fleet.OutputOf().Count(l => l.StartsWith("No administrator exists yet.", StringComparison.Ordinal)));
+        Assert.False(File.Exists(fleet.In("control/bootstrap-code")));
         Assert.Equal("alice  owner\n", (await RunAsync(fleet, "alice", "administrators", "list")).Output);
     }
 
@@ -61,7 +61,7 @@ public sealed partial class AdministratorTests
         await using var fleet = await StartWithAliceAsync();
         await AddAsync(fleet, "bob", "--role", "user_manager", "--application", "documents");
         var token = await TokenAsync(fleet, "bob");
-        var directory = new DirectoryService.DirectoryServiceClient(Connect(fleet, token));
+        var directory = new EntityService.EntityServiceClient(Connect(fleet, token));
         await WriteAsync("User", "carol", "documents");
         await DeniedAsync(() => WriteAsync("User", "carol", ""));
         await DeniedAsync(() => WriteAsync("User", "carol", "payroll"));
@@ -80,11 +80,11 @@ public sealed partial class AdministratorTests
             Assert.Equal(HttpStatusCode.Forbidden, (await http.PostAsync("v1/entities:import", line, Cancellation)).StatusCode);
         }
 
-        Assert.Equal("`policies.read` on application `documents` is not permitted", (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).Error[21..].Trim());
+        Assert.Equal("`policies.read` on application `documents` is not permitted", (await RunAsync(fleet, "bob", "policies", "list-publications", "--application", "documents")).Error[21..].Trim());
 
         // An import that began before its sender was removed comes to nothing.
         using var late = directory.ImportEntities(cancellationToken: Cancellation);
-        await late.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { new DirectoryEntity { Application = "documents", Json = Writes.User("frank", "reader") } } }, Cancellation);
+        await late.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { new StoredEntity { Application = "documents", Json = Writes.User("frank", "reader") } } }, Cancellation);
         Assert.True(await late.ResponseStream.MoveNext(Cancellation));
         await RunAsync(fleet, "alice", "administrators", "remove", "bob");
         await late.RequestStream.CompleteAsync();
@@ -93,15 +93,15 @@ public sealed partial class AdministratorTests
         // Another of the same name does not inherit the token.
         await AddAsync(fleet, "bob", "--role", "user_manager");
         await DeniedAsync(() => WriteAsync("User", "dave", "documents"), StatusCode.Unauthenticated);
-        Assert.Contains("administrator:bob  entities.write  User::\"carol\"  application documents\n", (await RunAsync(fleet, "alice", "audit", "--actor", "administrator:bob")).Output, StringComparison.Ordinal);
+        Assert.Contains("administrator:bob  entities.write  User::\"carol\"  application documents\n", (await RunAsync(fleet, "alice", "audit", "list", "--actor", "administrator:bob")).Output, StringComparison.Ordinal);
 
         async Task WriteAsync(string type, string id, string application) => await directory.WriteEntitiesAsync(
-            new WriteEntitiesRequest { Entities = { new DirectoryEntity { Application = application, Json = $$"""{"uid": {"type": "{{type}}", "id": "{{id}}"}, "attrs": {}, "parents": []}""" } } }, cancellationToken: Cancellation);
+            new WriteEntitiesRequest { Entities = { new StoredEntity { Application = application, Json = $$"""{"uid": {"type": "{{type}}", "id": "{{id}}"}, "attrs": {}, "parents": []}""" } } }, cancellationToken: Cancellation);
 
         async Task ImportAsync()
         {
             using var import = directory.ImportEntities(cancellationToken: Cancellation);
-            await import.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { new DirectoryEntity { Json = Writes.User("erin", "reader") } } }, Cancellation);
+            await import.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { new StoredEntity { Json = Writes.User("erin", "reader") } } }, Cancellation);
             await import.RequestStream.CompleteAsync();
             while (await import.ResponseStream.MoveNext(Cancellation))
             {
@@ -111,12 +111,12 @@ public sealed partial class AdministratorTests
 
     /// <summary>As on a machine on which nobody has administered yet.</summary>
     [Fact]
-    public async Task Claim_WithCredentialsInAFolderThatIsNotThere_CreatesIt()
+    public async Task Bootstrap_WithCredentialsInAFolderThatIsNotThere_CreatesIt()
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true, https: true);
         await fleet.CreateApplicationAsync();
         var claimed = await Binary.RunControlAsync(
-            "claim", fleet.UrlOf().ToString(), "--name", "alice", "--ca", fleet.CaFile, "--credentials", fleet.In("not/there/alice.json"), "--code-file", fleet.In("control/claim-code"));
+            "bootstrap", fleet.UrlOf().ToString(), "--name", "alice", "--ca", fleet.CaFile, "--credentials", fleet.In("not/there/alice.json"), "--code-file", fleet.In("control/bootstrap-code"));
         Assert.Equal((0, ""), (claimed.ExitCode, claimed.Error));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(fleet.In("not/there/alice.json")));
     }
@@ -159,7 +159,7 @@ public sealed partial class AdministratorTests
         Assert.Equal(["risk-profiles.write", "factors.enrol", "entities.write"], seen.Records.Select(r => r.Action));
         Assert.All(seen.Records, r => Assert.Equal(("documents", "acme", "User::\"carol\""), (r.Application, r.Tenant, r.Target)));
 
-        static DirectoryEntity Entity(string name, string tenant) => new() { Application = "documents", Tenant = tenant, Json = Writes.User(name, "reader") };
+        static StoredEntity Entity(string name, string tenant) => new() { Application = "documents", Tenant = tenant, Json = Writes.User(name, "reader") };
 
         async Task EnrolAsync(string name) => await factors.EnrolTotpAsync(
             new EnrolTotpRequest { Subject = $"User::\"{name}\"", FactorId = "app", Application = "documents", Tenant = "acme" }, cancellationToken: Cancellation);
@@ -184,10 +184,10 @@ public sealed partial class AdministratorTests
 
         var administrators = new AdministratorService.AdministratorServiceClient(Connect(fleet, "x"));
         var failure = await Assert.ThrowsAsync<RpcException>(async () => await administrators.ListAdministratorsAsync(new ListAdministratorsRequest(), cancellationToken: Cancellation));
-        Assert.Equal((StatusCode.Unauthenticated, "TOKEN_REJECTED"), (failure.StatusCode, failure.GetRpcStatus()!.GetDetail<Google.Rpc.ErrorInfo>()!.Reason));
-        Assert.Equal("no administrator: the access token is not accepted (Malformed)", failure.Status.Detail);
-        await DeniedAsync(async () => await administrators.ClaimControlPlaneAsync(new ClaimControlPlaneRequest { Code = "x", Name = "x", Jwks = new string('x', 300_000) }, cancellationToken: Cancellation), StatusCode.ResourceExhausted);
-        await DeniedAsync(async () => await administrators.ClaimControlPlaneAsync(new ClaimControlPlaneRequest { Code = "x", Name = "x", Jwks = "no keys" }, cancellationToken: Cancellation), StatusCode.Unauthenticated);
+        Assert.Equal((StatusCode.Unauthenticated, "ERROR_REASON_TOKEN_REJECTED"), (failure.StatusCode, failure.GetRpcStatus()!.GetDetail<Google.Rpc.ErrorInfo>()!.Reason));
+        Assert.Equal("access token rejected: Malformed", failure.Status.Detail);
+        await DeniedAsync(async () => await administrators.BootstrapControlPlaneAsync(new BootstrapControlPlaneRequest { Code = "x", Name = "x", Jwks = new string('x', 300_000) }, cancellationToken: Cancellation), StatusCode.ResourceExhausted);
+        await DeniedAsync(async () => await administrators.BootstrapControlPlaneAsync(new BootstrapControlPlaneRequest { Code = "x", Name = "x", Jwks = "no keys" }, cancellationToken: Cancellation), StatusCode.Unauthenticated);
     }
 
     [Fact]
@@ -202,10 +202,10 @@ public sealed partial class AdministratorTests
         Assert.Equal(("administrator:alice", "over HTTP"), ((string?)history.Body["publications"]![0]!["author"], (string?)history.Body["publications"]![0]!["message"]));
 
         var stale = await SendAsync(HttpMethod.Post, "v1/applications/documents/policies:publish", """{"expectedRevision": "3k9vq2m1x7wb.1"}""");
-        Assert.Equal((HttpStatusCode.Conflict, "STALE_REVISION", (string?)published.Body["revision"]!.ToString()), (stale.Status, ReasonOf(stale.Body), (string?)stale.Body["details"]![0]!["metadata"]!["revision"]));
+        Assert.Equal((HttpStatusCode.Conflict, "ERROR_REASON_STALE_REVISION", (string?)published.Body["revision"]!.ToString()), (stale.Status, ReasonOf(stale.Body), (string?)stale.Body["details"]![0]!["metadata"]!["revision"]));
         var invalid = await SendAsync(HttpMethod.Post, "v1/entities:write", """{"entities": [{"json": "{}"}]}""");
-        Assert.Equal((HttpStatusCode.BadRequest, "INVALID_CONTENT"), (invalid.Status, ReasonOf(invalid.Body)));
-        Assert.Equal((HttpStatusCode.NotFound, "NOT_FOUND"), await SendAsync(HttpMethod.Get, "v1/entities?entity=User::%22nobody%22") is var missing ? (missing.Status, ReasonOf(missing.Body)) : default);
+        Assert.Equal((HttpStatusCode.BadRequest, "ERROR_REASON_INVALID_CONTENT"), (invalid.Status, ReasonOf(invalid.Body)));
+        Assert.Equal((HttpStatusCode.NotFound, "ERROR_REASON_NOT_FOUND"), await SendAsync(HttpMethod.Get, "v1/entities?entity=User::%22nobody%22") is var missing ? (missing.Status, ReasonOf(missing.Body)) : default);
 
         http.DefaultRequestHeaders.Authorization = null;
         var anonymous = await http.GetAsync("v1/audit", Cancellation);
@@ -228,7 +228,7 @@ public sealed partial class AdministratorTests
         var imported = await ImportAsync(string.Join('\n', lines.Append("""{"removed": ["User::\"user7\""]}""")));
         Assert.Equal(HttpStatusCode.OK, imported.Status);
         Assert.Equal([.. Enumerable.Range(1, 10).Select(i => $$"""{"received":{{i * 10_000}},"revision":""}"""), $$"""{"received":100000,"revision":{{imported.Lines[^1].Split(':')[^1]}}"""], imported.Lines);
-        var directory = new DirectoryService.DirectoryServiceClient(Connect(fleet, await TokenAsync(fleet, "alice")));
+        var directory = new EntityService.EntityServiceClient(Connect(fleet, await TokenAsync(fleet, "alice")));
         Assert.Equal(imported.Lines[^1].Split(':')[^1].TrimEnd('}').Trim('"'), (await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"user99999\"" }, cancellationToken: Cancellation)).Entity.Revision);
         await DeniedAsync(async () => await directory.GetEntityAsync(new GetEntityRequest { Entity = "User::\"user7\"" }, cancellationToken: Cancellation), StatusCode.NotFound);
 
@@ -243,9 +243,9 @@ public sealed partial class AdministratorTests
         Assert.Equal((HttpStatusCode.BadRequest, true), (broken.Status, broken.Lines[0].Contains("line 2: ", StringComparison.Ordinal)));
         var late = await ImportAsync(string.Join('\n', lines.Take(20).Append("""{"entities": [{"json": "{}"}]}""")));
         Assert.Contains("\"error\"", late.Lines[^1], StringComparison.Ordinal);
-        Assert.Contains("INVALID_CONTENT", late.Lines[^1], StringComparison.Ordinal);
+        Assert.Contains("ERROR_REASON_INVALID_CONTENT", late.Lines[^1], StringComparison.Ordinal);
         var unknown = await ImportAsync("""{"entities": [{"application": "documnts", "json": "{\"uid\": {\"type\": \"User\", \"id\": \"u\"}, \"attrs\": {}, \"parents\": []}"}]}""");
-        Assert.Equal((HttpStatusCode.NotFound, true), (unknown.Status, unknown.Lines[0].Contains("APPLICATION_UNKNOWN", StringComparison.Ordinal)));
+        Assert.Equal((HttpStatusCode.NotFound, true), (unknown.Status, unknown.Lines[0].Contains("ERROR_REASON_APPLICATION_UNKNOWN", StringComparison.Ordinal)));
         http.DefaultRequestHeaders.Authorization = null;
         Assert.Equal(HttpStatusCode.Unauthorized, (await ImportAsync("")).Status);
 
@@ -320,21 +320,21 @@ public sealed partial class AdministratorTests
     {
         await using var fleet = await StartWithAliceAsync();
         await AddAsync(fleet, "bob", "--role", "intern");
-        Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).ExitCode);
-        Assert.Equal(0, (await Binary.RunControlAsync("policies", "built-in", fleet.In("own"))).ExitCode);
+        Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "list-publications", "--application", "documents")).ExitCode);
+        Assert.Equal(0, (await Binary.RunControlAsync("policies", "write-built-in", fleet.In("own"))).ExitCode);
         await File.AppendAllTextAsync(
             fleet.In("own/policies/administration.cedar"),
             """permit (principal in AuthSidecar::Role::"intern", action == AuthSidecar::Action::"policies.read", resource == AuthSidecar::Application::"documents");""",
             Cancellation);
         Assert.StartsWith("published: revision ", (await RunAsync(fleet, "alice", "policies", "publish", fleet.In("own"), "--application", "authsidecar")).Output, StringComparison.Ordinal);
-        Assert.Equal(0, (await RunAsync(fleet, "bob", "policies", "history", "--application", "documents")).ExitCode);
-        Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "history", "--application", "payroll")).ExitCode);
+        Assert.Equal(0, (await RunAsync(fleet, "bob", "policies", "list-publications", "--application", "documents")).ExitCode);
+        Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "list-publications", "--application", "payroll")).ExitCode);
 
         // Policies that lock everybody out are mended at the socket.
         await File.WriteAllTextAsync(fleet.In("own/policies/administration.cedar"), "forbid (principal, action, resource);", Cancellation);
         await RunAsync(fleet, "alice", "policies", "publish", fleet.In("own"), "--application", "authsidecar");
         Assert.Equal(2, (await RunAsync(fleet, "alice", "administrators", "list")).ExitCode);
-        var history = (await Binary.RunControlAsync("policies", "history", "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"))).Output;
+        var history = (await Binary.RunControlAsync("policies", "list-publications", "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"))).Output;
         await Binary.RunControlAsync("policies", "roll-back", history.Split('\n')[1].Split(' ')[0], "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"));
         Assert.Equal(0, (await RunAsync(fleet, "alice", "administrators", "list")).ExitCode);
     }
@@ -343,7 +343,7 @@ public sealed partial class AdministratorTests
     public async Task RotateSigningKeys_Revoking_EndsTokensAtTheSidecarsAsWell()
     {
         await using var fleet = await StartWithAliceAsync();
-        var join = await Binary.RunControlAsync("join-token", "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"));
+        var join = await Binary.RunControlAsync("join-tokens", "create", "--application", "authsidecar", "--admin-socket", fleet.In("control.sock"));
         // The control plane is an application: a sidecar of it knows its tokens.
         var sidecar = await fleet.JoinAsync("one", join.Output.Trim(), "authsidecar");
         var first = await TokenAsync(fleet, "alice");
@@ -365,7 +365,7 @@ public sealed partial class AdministratorTests
         Assert.True((await ValidateAsync(await TokenAsync(fleet, "alice"), revoked)).Valid);
         using var own = Http(fleet, null);
         var jwks = await own.GetStringAsync(".well-known/jwks.json", Cancellation);
-        Assert.Contains("it is the control plane itself", (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(
+        Assert.Contains("reserved: the control plane itself", (await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(
             new WriteIssuerRequest { Application = "documents", Issuer = new Issuer { Issuer_ = fleet.UrlOf().AbsoluteUri, Audiences = { "documents" } }, Jwks = jwks }, cancellationToken: Cancellation))).Status.Detail, StringComparison.Ordinal);
 
         async Task<ValidateTokenResponse> ValidateAsync(string token, string atLeastRevision = "") =>
@@ -379,12 +379,12 @@ public sealed partial class AdministratorTests
         await postgres.InitializeAsync();
         Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
         await using var fleet = await Fleet.StartAsync(ownCa: true, database: $"postgres:{await postgres.CreateDatabaseAsync()}", nodes: 2, https: true);
-        await ClaimAsync(fleet, "alice", CodeOf(fleet));
+        await BootstrapAsync(fleet, "alice", CodeOf(fleet));
         await AddAsync(fleet, "bob", "--role", "auditor");
         using var other = Http(fleet, await TokenAsync(fleet, "bob"), node: 1);
         await Fleet.UntilAsync(async () => (await other.GetAsync("v1/audit", Cancellation)).StatusCode == HttpStatusCode.OK);
         // The code that the other node made is no longer good either.
-        Assert.Equal(2, (await ClaimAsync(fleet, "mallory", await File.ReadAllTextAsync(fleet.In("control1/claim-code"), Cancellation))).ExitCode);
+        Assert.Equal(2, (await BootstrapAsync(fleet, "mallory", await File.ReadAllTextAsync(fleet.In("control1/bootstrap-code"), Cancellation))).ExitCode);
         await RunAsync(fleet, "alice", "administrators", "remove", "bob");
         await Fleet.UntilAsync(async () => (await other.GetAsync("v1/audit", Cancellation)).StatusCode == HttpStatusCode.Unauthorized);
         Assert.All(fleet.OutputOf().Concat(fleet.OutputOf(1)), l => Assert.DoesNotContain("housekeeping failed", l, StringComparison.Ordinal));
@@ -398,7 +398,7 @@ public sealed partial class AdministratorTests
         var served = await http.GetStringAsync("openapi.json", Cancellation);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, (await http.DeleteAsync("openapi.json", Cancellation)).StatusCode);
         var path = Path.Combine(Binary.Root, "docs", "openapi.json");
-        if (Environment.GetEnvironmentVariable("AUTHSIDECAR_WRITE_OPENAPI") is "1")
+        if (Environment.GetEnvironmentVariable("AUTHSIDECAR_WRITE_DOCS") is "1")
         {
             await File.WriteAllTextAsync(path, served + "\n", Cancellation);
         }
@@ -414,7 +414,7 @@ public sealed partial class AdministratorTests
             Assert.All(item!.AsObject(), o => Assert.Equal(names, o.Value!["parameters"]?.AsArray().Where(p => (string?)p!["in"] == "path").Select(p => (string)p!["name"]!).Order(StringComparer.Ordinal).AsEnumerable() ?? []));
         }
 
-        Assert.Equal("[{}]", paths["/v1/administrators:claim"]!["post"]!["security"]!.ToJsonString());
+        Assert.Equal("[{}]", paths["/v1/administrators:bootstrap"]!["post"]!["security"]!.ToJsonString());
         Assert.Null(paths["/v1/accounts/{id}"]!["put"]!["security"]);
     }
 
@@ -425,23 +425,23 @@ public sealed partial class AdministratorTests
     {
         var fleet = await Fleet.StartAsync(ownCa: true, https: true);
         await fleet.CreateApplicationAsync();
-        await ClaimAsync(fleet, "alice", CodeOf(fleet));
+        await BootstrapAsync(fleet, "alice", CodeOf(fleet));
         return fleet;
     }
 
-    private static string CodeOf(Fleet fleet) => File.ReadAllText(fleet.In("control/claim-code")).Trim();
+    private static string CodeOf(Fleet fleet) => File.ReadAllText(fleet.In("control/bootstrap-code")).Trim();
 
-    private static async Task<Binary.Finished> ClaimAsync(Fleet fleet, string name, string code)
+    private static async Task<Binary.Finished> BootstrapAsync(Fleet fleet, string name, string code)
     {
         await File.WriteAllTextAsync(fleet.In("code"), code, Cancellation);
         return await Binary.RunControlAsync(
-            "claim", fleet.UrlOf().ToString(), "--name", name, "--ca", fleet.CaFile, "--credentials", fleet.In($"{name}.json"), "--code-file", fleet.In("code"));
+            "bootstrap", fleet.UrlOf().ToString(), "--name", name, "--ca", fleet.CaFile, "--credentials", fleet.In($"{name}.json"), "--code-file", fleet.In("code"));
     }
 
     private static async Task AddAsync(Fleet fleet, string name, params string[] arguments)
     {
         File.Delete(fleet.In($"{name}.json"));
-        var key = await Binary.RunControlAsync("credentials", fleet.UrlOf().ToString(), "--name", name, "--ca", fleet.CaFile, "--credentials", fleet.In($"{name}.json"));
+        var key = await Binary.RunControlAsync("credentials", "create", fleet.UrlOf().ToString(), "--name", name, "--ca", fleet.CaFile, "--credentials", fleet.In($"{name}.json"));
         await File.WriteAllTextAsync(fleet.In($"{name}.jwks"), key.Output, Cancellation);
         var written = await RunAsync(fleet, "alice", ["administrators", "write", name, "--jwks", fleet.In($"{name}.jwks"), .. arguments]);
         Assert.StartsWith("added: revision ", written.Output, StringComparison.Ordinal);
@@ -450,7 +450,7 @@ public sealed partial class AdministratorTests
     private static Task<Binary.Finished> RunAsync(Fleet fleet, string name, params string[] arguments) =>
         Binary.RunControlAsync([.. arguments, "--credentials", fleet.In($"{name}.json")]);
 
-    private static async Task<string> TokenAsync(Fleet fleet, string name) => (await RunAsync(fleet, name, "token")).Output.Trim();
+    private static async Task<string> TokenAsync(Fleet fleet, string name) => (await RunAsync(fleet, name, "credentials", "print-access-token")).Output.Trim();
 
     private static GrpcChannel Connect(Fleet fleet, string token) => GrpcChannel.ForAddress(fleet.UrlOf(), new GrpcChannelOptions
     {

@@ -19,23 +19,26 @@ internal static class Binary
 
     public static string ControlPlane { get; } = Of("AuthSidecar.ControlPlane", "authsidecar-control");
 
+    /// <summary>The document service of <c>samples/documents</c>.</summary>
+    public static string DocumentService { get; } = Of("documents", "documents");
+
     public static async Task<Finished> RunAsync(params string[] arguments)
     {
         using var process = Start(Sidecar, arguments);
-        return await FinishAsync(process);
+        return await FinishAsync(process, Patience);
     }
 
     public static async Task<Finished> RunControlAsync(params string[] arguments)
     {
         using var process = Start(ControlPlane, arguments);
-        return await FinishAsync(process);
+        return await FinishAsync(process, Patience);
     }
 
     /// <summary>Runs a line as a shell does.</summary>
-    public static async Task<Finished> ShellAsync(string line)
+    public static async Task<Finished> ShellAsync(string line, TimeSpan? patience = null)
     {
         using var process = Start("bash", ["-c", line]);
-        return await FinishAsync(process);
+        return await FinishAsync(process, patience ?? Patience);
     }
 
     public static Process Start(string file, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
@@ -55,10 +58,10 @@ internal static class Binary
     private static string Of(string project, string name) =>
         Path.Combine(Root, "artifacts", "bin", project, Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), name);
 
-    private static async Task<Finished> FinishAsync(Process process)
+    public static async Task<Finished> FinishAsync(Process process, TimeSpan limit)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        patience.CancelAfter(Patience);
+        patience.CancelAfter(limit);
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(patience.Token);

@@ -67,7 +67,7 @@ public sealed class ClockTests
         Assert.Contains("heartbeats rejected: clock skew: the local clock is 1", Assert.Single(listed.Problems), StringComparison.Ordinal);
         var said = Assert.Single(fleet.OutputOf("one"), l => l.Contains("heartbeats rejected", StringComparison.Ordinal));
         Assert.Contains("\"LogLevel\":\"Error\"", said, StringComparison.Ordinal);
-        var shown = await Binary.RunControlAsync("fleet", "--admin-socket", fleet.In("control.sock"));
+        var shown = await Binary.RunControlAsync("sidecars", "list", "--admin-socket", fleet.In("control.sock"));
         Assert.Matches("stale for \\d+ s, .*clock \\+10 min", shown.Output);
         Assert.Contains("  problem: heartbeats rejected: ", shown.Output, StringComparison.Ordinal);
         var health = await Binary.RunAsync("health", "--address", $"unix:{fleet.In("one.sock")}");

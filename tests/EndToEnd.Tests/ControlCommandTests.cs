@@ -20,7 +20,7 @@ public sealed class ControlCommandTests : IDisposable
         Write("risk.json", """{"maxFailures": 3}""");
         Write("profiles.json", """{"profiles": {"User::\"alice\"": {"countries": ["CH"]}}}""");
         // A name that nobody has written for is mistyped, whatever it is given to.
-        foreach (var command in new[] { "import BUNDLE", "policies publish BUNDLE", "policies diff BUNDLE", "policies history", "policies roll-back 1", "join-token" })
+        foreach (var command in new[] { "import BUNDLE", "policies publish BUNDLE", "policies diff BUNDLE", "policies list-publications", "policies roll-back 1", "join-tokens create" })
         {
             var unknown = await RunAsync(fleet, [.. command.Replace("BUNDLE", _bundle, StringComparison.Ordinal).Split(' '), "--application", "documnts"]);
             Assert.Equal((2, "authsidecar-control: application `documnts` not found; `import --create` and `policies publish --create` (field `create`) create applications\n"), (unknown.ExitCode, unknown.Error));
@@ -51,9 +51,9 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Equal((2, true), (stale.ExitCode, stale.Error.Contains("revision conflict", StringComparison.Ordinal)));
         var number = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", "1");
         Assert.Equal((2, true), (number.ExitCode, number.Error.Contains("expected_revision: expected `HISTORY.NUMBER`", StringComparison.Ordinal)));
-        var first = (await RunAsync(fleet, "policies", "history", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Split(' ')[0];
+        var first = (await RunAsync(fleet, "policies", "list-publications", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Split(' ')[0];
         Assert.StartsWith("rolled back: revision ", (await RunAsync(fleet, "policies", "roll-back", first, "--application", "documents")).Output, StringComparison.Ordinal);
-        var history = (await RunAsync(fleet, "policies", "history", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var history = (await RunAsync(fleet, "policies", "list-publications", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(3, history.Length);
         Assert.EndsWith($"(of revision {first})", history[0], StringComparison.Ordinal);
         Assert.EndsWith("closed for now", history[1], StringComparison.Ordinal);
@@ -83,7 +83,7 @@ public sealed class ControlCommandTests : IDisposable
             }
         }
 
-        Assert.Single((await RunAsync(fleet, "policies", "history", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Single((await RunAsync(fleet, "policies", "list-publications", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.Equal(0, (await RunAsync(fleet, "policies", "publish", Path.Combine(_bundle, "empty"), "--application", "documents", "--empty")).ExitCode);
     }
 
@@ -130,7 +130,7 @@ public sealed class ControlCommandTests : IDisposable
         var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
         Assert.Equal((0, ""), (imported.ExitCode, imported.Error));
         Assert.Contains("1 issuer added", imported.Output, StringComparison.Ordinal);
-        var follower = await fleet.JoinAsync("follower", (await RunAsync(fleet, "join-token", "--application", "documents")).Output);
+        var follower = await fleet.JoinAsync("follower", (await RunAsync(fleet, "join-tokens", "create", "--application", "documents")).Output);
         await Fleet.UntilAsync(async () => await Writes.AskAsync(follower, "alice") == Decision.Allow);
         Assert.Equal(Decision.Deny, await Writes.AskAsync(follower, "nobody"));
     }
@@ -152,7 +152,7 @@ public sealed class ControlCommandTests : IDisposable
         var refused = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
         Assert.Equal(2, refused.ExitCode);
         Assert.Contains(message, refused.Error, StringComparison.Ordinal);
-        Assert.Contains("application `documents` not found", (await RunAsync(fleet, "policies", "history", "--application", "documents")).Error, StringComparison.Ordinal);
+        Assert.Contains("application `documents` not found", (await RunAsync(fleet, "policies", "list-publications", "--application", "documents")).Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -160,14 +160,14 @@ public sealed class ControlCommandTests : IDisposable
     {
         await using var fleet = await Fleet.StartAsync(ownCa: true);
         await Writes.PublishAsync(fleet, "", Writes.ReadersRead);
-        var token = await RunAsync(fleet, "join-token", "--application", "documents");
+        var token = await RunAsync(fleet, "join-tokens", "create", "--application", "documents");
         Assert.Matches("^join\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]{43}\\.[A-Za-z0-9_-]{43}\n$", token.Output);
         await fleet.JoinAsync("one", token.Output);
         await Writes.WriteAsync(fleet, Writes.User("alice", "reader"));
-        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output is var text
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "sidecars", "list")).Output is var text
             && text.StartsWith("documents one  version ", StringComparison.Ordinal) && text.Contains(", current, revision ", StringComparison.Ordinal) && text.Contains("  entities ", StringComparison.Ordinal) && text.EndsWith("1 sidecar: 1 current, 0 stale, 0 away\n", StringComparison.Ordinal));
-        Assert.StartsWith("removed: revision ", (await RunAsync(fleet, "remove-sidecar", "one", "--application", "documents")).Output, StringComparison.Ordinal);
-        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet")).Output == "0 sidecars: 0 current, 0 stale, 0 away\n");
+        Assert.StartsWith("removed: revision ", (await RunAsync(fleet, "sidecars", "remove", "one", "--application", "documents")).Output, StringComparison.Ordinal);
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "sidecars", "list")).Output == "0 sidecars: 0 current, 0 stale, 0 away\n");
     }
 
     /// <summary>The one question that an operator of many has: who does not have revision R.</summary>
@@ -179,7 +179,7 @@ public sealed class ControlCommandTests : IDisposable
         Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
         await using var fleet = await Fleet.StartAsync(ownCa: true, database: $"postgres:{await postgres.CreateDatabaseAsync()}", nodes: 2);
         var published = await Writes.PublishAsync(fleet, "", Writes.ReadersRead);
-        var (addresses, token) = (fleet.Addresses, (await RunAsync(fleet, "join-token", "--application", "documents", "--uses", "3")).Output);
+        var (addresses, token) = (fleet.Addresses, (await RunAsync(fleet, "join-tokens", "create", "--application", "documents", "--uses", "3")).Output);
         foreach (var (name, node) in new[] { ("here", 0), ("there", 1), ("gone", 1) })
         {
             fleet.Addresses = [addresses[node]];
@@ -187,17 +187,17 @@ public sealed class ControlCommandTests : IDisposable
         }
 
         // What is connected elsewhere is told of twice a minute.
-        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet", "--state", "current", "--json")).Output.Split('\n').Count(l => l.Contains(published.Revision, StringComparison.Ordinal)) == 3);
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "sidecars", "list", "--state", "current", "--json")).Output.Split('\n').Count(l => l.Contains(published.Revision, StringComparison.Ordinal)) == 3);
         fleet.KillSidecar("gone");
-        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet", "--state", "away")).Output.EndsWith("1 sidecar: 0 current, 0 stale, 1 away\n", StringComparison.Ordinal));
-        Assert.Contains($"documents gone  version ", (await RunAsync(fleet, "fleet", "--name", "gone")).Output, StringComparison.Ordinal);
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "sidecars", "list", "--state", "away")).Output.EndsWith("1 sidecar: 0 current, 0 stale, 1 away\n", StringComparison.Ordinal));
+        Assert.Contains($"documents gone  version ", (await RunAsync(fleet, "sidecars", "list", "--name", "gone")).Output, StringComparison.Ordinal);
         var written = await Writes.WriteAsync(fleet, Writes.User("alice", "reader"));
-        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "fleet", "--without-revision", written.Revision)).Output is var text
+        await Fleet.UntilAsync(async () => (await RunAsync(fleet, "sidecars", "list", "--without-revision", written.Revision)).Output is var text
             && text.Contains($"documents gone  version ", StringComparison.Ordinal) && text.Contains($", away, revision {published.Revision}", StringComparison.Ordinal) && text.EndsWith("1 sidecar: 0 current, 0 stale, 1 away\n", StringComparison.Ordinal));
-        Assert.EndsWith("3 sidecars: 2 current, 0 stale, 1 away\n", (await RunAsync(fleet, "fleet", "--application", "documents")).Output, StringComparison.Ordinal);
-        Assert.Equal("0 sidecars: 0 current, 0 stale, 0 away\n", (await RunAsync(fleet, "fleet", "--tenant", "acme")).Output);
-        Assert.Equal(2, (await RunAsync(fleet, "fleet", "--without-revision", "17")).ExitCode);
-        var unknown = await RunAsync(fleet, "fleet", "--state", "gone");
+        Assert.EndsWith("3 sidecars: 2 current, 0 stale, 1 away\n", (await RunAsync(fleet, "sidecars", "list", "--application", "documents")).Output, StringComparison.Ordinal);
+        Assert.Equal("0 sidecars: 0 current, 0 stale, 0 away\n", (await RunAsync(fleet, "sidecars", "list", "--tenant", "acme")).Output);
+        Assert.Equal(2, (await RunAsync(fleet, "sidecars", "list", "--without-revision", "17")).ExitCode);
+        var unknown = await RunAsync(fleet, "sidecars", "list", "--state", "gone");
         Assert.Equal((2, false, true), (unknown.ExitCode, unknown.Error.Contains("AuthSidecar.ControlPlane", StringComparison.Ordinal), unknown.Error.Contains("away", StringComparison.Ordinal)));
         // Page by page.
         var (names, request) = (new List<string>(), new ListSidecarsRequest { PageSize = 1 });
@@ -228,10 +228,10 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Contains("bob", refused.Error, StringComparison.Ordinal);
 
         await fleet.CreateApplicationAsync();
-        var written = await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Entities = { new DirectoryEntity { Json = Carol, Application = "documents" } } }, cancellationToken: TestContext.Current.CancellationToken);
+        var written = await fleet.Directories.WriteEntitiesAsync(new WriteEntitiesRequest { Entities = { new StoredEntity { Json = Carol, Application = "documents" } } }, cancellationToken: TestContext.Current.CancellationToken);
         var carol = (await fleet.Directories.GetEntityAsync(new GetEntityRequest { Entity = "User::\"carol\"" }, cancellationToken: TestContext.Current.CancellationToken)).Entity;
         Assert.Equal(written.Revision, carol.Revision);
-        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "members", "User::\"carol\"", "--remove", "Role::\"reader\"")).Output);
+        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "memberships", "remove", "User::\"carol\"", "Role::\"reader\"")).Output);
         carol = (await fleet.Directories.GetEntityAsync(new GetEntityRequest { Entity = "User::\"carol\"" }, cancellationToken: TestContext.Current.CancellationToken)).Entity;
         Assert.DoesNotContain("reader", carol.Json, StringComparison.Ordinal);
     }
@@ -245,19 +245,21 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Equal(10, (await RunAsync(fleet, "factors", "enrol-backup-codes", "User::\"alice\"", "--id", "codes")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
         Assert.Equal("app  totp\ncodes  backup_codes\n", (await RunAsync(fleet, "factors", "list", "User::\"alice\"")).Output);
         Assert.StartsWith("removed: revision ", (await RunAsync(fleet, "factors", "remove", "User::\"alice\"", "--id", "app")).Output, StringComparison.Ordinal);
-        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "members", "User::\"alice\"", "--remove", "Role::\"reader\"")).Output);
-        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test", "--subject", "alice")).Output);
+        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "memberships", "remove", "User::\"alice\"", "Role::\"reader\"")).Output);
+        var mistyped = await RunAsync(fleet, "memberships", "remove", "User::\"alice\"", "Role::\"raeder\"");
+        Assert.Equal((1, "authsidecar-control: User::\"alice\" is not a direct member of Role::\"raeder\"\n"), (mistyped.ExitCode, mistyped.Error));
+        Assert.Matches("^[0-9a-z]{12}\\.\\d+\n$", (await RunAsync(fleet, "revocations", "add", "--issuer", "https://issuer.test", "--subject", "alice")).Output);
         Assert.Equal(
             (2, "authsidecar-control: specify exactly one of `--token-id`, `--session-id` and `--subject`\n"),
-            (await RunAsync(fleet, "revoke", "--issuer", "https://issuer.test")) is var none ? (none.ExitCode, none.Error) : default);
+            (await RunAsync(fleet, "revocations", "add", "--issuer", "https://issuer.test")) is var none ? (none.ExitCode, none.Error) : default);
         Assert.Equal(
             (2, "authsidecar-control: entity User::\"bob\" not found\n"),
-            (await RunAsync(fleet, "members", "User::\"bob\"")) is var missing ? (missing.ExitCode, missing.Error) : default);
+            (await RunAsync(fleet, "memberships", "add", "User::\"bob\"", "Role::\"reader\"")) is var missing ? (missing.ExitCode, missing.Error) : default);
     }
 
     [Theory]
-    [InlineData("fleet --admin-socket /nowhere/control.sock", "no control plane answers at `/nowhere/control.sock`: ")]
-    [InlineData("claim https://nowhere.invalid:1 --name a --credentials {0}/key < /dev/null", "authsidecar-control: no control plane answers at `https://nowhere.invalid:1`: ")]
+    [InlineData("sidecars list --admin-socket /nowhere/control.sock", "no control plane answers at `/nowhere/control.sock`: ")]
+    [InlineData("bootstrap https://nowhere.invalid:1 --name a --credentials {0}/key < /dev/null", "authsidecar-control: no control plane answers at `https://nowhere.invalid:1`: ")]
     [InlineData("backup {0}/b", "specify either `--state` or `--database`")]
     [InlineData("backup {0}/b --state {0}/none", "the database `{0}/none/control.db` does not exist")]
     [InlineData("backup {0}/b --database sqlite:/etc/passwd", "failed to back up the database `/etc/passwd`: SQLite Error 26: 'file is not a database'")]
@@ -267,29 +269,29 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("restore --force", "`--force` requires `--confirm`")]
     [InlineData("serve --state {0}/s --admin-socket /etc/passwd/a.sock", "failed to create the folder of the socket `/etc/passwd/a.sock`: ")]
     [InlineData("serve --state {0}/s --listen here", "`here` is not an address and port")]
-    [InlineData("serve --state {0}/s --listen 127.0.0.1:1", "give `--name`")]
-    [InlineData("serve --state {0}/s --listen 127.0.0.1:1 --certificate {0}/none", "give both `--certificate` and `--certificate-key`")]
-    [InlineData("serve --state {0}/s --database mysql:x", "a database is written `sqlite:PATH` or `postgres:CONNECTION`")]
-    [InlineData("serve --state {0}/s --database postgres:Host=/nowhere", "give `--key-vault`")]
+    [InlineData("serve --state {0}/s --listen 127.0.0.1:1", "`--name` is required without `--certificate`")]
+    [InlineData("serve --state {0}/s --listen 127.0.0.1:1 --certificate {0}/none", "specify both `--certificate` and `--certificate-key`, or neither")]
+    [InlineData("serve --state {0}/s --database mysql:x", "invalid database: expected `sqlite:PATH` or `postgres:CONNECTION`")]
+    [InlineData("serve --state {0}/s --database postgres:Host=/nowhere", "`--key-vault` is required with PostgreSQL")]
     [InlineData("serve --state {0}/s --database 'postgres:Host=127.0.0.1;Port=1' --key-vault file:{0}/none --wait-for-database 1", "failed to connect to the database postgres 127.0.0.1:1/ within 1 s: ")]
     [InlineData("serve --state {0}/s --database postgres:Hots=db --key-vault file:{0}/none", "the connection string after `postgres:` is malformed: Couldn't set hots")]
-    [InlineData("serve --state {0}/s --wait-for-database -1", "`--wait-for-database` is 0 to 3600 seconds")]
-    [InlineData("serve --state {0}/s --key-vault file:{0}/none --admin-socket {0}/a.sock", "the master keys in `{0}/none` cannot be read")]
-    [InlineData("serve --state {0}/s --key-vault kms:x", "a key vault is written")]
+    [InlineData("serve --state {0}/s --wait-for-database -1", "`--wait-for-database` must be 0 to 3600 seconds")]
+    [InlineData("serve --state {0}/s --key-vault file:{0}/none --admin-socket {0}/a.sock", "failed to read the master keys in `{0}/none`")]
+    [InlineData("serve --state {0}/s --key-vault kms:x", "invalid key vault: expected `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`")]
     [InlineData("serve --state ''", "`--state` is empty")]
     [InlineData("serve --state {0}/s --admin-socket ''", "`` is not a path for a Unix socket")]
     [InlineData("serve --state {0}/s --admin-socket {0}/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789.sock", "is not a path for a Unix socket: 1 to 107 bytes")]
     [InlineData("serve --state {0}/s --common-passwords ''", "a file or folder name is empty")]
-    [InlineData("join-token --application documents --for ''", "`--for` is empty")]
-    [InlineData("join-token --application documents --tenant ''", "`--tenant` is empty")]
-    [InlineData("join-token --application documents --uses 0", "`--uses` is 1 to 10000")]
+    [InlineData("join-tokens create --application documents --for ''", "`--for` is empty")]
+    [InlineData("join-tokens create --application documents --tenant ''", "`--tenant` is empty")]
+    [InlineData("join-tokens create --application documents --uses 0", "`--uses` must be 1 to 10000")]
     [InlineData("policies roll-back '' --application documents", "`revision` is empty")]
     [InlineData("policies publish {0} --application documents --expected-revision ''", "`--expected-revision` is empty")]
-    [InlineData("fleet --admin-socket ''", "`` is not a path for a Unix socket")]
-    [InlineData("fleet --credentials ''", "a file or folder name is empty")]
-    [InlineData("claim https://localhost:1 --name a --ca '' --code-file {0}/code", "a file or folder name is empty")]
-    [InlineData("claim https://localhost:1 --name a --code-file ''", "a file or folder name is empty")]
-    [InlineData("credentials https://localhost:1 --name a --credentials ''", "a file or folder name is empty")]
+    [InlineData("sidecars list --admin-socket ''", "`` is not a path for a Unix socket")]
+    [InlineData("sidecars list --credentials ''", "a file or folder name is empty")]
+    [InlineData("bootstrap https://localhost:1 --name a --ca '' --code-file {0}/code", "a file or folder name is empty")]
+    [InlineData("bootstrap https://localhost:1 --name a --code-file ''", "a file or folder name is empty")]
+    [InlineData("credentials create https://localhost:1 --name a --credentials ''", "a file or folder name is empty")]
     public async Task Commands_ThatCannotBe_ExitWithTwoAndSayWhatIsWrong(string arguments, string message)
     {
         var answer = await Binary.ShellAsync($"{Binary.ControlPlane} {arguments.Replace("{0}", _bundle, StringComparison.Ordinal)}");

@@ -1,5 +1,6 @@
 using k8s;
 using k8s.Models;
+using Npgsql;
 
 namespace EndToEnd.Tests;
 
@@ -93,17 +94,133 @@ public sealed class DeploymentTests
         Assert.Equal(("system:auth-delegator", control.ServiceAccountName), (role.RoleRef.Name, role.Subjects.Single().Name));
     }
 
-    /// <summary>Arguments that the binaries take: a manifest that names another option would end in a crash loop.</summary>
+    /// <summary>A manifest that names another option, or a value that is none, would end in a crash loop.</summary>
     [Fact]
-    public async Task Arguments_OfEveryContainer_AreOptionsThatTheBinariesHave()
+    public async Task Containers_StartedWithTheirArguments_Run()
     {
-        foreach (var container in Pods.SelectMany(p => p.Containers.Concat(p.InitContainers ?? [])).Where(c => c.Image.StartsWith("authsidecar", StringComparison.Ordinal)))
+        var folder = Directory.CreateTempSubdirectory("deploy").FullName;
+        try
         {
-            var binary = container.Image == "authsidecar" ? Binary.Sidecar : Binary.ControlPlane;
-            var help = await Binary.ShellAsync($"{binary} {container.Args[0]} --help");
-            Assert.Equal(0, help.ExitCode);
-            Assert.All(container.Args.Where(a => a.StartsWith("--", StringComparison.Ordinal)), a => Assert.Contains($" {a} ", help.Output, StringComparison.Ordinal));
+            await File.WriteAllTextAsync($"{folder}/ca.pem", Certificate(), TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync($"{folder}/token", "a.b.c", TestContext.Current.CancellationToken);
+            var clusters = System.Text.Json.Nodes.JsonNode.Parse(Objects.OfType<V1ConfigMap>().Single(m => m.Metadata.Name == "authsidecar-clusters").Data["clusters.json"])!;
+            (clusters["clusters"]![0]!["ca"], clusters["clusters"]![0]!["tokenFile"]) = ($"{folder}/ca.pem", $"{folder}/token");
+            await File.WriteAllTextAsync($"{folder}/clusters.json", clusters.ToJsonString(), TestContext.Current.CancellationToken);
+            var (started, probed) = (0, 0);
+            foreach (var container in Pods.SelectMany(p => p.Containers.Concat(p.InitContainers ?? [])).Where(c => c.Image.StartsWith("authsidecar", StringComparison.Ordinal)))
+            {
+                var arguments = container.Args.Select(a => Substitute(a, folder)).ToList();
+                if (arguments[0] != "serve")
+                {
+                    // A question without a sidecar is a question all the same.
+                    var asked = await Binary.RunAsync([.. arguments]);
+                    Assert.Equal((2, $"authsidecar: no sidecar answers at unix:{folder}/authsidecar.sock\n"), (asked.ExitCode, asked.Error));
+                    continue;
+                }
+
+                var environment = new Dictionary<string, string> { ["AUTHSIDECAR_MASTER_KEY"] = Convert.ToBase64String(new byte[32]) };
+                using var process = Binary.Start(container.Image == "authsidecar" ? Binary.Sidecar : Binary.ControlPlane, arguments, environment);
+                var lines = new System.Collections.Concurrent.ConcurrentQueue<string>();
+                process.OutputDataReceived += (_, e) => lines.Enqueue(e.Data ?? "");
+                process.ErrorDataReceived += (_, e) => lines.Enqueue(e.Data ?? "");
+                process.BeginOutputReadLine();
+                process.BeginErrorReadLine();
+                try
+                {
+                    await Fleet.UntilAsync(() => Task.FromResult(process.HasExited || lines.Any(l => l.Contains("listening on ", StringComparison.Ordinal))));
+                    Assert.False(process.HasExited, $"{container.Name}: {string.Join('\n', lines)}");
+                    started++;
+                    foreach (var command in new[] { container.StartupProbe, container.ReadinessProbe, container.LivenessProbe }.Select(p => p?.Exec?.Command).OfType<IList<string>>())
+                    {
+                        Assert.Contains($"ENTRYPOINT [\"{command[0]}\"]", File.ReadLines(Path.Combine(Binary.Root, "Dockerfile")));
+                        string[] probe = [.. command.Skip(1).Select(a => Substitute(a, folder))];
+                        var answered = await (container.Image == "authsidecar" ? Binary.RunAsync(probe) : Binary.RunControlAsync(probe));
+                        // Ready or not, which it is not without its control plane: what is no command line, or goes to another place, gets no answer.
+                        Assert.True(answered.ExitCode is 0 or 1, $"{container.Name}: `{string.Join(' ', command)}` ended with {answered.ExitCode}: {answered.Error}");
+                        probed++;
+                    }
+                }
+                finally
+                {
+                    process.Kill(entireProcessTree: true);
+                    await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+                }
+            }
+
+            Assert.Equal((2, 2), (started, probed));
         }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static string Certificate()
+        {
+            using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+            using var certificate = new System.Security.Cryptography.X509Certificates.CertificateRequest("CN=ca", key, System.Security.Cryptography.HashAlgorithmName.SHA256)
+                .CreateSelfSigned(TimeProvider.System.GetUtcNow(), TimeProvider.System.GetUtcNow().AddDays(1));
+            return certificate.ExportCertificatePem();
+        }
+    }
+
+    /// <summary>What a container is given, in places that this machine has.</summary>
+    private static string Substitute(string argument, string folder) => argument switch
+    {
+        _ when argument.StartsWith("postgres:", StringComparison.Ordinal) => ToSqlite(argument["postgres:".Length..], folder),
+        "0.0.0.0:7443" or "0.0.0.0:8443" => $"127.0.0.1:{Fleet.FreePort()}",
+        "https://authsidecar-control:7443" => "https://127.0.0.1:1",
+        "$(POD_NAME)" => "web-0",
+        _ when argument.StartsWith('/') => $"{folder}/{Path.GetFileName(argument)}",
+        _ => argument.Replace("unix:/run/authsidecar/", $"unix:{folder}/", StringComparison.Ordinal),
+    };
+
+    /// <summary>Another database in place of one that this machine does not have, once it is known that the control plane could read where that is, and that it is there.</summary>
+    private static string ToSqlite(string connection, string folder)
+    {
+        // It does not take keywords that it does not know.
+        var there = new NpgsqlConnectionStringBuilder(connection);
+        var server = Pods.SelectMany(p => p.Containers).Single(c => c.Name == "postgres").Env;
+        Assert.Contains(there.Host, Objects.OfType<V1Service>().Select(s => s.Metadata.Name));
+        Assert.Equal((ValueOf("POSTGRES_USER"), ValueOf("POSTGRES_DB"), "$(POSTGRES_PASSWORD)"), (there.Username, there.Database, there.Password));
+        return $"sqlite:{folder}/control.db";
+
+        string? ValueOf(string name) => server.Single(e => e.Name == name).Value;
+    }
+
+    /// <summary>What a fresh clone has is enough to render: nothing that is ignored is needed.</summary>
+    [Fact]
+    public async Task Kustomization_OfWhatIsCommitted_Renders()
+    {
+        var folder = Directory.CreateTempSubdirectory("kustomize").FullName;
+        try
+        {
+            var exported = await Binary.ShellAsync($"git ls-files deploy/k8s | xargs cp -t {folder} && kubectl kustomize {folder}");
+            Assert.Equal((0, ""), (exported.ExitCode, exported.Error));
+            Assert.Equal(Objects.Count, KubernetesYaml.LoadAllFromString(exported.Output, strict: true).Count);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>Whatever a final stage copies was made by the stage it names.</summary>
+    [Fact]
+    public void Copies_OfTheImages_HaveASource()
+    {
+        var lines = File.ReadAllLines(Path.Combine(Binary.Root, "Dockerfile"));
+        var stages = lines.Where(l => l.StartsWith("FROM ", StringComparison.Ordinal)).Select(l => l.Split(" AS ")[1]).ToList();
+        var copies = lines.Where(l => l.StartsWith("COPY --from=", StringComparison.Ordinal)).Select(l => l.Split(' ')).ToList();
+        Assert.Equal(6, copies.Count);
+        Assert.All(copies, c =>
+        {
+            Assert.Contains(c[1]["--from=".Length..], stages);
+            var source = c[^2];
+            var stage = c[1]["--from=".Length..];
+            Assert.True(source is "/state" or "/sockets"
+                ? lines.Contains("RUN mkdir -p /state /sockets")
+                : lines.SkipWhile(l => !l.EndsWith($" AS {stage}", StringComparison.Ordinal)).Skip(1).First().Contains($" --output /{source.Split('/')[1]}", StringComparison.Ordinal), $"{source} of {stage}");
+        });
     }
 
     /// <summary>Names that are referred to are there: secrets, services, volumes.</summary>

@@ -146,18 +146,18 @@ public sealed class EnrolmentTests
         var client = new EnrolmentService.EnrolmentServiceClient(channel);
         var (once, named) = ((await NewTokenAsync(fleet)).Split('.'), (await fleet.Sidecars.CreateJoinTokenAsync(new CreateJoinTokenRequest { Application = "documents", Name = "edge-1" }, cancellationToken: Cancellation)).Token.Split('.'));
         await client.EnrolAsync(Request(once, "one", NewRequest()), cancellationToken: Cancellation);
-        await AssertRefusedAsync(Request(once, "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_USED_UP", "create another");
-        await AssertRefusedAsync(Request(["", "nobody", once[2]], "two", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "unknown join token");
-        await AssertRefusedAsync(Request(named, "edge-2", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_OF_ANOTHER_NAME", "restricted to another name than `edge-2`");
-        await AssertRefusedAsync(Request(named, "edge-1", "none"), StatusCode.InvalidArgument, "INVALID_FIELD", "no key on P-256");
+        await AssertRefusedAsync(Request(once, "two", NewRequest()), StatusCode.Unauthenticated, "ERROR_REASON_JOIN_TOKEN_USED_UP", "create another");
+        await AssertRefusedAsync(Request(["", "nobody", once[2]], "two", NewRequest()), StatusCode.Unauthenticated, "ERROR_REASON_JOIN_TOKEN_UNKNOWN", "unknown join token");
+        await AssertRefusedAsync(Request(named, "edge-2", NewRequest()), StatusCode.Unauthenticated, "ERROR_REASON_JOIN_TOKEN_OF_ANOTHER_NAME", "restricted to another name than `edge-2`");
+        await AssertRefusedAsync(Request(named, "edge-1", "none"), StatusCode.InvalidArgument, "ERROR_REASON_INVALID_FIELD", "no key on P-256");
         var misspelt = Request(named, "edge-1", NewRequest());
         misspelt.Application = "document";
-        await AssertRefusedAsync(misspelt, StatusCode.Unauthenticated, "JOIN_TOKEN_OF_ANOTHER_SCOPE", "is not for application `document`: correct `--application`");
+        await AssertRefusedAsync(misspelt, StatusCode.Unauthenticated, "ERROR_REASON_JOIN_TOKEN_OF_ANOTHER_PLACEMENT", "is not for application `document`: correct `--application`");
         var shown = await Binary.RunControlAsync("join-tokens", "list", "--admin-socket", fleet.In("control.sock"));
         Assert.Contains($"{once[1]}  documents  0 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);
         Assert.Contains($"{named[1]}  documents  1 of 1 use left, expires ", shown.Output, StringComparison.Ordinal);
         Assert.Equal("removed\n", (await Binary.RunControlAsync("join-tokens", "remove", named[1], "--admin-socket", fleet.In("control.sock"))).Output);
-        await AssertRefusedAsync(Request(named, "edge-1", NewRequest()), StatusCode.Unauthenticated, "JOIN_TOKEN_UNKNOWN", "unknown join token");
+        await AssertRefusedAsync(Request(named, "edge-1", NewRequest()), StatusCode.Unauthenticated, "ERROR_REASON_JOIN_TOKEN_UNKNOWN", "unknown join token");
         Assert.Equal(2, (await Binary.RunControlAsync("join-tokens", "remove", named[1], "--admin-socket", fleet.In("control.sock"))).ExitCode);
 
         async Task AssertRefusedAsync(EnrolRequest request, StatusCode status, string reason, string says)
@@ -234,7 +234,7 @@ public sealed class EnrolmentTests
         Assert.Equal(StatusCode.Unauthenticated, (await Assert.ThrowsAsync<RpcException>(async () =>
             await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest(), cancellationToken: Cancellation))).StatusCode);
         Assert.Equal(StatusCode.Unimplemented, (await Assert.ThrowsAsync<RpcException>(async () =>
-            await new FleetService.FleetServiceClient(channel).ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation))).StatusCode);
+            await new SidecarService.SidecarServiceClient(channel).ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation))).StatusCode);
     }
 
     /// <summary>A stream on which nobody says anything is not kept.</summary>

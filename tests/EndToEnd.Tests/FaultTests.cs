@@ -187,7 +187,7 @@ public sealed class FaultTests
             Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice", published.Revision));
         }
 
-        var removed = await RemoveRoleAsync(fleet.DirectoryAt(1), "alice");
+        var removed = await RemoveRoleAsync(fleet.EntityServiceAt(1), "alice");
         foreach (var sidecar in sidecars)
         {
             Assert.Equal(Decision.Deny, await AskAsync(sidecar, "alice", removed));
@@ -214,7 +214,7 @@ public sealed class FaultTests
         await postgres.StopAsync();
         await UntilHealthIsAsync(ServingStatus.NotServing);
         var failed = await Assert.ThrowsAsync<RpcException>(() => RemoveRoleAsync(fleet.Directories, "alice"));
-        Assert.Equal((StatusCode.Unavailable, "STORE_UNAVAILABLE"), (failed.StatusCode, failed.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
+        Assert.Equal((StatusCode.Unavailable, "ERROR_REASON_STORE_UNAVAILABLE"), (failed.StatusCode, failed.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
         Assert.Equal(Decision.Allow, await AskAsync(sidecar, "alice"));
         await postgres.StartAsync();
         var removed = "";
@@ -256,7 +256,7 @@ public sealed class FaultTests
             await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("removed 1 expired rows: tombstones", StringComparison.Ordinal))));
             fleet.StartSidecar("one");
             await Fleet.UntilAsync(async () => await AskAsync(fleet.ClientOf("one"), "carol") == Decision.Allow);
-            Assert.Contains(fleet.OutputOf("one"), l => l.Contains("restored revision", StringComparison.Ordinal));
+            Assert.Contains(fleet.OutputOf("one"), l => l.Contains("restored last-known-good revision", StringComparison.Ordinal));
             Assert.Equal((Decision.Deny, Decision.Allow), (await AskAsync(fleet.ClientOf("one"), "alice"), await AskAsync(fleet.ClientOf("one"), "bob")));
         }
         finally

@@ -44,23 +44,23 @@ internal sealed class Fleet : IAsyncDisposable
         for (var i = 0; i < nodes; i++)
         {
             var name = i == 0 ? "control" : $"control{i}";
-            _nodes.Add(new Node(name, FreePort(), FreePort(), FreePort(), new DirectoryService.DirectoryServiceClient(Connect(In($"{name}.sock")))));
+            _nodes.Add(new Node(name, FreePort(), FreePort(), FreePort(), new EntityService.EntityServiceClient(Connect(In($"{name}.sock")))));
         }
 
         Addresses = [.. _nodes.Select(n => $"https://127.0.0.1:{n.Port}")];
         var admin = Connect(In("control.sock"));
         Policies = new PolicyService.PolicyServiceClient(admin);
         _bundles = new BundleService.BundleServiceClient(admin);
-        Directories = new DirectoryService.DirectoryServiceClient(admin);
+        Directories = new EntityService.EntityServiceClient(admin);
         Issuers = new IssuerService.IssuerServiceClient(admin);
         Revocations = new RevocationService.RevocationServiceClient(admin);
         Factors = new FactorService.FactorServiceClient(admin);
         Risks = new RiskService.RiskServiceClient(admin);
-        Sidecars = new FleetService.FleetServiceClient(admin);
+        Sidecars = new SidecarService.SidecarServiceClient(admin);
         Histories = new HistoryService.HistoryServiceClient(admin);
         Accounts = new AccountService.AccountServiceClient(admin);
         Clients = new ClientService.ClientServiceClient(admin);
-        Upstreams = new UpstreamService.UpstreamServiceClient(admin);
+        IdentityProviders = new IdentityProviderService.IdentityProviderServiceClient(admin);
         Keys = new KeyService.KeyServiceClient(admin);
         Audit = new AuditService.AuditServiceClient(admin);
         _health = new Grpc.Health.V1.Health.HealthClient(admin);
@@ -72,7 +72,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     public PolicyService.PolicyServiceClient Policies { get; }
 
-    public DirectoryService.DirectoryServiceClient Directories { get; }
+    public EntityService.EntityServiceClient Directories { get; }
 
     public IssuerService.IssuerServiceClient Issuers { get; }
 
@@ -82,7 +82,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     public RiskService.RiskServiceClient Risks { get; }
 
-    public FleetService.FleetServiceClient Sidecars { get; }
+    public SidecarService.SidecarServiceClient Sidecars { get; }
 
     public HistoryService.HistoryServiceClient Histories { get; }
 
@@ -90,7 +90,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     public ClientService.ClientServiceClient Clients { get; }
 
-    public UpstreamService.UpstreamServiceClient Upstreams { get; }
+    public IdentityProviderService.IdentityProviderServiceClient IdentityProviders { get; }
 
     public KeyService.KeyServiceClient Keys { get; }
 
@@ -156,7 +156,7 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     /// <summary>A node's side for administrators.</summary>
-    public DirectoryService.DirectoryServiceClient DirectoryAt(int node) => _nodes[node].Directory;
+    public EntityService.EntityServiceClient EntityServiceAt(int node) => _nodes[node].Directory;
 
     /// <param name="node">The node.</param>
     /// <param name="arguments">What it is told besides, this once.</param>
@@ -414,7 +414,7 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     /// <summary>A port that nobody listens at, and that the system gives to nobody who connects: those it takes for that are higher.</summary>
-    private static int FreePort()
+    public static int FreePort()
     {
         while (true)
         {
@@ -431,7 +431,7 @@ internal sealed class Fleet : IAsyncDisposable
         }
     }
 
-    private sealed record Node(string Name, int Port, int HttpsPort, int CertificatesPort, DirectoryService.DirectoryServiceClient Directory)
+    private sealed record Node(string Name, int Port, int HttpsPort, int CertificatesPort, EntityService.EntityServiceClient Directory)
     {
         public Process? Process { get; set; }
 

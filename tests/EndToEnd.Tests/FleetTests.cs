@@ -104,7 +104,7 @@ public sealed class FleetTests
         var published = await PublishAsync(fleet, "", ReadersRead);
         fleet.StartSidecarOfOthers("one");
         await Fleet.UntilAsync(async () =>
-            (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.SelectMany(s => s.Resources)
+            (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.SelectMany(s => s.DataTypes)
                 .Any(r => r.Type == "policies" && r.RefusedRevision == published.Revision && r.AppliedRevision.Length == 0 && r.Faults.Any(f => f.Contains("not signed", StringComparison.Ordinal))));
     }
 
@@ -151,7 +151,7 @@ public sealed class FleetTests
         {
             for (var i = 0; i < Messages; i++)
             {
-                var some = Enumerable.Range(i * PerMessage, PerMessage).Select(n => new DirectoryEntity { Json = User($"{n}", "reader") });
+                var some = Enumerable.Range(i * PerMessage, PerMessage).Select(n => new StoredEntity { Json = User($"{n}", "reader") });
                 await import.RequestStream.WriteAsync(new ImportEntitiesRequest { Entities = { some } }, Cancellation);
                 Assert.True(await import.ResponseStream.MoveNext(Cancellation));
                 Assert.Equal((ulong)((i + 1) * PerMessage), import.ResponseStream.Current.Received);

@@ -379,7 +379,7 @@ public sealed class IdentityTests
 
     private static async Task<AuthSidecarService.AuthSidecarServiceClient> JoinAsync(Fleet fleet)
     {
-        var join = await Binary.RunControlAsync("join-token", "--application", "documents", "--admin-socket", fleet.In("control.sock"));
+        var join = await Binary.RunControlAsync("join-tokens", "create", "--application", "documents", "--admin-socket", fleet.In("control.sock"));
         return await fleet.JoinAsync("one", join.Output.Trim(), "documents");
     }
 

@@ -25,7 +25,7 @@ public sealed class JwsCommandTests : IDisposable
         Assert.Equal((2, ""), await RunAsync(good));
         await File.WriteAllTextAsync(In("key.jwk"), "{", Cancellation);
         var broken = await Binary.RunAsync("jws", "verify", "--jwk", In("key.jwk"), good);
-        Assert.Equal((2, $"`{In("key.jwk")}` is not JSON, or has a member twice\n"), (broken.ExitCode, broken.Error));
+        Assert.Equal((2, $"`{In("key.jwk")}` is not valid JSON, or has a duplicate member\n"), (broken.ExitCode, broken.Error));
     }
 
     [Fact]
@@ -45,9 +45,9 @@ public sealed class JwsCommandTests : IDisposable
         var finished = await Binary.RunAsync("jws", "verify", "--batch", In("lines"));
         Assert.Equal(0, finished.ExitCode);
         using var answers = JsonDocument.Parse($"[{string.Join(',', finished.Output.TrimEnd().Split('\n'))}]");
-        const string NoLine = "the line is not {\"jwk\": {...}, \"alg\": \"...\", \"jws\": \"...\"}";
+        const string NoLine = "invalid line: expected {\"jwk\": {...}, \"alg\": \"...\", \"jws\": \"...\"}";
         Assert.Equal(
-            [(true, ""), (true, ""), (false, "algorithm_not_allowed"), (false, "key_unknown: symmetric keys are not accepted: whoever can verify could also sign"), (false, NoLine), (false, NoLine), (false, NoLine)],
+            [(true, ""), (true, ""), (false, "algorithm_not_allowed"), (false, "key_unknown: symmetric keys are not accepted: every verifier could also sign"), (false, NoLine), (false, NoLine), (false, NoLine)],
             answers.RootElement.EnumerateArray().Select(a => (a.GetProperty("valid").GetBoolean(), a.GetProperty("reason").GetString())));
         var piped = await Binary.ShellAsync($"{Binary.Sidecar} jws verify --batch < {In("lines")}");
         Assert.Equal(finished.Output, piped.Output);

@@ -47,34 +47,34 @@ public sealed class KubernetesJoinTests
         await using var cluster = await KubernetesCluster.StartAsync();
         await using var fleet = await StartAsync(cluster, isReviewed);
         using var other = RSA.Create(2048);
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", "a.b", "malformed JSON Web Token");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", "a.b.c", "malformed JSON Web Token");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("iss")), "malformed JSON Web Token, or without issuer");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["pad"] = new string('x', 20_000)), "larger than 16384 bytes");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["iss"] = "https://evil.example"), "unknown issuer `https://evil.example`");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), other), isReviewed ? "invalidated" : "SignatureInvalid");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", audience: "https://kubernetes.default.svc")), isReviewed ? "audiences" : "the audience of the projected token must be `authsidecar`");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("kubernetes.io")), "not bound to a pod");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["kubernetes.io"]!.AsObject().Remove("pod")), "not bound to a pod");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:node:node-1"), "not bound to a pod");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:serviceaccount:other:documents"), "service account `documents` of namespace `other` is not listed in `serviceAccounts`");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "default")), "service account `default` of namespace `shop` is not listed in `serviceAccounts`");
-        await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "nowhere")), "unknown application `mistyped` of service account `shop/nowhere`");
-        await RefusedAsync("POD_NAME_MISMATCH", "web-1", cluster.Sign(KubernetesCluster.Claims("web-0")), "does not match the pod: use `web-0` or `shop.web-0`");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", "a.b", "malformed JSON Web Token");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", "a.b.c", "malformed JSON Web Token");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("iss")), "malformed JSON Web Token, or without issuer");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c["pad"] = new string('x', 20_000)), "larger than 16384 bytes");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c["iss"] = "https://evil.example"), "unknown issuer `https://evil.example`");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), other), isReviewed ? "invalidated" : "SignatureInvalid");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", audience: "https://kubernetes.default.svc")), isReviewed ? "audiences" : "the audience of the projected token must be `authsidecar`");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c.Remove("kubernetes.io")), "not bound to a pod");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c["kubernetes.io"]!.AsObject().Remove("pod")), "not bound to a pod");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:node:node-1"), "not bound to a pod");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c["sub"] = "system:serviceaccount:other:documents"), "service account `documents` of namespace `other` is not listed in `serviceAccounts`");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "default")), "service account `default` of namespace `shop` is not listed in `serviceAccounts`");
+        await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0", "nowhere")), "unknown application `mistyped` of service account `shop/nowhere`");
+        await RefusedAsync("ERROR_REASON_POD_NAME_MISMATCH", "web-1", cluster.Sign(KubernetesCluster.Claims("web-0")), "does not match the pod: use `web-0` or `shop.web-0`");
         if (isReviewed)
         {
             // Known by nobody but the API server.
             cluster.Deleted.Add("web-0");
-            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")), "service account token has been invalidated");
+            await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")), "service account token has been invalidated");
             // One that does not look at audiences would let tokens for anybody pass.
             cluster.Status = JsonNode.Parse("""{"authenticated": true, "user": {"username": "system:serviceaccount:shop:documents", "extra": {"authentication.kubernetes.io/pod-name": ["web-0"], "authentication.kubernetes.io/pod-uid": ["1"]}}}""")!.AsObject();
-            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")), "AudienceMismatch");
+            await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0")), "AudienceMismatch");
         }
         else
         {
-            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", With(c => c["exp"] = 1_700_000_000), "Expired");
-            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), header: """{"alg":"none","kid":"one"}"""), "AlgorithmNotAllowed");
-            await RefusedAsync("POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), header: """{"alg":"RS256","kid":"one","typ":"at+jwt"}"""), "TypeNotAllowed");
+            await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", With(c => c["exp"] = 1_700_000_000), "Expired");
+            await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), header: """{"alg":"none","kid":"one"}"""), "AlgorithmNotAllowed");
+            await RefusedAsync("ERROR_REASON_POD_TOKEN_REJECTED", "web-0", cluster.Sign(KubernetesCluster.Claims("web-0"), header: """{"alg":"RS256","kid":"one","typ":"at+jwt"}"""), "TypeNotAllowed");
         }
 
         // Whoever was removed is not in again before there is another pod.
@@ -84,12 +84,12 @@ public sealed class KubernetesJoinTests
         Assert.Contains("is configured for application `documents`, and the sidecar serves application `document`", misspelt.Status.Detail, StringComparison.Ordinal);
         Assert.False(await EnrolAsync(fleet, "web-2", cluster.Sign(KubernetesCluster.Claims("web-2"))));
         await fleet.Sidecars.RemoveSidecarAsync(new RemoveSidecarRequest { Application = "documents", Name = "web-2" }, cancellationToken: Cancellation);
-        await RefusedAsync("SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
-        await RefusedAsync("SIDECAR_REMOVED", "shop.web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
+        await RefusedAsync("ERROR_REASON_SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
+        await RefusedAsync("ERROR_REASON_SIDECAR_REMOVED", "shop.web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
         Assert.False(await EnrolAsync(fleet, "web-2", With(c => c["kubernetes.io"]!["pod"] = new JsonObject { ["name"] = "web-2", ["uid"] = "another" })));
-        await RefusedAsync("SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
+        await RefusedAsync("ERROR_REASON_SIDECAR_REMOVED", "web-2", cluster.Sign(KubernetesCluster.Claims("web-2")), "delete the pod");
         Assert.Equal(["web-2"], (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest(), cancellationToken: Cancellation)).Sidecars.Select(s => s.Name));
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("enrolment of web-0 refused, service account token: malformed JSON Web Token", StringComparison.Ordinal))));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf().Any(l => l.Contains("enrolment of web-0 by unverified pod refused: service account token rejected: malformed JSON Web Token", StringComparison.Ordinal))));
 
         string With(Action<JsonObject> change)
         {
@@ -118,7 +118,7 @@ public sealed class KubernetesJoinTests
         var other = KubernetesCluster.Claims("web-0");
         (other["sub"], other["kubernetes.io"]!["namespace"], other["kubernetes.io"]!["pod"]!["uid"]) = ("system:serviceaccount:staging:documents", "staging", "of another");
         var refused = await Assert.ThrowsAsync<RpcException>(() => EnrolAsync(fleet, "web-0", cluster.Sign(other)));
-        Assert.Equal((StatusCode.AlreadyExists, "NAME_IN_USE"), (refused.StatusCode, refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason));
+        Assert.Equal((StatusCode.AlreadyExists, "ERROR_REASON_NAME_IN_USE"), (refused.StatusCode, refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason));
         Assert.Contains("use `--name staging.web-0`", refused.Status.Detail, StringComparison.Ordinal);
         Assert.False(await EnrolAsync(fleet, "staging.web-0", cluster.Sign(other)));
 
@@ -154,7 +154,7 @@ public sealed class KubernetesJoinTests
         async Task RefusedAsync(string shown)
         {
             var refused = await Assert.ThrowsAsync<RpcException>(() => RenewAsync(shown));
-            Assert.Equal((StatusCode.Unauthenticated, "POD_TOKEN_REJECTED"), (refused.StatusCode, refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason));
+            Assert.Equal((StatusCode.Unauthenticated, "ERROR_REASON_POD_TOKEN_REJECTED"), (refused.StatusCode, refused.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason));
         }
 
         async Task<RenewResponse> RenewAsync(string shown)
@@ -244,7 +244,7 @@ public sealed class KubernetesJoinTests
     public async Task Option_ThatIsEmpty_IsRefused()
     {
         var ended = await Binary.RunAsync("serve", "--control-plane", "https://127.0.0.1:1", "--application", "documents", "--state", "/tmp/none", "--join-kubernetes", "", "--ca", "ca.pem");
-        Assert.Equal((2, true), (ended.ExitCode, ended.Error.StartsWith("`--join-kubernetes` is empty\n", StringComparison.Ordinal)));
+        Assert.Equal((2, true), (ended.ExitCode, ended.Error.StartsWith("authsidecar serve: `--join-kubernetes` is empty; see `authsidecar serve --help`\n", StringComparison.Ordinal)));
     }
 
     private static Task<Fleet> StartAsync(KubernetesCluster cluster, bool isReviewed) => StartAsync(cluster.Settings(isReviewed));

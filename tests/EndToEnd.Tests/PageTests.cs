@@ -23,8 +23,8 @@ public sealed class PageTests
         await fleet.Clients.WriteClientAsync(
             new WriteClientRequest { Client = new Client { Id = "web", DisplayName = "Document Viewer", Application = "documents", GrantTypes = { GrantType.AuthorizationCode }, RedirectUris = { "http://127.0.0.1/callback" }, NeedsConsent = true } },
             cancellationToken: Cancellation);
-        await fleet.Upstreams.WriteUpstreamAsync(
-            new WriteUpstreamRequest { Upstream = new Upstream { Id = "example", DisplayName = "Example", Kind = UpstreamKind.OpenidConnect, Issuer = "https://127.0.0.1:1", ClientId = "x" }, ClientSecret = "x" },
+        await fleet.IdentityProviders.WriteIdentityProviderAsync(
+            new WriteIdentityProviderRequest { IdentityProvider = new IdentityProvider { Id = "example", DisplayName = "Example", Kind = IdentityProviderKind.OpenidConnect, Issuer = "https://127.0.0.1:1", ClientId = "x" }, ClientSecret = "x" },
             cancellationToken: Cancellation);
         var settings = new JsonObject
         {
@@ -46,17 +46,17 @@ public sealed class PageTests
         Assert.Empty(seen["accessibility"]!.AsArray());
         Assert.Empty(seen["overflows"]!.AsArray());
         Assert.Equal("name", Text("focused"));
-        Assert.Equal(("/login", "That is not the name, or not the password. After several attempts it takes a while until one counts again.", "Alice Example"), (Text("redirectedTo"), Text("wrong"), Text("account")));
-        Assert.Equal("Example is not to be reached at the moment. Try again later.", Text("away"));
-        Assert.Equal((200, "It does not act for you any more.", 0, 1), ((int)seen["token"]!, Text("removed"), (int)seen["devicesLeft"]!, (int)seen["ways"]!));
+        Assert.Equal(("/login", "Incorrect name or password. After several failed attempts, sign-in is delayed.", "Alice Example"), (Text("redirectedTo"), Text("wrong"), Text("account")));
+        Assert.Equal("Example cannot be reached at the moment. Try again later.", Text("away"));
+        Assert.Equal((200, "Its access is removed.", 0, 1), ((int)seen["token"]!, Text("removed"), (int)seen["devicesLeft"]!, (int)seen["ways"]!));
         Assert.False((bool)seen["scriptRan"]!);
         Assert.Equal((true, true, "Lax"), ((bool)seen["cookie"]!["httpOnly"]!, (bool)seen["cookie"]!["secure"]!, (string?)seen["cookie"]!["sameSite"]));
         Assert.Equal((2, "You are signed out there.", "/login"), ((int)seen["sessions"]!, Text("notice"), Text("otherEndedAt")));
         Assert.StartsWith("This password cannot be used: it must", Text("weak"), StringComparison.Ordinal);
         Assert.StartsWith("The password is changed", Text("changed"), StringComparison.Ordinal);
-        Assert.Equal("Document Viewer wants to act for you", Text("consent"));
+        Assert.Equal("Document Viewer requests access to your account", Text("consent"));
         Assert.Equal(["code", "state", "iss"], seen["backWith"]!.AsArray().Select(p => (string?)p));
-        Assert.Equal(("There is no such code, or it has expired.", "You are signed out"), (Text("noSuchCode"), Text("signedOut")));
+        Assert.Equal(("Unknown or expired code.", "You are signed out"), (Text("noSuchCode"), Text("signedOut")));
 
         string? Text(string name) => (string?)seen[name];
     }

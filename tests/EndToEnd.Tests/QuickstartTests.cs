@@ -126,8 +126,8 @@ public sealed class QuickstartTests : IClassFixture<QuickstartTests.RunningSampl
     [InlineData("--bundle . --listen 0.0.0.0:1", "`0.0.0.0:1` is not a loopback address")]
     [InlineData("--bundle . --listen here", "`here` is not an address and port")]
     [InlineData("--bundle . --application documents", "`--application` requires `--control-plane`")]
-    [InlineData("--bundle . --max-staleness tokens=5m", "--max-staleness: `tokens=5m` is not a type of resource and a time")]
-    [InlineData("--control-plane https://127.0.0.1:1 --join-token /nowhere", "give `--application`")]
+    [InlineData("--bundle . --max-staleness tokens=5m", "--max-staleness: `tokens=5m` is not a data type and a time")]
+    [InlineData("--control-plane https://127.0.0.1:1 --join-token /nowhere", "`--control-plane` requires `--application`")]
     [InlineData("--control-plane https://127.0.0.1:1 --application a --join-token /nowhere", "the file `/nowhere` does not exist")]
     [InlineData("--bundle . --listen none --socket none", "no listener")]
     public async Task Serve_OptionsThatCannotBe_ExitWithTwoAndSayWhatIsWrong(string arguments, string message)
@@ -148,7 +148,7 @@ public sealed class QuickstartTests : IClassFixture<QuickstartTests.RunningSampl
     private Task<Binary.Finished> ReadPlanAsync() =>
         Binary.RunAsync("check", "--address", _sample.Address, "--principal", "User::\"alice\"", "--action", "read", "--resource", "Document::\"plan\"");
 
-    private static async Task EventuallyAsync(Func<Task<bool>> condition)
+    internal static async Task EventuallyAsync(Func<Task<bool>> condition)
     {
         for (var i = 0; !await condition(); i++)
         {

@@ -67,7 +67,7 @@ public sealed class RestoreTests : IAsyncLifetime
 
         // Neither is anything written, nor is anything taken for written.
         var refused = await Assert.ThrowsAsync<RpcException>(() => RemoveRoleAsync(_fleet.Directories, "alice"));
-        Assert.Equal((StatusCode.FailedPrecondition, "HISTORY_LOST"), (refused.StatusCode, refused.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
+        Assert.Equal((StatusCode.FailedPrecondition, "ERROR_REASON_HISTORY_LOST"), (refused.StatusCode, refused.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
         await Fleet.UntilAsync(async () => await _fleet.HealthAsync() == Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus.NotServing);
         Assert.Contains("restore --confirm", refused.Status.Detail, StringComparison.Ordinal);
         var asked = await Assert.ThrowsAsync<RpcException>(() => AskAsync(_fleet.ClientOf("connected"), "alice", lost));
@@ -92,7 +92,7 @@ public sealed class RestoreTests : IAsyncLifetime
         _fleet = await Fleet.StartAsync();
         var before = await _fleet.Histories.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: Cancellation);
         var uncalledFor = await Assert.ThrowsAsync<RpcException>(async () => await _fleet.Histories.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = before.History }, cancellationToken: Cancellation));
-        Assert.Equal((StatusCode.FailedPrecondition, "NO_ROLLBACK"), (uncalledFor.StatusCode, uncalledFor.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
+        Assert.Equal((StatusCode.FailedPrecondition, "ERROR_REASON_NO_ROLLBACK"), (uncalledFor.StatusCode, uncalledFor.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason));
         var begun = await _fleet.Histories.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = before.History, Force = true }, cancellationToken: Cancellation);
         Assert.DoesNotContain(before.History, begun.Revision, StringComparison.Ordinal);
         var again = await Assert.ThrowsAsync<RpcException>(async () => await _fleet.Histories.BeginHistoryAsync(new BeginHistoryRequest { ExpectedHistory = before.History }, cancellationToken: Cancellation));
@@ -113,7 +113,7 @@ public sealed class RestoreTests : IAsyncLifetime
         await _fleet.StartSidecarAsync("one");
         _fleet.KillSidecar("one");
         var history = (await _fleet.Histories.GetHistoryAsync(new GetHistoryRequest(), cancellationToken: Cancellation)).History;
-        var claimed = new Heartbeat { Scope = new Scope { Application = "documents" }, Revision = $"{history}.999" };
+        var claimed = new Heartbeat { Placement = new Placement { Application = "documents" }, Revision = $"{history}.999" };
         foreach (var revision in new[] { $"{history}.999", "zzzzzzzzzzzz.1" })
         {
             using var channel = ConnectAsSidecar("one");
@@ -123,7 +123,7 @@ public sealed class RestoreTests : IAsyncLifetime
                 {
                     Subscribe = new Subscribe
                     {
-                        Held = { new TypeRevision { Type = ResourceType.Policies, Revision = revision }, new TypeRevision { Type = ResourceType.Factors, Revision = revision } },
+                        Held = { new TypeRevision { Type = DataType.Policies, Revision = revision }, new TypeRevision { Type = DataType.Factors, Revision = revision } },
                         Heartbeat = new Signed { Content = claimed.ToByteString(), KeyId = "forged", Signature = ByteString.CopyFrom(new byte[64]) },
                     },
                 },
@@ -133,23 +133,23 @@ public sealed class RestoreTests : IAsyncLifetime
             }
 
             var sent = call.ResponseStream.Current.Update!.Bundles.Select(b => Bundle.Parser.ParseFrom(b.Content)).ToList();
-            Assert.Equal([ResourceType.Policies, ResourceType.Factors], sent.Select(b => b.Type));
+            Assert.Equal([DataType.Policies, DataType.Factors], sent.Select(b => b.Type));
             Assert.All(sent, b => Assert.Equal((history, ""), (b.Revision.Split('.')[0], b.BaseRevision)));
         }
 
         using (var channel = ConnectAsSidecar("one"))
         {
             using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: Cancellation);
-            await call.RequestStream.WriteAsync(new SyncRequest { Subscribe = new Subscribe { Held = { new TypeRevision { Type = ResourceType.Policies, Revision = "999" } } } }, Cancellation);
+            await call.RequestStream.WriteAsync(new SyncRequest { Subscribe = new Subscribe { Held = { new TypeRevision { Type = DataType.Policies, Revision = "999" } } } }, Cancellation);
             Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(Cancellation))).StatusCode);
         }
 
         // Nor is memory filled with what it says.
         foreach (var hostile in new[]
         {
-            new SyncRequest { Nack = new Nack { Type = ResourceType.Policies, Reason = NackReason.Base, Revision = new string('9', 100_000) } },
-            new SyncRequest { Nack = new Nack { Type = ResourceType.Policies, Faults = { new string('x', 100_000) } } },
-            new SyncRequest { Ack = new Ack { Type = ResourceType.Policies, Revision = new string('9', 100_000) } },
+            new SyncRequest { Nack = new Nack { Type = DataType.Policies, Reason = NackReason.Base, Revision = new string('9', 100_000) } },
+            new SyncRequest { Nack = new Nack { Type = DataType.Policies, Faults = { new string('x', 100_000) } } },
+            new SyncRequest { Ack = new Ack { Type = DataType.Policies, Revision = new string('9', 100_000) } },
             new SyncRequest { Status = new SidecarStatus { Types_ = { new TypeStatus { Revision = new string('9', 100_000) } } } },
             new SyncRequest { Status = new SidecarStatus { Problems = { new string('x', 100_000) } } },
         })

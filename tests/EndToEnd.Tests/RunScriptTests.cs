@@ -20,7 +20,7 @@ public sealed class RunScriptTests : IDisposable
         Assert.Contains("policies published", first, StringComparison.Ordinal);
         var second = await RunAsync();
         // A code is good once: there may not have been a new one yet.
-        AssertAnswers(second, except: "Is this code right?");
+        AssertAnswers(second, except: "Is this code correct?");
         Assert.DoesNotContain("policies published", second, StringComparison.Ordinal);
     }
 

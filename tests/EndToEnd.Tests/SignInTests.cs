@@ -12,7 +12,7 @@ namespace EndToEnd.Tests;
 /// <summary>Accounts, and clients, whose credentials others guess, replay or take from a log.</summary>
 public sealed class SignInTests
 {
-    private const string Wrong = "That is not the name, or not the password.";
+    private const string Wrong = "Incorrect name or password.";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -76,10 +76,10 @@ public sealed class SignInTests
         using var browser = NewBrowser(fleet);
         await SignInAsync(browser, OpenIdClient.Password);
         var admin = new[] { "--admin-socket", fleet.In("control.sock") };
-        Assert.Contains("account `nobody` not found", (await Binary.RunControlAsync(["accounts", "reset-link", "nobody", .. admin])).Error, StringComparison.Ordinal);
-        Assert.Equal(2, (await Binary.RunControlAsync(["accounts", "reset-link", "alice", "--minutes", "0", .. admin])).ExitCode);
+        Assert.Contains("account `nobody` not found", (await Binary.RunControlAsync(["accounts", "create-reset-link", "nobody", .. admin])).Error, StringComparison.Ordinal);
+        Assert.Equal(2, (await Binary.RunControlAsync(["accounts", "create-reset-link", "alice", "--minutes", "0", .. admin])).ExitCode);
         Assert.Equal("unlocked\n", (await Binary.RunControlAsync(["accounts", "unlock", "alice", .. admin])).Output);
-        var url = (await Binary.RunControlAsync(["accounts", "reset-link", "alice", .. admin])).Output.Trim();
+        var url = (await Binary.RunControlAsync(["accounts", "create-reset-link", "alice", .. admin])).Output.Trim();
         Assert.StartsWith(fleet.UrlOf().ToString(), url, StringComparison.Ordinal);
 
         using var other = NewBrowser(fleet);

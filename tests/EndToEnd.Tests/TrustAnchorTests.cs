@@ -99,8 +99,8 @@ public sealed class TrustAnchorTests
         fleet.KillControlPlane();
         fleet.KillSidecar("one");
         fleet.StartJoining("one", SpentToken);
-        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("restored revision", StringComparison.Ordinal) || l.Contains("is not used", StringComparison.Ordinal))));
-        Assert.Contains(fleet.OutputOf("one"), l => l.Contains("restored revision", StringComparison.Ordinal));
+        await Fleet.UntilAsync(() => Task.FromResult(fleet.OutputOf("one").Any(l => l.Contains("restored last-known-good revision", StringComparison.Ordinal) || l.Contains("last-known-good state discarded", StringComparison.Ordinal))));
+        Assert.Contains(fleet.OutputOf("one"), l => l.Contains("restored last-known-good revision", StringComparison.Ordinal));
 
         // A token that names the CA of before is worth nothing.
         await fleet.StartControlPlaneAsync();
@@ -137,7 +137,7 @@ public sealed class TrustAnchorTests
     [InlineData(TrustAnchorUse.Unspecified, false, 0, "use: ")]
     [InlineData(TrustAnchorUse.Ca, false, -1, "announce_seconds: ")]
     [InlineData(TrustAnchorUse.Ca, false, 2_592_001, "announce_seconds: ")]
-    [InlineData(TrustAnchorUse.Ca, true, 60, "announce_seconds: a revocation (`revoke`, `--revoke`) has no announcement period")]
+    [InlineData(TrustAnchorUse.Ca, true, 60, "announce_seconds: a revocation (`revocations add`, `--revoke`) has no announcement period")]
     public async Task Rotate_WithWhatCannotBe_IsRefused(TrustAnchorUse use, bool revoke, int announceSeconds, string why)
     {
         await using var fleet = await Fleet.StartAsync();
@@ -164,7 +164,7 @@ public sealed class TrustAnchorTests
     }
 
     private static async Task<string> NewestAsync(Fleet fleet, string sidecar, string type) =>
-        (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest { Name = sidecar }, cancellationToken: Cancellation)).Sidecars.Single().Resources.Single(r => r.Type == type).AppliedRevision;
+        (await fleet.Sidecars.ListSidecarsAsync(new ListSidecarsRequest { Name = sidecar }, cancellationToken: Cancellation)).Sidecars.Single().DataTypes.Single(r => r.Type == type).AppliedRevision;
 
     private static List<string> KeysOf(string file)
     {

@@ -16,7 +16,7 @@ internal static class Writes
     public static string User(string id, string role) => $$"""{"uid": {"type": "User", "id": "{{id}}"}, "attrs": {}, "parents": [{"type": "Role", "id": "{{role}}"}]}""";
 
     public static async Task<WriteEntitiesResponse> WriteAsync(Fleet fleet, params string[] entities) => await fleet.Directories.WriteEntitiesAsync(
-        new WriteEntitiesRequest { Entities = { entities.Select(e => new DirectoryEntity { Json = e }) } }, cancellationToken: Cancellation);
+        new WriteEntitiesRequest { Entities = { entities.Select(e => new StoredEntity { Json = e }) } }, cancellationToken: Cancellation);
 
     public static async Task<PublishPoliciesResponse> PublishAsync(Fleet fleet, string expectedRevision, string policies, string? schema = null)
     {
@@ -39,6 +39,6 @@ internal static class Writes
     public static async Task<Decision> AskAsync(AuthSidecarService.AuthSidecarServiceClient sidecar, string user, string atLeastRevision = "") =>
         (await sidecar.CheckPermissionAsync(Fleet.Check("User", user, atLeastRevision), deadline: Binary.Deadline, cancellationToken: Cancellation)).Decision;
 
-    public static async Task<string> RemoveRoleAsync(DirectoryService.DirectoryServiceClient directory, string user, string role = "reader") =>
+    public static async Task<string> RemoveRoleAsync(EntityService.EntityServiceClient directory, string user, string role = "reader") =>
         (await directory.ChangeMembershipsAsync(new ChangeMembershipsRequest { Entity = $"User::\"{user}\"", Removed = { $"Role::\"{role}\"" } }, cancellationToken: Cancellation)).Revision;
 }

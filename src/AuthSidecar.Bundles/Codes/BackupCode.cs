@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using OtpNet;
 
 namespace AuthSidecar.Bundles;
@@ -13,19 +11,16 @@ internal static class BackupCode
 
     /// <summary>A new code, in groups that can be read off paper.</summary>
     public static string Generate() =>
-        string.Join('-', Base32Encoding.ToString(RandomNumberGenerator.GetBytes(Bytes)).TrimEnd('=').Chunk(GroupLength).Select(g => new string(g)));
+        string.Join(
+            '-', Base32Encoding.ToString(RandomNumberGenerator.GetBytes(Bytes)).TrimEnd('=').Chunk(GroupLength).Select(g => new string(g)));
 
-    /// <summary>
-    /// The hash of a code as a user types it: in any case, with any spaces, dashes or dots between, and 0, 1, 8, which base32 does not have, for the letters they look like.
-    /// No salt: nobody guesses 128 random bits.
-    /// </summary>
+    /// <summary>The hash of a code as a user types it: in any case, with any spaces, dashes or dots between, and 0, 1, 8, which base32 does
+    /// not have, for the letters they look like. No salt: nobody guesses 128 random bits.</summary>
     public static byte[] Hash(string typed)
     {
         var canonical = new StringBuilder(typed.Length);
         foreach (var c in typed.Where(char.IsAsciiLetterOrDigit))
-        {
             canonical.Append(c switch { '0' => 'O', '1' => 'I', '8' => 'B', _ => char.ToUpperInvariant(c) });
-        }
 
         return SHA256.HashData(Encoding.ASCII.GetBytes(canonical.ToString()));
     }

@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
 using OtpNet;
 
 namespace AuthSidecar.Bundles;
@@ -19,10 +16,8 @@ internal static class TotpCode
 
     public static string Compute(byte[] secret, long step) => new Hotp(secret, OtpHashMode.Sha1, Digits).ComputeHOTP(step);
 
-    /// <summary>
-    /// The step whose code this is. All candidates are compared, each in constant time, so that the time taken does not tell which one
-    /// was near.
-    /// </summary>
+    /// <summary>The step whose code this is. All candidates are compared, each in constant time, so that the time taken does not tell which
+    /// one was near.</summary>
     public static long? FindStep(byte[] secret, string typed, DateTimeOffset now)
     {
         var code = Encoding.ASCII.GetBytes(Canonical(typed));
@@ -36,10 +31,8 @@ internal static class TotpCode
         return found;
     }
 
-    /// <summary>
-    /// Digits only, before anything is looked up: a code must not pass twice for being typed in two ways. Anything but digits, spaces and
-    /// dashes makes it a code that matches nothing.
-    /// </summary>
+    /// <summary>Digits only, before anything is looked up: a code must not pass twice for being typed in two ways. Anything but digits,
+    /// spaces and dashes makes it a code that matches nothing.</summary>
     private static string Canonical(string typed)
     {
         var digits = typed.Replace(" ", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal);
@@ -49,7 +42,9 @@ internal static class TotpCode
     /// <summary>What authenticator apps read from a QR code (the Key URI format).</summary>
     public static string ToUri(byte[] secret, string issuer, string account) => string.Create(
         CultureInfo.InvariantCulture,
-        $"otpauth://totp/{Uri.EscapeDataString(issuer)}:{Uri.EscapeDataString(account)}?secret={Base32Encoding.ToString(secret).TrimEnd('=')}&issuer={Uri.EscapeDataString(issuer)}&algorithm=SHA1&digits={Digits}&period={StepSeconds}");
+        $"otpauth://totp/{Uri.EscapeDataString(issuer)}:{Uri.EscapeDataString(account)}?secret="
+            + $"{Base32Encoding.ToString(secret).TrimEnd('=')}&issuer={Uri.EscapeDataString(issuer)}&algorithm=SHA1&digits="
+            + $"{Digits}&period={StepSeconds}");
 
     /// <summary>The secret in such a URI; null when there is none.</summary>
     public static byte[]? TryReadUri(string text)
@@ -57,9 +52,7 @@ internal static class TotpCode
         const string Scheme = "otpauth";
         const string Secret = "secret=";
         if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Scheme != Scheme)
-        {
             return null;
-        }
 
         var secret = uri.Query.TrimStart('?').Split('&').FirstOrDefault(p => p.StartsWith(Secret, StringComparison.Ordinal));
         try

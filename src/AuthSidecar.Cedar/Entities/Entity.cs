@@ -1,8 +1,7 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>An entity: its uid, its attributes and tags, and its parents. What these are members of in turn is the source's to say.</summary>
+/// <summary>An entity: its uid, its attributes and tags, and its parents. What these are members of in turn is the source's to
+/// say.</summary>
 /// <remarks>Immutable, and safe to share between threads and between stores.</remarks>
 public sealed class Entity
 {
@@ -37,11 +36,10 @@ public sealed class Entity
 
     internal EntityMemo? Memo { get; set; }
 
-    /// <summary>
-    /// Makes an entity that is not part of a store, on top of one: it is a member of its parents and of whatever the source says these are
-    /// members of.
-    /// </summary>
-    public static Entity CreateOver(EntitySource below, EntityUid uid, ValueRecord attributes, ValueRecord tags, ReadOnlySpan<EntityUid> parents)
+    /// <summary>Makes an entity that is not part of a store, on top of one: it is a member of its parents and of whatever the source says
+    /// these are members of.</summary>
+    public static Entity CreateOver(
+        EntitySource below, EntityUid uid, ValueRecord attributes, ValueRecord tags, ReadOnlySpan<EntityUid> parents)
     {
         ArgumentNullException.ThrowIfNull(below);
         var entity = new Entity(uid, attributes, tags, parents) { Memo = EntityMemo.Nothing };
@@ -60,38 +58,16 @@ public sealed class Entity
         return entity;
     }
 
-    /// <summary>Reads one entity in Cedar's JSON format: <c>{"uid", "attrs", "parents", "tags"?}</c>.</summary>
-    /// <returns>False with a fault, at its place.</returns>
-    public static bool TryParse(SourceText json, [NotNullWhen(true)] out Entity? entity, out IReadOnlyList<Fault> faults)
-    {
-        var found = new List<Fault>();
-        faults = found;
-        entity = EntityJson.ReadOne(json, found);
-        return entity is not null;
-    }
-
-    /// <summary>Reads an array of entities in Cedar's JSON format, without making a store of them: whether they fit together is not asked.</summary>
-    /// <returns>False with the faults, each at its place.</returns>
-    public static bool TryParseAll(SourceText json, [NotNullWhen(true)] out IReadOnlyList<Entity>? entities, out IReadOnlyList<Fault> faults)
-    {
-        var found = new List<Fault>();
-        faults = found;
-        var given = EntityJson.Read(json, schema: null, found);
-        entities = found.Count == 0 ? [.. given.Select(g => g.Entity)] : null;
-        return entities is not null;
-    }
-
-    /// <summary>The entity in Cedar's JSON format, with every escape that it takes to read it back without a schema.</summary>
-    public string ToJson() => EntityJsonWriter.Write(this);
-
-    /// <summary>The same entity, of which nothing is remembered: what one store finds out about it is not to be believed in another.</summary>
+    /// <summary>The same entity, of which nothing is remembered: what one store finds out about it is not to be believed in
+    /// another.</summary>
     internal Entity Forget() => new(Uid, Attributes, Tags, _parents);
 
     /// <summary>Whether another entity has the same attributes, tags and parents, in whatever order; uids are not compared.</summary>
     public bool SaysTheSameAs(Entity other) => Attributes.Equals(other.Attributes) && Tags.Equals(other.Tags) && HasSameParentsAs(other);
 
     internal bool HasSameParentsAs(Entity other) =>
-        _parents.AsSpan().SequenceEqual(other._parents) || (_parents.Length == other._parents.Length && _parents.ToHashSet().SetEquals(other._parents));
+        _parents.AsSpan().SequenceEqual(other._parents)
+            || (_parents.Length == other._parents.Length && _parents.ToHashSet().SetEquals(other._parents));
 
     private static EntityUid[] Distinct(ReadOnlySpan<EntityUid> parents)
     {
@@ -99,9 +75,7 @@ public sealed class Entity
         for (var i = 1; i < parents.Length && i < 8; i++)
         {
             if (parents[..i].Contains(parents[i]))
-            {
                 return [.. parents.ToArray().Distinct()];
-            }
         }
 
         return parents.Length <= 8 ? parents.ToArray() : [.. parents.ToArray().Distinct()];

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Something by uid: an open hash table that is also searched by strings, and grows as little as it must.</summary>
@@ -7,8 +5,8 @@ namespace AuthSidecar.Cedar;
 internal sealed class UidMap<T>
     where T : class
 {
-    // A hash in the upper half and the number of its item in the lower one, so that a search looks at nothing else before it has found. Zero: a
-    // gap. Places are cheap beside items, and so many of them are left free that a search mostly ends where it begins.
+    // A hash in the upper half and the number of its item in the lower one, so that a search looks at nothing else before it has found.
+    // Zero: a gap. Places are cheap beside items, and so many of them are left free that a search mostly ends where it begins.
     private ulong[] _places;
     private Item[] _items;
 
@@ -44,9 +42,7 @@ internal sealed class UidMap<T>
         for (var at = First((uint)hash, places.Length); places[at] is var place && place != 0; at = Next(at, places.Length))
         {
             if (HashOf(place) == (uint)hash && _items[ItemOf(place)].Uid is var uid && uid.IsNamed(type, id))
-            {
                 return uid;
-            }
         }
 
         return null;
@@ -62,9 +58,7 @@ internal sealed class UidMap<T>
         }
 
         if (Count == _items.Length)
-        {
             Resize((Count + 1) * 2);
-        }
 
         _items[Count] = new Item(uid, value);
         Occupy((uint)uid.GetHashCode(), Count++);
@@ -74,9 +68,7 @@ internal sealed class UidMap<T>
     public void Remove(EntityUid uid)
     {
         if (!TryFind(uid, out var at))
-        {
             return;
-        }
 
         // The last item fills the hole.
         var hole = ItemOf(_places[at]);
@@ -104,9 +96,7 @@ internal sealed class UidMap<T>
     public void Trim()
     {
         if (Count < _items.Length)
-        {
             Resize(Count);
-        }
     }
 
     private bool TryFind(EntityUid uid, out int at)
@@ -115,9 +105,7 @@ internal sealed class UidMap<T>
         for (at = First(hash, _places.Length); _places[at] is var place && place != 0; at = Next(at, _places.Length))
         {
             if (HashOf(place) == hash && _items[ItemOf(place)].Uid.Equals(uid))
-            {
                 return true;
-            }
         }
 
         return false;
@@ -127,9 +115,7 @@ internal sealed class UidMap<T>
     {
         var at = First(hash, _places.Length);
         while (_places[at] != 0)
-        {
             at = Next(at, _places.Length);
-        }
 
         _places[at] = PlaceOf(hash, item);
     }
@@ -139,9 +125,7 @@ internal sealed class UidMap<T>
         Array.Resize(ref _items, capacity);
         _places = new ulong[PlacesFor(capacity)];
         for (var i = 0; i < Count; i++)
-        {
             Occupy((uint)_items[i].Uid.GetHashCode(), i);
-        }
     }
 
     // Never without a gap, where every search ends.
@@ -162,113 +146,5 @@ internal sealed class UidMap<T>
     {
         public readonly EntityUid Uid = uid;
         public T Value = value;
-    }
-}
-
-/// <summary>Something by uid, in pieces: a changed map shares with the one it came from every piece in which nothing changed.</summary>
-/// <remarks>Immutable and safe to share between threads; changed by an <see cref="Editor"/>.</remarks>
-internal sealed class SharedUidMap<T>
-    where T : class
-{
-    private const int PieceSize = 512;
-
-    private readonly UidMap<T>[] _pieces;
-
-    private SharedUidMap(UidMap<T>[] pieces, int count) => (_pieces, Count) = (pieces, count);
-
-    public static readonly SharedUidMap<T> Empty = new([new UidMap<T>()], 0);
-
-    public int Count { get; }
-
-    public IEnumerable<T> Values => _pieces.SelectMany(p => p.Items).Select(i => i.Value);
-
-    public bool TryGet(EntityUid uid, [NotNullWhen(true)] out T? value) => PieceOf(_pieces, uid.GetHashCode()).TryGet(uid, out value);
-
-    /// <summary>Finds the uid of these names that is in the map.</summary>
-    public EntityUid? Find(string type, string id)
-    {
-        var hash = NameHash.Of(type, id);
-        return PieceOf(_pieces, hash).Find(hash, type, id);
-    }
-
-    // A piece is chosen by the low bits; within it, the high bits count.
-    private static UidMap<T> PieceOf(UidMap<T>[] pieces, int hash) => pieces[hash & (pieces.Length - 1)];
-
-    /// <summary>Copies a piece before it changes for the first time.</summary>
-    public sealed class Editor
-    {
-        private UidMap<T>[] _pieces;
-        private bool[] _isOwn;
-        private int _count;
-
-        /// <param name="from">The map to start from, which stays as it is.</param>
-        /// <param name="added">About how many more there will be.</param>
-        public Editor(SharedUidMap<T> from, int added)
-        {
-            _count = from.Count;
-            var pieces = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)((from.Count + (long)added) / PieceSize) + 1);
-            if (pieces <= from._pieces.Length * 4)
-            {
-                (_pieces, _isOwn) = ((UidMap<T>[])from._pieces.Clone(), new bool[from._pieces.Length]);
-                return;
-            }
-
-            // Grown out of its pieces: everything moves, which happens once in a fourfold growth.
-            (_pieces, _isOwn) = (new UidMap<T>[pieces], new bool[pieces]);
-            for (var i = 0; i < pieces; i++)
-            {
-                (_pieces[i], _isOwn[i]) = (new UidMap<T>(PieceSize), true);
-            }
-
-            foreach (var (uid, value) in from._pieces.SelectMany(p => p.Items))
-            {
-                PieceOf(_pieces, uid.GetHashCode()).Set(uid, value);
-            }
-        }
-
-        public bool TryGet(EntityUid uid, [NotNullWhen(true)] out T? value) => PieceOf(_pieces, uid.GetHashCode()).TryGet(uid, out value);
-
-        public void Set(EntityUid uid, T value)
-        {
-            var piece = OwnPieceOf(uid);
-            var before = piece.Count;
-            piece.Set(uid, value);
-            _count += piece.Count - before;
-        }
-
-        public void Remove(EntityUid uid)
-        {
-            var piece = OwnPieceOf(uid);
-            var before = piece.Count;
-            piece.Remove(uid);
-            _count += piece.Count - before;
-        }
-
-        public SharedUidMap<T> ToMap()
-        {
-            for (var i = 0; i < _pieces.Length; i++)
-            {
-                if (_isOwn[i])
-                {
-                    _pieces[i].Trim();
-                }
-            }
-
-            // Whoever wrote on would write into the map.
-            var map = new SharedUidMap<T>(_pieces, _count);
-            (_pieces, _isOwn) = ([], []);
-            return map;
-        }
-
-        private UidMap<T> OwnPieceOf(EntityUid uid)
-        {
-            var at = uid.GetHashCode() & (_pieces.Length - 1);
-            if (!_isOwn[at])
-            {
-                (_pieces[at], _isOwn[at]) = (_pieces[at].Clone(), true);
-            }
-
-            return _pieces[at];
-        }
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections;
-using System.Runtime.CompilerServices;
 
 namespace AuthSidecar.Cedar;
 
@@ -18,9 +17,7 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
         (_items, Count) = (items, count);
         _hashes = Array.ConvertAll(items, item => item?.GetHashCode() ?? 0);
         foreach (var item in this)
-        {
             _filter.Add(item);
-        }
     }
 
     public static readonly UidSet Empty = new([], 0);
@@ -28,18 +25,14 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
     public static UidSet Of(HashSet<EntityUid> items)
     {
         if (items.Count < HashedFrom)
-        {
             return items.Count == 0 ? Empty : new UidSet([.. items], items.Count);
-        }
 
         var slots = new EntityUid?[System.Numerics.BitOperations.RoundUpToPowerOf2((uint)items.Count * 3 / 2)];
         foreach (var item in items)
         {
             var at = item.GetHashCode() & (slots.Length - 1);
             while (slots[at] is not null)
-            {
                 at = (at + 1) & (slots.Length - 1);
-            }
 
             slots[at] = item;
         }
@@ -56,9 +49,7 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
     public bool Overlaps(ValueSet others)
     {
         if (!_filter.MayOverlap(others.Uids))
-        {
             return false;
-        }
 
         // Of the two, the one with fewer elements is gone through.
         if (others.Count <= Count)
@@ -66,9 +57,7 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
             foreach (ref readonly var other in others.Items)
             {
                 if (other.TryGet(out EntityUid? uid) && Contains(uid))
-                {
                     return true;
-                }
             }
 
             return false;
@@ -77,9 +66,7 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
         foreach (var item in _items)
         {
             if (item is not null && others.Contains(item))
-            {
                 return true;
-            }
         }
 
         return false;
@@ -94,9 +81,7 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
             for (var i = 0; i < hashes.Length; i++)
             {
                 if (hashes[i] == hash && _items[i]!.Equals(uid))
-                {
                     return true;
-                }
             }
 
             return false;
@@ -105,9 +90,7 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
         for (var at = hash & (hashes.Length - 1); hashes[at] != 0; at = (at + 1) & (hashes.Length - 1))
         {
             if (hashes[at] == hash && _items[at]!.Equals(uid))
-            {
                 return true;
-            }
         }
 
         return false;
@@ -118,26 +101,9 @@ internal sealed class UidSet : IReadOnlyCollection<EntityUid>
         foreach (var item in _items)
         {
             if (item is not null)
-            {
                 yield return item;
-            }
         }
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
-}
-
-/// <summary>What uids a set may have: a bit for each, by its hash, so that mostly one look tells that a uid is not among a few.</summary>
-internal struct UidFilter
-{
-    private ulong _bits;
-
-    public void Add(EntityUid uid) => _bits |= BitOf(uid);
-
-    public readonly bool MayContain(EntityUid uid) => (_bits & BitOf(uid)) != 0;
-
-    public readonly bool MayOverlap(UidFilter other) => (_bits & other._bits) != 0;
-
-    // By the upper bits of the hash; the tables begin with the lower ones.
-    private static ulong BitOf(EntityUid uid) => 1ul << (uid.GetHashCode() >>> 26);
 }

@@ -1,9 +1,7 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Turns a syntax tree into nodes, once, when a policy is loaded. What needs no request is evaluated here: <c>ip("10.0.0.0/8")</c>
-/// becomes a constant, and <c>ip("x")</c> a node that fails when it is reached.
-/// </summary>
+/// <summary>Turns a syntax tree into nodes, once, when a policy is loaded. What needs no request is evaluated here: <c>ip("10.0.0.0/8")</c>
+/// becomes a constant, and <c>ip("x")</c> a node that fails when it is reached.</summary>
 internal static class Compiler
 {
     private static readonly Request NoRequest =
@@ -65,7 +63,8 @@ internal static class Compiler
                 faults.Add(Fault.At(source, error.Span.Start, error.Message));
                 return default;
             default:
-                faults.Add(Fault.At(source, expr.Span.Start, "this is not a constant", "variables and entity memberships have values in a request only"));
+                faults.Add(Fault.At(source, expr.Span.Start, "not a constant expression",
+                    "variables and entity memberships have values in a request only"));
                 return default;
         }
     }
@@ -74,9 +73,7 @@ internal static class Compiler
     {
         var nodes = new Node[exprs.Count];
         for (var i = 0; i < nodes.Length; i++)
-        {
             nodes[i] = Compile(exprs[i]);
-        }
 
         return nodes;
     }
@@ -100,7 +97,8 @@ internal static class Compiler
             Folded(new OrderNode(e, left, right), e, left, right),
         // Membership is the entities' business, even between two literals: never folded.
         BinaryOperator.In => new InNode(e, left, right),
-        BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply => Folded(new ArithmeticNode(e, left, right), e, left, right),
+        BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply =>
+            Folded(new ArithmeticNode(e, left, right), e, left, right),
         BinaryOperator.Contains => Folded(new ContainsNode(e, left, right), e, left, right),
         BinaryOperator.ContainsAll or BinaryOperator.ContainsAny => Folded(new ContainsManyNode(e, left, right), e, left, right),
         BinaryOperator.GetTag => new GetTagNode(e, left, right),
@@ -113,11 +111,15 @@ internal static class Compiler
         var arguments = Compile(e.Arguments);
         if (e.Function.TakesCount(arguments.Length))
         {
-            return Folded(arguments.Length > 2 ? new VariadicCallNode(e, arguments) : new CallNode(e, arguments[0], arguments.Length > 1 ? arguments[1] : null), e, arguments);
+            Node call = arguments.Length > 2
+                ? new VariadicCallNode(e, arguments)
+                : new CallNode(e, arguments[0], arguments.Length > 1 ? arguments[1] : null);
+            return Folded(call, e, arguments);
         }
 
         // The arguments come first: one that fails is reported in place of their number.
-        var failure = new FailingNode(e, new Failure(EvaluationErrorKind.WrongNumberOfArguments, e.Span, Name: e.Function.Name, Count: arguments.Length));
+        var failure = new FailingNode(
+            e, new Failure(EvaluationErrorKind.WrongNumberOfArguments, e.Span, Name: e.Function.Name, Count: arguments.Length));
         return arguments.Length == 0 ? failure : new SequenceNode(e, [.. arguments, failure]);
     }
 
@@ -134,9 +136,7 @@ internal static class Compiler
         foreach (var part in parts)
         {
             if (part is not ConstantNode)
-            {
                 return node;
-            }
         }
 
         Frame.Create(NoRequest, EntityStore.Empty, out var frame);
@@ -153,9 +153,7 @@ internal static class Compiler
             foreach (var part in parts)
             {
                 if (!part.TryEvaluate(ref frame, out value))
-                {
                     return default;
-                }
             }
 
             return value;

@@ -1,59 +1,47 @@
-using System.Runtime.CompilerServices;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary><c>e in g</c>, where g is an entity or a set of entities.</summary>
-internal sealed class InNode(Expr source, Node member, Node group) : TruthNode(source)
+internal sealed class InNode(Expr source, Node member, Node group) : ConditionNode(source)
 {
-    public override Truth EvaluateTruth(ref Frame frame) =>
-        member.TryEvaluate(ref frame, out EntityUid uid) ? EvaluateIn(ref frame, uid, group, Source) : Truth.Error;
+    public override ConditionResult EvaluateCondition(ref Frame frame) =>
+        member.TryEvaluate(ref frame, out EntityUid uid) ? EvaluateIn(ref frame, uid, group, Source) : ConditionResult.Error;
 
-    public static Truth EvaluateIn(ref Frame frame, EntityUid uid, Node group, Expr source)
+    public static ConditionResult EvaluateIn(ref Frame frame, EntityUid uid, Node group, Expr source)
     {
         if (!group.TryEvaluate(ref frame, out Value value))
-        {
-            return Truth.Error;
-        }
+            return ConditionResult.Error;
 
         if (value.TryGet(out EntityUid? single))
-        {
-            return frame.IsMember(uid, single) ? Truth.True : Truth.False;
-        }
+            return frame.IsMember(uid, single) ? ConditionResult.True : ConditionResult.False;
 
         return value.TryGet(out ValueSet? set)
             ? EvaluateInAny(ref frame, uid, set, source)
-            : frame.FailTruth(Failure.WrongType(source, value, "entity or set of entities"));
+            : frame.FailCondition(Failure.WrongType(source, value, "entity or set of entities"));
     }
 
-    private static Truth EvaluateInAny(ref Frame frame, EntityUid uid, ValueSet set, Expr source)
+    private static ConditionResult EvaluateInAny(ref Frame frame, EntityUid uid, ValueSet set, Expr source)
     {
         // An element that is no entity is an error, even behind a match.
         if (!set.AreEntities)
-        {
-            return frame.FailTruth(Failure.WrongType(source, set.First(v => v.Kind != ValueKind.Entity), "entity"));
-        }
+            return frame.FailCondition(Failure.WrongType(source, set.First(v => v.Kind != ValueKind.Entity), "entity"));
 
         return Of(set.Contains(uid) || frame.AncestorsOf(uid).Overlaps(set));
     }
 }
 
-internal sealed class IsNode(IsExpr source, Node target, Node? group) : TruthNode(source)
+internal sealed class IsNode(IsExpr source, Node target, Node? group) : ConditionNode(source)
 {
     private readonly string _type = source.Type;
 
-    public override Truth EvaluateTruth(ref Frame frame)
+    public override ConditionResult EvaluateCondition(ref Frame frame)
     {
         if (!target.TryEvaluate(ref frame, out EntityUid uid))
-        {
-            return Truth.Error;
-        }
+            return ConditionResult.Error;
 
         if (!string.Equals(uid.Type, _type, StringComparison.Ordinal))
-        {
-            return Truth.False;
-        }
+            return ConditionResult.False;
 
-        return group is null ? Truth.True : InNode.EvaluateIn(ref frame, uid, group, Source);
+        return group is null ? ConditionResult.True : InNode.EvaluateIn(ref frame, uid, group, Source);
     }
 }
 
@@ -111,17 +99,16 @@ internal sealed class ResourceAttributeNode(AttributeExpr source) : EntityAttrib
     public override Value Evaluate(ref Frame frame) => OfEntity(ref frame, frame.Resource, frame.ResourceEntity);
 }
 
-/// <summary><c>e has a</c> and <c>e has a.b.c</c>: false as soon as a step is missing, an error only where there is nothing to step from.</summary>
-internal sealed class HasNode(HasExpr source, Node target) : TruthNode(source)
+/// <summary><c>e has a</c> and <c>e has a.b.c</c>: false as soon as a step is missing, an error only where there is nothing to step
+/// from.</summary>
+internal sealed class HasNode(HasExpr source, Node target) : ConditionNode(source)
 {
     private readonly string[] _path = [.. source.Path];
 
-    public override Truth EvaluateTruth(ref Frame frame)
+    public override ConditionResult EvaluateCondition(ref Frame frame)
     {
         if (!target.TryEvaluate(ref frame, out Value value))
-        {
-            return Truth.Error;
-        }
+            return ConditionResult.Error;
 
         foreach (ref var name in _path.AsSpan())
         {
@@ -129,9 +116,7 @@ internal sealed class HasNode(HasExpr source, Node target) : TruthNode(source)
             if (value.TryGet(out EntityUid? uid))
             {
                 if (!frame.TryGetEntity(uid, out var entity))
-                {
-                    return Truth.False;
-                }
+                    return ConditionResult.False;
 
                 attributes = entity.Attributes;
             }
@@ -141,16 +126,14 @@ internal sealed class HasNode(HasExpr source, Node target) : TruthNode(source)
             }
             else
             {
-                return frame.FailTruth(Failure.WrongType(Source, value, "entity or record"));
+                return frame.FailCondition(Failure.WrongType(Source, value, "entity or record"));
             }
 
             if (!attributes.TryGet(ref name, out value))
-            {
-                return Truth.False;
-            }
+                return ConditionResult.False;
         }
 
-        return Truth.True;
+        return ConditionResult.True;
     }
 }
 
@@ -159,14 +142,10 @@ internal sealed class GetTagNode(Expr source, Node target, Node tag) : Node(sour
     public override Value Evaluate(ref Frame frame)
     {
         if (!target.TryEvaluate(ref frame, out EntityUid uid) || !tag.TryEvaluate(ref frame, out string name))
-        {
             return default;
-        }
 
         if (!frame.TryGetEntity(uid, out var entity))
-        {
             return frame.Fail(new Failure(EvaluationErrorKind.EntityDoesNotExist, Source.Span, Value.Of(uid)));
-        }
 
         return entity.Tags.TryGet(name, out var value)
             ? value
@@ -174,10 +153,10 @@ internal sealed class GetTagNode(Expr source, Node target, Node tag) : Node(sour
     }
 }
 
-internal sealed class HasTagNode(Expr source, Node target, Node tag) : TruthNode(source)
+internal sealed class HasTagNode(Expr source, Node target, Node tag) : ConditionNode(source)
 {
-    public override Truth EvaluateTruth(ref Frame frame) =>
+    public override ConditionResult EvaluateCondition(ref Frame frame) =>
         target.TryEvaluate(ref frame, out EntityUid uid) && tag.TryEvaluate(ref frame, out string name)
             ? Of(frame.TryGetEntity(uid, out var entity) && entity.Tags.TryGet(name, out _))
-            : Truth.Error;
+            : ConditionResult.Error;
 }

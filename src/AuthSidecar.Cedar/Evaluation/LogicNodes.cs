@@ -2,47 +2,45 @@ namespace AuthSidecar.Cedar;
 
 internal sealed class IfNode(IfExpr source, Node condition, Node then, Node otherwise) : Node(source)
 {
-    public override Value Evaluate(ref Frame frame) => condition.EvaluateTruth(ref frame) switch
+    public override Value Evaluate(ref Frame frame) => condition.EvaluateCondition(ref frame) switch
     {
-        Truth.True => then.Evaluate(ref frame),
-        Truth.False => otherwise.Evaluate(ref frame),
+        ConditionResult.True => then.Evaluate(ref frame),
+        ConditionResult.False => otherwise.Evaluate(ref frame),
         _ => default,
     };
 
-    public override Truth EvaluateTruth(ref Frame frame) => condition.EvaluateTruth(ref frame) switch
+    public override ConditionResult EvaluateCondition(ref Frame frame) => condition.EvaluateCondition(ref frame) switch
     {
-        Truth.True => then.EvaluateTruth(ref frame),
-        Truth.False => otherwise.EvaluateTruth(ref frame),
-        _ => Truth.Error,
+        ConditionResult.True => then.EvaluateCondition(ref frame),
+        ConditionResult.False => otherwise.EvaluateCondition(ref frame),
+        _ => ConditionResult.Error,
     };
 }
 
 /// <summary><c>&amp;&amp;</c> and <c>||</c>: stops at the first operand that decides, or fails.</summary>
-internal sealed class LogicNode(Expr source, bool isAnd, Node[] operands) : TruthNode(source)
+internal sealed class LogicNode(Expr source, bool isAnd, Node[] operands) : ConditionNode(source)
 {
-    private readonly Truth _neutral = isAnd ? Truth.True : Truth.False;
+    private readonly ConditionResult _neutral = isAnd ? ConditionResult.True : ConditionResult.False;
 
-    public override Truth EvaluateTruth(ref Frame frame)
+    public override ConditionResult EvaluateCondition(ref Frame frame)
     {
         foreach (var operand in operands)
         {
-            var truth = operand.EvaluateTruth(ref frame);
+            var truth = operand.EvaluateCondition(ref frame);
             if (truth != _neutral)
-            {
                 return truth;
-            }
         }
 
         return _neutral;
     }
 }
 
-internal sealed class NotNode(Expr source, Node operand) : TruthNode(source)
+internal sealed class NotNode(Expr source, Node operand) : ConditionNode(source)
 {
-    public override Truth EvaluateTruth(ref Frame frame) => operand.EvaluateTruth(ref frame) switch
+    public override ConditionResult EvaluateCondition(ref Frame frame) => operand.EvaluateCondition(ref frame) switch
     {
-        Truth.True => Truth.False,
-        Truth.False => Truth.True,
-        _ => Truth.Error,
+        ConditionResult.True => ConditionResult.False,
+        ConditionResult.False => ConditionResult.True,
+        _ => ConditionResult.Error,
     };
 }

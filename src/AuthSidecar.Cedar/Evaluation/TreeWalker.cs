@@ -1,9 +1,7 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Cedar's semantics written down as plainly as they can be: an expression, its syntax tree, its value. Not used for decisions,
-/// which run on the compiled form; this is what tests hold the compiled form against, and what explanations are made with.
-/// </summary>
+/// <summary>Cedar's semantics written down as plainly as they can be: an expression, its syntax tree, its value. Not used for decisions,
+/// which run on the compiled form; this is what tests hold the compiled form against, and what explanations are made with.</summary>
 internal sealed class TreeWalker(Request request, EntitySource entities)
 {
     public bool TryEvaluate(Expr expr, out Value value, out Failure failure)
@@ -26,9 +24,7 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
     {
         // Chains are gone along in loops: they may have more links than the stack has room for.
         while (expr is IfExpr test)
-        {
             expr = Bool(test.Condition) ? test.Then : test.Otherwise;
-        }
 
         return expr switch
         {
@@ -85,19 +81,13 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
         var left = Evaluate(e.Left);
         var right = Evaluate(e.Right);
         if (left.TryGet(out long number))
-        {
             return number.CompareTo(Require(right.TryGet(out long other), e.Right, right, "long", other));
-        }
 
         if (left.TryGet(out Instant instant))
-        {
             return instant.CompareTo(Require(right.TryGet(out Instant other), e.Right, right, "datetime", other));
-        }
 
         if (left.TryGet(out Duration duration))
-        {
             return duration.CompareTo(Require(right.TryGet(out Duration other), e.Right, right, "duration", other));
-        }
 
         throw new EvaluationException(Failure.WrongType(e.Left, left, "long, datetime or duration"));
     }
@@ -106,14 +96,10 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
     {
         var value = Evaluate(group);
         if (value.TryGet(out EntityUid? single))
-        {
             return IsMember(uid, single);
-        }
 
         if (!value.TryGet(out ValueSet? set))
-        {
             throw new EvaluationException(Failure.WrongType(group, value, "entity or set of entities"));
-        }
 
         // Every element is looked at before any is tested: one that is no entity is an error even behind a match.
         return set.Select(item => Require(item.TryGet(out EntityUid? member), group, item, "entity", member!))
@@ -135,9 +121,7 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
 
         var uid = Require(value.TryGet(out EntityUid? entityUid), target, value, "entity or record", entityUid!);
         if (!entities.TryGetEntity(uid, out var entity))
-        {
             throw new EvaluationException(new Failure(EvaluationErrorKind.EntityDoesNotExist, span, value));
-        }
 
         return entity.Attributes.TryGet(name, out var attribute)
             ? attribute
@@ -152,17 +136,13 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
             if (value.TryGet(out ValueRecord? record))
             {
                 if (!record.TryGet(e.Path[i], out value))
-                {
                     return Value.False;
-                }
             }
             else
             {
                 var uid = Require(value.TryGet(out EntityUid? entityUid), e.Target, value, "entity or record", entityUid!);
                 if (!entities.TryGetEntity(uid, out var entity) || !entity.Attributes.TryGet(e.Path[i], out value))
-                {
                     return Value.False;
-                }
             }
         }
 
@@ -180,13 +160,12 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
         var uid = Entity(e.Left);
         var tag = String(e.Right);
         if (!entities.TryGetEntity(uid, out var entity))
-        {
             throw new EvaluationException(new Failure(EvaluationErrorKind.EntityDoesNotExist, e.Span, Value.Of(uid)));
-        }
 
         return entity.Tags.TryGet(tag, out var value)
             ? value
-            : throw new EvaluationException(new Failure(EvaluationErrorKind.EntityAttributeDoesNotExist, e.Span, Value.Of(uid), tag, Count: 1));
+            : throw new EvaluationException(
+                new Failure(EvaluationErrorKind.EntityAttributeDoesNotExist, e.Span, Value.Of(uid), tag, Count: 1));
     }
 
     private Value HasTag(BinaryExpr e)
@@ -201,13 +180,12 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
         var arguments = e.Arguments.Select(Evaluate).ToArray();
         if (!e.Function.TakesCount(arguments.Length))
         {
-            throw new EvaluationException(new Failure(EvaluationErrorKind.WrongNumberOfArguments, e.Span, Name: e.Function.Name, Count: arguments.Length));
+            throw new EvaluationException(
+                new Failure(EvaluationErrorKind.WrongNumberOfArguments, e.Span, Name: e.Function.Name, Count: arguments.Length));
         }
 
         for (var i = 0; i < arguments.Length; i++)
-        {
             Require(arguments[i].Kind == e.Function.KindAt(i), e.Arguments[i], arguments[i], e.Function.KindAt(i).Name(), 0);
-        }
 
         var (value, failure) = e.Function.Apply(arguments);
         return failure is null
@@ -252,9 +230,7 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
 
         var value = Evaluate(expr);
         while (chain.TryPop(out var e))
-        {
             value = Attribute(e.Target, value, e.Name, e.Span);
-        }
 
         return value;
     }

@@ -1,7 +1,7 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>Tells how a policy came out for a request, and what would have turned it.</summary>
-internal sealed class Explainer
+/// <summary>Explains how a policy came out for a request, and what would have changed it.</summary>
+public sealed class Explainer
 {
     private readonly Policy _policy;
     private readonly TreeWalker _walker;
@@ -14,7 +14,10 @@ internal sealed class Explainer
         _remedies = new Remedies(_walker);
     }
 
-    public static PolicyTrace Explain(Policy policy, EntitySource entities, in Request request) => new Explainer(policy, entities, request).Explain();
+    /// <summary>Evaluates one policy part by part.</summary>
+    /// <remarks>For people: it walks the syntax tree, far slower than a decision.</remarks>
+    public static PolicyTrace Explain(Policy policy, EntitySource entities, in Request request) =>
+        new Explainer(policy, entities, request).Explain();
 
     private PolicyTrace Explain()
     {
@@ -24,7 +27,8 @@ internal sealed class Explainer
         if (tests.Exists(t => !t.Holds))
         {
             var rest = _policy.Conditions.Select(c => (c.Body, Wanted: !c.IsUnless));
-            return new PolicyTrace(_policy, PolicyOutcome.ScopeDoesNotMatch, tests, [], _remedies.ForAll([.. scope.Select(s => (s, true)), .. rest]));
+            return new PolicyTrace(
+                _policy, PolicyOutcome.ScopeDoesNotMatch, tests, [], _remedies.ForAll([.. scope.Select(s => (s, true)), .. rest]));
         }
 
         var conditions = new List<PartTrace>();
@@ -35,11 +39,13 @@ internal sealed class Explainer
             if (!trace.Holds)
             {
                 var outcome = trace.Error is null ? PolicyOutcome.ConditionDoesNotHold : PolicyOutcome.Error;
-                return new PolicyTrace(_policy, outcome, tests, conditions, _remedies.ForAll([.. _policy.Conditions.Select(c => (c.Body, !c.IsUnless))]));
+                return new PolicyTrace(
+                    _policy, outcome, tests, conditions, _remedies.ForAll([.. _policy.Conditions.Select(c => (c.Body, !c.IsUnless))]));
             }
         }
 
-        return new PolicyTrace(_policy, PolicyOutcome.Satisfied, tests, conditions, _remedies.ForAny([.. _policy.Conditions.Select(c => (c.Body, c.IsUnless))]));
+        return new PolicyTrace(_policy, PolicyOutcome.Satisfied, tests, conditions,
+            _remedies.ForAny([.. _policy.Conditions.Select(c => (c.Body, c.IsUnless))]));
     }
 
     private PartTrace Trace(Expr expr, string text, SourceSpan? span, bool wanted)
@@ -47,22 +53,17 @@ internal sealed class Explainer
         EvaluationError? error = null;
         var holds = false;
         if (!_walker.TryEvaluate(expr, out var value, out var failure))
-        {
             error = failure.ToError();
-        }
         else if (!value.TryGet(out bool truth))
-        {
             error = Failure.WrongType(expr, value, "bool").ToError();
-        }
         else
-        {
             holds = truth == wanted;
-        }
 
         return new PartTrace(text, span, holds, error, OperandsOf(expr));
     }
 
-    /// <summary>The variables and attributes that an expression asks about, each once, in order; an attribute stands for what it is taken from.</summary>
+    /// <summary>The variables and attributes that an expression asks about, each once, in order; an attribute stands for what it is taken
+    /// from.</summary>
     private List<OperandTrace> OperandsOf(Expr expr)
     {
         var operands = new List<OperandTrace>();
@@ -70,9 +71,7 @@ internal sealed class Explainer
         while (left.TryPop(out var next))
         {
             if (next is VariableExpr { Variable: Variable.Context })
-            {
                 continue;
-            }
 
             if (next is VariableExpr or AttributeExpr || next is BinaryExpr { Operator: BinaryOperator.GetTag })
             {
@@ -88,9 +87,7 @@ internal sealed class Explainer
             }
 
             foreach (var part in next.Parts().Reverse())
-            {
                 left.Push(part);
-            }
         }
 
         return operands;

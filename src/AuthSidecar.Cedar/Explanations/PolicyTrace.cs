@@ -21,11 +21,11 @@ public enum PolicyOutcome
 /// <param name="Outcome">How it came out.</param>
 /// <param name="Scope">The three tests of the scope.</param>
 /// <param name="Conditions">The conditions, as far as they were reached: none when the scope does not match.</param>
-/// <param name="Remedy">
-/// What would have to be otherwise for the policy to be satisfied, or of one that is satisfied, for it not to be: a clause for people, such as
-/// <c>`context.mfa` were true</c>, to be put behind an "if". Null where nothing in the request or the entities would do.
-/// </param>
-public sealed record PolicyTrace(Policy Policy, PolicyOutcome Outcome, IReadOnlyList<PartTrace> Scope, IReadOnlyList<PartTrace> Conditions, string? Remedy)
+/// <param name="Remedy">What would have to be otherwise for the policy to be satisfied, or of one that is satisfied, for it not to be: a
+/// clause for people, such as <c>`context.mfa` were true</c>, to be put behind an "if". Null where nothing in the request or the entities
+/// would do.</param>
+public sealed record PolicyTrace(
+    Policy Policy, PolicyOutcome Outcome, IReadOnlyList<PartTrace> Scope, IReadOnlyList<PartTrace> Conditions, string? Remedy)
 {
     /// <summary>The condition that did not hold or erred, in the policy's source.</summary>
     public SourceSpan? Condition => Outcome is PolicyOutcome.ConditionDoesNotHold or PolicyOutcome.Error ? Conditions[^1].Span : null;

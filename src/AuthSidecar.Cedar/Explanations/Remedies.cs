@@ -12,22 +12,17 @@ internal sealed class Remedies(TreeWalker walker)
         foreach (var (expr, wanted) in wishes)
         {
             if (IsAs(expr, wanted))
-            {
                 continue;
-            }
 
             if (For(expr, wanted) is not { } clause)
-            {
                 return null;
-            }
 
             if (!clauses.Contains(clause))
-            {
                 clauses.Add(clause);
-            }
         }
 
-        return Join(clauses.Count == 1 ? clauses : clauses.ConvertAll(c => c.Contains(Alternative, StringComparison.Ordinal) ? $"({c})" : c), " and ");
+        return Join(clauses.Count == 1 ? clauses
+            : clauses.ConvertAll(c => c.Contains(Alternative, StringComparison.Ordinal) ? $"({c})" : c), " and ");
     }
 
     /// <summary>What would make one of them come out as wanted; null when nothing would.</summary>
@@ -41,7 +36,8 @@ internal sealed class Remedies(TreeWalker walker)
         UnaryExpr { Operator: UnaryOperator.Not } e => For(e.Operand, !wanted),
         LogicExpr e when e.IsAnd == wanted => ForAll([.. e.Operands.Select(o => (o, wanted))]),
         LogicExpr e => ForAny([.. e.Operands.Select(o => (o, wanted))]),
-        IfExpr e when walker.TryEvaluate(e.Condition, out var condition, out _) && condition.TryGet(out bool isThen) => For(isThen ? e.Then : e.Otherwise, wanted),
+        IfExpr e when walker.TryEvaluate(e.Condition, out var condition, out _) && condition.TryGet(out bool isThen) =>
+            For(isThen ? e.Then : e.Otherwise, wanted),
         BinaryExpr { Operator: BinaryOperator.Equal } e => Equality(e, wanted),
         BinaryExpr { Operator: BinaryOperator.NotEqual } e => Equality(e, !wanted),
         BinaryExpr { Operator: BinaryOperator.In } e => $"`{Print(e.Left)}` were {(wanted ? "in" : "outside of")} `{Shown(e.Right)}`",
@@ -58,7 +54,8 @@ internal sealed class Remedies(TreeWalker walker)
         return asked is LiteralExpr ? null : $"`{Print(asked)}` were {(wanted ? "" : "other than ")}`{Shown(other)}`";
     }
 
-    private bool IsAs(Expr expr, bool wanted) => walker.TryEvaluate(expr, out var value, out _) && value.TryGet(out bool truth) && truth == wanted;
+    private bool IsAs(Expr expr, bool wanted) => walker.TryEvaluate(expr, out var value, out _) && value.TryGet(out bool truth)
+        && truth == wanted;
 
     /// <summary>The value where there is one, since that is what one would have to make do with; else the expression.</summary>
     private string Shown(Expr expr) => walker.TryEvaluate(expr, out var value, out _) ? value.ToString() : Print(expr);

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>A comment, and whether an empty line stands before it.</summary>
@@ -25,9 +23,7 @@ internal sealed record FormatterToken(TokenKind Kind, string Text, IReadOnlyList
             var trivia = Encoding.UTF8.GetString(source.Utf8[lexer.TriviaStart..token.Start]);
             var before = ReadComments(trivia, hasTokenBefore: tokens.Count > 0, out var trailing, out var isBehindEmptyLine);
             if (trailing is not null)
-            {
                 tokens[^1] = tokens[^1] with { After = trailing };
-            }
 
             tokens.Add(new FormatterToken(token.Kind, source[token.Span], before, After: null, isBehindEmptyLine));
         }
@@ -48,13 +44,9 @@ internal sealed record FormatterToken(TokenKind Kind, string Text, IReadOnlyList
                 var end = trivia.AsSpan(at).IndexOfAny('\n', '\r');
                 var text = (end < 0 ? trivia[at..] : trivia.Substring(at, end)).TrimEnd();
                 if (newlines == 0 && hasTokenBefore && comments.Count == 0 && trailing is null)
-                {
                     trailing = text;
-                }
                 else
-                {
                     comments.Add(new CommentText(text, newlines > 1));
-                }
 
                 newlines = 0;
                 at = end < 0 ? trivia.Length : at + end;

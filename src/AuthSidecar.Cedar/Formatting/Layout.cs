@@ -1,11 +1,7 @@
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// A text with places where it may be broken into lines, after Wadler, "A prettier printer" (2003): a group stays on its line if it fits, else
-/// all places of its own become line breaks.
-/// </summary>
+/// <summary>A text with places where it may be broken into lines, after Wadler, "A prettier printer" (2003): a group stays on its line if
+/// it fits, else all places of its own become line breaks.</summary>
 internal abstract record Layout
 {
     /// <summary>Nothing, on a line; in a broken group, a new line.</summary>
@@ -121,9 +117,7 @@ internal abstract record Layout
                         break;
                     case ConcatLayout concat:
                         for (var i = concat.Parts.Count - 1; i >= 0; i--)
-                        {
                             _left.Push((concat.Parts[i], indent, isFlat));
-                        }
 
                         break;
                     case IndentLayout inner:
@@ -150,9 +144,7 @@ internal abstract record Layout
                 if (!inside.TryPop(out var next))
                 {
                     if (!behind.MoveNext())
-                    {
                         return true;
-                    }
 
                     next = (behind.Current.Layout, behind.Current.IsFlat);
                 }
@@ -169,9 +161,7 @@ internal abstract record Layout
                         return true;
                     case ConcatLayout concat:
                         for (var i = concat.Parts.Count - 1; i >= 0; i--)
-                        {
                             inside.Push((concat.Parts[i], next.IsFlat));
-                        }
 
                         break;
                     case IndentLayout indented:
@@ -190,14 +180,10 @@ internal abstract record Layout
         {
             // A space before a new line is none.
             if (text.Length == 0 || (_isBehindComment && text == " "))
-            {
                 return;
-            }
 
             if (_isBehindComment)
-            {
                 NewLine(1);
-            }
 
             if (_column == 0)
             {
@@ -212,9 +198,7 @@ internal abstract record Layout
         private void Write(CommentLayout comment, int indent)
         {
             if (_isBehindComment || (!comment.IsTrailing && _column > 0))
-            {
                 NewLine(1);
-            }
 
             TrimEnd();
             _text.Append(_column == 0 ? new string(' ', indent) : " ").Append(comment.Value);
@@ -228,14 +212,10 @@ internal abstract record Layout
             // Two wishes for a new line are one; none is needed where the text begins.
             var have = 0;
             while (have < _text.Length && _text[_text.Length - 1 - have] == '\n')
-            {
                 have++;
-            }
 
             if (_text.Length > 0 && have < count)
-            {
                 _text.Append('\n', count - have);
-            }
 
             _column = 0;
             _isBehindComment = false;
@@ -245,9 +225,7 @@ internal abstract record Layout
         {
             // Never into a comment: what ends in spaces there was cut off when it was read.
             while (_text.Length > 0 && _text[^1] == ' ')
-            {
                 _text.Length--;
-            }
         }
 
         /// <summary>Roughly: as many columns as there are scalars.</summary>

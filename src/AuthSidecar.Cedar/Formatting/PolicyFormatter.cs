@@ -1,18 +1,16 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Formats policies; comments are kept. It works on tokens, so that what is written stays: redundant parentheses, escapes, trailing commas. As of
-/// Cedar 4.15, attribute names that are identifiers lose their quotes: <c>a["b"]</c> becomes <c>a.b</c>, <c>has "b"</c> becomes <c>has b</c>.
-/// </summary>
+/// <summary>Formats policies; comments are kept. It works on tokens, so that what is written stays: redundant parentheses, escapes,
+/// trailing commas. As of Cedar 4.15, attribute names that are identifiers lose their quotes: <c>a["b"]</c> becomes <c>a.b</c>, <c>has
+/// "b"</c> becomes <c>has b</c>.</summary>
 public sealed class PolicyFormatter
 {
     private readonly List<FormatterToken> _tokens;
     private readonly bool _dropsQuotes;
     private int _at;
 
-    private PolicyFormatter(List<FormatterToken> tokens, CedarRelease release) => (_tokens, _dropsQuotes) = (tokens, release >= CedarRelease.V4_15);
+    private PolicyFormatter(List<FormatterToken> tokens, CedarRelease release) =>
+        (_tokens, _dropsQuotes) = (tokens, release >= CedarRelease.V4_15);
 
     /// <summary>Formats a text. Formatting twice changes nothing.</summary>
     /// <param name="text">The policies.</param>
@@ -23,7 +21,8 @@ public sealed class PolicyFormatter
     /// <param name="release">The release of Cedar to behave as.</param>
     /// <returns>False when the text has faults.</returns>
     public static bool TryFormat(
-        SourceText text, [NotNullWhen(true)] out string? formatted, out IReadOnlyList<Fault> faults, int lineWidth = 100, int indentSize = 2, CedarRelease release = CedarReleases.Latest)
+        SourceText text, [NotNullWhen(true)] out string? formatted, out IReadOnlyList<Fault> faults, int lineWidth = 100,
+        int indentSize = 2, CedarRelease release = CedarReleases.Latest)
     {
         ArgumentNullException.ThrowIfNull(text);
         ArgumentOutOfRangeException.ThrowIfLessThan(lineWidth, 1);
@@ -33,11 +32,10 @@ public sealed class PolicyFormatter
         faults = found;
         Parser.ParsePolicies(text, release, found);
         if (found.Count > 0)
-        {
             return false;
-        }
 
-        formatted = (text.Start > 0 ? "\ufeff" : "") + new PolicyFormatter(FormatterToken.ReadAll(text), release).Policies().Print(lineWidth, indentSize);
+        formatted = (text.Start > 0 ? "\ufeff" : "") + new PolicyFormatter(FormatterToken.ReadAll(text), release).Policies()
+            .Print(lineWidth, indentSize);
         return true;
     }
 
@@ -51,36 +49,29 @@ public sealed class PolicyFormatter
         var token = _tokens[_at++];
         var parts = new List<Layout>();
         foreach (var comment in token.Before)
-        {
             parts.Add(Layout.Comment(comment.Text, isTrailing: false));
-        }
 
         parts.Add(Layout.Text(token.Text));
         if (token.After is { } after)
-        {
             parts.Add(Layout.Comment(after, isTrailing: true));
-        }
 
         return parts.Count == 1 ? parts[0] : Layout.Of(parts);
     }
 
-    /// <summary>The comments before the next token, which begins something at the outermost level: there, empty lines between them stay.</summary>
+    /// <summary>The comments before the next token, which begins something at the outermost level: there, empty lines between them
+    /// stay.</summary>
     private void AddCommentsBefore(List<Layout> parts)
     {
         foreach (var comment in Current.Before)
         {
             if (comment.IsBehindEmptyLine)
-            {
                 parts.Add(Layout.EmptyLine);
-            }
 
             parts.Add(Layout.Comment(comment.Text, isTrailing: false));
         }
 
         if (Current.IsBehindEmptyLine && Current.Before.Count > 0 && Current.Kind != TokenKind.End)
-        {
             parts.Add(Layout.EmptyLine);
-        }
 
         _tokens[_at] = Current with { Before = [] };
     }
@@ -110,9 +101,7 @@ public sealed class PolicyFormatter
         {
             parts.AddRange([Take(), Take()]);
             if (Current.Kind == TokenKind.OpenParen)
-            {
                 parts.AddRange([Take(), Take(), Take()]);
-            }
 
             parts.Add(Layout.HardLine);
         }
@@ -139,7 +128,8 @@ public sealed class PolicyFormatter
         while (Current.Kind is not (TokenKind.Comma or TokenKind.CloseParen))
         {
             parts.Add(Layout.Text(" "));
-            parts.Add(Current.Kind is TokenKind.Equal || IsWord("in") || IsWord("is") ? Take() : Current.Kind == TokenKind.Slot ? Take() : Primary());
+            parts.Add(Current.Kind is TokenKind.Equal || IsWord("in") || IsWord("is") ? Take()
+                : Current.Kind == TokenKind.Slot ? Take() : Primary());
         }
 
         return Layout.Of(parts);
@@ -155,16 +145,12 @@ public sealed class PolicyFormatter
             inside.Add(inside.Count == 0 ? edge : Layout.Line);
             inside.Add(item());
             if (Current.Kind == TokenKind.Comma)
-            {
                 inside.Add(Take());
-            }
         }
 
         // Comments at the end belong to what is inside.
         foreach (var comment in Current.Before)
-        {
             inside.Add(Layout.Comment(comment.Text, isTrailing: false));
-        }
 
         _tokens[_at] = Current with { Before = [] };
         return inside.Count == 0 ? Layout.Group(open, Take()) : Layout.Group(open, Layout.Indent(inside), edge, Take());
@@ -196,7 +182,8 @@ public sealed class PolicyFormatter
         for (var i = _at; depth >= 0 && _tokens[i].Kind is not (TokenKind.Semicolon or TokenKind.End); i++)
         {
             var kind = _tokens[i].Kind;
-            if (depth == 0 && (kind is TokenKind.Or or TokenKind.Comma || _tokens[i] is { Kind: TokenKind.Identifier, Text: "then" or "else" }))
+            if (depth == 0
+                && (kind is TokenKind.Or or TokenKind.Comma || _tokens[i] is { Kind: TokenKind.Identifier, Text: "then" or "else" }))
             {
                 return kind == TokenKind.Or;
             }
@@ -212,15 +199,11 @@ public sealed class PolicyFormatter
     {
         var first = operand();
         if (Current.Kind != op)
-        {
             return first;
-        }
 
         var rest = new List<Layout>();
         while (Current.Kind == op)
-        {
             rest.AddRange([Layout.Text(" "), Take(), Layout.Line, operand()]);
-        }
 
         return isInner ? Layout.Group(first, Layout.Indent(rest)) : Layout.Group(first, Layout.Of(rest));
     }
@@ -234,9 +217,7 @@ public sealed class PolicyFormatter
             var isHas = IsWord("has");
             parts.Add(Take());
             if (isHas && NameIn(Current) is { } name)
-            {
                 _tokens[_at] = Current with { Kind = TokenKind.Identifier, Text = name };
-            }
 
             parts.Add(Layout.Indent(Layout.Line, Sum()));
         }
@@ -249,7 +230,8 @@ public sealed class PolicyFormatter
         _dropsQuotes && token.Kind == TokenKind.String && token.Text[1..^1] is var name && Identifier.IsName(name) ? name : null;
 
     private bool IsRelation() =>
-        Current.Kind is TokenKind.Equal or TokenKind.NotEqual or TokenKind.Less or TokenKind.LessOrEqual or TokenKind.Greater or TokenKind.GreaterOrEqual
+        Current.Kind is TokenKind.Equal or TokenKind.NotEqual or TokenKind.Less or TokenKind.LessOrEqual or TokenKind.Greater
+            or TokenKind.GreaterOrEqual
         || IsWord("in") || IsWord("has") || IsWord("like") || IsWord("is");
 
     private Layout Sum()
@@ -269,9 +251,7 @@ public sealed class PolicyFormatter
     {
         var parts = new List<Layout>();
         while (Current.Kind is TokenKind.Not or TokenKind.Minus)
-        {
             parts.Add(Take());
-        }
 
         parts.Add(Primary());
         while (true)
@@ -296,7 +276,8 @@ public sealed class PolicyFormatter
     private bool TryTakeAccess(List<Layout> parts)
     {
         var (open, inner) = (Current, _tokens[_at + 1]);
-        if (NameIn(inner) is not { } name || _tokens[_at + 2] is not { Kind: TokenKind.CloseBracket, Before: [] } close || open.After is not null || inner is not { Before: [], After: null })
+        if (NameIn(inner) is not { } name || _tokens[_at + 2] is not { Kind: TokenKind.CloseBracket, Before: [] } close
+            || open.After is not null || inner is not { Before: [], After: null })
         {
             return false;
         }
@@ -319,9 +300,7 @@ public sealed class PolicyFormatter
             default:
                 var parts = new List<Layout> { Take() };
                 while (Current.Kind == TokenKind.PathSeparator)
-                {
                     parts.AddRange([Take(), Take()]);
-                }
 
                 return Layout.Of(parts);
         }

@@ -1,11 +1,7 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Decides requests as far as they can be decided when not all is known: the principal or the resource but for their types, the context, or
-/// entities (type-aware partial evaluation, Cedar's RFC 95). What is left of the policies can be turned into a query.
-/// </summary>
+/// <summary>Decides requests as far as they can be decided when not all is known: the principal or the resource but for their types, the
+/// context, or entities (type-aware partial evaluation, Cedar's RFC 95). What is left of the policies can be turned into a query.</summary>
 public sealed class PartialAuthorizer(Schema schema)
 {
     /// <summary>Decides as far as possible.</summary>
@@ -27,9 +23,7 @@ public sealed class PartialAuthorizer(Schema schema)
         response = null;
         mismatch = Check(request);
         if (mismatch is not null)
-        {
             return false;
-        }
 
         var table = new TypeTable(isStrict: true);
         var evaluated = policies.Policies.Select(policy => Evaluate(policy, entities, request, table)).ToList();
@@ -42,9 +36,7 @@ public sealed class PartialAuthorizer(Schema schema)
     {
         var conformance = new Conformance(schema);
         if (!schema.Actions.TryGetValue(request.Action, out var action))
-        {
             return conformance.UnknownAction(request.Action);
-        }
 
         return conformance.CheckApplies(action.Principals, request.Principal.Type, action, "principal")
             ?? conformance.CheckApplies(action.Resources, request.Resource.Type, action, "resource")
@@ -70,9 +62,7 @@ public sealed class PartialAuthorizer(Schema schema)
     private static Decision? Decide(List<PartialPolicy> policies)
     {
         if (Any(Effect.Forbid, PartialClass.True) || !(Any(Effect.Permit, PartialClass.True) || Any(Effect.Permit, PartialClass.Residual)))
-        {
             return Decision.Deny;
-        }
 
         return Any(Effect.Permit, PartialClass.True) && !Any(Effect.Forbid, PartialClass.Residual) ? Decision.Allow : null;
 

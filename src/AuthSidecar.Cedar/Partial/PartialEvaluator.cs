@@ -1,9 +1,7 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Evaluates an expression as far as what is known goes: to a literal, to an error, or to what is left of it. That policies are well-typed
-/// lets more be folded: <c>true &amp;&amp; e</c> is <c>e</c>, which is known to be a boolean.
-/// </summary>
+/// <summary>Evaluates an expression as far as what is known goes: to a literal, to an error, or to what is left of it. That policies are
+/// well-typed lets more be folded: <c>true &amp;&amp; e</c> is <c>e</c>, which is known to be a boolean.</summary>
 internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntitySource? entities, PartialRequest request)
 {
     // Types of what is left, which the checker knows of the whole expressions only.
@@ -19,9 +17,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     private Expr Remember(Expr expr, Expr result)
     {
         if (!ReferenceEquals(result, expr) && result is not LiteralExpr)
-        {
             _types.TryAdd(result, types.TypeOf(expr));
-        }
 
         return result;
     }
@@ -33,7 +29,8 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         IfExpr e => If(e),
         LogicExpr e => Logic(e),
         UnaryExpr e => Apply([e.Operand], o => new UnaryExpr(e.Operator, o[0], e.Span)),
-        BinaryExpr { Operator: BinaryOperator.GetTag or BinaryOperator.HasTag or BinaryOperator.In } e => OfEntity(e.Operator, Evaluate(e.Left), Evaluate(e.Right), e.Span),
+        BinaryExpr { Operator: BinaryOperator.GetTag or BinaryOperator.HasTag or BinaryOperator.In } e =>
+            OfEntity(e.Operator, Evaluate(e.Left), Evaluate(e.Right), e.Span),
         BinaryExpr { IsArithmetic: true } e => Arithmetic(e),
         BinaryExpr e => Apply([e.Left, e.Right], o => new BinaryExpr(e.Operator, o[0], o[1], e.Span)),
         AttributeExpr e => Attribute(e),
@@ -41,7 +38,8 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         LikeExpr e => Apply([e.Target], o => new LikeExpr(o[0], e.Pattern, e.Span)),
         IsExpr e => Is(e),
         SetExpr e => Apply(e.Items, o => new SetExpr(o, e.Span)),
-        RecordExpr e => Apply([.. e.Fields.Select(f => f.Value)], o => new RecordExpr([.. e.Fields.Select((f, i) => KeyValuePair.Create(f.Key, o[i]))], e.Span)),
+        RecordExpr e => Apply([.. e.Fields.Select(f => f.Value)],
+            o => new RecordExpr([.. e.Fields.Select((f, i) => KeyValuePair.Create(f.Key, o[i]))], e.Span)),
         CallExpr e => Apply(e.Arguments, o => new CallExpr(e.Function, o, e.Span)),
         _ => throw new InvalidOperationException($"no partial evaluation for {expr.GetType().Name}"),
     };
@@ -84,7 +82,8 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
             }
             else
             {
-                open.Push((e, condition, types.TypeOf(e.Condition) == CheckedType.False ? new LiteralExpr(Value.False, e.Span) : Evaluate(e.Then)));
+                open.Push((e, condition, types.TypeOf(e.Condition) == CheckedType.False ? new LiteralExpr(Value.False, e.Span)
+                    : Evaluate(e.Then)));
                 next = e.Otherwise;
             }
 
@@ -99,9 +98,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         }
 
         while (open.TryPop(out var outer))
-        {
             result = Remember(outer.Test, new IfExpr(outer.Condition, outer.Then, result, outer.Test.Span));
-        }
 
         return result;
     }
@@ -116,9 +113,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         {
             // What stands behind an operand that decides by its type alone is never reached, and has no type.
             if ((left is [var only] && (only is ErrorExpr || IsLiteral(only, !e.IsAnd))) || types.TypeOf(e.Operands[i - 1]) == decides)
-            {
                 break;
-            }
 
             var right = Evaluate(e.Operands[i]);
             if (left is [var first] && IsLiteral(first, e.IsAnd))
@@ -140,20 +135,17 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         return left.Count == 1 ? left[0] : new LogicExpr(e.IsAnd, left, e.Span);
     }
 
-    private static bool IsLiteral(Expr expr, bool truth) => expr is LiteralExpr literal && (truth ? literal.Value.IsTrue : literal.Value.IsFalse);
+    private static bool IsLiteral(Expr expr, bool truth) => expr is LiteralExpr literal
+        && (truth ? literal.Value.IsTrue : literal.Value.IsFalse);
 
     /// <summary>An operation whose operands are all evaluated: done when they are known, an error when one is.</summary>
     private static Expr Fold(Expr built, IReadOnlyList<Expr> operands, EntitySource? entities)
     {
         if (operands.FirstOrDefault(o => o is ErrorExpr) is { } error)
-        {
             return error;
-        }
 
         if (!operands.All(o => o is LiteralExpr))
-        {
             return built;
-        }
 
         var walker = new TreeWalker(new Request(Unknown, Unknown, Unknown, ValueRecord.Empty), entities ?? EntityStore.Empty);
         return walker.TryEvaluate(built, out var value, out _) ? new LiteralExpr(value, built.Span) : new ErrorExpr(built);
@@ -174,9 +166,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         var isOpen = left is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid) && right is LiteralExpr group && !IsKnown(uid)
             && !(@operator == BinaryOperator.In && IsItself(uid, group.Value));
         if (isOpen)
-        {
             return built;
-        }
 
         // What a store remembers of its entities is forgotten by what lies over it.
         var isAction = left is LiteralExpr of && of.Value.TryGet(out EntityUid? action) && EntityType.IsAction(action.Type);
@@ -201,9 +191,7 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
 
         var result = Evaluate(e.Target);
         while (chain.TryPop(out var link))
-        {
             result = Remember(link, AttributeOf(result, link.Name, link.Span));
-        }
 
         return result;
     }
@@ -241,20 +229,14 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
         for (var i = 0; i < e.Path.Count; i++)
         {
             if (target is ErrorExpr)
-            {
                 return target;
-            }
 
             if (!CanBeLookedInto(target))
-            {
                 return new HasExpr(target, [.. e.Path.Skip(i)], e.Span);
-            }
 
             var step = Fold(new HasExpr(target, [e.Path[i]], e.Span), [target], new Known(this));
             if (!IsLiteral(step, truth: true))
-            {
                 return step;
-            }
 
             target = i + 1 < e.Path.Count ? AttributeOf(target, e.Path[i], e.Span) : target;
         }
@@ -263,26 +245,22 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
     }
 
     /// <summary>Whether all of a value is known: it is no entity, or one that is known.</summary>
-    private bool CanBeLookedInto(Expr target) => target is LiteralExpr literal && (!literal.Value.TryGet(out EntityUid? uid) || IsKnown(uid));
+    private bool CanBeLookedInto(Expr target) => target is LiteralExpr literal
+        && (!literal.Value.TryGet(out EntityUid? uid) || IsKnown(uid));
 
     private Expr Is(IsExpr e)
     {
         var target = Evaluate(e.Target);
         if (target is ErrorExpr)
-        {
             return target;
-        }
 
-        bool? isOfType = TypeOf(target, e.Target) is CheckedType.Entity { Types: [var type] } ? string.Equals(type, e.Type, StringComparison.Ordinal) : null;
+        bool? isOfType = TypeOf(target, e.Target) is CheckedType.Entity { Types: [var type] }
+            ? string.Equals(type, e.Type, StringComparison.Ordinal) : null;
         if (isOfType == false && !MayErr(target))
-        {
             return new LiteralExpr(Value.False, e.Span);
-        }
 
         if (isOfType == true && !MayErr(target))
-        {
             return e.Group is null ? new LiteralExpr(Value.True, e.Span) : OfEntity(BinaryOperator.In, target, Evaluate(e.Group), e.Span);
-        }
 
         var group = e.Group is null ? null : Evaluate(e.Group);
         return group is ErrorExpr && isOfType == true ? group : new IsExpr(target, e.Type, group, e.Span);
@@ -302,7 +280,11 @@ internal sealed class PartialEvaluator(Schema schema, TypeChecker types, EntityS
             _mayErr.Add(expr, may = expr switch
             {
                 ErrorExpr or CallExpr or AttributeExpr or UnaryExpr { Operator: UnaryOperator.Negate } => true,
-                BinaryExpr { Operator: BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply or BinaryOperator.GetTag } => true,
+                BinaryExpr
+                {
+                    Operator: BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply
+                    or BinaryOperator.GetTag
+                } => true,
                 _ => expr.Parts().Any(MayErr),
             });
         }

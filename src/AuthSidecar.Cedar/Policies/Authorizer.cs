@@ -1,15 +1,12 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 
 namespace AuthSidecar.Cedar;
 
 /// <summary>Decides requests, as Cedar defines it.</summary>
 public static class Authorizer
 {
-    /// <summary>
-    /// Evaluates every policy. A satisfied forbid denies; else a satisfied permit allows; else nothing does, and that denies too. A policy
-    /// that errs is skipped and reported: it decides nothing.
-    /// </summary>
+    /// <summary>Evaluates every policy. A satisfied forbid denies; else a satisfied permit allows; else nothing does, and that denies too.
+    /// A policy that errs is skipped and reported: it decides nothing.</summary>
     /// <remarks>There is no early exit, because the answer names all determining policies and all errors.</remarks>
     public static Response IsAuthorized(PolicySet policies, EntitySource entities, in Request request)
     {
@@ -20,10 +17,8 @@ public static class Authorizer
         return response;
     }
 
-    /// <summary>
-    /// Decides many requests. Those that follow one another and share the object of their principal, or of their action, share what has to be
-    /// found out about it: sort them so.
-    /// </summary>
+    /// <summary>Decides many requests. Those that follow one another and share the object of their principal, or of their action, share
+    /// what has to be found out about it: sort them so.</summary>
     /// <param name="policies">The policies.</param>
     /// <param name="entities">The entities.</param>
     /// <param name="requests">The requests.</param>
@@ -34,14 +29,10 @@ public static class Authorizer
         ArgumentNullException.ThrowIfNull(policies);
         ArgumentNullException.ThrowIfNull(entities);
         if (requests.Length != responses.Length)
-        {
-            throw new ArgumentException($"{requests.Length} requests want as many responses, not {responses.Length}", nameof(responses));
-        }
+            throw new ArgumentException($"expected one response per request: {requests.Length}, not {responses.Length}", nameof(responses));
 
         if (requests.IsEmpty)
-        {
             return;
-        }
 
         var scopes = policies.Scopes;
         Frame.Create(requests[0], entities, out var last);
@@ -52,14 +43,10 @@ public static class Authorizer
             ref readonly var request = ref requests[i];
             Frame.Create(request, last, out var frame);
             if (!ReferenceEquals(frame.Principal, last.Principal))
-            {
                 principal = scopes.MaskOf(ScopePlace.Principal, frame.Principal, frame.PrincipalEntity, entities);
-            }
 
             if (!ReferenceEquals(frame.Action, last.Action))
-            {
                 action = scopes.MaskOf(ScopePlace.Action, frame.Action, frame.ActionEntity, entities);
-            }
 
             var resource = scopes.MaskOf(ScopePlace.Resource, frame.Resource, frame.ResourceEntity, entities);
             ref var response = ref responses[i];
@@ -82,7 +69,8 @@ public static class Authorizer
 
     /// <summary>Evaluates the policies that all three masks have: those whose scope fits.</summary>
     private static void Evaluate(
-        PolicySet policies, scoped ref Frame frame, PolicyMask principal, PolicyMask action, PolicyMask resource, ref PolicyOutcomes outcomes)
+        PolicySet policies, scoped ref Frame frame, PolicyMask principal, PolicyMask action, PolicyMask resource,
+        ref PolicyOutcomes outcomes)
     {
         for (var block = 0; block < principal.BlockCount; block++)
         {
@@ -95,10 +83,10 @@ public static class Authorizer
                     var policy = policies.Policies[number];
                     switch (policy.EvaluateConditions(ref frame))
                     {
-                        case Truth.True:
+                        case ConditionResult.True:
                             outcomes.Add(number, policy.Effect == Effect.Permit ? OutcomeKind.Permit : OutcomeKind.Forbid);
                             break;
-                        case Truth.Error:
+                        case ConditionResult.Error:
                             outcomes.Add(number, OutcomeKind.Error);
                             break;
                     }
@@ -106,8 +94,4 @@ public static class Authorizer
             }
         }
     }
-
-    /// <summary>Tells of one policy how it came out for a request, part by part.</summary>
-    /// <remarks>For people: it walks the syntax tree, far slower than a decision.</remarks>
-    public static PolicyTrace Explain(Policy policy, EntitySource entities, in Request request) => Explainer.Explain(policy, entities, request);
 }

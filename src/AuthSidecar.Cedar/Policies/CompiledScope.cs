@@ -11,7 +11,7 @@ internal sealed class CompiledScope(PolicySyntax policy, EntityUid? principalSlo
 
     /// <summary>Tests the scope as it is written. Decisions ask the <see cref="ScopeIndex"/>, which knows the answer beforehand.</summary>
     public bool Matches(in Frame frame) =>
-        Principal.Holds(frame.Principal, frame) && Action.Holds(frame.Action, frame) && Resource.Holds(frame.Resource, frame);
+        Principal.Matches(frame.Principal, frame) && Action.Matches(frame.Action, frame) && Resource.Matches(frame.Resource, frame);
 }
 
 /// <summary>What a scope asks of the principal, the action or the resource.</summary>
@@ -25,7 +25,7 @@ internal sealed class ScopeTest(ScopeConstraint constraint, EntityUid? slot)
     /// <summary>The entity compared with, or the several of <c>action in [..]</c>.</summary>
     public EntityUid[] Entities { get; } = slot is null ? [.. constraint.Entities ?? []] : [slot];
 
-    public bool Holds(EntityUid uid, in Frame frame) => Operator switch
+    public bool Matches(EntityUid uid, in Frame frame) => Operator switch
     {
         ScopeOperator.Any => true,
         ScopeOperator.Equal => uid.Equals(Entities[0]),
@@ -42,9 +42,7 @@ internal sealed class ScopeTest(ScopeConstraint constraint, EntityUid? slot)
         foreach (var group in Entities)
         {
             if (frame.IsMember(uid, group))
-            {
                 return true;
-            }
         }
 
         return false;

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>A policy: static, or a template linked to the entities its slots stand for.</summary>
@@ -71,7 +69,8 @@ public sealed class Policy
     internal CompiledScope Scope { get; }
 
     /// <summary>Evaluates the conditions in order, for a request that the scope fits.</summary>
-    internal Truth EvaluateConditions(ref Frame frame) => _condition is null ? Truth.True : _condition.EvaluateTruth(ref frame);
+    internal ConditionResult EvaluateConditions(ref Frame frame) => _condition is null ? ConditionResult.True
+        : _condition.EvaluateCondition(ref frame);
 }
 
 /// <summary>A policy with slots, to be linked; or the body of a static policy, which is a template without slots.</summary>

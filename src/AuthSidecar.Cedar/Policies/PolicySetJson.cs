@@ -1,14 +1,15 @@
-using System.Buffers;
-using System.Text;
 using System.Text.Encodings.Web;
-using System.Text.Json;
 
 namespace AuthSidecar.Cedar;
 
 /// <summary>Cedar's JSON format of policy sets.</summary>
 internal static class PolicySetJson
 {
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = PolicyJsonReader.MaxDepth };
+    private static readonly JsonWriterOptions Readable = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        MaxDepth = PolicyJsonReader.MaxDepth,
+    };
 
     public static void Read(SourceText source, PolicySetBuilder into, List<Fault> faults)
     {
@@ -16,9 +17,7 @@ internal static class PolicySetJson
         var links = new List<TemplateLink>();
         JsonCursor.Read(source, PolicyJsonReader.MaxDepth, faults, (ref JsonCursor json) => ReadSet(ref json, into, links, faults));
         foreach (var link in links)
-        {
             into.Link(link, source);
-        }
     }
 
     public static string Write(PolicySet policies)
@@ -45,9 +44,7 @@ internal static class PolicySetJson
             json.WriteEndObject();
             json.WriteStartArray("templateLinks");
             foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
-            {
                 WriteLink(json, link);
-            }
 
             json.WriteEndArray();
             json.WriteEndObject();
@@ -104,7 +101,7 @@ internal static class PolicySetJson
             {
                 case "staticPolicies" or "templates": ReadPolicies(ref json, into, areTemplates: name == "templates", faults); break;
                 case "templateLinks": ReadLinks(ref json, links); break;
-                default: throw json.Fail($"`{name}` is not known here");
+                default: throw json.Fail($"unknown member `{name}`");
             }
         }
 
@@ -118,16 +115,14 @@ internal static class PolicySetJson
         {
             var start = json.Offset;
             if (ReadPolicy(ref json, id, into.Release, faults, out var source) is not { } policy)
-            {
                 continue;
-            }
 
             if (policy.IsTemplate != areTemplates)
             {
                 throw json.FailAt(
                     start,
                     policy.IsTemplate ? $"the policy `{id}` has a slot" : $"the template `{id}` has no slot",
-                    policy.IsTemplate ? "put it among the `templates`" : "put it among the `staticPolicies`");
+                    policy.IsTemplate ? "move it to `templates`" : "move it to `staticPolicies`");
             }
 
             into.Add(id, policy, source);
@@ -140,9 +135,7 @@ internal static class PolicySetJson
     {
         source = json.Source;
         if (json.Token != JsonTokenType.String)
-        {
             return new PolicyJsonReader(release).ReadPolicy(ref json);
-        }
 
         var start = json.Offset;
         source = SourceText.Of(json.ReadString(), id);
@@ -150,7 +143,7 @@ internal static class PolicySetJson
         var parsed = Parser.ParsePolicies(source, release, faults);
         return faults.Count > before ? null
             : parsed is [var policy] ? policy
-            : throw json.FailAt(start, $"`{id}` holds {parsed.Count} policies", "give each an id of its own");
+            : throw json.FailAt(start, $"`{id}` has {parsed.Count} policies, expected 1", "give each policy its own id");
     }
 
     private static void ReadLinks(ref JsonCursor json, List<TemplateLink> links)
@@ -176,16 +169,17 @@ internal static class PolicySetJson
                             {
                                 case "?principal": json.Once(principal, slot); principal = json.ReadUid(); break;
                                 case "?resource": json.Once(resource, slot); resource = json.ReadUid(); break;
-                                default: throw json.Fail($"`{slot}` is no slot", "the slots are `?principal` and `?resource`");
+                                default: throw json.Fail($"unknown slot `{slot}`", "the slots are `?principal` and `?resource`");
                             }
                         }
 
                         break;
-                    default: throw json.Fail($"`{name}` is not known here");
+                    default: throw json.Fail($"unknown member `{name}`");
                 }
             }
 
-            links.Add(new TemplateLink(templateId ?? throw json.FailAt(start, "`templateId` is missing"), id ?? throw json.FailAt(start, "`newId` is missing"), principal, resource, start));
+            links.Add(new TemplateLink(templateId ?? throw json.FailAt(start, "`templateId` is missing"),
+                id ?? throw json.FailAt(start, "`newId` is missing"), principal, resource, start));
         }
     }
 }

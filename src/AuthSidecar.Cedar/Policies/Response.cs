@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>The answer to a request. The default denies.</summary>
@@ -14,10 +11,9 @@ public enum Decision
 }
 
 /// <summary>A decision, the policies that determined it, and those that erred. The default denies.</summary>
-/// <remarks>
-/// Holds the numbers of the policies, and makes lists of them when it is asked: most callers want to know no more than the decision. So a
-/// decision allocates nothing. Where more than a dozen policies are satisfied at once, it counts the others, and asking for a list decides again.
-/// </remarks>
+/// <remarks>Holds the numbers of the policies, and makes lists of them when it is asked: most callers want to know no more than the
+/// decision. So a decision allocates nothing. Where more than a dozen policies are satisfied at once, it counts the others, and asking for
+/// a list decides again.</remarks>
 public struct Response
 {
     private readonly PolicySet? _policies;
@@ -60,9 +56,7 @@ public struct Response
         get
         {
             if (!HasErrors)
-            {
                 return [];
-            }
 
             var errors = ImmutableArray.CreateBuilder<PolicyError>(Outcomes.CountOf(OutcomeKind.Error));
             foreach (var policy in PoliciesOf(OutcomeKind.Error))
@@ -79,9 +73,7 @@ public struct Response
     private readonly ImmutableArray<Policy> PoliciesOf(OutcomeKind kind)
     {
         if (Outcomes.CountOf(kind) == 0)
-        {
             return [];
-        }
 
         var outcomes = Outcomes;
         if (!outcomes.HasAll)
@@ -95,9 +87,7 @@ public struct Response
         {
             var (number, found) = outcomes[i];
             if (found == kind)
-            {
                 policies.Add(_policies!.Policies[number]);
-            }
         }
 
         return policies.MoveToImmutable();
@@ -145,13 +135,9 @@ internal struct PolicyOutcomes
     {
         var outcome = (number << 2) | (int)kind;
         if (Count < InPlace)
-        {
             _few[Count] = outcome;
-        }
         else
-        {
             _more?.Add(outcome);
-        }
 
         Count++;
         _counts[(int)kind]++;

@@ -1,11 +1,7 @@
-using System.Runtime.CompilerServices;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// The scopes of a policy set, turned around: for an entity, the policies whose scope it fits. The policies that may apply to a request are
-/// those that its principal, action and resource have in common; a policy that cannot apply costs nothing.
-/// </summary>
+/// <summary>The scopes of a policy set, turned around: for an entity, the policies whose scope it fits. The policies that may apply to a
+/// request are those that its principal, action and resource have in common; a policy that cannot apply costs nothing.</summary>
 /// <remarks>Exact, because a scope test cannot fail. Immutable but for what it remembers, and safe to share between threads.</remarks>
 internal sealed class ScopeIndex
 {
@@ -29,7 +25,7 @@ internal sealed class ScopeIndex
     /// <param name="entities">Where that comes from.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public PolicyMask MaskOf(ScopePlace place, EntityUid uid, Entity? entity, EntitySource entities) =>
-        entity?.Memo is { } memo && ReferenceEquals(memo.Policies, _token) && entities.Holds(memo) && memo.Masks[(int)place] is { } mask
+        entity?.Memo is { } memo && ReferenceEquals(memo.Policies, _token) && entities.IsValid(memo) && memo.Masks[(int)place] is { } mask
             ? mask
             : FindMaskOf(place, uid, entity, entities);
 
@@ -37,17 +33,13 @@ internal sealed class ScopeIndex
     {
         // What nothing is remembered of, and which is a member of nothing, has only its name and type to go by.
         if (entity is null || entities.MemoOf(entity) is var memo && ReferenceEquals(memo, EntityMemo.Nothing))
-        {
             return _places[(int)place].MaskOf(uid);
-        }
 
         if (!ReferenceEquals(memo.Policies, _token))
         {
-            var here = memo.Under(_token);
+            var here = memo.ForPolicySet(_token);
             if (ReferenceEquals(entity.Memo, memo))
-            {
                 entity.Memo = here;
-            }
 
             memo = here;
         }
@@ -62,9 +54,9 @@ internal sealed class ScopeIndex
 
         // The policies that name no entity here; those of them that name a type are sorted out by type.
         private readonly ulong[] _unnamed;
-        private readonly UidMap<Mention> _mentions = new();
-        private readonly Dictionary<string, OfType> _types = new(StringComparer.Ordinal);
-        private readonly OfType _otherType;
+        private readonly UidMap<ScopeReference> _references = new();
+        private readonly Dictionary<string, TypeMask> _types = new(StringComparer.Ordinal);
+        private readonly TypeMask _otherType;
 
         public Position(IReadOnlyList<CompiledScope> scopes, Func<CompiledScope, ScopeTest> testOf, MaskTable masks)
         {
@@ -77,44 +69,36 @@ internal sealed class ScopeIndex
                 if (test.Type is not null)
                 {
                     if (!typed.TryGetValue(test.Type, out var ofType))
-                    {
                         typed.Add(test.Type, ofType = []);
-                    }
 
                     ofType.Add(i);
                 }
 
                 if (test.Operator is ScopeOperator.Any or ScopeOperator.Is)
-                {
                     Set(_unnamed, i);
-                }
 
                 foreach (var uid in test.Entities)
                 {
-                    if (!_mentions.TryGet(uid, out var mention))
-                    {
-                        _mentions.Set(uid, mention = new Mention());
-                    }
+                    if (!_references.TryGet(uid, out var reference))
+                        _references.Set(uid, reference = new ScopeReference());
 
-                    (test.Operator == ScopeOperator.Equal ? mention.Equal : mention.Members).Add(i);
+                    (test.Operator == ScopeOperator.Equal ? reference.Equal : reference.Members).Add(i);
                 }
             }
 
-            _otherType = CreateOfType(typed, null);
+            _otherType = CreateTypeMask(typed, null);
             foreach (var type in typed.Keys)
-            {
-                _types.Add(type, CreateOfType(typed, type));
-            }
+                _types.Add(type, CreateTypeMask(typed, type));
         }
 
         /// <summary>The mask of something that is a member of nothing.</summary>
         public PolicyMask MaskOf(EntityUid uid) =>
-            _mentions.TryGet(uid, out var mention) ? mention.Mask ??= MaskOf(uid, UidSet.Empty) : TypeOf(uid).Unnamed;
+            _references.TryGet(uid, out var reference) ? reference.Mask ??= MaskOf(uid, UidSet.Empty) : TypeOf(uid).Unnamed;
 
         public PolicyMask MaskOf(EntityUid uid, UidSet ancestors)
         {
             ulong[]? bits = null;
-            if (_mentions.TryGet(uid, out var own))
+            if (_references.TryGet(uid, out var own))
             {
                 Set(bits ??= [.. _unnamed], own.Equal);
                 Set(bits, own.Members);
@@ -122,29 +106,23 @@ internal sealed class ScopeIndex
 
             foreach (var ancestor in ancestors)
             {
-                if (_mentions.TryGet(ancestor, out var group))
-                {
+                if (_references.TryGet(ancestor, out var group))
                     Set(bits ??= [.. _unnamed], group.Members);
-                }
             }
 
             var type = TypeOf(uid);
             if (bits is null)
-            {
                 return type.Unnamed;
-            }
 
             for (var i = 0; i < bits.Length; i++)
-            {
                 bits[i] &= type.Fitting[i];
-            }
 
             return _masks.Share(new PolicyMask(bits));
         }
 
-        private OfType TypeOf(EntityUid uid) => _types.Count > 0 && _types.TryGetValue(uid.Type, out var type) ? type : _otherType;
+        private TypeMask TypeOf(EntityUid uid) => _types.Count > 0 && _types.TryGetValue(uid.Type, out var type) ? type : _otherType;
 
-        private OfType CreateOfType(Dictionary<string, List<int>> typed, string? type)
+        private TypeMask CreateTypeMask(Dictionary<string, List<int>> typed, string? type)
         {
             var fitting = new ulong[_unnamed.Length];
             Array.Fill(fitting, ulong.MaxValue);
@@ -153,28 +131,24 @@ internal sealed class ScopeIndex
                 if (!string.Equals(other, type, StringComparison.Ordinal))
                 {
                     foreach (var policy in policies)
-                    {
                         fitting[policy / 64] &= ~(1ul << (policy % 64));
-                    }
                 }
             }
 
-            return new OfType(fitting, _masks.Share(new PolicyMask([.. _unnamed.Zip(fitting, (a, b) => a & b)])));
+            return new TypeMask(fitting, _masks.Share(new PolicyMask([.. _unnamed.Zip(fitting, (a, b) => a & b)])));
         }
 
         private static void Set(ulong[] bits, List<int> policies)
         {
             foreach (var policy in policies)
-            {
                 Set(bits, policy);
-            }
         }
 
         private static void Set(ulong[] bits, int policy) => bits[policy / 64] |= 1ul << (policy % 64);
     }
 
     /// <summary>The policies that name an entity.</summary>
-    private sealed class Mention
+    private sealed class ScopeReference
     {
         /// <summary>By <c>==</c>.</summary>
         public List<int> Equal { get; } = [];
@@ -188,7 +162,7 @@ internal sealed class ScopeIndex
 
     /// <param name="Fitting">The policies that fit entities of this type, as far as the type goes.</param>
     /// <param name="Unnamed">The policies that fit an entity of this type that no policy names.</param>
-    private sealed record OfType(ulong[] Fitting, PolicyMask Unnamed);
+    private sealed record TypeMask(ulong[] Fitting, PolicyMask Unnamed);
 
     /// <summary>Masks by their content: many entities fit the same policies.</summary>
     private sealed class MaskTable
@@ -204,14 +178,10 @@ internal sealed class ScopeIndex
             lock (_lock)
             {
                 if (_masks.TryGetValue(mask, out var shared))
-                {
                     return shared;
-                }
 
                 if (_masks.Count < MaxShared)
-                {
                     _masks.Add(mask);
-                }
 
                 return mask;
             }

@@ -11,9 +11,7 @@ internal sealed record TemplateLink(string Template, string Id, EntityUid? Princ
         var links = new List<TemplateLink>();
         json.EnterArray("an array of links");
         while (json.HasElement())
-        {
             links.Add(Read(ref json));
-        }
 
         return links;
     }
@@ -23,7 +21,7 @@ internal sealed record TemplateLink(string Template, string Id, EntityUid? Princ
         var offset = json.Offset;
         string? template = null, id = null;
         EntityUid? principal = null, resource = null;
-        json.EnterObject("a link: an object with `template`, `id`, and what the slots stand for");
+        json.EnterObject("a link: an object with `template`, `id`, and the entities of its slots");
         while (json.ReadName() is { } name)
         {
             switch (name)
@@ -36,18 +34,20 @@ internal sealed record TemplateLink(string Template, string Id, EntityUid? Princ
                 case "template_id": json.OnceOf(template, name, "template"); template = json.ReadString(); break;
                 case "link_id": json.OnceOf(id, name, "id"); id = json.ReadString(); break;
                 case "args": ReadArguments(ref json, ref principal, ref resource); break;
-                default: throw json.Fail($"a link has no member `{name}`", "it has `template`, `id`, `principal` and `resource`, or `template_id`, `link_id` and `args`");
+                default:
+                    throw json.Fail($"unknown member `{name}` of a link",
+                    "expected `template`, `id`, `principal` and `resource`, or `template_id`, `link_id` and `args`");
             }
         }
 
         return template is not null && id is not null
             ? new TemplateLink(template, id, principal, resource, offset)
-            : throw json.FailAt(offset, $"this link has no `{(template is null ? "template" : "id")}`");
+            : throw json.FailAt(offset, $"missing `{(template is null ? "template" : "id")}`");
     }
 
     private static void ReadArguments(ref JsonCursor json, ref EntityUid? principal, ref EntityUid? resource)
     {
-        json.EnterObject("an object with what `?principal` and `?resource` stand for");
+        json.EnterObject("an object with the entities of `?principal` and `?resource`");
         while (json.ReadName() is { } slot)
         {
             switch (slot)

@@ -1,26 +1,24 @@
 using System.Collections.Concurrent;
-using System.Collections.Frozen;
 
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// What may be a member of what, through however many others: entity types, or actions. Only the steps are kept; who is below a group is found
-/// out when somebody asks, for the whole of it would be the square of a long chain.
-/// </summary>
+/// <summary>What may be a member of what, through however many others: entity types, or actions. Only the steps are kept; who is below a
+/// group is found out when somebody asks, for the whole of it would be the square of a long chain.</summary>
 /// <remarks>Safe to share between threads.</remarks>
 internal sealed class Hierarchy<T>(IEnumerable<T> all, Func<T, FrozenSet<T>?> parentsOf)
     where T : class
 {
     private const int MostRemembered = 1_000_000;
 
-    // Declarations that name several types share a set of parents, which is a step of its own here: else there would be as many steps as the
-    // product of the two.
+    // Declarations that name several types share a set of parents, which is a step of its own here: else there would be as many steps as
+    // the product of the two.
     private readonly Lazy<Steps> _steps = new(() => new Steps(all, parentsOf));
     private readonly ConcurrentDictionary<T, HashSet<T>> _below = new();
     private int _remembered;
 
     /// <summary>Whether the one is a member of the other, directly or through others; of itself it is only on a cycle.</summary>
-    public bool IsBelow(T member, T group) => parentsOf(member) is { Count: > 0 } parents && (parents.Contains(group) || Below(group).Contains(member));
+    public bool IsBelow(T member, T group) => parentsOf(member) is { Count: > 0 } parents
+        && (parents.Contains(group) || Below(group).Contains(member));
 
     /// <summary>Everything that the one is a member of.</summary>
     public HashSet<T> Above(T member)
@@ -31,16 +29,12 @@ internal sealed class Hierarchy<T>(IEnumerable<T> all, Func<T, FrozenSet<T>?> pa
         while (rest.TryPop(out var next))
         {
             if (parentsOf(next) is not { Count: > 0 } parents || !seen.Add(parents))
-            {
                 continue;
-            }
 
             foreach (var parent in parents)
             {
                 if (above.Add(parent))
-                {
                     rest.Push(parent);
-                }
             }
         }
 
@@ -50,9 +44,7 @@ internal sealed class Hierarchy<T>(IEnumerable<T> all, Func<T, FrozenSet<T>?> pa
     private HashSet<T> Below(T group)
     {
         if (_below.TryGetValue(group, out var known))
-        {
             return known;
-        }
 
         var below = new HashSet<T>();
         var seen = new HashSet<FrozenSet<T>>(ReferenceEqualityComparer.Instance);
@@ -62,16 +54,12 @@ internal sealed class Hierarchy<T>(IEnumerable<T> all, Func<T, FrozenSet<T>?> pa
             foreach (var parents in _steps.Value.SetsWith(next))
             {
                 if (!seen.Add(parents))
-                {
                     continue;
-                }
 
                 foreach (var member in _steps.Value.MembersOf(parents))
                 {
                     if (below.Add(member))
-                    {
                         rest.Push(member);
-                    }
                 }
             }
         }
@@ -96,9 +84,7 @@ internal sealed class Hierarchy<T>(IEnumerable<T> all, Func<T, FrozenSet<T>?> pa
             foreach (var member in all)
             {
                 if (parentsOf(member) is not { Count: > 0 } parents)
-                {
                     continue;
-                }
 
                 if (_membersOf.TryGetValue(parents, out var members))
                 {
@@ -110,9 +96,7 @@ internal sealed class Hierarchy<T>(IEnumerable<T> all, Func<T, FrozenSet<T>?> pa
                 foreach (var parent in parents)
                 {
                     if (!_setsWith.TryGetValue(parent, out var sets))
-                    {
                         _setsWith.Add(parent, sets = []);
-                    }
 
                     sets.Add(parents);
                 }

@@ -1,21 +1,18 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// A schema that may declare entity types and actions as <c>external</c>: defined by another schema, to which it can be linked (Cedar's RFC 116).
-/// </summary>
-/// <remarks>
-/// Immutable and safe to share between threads. Only a <see cref="Schema"/>, which is complete, can validate policies, entities and requests. Cedar's JSON format
-/// of external declarations is not supported.
-/// </remarks>
+/// <summary>A schema that may declare entity types and actions as <c>external</c>: defined by another schema, to which it can be linked
+/// (Cedar's RFC 116).</summary>
+/// <remarks>Immutable and safe to share between threads. Only a <see cref="Schema"/>, which is complete, can validate policies, entities
+/// and requests. Cedar's JSON format of external declarations is not supported.</remarks>
 public sealed class PartialSchema
 {
     internal PartialSchema(SourceText source, Schema declared)
     {
         (Source, Declared) = (source, declared);
-        ExternalEntityTypes = [.. declared.Syntax.SelectMany(ns => ns.Entities.Where(e => e.IsExternal).Select(e => SchemaNames.Qualify(ns.Name, e.Name)))];
-        ExternalActions = [.. declared.Syntax.SelectMany(ns => ns.Actions.Where(a => a.IsExternal).Select(a => SchemaNames.ActionUid(ns.Name, a.Id)))];
+        ExternalEntityTypes = [.. declared.Syntax.SelectMany(
+            ns => ns.Entities.Where(e => e.IsExternal).Select(e => SchemaNames.Qualify(ns.Name, e.Name)))];
+        ExternalActions = [.. declared.Syntax.SelectMany(
+            ns => ns.Actions.Where(a => a.IsExternal).Select(a => SchemaNames.ActionUid(ns.Name, a.Id)))];
     }
 
     /// <summary>The full names of the entity types that are declared, and defined elsewhere.</summary>
@@ -53,12 +50,15 @@ public sealed class PartialSchema
         return schema is not null;
     }
 
-    /// <summary>Links schemas: what one declares as external and another defines is defined in the result, in whatever order they are given.</summary>
+    /// <summary>Links schemas: what one declares as external and another defines is defined in the result, in whatever order they are
+    /// given.</summary>
     /// <param name="schemas">The schemas, at least one.</param>
-    /// <param name="linked">What they declare together, with full names and without common types: in the place of each stands what it is.</param>
-    /// <param name="faults">What contradicts: a name defined twice, an external declaration whose parents its definition does not have, an enumerated type that
-    /// is external elsewhere, a definition whose ancestors would become more.</param>
-    public static bool TryLink(IReadOnlyList<PartialSchema> schemas, [NotNullWhen(true)] out PartialSchema? linked, out IReadOnlyList<Fault> faults)
+    /// <param name="linked">What they declare together, with full names and without common types: in the place of each stands what it
+    /// is.</param>
+    /// <param name="faults">What contradicts: a name defined twice, an external declaration whose parents its definition does not have, an
+    /// enumerated type that is external elsewhere, a definition whose ancestors would become more.</param>
+    public static bool TryLink(
+        IReadOnlyList<PartialSchema> schemas, [NotNullWhen(true)] out PartialSchema? linked, out IReadOnlyList<Fault> faults)
     {
         ArgumentOutOfRangeException.ThrowIfZero(schemas.Count);
         var found = new List<Fault>();
@@ -73,18 +73,22 @@ public sealed class PartialSchema
     {
         faults =
         [
-            .. Declared.Syntax.SelectMany(ns => ns.Entities.Where(e => e.IsExternal).Select(e => IsExternal(e.Span, $"entity type `{SchemaNames.Qualify(ns.Name, e.Name)}`"))),
-            .. Declared.Syntax.SelectMany(ns => ns.Actions.Where(a => a.IsExternal).Select(a => IsExternal(a.Span, $"action `{SchemaNames.ActionUid(ns.Name, a.Id)}`"))),
+            .. Declared.Syntax.SelectMany(ns => ns.Entities.Where(
+                e => e.IsExternal).Select(e => IsExternal(e.Span, $"entity type `{SchemaNames.Qualify(ns.Name, e.Name)}`"))),
+            .. Declared.Syntax.SelectMany(ns => ns.Actions.Where(
+                a => a.IsExternal).Select(a => IsExternal(a.Span, $"action `{SchemaNames.ActionUid(ns.Name, a.Id)}`"))),
         ];
         schema = faults.Count == 0 ? Declared : null;
         return schema is not null;
 
-        Fault IsExternal(SourceSpan span, string what) => Fault.At(Source, span, $"the {what} is external", "define it, or link this schema with the one that does");
+        Fault IsExternal(SourceSpan span, string what) => Fault.At(
+            Source, span, $"the {what} is external", "define it, or link this schema with the one that does");
     }
 
     /// <summary>The schema in Cedar syntax.</summary>
     public override string ToString() => Declared.ToString();
 
     private static PartialSchema? Resolve(SourceText source, List<NamespaceSyntax> namespaces, List<Fault> faults) =>
-        faults.Count == 0 && SchemaResolver.Resolve(source, namespaces, faults) is { } declared ? new PartialSchema(source, declared) : null;
+        faults.Count == 0 && SchemaResolver.Resolve(source, namespaces, faults) is { } declared ? new PartialSchema(source, declared)
+            : null;
 }

@@ -1,6 +1,3 @@
-using System.Collections.Frozen;
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Checks requests against a schema: what an action applies to, its context, and the entities that requests bring along.</summary>
@@ -11,7 +8,8 @@ public sealed class RequestValidator
     private readonly FrozenDictionary<EntityUid, RequestAction> _actions;
 
     /// <param name="schema">The schema.</param>
-    /// <param name="isSupplied">Whether a context attribute, by its name, is added after validation; such attributes are not expected in the context of a request.</param>
+    /// <param name="isSupplied">Whether a context attribute, by its name, is added after validation; such attributes are not expected in
+    /// the context of a request.</param>
     public RequestValidator(Schema schema, Func<string, bool> isSupplied)
     {
         ArgumentNullException.ThrowIfNull(schema);
@@ -39,7 +37,8 @@ public sealed class RequestValidator
 
     private static SchemaAction Without(SchemaAction action, Func<string, bool> isSupplied) => action with
     {
-        Context = new SchemaType.Record(action.Context.Attributes.Where(a => !isSupplied(a.Key)).ToFrozenDictionary(StringComparer.Ordinal)),
+        Context = new SchemaType.Record(
+            action.Context.Attributes.Where(a => !isSupplied(a.Key)).ToFrozenDictionary(StringComparer.Ordinal)),
     };
 }
 
@@ -73,6 +72,7 @@ public sealed class RequestAction
         ArgumentNullException.ThrowIfNull(resource);
         ArgumentNullException.ThrowIfNull(context);
         var conformance = new Conformance(_schema);
-        return conformance.CheckPrincipal(principal, _action) ?? conformance.CheckResource(resource, _action) ?? conformance.CheckContext(context, _action, most: 1);
+        return conformance.CheckPrincipal(principal, _action)
+            ?? conformance.CheckResource(resource, _action) ?? conformance.CheckContext(context, _action, most: 1);
     }
 }

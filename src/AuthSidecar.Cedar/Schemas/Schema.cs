@@ -1,13 +1,11 @@
-using System.Collections.Frozen;
-using System.Diagnostics.CodeAnalysis;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>A schema: which entity types and actions there are, what they look like, and what applies to what.</summary>
 /// <remarks>Immutable and safe to share between threads.</remarks>
 public sealed class Schema
 {
-    internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions, List<NamespaceSyntax> syntax)
+    internal Schema(FrozenDictionary<string, SchemaEntityType> entityTypes, FrozenDictionary<EntityUid, SchemaAction> actions,
+        List<NamespaceSyntax> syntax)
     {
         Syntax = syntax;
         (EntityTypes, Actions) = (entityTypes, actions);
@@ -35,7 +33,8 @@ public sealed class Schema
     internal bool HasEnums { get; }
 
     /// <summary>Whether entities of the one type may be of the other, or members of one that is.</summary>
-    internal bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal) || EntityHierarchy.IsBelow(type, group);
+    internal bool MayBeIn(string type, string group) => string.Equals(type, group, StringComparison.Ordinal)
+        || EntityHierarchy.IsBelow(type, group);
 
     /// <summary>Whether the action is the other, or in that group.</summary>
     internal bool IsIn(EntityUid action, EntityUid group) => action.Equals(group) || ActionHierarchy.IsBelow(action, group);
@@ -73,7 +72,8 @@ public sealed class Schema
 /// <param name="Attributes">The attributes.</param>
 /// <param name="Tags">The type of the tags; null where there are none.</param>
 /// <param name="EnumIds">The ids of an enumerated type, which are all there are; null for other types.</param>
-public sealed record SchemaEntityType(string Name, FrozenSet<string> MemberOf, SchemaType.Record Attributes, SchemaType? Tags, FrozenSet<string>? EnumIds);
+public sealed record SchemaEntityType(
+    string Name, FrozenSet<string> MemberOf, SchemaType.Record Attributes, SchemaType? Tags, FrozenSet<string>? EnumIds);
 
 /// <summary>An action, or a group of them.</summary>
 /// <param name="Uid">The uid.</param>
@@ -81,4 +81,5 @@ public sealed record SchemaEntityType(string Name, FrozenSet<string> MemberOf, S
 /// <param name="Principals">The types of principal it applies to; none for a group that is only a group.</param>
 /// <param name="Resources">The types of resource it applies to.</param>
 /// <param name="Context">The type of its context.</param>
-public sealed record SchemaAction(EntityUid Uid, FrozenSet<EntityUid> MemberOf, FrozenSet<string> Principals, FrozenSet<string> Resources, SchemaType.Record Context);
+public sealed record SchemaAction(
+    EntityUid Uid, FrozenSet<EntityUid> MemberOf, FrozenSet<string> Principals, FrozenSet<string> Resources, SchemaType.Record Context);

@@ -1,9 +1,8 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Rewrites the declarations of schemas so that they mean the same beside those of others: with full names, and common types inlined. Common types of common
-/// types are short to write and not when inlined: of all schemas together there may be so many types, and no more.
-/// </summary>
+/// <summary>Rewrites the declarations of schemas so that they mean the same beside those of others: with full names, and common types
+/// inlined. Common types of common types are short to write and not when inlined: of all schemas together there may be so many types, and
+/// no more.</summary>
 internal sealed class SchemaInliner(int maxTypes, List<Fault> faults)
 {
     // A piece of syntax that several declarations share stays one.
@@ -15,7 +14,8 @@ internal sealed class SchemaInliner(int maxTypes, List<Fault> faults)
     private NamespaceSyntax? _into;
     private int _depth;
 
-    /// <summary>Where a namespace names the type of the empty one's actions: no full name tells that from its own, should it come to have any.</summary>
+    /// <summary>Where a namespace names the type of the empty one's actions: no full name tells that from its own, should it come to have
+    /// any.</summary>
     public List<(SourceText Source, string Namespace, SourceSpan Span)> ActionTypeUses { get; } = [];
 
     /// <summary>Rewrites the declarations of a schema.</summary>
@@ -85,21 +85,20 @@ internal sealed class SchemaInliner(int maxTypes, List<Fault> faults)
         // As the parser counts: a record is a type, and a record.
         var levels = type switch { TypeSyntax.Record => 2, TypeSyntax.Set => 1, _ => 0 };
         if (_typesLeft >= 0 && _depth + Math.Max(levels, 1) > SchemaParser.MaxTypeNesting)
-        {
             Fail(type, $"without its common types, the type is nested more than {SchemaParser.MaxTypeNesting} deep");
-        }
 
         // Beside a fault nothing is looked at any more: the rest may be as long as common types of common types can make it.
         if (!Spend(1, type))
-        {
             return type;
-        }
 
         _depth += levels;
         TypeSyntax inlined = type switch
         {
             TypeSyntax.Set set => set with { Element = InlineOnce(set.Element, ns) },
-            TypeSyntax.Record record => record with { Attributes = [.. record.Attributes.Select(a => a with { Type = InlineOnce(a.Type, ns) })] },
+            TypeSyntax.Record record => record with
+            {
+                Attributes = [.. record.Attributes.Select(a => a with { Type = InlineOnce(a.Type, ns) })],
+            },
             TypeSyntax.Named named => InlineName(named, ns),
             _ => throw new InvalidOperationException($"no declaration has a {type.GetType().Name}"),
         };
@@ -117,9 +116,7 @@ internal sealed class SchemaInliner(int maxTypes, List<Fault> faults)
         }
 
         if (fullName == SchemaNames.ActionType && _into!.Name.Length > 0)
-        {
             ActionTypeUses.Add((_source!, _into.Name, name.Span));
-        }
 
         return name with { Kind = kind, Path = fullName };
     }
@@ -127,9 +124,7 @@ internal sealed class SchemaInliner(int maxTypes, List<Fault> faults)
     private bool Spend(int types, TypeSyntax type)
     {
         if (_typesLeft >= 0 && (_typesLeft -= types) < 0)
-        {
             Fail(type, "the schemas are too long without their common types");
-        }
 
         return _typesLeft >= 0;
     }
@@ -145,9 +140,7 @@ internal sealed class SchemaInliner(int maxTypes, List<Fault> faults)
         where T : class
     {
         if (!_shared.TryGetValue(syntax, out var made))
-        {
             _shared.Add(syntax, made = make());
-        }
 
         return (T)made;
     }

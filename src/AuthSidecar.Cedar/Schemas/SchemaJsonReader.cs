@@ -18,23 +18,15 @@ internal static class SchemaJsonReader
         {
             var start = json.Offset;
             if (name.Length > 0 && !EntityType.IsValid(name))
-            {
                 throw json.Fail($"`{name}` cannot name a namespace", "identifiers joined by `::`");
-            }
 
             var read = ReadNamespace(ref json, name, start);
             if (name.Length > 0)
-            {
                 namespaces.Add(read);
-            }
             else if (namespaces[0].Span == default)
-            {
                 namespaces[0] = read;
-            }
             else
-            {
                 throw json.FailAt(start, "the empty namespace occurs twice");
-            }
         }
 
         return namespaces;
@@ -62,14 +54,10 @@ internal static class SchemaJsonReader
         }
 
         if (name.Length == 0 && annotations.Count > 0)
-        {
             throw json.FailAt(start, "annotations are not allowed on the empty namespace", "declarations in it may have some");
-        }
 
         if (!seen.Contains("entityTypes") || !seen.Contains("actions"))
-        {
             throw json.FailAt(start, $"the namespace has no `{(seen.Contains("actions") ? "entityTypes" : "actions")}`");
-        }
 
         var read = new NamespaceSyntax(name, new SourceSpan(start, 1)) { Annotations = annotations };
         read.Entities.AddRange(entities);
@@ -106,9 +94,7 @@ internal static class SchemaJsonReader
             }
 
             if (ids is not null && (ids.Count == 0 || memberOf is not null || shape is not null || tags is not null))
-            {
-                throw json.FailAt(start, "an enumerated type has ids and nothing else");
-            }
+                throw json.FailAt(start, "an enumerated type must have nothing but its ids");
 
             into.Add(new EntitySyntax(name, memberOf ?? [], shape, tags, ids, annotations ?? [], new SourceSpan(start, 1)));
         }
@@ -159,9 +145,7 @@ internal static class SchemaJsonReader
             }
 
             if (type is not null && !EntityType.IsValid(type))
-            {
                 throw json.FailAt(start, $"`{type}` is not an entity type name");
-            }
 
             parents.Add(new ActionParentSyntax(type, id ?? throw json.FailAt(start, "`id` is missing"), new SourceSpan(start, 1)));
         }
@@ -199,15 +183,11 @@ internal static class SchemaJsonReader
             var start = json.Offset;
             CheckName(json, name);
             if (SchemaParser.ReservedTypeNames.Contains(name, StringComparer.Ordinal))
-            {
                 throw json.Fail($"`{name}` is the name of a built-in type", "choose another name");
-            }
 
             var type = ReadType(ref json, 1, out var annotations, out var isRequired);
             if (isRequired is not null)
-            {
                 throw json.FailAt(start, "`required` is only allowed on attributes");
-            }
 
             into.Add(new CommonTypeSyntax(name, type, annotations, new SourceSpan(start, 1)));
         }
@@ -222,7 +202,8 @@ internal static class SchemaJsonReader
         return isRequired is null ? type : throw json.FailAt(start, "`required` is only allowed on attributes");
     }
 
-    private static TypeSyntax ReadType(ref JsonCursor json, int depth, out IReadOnlyList<KeyValuePair<string, string?>> annotations, out bool? isRequired)
+    private static TypeSyntax ReadType(
+        ref JsonCursor json, int depth, out IReadOnlyList<KeyValuePair<string, string?>> annotations, out bool? isRequired)
     {
         var start = json.Offset;
         var span = new SourceSpan(start, 1);
@@ -232,9 +213,7 @@ internal static class SchemaJsonReader
         IReadOnlyList<KeyValuePair<string, string?>>? found = null;
         isRequired = null;
         if (depth > SchemaParser.MaxTypeNesting)
-        {
             throw json.Fail($"the type is nested more than {SchemaParser.MaxTypeNesting} deep", "give its parts names in `commonTypes`");
-        }
 
         json.EnterObject("a type: an object with `type`");
         while (json.ReadName() is { } member)
@@ -249,9 +228,7 @@ internal static class SchemaJsonReader
                 case "annotations": json.Once(found, member); found = ReadAnnotations(ref json); break;
                 case "additionalAttributes":
                     if (json.ReadBool())
-                    {
                         throw json.FailAt(start, "open records are not supported");
-                    }
 
                     break;
                 default: throw UnknownMember(json, member);
@@ -265,13 +242,17 @@ internal static class SchemaJsonReader
             ("Record", null, null, { } fields) => new TypeSyntax.Record(fields, span),
             ("Entity", { } path, null, null) => new TypeSyntax.Named(CheckPath(json, start, path), span, NameKind.Entity),
             ("EntityOrCommon", { } path, null, null) => new TypeSyntax.Named(CheckPath(json, start, path), span),
-            ("Extension", ("decimal" or "ipaddr" or "datetime" or "duration") and { } path, null, null) => new TypeSyntax.Named(path, span, NameKind.BuiltIn),
-            ("Extension", { } other, null, null) => throw json.FailAt(start, $"`{other}` is not an extension type", "the extension types are `decimal`, `ipaddr`, `datetime` and `duration`"),
+            ("Extension", ("decimal" or "ipaddr" or "datetime" or "duration") and { } path, null, null) => new TypeSyntax.Named(path, span,
+                NameKind.BuiltIn),
+            ("Extension", { } other, null, null) => throw json.FailAt(
+                start, $"`{other}` is not an extension type", "the extension types are `decimal`, `ipaddr`, `datetime` and `duration`"),
             ("String" or "Long", null, null, null) => new TypeSyntax.Named(kind, span, NameKind.BuiltIn),
             ("Boolean" or "Bool", null, null, null) => new TypeSyntax.Named("Bool", span, NameKind.BuiltIn),
             (not (null or "Set" or "Record" or "Entity" or "EntityOrCommon" or "Extension"), null, null, null) =>
                 new TypeSyntax.Named(CheckPath(json, start, kind), span, NameKind.Common),
-            _ => throw json.FailAt(start, "this is no type", "`type` is `String`, `Long`, `Boolean`; `Set` with `element`; `Record` with `attributes`; `Entity`, `EntityOrCommon` or `Extension` with `name`; or a common type"),
+            _ => throw json.FailAt(start, "expected a type",
+                "`type` is `String`, `Long`, `Boolean`; `Set` with `element`; `Record` with `attributes`; `Entity`, `EntityOrCommon` or "
+                    + "`Extension` with `name`; or a common type"),
         };
     }
 
@@ -283,9 +264,7 @@ internal static class SchemaJsonReader
         while (json.ReadName() is { } name)
         {
             if (!names.Add(name))
-            {
                 throw json.Fail($"duplicate attribute `{name}`", "keep one");
-            }
 
             var type = ReadType(ref json, depth, out var annotations, out var isRequired);
             attributes.Add(new AttributeSyntax(name, type, isRequired ?? true, annotations));
@@ -302,9 +281,7 @@ internal static class SchemaJsonReader
         while (json.ReadName() is { } key)
         {
             if (!Identifier.IsWord(key) || !keys.Add(key))
-            {
                 throw json.Fail($"`{key}` cannot name an annotation, or occurs twice");
-            }
 
             annotations.Add(new(key, json.ReadStringOrNull()));
         }
@@ -330,9 +307,7 @@ internal static class SchemaJsonReader
         var strings = new List<string>();
         json.EnterArray("an array of strings");
         while (json.HasElement())
-        {
             strings.Add(json.ReadString());
-        }
 
         return strings;
     }
@@ -340,9 +315,7 @@ internal static class SchemaJsonReader
     private static void CheckName(in JsonCursor json, string name)
     {
         if (!Identifier.IsName(name))
-        {
             throw json.Fail($"`{name}` cannot name a type", "use letters, digits and underscores, and no reserved word");
-        }
     }
 
     private static string CheckPath(in JsonCursor json, int start, string path) =>
@@ -350,5 +323,5 @@ internal static class SchemaJsonReader
             ? path
             : throw json.FailAt(start, $"`{path}` cannot name a type", "identifiers joined by `::`");
 
-    private static SyntaxException UnknownMember(in JsonCursor json, string name) => json.Fail($"`{name}` is not known here");
+    private static SyntaxException UnknownMember(in JsonCursor json, string name) => json.Fail($"unknown member `{name}`");
 }

@@ -1,7 +1,4 @@
-using System.Buffers;
-using System.Text;
 using System.Text.Encodings.Web;
-using System.Text.Json;
 
 namespace AuthSidecar.Cedar;
 
@@ -18,9 +15,7 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
             {
                 // The empty namespace is there only if something is in it.
                 if (ns.Name.Length > 0 || ns.Entities.Count + ns.Actions.Count + ns.CommonTypes.Count > 0)
-                {
                     new SchemaJsonWriter(json).Write(ns);
-                }
             }
 
             json.WriteEndObject();
@@ -48,16 +43,12 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
 
         json.WriteStartObject("entityTypes");
         foreach (var entity in ns.Entities)
-        {
             Write(entity);
-        }
 
         json.WriteEndObject();
         json.WriteStartObject("actions");
         foreach (var action in ns.Actions)
-        {
             Write(action);
-        }
 
         json.WriteEndObject();
         Write(ns.Annotations);
@@ -68,24 +59,16 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
     {
         json.WriteStartObject(entity.Name);
         if (entity.EnumIds is not null)
-        {
             Write("enum", entity.EnumIds);
-        }
 
         if (entity.MemberOf.Count > 0)
-        {
             Write("memberOfTypes", entity.MemberOf.Select(m => m.Path));
-        }
 
         if (entity.Shape is not null and not TypeSyntax.Record { Attributes.Count: 0 })
-        {
             Write("shape", entity.Shape);
-        }
 
         if (entity.Tags is not null)
-        {
             Write("tags", entity.Tags);
-        }
 
         Write(entity.Annotations);
         json.WriteEndObject();
@@ -102,9 +85,7 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
                 json.WriteStartObject();
                 json.WriteString("id", parent.Id);
                 if (parent.Type is not null)
-                {
                     json.WriteString("type", parent.Type);
-                }
 
                 json.WriteEndObject();
             }
@@ -117,9 +98,7 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
         Write("principalTypes", action.AppliesTo?.Principals.Select(p => p.Path) ?? []);
         Write("resourceTypes", action.AppliesTo?.Resources.Select(r => r.Path) ?? []);
         if (action.AppliesTo?.Context is not null and not TypeSyntax.Record { Attributes.Count: 0 })
-        {
             Write("context", action.AppliesTo.Context);
-        }
 
         json.WriteEndObject();
         Write(action.Annotations);
@@ -149,9 +128,7 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
                     json.WriteStartObject(attribute.Name);
                     WriteMembers(attribute.Type);
                     if (!attribute.IsRequired)
-                    {
                         json.WriteBoolean("required", false);
-                    }
 
                     Write(attribute.Annotations);
                     json.WriteEndObject();
@@ -163,9 +140,7 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
                 var isPrimitive = named.Path is "Bool" or "Long" or "String";
                 json.WriteString("type", !isPrimitive ? "Extension" : named.Path == "Bool" ? "Boolean" : named.Path);
                 if (!isPrimitive)
-                {
                     json.WriteString("name", named.Path);
-                }
 
                 break;
             case TypeSyntax.Named { Kind: NameKind.Common } named:
@@ -183,15 +158,11 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
     private void Write(IReadOnlyList<KeyValuePair<string, string?>> annotations)
     {
         if (annotations.Count == 0)
-        {
             return;
-        }
 
         json.WriteStartObject("annotations");
         foreach (var (key, text) in annotations)
-        {
             json.WriteString(key, text ?? "");
-        }
 
         json.WriteEndObject();
     }
@@ -200,9 +171,7 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
     {
         json.WriteStartArray(name);
         foreach (var item in items)
-        {
             json.WriteStringValue(item);
-        }
 
         json.WriteEndArray();
     }

@@ -1,6 +1,7 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>Links schemas by the rules of the linker that Cedar's specification has for RFC 116: they compare ancestors, not parents.</summary>
+/// <summary>Links schemas by the rules of the linker that Cedar's specification has for RFC 116: they compare ancestors, not
+/// parents.</summary>
 internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fault> faults)
 {
     // The ancestors of each are compared with what they become, and to find them is to look at all parents that there are.
@@ -26,8 +27,10 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
         var inliner = new SchemaInliner(MaxTypes, faults);
         var namespaces = schemas.SelectMany(s => inliner.Inline(s).Select(ns => (Schema: s, Syntax: ns))).ToList();
         if (faults.Count > 0
-            || IsTooMuch(source, "entity types", namespaces.Sum(ns => (long)ns.Syntax.Entities.Count), namespaces.Sum(ns => ns.Syntax.Entities.Sum(e => (long)e.MemberOf.Count)))
-            || IsTooMuch(source, "actions", namespaces.Sum(ns => (long)ns.Syntax.Actions.Count), namespaces.Sum(ns => ns.Syntax.Actions.Sum(a => (long)a.MemberOf.Count))))
+            || IsTooMuch(source, "entity types", namespaces.Sum(ns => (long)ns.Syntax.Entities.Count),
+                namespaces.Sum(ns => ns.Syntax.Entities.Sum(e => (long)e.MemberOf.Count)))
+            || IsTooMuch(source, "actions", namespaces.Sum(ns => (long)ns.Syntax.Actions.Count),
+                namespaces.Sum(ns => ns.Syntax.Actions.Sum(a => (long)a.MemberOf.Count))))
         {
             return null;
         }
@@ -41,29 +44,24 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
             same => new NamespaceSyntax(same.Key, default) { Annotations = Unite(same.Select(ns => ns.Syntax.Annotations)) },
             StringComparer.Ordinal);
         foreach (var same in entities)
-        {
             linked[same.First().Namespace].Entities.Add(LinkEntityType(same.Key, [.. same]));
-        }
 
         foreach (var same in actions)
-        {
             linked[same.First().Namespace].Actions.Add(LinkAction(same.Key, [.. same]));
-        }
 
         foreach (var (of, ns, span) in inliner.ActionTypeUses.Where(u => linked[u.Namespace].Actions.Count > 0))
         {
-            faults.Add(Fault.At(of, span, $"`Action` is the type of the actions of the empty namespace here, and would be that of the actions of `{ns}`", "move either the actions or the type to another namespace"));
+            faults.Add(
+                Fault.At(of, span,
+                    $"`Action` refers to actions of the empty namespace here, but to actions of `{ns}` after linking",
+                    "move either the actions or the type to another namespace"));
         }
 
         if (faults.Count > 0 || SchemaResolver.Resolve(source, [.. linked.Values], faults) is not { } whole)
-        {
             return null;
-        }
 
         foreach (var same in entities)
-        {
             ForbidMoreAncestors(whole, same);
-        }
 
         return faults.Count == 0 ? new PartialSchema(source, whole) : null;
     }
@@ -83,15 +81,19 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
         {
             if (!other.Syntax.IsExternal)
             {
-                Fail(other.Schema, other.Syntax.Span, $"the entity type `{name}` is defined in {definition.Schema.Source.Name} as well", "declare it `external` in all schemas but one");
+                Fail(other.Schema, other.Syntax.Span, $"the entity type `{name}` is defined in {definition.Schema.Source.Name} as well",
+                    "declare it `external` in all schemas but one");
             }
             else if (definition.Syntax.EnumIds is not null)
             {
-                Fail(other.Schema, other.Syntax.Span, $"the external entity type `{name}` is an enumerated type in {definition.Schema.Source.Name}", "which of its ids there are is not known here");
+                Fail(other.Schema, other.Syntax.Span,
+                    $"the external entity type `{name}` is an enumerated type in {definition.Schema.Source.Name}",
+                    "external enumerated types are not supported: move what uses it to that schema");
             }
             else if (AncestorsOf(name, other.Schema).Except(AncestorsOf(name, definition.Schema)).FirstOrDefault() is { } missing)
             {
-                Fail(other.Schema, other.Syntax.Span, $"the external entity type `{name}` is in `{missing}`, and in {definition.Schema.Source.Name} it is not");
+                Fail(other.Schema, other.Syntax.Span,
+                    $"the external entity type `{name}` is a member of `{missing}`, but not in {definition.Schema.Source.Name}");
             }
         }
 
@@ -105,39 +107,46 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
         {
             if (!other.Syntax.IsExternal)
             {
-                Fail(other.Schema, other.Syntax.Span, $"the action `{uid}` is defined in {definition.Schema.Source.Name} as well", "declare it `external` in all schemas but one");
+                Fail(other.Schema, other.Syntax.Span, $"the action `{uid}` is defined in {definition.Schema.Source.Name} as well",
+                    "declare it `external` in all schemas but one");
             }
             else if (!GroupsOf(uid, other.Schema).SetEquals(GroupsOf(uid, definition.Schema)))
             {
-                Fail(other.Schema, other.Syntax.Span, $"the external action `{uid}` is in other groups than in {definition.Schema.Source.Name}", "an action has the same ancestors wherever it is declared");
+                Fail(other.Schema, other.Syntax.Span,
+                    $"the external action `{uid}` is in other groups than in {definition.Schema.Source.Name}",
+                    "an action has the same ancestors wherever it is declared");
             }
         }
 
-        return definition.Syntax.IsExternal ? definition.Syntax with { Annotations = Unite(declared.Select(d => d.Syntax.Annotations)) } : definition.Syntax;
+        return definition.Syntax.IsExternal ? definition.Syntax with { Annotations = Unite(declared.Select(d => d.Syntax.Annotations)) }
+            : definition.Syntax;
     }
 
     private bool IsTooMuch(SourceText source, string what, long count, long parents)
     {
         if (count * parents <= MaxSteps)
-        {
             return false;
-        }
 
-        faults.Add(Fault.At(source, default(SourceSpan), $"too many {what} to link: {count} with {parents} parents in all; the limit of the product is {MaxSteps}"));
+        faults.Add(Fault.At(source, default(SourceSpan),
+            $"too many {what} to link: {count} with {parents} parents in all; the limit of the product is {MaxSteps}"));
         return true;
     }
 
     /// <summary>Annotations of several declarations; of those with one name the same one in whatever order they are given.</summary>
-    private static IReadOnlyList<KeyValuePair<string, string?>> Unite(IEnumerable<IReadOnlyList<KeyValuePair<string, string?>>> annotations) =>
-        [.. annotations.SelectMany(a => a).OrderBy(a => a.Key, StringComparer.Ordinal).ThenBy(a => a.Value, StringComparer.Ordinal).DistinctBy(a => a.Key, StringComparer.Ordinal)];
+    private static IReadOnlyList<KeyValuePair<string,
+        string?>> Unite(IEnumerable<IReadOnlyList<KeyValuePair<string, string?>>> annotations) =>
+        [.. annotations.SelectMany(a => a).OrderBy(a => a.Key, StringComparer.Ordinal).ThenBy(a => a.Value, StringComparer.Ordinal)
+            .DistinctBy(a => a.Key, StringComparer.Ordinal)];
 
     /// <summary>What a schema said of its own types stays true: no other adds to the ancestors of what it defines.</summary>
     private void ForbidMoreAncestors(Schema linked, IGrouping<string, Declared<EntitySyntax>> declared)
     {
         if (declared.FirstOrDefault(d => !d.Syntax.IsExternal) is { } definition
-            && linked.EntityHierarchy.Above(declared.Key).Except(AncestorsOf(declared.Key, definition.Schema)).FirstOrDefault() is { } added)
+            && linked.EntityHierarchy.Above(
+                declared.Key).Except(AncestorsOf(declared.Key, definition.Schema)).FirstOrDefault() is { } added)
         {
-            Fail(definition.Schema, definition.Syntax.Span, $"linking would put the entity type `{declared.Key}` in `{added}`", "declare the external type that it is in with its parents: `external entity X in Y;`");
+            Fail(definition.Schema, definition.Syntax.Span, $"linking would make the entity type `{declared.Key}` a member of `{added}`",
+                "declare its external parent type with the parents of that: `external entity X in Y;`");
         }
     }
 
@@ -145,5 +154,6 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
 
     private static HashSet<EntityUid> GroupsOf(EntityUid action, PartialSchema schema) => schema.Declared.ActionHierarchy.Above(action);
 
-    private void Fail(PartialSchema schema, SourceSpan span, string message, string? help = null) => faults.Add(Fault.At(schema.Source, span, message, help));
+    private void Fail(PartialSchema schema, SourceSpan span, string message, string? help = null) =>
+        faults.Add(Fault.At(schema.Source, span, message, help));
 }

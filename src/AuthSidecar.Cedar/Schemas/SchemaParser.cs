@@ -1,6 +1,7 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>A recursive-descent parser for schemas in Cedar syntax. Like the parser of policies it reports the first fault of each declaration.</summary>
+/// <summary>A recursive-descent parser for schemas in Cedar syntax. Like the parser of policies it reports the first fault of each
+/// declaration.</summary>
 internal ref struct SchemaParser
 {
     // Types nest; so do the parser and the resolver.
@@ -35,13 +36,9 @@ internal ref struct SchemaParser
             {
                 var annotations = parser.ParseAnnotations();
                 if (parser._tokens.IsWord("namespace"u8))
-                {
                     namespaces.Add(parser.ParseNamespace(annotations, faults));
-                }
                 else
-                {
                     parser.ParseDeclaration(annotations, unnamed);
-                }
             }
             catch (SyntaxException e)
             {
@@ -57,7 +54,8 @@ internal ref struct SchemaParser
     {
         var start = Current.Start;
         _tokens.Advance();
-        var parsed = new NamespaceSyntax(_tokens.ParsePath("the name of the namespace"), _tokens.SpanFrom(start)) { Annotations = annotations };
+        var name = _tokens.ParsePath("the name of the namespace");
+        var parsed = new NamespaceSyntax(name, _tokens.SpanFrom(start)) { Annotations = annotations };
         _tokens.Expect(TokenKind.OpenBrace, "`{` and declarations");
         while (Current.Kind is not (TokenKind.CloseBrace or TokenKind.End))
         {
@@ -90,13 +88,11 @@ internal ref struct SchemaParser
             {
                 _tokens.Advance();
                 text = _tokens.ParseString("the text of the annotation");
-                _tokens.Expect(TokenKind.CloseParen, "`)` behind the annotation");
+                _tokens.Expect(TokenKind.CloseParen, "`)` after the annotation");
             }
 
             if (!keys!.Add(key))
-            {
                 throw _tokens.Fail(keyToken, $"the annotation `@{key}` occurs twice", "keep one");
-            }
 
             annotations.Add(new(key, text));
         }
@@ -109,26 +105,16 @@ internal ref struct SchemaParser
         var start = Current.Start;
         var isExternal = _tokens.IsWord("external"u8);
         if (isExternal)
-        {
             _tokens.Advance();
-        }
 
         if (_tokens.IsWord("entity"u8))
-        {
             ParseEntities(annotations, start, isExternal, into);
-        }
         else if (_tokens.IsWord("action"u8))
-        {
             ParseActions(annotations, start, isExternal, into);
-        }
         else if (!isExternal && _tokens.IsWord("type"u8))
-        {
             ParseCommonType(annotations, into);
-        }
         else
-        {
             throw _tokens.Unexpected(isExternal ? "`entity` or `action`" : "`entity`, `action`, `type`, `external` or `namespace`");
-        }
     }
 
     // ------------------------------------------------------------------ entities
@@ -168,7 +154,8 @@ internal ref struct SchemaParser
 
         _tokens.Expect(TokenKind.Semicolon, isExternal ? ExternalEnd : "`in`, `=`, `tags`, or `;` to end the declaration");
         var span = _tokens.SpanFrom(start);
-        into.Entities.AddRange(names.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, annotations, span) { IsExternal = isExternal }));
+        into.Entities.AddRange(
+            names.Select(name => new EntitySyntax(name, memberOf, shape, tags, enumIds, annotations, span) { IsExternal = isExternal }));
     }
 
     private List<string> ParseEnumIds()
@@ -189,9 +176,7 @@ internal ref struct SchemaParser
     private List<NameSyntax> ParseMemberOf()
     {
         if (!_tokens.IsWord("in"u8))
-        {
             return [];
-        }
 
         _tokens.Advance();
         return ParseTypeNames();
@@ -201,9 +186,7 @@ internal ref struct SchemaParser
     private List<NameSyntax> ParseTypeNames()
     {
         if (Current.Kind != TokenKind.OpenBracket)
-        {
             return [ParseTypeName()];
-        }
 
         _tokens.Advance();
         var names = new List<NameSyntax>();
@@ -253,9 +236,7 @@ internal ref struct SchemaParser
         var memberOf = ParseActionParents();
         AppliesToSyntax? appliesTo = null;
         if (!isExternal && _tokens.IsWord("appliesTo"u8))
-        {
             appliesTo = ParseAppliesTo();
-        }
 
         if (!isExternal && _tokens.IsWord("attributes"u8))
         {
@@ -274,9 +255,7 @@ internal ref struct SchemaParser
     {
         var parents = new List<ActionParentSyntax>();
         if (!_tokens.IsWord("in"u8))
-        {
             return parents;
-        }
 
         _tokens.Advance();
         if (Current.Kind != TokenKind.OpenBracket)
@@ -301,15 +280,11 @@ internal ref struct SchemaParser
     {
         var start = Current.Start;
         if (Current.Kind == TokenKind.String || _tokens.IsWord("__cedar"u8))
-        {
             return new ActionParentSyntax(null, ParseName("the name of an action"), _tokens.SpanFrom(start));
-        }
 
         var path = _tokens.ParsePathOrEntity(out var entity);
         if (entity is not null)
-        {
             return new ActionParentSyntax(entity.Type, entity.Id, _tokens.SpanFrom(start));
-        }
 
         return path.Contains(':')
             ? throw _tokens.Unexpected("`::` and the action's id in quotes")
@@ -348,16 +323,15 @@ internal ref struct SchemaParser
             }
 
             if (Current.Kind != TokenKind.Comma)
-            {
                 break;
-            }
 
             _tokens.Advance();
         }
 
         _tokens.Expect(TokenKind.CloseBrace, "`,` or `}`");
         return principals is null || resources is null
-            ? throw _tokens.Fail(start, "`appliesTo` needs both `principal` and `resource`", "leave `appliesTo` out for a group of actions that applies to nothing")
+            ? throw _tokens.Fail(start, "`appliesTo` needs both `principal` and `resource`",
+                "omit `appliesTo` for a group of actions that applies to nothing")
             : new AppliesToSyntax(principals, resources, context);
     }
 
@@ -382,9 +356,7 @@ internal ref struct SchemaParser
         var nameToken = Current;
         var name = _tokens.ExpectName("the name of a type");
         if (ReservedTypeNames.Contains(name, StringComparer.Ordinal))
-        {
             throw _tokens.Fail(nameToken, $"`{name}` is the name of a built-in type", "choose another name");
-        }
 
         _tokens.Expect(TokenKind.Assign, "`=` and a type");
         var type = ParseType();
@@ -395,9 +367,7 @@ internal ref struct SchemaParser
     private TypeSyntax ParseType()
     {
         if (++_nesting > MaxTypeNesting)
-        {
             throw _tokens.Fail(Current, $"the type is nested more than {MaxTypeNesting} deep", "give its parts names with `type`");
-        }
 
         TypeSyntax type = Current.Kind == TokenKind.OpenBrace ? ParseRecord()
             : IsSet() ? ParseSet()
@@ -411,9 +381,7 @@ internal ref struct SchemaParser
     {
         var ahead = _tokens;
         if (!ahead.IsWord("Set"u8))
-        {
             return false;
-        }
 
         ahead.Advance();
         return ahead.Current.Kind == TokenKind.Less;
@@ -439,9 +407,7 @@ internal ref struct SchemaParser
     private string ParseTypePath()
     {
         if (!_tokens.IsWord("__cedar"u8))
-        {
             return _tokens.ParsePath("a type");
-        }
 
         _tokens.Advance();
         _tokens.Expect(TokenKind.PathSeparator, "`::` and a built-in type");
@@ -451,9 +417,7 @@ internal ref struct SchemaParser
     private TypeSyntax.Record ParseRecord()
     {
         if (++_nesting > MaxTypeNesting)
-        {
             throw _tokens.Fail(Current, $"the type is nested more than {MaxTypeNesting} deep", "give its parts names with `type`");
-        }
 
         var start = Current.Start;
         _tokens.Expect(TokenKind.OpenBrace, "`{` and attributes");
@@ -463,9 +427,7 @@ internal ref struct SchemaParser
         {
             attributes.Add(ParseAttribute(names));
             if (Current.Kind != TokenKind.Comma)
-            {
                 break;
-            }
 
             _tokens.Advance();
         }
@@ -482,9 +444,7 @@ internal ref struct SchemaParser
         var name = ParseName("the name of an attribute");
         var isRequired = Current.Kind != TokenKind.Question;
         if (!isRequired)
-        {
             _tokens.Advance();
-        }
 
         _tokens.Expect(TokenKind.Colon, "`:` and a type");
         var type = ParseType();
@@ -493,7 +453,8 @@ internal ref struct SchemaParser
             : throw _tokens.Fail(nameToken, $"duplicate attribute `{name}`", "keep one");
     }
 
-    /// <summary>The name of an attribute or an action, which no namespace has to be told from: <c>__cedar</c> is one like any other.</summary>
+    /// <summary>The name of an attribute or an action, which no namespace has to be told from: <c>__cedar</c> is one like any
+    /// other.</summary>
     private string ParseName(string expected) => Current.Kind == TokenKind.String ? _tokens.ParseString(expected)
         : _tokens.IsWord("__cedar"u8) ? _tokens.ExpectWord(expected)
         : _tokens.ExpectName(expected);

@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Writes syntax trees of schemas as Cedar text.</summary>
@@ -13,9 +10,7 @@ internal sealed class SchemaPrinter
     {
         var printer = new SchemaPrinter();
         foreach (var ns in namespaces)
-        {
             printer.Append(ns);
-        }
 
         return printer._text.ToString();
     }
@@ -54,16 +49,16 @@ internal sealed class SchemaPrinter
         {
             AppendAnnotations(action.Annotations);
             var parents = action.MemberOf.Count == 0 ? "" : $" in [{string.Join(", ", action.MemberOf.Select(Text))}]";
-            Line($"{External(action.IsExternal)}action {Name(action.Id)}{parents}{(action.AppliesTo is { Principals.Count: > 0, Resources.Count: > 0 } appliesTo ? $" appliesTo {{{Text(appliesTo)}}}" : "")};");
+            var scope = action.AppliesTo is { Principals.Count: > 0, Resources.Count: > 0 } appliesTo ? $" appliesTo {{{Text(appliesTo)}}}"
+                : "";
+            Line($"{External(action.IsExternal)}action {Name(action.Id)}{parents}{scope};");
         }
     }
 
     private static string Body(EntitySyntax entity, NamespaceSyntax ns)
     {
         if (entity.EnumIds is { } ids)
-        {
             return $" enum [{string.Join(", ", ids.Select(StringLiteral.Quote))}]";
-        }
 
         var parents = entity.MemberOf.Count == 0 ? "" : $" in [{string.Join(", ", entity.MemberOf.Select(m => m.Path))}]";
         // Cedar syntax has no name in place of a shape: what it stands for is written out.
@@ -73,9 +68,12 @@ internal sealed class SchemaPrinter
 
     private static string Text(AppliesToSyntax appliesTo) => string.Create(
         CultureInfo.InvariantCulture,
-        $"principal: [{string.Join(", ", appliesTo.Principals.Select(p => p.Path))}], resource: [{string.Join(", ", appliesTo.Resources.Select(r => r.Path))}]{(appliesTo.Context is null ? "" : $", context: {Text(appliesTo.Context)}")}");
+        $"principal: [{string.Join(", ", appliesTo.Principals.Select(p => p.Path))}], resource: "
+            + $"[{string.Join(", ", appliesTo.Resources.Select(r => r.Path))}]"
+            + $"{(appliesTo.Context is null ? "" : $", context: {Text(appliesTo.Context)}")}");
 
-    private static string Text(ActionParentSyntax parent) => parent.Type is null ? Name(parent.Id) : $"{parent.Type}::{StringLiteral.Quote(parent.Id)}";
+    private static string Text(ActionParentSyntax parent) => parent.Type is null ? Name(parent.Id)
+        : $"{parent.Type}::{StringLiteral.Quote(parent.Id)}";
 
     private static string Text(TypeSyntax type) => type switch
     {
@@ -87,9 +85,11 @@ internal sealed class SchemaPrinter
     };
 
     private static string Text(AttributeSyntax attribute) =>
-        $"{string.Concat(attribute.Annotations.Select(a => $"{Text(a)} "))}{Name(attribute.Name)}{(attribute.IsRequired ? "" : "?")}: {Text(attribute.Type)}";
+        $"{string.Concat(attribute.Annotations.Select(a => $"{Text(a)} "))}{Name(attribute.Name)}{(attribute.IsRequired ? "" : "?")}: "
+            + $"{Text(attribute.Type)}";
 
-    private static string Text(KeyValuePair<string, string?> annotation) => annotation.Value is null ? $"@{annotation.Key}" : $"@{annotation.Key}({StringLiteral.Quote(annotation.Value)})";
+    private static string Text(KeyValuePair<string, string?> annotation) => annotation.Value is null ? $"@{annotation.Key}"
+        : $"@{annotation.Key}({StringLiteral.Quote(annotation.Value)})";
 
     private static string External(bool isExternal) => isExternal ? "external " : "";
 
@@ -98,9 +98,7 @@ internal sealed class SchemaPrinter
     private void AppendAnnotations(IReadOnlyList<KeyValuePair<string, string?>> annotations)
     {
         foreach (var annotation in annotations)
-        {
             Line(Text(annotation));
-        }
     }
 
     private void Line(string line) => _text.Append(_indent).Append(line).Append('\n');

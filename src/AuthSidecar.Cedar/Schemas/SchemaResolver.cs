@@ -1,5 +1,3 @@
-using System.Collections.Frozen;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Resolves the names of a schema: every type that is named exists, and no definition is circular.</summary>
@@ -36,7 +34,8 @@ internal sealed class SchemaResolver
     {
         if (namespaces.Find(ns => ns.Name.Length > MaxNamespaceLength) is { } longest)
         {
-            faults.Add(Fault.At(source, longest.Span, $"namespace name too long: {longest.Name.Length} characters, limit {MaxNamespaceLength}"));
+            faults.Add(
+                Fault.At(source, longest.Span, $"namespace name too long: {longest.Name.Length} characters, limit {MaxNamespaceLength}"));
             return null;
         }
 
@@ -50,9 +49,7 @@ internal sealed class SchemaResolver
         foreach (var ns in _namespaces)
         {
             foreach (var type in ns.CommonTypes)
-            {
                 ResolveCommonType(SchemaNames.Qualify(ns.Name, type.Name), type.Span);
-            }
 
             foreach (var entity in ns.Entities)
             {
@@ -83,7 +80,7 @@ internal sealed class SchemaResolver
     private SchemaEntityType ResolveEntity(string name, EntitySyntax entity, string ns) => new(
         name,
         ResolveEntityNames(entity.MemberOf, ns),
-        entity.Shape is null ? SchemaType.Record.Empty : ResolveRecord(entity.Shape, ns, "a shape is a record"),
+        entity.Shape is null ? SchemaType.Record.Empty : ResolveRecord(entity.Shape, ns, "a shape must be a record"),
         entity.Tags is null ? null : Once(entity.Tags, () => ResolveType(entity.Tags, ns)),
         entity.EnumIds is null ? null : Once(entity.EnumIds, () => entity.EnumIds.ToFrozenSet(StringComparer.Ordinal)));
 
@@ -92,16 +89,14 @@ internal sealed class SchemaResolver
         Once(action.MemberOf, () => action.MemberOf.Select(parent => ResolveActionParent(parent, ns)).ToFrozenSet()),
         ResolveEntityNames(action.AppliesTo?.Principals ?? [], ns),
         ResolveEntityNames(action.AppliesTo?.Resources ?? [], ns),
-        action.AppliesTo?.Context is { } context ? ResolveRecord(context, ns, "a context is a record") : SchemaType.Record.Empty);
+        action.AppliesTo?.Context is { } context ? ResolveRecord(context, ns, "a context must be a record") : SchemaType.Record.Empty);
 
     /// <summary>What was made of a piece of syntax, and of the same piece once more.</summary>
     private T Once<T>(object syntax, Func<T> make)
         where T : class
     {
         if (!_shared.TryGetValue(syntax, out var made))
-        {
             _shared.Add(syntax, made = make());
-        }
 
         return (T)made;
     }
@@ -112,19 +107,16 @@ internal sealed class SchemaResolver
     {
         var before = _faults.Count;
         if (ResolveType(type, ns) is SchemaType.Record record)
-        {
             return record;
-        }
 
         if (_faults.Count == before)
-        {
-            Fail(type.Span, rule, "name a `type` that is one");
-        }
+            Fail(type.Span, rule, "use a record, or a common type that is one");
 
         return SchemaType.Record.Empty;
     }
 
-    private FrozenSet<string> ResolveEntityNames(IReadOnlyList<NameSyntax> names, string ns) => Once(names, () => ResolveEntityNamesOnce(names, ns));
+    private FrozenSet<string> ResolveEntityNames(IReadOnlyList<NameSyntax> names, string ns) =>
+        Once(names, () => ResolveEntityNamesOnce(names, ns));
 
     private FrozenSet<string> ResolveEntityNamesOnce(IReadOnlyList<NameSyntax> names, string ns)
     {
@@ -140,7 +132,8 @@ internal sealed class SchemaResolver
                 Fail(
                     name.Span,
                     $"unrecognized entity type `{name.Path}`",
-                    EntityType.IsAction(name.Path) ? "actions cannot be principals, resources or groups of entities" : _suggestions.For(name.Path, _names.EntityTypes));
+                    EntityType.IsAction(name.Path) ? "actions cannot be principals, resources or groups of entities"
+                        : _suggestions.For(name.Path, _names.EntityTypes));
             }
         }
 
@@ -151,14 +144,13 @@ internal sealed class SchemaResolver
     {
         var uid = _names.FindAction(parent, ns, out var isFound);
         if (!isFound)
-        {
             Fail(parent.Span, $"unrecognized action `{uid}`", _suggestions.For(uid, _names.Actions));
-        }
 
         return uid;
     }
 
-    /// <summary>Finds groups that are members of themselves: whatever cannot be put behind all its parents is part of a cycle, or hangs on one.</summary>
+    /// <summary>Finds groups that are members of themselves: whatever cannot be put behind all its parents is part of a cycle, or hangs on
+    /// one.</summary>
     private void ForbidActionCycles(Dictionary<EntityUid, SchemaAction> actions)
     {
         // How many parents are not placed yet; of the actions that share a set of them it is one number.
@@ -167,9 +159,7 @@ internal sealed class SchemaResolver
         foreach (var parents in actions.Values.Select(a => a.MemberOf).Where(parents => missing.TryAdd(parents, parents.Count)))
         {
             foreach (var parent in parents)
-            {
                 (waiting.TryGetValue(parent, out var sets) ? sets : waiting[parent] = []).Add(parents);
-            }
         }
 
         var members = actions.Values.ToLookup(a => a.MemberOf, ReferenceEqualityComparer.Instance);
@@ -183,20 +173,20 @@ internal sealed class SchemaResolver
                 foreach (var set in waiting.GetValueOrDefault(action.Uid) ?? [])
                 {
                     if (--missing[set] == 0)
-                    {
                         ready.Push(set);
-                    }
                 }
             }
         }
 
         foreach (var action in actions.Values.Where(a => !placed.Contains(a.Uid)))
         {
-            Fail(_names.Action(action.Uid).Span, $"the action `{action.Uid}` is a member of itself, or of an action that is", "take a parent away");
+            Fail(_names.Action(action.Uid).Span, $"the action `{action.Uid}` is a member of itself, or of an action that is",
+                "remove one of its parents");
         }
     }
 
-    /// <summary>Every policy is checked once for each pair of types that an action applies to, of which a few lines can make any number.</summary>
+    /// <summary>Every policy is checked once for each pair of types that an action applies to, of which a few lines can make any
+    /// number.</summary>
     private void ForbidTooManyEnvironments(Dictionary<EntityUid, SchemaAction> actions)
     {
         var count = 0L;
@@ -205,7 +195,9 @@ internal sealed class SchemaResolver
             count += (long)action.Principals.Count * action.Resources.Count;
             if (count > MaxEnvironments)
             {
-                Fail(_names.Action(action.Uid).Span, $"too many request environments: more than {MaxEnvironments} pairs of principal and resource types", "name fewer types");
+                Fail(_names.Action(action.Uid).Span,
+                    $"too many request environments: more than {MaxEnvironments} pairs of principal and resource types",
+                    "name fewer types");
                 return;
             }
         }
@@ -255,9 +247,7 @@ internal sealed class SchemaResolver
     private SchemaType? ResolveCommonType(string name, SourceSpan usedAt)
     {
         if (_resolvedCommonTypes.TryGetValue(name, out var resolved))
-        {
             return resolved;
-        }
 
         if (!_resolving.Add(name))
         {

@@ -43,7 +43,8 @@ internal sealed record ActionParentSyntax(string? Type, string Id, SourceSpan Sp
 
 internal sealed record AppliesToSyntax(IReadOnlyList<NameSyntax> Principals, IReadOnlyList<NameSyntax> Resources, TypeSyntax? Context);
 
-internal sealed record CommonTypeSyntax(string Name, TypeSyntax Type, IReadOnlyList<KeyValuePair<string, string?>> Annotations, SourceSpan Span);
+internal sealed record CommonTypeSyntax(
+    string Name, TypeSyntax Type, IReadOnlyList<KeyValuePair<string, string?>> Annotations, SourceSpan Span);
 
 /// <summary>A name that is to be resolved.</summary>
 internal sealed record NameSyntax(string Path, SourceSpan Span);
@@ -57,7 +58,8 @@ internal abstract record TypeSyntax(SourceSpan Span)
     public sealed record Record(IReadOnlyList<AttributeSyntax> Attributes, SourceSpan Span) : TypeSyntax(Span);
 }
 
-internal sealed record AttributeSyntax(string Name, TypeSyntax Type, bool IsRequired, IReadOnlyList<KeyValuePair<string, string?>> Annotations);
+internal sealed record AttributeSyntax(
+    string Name, TypeSyntax Type, bool IsRequired, IReadOnlyList<KeyValuePair<string, string?>> Annotations);
 
 /// <summary>What a name may stand for. In Cedar syntax nothing tells; in JSON something may.</summary>
 internal enum NameKind : byte

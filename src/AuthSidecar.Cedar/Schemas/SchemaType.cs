@@ -1,5 +1,3 @@
-using System.Collections.Frozen;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>The type of an attribute, a tag or a context, with all names resolved.</summary>
@@ -36,7 +34,8 @@ public abstract record SchemaType
         // Derived from the attributes when it is first asked for, and no part of what the type is; made twice it does no harm.
         private RecordShape? _shape;
 
-        internal RecordShape Shape => _shape is { } made && ReferenceEquals(made.Attributes, Attributes) ? made : _shape = new RecordShape(Attributes);
+        internal RecordShape Shape => _shape is { } made && ReferenceEquals(made.Attributes, Attributes) ? made
+            : _shape = new RecordShape(Attributes);
 
         /// <inheritdoc/>
         public bool Equals(Record? other) => other is not null && Attributes.Equals(other.Attributes);
@@ -55,7 +54,8 @@ public abstract record SchemaType
 /// <param name="IsRequired">Whether it is always there.</param>
 public sealed record SchemaAttribute(SchemaType Type, bool IsRequired);
 
-/// <summary>The attributes of a record type in the order of their names, in which the fields of records are as well: to compare them is to walk along both.</summary>
+/// <summary>The attributes of a record type in the order of their names, in which the fields of records are as well: to compare them is to
+/// walk along both.</summary>
 internal sealed class RecordShape
 {
     private readonly string[] _names;
@@ -79,23 +79,17 @@ internal sealed class RecordShape
             while (at < _names.Length && !string.Equals(_names[at], field.Key, StringComparison.Ordinal))
             {
                 if (_inOrder[at++].IsRequired)
-                {
                     return false;
-                }
             }
 
             if (at == _names.Length || !Conformance.Conforms(schema, field.Value, _inOrder[at++].Type))
-            {
                 return false;
-            }
         }
 
         while (at < _names.Length)
         {
             if (_inOrder[at++].IsRequired)
-            {
                 return false;
-            }
         }
 
         return true;

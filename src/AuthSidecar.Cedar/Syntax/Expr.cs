@@ -1,19 +1,15 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// The syntax tree of an expression, as written: <c>!=</c>, <c>&gt;</c> and <c>unless</c> are kept, for they have forms of their own
-/// in Cedar's JSON format and in whatever is printed for people.
-/// </summary>
+/// <summary>The syntax tree of an expression, as written: <c>!=</c>, <c>&gt;</c> and <c>unless</c> are kept, for they have forms of their
+/// own in Cedar's JSON format and in whatever is printed for people.</summary>
 internal abstract class Expr(SourceSpan span)
 {
-    /// <summary>
-    /// How deep a tree may be. Whoever works on it recurses over it, and a stack overflow would end the process: a level takes a dozen frames in
-    /// the parser, up to 3.5 KiB where nothing is optimized, and the smallest stack in use has 1.5 MiB.
-    /// </summary>
+    /// <summary>How deep a tree may be. Whoever works on it recurses over it, and a stack overflow would end the process: a level takes a
+    /// dozen frames in the parser, up to 3.5 KiB where nothing is optimized, and the smallest stack in use has 1.5 MiB.</summary>
     public const int MaxDepth = 256;
 
-    // In quarters of a level: the links of a chain, such as `a.b.c`, `1 + 2 + 3` and `if … else if …`, are read in a loop, and whoever works on the
-    // tree takes a frame or two for each.
+    // In quarters of a level: the links of a chain, such as `a.b.c`, `1 + 2 + 3` and `if … else if …`, are read in a loop, and whoever
+    // works on the tree takes a frame or two for each.
     protected const int Level = 4;
     protected const int Link = 1;
 
@@ -51,9 +47,7 @@ internal abstract class Expr(SourceSpan span)
         {
             yield return next;
             foreach (var part in next.Parts().Reverse())
-            {
                 rest.Push(part);
-            }
         }
     }
 
@@ -68,9 +62,7 @@ internal abstract class Expr(SourceSpan span)
     {
         var deepest = 0;
         for (var i = 0; i < parts.Count; i++)
-        {
             deepest = Math.Max(deepest, parts[i].Depth);
-        }
 
         return deepest + Level;
     }
@@ -120,10 +112,8 @@ internal sealed class VariableExpr(Variable variable, SourceSpan span) : Expr(sp
     public Variable Variable { get; } = variable;
 }
 
-/// <summary>
-/// <c>?principal</c> or <c>?resource</c>. No condition has one: it stands in the scope, which is written as an expression where the whole of a
-/// policy is looked at as one.
-/// </summary>
+/// <summary><c>?principal</c> or <c>?resource</c>. No condition has one: it stands in the scope, which is written as an expression where
+/// the whole of a policy is looked at as one.</summary>
 internal sealed class SlotExpr(Variable variable, SourceSpan span) : Expr(span)
 {
     public Variable Variable { get; } = variable;
@@ -159,7 +149,8 @@ internal sealed class IfExpr : Expr
     public Expr Otherwise { get; }
 }
 
-/// <summary><c>a &amp;&amp; b &amp;&amp; …</c> or <c>a || b || …</c>: two operands or more, kept flat so that long chains are not deep.</summary>
+/// <summary><c>a &amp;&amp; b &amp;&amp; …</c> or <c>a || b || …</c>: two operands or more, kept flat so that long chains are not
+/// deep.</summary>
 internal sealed class LogicExpr : Expr
 {
     public LogicExpr(bool isAnd, IReadOnlyList<Expr> operands, SourceSpan span)
@@ -194,7 +185,8 @@ internal sealed class BinaryExpr : Expr
         : base(span)
     {
         (Operator, Left, Right) = (op, left, right);
-        IsLink = IsArithmetic && left is BinaryExpr { IsArithmetic: true } chain && (chain.Operator == BinaryOperator.Multiply) == (op == BinaryOperator.Multiply);
+        IsLink = IsArithmetic && left is BinaryExpr { IsArithmetic: true } chain
+            && (chain.Operator == BinaryOperator.Multiply) == (op == BinaryOperator.Multiply);
         Links = IsLink ? ((BinaryExpr)left).Links + 1 : 0;
         Depth = Math.Max(Behind(left, IsLink), Above(right));
     }
@@ -254,9 +246,7 @@ internal sealed class HasExpr : Expr
         var steps = new Expr[Path.Count];
         steps[0] = Target;
         for (var i = 1; i < steps.Length; i++)
-        {
             steps[i] = new AttributeExpr(steps[i - 1], Path[i - 1], Span);
-        }
 
         return steps;
     }
@@ -317,7 +307,8 @@ internal sealed class RecordExpr : Expr
     public IReadOnlyList<KeyValuePair<string, Expr>> Fields { get; }
 }
 
-/// <summary>A call of an extension function, as <c>f(a)</c> or as the method <c>a.f(b)</c>, whose first argument is then <c>a</c>.</summary>
+/// <summary>A call of an extension function, as <c>f(a)</c> or as the method <c>a.f(b)</c>, whose first argument is then
+/// <c>a</c>.</summary>
 internal sealed class CallExpr : Expr
 {
     public CallExpr(ExtensionFunction function, IReadOnlyList<Expr> arguments, SourceSpan span)

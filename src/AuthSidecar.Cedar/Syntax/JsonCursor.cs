@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Walks over a JSON text token by token, straight from UTF-8, and knows where it is when something is wrong.</summary>
@@ -39,9 +37,7 @@ internal ref struct JsonCursor
             json.Next();
             var value = read(ref json);
             if (json._reader.Read())
-            {
                 throw json.Fail("expected the end of the text");
-            }
 
             return value;
         }
@@ -54,7 +50,7 @@ internal ref struct JsonCursor
             faults.Add(Fault.At(
                 source,
                 source.OffsetOf(e.LineNumber ?? 0, e.BytePositionInLine ?? 0),
-                "this is not JSON, or is nested too deep",
+                "invalid JSON, or nested too deep",
                 $"at most {maxDepth} levels; no comments, no trailing commas"));
         }
 
@@ -82,9 +78,7 @@ internal ref struct JsonCursor
     public void Next()
     {
         if (!_reader.Read() && _start + _reader.BytesConsumed < _source.Utf8.Length)
-        {
-            throw Fail("the JSON ends too early");
-        }
+            throw Fail("unexpected end of JSON");
     }
 
     /// <summary>Goes over a whole value.</summary>
@@ -116,9 +110,7 @@ internal ref struct JsonCursor
     public bool HasElement()
     {
         if (_reader.TokenType != JsonTokenType.EndArray)
-        {
             return true;
-        }
 
         Next();
         return false;
@@ -127,9 +119,7 @@ internal ref struct JsonCursor
     public string ReadString(string expected = "a string")
     {
         if (_reader.TokenType != JsonTokenType.String)
-        {
             throw Fail($"expected {expected}");
-        }
 
         var text = TextOfToken();
         Next();
@@ -140,9 +130,7 @@ internal ref struct JsonCursor
     private string ReadSharedString()
     {
         if (_reader.TokenType != JsonTokenType.String)
-        {
             throw Fail("expected a string");
-        }
 
         var text = SharedTextOfToken();
         Next();
@@ -156,9 +144,7 @@ internal ref struct JsonCursor
     public bool SkipNull()
     {
         if (_reader.TokenType != JsonTokenType.Null)
-        {
             return false;
-        }
 
         Next();
         return true;
@@ -167,9 +153,7 @@ internal ref struct JsonCursor
     public bool ReadBool()
     {
         if (_reader.TokenType is not (JsonTokenType.True or JsonTokenType.False))
-        {
             throw Fail("expected true or false");
-        }
 
         var value = _reader.TokenType == JsonTokenType.True;
         Next();
@@ -180,7 +164,8 @@ internal ref struct JsonCursor
     {
         if (_reader.TokenType != JsonTokenType.Number || !_reader.TryGetInt64(out var number))
         {
-            throw Fail("a number is a whole number of 64 bits", "for fractions use `{\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}`");
+            throw Fail(
+                "a number must be a 64-bit integer", "for fractions use `{\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}`");
         }
 
         Next();
@@ -207,46 +192,38 @@ internal ref struct JsonCursor
         }
 
         if (escaped is not null)
-        {
             return escaped;
-        }
 
         if (type is null || id is null)
-        {
-            throw FailAt(offset, "an entity uid has a `type` and an `id`");
-        }
+            throw FailAt(offset, "an entity uid must have a `type` and an `id`");
 
-        return EntityUid.TryCreate(type, id, out var uid) ? _names.Share(uid) : throw FailAt(offset, $"`{type}` is not an entity type name");
+        return EntityUid.TryCreate(type, id, out var uid) ? _names.Share(uid)
+            : throw FailAt(offset, $"`{type}` is not an entity type name");
     }
 
     /// <summary>Refuses a member that was there before.</summary>
     public readonly void Once(object? seen, string name)
     {
         if (seen is not null)
-        {
             throw Fail($"`{name}` occurs twice");
-        }
     }
 
     /// <summary>Refuses a member that was there before, by this name or by the other.</summary>
     public readonly void OnceOf(object? seen, string name, string other)
     {
         if (seen is not null)
-        {
             throw Fail($"duplicate member: `{name}` and `{other}` are synonyms", "keep one");
-        }
     }
 
     public readonly SyntaxException Fail(string message, string? help = null) => FailAt(Offset, message, help);
 
-    public readonly SyntaxException FailAt(int offset, string message, string? help = null) => new(Fault.At(_source, offset, message, help));
+    public readonly SyntaxException FailAt(int offset, string message, string? help = null) =>
+        new(Fault.At(_source, offset, message, help));
 
     private void Expect(JsonTokenType type, string expected)
     {
         if (_reader.TokenType != type)
-        {
             throw Fail($"expected {expected}");
-        }
 
         Next();
     }
@@ -254,9 +231,7 @@ internal ref struct JsonCursor
     private readonly string SharedTextOfToken()
     {
         if (_reader.ValueSpan.Length > NameTable.MaxShared)
-        {
             return TextOfToken();
-        }
 
         Span<char> text = stackalloc char[NameTable.MaxShared];
         try
@@ -265,7 +240,7 @@ internal ref struct JsonCursor
         }
         catch (InvalidOperationException)
         {
-            throw Fail("this string is not valid Unicode");
+            throw Fail("the string is not valid Unicode");
         }
     }
 
@@ -277,7 +252,7 @@ internal ref struct JsonCursor
         }
         catch (InvalidOperationException)
         {
-            throw Fail("this string is not valid Unicode");
+            throw Fail("the string is not valid Unicode");
         }
     }
 }

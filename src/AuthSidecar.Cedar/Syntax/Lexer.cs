@@ -1,54 +1,4 @@
-using System.Buffers;
-using System.Text;
-
 namespace AuthSidecar.Cedar;
-
-internal enum TokenKind : byte
-{
-    End = 0,
-    Identifier,
-    Integer,
-    String,
-    Slot,
-    At,
-    Dot,
-    Comma,
-    Semicolon,
-    Colon,
-    PathSeparator,
-    OpenParen,
-    CloseParen,
-    OpenBrace,
-    CloseBrace,
-    OpenBracket,
-    CloseBracket,
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    And,
-    Or,
-    Plus,
-    Minus,
-    Star,
-    Slash,
-    Percent,
-    Not,
-    Assign,
-    Question,
-
-    // What no token begins with; the parser turns each into a fault.
-    UnknownCharacter,
-    InvalidUtf8,
-    UnterminatedString,
-}
-
-internal readonly record struct Token(TokenKind Kind, int Start, int Length)
-{
-    public SourceSpan Span => new(Start, Length);
-}
 
 /// <summary>Cuts UTF-8 into tokens. Never fails: what is no token gets a kind of its own.</summary>
 internal ref struct Lexer(ReadOnlySpan<byte> text)
@@ -74,9 +24,7 @@ internal ref struct Lexer(ReadOnlySpan<byte> text)
     private TokenKind Scan()
     {
         if (_position == _text.Length)
-        {
             return TokenKind.End;
-        }
 
         var first = _text[_position];
         if (char.IsAsciiLetter((char)first) || first == '_')
@@ -179,9 +127,7 @@ internal ref struct Lexer(ReadOnlySpan<byte> text)
     {
         _position++;
         if (_position == _text.Length || !(char.IsAsciiLetter((char)_text[_position]) || _text[_position] == '_'))
-        {
             return TokenKind.Question;
-        }
 
         SkipWhile(WordBytes);
         return TokenKind.Slot;

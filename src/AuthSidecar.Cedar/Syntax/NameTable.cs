@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>The names and uids of one text, each kept once however often it occurs there.</summary>
@@ -15,9 +13,7 @@ internal sealed class NameTable
     public string Share(ReadOnlySpan<byte> ascii)
     {
         if (ascii.Length > MaxShared)
-        {
             return Encoding.ASCII.GetString(ascii);
-        }
 
         Span<char> name = stackalloc char[MaxShared];
         return Share(name[..Encoding.ASCII.GetChars(ascii, name)]);
@@ -38,9 +34,7 @@ internal sealed class NameTable
     public EntityUid Share(EntityUid uid)
     {
         if (_uids.TryGetValue(uid, out var shared))
-        {
             return shared;
-        }
 
         _uids.Add(uid);
         return uid;

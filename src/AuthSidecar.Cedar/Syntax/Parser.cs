@@ -1,13 +1,7 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// A recursive-descent parser for Cedar policies, after the reference grammar. It reads UTF-8 and reports the first fault of
-/// every policy: behind a fault it goes on after the next semicolon.
-/// </summary>
+/// <summary>A recursive-descent parser for Cedar policies, after the reference grammar. It reads UTF-8 and reports the first fault of every
+/// policy: behind a fault it goes on after the next semicolon.</summary>
 internal ref struct Parser
 {
     private readonly CedarRelease _release;
@@ -22,7 +16,8 @@ internal ref struct Parser
 
     private readonly Token Current => _tokens.Current;
 
-    /// <summary>Parses a text of policies and templates. Any fault at all leaves the list incomplete: use it only when there is none.</summary>
+    /// <summary>Parses a text of policies and templates. Any fault at all leaves the list incomplete: use it only when there is
+    /// none.</summary>
     public static List<PolicySyntax> ParsePolicies(SourceText source, CedarRelease release, List<Fault> faults)
     {
         var policies = new List<PolicySyntax>();
@@ -79,9 +74,7 @@ internal ref struct Parser
         uid = null;
         fault = source.FindEncodingFault() ?? FindMark(source);
         if (fault is not null)
-        {
             return false;
-        }
 
         var parser = new Parser(source);
         try
@@ -99,7 +92,8 @@ internal ref struct Parser
     }
 
     /// <summary>A file may begin with a byte-order mark; a uid or a value that does is not what it looks like.</summary>
-    private static Fault? FindMark(SourceText source) => source.Start > 0 ? Fault.At(source, 0, "unexpected byte-order mark", "remove it") : null;
+    private static Fault? FindMark(SourceText source) => source.Start > 0 ? Fault.At(source, 0, "unexpected byte-order mark", "remove it")
+        : null;
 
     // ------------------------------------------------------------------ policies
 
@@ -115,11 +109,9 @@ internal ref struct Parser
         _tokens.Expect(TokenKind.Comma, "`,` and then `resource`");
         var resource = ParseScopeVariable("resource"u8, slot: "?resource");
         if (Current.Kind == TokenKind.Comma)
-        {
             _tokens.Advance();
-        }
 
-        _tokens.Expect(TokenKind.CloseParen, "`)` behind the scope");
+        _tokens.Expect(TokenKind.CloseParen, "`)` after the scope");
         var conditions = ParseConditions();
         _tokens.Expect(TokenKind.Semicolon, "`when`, `unless`, or `;` to end the policy");
         return new PolicySyntax(effect, annotations, principal, action, resource, conditions, _tokens.SpanFrom(start));
@@ -140,13 +132,11 @@ internal ref struct Parser
             {
                 _tokens.Advance();
                 value = _tokens.ParseString("the text of the annotation");
-                _tokens.Expect(TokenKind.CloseParen, "`)` behind the annotation");
+                _tokens.Expect(TokenKind.CloseParen, "`)` after the annotation");
             }
 
             if (!keys!.Add(key))
-            {
                 throw _tokens.Fail(keyToken, $"the annotation `@{key}` occurs twice on this policy", "keep one");
-            }
 
             annotations.Add(new(key, value));
         }
@@ -200,9 +190,7 @@ internal ref struct Parser
         if (Current.Kind == TokenKind.Slot)
         {
             if (!string.Equals(_tokens.TextOf(Current), slot, StringComparison.Ordinal))
-            {
                 throw _tokens.Fail(Current, $"slot `{_tokens.BriefTextOf(Current)}` is not allowed here", $"use `{slot}`");
-            }
 
             _tokens.Advance();
             constraint = constraint with { HasSlot = true };
@@ -225,9 +213,7 @@ internal ref struct Parser
         for (; Current.Kind == TokenKind.OpenParen; count++)
         {
             if (count == Expr.MaxDepth)
-            {
                 throw _tokens.Fail(Current, $"the parentheses are nested more than {Expr.MaxDepth} deep", "remove them");
-            }
 
             _tokens.Advance();
         }
@@ -238,9 +224,7 @@ internal ref struct Parser
     private void CloseParentheses(int count)
     {
         for (; count > 0; count--)
-        {
             _tokens.Expect(TokenKind.CloseParen, "`)`");
-        }
     }
 
     private ScopeConstraint ParseActionScope()
@@ -286,9 +270,7 @@ internal ref struct Parser
             {
                 ParseActionUid(actions, spans);
                 if (Current.Kind != TokenKind.Comma)
-                {
                     break;
-                }
 
                 _tokens.Advance();
             }
@@ -316,7 +298,8 @@ internal ref struct Parser
     {
         if (!_tokens.IsWord(variable))
         {
-            throw _tokens.Unexpected($"`{Encoding.ASCII.GetString(variable)}`", "the scope names `principal`, `action` and `resource`, in this order");
+            throw _tokens.Unexpected(
+                $"`{Encoding.ASCII.GetString(variable)}`", "the scope names `principal`, `action` and `resource`, in this order");
         }
 
         _tokens.Advance();
@@ -345,7 +328,8 @@ internal ref struct Parser
     {
         if (++_nesting > Expr.MaxDepth)
         {
-            throw _tokens.Fail(Current, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several `when` clauses or policies");
+            throw _tokens.Fail(
+                Current, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several `when` clauses or policies");
         }
 
         var expr = _tokens.IsWord("if"u8) ? ParseIf() : ParseOr();
@@ -369,9 +353,7 @@ internal ref struct Parser
 
         var expr = ParseExpr();
         for (var i = tests.Count - 1; i >= 0; i--)
-        {
             expr = Checked(new IfExpr(tests[i].Condition, tests[i].Then, expr, _tokens.SpanFrom(tests[i].Start)));
-        }
 
         return expr;
     }
@@ -381,9 +363,7 @@ internal ref struct Parser
         var start = Current.Start;
         var first = ParseAnd();
         if (Current.Kind != TokenKind.Or)
-        {
             return first;
-        }
 
         var operands = new List<Expr> { first };
         while (Current.Kind == TokenKind.Or)
@@ -400,9 +380,7 @@ internal ref struct Parser
         var start = Current.Start;
         var first = ParseRelation();
         if (Current.Kind != TokenKind.And)
-        {
             return first;
-        }
 
         var operands = new List<Expr> { first };
         while (Current.Kind == TokenKind.And)
@@ -424,7 +402,8 @@ internal ref struct Parser
             var right = ParseSum();
             if (TryRelation(out _))
             {
-                throw _tokens.Fail(Current, $"`{_tokens.TextOf(Current)}` behind another comparison is ambiguous", "put parentheses around one of them");
+                throw _tokens.Fail(
+                    Current, $"`{_tokens.TextOf(Current)}` after another comparison is ambiguous", "put parentheses around one of them");
             }
 
             return Checked(new BinaryExpr(op, left, right, _tokens.SpanFrom(start)));
@@ -478,9 +457,7 @@ internal ref struct Parser
     private List<string> ParseHasPath()
     {
         if (Current.Kind == TokenKind.String)
-        {
             return [_tokens.ParseString("the name of an attribute")];
-        }
 
         var path = new List<string> { _tokens.ExpectName("the name of an attribute") };
         while (Current.Kind == TokenKind.Dot)
@@ -517,9 +494,7 @@ internal ref struct Parser
         }
 
         if (Current.Kind is TokenKind.Slash or TokenKind.Percent)
-        {
             throw _tokens.Fail(Current, $"Cedar has no operator `{_tokens.TextOf(Current)}`", "multiply instead, or compare multiples");
-        }
 
         return left;
     }
@@ -529,17 +504,13 @@ internal ref struct Parser
         const int MostSigns = 4;
         var sign = Current.Kind;
         if (sign is not (TokenKind.Not or TokenKind.Minus))
-        {
             return ParseMember();
-        }
 
         var starts = new List<int>(MostSigns);
         while (Current.Kind == sign)
         {
             if (starts.Count == MostSigns)
-            {
-                throw _tokens.Fail(Current, $"more than four `{_tokens.TextOf(Current)}` in a row", "take them away in pairs");
-            }
+                throw _tokens.Fail(Current, $"more than four `{_tokens.TextOf(Current)}` in a row", "remove them in pairs");
 
             starts.Add(Current.Start);
             _tokens.Advance();
@@ -558,7 +529,8 @@ internal ref struct Parser
 
         for (var i = starts.Count - 1; i >= 0; i--)
         {
-            expr = Checked(new UnaryExpr(sign == TokenKind.Not ? UnaryOperator.Not : UnaryOperator.Negate, expr, _tokens.SpanFrom(starts[i])));
+            expr = Checked(
+                new UnaryExpr(sign == TokenKind.Not ? UnaryOperator.Not : UnaryOperator.Negate, expr, _tokens.SpanFrom(starts[i])));
         }
 
         return expr;
@@ -577,7 +549,8 @@ internal ref struct Parser
                     var nameToken = Current;
                     if (nameToken.Kind == TokenKind.Integer && target is LiteralExpr { Value.Kind: ValueKind.Long })
                     {
-                        throw _tokens.Unexpected("the name of an attribute or method", $"a fraction is written `decimal(\"{_tokens.Source[target.Span.To(nameToken.Span)]}\")`");
+                        throw _tokens.Unexpected("the name of an attribute or method",
+                            $"a fraction is written `decimal(\"{_tokens.Source[target.Span.To(nameToken.Span)]}\")`");
                     }
 
                     var name = _tokens.ExpectName("the name of an attribute or method");
@@ -620,7 +593,8 @@ internal ref struct Parser
             throw _tokens.Fail(
                 nameToken,
                 $"`{name}` is not a method",
-                new Suggestions().For(name, [.. BuiltInMethods.Keys, "isEmpty", .. ExtensionFunction.Methods]) ?? "Cedar's methods are listed in docs.cedarpolicy.com/policies/syntax-operators.html");
+                new Suggestions().For(name, [.. BuiltInMethods.Keys, "isEmpty", .. ExtensionFunction.Methods])
+                    ?? "Cedar's methods are listed in docs.cedarpolicy.com/policies/syntax-operators.html");
         }
 
         return function.IsMethod
@@ -653,9 +627,7 @@ internal ref struct Parser
         {
             items.Add(ParseExpr());
             if (Current.Kind == close)
-            {
                 break;
-            }
 
             _tokens.Expect(TokenKind.Comma, expected);
         }
@@ -685,7 +657,8 @@ internal ref struct Parser
             case TokenKind.OpenBrace:
                 return ParseRecord();
             case TokenKind.Slot:
-                throw _tokens.Fail(start, $"the slot `{_tokens.TextOf(start)}` cannot stand in a condition", "slots belong into the scope: `principal == ?principal`");
+                throw _tokens.Fail(start, $"the slot `{_tokens.TextOf(start)}` is not allowed in a condition",
+                    "use it in the scope: `principal == ?principal`");
             case TokenKind.Identifier:
                 return ParseNamed();
             default:
@@ -701,10 +674,8 @@ internal ref struct Parser
         return negative == long.MinValue ? throw TooLarge(token) : new LiteralExpr(Value.Of(-negative), token.Span);
     }
 
-    /// <summary>
-    /// An integer behind a minus, which belongs to the number: only so can the smallest Long be written. In <c>-1.f()</c> it does not,
-    /// for the access binds tighter.
-    /// </summary>
+    /// <summary>An integer behind a minus, which belongs to the number: only so can the smallest Long be written. In <c>-1.f()</c> it does
+    /// not, for the access binds tighter.</summary>
     private LiteralExpr ParseInteger(int minusStart, out bool isNegative)
     {
         var token = Current;
@@ -712,9 +683,7 @@ internal ref struct Parser
         _tokens.Advance();
         isNegative = Current.Kind is not (TokenKind.Dot or TokenKind.OpenBracket);
         if (isNegative)
-        {
             return new LiteralExpr(Value.Of(negative), _tokens.SpanFrom(minusStart));
-        }
 
         return negative == long.MinValue ? throw TooLarge(token) : new LiteralExpr(Value.Of(-negative), token.Span);
     }
@@ -725,16 +694,16 @@ internal ref struct Parser
         foreach (var digit in _tokens.Source.Utf8.Slice(token.Start, token.Length))
         {
             if (!AsciiDigits.TryAppendNegative(ref negative, (char)digit))
-            {
                 throw TooLarge(token);
-            }
         }
 
         return negative;
     }
 
     private readonly SyntaxException TooLarge(Token token) =>
-        _tokens.Fail(token, $"`{_tokens.TextOf(token)}` is too large", $"a Long goes up to {long.MaxValue.ToString(CultureInfo.InvariantCulture)}");
+        _tokens.Fail(
+            token, $"`{_tokens.TextOf(token)}` is too large",
+            $"the maximum of a Long is {long.MaxValue.ToString(CultureInfo.InvariantCulture)}");
 
     private Expr ParseRecord()
     {
@@ -745,18 +714,15 @@ internal ref struct Parser
         while (Current.Kind != TokenKind.CloseBrace)
         {
             var keyToken = Current;
-            var key = Current.Kind == TokenKind.String ? _tokens.ParseString("the name of an attribute") : _tokens.ExpectName("the name of an attribute, or `}`");
+            var key = Current.Kind == TokenKind.String ? _tokens.ParseString("the name of an attribute")
+                : _tokens.ExpectName("the name of an attribute, or `}`");
             _tokens.Expect(TokenKind.Colon, "`:` and a value");
             fields.Add(new(key, ParseExpr()));
             if (!names.Add(key))
-            {
                 throw _tokens.Fail(keyToken, $"the attribute `{key}` occurs twice in this record", "keep one");
-            }
 
             if (Current.Kind == TokenKind.CloseBrace)
-            {
                 break;
-            }
 
             _tokens.Expect(TokenKind.Comma, "an operator, `,` or `}`");
         }
@@ -778,14 +744,10 @@ internal ref struct Parser
 
         var path = _tokens.ParsePathOrEntity(out var entity);
         if (entity is not null)
-        {
             return new LiteralExpr(Value.Of(entity), _tokens.SpanFrom(start.Start));
-        }
 
         if (Current.Kind == TokenKind.OpenParen)
-        {
             return ParseFunctionCall(start, path);
-        }
 
         var variable = path switch
         {
@@ -793,7 +755,10 @@ internal ref struct Parser
             "action" => Variable.Action,
             "resource" => Variable.Resource,
             "context" => Variable.Context,
-            _ => throw _tokens.Fail(start, $"`{_tokens.BriefTextOf(start)}` is not a variable", HelpForWord(path) ?? "the variables are `principal`, `action`, `resource` and `context`; an entity is written `Type::\"id\"`, a string in quotes"),
+            _ => throw _tokens.Fail(start, $"`{_tokens.BriefTextOf(start)}` is not a variable",
+                HelpForWord(path)
+                    ?? "the variables are `principal`, `action`, `resource` and `context`; an entity is written `Type::\"id\"`, a string "
+                        + "in quotes"),
         };
         return new VariableExpr(variable, start.Span);
     }
@@ -807,7 +772,9 @@ internal ref struct Parser
         var arguments = ParseArguments();
         if (!ExtensionFunction.TryFind(name, _release, out var function))
         {
-            throw _tokens.Fail(start, $"`{name}` is not a function", HelpForWord(name) is { } help && help.EndsWith("`!`", StringComparison.Ordinal) ? help : "the functions are `ip`, `decimal`, `datetime` and `duration`");
+            throw _tokens.Fail(start, $"`{name}` is not a function",
+                HelpForWord(name) is { } help && help.EndsWith("`!`", StringComparison.Ordinal) ? help
+                    : "the functions are `ip`, `decimal`, `datetime` and `duration`");
         }
 
         return function.IsMethod
@@ -818,5 +785,6 @@ internal ref struct Parser
     private readonly T Checked<T>(T expr)
         where T : Expr => !expr.IsTooDeep
             ? expr
-            : throw _tokens.FailAt(expr.Span.Start, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several `when` clauses or policies");
+            : throw _tokens.FailAt(expr.Span.Start, $"the expression is nested more than {Expr.MaxDepth} deep",
+                "split it over several `when` clauses or policies");
 }

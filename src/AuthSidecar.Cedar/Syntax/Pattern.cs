@@ -1,12 +1,8 @@
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>The pattern of a <c>like</c>: literal pieces with a wildcard between each two.</summary>
-/// <remarks>
-/// Matching is over Unicode scalars. Ordinal search over UTF-16 is the same thing, since a piece never begins or ends inside a
-/// surrogate pair; and it is linear in practice, because each piece is found greedily once.
-/// </remarks>
+/// <remarks>Matching is over Unicode scalars. Ordinal search over UTF-16 is the same thing, since a piece never begins or ends inside a
+/// surrogate pair; and it is linear in practice, because each piece is found greedily once.</remarks>
 internal sealed class Pattern : IEquatable<Pattern>
 {
     private readonly string[] _pieces;
@@ -21,23 +17,17 @@ internal sealed class Pattern : IEquatable<Pattern>
     {
         var rest = text.AsSpan();
         if (!rest.StartsWith(_pieces[0], StringComparison.Ordinal))
-        {
             return false;
-        }
 
         if (_pieces.Length == 1)
-        {
             return rest.Length == _pieces[0].Length;
-        }
 
         rest = rest[_pieces[0].Length..];
         for (var i = 1; i < _pieces.Length - 1; i++)
         {
             var found = rest.IndexOf(_pieces[i], StringComparison.Ordinal);
             if (found < 0)
-            {
                 return false;
-            }
 
             rest = rest[(found + _pieces[i].Length)..];
         }
@@ -61,13 +51,9 @@ internal sealed class Pattern : IEquatable<Pattern>
             foreach (var rune in _pieces[i].EnumerateRunes())
             {
                 if (rune.Value == '*')
-                {
                     literal.Append('\\').Append('*');
-                }
                 else
-                {
                     StringLiteral.AppendEscaped(literal, rune, escapesMarks: true);
-                }
             }
         }
 

@@ -1,12 +1,10 @@
-using System.Text;
-using System.Text.Json;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Reads Cedar's JSON policy format into syntax trees, as the parser of texts makes them.</summary>
 internal sealed class PolicyJsonReader(CedarRelease release)
 {
-    /// <summary>How deep the JSON may be nested: a long chain of operands nests as deep as it is long. What is read in levels is bounded by itself.</summary>
+    /// <summary>How deep the JSON may be nested: a long chain of operands nests as deep as it is long. What is read in levels is bounded by
+    /// itself.</summary>
     public const int MaxDepth = 10_000_000;
 
     public PolicySyntax ReadPolicy(ref JsonCursor json)
@@ -48,7 +46,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         {
             "permit" => Effect.Permit,
             "forbid" => Effect.Forbid,
-            var other => throw json.FailAt(offset, $"`{other}` is no effect", "the effects are `permit` and `forbid`"),
+            var other => throw json.FailAt(offset, $"unknown effect `{other}`", "the effects are `permit` and `forbid`"),
         };
     }
 
@@ -60,14 +58,10 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         while (json.ReadName() is { } key)
         {
             if (!Identifier.IsWord(key))
-            {
                 throw json.Fail($"`{key}` cannot name an annotation", "use letters, digits and underscores");
-            }
 
             if (!annotations.TryAdd(key, json.ReadStringOrNull()))
-            {
                 throw json.Fail($"the annotation `{key}` occurs twice");
-            }
         }
 
         return [.. annotations];
@@ -84,13 +78,16 @@ internal sealed class PolicyJsonReader(CedarRelease release)
             case "All" or "all" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
                 return ScopeConstraint.Any;
             case "==" or "in" when parts is { EntityType: null, In: null } && parts.HasSlot != parts.Entities is not null:
-                return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities, parts.HasSlot, json.SpanFrom(start), EntitySpans: parts.EntitySpans);
+                return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities,
+                    parts.HasSlot, json.SpanFrom(start), EntitySpans: parts.EntitySpans);
             case "is" when parts is { EntityType: { } type, Entities: null, HasSlot: false }:
                 return parts.In is { } group
-                    ? new ScopeConstraint(ScopeOperator.IsIn, type, group.Entities, group.HasSlot, json.SpanFrom(start), parts.TypeSpan, group.EntitySpans)
+                    ? new ScopeConstraint(ScopeOperator.IsIn, type, group.Entities, group.HasSlot, json.SpanFrom(start), parts.TypeSpan,
+                        group.EntitySpans)
                     : new ScopeConstraint(ScopeOperator.Is, type, Span: json.SpanFrom(start), TypeSpan: parts.TypeSpan);
             default:
-                throw json.FailAt(start, "this is no scope constraint", "`op` is `All`; `==` or `in` with `entity` or `slot`; or `is` with `entity_type` and perhaps `in`");
+                throw json.FailAt(start, "expected a scope constraint",
+                    "`op` is `All`; `==` or `in` with `entity` or `slot`; or `is` with `entity_type` and perhaps `in`");
         }
     }
 
@@ -104,14 +101,17 @@ internal sealed class PolicyJsonReader(CedarRelease release)
             ("==", [_]) when !parts.IsList => Of(ScopeOperator.Equal, json.SpanFrom(start)),
             ("in", [_]) when !parts.IsList => Of(ScopeOperator.In, json.SpanFrom(start)),
             ("in", not null) => Of(ScopeOperator.InAny, json.SpanFrom(start)),
-            _ => throw json.FailAt(start, "this is no action constraint", "`op` is `All`; `==` with `entity`; or `in` with `entity` or `entities`"),
+            _ => throw json.FailAt(
+                start, "expected an action constraint", "`op` is `All`; `==` with `entity`; or `in` with `entity` or `entities`"),
         };
 
-        ScopeConstraint Of(ScopeOperator op, SourceSpan span) => new(op, Entities: parts.Entities, Span: span, EntitySpans: parts.EntitySpans);
+        ScopeConstraint Of(ScopeOperator op, SourceSpan span) => new(
+            op, Entities: parts.Entities, Span: span, EntitySpans: parts.EntitySpans);
     }
 
     private sealed record ScopeParts(
-        string? Operator, string? EntityType, SourceSpan TypeSpan, List<EntityUid>? Entities, List<SourceSpan> EntitySpans, bool IsList, bool HasSlot, ScopeParts? In);
+        string? Operator, string? EntityType, SourceSpan TypeSpan, List<EntityUid>? Entities, List<SourceSpan> EntitySpans, bool IsList,
+        bool HasSlot, ScopeParts? In);
 
     private static ScopeParts ReadScopeParts(ref JsonCursor json, string? slot, bool isAction, bool isInner = false)
     {
@@ -127,7 +127,11 @@ internal sealed class PolicyJsonReader(CedarRelease release)
             switch (name)
             {
                 case "op" when !isInner: json.Once(op, name); op = json.ReadString(); break;
-                case "entity_type" when !isAction && !isInner: json.Once(type, name); typeSpan = new SourceSpan(json.Offset, 1); type = ReadTypeName(ref json); break;
+                case "entity_type" when !isAction && !isInner:
+                    json.Once(type, name);
+                    typeSpan = new SourceSpan(json.Offset, 1);
+                    type = ReadTypeName(ref json);
+                    break;
                 case "entity":
                     OnlyOne(json, entities, isList, name);
                     spans.Add(new SourceSpan(json.Offset, 1));
@@ -148,7 +152,10 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                     var offset = json.Offset;
                     hasSlot = !hasSlot && json.ReadString() == slot ? true : throw json.FailAt(offset, $"the slot here is `{slot}`");
                     break;
-                case "in" when !isAction && !isInner: json.Once(group, name); group = ReadScopeParts(ref json, slot, isAction, isInner: true); break;
+                case "in" when !isAction && !isInner:
+                    json.Once(group, name);
+                    group = ReadScopeParts(ref json, slot, isAction, isInner: true);
+                    break;
                 default: throw UnknownMember(json, name);
             }
         }
@@ -162,9 +169,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
     private static void OnlyOne(in JsonCursor json, object? seen, bool isOther, string name)
     {
         if (seen is not null && isOther)
-        {
             throw json.Fail("`entity` and `entities` are synonyms", "keep one");
-        }
 
         json.Once(seen, name);
     }
@@ -192,9 +197,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         var conditions = new List<Condition>();
         json.EnterArray("an array of conditions");
         while (json.HasElement())
-        {
             conditions.Add(ReadCondition(ref json));
-        }
 
         return conditions;
     }
@@ -226,12 +229,10 @@ internal sealed class PolicyJsonReader(CedarRelease release)
     {
         var start = json.Offset;
         if (depth > Expr.MaxDepth)
-        {
             throw TooDeep(json, start);
-        }
 
         json.EnterObject("an expression: an object of one member");
-        var name = json.ReadName() ?? throw json.FailAt(start, "this expression says nothing");
+        var name = json.ReadName() ?? throw json.FailAt(start, "empty expression");
         var expr = name is "&&" or "||" ? ReadOperands(ref json, name, depth)
             : ChainOf(name) is not ChainKind.None ? ReadChain(ref json, name, start, depth)
             : ReadNode(ref json, name, start, depth + 1);
@@ -242,21 +243,18 @@ internal sealed class PolicyJsonReader(CedarRelease release)
     private static void ExpectEnd(ref JsonCursor json, string name, int start)
     {
         if (json.ReadName() is { } second)
-        {
-            throw json.FailAt(start, $"an expression has one member, not `{name}` and `{second}`");
-        }
+            throw json.FailAt(start, $"an expression must have one member, not `{name}` and `{second}`");
     }
 
     private static SyntaxException TooDeep(in JsonCursor json, int offset) =>
         json.FailAt(offset, $"the expression is nested more than {Expr.MaxDepth} deep", "split it over several conditions or policies");
 
-    /// <summary>Whether an expression may be written as often as a path has steps, which has no other form in text where one of them is no identifier.</summary>
+    /// <summary>Whether an expression may be written as often as a path has steps, which has no other form in text where one of them is no
+    /// identifier.</summary>
     private static bool IsPlain(Expr expr)
     {
         while (expr is AttributeExpr access)
-        {
             expr = access.Target;
-        }
 
         return expr is VariableExpr or LiteralExpr;
     }
@@ -265,18 +263,14 @@ internal sealed class PolicyJsonReader(CedarRelease release)
     private static string? NameOf(JsonCursor json)
     {
         if (json.Token != JsonTokenType.StartObject)
-        {
             return null;
-        }
 
         json.EnterObject("an object");
         return json.ReadName();
     }
 
-    /// <summary>
-    /// Operands of `&amp;&amp;` or `||`, of which the format makes two at a time with the rest on the left. That is gone into in a loop, since there may be
-    /// any number.
-    /// </summary>
+    /// <summary>Operands of `&amp;&amp;` or `||`, of which the format makes two at a time with the rest on the left. That is gone into in a
+    /// loop, since there may be any number.</summary>
     private LogicExpr ReadOperands(ref JsonCursor json, string name, int depth)
     {
         var open = new Stack<(int Start, List<Expr>? Left, Expr? Right)>();
@@ -312,9 +306,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                     var operands = pair.Left ?? throw Missing(json, pair.Start, "left");
                     operands.Add(pair.Right ?? throw Missing(json, pair.Start, "right"));
                     if (!open.TryPop(out var outer))
-                    {
                         return new LogicExpr(name == "&&", operands, json.SpanFrom(pair.Start));
-                    }
 
                     ExpectEnd(ref json, name, pair.Start);
                     pair = outer with { Left = operands };
@@ -361,15 +353,14 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         };
 
         public void Enter(ref JsonCursor json) =>
-            json.EnterObject(name == "." ? "an object with `left` and `attr`" : $"an object with {string.Join(" and ", Names.Select(n => $"`{n}`"))}");
+            json.EnterObject(
+                name == "." ? "an object with `left` and `attr`" : $"an object with {string.Join(" and ", Names.Select(n => $"`{n}`"))}");
 
         /// <summary>Makes sure that there is such a part, and that it was not there before.</summary>
         public void Check(ref JsonCursor json, string part)
         {
             if (!Names.Contains(part, StringComparer.Ordinal))
-            {
                 throw UnknownMember(json, part);
-            }
 
             json.Once(_parts.GetValueOrDefault(part), part);
         }
@@ -386,9 +377,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         {
             var span = json.SpanFrom(start);
             if (Array.Find(Names, n => !_parts.ContainsKey(n)) is { } missing)
-            {
                 throw Missing(json, start, missing);
-            }
 
             return name switch
             {
@@ -399,7 +388,8 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         }
     }
 
-    /// <summary>A chain such as `a.b.c`, `1 + 2 + 3` or `if … else if …`: whatever goes on with another link is read without a call within a call.</summary>
+    /// <summary>A chain such as `a.b.c`, `1 + 2 + 3` or `if … else if …`: whatever goes on with another link is read without a call within
+    /// a call.</summary>
     private Expr ReadChain(ref JsonCursor json, string name, int start, int depth)
     {
         var kind = ChainOf(name);
@@ -412,9 +402,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
             {
                 var built = link.Build(ref json);
                 if (!open.TryPop(out var outer))
-                {
                     return built;
-                }
 
                 ExpectEnd(ref json, link.Name, link.Start);
                 outer.Add(outer.NextLink, built.IsTooDeep ? throw TooDeep(json, link.Start) : built);
@@ -452,15 +440,19 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                 return ReadLiteral(ref json);
             case "Var":
                 var variable = json.ReadString();
-                return new VariableExpr(VariableOf(variable) ?? throw json.FailAt(start, $"`{variable}` is not a variable"), json.SpanFrom(start));
+                return new VariableExpr(
+                    VariableOf(variable) ?? throw json.FailAt(start, $"`{variable}` is not a variable"), json.SpanFrom(start));
             case "!" or "neg" or "isEmpty":
                 var operand = ReadParts(ref json, depth, "arg")["arg"];
-                return new UnaryExpr(name switch { "!" => UnaryOperator.Not, "neg" => UnaryOperator.Negate, _ => UnaryOperator.IsEmpty }, operand, json.SpanFrom(start));
+                return new UnaryExpr(name switch { "!" => UnaryOperator.Not, "neg" => UnaryOperator.Negate, _ => UnaryOperator.IsEmpty },
+                    operand, json.SpanFrom(start));
             case "has":
                 var (owner, path, _) = ReadAccess(ref json, name, depth);
                 return path.Count == 1 || path.TrueForAll(n => Identifier.IsName(n)) || IsPlain(owner)
                     ? new HasExpr(owner, path, json.SpanFrom(start))
-                    : throw json.FailAt(start, "a path with a non-identifier step must start from a variable, an entity, or an attribute of one", "test the steps one by one, joined with `&&`");
+                    : throw json.FailAt(start,
+                        "a path with a non-identifier step must start from a variable, an entity, or an attribute of one",
+                        "test the steps one by one, joined with `&&`");
             case "like":
                 var (text, _, pattern) = ReadAccess(ref json, name, depth);
                 return new LikeExpr(text, pattern!, json.SpanFrom(start));
@@ -471,7 +463,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
             case "Record":
                 return ReadRecord(ref json, start, depth);
             case "Slot" or "Unknown":
-                throw json.FailAt(start, $"`{name}` cannot stand in a condition");
+                throw json.FailAt(start, $"`{name}` is not allowed in a condition");
             default:
                 return ReadOperation(ref json, name, start, depth);
         }
@@ -486,9 +478,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         }
 
         if (!ExtensionFunction.TryFind(name, release, out var function))
-        {
-            throw json.FailAt(start, $"`{name}` is no operator and no function");
-        }
+            throw json.FailAt(start, $"unknown operator or function `{name}`");
 
         return new CallExpr(function, ReadList(ref json, depth), json.SpanFrom(start));
     }
@@ -502,9 +492,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         while (json.ReadName() is { } name)
         {
             if (!names.Contains(name, StringComparer.Ordinal))
-            {
                 throw UnknownMember(json, name);
-            }
 
             json.Once(parts.GetValueOrDefault(name), name);
             parts.Add(name, ReadExpr(ref json, depth));
@@ -534,9 +522,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         }
 
         if (isLike ? pattern is null : path is null)
-        {
             throw Missing(json, start, isLike ? "pattern" : "attr");
-        }
 
         return (left ?? throw Missing(json, start, "left"), path ?? [], pattern);
     }
@@ -545,16 +531,12 @@ internal sealed class PolicyJsonReader(CedarRelease release)
     {
         var start = json.Offset;
         if (json.Token != JsonTokenType.StartArray)
-        {
             return [json.ReadString("the name of an attribute")];
-        }
 
         var path = new List<string>();
         json.EnterArray("a path");
         while (json.HasElement())
-        {
             path.Add(json.ReadString("the name of an attribute"));
-        }
 
         return path.Count > 0 ? path : throw json.FailAt(start, "the path is empty");
     }
@@ -577,13 +559,9 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                 json.EnterObject("`\"Wildcard\"` or `{\"Literal\": …}`");
                 kind = json.ReadName();
                 if (kind == "Literal")
-                {
                     piece.Append(json.ReadString());
-                }
                 else if (!json.SkipNull())
-                {
                     throw json.FailAt(start, "expected `\"Wildcard\"` or `{\"Literal\": …}`");
-                }
 
                 kind = json.ReadName() is null ? kind : null;
             }
@@ -619,7 +597,8 @@ internal sealed class PolicyJsonReader(CedarRelease release)
             }
         }
 
-        return new IsExpr(left ?? throw Missing(json, start, "left"), type ?? throw Missing(json, start, "entity_type"), group, json.SpanFrom(start));
+        return new IsExpr(left ?? throw Missing(json, start, "left"), type ?? throw Missing(json, start, "entity_type"), group,
+            json.SpanFrom(start));
     }
 
     private List<Expr> ReadList(ref JsonCursor json, int depth)
@@ -627,9 +606,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         var items = new List<Expr>();
         json.EnterArray("an array of expressions");
         while (json.HasElement())
-        {
             items.Add(ReadExpr(ref json, depth));
-        }
 
         return items;
     }
@@ -641,9 +618,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         while (json.ReadName() is { } name)
         {
             if (!fields.TryAdd(name, ReadExpr(ref json, depth)))
-            {
                 throw json.FailAt(start, $"the attribute `{name}` occurs twice in this record");
-            }
         }
 
         return new RecordExpr([.. fields], json.SpanFrom(start));
@@ -662,9 +637,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                 var items = new List<Expr>();
                 json.EnterArray("an array");
                 while (json.HasElement())
-                {
                     items.Add(ReadLiteral(ref json, Deeper(json, depth)));
-                }
 
                 return new SetExpr(items, json.SpanFrom(start));
             case JsonTokenType.StartObject: return ReadLiteralObject(ref json, start, Deeper(json, depth));
@@ -672,7 +645,8 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         }
     }
 
-    private static int Deeper(in JsonCursor json, int depth) => depth < Expr.MaxDepth ? depth + 1 : throw json.Fail("the value is nested too deep");
+    private static int Deeper(in JsonCursor json, int depth) => depth < Expr.MaxDepth ? depth + 1
+        : throw json.Fail("the value is nested too deep");
 
     private Expr ReadLiteralObject(ref JsonCursor json, int start, int depth)
     {
@@ -686,15 +660,14 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                 {
                     "__entity" => new LiteralExpr(Value.Of(json.ReadUid()), json.SpanFrom(start)),
                     "__extn" => ReadExtension(ref json, start, depth),
-                    _ => throw json.FailAt(start, "`__expr` is not supported any more", "use `__entity` or `__extn`"),
+                    _ => throw json.FailAt(start, "unsupported escape `__expr`", "use `__entity` or `__extn`"),
                 };
-                return fields.Count == 0 && json.ReadName() is null ? value : throw json.FailAt(start, $"`{name}` stands alone in its object");
+                return fields.Count == 0 && json.ReadName() is null ? value
+                    : throw json.FailAt(start, $"`{name}` must be the only member of its object");
             }
 
             if (!fields.TryAdd(name, ReadLiteral(ref json, depth)))
-            {
                 throw json.FailAt(start, $"the attribute `{name}` occurs twice in this record");
-            }
         }
 
         return new RecordExpr([.. fields], json.SpanFrom(start));
@@ -716,9 +689,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                     arguments = [];
                     json.EnterArray("an array of arguments");
                     while (json.HasElement())
-                    {
                         arguments.Add(ReadLiteral(ref json, depth));
-                    }
 
                     break;
                 default: json.SkipValue(); break;
@@ -744,15 +715,13 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         foreach (var op in Enum.GetValues<BinaryOperator>())
         {
             if (string.Equals(PolicyPrinter.SymbolOf(op) ?? PolicyPrinter.MethodOf(op), name, StringComparison.Ordinal))
-            {
                 return op;
-            }
         }
 
         return null;
     }
 
-    private static SyntaxException UnknownMember(in JsonCursor json, string name) => json.Fail($"`{name}` is not known here");
+    private static SyntaxException UnknownMember(in JsonCursor json, string name) => json.Fail($"unknown member `{name}`");
 
     private static SyntaxException Missing(in JsonCursor json, int start, string name) => json.FailAt(start, $"`{name}` is missing");
 }

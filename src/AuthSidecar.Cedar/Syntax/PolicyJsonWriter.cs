@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Writes syntax trees in Cedar's JSON policy format.</summary>
@@ -27,9 +25,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
         {
             json.WriteStartObject("annotations");
             foreach (var (key, value) in policy.Annotations)
-            {
                 json.WriteString(key, value);
-            }
 
             json.WriteEndObject();
         }
@@ -63,9 +59,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
             case ScopeOperator.InAny when constraint.Entities!.Count != 1:
                 json.WriteStartArray("entities");
                 foreach (var entity in constraint.Entities)
-                {
                     Write(entity);
-                }
 
                 json.WriteEndArray();
                 break;
@@ -151,9 +145,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
                 Write("left", e.Target);
                 json.WriteString("entity_type", e.Type);
                 if (e.Group is not null)
-                {
                     Write("in", e.Group);
-                }
 
                 json.WriteEndObject();
                 break;
@@ -163,9 +155,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
             case RecordExpr e:
                 json.WriteStartObject("Record");
                 foreach (var (name, value) in e.Fields)
-                {
                     Write(name, value);
-                }
 
                 json.WriteEndObject();
                 break;
@@ -189,9 +179,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
     {
         json.WriteStartArray(name);
         foreach (var item in items)
-        {
             Write(item);
-        }
 
         json.WriteEndArray();
     }
@@ -205,9 +193,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
             json.WriteStartObject(op);
             json.WritePropertyName("left");
             if (i > 1)
-            {
                 json.WriteStartObject();
-            }
         }
 
         Write(e.Operands[0]);
@@ -216,9 +202,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
             Write("right", e.Operands[i]);
             json.WriteEndObject();
             if (i < e.Operands.Count - 1)
-            {
                 json.WriteEndObject();
-            }
         }
     }
 
@@ -234,9 +218,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
         {
             json.WriteStartArray("attr");
             foreach (var name in e.Path)
-            {
                 json.WriteStringValue(name);
-            }
 
             json.WriteEndArray();
         }
@@ -250,9 +232,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
         for (var i = 0; i < pattern.Pieces.Count; i++)
         {
             if (i > 0)
-            {
                 json.WriteStringValue("Wildcard");
-            }
 
             foreach (var rune in pattern.Pieces[i].EnumerateRunes())
             {

@@ -1,12 +1,7 @@
-using System.Globalization;
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Writes syntax trees as Cedar text: a policy on a line, with the parentheses that it needs and those that spare a reader the table of
-/// precedences.
-/// </summary>
+/// <summary>Writes syntax trees as Cedar text: a policy on a line, with the parentheses that it needs and those that spare a reader the
+/// table of precedences.</summary>
 internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxValue)
 {
     // In a message, which is to be read.
@@ -33,7 +28,8 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
     {
         var text = new StringBuilder();
         new PolicyPrinter(text, BriefLength).Append(expr);
-        return text.Length <= BriefLength ? text.ToString() : $"{text.ToString(0, char.IsHighSurrogate(text[BriefLength - 1]) ? BriefLength - 1 : BriefLength)}…";
+        return text.Length <= BriefLength ? text.ToString()
+            : $"{text.ToString(0, char.IsHighSurrogate(text[BriefLength - 1]) ? BriefLength - 1 : BriefLength)}…";
     }
 
     public static string Print(Condition condition)
@@ -46,9 +42,7 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
     public void Append(PolicySyntax policy)
     {
         foreach (var (key, value) in policy.Annotations)
-        {
             text.Append('@').Append(key).Append(value is null ? "" : $"({StringLiteral.Quote(value)})").Append('\n');
-        }
 
         text.Append(policy.Effect == Effect.Permit ? "permit" : "forbid").Append('(');
         Append("principal", policy.Principal);
@@ -85,25 +79,17 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
             _ => "",
         });
         if (constraint.HasSlot)
-        {
             text.Append('?').Append(variable);
-        }
         else if (constraint.Operator == ScopeOperator.InAny && constraint.Entities!.Count != 1)
-        {
             text.Append('[').AppendJoin(", ", constraint.Entities).Append(']');
-        }
         else if (constraint.Entities is [var entity])
-        {
             text.Append(entity);
-        }
     }
 
     public void Append(Expr expr)
     {
         if (text.Length > most)
-        {
             return;
-        }
 
         switch (expr)
         {
@@ -212,7 +198,7 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
         BinaryOperator.ContainsAny => "containsAny",
         BinaryOperator.GetTag => "getTag",
         BinaryOperator.HasTag => "hasTag",
-        _ => throw new InvalidOperationException($"{op} is no method"),
+        _ => throw new InvalidOperationException($"{op} is not a method"),
     };
 
     private void Append(string before, Expr expr)
@@ -232,16 +218,12 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
             return;
         }
 
-        // Sums and products read from left to right, as they bind. Where plus and minus alternate the reference has parentheses; too many of them
-        // could not be read again.
+        // Sums and products read from left to right, as they bind. Where plus and minus alternate the reference has parentheses; too many
+        // of them could not be read again.
         if (e.IsLink && (((BinaryExpr)e.Left).Operator == e.Operator || e.Links > MostParentheses))
-        {
             Append(e.Left);
-        }
         else
-        {
             AppendOperand(e.Left);
-        }
 
         text.Append(' ').Append(symbol).Append(' ');
         AppendOperand(e.Right);
@@ -272,13 +254,9 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
         {
             text.Append(i == 0 ? "" : e.IsAnd ? " && " : " || ");
             if (i == 0 && e.Operands[0] is LogicExpr first && first.IsAnd == e.IsAnd)
-            {
                 Append(first);
-            }
             else
-            {
                 AppendOperand(e.Operands[i]);
-            }
         }
     }
 

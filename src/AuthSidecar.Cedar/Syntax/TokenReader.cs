@@ -1,8 +1,7 @@
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>Reads tokens one ahead, and what every grammar of the language shares: names, paths, strings, expectations and their faults.</summary>
+/// <summary>Reads tokens one ahead, and what every grammar of the language shares: names, paths, strings, expectations and their
+/// faults.</summary>
 internal ref struct TokenReader
 {
     private readonly SourceText _source;
@@ -27,7 +26,8 @@ internal ref struct TokenReader
     {
         if (_token.Kind != TokenKind.Identifier)
         {
-            throw Unexpected("an entity such as `User::\"alice\"`", _token.Kind == TokenKind.OpenBracket ? "only `action in` takes a list; for others write `||` in a condition" : null);
+            throw Unexpected("an entity such as `User::\"alice\"`", _token.Kind == TokenKind.OpenBracket
+                ? "only `action in` takes a list; for others write `||` in a condition" : null);
         }
 
         ParsePathOrEntity(out var entity);
@@ -37,9 +37,7 @@ internal ref struct TokenReader
     public string ParsePath(string expected)
     {
         if (_token.Kind != TokenKind.Identifier)
-        {
             throw Unexpected(expected);
-        }
 
         var path = ParsePathOrEntity(out var entity);
         return entity is null ? path : throw FailAt(_previousEnd, $"expected {expected}, found the entity `{entity}`");
@@ -75,7 +73,8 @@ internal ref struct TokenReader
         var word = ExpectWord(expected);
         if (Identifier.IsReserved(word))
         {
-            throw Fail(token, $"the word `{word}` is reserved", $"expected {expected}; as a string it may name an attribute: `[\"{word}\"]`, `has \"{word}\"`");
+            throw Fail(token, $"the word `{word}` is reserved",
+                $"expected {expected}; as a string it may name an attribute: `[\"{word}\"]`, `has \"{word}\"`");
         }
 
         return word != "__cedar" ? word : throw Fail(token, "the word `__cedar` is reserved");
@@ -84,9 +83,7 @@ internal ref struct TokenReader
     public string ExpectWord(string expected)
     {
         if (_token.Kind != TokenKind.Identifier)
-        {
             throw Unexpected(expected);
-        }
 
         var word = _names.Share(_source.Utf8.Slice(_token.Start, _token.Length));
         Advance();
@@ -96,15 +93,11 @@ internal ref struct TokenReader
     public string ParseString(string expected)
     {
         if (_token.Kind != TokenKind.String)
-        {
             throw Unexpected(expected);
-        }
 
         var inside = InsideOf(_token);
         if (inside.Contains((byte)'\\'))
-        {
             return DecodeString(isPattern: false)[0];
-        }
 
         var text = Decode(inside, _token);
         Advance();
@@ -115,10 +108,8 @@ internal ref struct TokenReader
         ? new Pattern(DecodeString(isPattern: true))
         : throw Unexpected("a pattern in quotes");
 
-    /// <summary>
-    /// Decodes the string token; in a pattern, <c>*</c> cuts it into pieces and <c>\*</c> is a star. A star that is spelt as <c>\x2a</c> or
-    /// <c>\u{2a}</c> cuts as well: in the reference only the backslash in front of it makes it one.
-    /// </summary>
+    /// <summary>Decodes the string token; in a pattern, <c>*</c> cuts it into pieces and <c>\*</c> is a star. A star that is spelt as
+    /// <c>\x2a</c> or <c>\u{2a}</c> cuts as well: in the reference only the backslash in front of it makes it one.</summary>
     private List<string> DecodeString(bool isPattern)
     {
         var token = _token;
@@ -130,9 +121,7 @@ internal ref struct TokenReader
             var stop = isPattern ? inside.IndexOfAny((byte)'\\', (byte)'*') : inside.IndexOf((byte)'\\');
             piece.Append(Decode(stop < 0 ? inside : inside[..stop], token));
             if (stop < 0)
-            {
                 break;
-            }
 
             var isEscape = inside[stop] == '\\';
             inside = inside[(stop + 1)..];
@@ -165,14 +154,15 @@ internal ref struct TokenReader
         var start = token.Start + token.Length - 2 - inside.Length;
         return StringLiteral.TryDecodeEscape(ref inside, out var rune)
             ? rune
-            : throw FailAt(start, "invalid escape sequence", "valid escapes: \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
+            : throw FailAt(
+                start, "invalid escape sequence", "valid escapes: \\n \\r \\t \\0 \\\\ \\\" \\' \\x7f \\u{1f600}, and \\* in patterns");
     }
 
     private readonly ReadOnlySpan<byte> InsideOf(Token quoted) => _source.Utf8.Slice(quoted.Start + 1, quoted.Length - 2);
 
     private readonly string Decode(ReadOnlySpan<byte> utf8, Token token) => System.Text.Unicode.Utf8.IsValid(utf8)
         ? Encoding.UTF8.GetString(utf8)
-        : throw Fail(token, "this string is not valid UTF-8");
+        : throw Fail(token, "the string is not valid UTF-8");
 
     // ------------------------------------------------------------------ tokens and faults
 
@@ -185,9 +175,7 @@ internal ref struct TokenReader
     public void Expect(TokenKind kind, string expected)
     {
         if (_token.Kind != kind)
-        {
             throw Unexpected(expected);
-        }
 
         Advance();
     }
@@ -195,9 +183,7 @@ internal ref struct TokenReader
     public void ExpectKeyword(ReadOnlySpan<byte> keyword, string expected)
     {
         if (!IsWord(keyword))
-        {
             throw Unexpected(expected);
-        }
 
         Advance();
     }
@@ -213,10 +199,12 @@ internal ref struct TokenReader
     public readonly string BriefTextOf(Token token)
     {
         const int Longest = 100;
-        return TextOf(token) is { Length: > Longest } text ? $"{text[..(char.IsHighSurrogate(text[Longest - 1]) ? Longest - 1 : Longest)]}…" : TextOf(token);
+        return TextOf(token) is { Length: > Longest } text
+            ? $"{text[..(char.IsHighSurrogate(text[Longest - 1]) ? Longest - 1 : Longest)]}…" : TextOf(token);
     }
 
-    public readonly SyntaxException Fail(Token token, string message, string? help = null) => new(Fault.At(_source, token.Start, message, help));
+    public readonly SyntaxException Fail(Token token, string message, string? help = null) =>
+        new(Fault.At(_source, token.Start, message, help));
 
     public readonly SyntaxException Unexpected(string expected, string? help = null)
     {
@@ -228,14 +216,10 @@ internal ref struct TokenReader
     private readonly string? HelpFor(Token token)
     {
         if (token.Kind == TokenKind.Assign)
-        {
             return "equality is written `==`";
-        }
 
         if (token.Kind is not (TokenKind.Identifier or TokenKind.UnknownCharacter or TokenKind.Slash) || token.Length > 4)
-        {
             return null;
-        }
 
         return TextOf(token) switch
         {
@@ -255,7 +239,7 @@ internal ref struct TokenReader
         {
             TokenKind.End => $"expected {expected}, but the text ends",
             TokenKind.InvalidUtf8 => "invalid UTF-8",
-            TokenKind.UnterminatedString => "this string has no end",
+            TokenKind.UnterminatedString => "unterminated string",
             _ => $"expected {expected}, found `{BriefTextOf(_token)}`",
         },
         help);
@@ -263,24 +247,19 @@ internal ref struct TokenReader
     public void SkipBehindSemicolon()
     {
         while (_token.Kind is not (TokenKind.Semicolon or TokenKind.End))
-        {
             Advance();
-        }
 
         if (_token.Kind == TokenKind.Semicolon)
-        {
             Advance();
-        }
     }
 
     /// <summary>A failure at a span that is not a token's.</summary>
-    public readonly SyntaxException FailAt(int offset, string message, string? help = null) => new(Fault.At(_source, offset, message, help));
+    public readonly SyntaxException FailAt(int offset, string message, string? help = null) =>
+        new(Fault.At(_source, offset, message, help));
 }
 
-/// <summary>
-/// Carries a fault from the depth of a descent to the loop over the declarations. It never leaves the parsers: faults are values for everyone
-/// else, but threading one through every level of a recursive descent would bury the grammar.
-/// </summary>
+/// <summary>Carries a fault from the depth of a descent to the loop over the declarations. It never leaves the parsers: faults are values
+/// for everyone else, but threading one through every level of a recursive descent would bury the grammar.</summary>
 internal sealed class SyntaxException(Fault fault) : Exception
 {
     public Fault Fault { get; } = fault;

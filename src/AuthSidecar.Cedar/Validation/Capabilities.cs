@@ -1,11 +1,7 @@
-using System.Collections.Immutable;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// What is known to be there: the optional attributes and the tags that a condition in front has asked for, by their numbers. Immutable; what is
-/// added to many shares with them all but the way to it.
-/// </summary>
+/// <summary>What is known to be there: the optional attributes and the tags that a condition in front has asked for, by their numbers.
+/// Immutable; what is added to many shares with them all but the way to it.</summary>
 internal readonly struct Capabilities
 {
     private readonly ImmutableHashSet<int>? _keys;
@@ -31,9 +27,7 @@ internal readonly struct Capabilities
         var (few, many) = Keys.Count <= other.Keys.Count ? (Keys, other.Keys) : (other.Keys, Keys);
         var both = few;
         foreach (var key in few)
-        {
             both = many.Contains(key) ? both : both.Remove(key);
-        }
 
         return new Capabilities(both);
     }

@@ -1,11 +1,7 @@
-using System.Collections.Immutable;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// The type that the validator gives an expression. Finer than a schema's types: a boolean that can only be true or only be false has a type
-/// of its own, which is how the validator knows what is never reached; and an entity may be of one of several types.
-/// </summary>
+/// <summary>The type that the validator gives an expression. Finer than a schema's types: a boolean that can only be true or only be false
+/// has a type of its own, which is how the validator knows what is never reached; and an entity may be of one of several types.</summary>
 internal abstract record CheckedType
 {
     // A message is no place for more.
@@ -41,12 +37,17 @@ internal abstract record CheckedType
     /// <param name="IsOpen">Whether there may be others that are not known.</param>
     public sealed record Record(ImmutableSortedDictionary<string, CheckedAttribute> Attributes, bool IsOpen) : CheckedType
     {
-        public bool Equals(Record? other) => ReferenceEquals(this, other) || (other is not null && IsOpen == other.IsOpen && Attributes.SequenceEqual(other.Attributes));
+        public bool Equals(Record? other) => ReferenceEquals(this, other)
+            || (other is not null && IsOpen == other.IsOpen && Attributes.SequenceEqual(other.Attributes));
 
         public override int GetHashCode() => Attributes.Count;
 
-        protected override string Print(int depth) =>
-            $"{{{string.Join(", ", Attributes.Take(PrintedBreadth).Select(a => $"{StringLiteral.Quote(a.Key)}{(a.Value.IsRequired ? "" : "?")}: {PrintWithin(depth, a.Value.Type)}"))}{(IsOpen || Attributes.Count > PrintedBreadth ? ", …" : "")}}}";
+        protected override string Print(int depth)
+        {
+            var attributes = Attributes.Take(PrintedBreadth)
+                .Select(a => $"{StringLiteral.Quote(a.Key)}{(a.Value.IsRequired ? "" : "?")}: {PrintWithin(depth, a.Value.Type)}");
+            return $"{{{string.Join(", ", attributes)}{(IsOpen || Attributes.Count > PrintedBreadth ? ", …" : "")}}}";
+        }
     }
 
     /// <summary>An entity of one of these types; none: of any.</summary>
@@ -58,7 +59,8 @@ internal abstract record CheckedType
 
         public override int GetHashCode() => Types.Count;
 
-        protected override string Print(int depth) => IsAny ? "entity" : $"{string.Join(" or ", Types.Take(PrintedBreadth).Select(t => $"`{t}`"))}{(Types.Count > PrintedBreadth ? " or …" : "")}";
+        protected override string Print(int depth) => IsAny ? "entity"
+            : $"{string.Join(" or ", Types.Take(PrintedBreadth).Select(t => $"`{t}`"))}{(Types.Count > PrintedBreadth ? " or …" : "")}";
     }
 
     public static readonly CheckedType Nothing = new Never();
@@ -70,7 +72,8 @@ internal abstract record CheckedType
     public static readonly CheckedType String = OfKind(ValueKind.String);
     public static readonly CheckedType AnySet = new Set(null);
     public static readonly CheckedType AnyEntity = new Entity(ImmutableSortedSet.Create<string>(StringComparer.Ordinal));
-    public static readonly CheckedType AnyRecord = new Record(ImmutableSortedDictionary.Create<string, CheckedAttribute>(StringComparer.Ordinal), IsOpen: true);
+    public static readonly CheckedType AnyRecord = new Record(
+        ImmutableSortedDictionary.Create<string, CheckedAttribute>(StringComparer.Ordinal), IsOpen: true);
 
     /// <summary>The type as messages name it; what lies deep within it is left out.</summary>
     public sealed override string ToString() => Print(PrintedDepth);

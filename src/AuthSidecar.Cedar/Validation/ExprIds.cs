@@ -1,6 +1,7 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>Numbers for expressions: the same for two that are written the same. What it takes is in proportion to what is asked about.</summary>
+/// <summary>Numbers for expressions: the same for two that are written the same. What it takes is in proportion to what is asked
+/// about.</summary>
 /// <remarks>Not safe to share between threads.</remarks>
 internal sealed class ExprIds
 {
@@ -18,9 +19,7 @@ internal sealed class ExprIds
     private int Of(Expr expr)
     {
         if (_ofExprs.TryGetValue(expr, out var known))
-        {
             return known;
-        }
 
         var id = Atom(expr.GetType());
         switch (expr)
@@ -40,9 +39,7 @@ internal sealed class ExprIds
         }
 
         foreach (var part in expr.Parts())
-        {
             id = Pair(id, Of(part));
-        }
 
         _ofExprs.Add(expr, id);
         return id;
@@ -51,9 +48,7 @@ internal sealed class ExprIds
     private int Atom(object atom)
     {
         if (!_ofAtoms.TryGetValue(atom, out var id))
-        {
             _ofAtoms.Add(atom, id = ++_last);
-        }
 
         return id;
     }
@@ -61,9 +56,7 @@ internal sealed class ExprIds
     private int Pair(int first, int second)
     {
         if (!_ofPairs.TryGetValue((first, second), out var id))
-        {
             _ofPairs.Add((first, second), id = ++_last);
-        }
 
         return id;
     }

@@ -1,13 +1,13 @@
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Counts how many entities in a row an expression looks into (Cedar's RFC 76): <c>principal</c> by itself is 0, <c>principal.boss</c> 1,
-/// <c>principal.boss.name</c> 2. Whoever fetches entities for a request has to fetch that deep and no deeper.
-/// </summary>
+/// <summary>Counts how many entities in a row an expression looks into (Cedar's RFC 76): <c>principal</c> by itself is 0,
+/// <c>principal.boss</c> 1, <c>principal.boss.name</c> 2. Whoever fetches entities for a request has to fetch that deep and no
+/// deeper.</summary>
 /// <param name="types">The checker that has given the expression types.</param>
 internal sealed class LevelChecker(TypeChecker types)
 {
-    /// <summary>The level of what can never be allowed: an entity that is named in the policy is looked into, which no request leads to.</summary>
+    /// <summary>The level of what can never be allowed: an entity that is named in the policy is looked into, which no request leads
+    /// to.</summary>
     public const int Unbounded = int.MaxValue / 2;
 
     // An expression may be asked about more than once: the steps of a path all start from the same one.
@@ -18,14 +18,10 @@ internal sealed class LevelChecker(TypeChecker types)
     {
         // What has no type is never reached.
         if (types.TypeOf(expr) is null)
-        {
             return 0;
-        }
 
         if (!_levels.TryGetValue(expr, out var level))
-        {
             _levels.Add(expr, level = FindLevelOf(expr));
-        }
 
         return level;
     }
@@ -34,7 +30,8 @@ internal sealed class LevelChecker(TypeChecker types)
     {
         return expr switch
         {
-            BinaryExpr { Operator: BinaryOperator.In or BinaryOperator.GetTag or BinaryOperator.HasTag } e => Math.Max(LevelInto(e.Left), LevelOf(e.Right)),
+            BinaryExpr { Operator: BinaryOperator.In or BinaryOperator.GetTag or BinaryOperator.HasTag } e => Math.Max(LevelInto(e.Left),
+                LevelOf(e.Right)),
             AttributeExpr e => types.TypeOf(e.Target) is CheckedType.Entity ? LevelInto(e.Target) : LevelOf(e.Target),
             HasExpr e => LevelOfLast(e.Steps),
             BinaryExpr { IsArithmetic: true } e => LevelOfChain(e),
@@ -73,9 +70,7 @@ internal sealed class LevelChecker(TypeChecker types)
     {
         var last = steps.Count - 1;
         while (last > 0 && types.TypeOf(steps[last]) is null)
-        {
             last--;
-        }
 
         return types.TypeOf(steps[last]) is CheckedType.Entity ? LevelInto(steps[last]) : LevelOf(steps[last]);
     }
@@ -105,14 +100,13 @@ internal sealed class LevelChecker(TypeChecker types)
                 foreach (var branch in new[] { e.Then, e.Otherwise })
                 {
                     if (types.TypeOf(branch) is not null)
-                    {
                         depth = Math.Max(depth, Depth(branch, path, ref beside));
-                    }
                 }
 
                 return depth;
             case AttributeExpr e:
-                return types.TypeOf(e.Target) is CheckedType.Entity ? 1 + Depth(e.Target, [], ref beside) : Depth(e.Target, path.Prepend(e.Name), ref beside);
+                return types.TypeOf(e.Target) is CheckedType.Entity ? 1 + Depth(e.Target, [], ref beside)
+                    : Depth(e.Target, path.Prepend(e.Name), ref beside);
             case BinaryExpr { Operator: BinaryOperator.GetTag } e:
                 beside = Math.Max(beside, LevelOf(e.Right));
                 return 1 + Depth(e.Left, [], ref beside);
@@ -121,13 +115,9 @@ internal sealed class LevelChecker(TypeChecker types)
                 foreach (var (field, value) in e.Fields)
                 {
                     if (string.Equals(field, name, StringComparison.Ordinal))
-                    {
                         found = Depth(value, path.Skip(1), ref beside);
-                    }
                     else
-                    {
                         beside = Math.Max(beside, LevelOf(value));
-                    }
                 }
 
                 return found;

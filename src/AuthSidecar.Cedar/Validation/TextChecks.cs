@@ -1,27 +1,22 @@
-using System.Globalization;
 using System.Reflection;
-using System.Text;
 
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Looks for texts that are not what they seem to be to a reader: characters of several scripts, such as a Cyrillic <c>а</c> among Latin
-/// letters, or characters that turn the direction of writing (UTS 39).
-/// </summary>
+/// <summary>Looks for texts that are not what they seem to be to a reader: characters of several scripts, such as a Cyrillic <c>а</c> among
+/// Latin letters, or characters that turn the direction of writing (UTS 39).</summary>
 internal static class TextChecks
 {
     // The embeddings, overrides and isolates of UAX 9.
     private const string BidiChars = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069";
 
-    /// <summary>What a reader may be misled by in an expression: its strings, the ids of its entities, the names of its attributes.</summary>
+    /// <summary>What a reader may be misled by in an expression: its strings, the ids of its entities, the names of its
+    /// attributes.</summary>
     public static IEnumerable<TypeFault> Check(Expr expr)
     {
         foreach (var part in expr.SelfAndParts())
         {
             foreach (var fault in CheckPart(part))
-            {
                 yield return fault;
-            }
         }
     }
 
@@ -40,15 +35,18 @@ internal static class TextChecks
     }
 
     private static TypeFault? CheckString(string text, SourceSpan span) =>
-        text.AsSpan().ContainsAny(BidiChars) ? new TypeFault(ValidationKind.BidiCharsInString, span, "the string has characters that turn the direction of writing", null)
-        : !IsOfOneScript(text) ? new TypeFault(ValidationKind.MixedScriptString, span, $"the string {StringLiteral.Quote(text)} mixes scripts", null)
+        text.AsSpan().ContainsAny(BidiChars)
+            ? new TypeFault(ValidationKind.BidiCharsInString, span, "the string has bidirectional control characters", null)
+        : !IsOfOneScript(
+            text) ? new TypeFault(ValidationKind.MixedScriptString, span, $"the string {StringLiteral.Quote(text)} mixes scripts", null)
         : null;
 
     private static TypeFault? CheckIdentifier(string text, SourceSpan span)
     {
         if (text.AsSpan().ContainsAny(BidiChars))
         {
-            return new TypeFault(ValidationKind.BidiCharsInIdentifier, span, "the identifier has characters that turn the direction of writing", null);
+            return new TypeFault(
+                ValidationKind.BidiCharsInIdentifier, span, "the identifier has bidirectional control characters", null);
         }
 
         foreach (var rune in text.EnumerateRunes())
@@ -56,11 +54,13 @@ internal static class TextChecks
             // What can be seen on every keyboard misleads nobody.
             if (rune.Value is < ' ' or > '~' && !Identifiers.Value.Contains(rune.Value))
             {
-                return new TypeFault(ValidationKind.ConfusableIdentifier, span, string.Create(CultureInfo.InvariantCulture, $"the identifier {StringLiteral.Quote(text)} has the character U+{rune.Value:X4}, which is not for identifiers"), null);
+                return new TypeFault(ValidationKind.ConfusableIdentifier, span, string.Create(CultureInfo.InvariantCulture,
+                    $"the identifier {StringLiteral.Quote(text)} has the character U+{rune.Value:X4}, which UTS 39 does not allow"), null);
             }
         }
 
-        return IsOfOneScript(text) ? null : new TypeFault(ValidationKind.MixedScriptIdentifier, span, $"the identifier {StringLiteral.Quote(text)} mixes scripts", null);
+        return IsOfOneScript(text) ? null
+            : new TypeFault(ValidationKind.MixedScriptIdentifier, span, $"the identifier {StringLiteral.Quote(text)} mixes scripts", null);
     }
 
     /// <summary>Whether there is a script, or a system of writing that has several, to which all characters belong.</summary>
@@ -79,9 +79,7 @@ internal static class TextChecks
             {
                 common = common is null ? scripts : [.. common.Intersect(scripts, StringComparer.Ordinal)];
                 if (!common.Any())
-                {
                     return false;
-                }
             }
         }
 
@@ -119,14 +117,13 @@ internal static class TextChecks
         public static RangeTable Load(string name)
         {
             var table = new RangeTable();
-            using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream($"unicode/{name}") ?? throw new InvalidOperationException($"there is no resource `{name}`");
+            using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream($"unicode/{name}")
+                ?? throw new InvalidOperationException($"missing resource `{name}`");
             using var reader = new StreamReader(stream, Encoding.UTF8);
             while (reader.ReadLine() is { } line)
             {
                 if (line.StartsWith('#'))
-                {
                     continue;
-                }
 
                 var parts = line.Split(' ');
                 table._starts.Add(int.Parse(parts[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture));

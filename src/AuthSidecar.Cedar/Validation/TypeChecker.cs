@@ -1,6 +1,3 @@
-using System.Collections.Immutable;
-using System.Globalization;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>What a policy is checked for: an action, and what it applies to.</summary>
@@ -9,27 +6,28 @@ namespace AuthSidecar.Cedar;
 /// <param name="ResourceType">The type of the resource.</param>
 /// <param name="PrincipalSlotType">The type of the entity in <c>?principal</c>, if there is one.</param>
 /// <param name="ResourceSlotType">The type of the entity in <c>?resource</c>, if there is one.</param>
-internal sealed record RequestEnvironment(SchemaAction Action, string PrincipalType, string ResourceType, string? PrincipalSlotType, string? ResourceSlotType);
+internal sealed record RequestEnvironment(
+    SchemaAction Action, string PrincipalType, string ResourceType, string? PrincipalSlotType, string? ResourceSlotType);
 
 /// <summary>An error at an expression, before it is written out.</summary>
 /// <param name="Kind">Its kind.</param>
 /// <param name="Span">Where it is.</param>
 /// <param name="Message">What is wrong.</param>
 /// <param name="Help">What would help.</param>
-/// <param name="Types">Types that tell it from the same error in another environment: there it is another error, as the reference counts them.</param>
+/// <param name="Types">Types that tell it from the same error in another environment: there it is another error, as the reference counts
+/// them.</param>
 internal readonly record struct TypeFault(ValidationKind Kind, SourceSpan Span, string Message, string? Help, string? Types = null);
 
-/// <summary>
-/// Gives the expressions of a policy types, in one request environment. Where an expression has an error the check goes on, with what can be
-/// guessed of its type, so that all errors are found at once.
-/// </summary>
+/// <summary>Gives the expressions of a policy types, in one request environment. Where an expression has an error the check goes on, with
+/// what can be guessed of its type, so that all errors are found at once.</summary>
 /// <param name="schema">The schema.</param>
 /// <param name="environment">The environment.</param>
 /// <param name="table">Makes the types; for all that is checked together.</param>
 /// <param name="ids">Numbers the expressions; for all environments of a policy.</param>
 /// <param name="isStrict">Whether expressions that meet have to be of one type.</param>
 /// <param name="faults">Gets what is wrong.</param>
-internal sealed class TypeChecker(Schema schema, RequestEnvironment environment, TypeTable table, ExprIds ids, bool isStrict, HashSet<TypeFault> faults)
+internal sealed class TypeChecker(
+    Schema schema, RequestEnvironment environment, TypeTable table, ExprIds ids, bool isStrict, HashSet<TypeFault> faults)
 {
     /// <summary>The type of an expression and what is known once it is true. Not well-typed: the type is a guess, or null.</summary>
     private readonly record struct Answer(CheckedType? Type, Capabilities Known, bool IsWell)
@@ -84,29 +82,24 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer Remember(Expr expr, Answer answer)
     {
         if (answer is { IsWell: true, Type: { } type })
-        {
             _types[expr] = type;
-        }
 
         return answer;
     }
 
     /// <summary>Checks an expression that is to be of one of these types.</summary>
-    private Answer Expect(Expr expr, Capabilities known, params ReadOnlySpan<CheckedType> expected) => Demand(expr, Check(expr, known), expected);
+    private Answer Expect(Expr expr, Capabilities known, params ReadOnlySpan<CheckedType> expected) =>
+        RequireType(expr, Check(expr, known), expected);
 
-    private Answer Demand(Expr expr, Answer answer, params ReadOnlySpan<CheckedType> expected)
+    private Answer RequireType(Expr expr, Answer answer, params ReadOnlySpan<CheckedType> expected)
     {
         if (answer.Type is null)
-        {
             return Answer.Ill();
-        }
 
         foreach (var type in expected)
         {
             if (answer.Type.IsSubtypeOf(type))
-            {
                 return answer;
-            }
         }
 
         Fail(ValidationKind.UnexpectedType, expr, $"expected {string.Join(" or ", expected.ToArray().AsEnumerable())}, got {answer.Type}");
@@ -119,14 +112,10 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer CheckLiteral(LiteralExpr e)
     {
         if (e.Value.TryGet(out bool truth))
-        {
             return Answer.Well(truth ? CheckedType.True : CheckedType.False);
-        }
 
         if (!e.Value.TryGet(out EntityUid? uid))
-        {
             return Answer.Well(CheckedType.OfKind(e.Value.Kind));
-        }
 
         // Of what the schema does not have, the pass over the policy's names tells.
         var exists = EntityType.IsAction(uid.Type) ? schema.Actions.ContainsKey(uid) : schema.EntityTypes.ContainsKey(uid.Type);
@@ -177,7 +166,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
 
         while (open.TryPop(out var outer))
         {
-            answer = Remember(outer.Test, outer.Then is { } then ? JoinBranches(outer.Test, outer.Condition, then, answer) : answer.After(outer.Condition.IsWell && answer.IsWell));
+            answer = Remember(outer.Test, outer.Then is { } then ? JoinBranches(outer.Test, outer.Condition, then, answer)
+                : answer.After(outer.Condition.IsWell && answer.IsWell));
         }
 
         return answer;
@@ -186,12 +176,11 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer JoinBranches(IfExpr e, Answer condition, Answer then, Answer otherwise)
     {
         if (then.Type is null || otherwise.Type is null)
-        {
             return Answer.Ill();
-        }
 
-        return JoinOrFail(e, [then.Type, otherwise.Type], "both branches of an `if` have one type") is { } type
-            ? Answer.Well(type, then.Known.Union(condition.Known).Intersect(otherwise.Known)).After(condition.IsWell && then.IsWell && otherwise.IsWell)
+        return JoinOrFail(e, [then.Type, otherwise.Type], "both branches of an `if` must have the same type") is { } type
+            ? Answer.Well(type, then.Known.Union(condition.Known).Intersect(otherwise.Known)).After(
+                condition.IsWell && then.IsWell && otherwise.IsWell)
             : Answer.Ill();
     }
 
@@ -204,9 +193,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         for (var i = 1; i < e.Operands.Count; i++)
         {
             if (left.Type == CheckedType.False)
-            {
                 return Answer.Well(CheckedType.False).After(left.IsWell);
-            }
 
             var right = Expect(e.Operands[i], reached, CheckedType.AnyBool);
             var both = left.Known.Union(right.Known);
@@ -232,9 +219,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         for (var i = 1; i < e.Operands.Count; i++)
         {
             if (left.Type == CheckedType.True)
-            {
                 return left;
-            }
 
             var right = Expect(e.Operands[i], known, CheckedType.AnyBool);
             var areWell = left.IsWell && right.IsWell;
@@ -257,7 +242,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         {
             case UnaryOperator.Not:
                 var truth = Expect(e.Operand, known, CheckedType.AnyBool);
-                return Answer.Well(CheckedType.OfBool(truth.Type is CheckedType.Bool { Known: { } value } ? !value : null)).After(truth.IsWell);
+                return Answer.Well(CheckedType.OfBool(truth.Type is CheckedType.Bool { Known: { } value } ? !value : null))
+                    .After(truth.IsWell);
             case UnaryOperator.Negate:
                 return Answer.Well(CheckedType.Long).After(Expect(e.Operand, known, CheckedType.Long).IsWell);
             default:
@@ -311,13 +297,12 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var left = Check(e.Left, known);
         var right = Check(e.Right, known);
         // What is known beforehand is known of literals without a type as well, and of entities of different types: they are different.
-        bool? outcome = (LiteralOf(e.Left), LiteralOf(e.Right)) is ({ } a, { } b) ? a == b : AreDisjoint(left.Type, right.Type) ? false : null;
+        bool? outcome = (LiteralOf(e.Left), LiteralOf(e.Right)) is ({ } a, { } b) ? a == b
+            : AreDisjoint(left.Type, right.Type) ? false : null;
         if (outcome is null)
         {
             if (left.Type is null || right.Type is null)
-            {
                 return Answer.Ill(CheckedType.AnyBool);
-            }
 
             if (isStrict && (left.Type, right.Type) is not (CheckedType.Entity, CheckedType.Entity)
                 && JoinOrFail(e, [left.Type, right.Type], "operands of a comparison must have the same type") is null)
@@ -326,7 +311,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             }
         }
 
-        return Answer.Well(CheckedType.OfBool(e.Operator == BinaryOperator.NotEqual ? !outcome : outcome)).After(left.IsWell && right.IsWell);
+        return Answer.Well(
+            CheckedType.OfBool(e.Operator == BinaryOperator.NotEqual ? !outcome : outcome)).After(left.IsWell && right.IsWell);
     }
 
     /// <summary>The value of a literal, and of the action, which an environment knows.</summary>
@@ -345,30 +331,23 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var left = Check(e.Left, known);
         var right = Check(e.Right, known);
         if (left.Type is not { } a || right.Type is not { } b)
-        {
             return Answer.Ill(CheckedType.AnyBool);
-        }
 
         if (IsOrdered(a) && a == b)
-        {
             return Answer.Well(CheckedType.AnyBool).After(left.IsWell && right.IsWell);
-        }
 
         // One that has an order says what the other has to be: a Long before others, and the left before the right.
         if (!IsOrdered(a) || (b == CheckedType.Long && a != b))
-        {
-            Demand(e.Left, left, IsOrdered(b) ? [b] : Ordered);
-        }
+            RequireType(e.Left, left, IsOrdered(b) ? [b] : Ordered);
 
         if (!IsOrdered(b) || (b != CheckedType.Long && IsOrdered(a)))
-        {
-            Demand(e.Right, right, IsOrdered(a) ? [a] : Ordered);
-        }
+            RequireType(e.Right, right, IsOrdered(a) ? [a] : Ordered);
 
         return Answer.Ill(CheckedType.AnyBool);
     }
 
-    private static readonly CheckedType[] Ordered = [CheckedType.Long, CheckedType.OfKind(ValueKind.Datetime), CheckedType.OfKind(ValueKind.Duration)];
+    private static readonly CheckedType[] Ordered = [CheckedType.Long, CheckedType.OfKind(ValueKind.Datetime),
+        CheckedType.OfKind(ValueKind.Duration)];
 
     private static bool IsOrdered(CheckedType type) => Ordered.Contains(type);
 
@@ -376,14 +355,16 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     {
         var right = Expect(group, known, table.SetOf(CheckedType.AnyEntity), CheckedType.AnyEntity);
         return left.Type is CheckedType.Entity type && right.Type is CheckedType.Entity or CheckedType.Set
-            ? Answer.Well(TypeOfIn(member, type, group, right.Type is CheckedType.Set set ? set.Element : right.Type)).After(left.IsWell && right.IsWell)
+            ? Answer.Well(TypeOfIn(member, type, group, right.Type is CheckedType.Set set ? set.Element : right.Type)).After(
+                left.IsWell && right.IsWell)
             : Answer.Ill(CheckedType.AnyBool);
     }
 
     private CheckedType TypeOfIn(Expr member, CheckedType.Entity memberType, Expr group, CheckedType? groupType)
     {
         // The hierarchy of actions is the schema's, and so it is known who is in whom.
-        if (LiteralOf(member) is { } literal && literal.TryGet(out EntityUid? action) && schema.Actions.ContainsKey(action) && LiteralsOf(group) is { } groups)
+        if (LiteralOf(member) is { } literal && literal.TryGet(out EntityUid? action) && schema.Actions.ContainsKey(action)
+            && LiteralsOf(group) is { } groups)
         {
             return CheckedType.OfBool(groups.Exists(g => schema.IsIn(action, g)));
         }
@@ -391,7 +372,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         return groupType switch
         {
             CheckedType.Never => CheckedType.False,
-            CheckedType.Entity { IsAny: false } types when !memberType.IsAny => memberType.Types.Any(t => types.Types.Any(g => schema.MayBeIn(t, g))) ? CheckedType.AnyBool : CheckedType.False,
+            CheckedType.Entity { IsAny: false } types when !memberType.IsAny =>
+                memberType.Types.Any(t => types.Types.Any(g => schema.MayBeIn(t, g))) ? CheckedType.AnyBool : CheckedType.False,
             _ => CheckedType.AnyBool,
         };
     }
@@ -403,9 +385,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         foreach (var item in expr is SetExpr set ? set.Items : [expr])
         {
             if (LiteralOf(item) is not { } value || !value.TryGet(out EntityUid? uid))
-            {
                 return null;
-            }
 
             uids.Add(uid);
         }
@@ -418,7 +398,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var set = Expect(e.Left, known, CheckedType.AnySet);
         var item = Check(e.Right, known);
         if (isStrict && set.Type is CheckedType.Set { Element: { } element } && item.Type is not null
-            && JoinOrFail(e, [element, item.Type], "a set is asked for an element of its own type") is null)
+            && JoinOrFail(e, [element, item.Type], "the argument of `contains` must have the element type of the set") is null)
         {
             return Answer.Ill(CheckedType.AnyBool);
         }
@@ -431,7 +411,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var left = Expect(e.Left, known, CheckedType.AnySet);
         var right = Expect(e.Right, known, CheckedType.AnySet);
         if (isStrict && left.Type is CheckedType.Set && right.Type is CheckedType.Set
-            && JoinOrFail(e, [left.Type, right.Type], "both sets have elements of one type") is null)
+            && JoinOrFail(e, [left.Type, right.Type], "both sets must have the same element type") is null)
         {
             return Answer.Ill(CheckedType.AnyBool);
         }
@@ -445,9 +425,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var tag = Expect(e.Right, known, CheckedType.String);
         var areWell = entity.IsWell && tag.IsWell;
         if (entity.Type is not CheckedType.Entity type)
-        {
             return Answer.Ill(e.Operator == BinaryOperator.HasTag ? CheckedType.AnyBool : null);
-        }
 
         var key = ids.OfTag(e.Left, e.Right);
         var tagTypes = TagTypesOf(type);
@@ -463,7 +441,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
                 ValidationKind.UnsafeTagAccess,
                 e,
                 $"tag `{PolicyPrinter.Brief(e.Right)}` of {type} may be absent",
-                $"test `{PolicyPrinter.Brief(new BinaryExpr(BinaryOperator.HasTag, e.Left, e.Right, e.Span))}` before",
+                $"test `{PolicyPrinter.Brief(new BinaryExpr(BinaryOperator.HasTag, e.Left, e.Right, e.Span))}` first",
                 string.Join(';', e.Right.SelfAndParts().Take(MostTypesCompared).Select(TypeOf)));
             return Answer.Ill();
         }
@@ -481,7 +459,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         [.. entity.Types.Select(t => schema.EntityTypes.GetValueOrDefault(t)?.Tags).Where(t => t is not null).Select(t => table.Of(t!))];
 
     private CheckedType? JoinAll(List<CheckedType> types) =>
-        types.Count == 0 ? null : types.Skip(1).Aggregate((CheckedType?)types[0], (joined, t) => joined is null ? null : table.Join(joined, t));
+        types.Count == 0 ? null
+            : types.Skip(1).Aggregate((CheckedType?)types[0], (joined, t) => joined is null ? null : table.Join(joined, t));
 
     // ------------------------------------------------------------------ attributes
 
@@ -498,7 +477,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var answer = Check(e.Target, known);
         while (chain.TryPop(out var link))
         {
-            answer = Remember(link, CheckAttribute(link, Demand(link.Target, answer, CheckedType.AnyEntity, CheckedType.AnyRecord), known));
+            answer = Remember(
+                link, CheckAttribute(link, RequireType(link.Target, answer, CheckedType.AnyEntity, CheckedType.AnyRecord), known));
         }
 
         return answer;
@@ -507,19 +487,19 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer CheckAttribute(AttributeExpr e, Answer target, Capabilities known)
     {
         if (target.Type is not (CheckedType.Entity or CheckedType.Record))
-        {
             return Answer.Ill();
-        }
 
         if (AttributeOf(target.Type, e.Name) is not { } attribute)
         {
-            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not declared", table.Suggestions.For(e.Name, NamesOf(target.Type)));
+            Fail(ValidationKind.UnsafeAttributeAccess, e, $"{DescribeAccess(e)} is not declared",
+                table.Suggestions.For(e.Name, NamesOf(target.Type)));
             return Answer.Ill();
         }
 
         if (!attribute.IsRequired && !known.Contains(ids.OfAttribute(e.Target, e.Name)))
         {
-            Fail(ValidationKind.UnsafeOptionalAttributeAccess, e, $"{DescribeAccess(e)} is optional and may be absent", $"test `{PolicyPrinter.Brief(new HasExpr(e.Target, [e.Name], e.Span))}` before");
+            Fail(ValidationKind.UnsafeOptionalAttributeAccess, e, $"{DescribeAccess(e)} is optional and may be absent",
+                $"test `{PolicyPrinter.Brief(new HasExpr(e.Target, [e.Name], e.Span))}` first");
             return Answer.Ill(attribute.Type);
         }
 
@@ -540,13 +520,11 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
                 : CheckedType.AnyBool;
             all = Answer.Well(type, all.Known.Union(step.Known)).After(areWell);
             if (type == CheckedType.False || !areWell || i + 1 == e.Path.Count)
-            {
                 break;
-            }
 
             known = known.Union(step.Known);
             var next = (AttributeExpr)e.Steps[i + 1];
-            target = Demand(next, Remember(next, CheckAttribute(next, target, known)), CheckedType.AnyEntity, CheckedType.AnyRecord);
+            target = RequireType(next, Remember(next, CheckAttribute(next, target, known)), CheckedType.AnyEntity, CheckedType.AnyRecord);
         }
 
         return all;
@@ -555,9 +533,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private Answer CheckHasStep(Expr target, Answer answer, string name, Capabilities known)
     {
         if (answer.Type is not (CheckedType.Entity or CheckedType.Record))
-        {
             return Answer.Ill(CheckedType.AnyBool);
-        }
 
         var key = ids.OfAttribute(target, name);
         var type = AttributeOf(answer.Type, name) switch
@@ -592,7 +568,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
     private bool MayHave(CheckedType type, string name) => type switch
     {
         CheckedType.Entity { IsAny: true } => true,
-        CheckedType.Entity entity => entity.Types.Any(t => schema.EntityTypes.GetValueOrDefault(t)?.Attributes.Attributes.ContainsKey(name) == true),
+        CheckedType.Entity entity => entity.Types.Any(
+            t => schema.EntityTypes.GetValueOrDefault(t)?.Attributes.Attributes.ContainsKey(name) == true),
         CheckedType.Record record => record.IsOpen || record.Attributes.ContainsKey(name),
         _ => false,
     };
@@ -606,9 +583,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         {
             path.Add(access.Name);
             if (TypeOf(access.Target) is CheckedType.Entity entity)
-            {
                 return $"the attribute `{Joined()}` of {entity}";
-            }
 
             at = access.Target;
         }
@@ -629,12 +604,11 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             : CheckedType.AnyBool;
         var isOf = Answer.Well(type).After(target.IsWell);
         if (e.Group is null || type == CheckedType.False)
-        {
             return isOf;
-        }
 
         var isIn = CheckIn(known, e.Target, target, e.Group);
-        return (isIn.Type == CheckedType.False || type == CheckedType.True ? isIn : Answer.Well(CheckedType.AnyBool)).After(isOf.IsWell && isIn.IsWell);
+        return (isIn.Type == CheckedType.False || type == CheckedType.True ? isIn : Answer.Well(CheckedType.AnyBool)).After(
+            isOf.IsWell && isIn.IsWell);
     }
 
     // ------------------------------------------------------------------ values
@@ -645,20 +619,16 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         if (items.Count == 0)
         {
             if (!isStrict)
-            {
                 return Answer.Well(table.SetOf(CheckedType.Nothing));
-            }
 
             Fail(ValidationKind.EmptySetForbidden, e, "the empty set has no type", "compare with `isEmpty()`");
             return Answer.Ill();
         }
 
         if (items.Exists(i => i.Type is null))
-        {
             return Answer.Ill();
-        }
 
-        return JoinOrFail(e, [.. items.Select(i => i.Type!)], "the elements of a set have one type") is { } element
+        return JoinOrFail(e, [.. items.Select(i => i.Type!)], "the elements of a set must have the same type") is { } element
             ? Answer.Well(table.SetOf(element)).After(items.TrueForAll(i => i.IsWell))
             : Answer.Ill();
     }
@@ -672,9 +642,7 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
             var answer = Check(value, known);
             areWell &= answer.IsWell;
             if (answer.Type is not null)
-            {
                 attributes[name] = new CheckedAttribute(answer.Type, IsRequired: true);
-            }
         }
 
         return attributes.Count == e.Fields.Count
@@ -690,12 +658,15 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         {
             // What a method is called on is no argument to those who write it.
             var target = function.IsMethod ? 1 : 0;
-            var expected = string.Create(CultureInfo.InvariantCulture, $"{function.Parameters.Count - target}{(function.IsVariadic ? " or more" : "")}");
+            var expected = string.Create(
+                CultureInfo.InvariantCulture, $"{function.Parameters.Count - target}{(function.IsVariadic ? " or more" : "")}");
             Fail(
                 ValidationKind.WrongNumberArguments,
                 e,
-                string.Create(CultureInfo.InvariantCulture, $"wrong number of arguments to `{function.Name}`: expected {expected}, got {e.Arguments.Count - target}"),
-                function.IsVariadicLater && e.Arguments.Count > function.Parameters.Count ? "several ranges are supported as of Cedar 4.15: see `compat`" : null);
+                string.Create(CultureInfo.InvariantCulture,
+                    $"wrong number of arguments to `{function.Name}`: expected {expected}, got {e.Arguments.Count - target}"),
+                function.IsVariadicLater && e.Arguments.Count > function.Parameters.Count
+                    ? "several ranges are supported as of Cedar 4.15: see `compat`" : null);
         }
 
         // Of too few or too many, which is which is not known.
@@ -708,11 +679,10 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         }
 
         if (!function.IsMethod && e.Arguments.Count == function.Parameters.Count)
-        {
             areWell &= CheckConstructor(e);
-        }
 
-        return Answer.Well(function.ResultKind == ValueKind.Bool ? CheckedType.AnyBool : CheckedType.OfKind(function.ResultKind)).After(areWell);
+        return Answer.Well(function.ResultKind == ValueKind.Bool ? CheckedType.AnyBool : CheckedType.OfKind(function.ResultKind))
+            .After(areWell);
     }
 
     /// <summary>A constructor is applied to its literal here and now: what would err then is an error already.</summary>
@@ -721,18 +691,14 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         if (e.Arguments[0] is LiteralExpr literal)
         {
             if (literal.Value.Kind != ValueKind.String || e.Function.Apply(literal.Value, default).Failure is not { } failure)
-            {
                 return true;
-            }
 
             Fail(ValidationKind.FunctionArgumentValidation, e, failure);
             return false;
         }
 
         if (isStrict)
-        {
             Fail(ValidationKind.NonLitExtConstructor, e, $"`{e.Function.Name}` is applied to something other than a string literal");
-        }
 
         return !isStrict;
     }
@@ -744,7 +710,8 @@ internal sealed class TypeChecker(Schema schema, RequestEnvironment environment,
         var joined = JoinAll(types);
         if (joined is null)
         {
-            Fail(ValidationKind.IncompatibleTypes, e, $"{rule}, not {string.Join(" and ", types.Distinct().Take(MostTypesCompared).Select(t => t.ToString()).Distinct(StringComparer.Ordinal))}");
+            var names = types.Distinct().Take(MostTypesCompared).Select(t => t.ToString()).Distinct(StringComparer.Ordinal);
+            Fail(ValidationKind.IncompatibleTypes, e, $"{rule}, not {string.Join(" and ", names)}");
         }
 
         return joined;

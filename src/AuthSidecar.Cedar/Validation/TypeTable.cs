@@ -1,12 +1,8 @@
-using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// Makes the types of one validation, each once: two that are the same are the same object. A schema's types share their parts, so that a few lines
-/// may stand for a tree of any size; here they are looked at once for each part, or for each pair of parts, and not once for each way to it.
-/// </summary>
+/// <summary>Makes the types of one validation, each once: two that are the same are the same object. A schema's types share their parts, so
+/// that a few lines may stand for a tree of any size; here they are looked at once for each part, or for each pair of parts, and not once
+/// for each way to it.</summary>
 /// <remarks>Not safe to share between threads.</remarks>
 internal sealed class TypeTable(bool isStrict)
 {
@@ -31,7 +27,8 @@ internal sealed class TypeTable(bool isStrict)
                 SchemaType.Set set => SetOf(Of(set.Element)),
                 SchemaType.Entity entity => OfEntity(entity.Type),
                 SchemaType.Record record => RecordOf(
-                    record.Attributes.ToImmutableSortedDictionary(a => a.Key, a => new CheckedAttribute(Of(a.Value.Type), a.Value.IsRequired), StringComparer.Ordinal), isOpen: false),
+                    record.Attributes.ToImmutableSortedDictionary(a => a.Key,
+                        a => new CheckedAttribute(Of(a.Value.Type), a.Value.IsRequired), StringComparer.Ordinal), isOpen: false),
                 _ => throw new InvalidOperationException($"no type for {type.GetType().Name}"),
             });
         }
@@ -42,9 +39,7 @@ internal sealed class TypeTable(bool isStrict)
     public CheckedType OfEntity(string type)
     {
         if (!_entities.TryGetValue(type, out var made))
-        {
             _entities.Add(type, made = CheckedType.OfEntity(type));
-        }
 
         return made;
     }
@@ -52,9 +47,7 @@ internal sealed class TypeTable(bool isStrict)
     public CheckedType SetOf(CheckedType element)
     {
         if (!_sets.TryGetValue(element, out var made))
-        {
             _sets.Add(element, made = new CheckedType.Set(element));
-        }
 
         return made;
     }
@@ -63,9 +56,7 @@ internal sealed class TypeTable(bool isStrict)
     {
         var record = new CheckedType.Record(attributes, isOpen);
         if (!_records.TryGetValue(record, out var made))
-        {
             _records.Add(record, made = record);
-        }
 
         return made;
     }
@@ -83,7 +74,8 @@ internal sealed class TypeTable(bool isStrict)
         (CheckedType.Never, _) => b,
         (_, CheckedType.Never) => a,
         (CheckedType.Bool x, CheckedType.Bool y) => x.Known == y.Known ? x : CheckedType.AnyBool,
-        (CheckedType.Set { Element: { } x }, CheckedType.Set { Element: { } y }) => Join(x, y, strictly) is { } element ? SetOf(element) : null,
+        (CheckedType.Set { Element: { } x }, CheckedType.Set { Element: { } y }) => Join(x, y, strictly) is { } element ? SetOf(element)
+            : null,
         (CheckedType.Set, CheckedType.Set) => CheckedType.AnySet,
         (CheckedType.Record x, CheckedType.Record y) => JoinOnce(x, y, strictly),
         (CheckedType.Entity x, CheckedType.Entity y) when x.Equals(y) => x,
@@ -95,9 +87,7 @@ internal sealed class TypeTable(bool isStrict)
     {
         var union = new CheckedType.Entity(a.Types.Union(b.Types));
         if (!_unions.TryGetValue(union, out var made))
-        {
             _unions.Add(union, made = union);
-        }
 
         return made;
     }
@@ -105,9 +95,7 @@ internal sealed class TypeTable(bool isStrict)
     private CheckedType? JoinOnce(CheckedType.Record a, CheckedType.Record b, bool strictly)
     {
         if (!_joined.TryGetValue((a, b, strictly), out var joined))
-        {
             _joined.Add((a, b, strictly), joined = JoinRecords(a, b, strictly));
-        }
 
         return joined;
     }
@@ -119,13 +107,9 @@ internal sealed class TypeTable(bool isStrict)
         {
             var type = b.Attributes.TryGetValue(name, out var y) ? Join(x.Type, y.Type, strictly) : null;
             if (type is not null && (!strictly || x.IsRequired == y!.IsRequired))
-            {
                 joined.Add(name, new CheckedAttribute(type, x.IsRequired && y!.IsRequired));
-            }
             else if (strictly)
-            {
                 return null;
-            }
         }
 
         var isSame = joined.Count == a.Attributes.Count && joined.Count == b.Attributes.Count;
@@ -138,13 +122,12 @@ internal sealed class TypeTable(bool isStrict)
         public bool Equals(CheckedType.Record? x, CheckedType.Record? y)
         {
             if (ReferenceEquals(x, y) || x is null || y is null || x.IsOpen != y.IsOpen || x.Attributes.Count != y.Attributes.Count)
-            {
                 return ReferenceEquals(x, y);
-            }
 
             foreach (var ((name, a), (other, b)) in x.Attributes.Zip(y.Attributes))
             {
-                if (!ReferenceEquals(a.Type, b.Type) || a.IsRequired != b.IsRequired || !string.Equals(name, other, StringComparison.Ordinal))
+                if (!ReferenceEquals(a.Type, b.Type) || a.IsRequired != b.IsRequired
+                    || !string.Equals(name, other, StringComparison.Ordinal))
                 {
                     return false;
                 }

@@ -1,8 +1,7 @@
-using System.Globalization;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>Checks policies against a schema: a policy that passes does not err when it is evaluated on what conforms to the schema.</summary>
+/// <summary>Checks policies against a schema: a policy that passes does not err when it is evaluated on what conforms to the
+/// schema.</summary>
 /// <param name="schema">The schema.</param>
 /// <param name="options">How to validate; null: strictly.</param>
 public sealed class Validator(Schema schema, ValidationOptions? options = null)
@@ -17,25 +16,23 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         var warnings = new List<ValidationFinding>();
         var table = new TypeTable(_options.Mode == ValidationMode.Strict);
         foreach (var template in policies.Policies.Where(p => p.TemplateId is null).Select(p => p.Body).Concat(policies.Templates))
-        {
             Validate(template, policies.Release, table, errors, warnings);
-        }
 
         foreach (var link in policies.Policies.Where(p => p.TemplateId is not null))
-        {
             ValidateLink(link, policies.Release, table, errors, warnings);
-        }
 
         return new ValidationResult(errors, warnings);
     }
 
-    private void Validate(Template policy, CedarRelease release, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void Validate(
+        Template policy, CedarRelease release, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         CheckNames(policy.Syntax, table, faults);
         if (!HasApplicableAction(policy.Syntax.Action, policy.Syntax.Principal, policy.Syntax.Resource))
         {
-            faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, policy.Syntax.Span, "no action of the scope applies to a principal and a resource of the scope", null));
+            faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, policy.Syntax.Span,
+                "no action of the scope applies to a principal and a resource of the scope", null));
         }
 
         var typeFaults = new HashSet<TypeFault>();
@@ -44,7 +41,8 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             warnings.Add(Finding(policy, new TypeFault(
                 ValidationKind.ImpossiblePolicy,
                 cause?.Span ?? policy.Syntax.Span,
-                cause is null ? "the policy is never satisfied" : $"the policy is never satisfied: `{PolicyPrinter.Brief(cause)}` is never true",
+                cause is null ? "the policy is never satisfied"
+                    : $"the policy is never satisfied: `{PolicyPrinter.Brief(cause)}` is never true",
                 null)));
         }
 
@@ -52,7 +50,8 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         warnings.AddRange(TextChecks.Check(ConditionOf(policy.Syntax)).Select(f => Finding(policy, f)));
     }
 
-    private static void Report(IEnumerable<ValidationFinding> findings, CedarRelease release, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private static void Report(
+        IEnumerable<ValidationFinding> findings, CedarRelease release, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         foreach (var finding in findings)
         {
@@ -70,7 +69,8 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     /// <param name="policy">The policy.</param>
     /// <param name="table">Makes the types.</param>
     /// <param name="faults">Gets what is wrong.</param>
-    /// <param name="cause">The part that keeps it from being satisfied, if it is the same one wherever as much as possible in front of it fits.</param>
+    /// <param name="cause">The part that keeps it from being satisfied, if it is the same one wherever as much as possible in front of it
+    /// fits.</param>
     /// <returns>Whether there is one in which it may be satisfied, or in which nobody can tell.</returns>
     private bool CheckTypes(PolicySyntax policy, TypeTable table, HashSet<TypeFault> faults, out Expr? cause)
     {
@@ -96,8 +96,9 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
                     ValidationKind.EntityDerefLevelViolation,
                     policy.Span,
                     needed >= LevelChecker.Unbounded
-                        ? "an entity that the policy names is looked into"
-                        : string.Create(CultureInfo.InvariantCulture, $"the policy looks into {needed} entities in a row, {most} are allowed"),
+                        ? "an entity literal is dereferenced, which no level allows"
+                        : string.Create(
+                            CultureInfo.InvariantCulture, $"the policy needs level {needed} (entity dereferences in a row), limit {most}"),
                     null));
             }
         }
@@ -111,12 +112,11 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         for (var place = 0; place < condition.Operands.Count; place++)
         {
             if (types.TypeOf(condition.Operands[place]) != CheckedType.False)
-            {
                 continue;
-            }
 
             var found = condition.Operands[place];
-            while (found is LogicExpr { IsAnd: true } chain && chain.Operands.FirstOrDefault(o => types.TypeOf(o) == CheckedType.False) is { } operand)
+            while (found is LogicExpr { IsAnd: true } chain
+                && chain.Operands.FirstOrDefault(o => types.TypeOf(o) == CheckedType.False) is { } operand)
             {
                 found = operand;
             }
@@ -139,11 +139,10 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     private IEnumerable<string?> SlotTypes(ScopeConstraint constraint, string type)
     {
         if (!constraint.HasSlot)
-        {
             return [null];
-        }
 
-        return constraint.Operator != ScopeOperator.Equal && schema.EntityTypes.ContainsKey(type) ? schema.EntityHierarchy.Above(type).Append(type).Distinct(StringComparer.Ordinal) : [type];
+        return constraint.Operator != ScopeOperator.Equal && schema.EntityTypes.ContainsKey(type)
+            ? schema.EntityHierarchy.Above(type).Append(type).Distinct(StringComparer.Ordinal) : [type];
     }
 
     /// <summary>The whole of a policy as one expression: scope and conditions.</summary>
@@ -176,8 +175,10 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     {
         span = constraint.Span ?? span;
         var of = new VariableExpr(variable, span);
-        Expr entity = constraint.HasSlot ? filled is null ? new SlotExpr(variable, span) : new LiteralExpr(Value.Of(filled.Entities[0]), span)
-            : constraint.Operator == ScopeOperator.InAny ? new SetExpr([.. constraint.Entities!.Select((e, i) => new LiteralExpr(Value.Of(e), constraint.EntitySpans?[i] ?? span))], span)
+        Expr entity = constraint.HasSlot
+            ? filled is null ? new SlotExpr(variable, span) : new LiteralExpr(Value.Of(filled.Entities[0]), span)
+            : constraint.Operator == ScopeOperator.InAny ? new SetExpr(
+                [.. constraint.Entities!.Select((e, i) => new LiteralExpr(Value.Of(e), constraint.EntitySpans?[i] ?? span))], span)
             : constraint.Entities is { Count: > 0 } entities ? new LiteralExpr(Value.Of(entities[0]), constraint.EntitySpans?[0] ?? span)
             : of;
         return constraint.Operator switch
@@ -197,14 +198,10 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         foreach (var constraint in new[] { policy.Principal, policy.Action, policy.Resource })
         {
             if (constraint.Type is { } type)
-            {
                 CheckType(type, constraint.TypeSpan ?? policy.Span, table, faults);
-            }
 
             for (var i = 0; i < (constraint.Entities?.Count ?? 0); i++)
-            {
                 CheckUid(constraint.Entities![i], constraint.EntitySpans?[i] ?? policy.Span, table, faults);
-            }
         }
 
         foreach (var condition in policy.Conditions)
@@ -212,13 +209,9 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             foreach (var expr in condition.Body.SelfAndParts())
             {
                 if (expr is LiteralExpr literal && literal.Value.TryGet(out EntityUid? uid))
-                {
                     CheckUid(uid, expr.Span, table, faults);
-                }
                 else if (expr is IsExpr test)
-                {
                     CheckType(test.Type, expr.Span, table, faults);
-                }
             }
         }
     }
@@ -230,7 +223,8 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             if (!schema.Actions.ContainsKey(uid))
             {
                 faults.Add(new TypeFault(
-                    ValidationKind.UnrecognizedActionId, span, $"unrecognized action `{uid}`", table.Suggestions.For(uid, schema.Actions.Keys)));
+                    ValidationKind.UnrecognizedActionId, span, $"unrecognized action `{uid}`", table.Suggestions.For(
+                        uid, schema.Actions.Keys)));
             }
 
             return;
@@ -251,13 +245,15 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     {
         if (!schema.EntityTypes.ContainsKey(type) && !EntityType.IsAction(type))
         {
-            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"unrecognized entity type `{type}`", table.Suggestions.For(type, schema.EntityTypes.Keys)));
+            faults.Add(new TypeFault(ValidationKind.UnrecognizedEntityType, span, $"unrecognized entity type `{type}`",
+                table.Suggestions.For(type, schema.EntityTypes.Keys)));
         }
     }
 
     // ------------------------------------------------------------------ application of actions
 
-    private bool HasApplicableAction(ScopeConstraint action, ScopeConstraint principal, ScopeConstraint resource, EntityUid? principalSlot = null, EntityUid? resourceSlot = null) =>
+    private bool HasApplicableAction(ScopeConstraint action, ScopeConstraint principal, ScopeConstraint resource,
+        EntityUid? principalSlot = null, EntityUid? resourceSlot = null) =>
         schema.Actions.Values.Any(a => Fits(a, action)
             && a.Principals.Any(t => MayFit(t, principal, principalSlot))
             && a.Resources.Any(t => MayFit(t, resource, resourceSlot)));
@@ -278,26 +274,27 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             ScopeOperator.Equal => entity is null || string.Equals(entity.Type, type, StringComparison.Ordinal),
             ScopeOperator.In => entity is null || schema.MayBeIn(type, entity.Type),
             ScopeOperator.Is => string.Equals(constraint.Type, type, StringComparison.Ordinal),
-            ScopeOperator.IsIn => string.Equals(constraint.Type, type, StringComparison.Ordinal) && (entity is null || schema.MayBeIn(type, entity.Type)),
+            ScopeOperator.IsIn => string.Equals(constraint.Type, type, StringComparison.Ordinal)
+                && (entity is null || schema.MayBeIn(type, entity.Type)),
             _ => true,
         };
     }
     // ------------------------------------------------------------------ links
 
     /// <summary>The entities of a link: its template is checked by itself.</summary>
-    private void ValidateLink(Policy link, CedarRelease release, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
+    private void ValidateLink(
+        Policy link, CedarRelease release, TypeTable table, List<ValidationFinding> errors, List<ValidationFinding> warnings)
     {
         var faults = new List<TypeFault>();
         var principal = SlotOf(link.Syntax.Principal, link.Scope.Principal);
         var resource = SlotOf(link.Syntax.Resource, link.Scope.Resource);
         foreach (var uid in new[] { principal, resource }.Where(u => u is not null))
-        {
             CheckUid(uid!, link.Span, table, faults);
-        }
 
         if (!HasApplicableAction(link.Syntax.Action, link.Syntax.Principal, link.Syntax.Resource, principal, resource))
         {
-            faults.Add(new TypeFault(ValidationKind.InvalidActionApplication, link.Span, "no action of the scope applies to the entities of the link", null));
+            faults.Add(new TypeFault(
+                ValidationKind.InvalidActionApplication, link.Span, "no action of the scope applies to the entities of the link", null));
         }
 
         Report(faults.Select(f => Finding(link.Body, f) with { PolicyId = link.Id }), release, errors, warnings);

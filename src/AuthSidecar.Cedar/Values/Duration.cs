@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Cedar's <c>duration</c>: a length of time in milliseconds, which may be negative.</summary>
@@ -23,22 +21,16 @@ public readonly record struct Duration(long TotalMs) : IComparable<Duration>
         do
         {
             if (!TryReadQuantity(ref rest, ref nextUnit, out var negativeMs))
-            {
                 return false;
-            }
 
             total += negativeMs;
             if (total < long.MinValue)
-            {
                 return false;
-            }
         }
         while (!rest.IsEmpty);
 
         if (!negative && total == long.MinValue)
-        {
             return false;
-        }
 
         value = new Duration((long)(negative ? total : -total));
         return true;
@@ -49,17 +41,13 @@ public readonly record struct Duration(long TotalMs) : IComparable<Duration>
         negativeMs = 0;
         var digits = rest.IndexOfAnyExceptInRange('0', '9');
         if (digits < 1)
-        {
             return false;
-        }
 
         long quantity = 0;
         foreach (var digit in rest[..digits])
         {
             if (!AsciiDigits.TryAppendNegative(ref quantity, digit))
-            {
                 return false;
-            }
         }
 
         rest = rest[digits..];
@@ -85,9 +73,7 @@ public readonly record struct Duration(long TotalMs) : IComparable<Duration>
     public override string ToString()
     {
         if (TotalMs == 0)
-        {
             return "0ms";
-        }
 
         var text = new StringBuilder(TotalMs < 0 ? "-" : "");
         var rest = UInt128.CreateChecked(Int128.Abs(TotalMs));
@@ -96,9 +82,7 @@ public readonly record struct Duration(long TotalMs) : IComparable<Duration>
             var quantity = rest / (ulong)ms;
             rest %= (ulong)ms;
             if (quantity != 0)
-            {
                 text.Append(quantity).Append(unit);
-            }
         }
 
         return text.ToString();

@@ -1,6 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>The name of an entity: its type and its id, written <c>Namespace::Type::"id"</c>.</summary>
@@ -21,9 +18,7 @@ public sealed class EntityUid : IEquatable<EntityUid>
     private EntityUid(string type, string id, bool typeIsValid)
     {
         if (!typeIsValid)
-        {
             throw new ArgumentException($"`{type}` is not an entity type name", nameof(type));
-        }
 
         ArgumentNullException.ThrowIfNull(id);
         Type = type;
@@ -48,14 +43,10 @@ public sealed class EntityUid : IEquatable<EntityUid>
         return uid is not null;
     }
 
-    /// <summary>Reads a uid in Cedar syntax, such as <c>User::"alice"</c>.</summary>
-    /// <returns>False with a fault that says what is wrong and where.</returns>
-    public static bool TryParse(string text, [NotNullWhen(true)] out EntityUid? uid, [NotNullWhen(false)] out Fault? fault) =>
-        Parser.TryParseEntityUid(text, out uid, out fault);
-
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool Equals(EntityUid? other) => ReferenceEquals(this, other) || (other is not null && _hash == other._hash && IsNamed(other.Type, other.Id));
+    public bool Equals(EntityUid? other) => ReferenceEquals(this, other)
+        || (other is not null && _hash == other._hash && IsNamed(other.Type, other.Id));
 
     /// <summary>Whether these are the type and the id.</summary>
     internal bool IsNamed(string type, string id) =>
@@ -90,14 +81,10 @@ public static class EntityType
         {
             var end = rest.IndexOf("::", StringComparison.Ordinal);
             if (!Identifier.IsName(end < 0 ? rest : rest[..end]))
-            {
                 return false;
-            }
 
             if (end < 0)
-            {
                 return true;
-            }
 
             rest = rest[(end + 2)..];
         }

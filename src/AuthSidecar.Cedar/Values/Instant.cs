@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace AuthSidecar.Cedar;
 
 /// <summary>Cedar's <c>datetime</c>: an instant, in milliseconds.</summary>
@@ -9,25 +7,19 @@ public readonly record struct Instant(long UnixMs) : IComparable<Instant>
     internal const long MsPerDay = 86_400_000;
     private const long MsPerMinute = 60_000;
 
-    /// <summary>
-    /// Reads <c>YYYY-MM-DD</c>, <c>YYYY-MM-DDThh:mm:ssZ</c>, <c>YYYY-MM-DDThh:mm:ss.mmmZ</c>, or the latter two with <c>+hhmm</c>
-    /// or <c>-hhmm</c> in place of <c>Z</c>.
-    /// </summary>
+    /// <summary>Reads <c>YYYY-MM-DD</c>, <c>YYYY-MM-DDThh:mm:ssZ</c>, <c>YYYY-MM-DDThh:mm:ss.mmmZ</c>, or the latter two with <c>+hhmm</c>
+    /// or <c>-hhmm</c> in place of <c>Z</c>.</summary>
     public static bool TryParse(string text, out Instant value)
     {
         value = default;
         var rest = text.AsSpan();
         if (!TryReadDate(ref rest, out var ms))
-        {
             return false;
-        }
 
         if (!rest.IsEmpty)
         {
             if (!TryReadTime(ref rest, out var timeMs) || !TryReadOffset(rest, out var offsetMs))
-            {
                 return false;
-            }
 
             ms += timeMs - offsetMs;
         }
@@ -83,7 +75,8 @@ public readonly record struct Instant(long UnixMs) : IComparable<Instant>
     {
         ms = 0;
         if (rest.Length < 10 || rest[4] != '-' || rest[7] != '-'
-            || !TryReadNumber(rest[..4], out var year) || !TryReadNumber(rest[5..7], out var month) || !TryReadNumber(rest[8..10], out var day)
+            || !TryReadNumber(rest[..4], out var year) || !TryReadNumber(rest[5..7], out var month)
+            || !TryReadNumber(rest[8..10], out var day)
             || month is < 1 or > 12 || day < 1 || day > DaysInMonth(year, month))
         {
             return false;
@@ -98,7 +91,8 @@ public readonly record struct Instant(long UnixMs) : IComparable<Instant>
     {
         ms = 0;
         if (rest.Length < 9 || rest[0] != 'T' || rest[3] != ':' || rest[6] != ':'
-            || !TryReadNumber(rest[1..3], out var hour) || !TryReadNumber(rest[4..6], out var minute) || !TryReadNumber(rest[7..9], out var second)
+            || !TryReadNumber(rest[1..3], out var hour) || !TryReadNumber(rest[4..6], out var minute)
+            || !TryReadNumber(rest[7..9], out var second)
             || hour > 23 || minute > 59 || second > 59)
         {
             return false;
@@ -109,9 +103,7 @@ public readonly record struct Instant(long UnixMs) : IComparable<Instant>
         if (rest.StartsWith(".", StringComparison.Ordinal))
         {
             if (rest.Length < 4 || !TryReadNumber(rest[1..4], out fraction))
-            {
                 return false;
-            }
 
             rest = rest[4..];
         }
@@ -124,9 +116,7 @@ public readonly record struct Instant(long UnixMs) : IComparable<Instant>
     {
         ms = 0;
         if (rest is "Z")
-        {
             return true;
-        }
 
         if (rest.Length != 5 || rest[0] is not ('+' or '-')
             || !TryReadNumber(rest[1..3], out var hours) || !TryReadNumber(rest[3..5], out var minutes)
@@ -153,7 +143,8 @@ public readonly record struct Instant(long UnixMs) : IComparable<Instant>
         _ => 31,
     };
 
-    /// <summary>Days since 1970-01-01 in the proleptic Gregorian calendar, counting years from March so that the leap day comes last.</summary>
+    /// <summary>Days since 1970-01-01 in the proleptic Gregorian calendar, counting years from March so that the leap day comes
+    /// last.</summary>
     private static long DaysFromCivil(int year, int month, int day)
     {
         var marchYear = month <= 2 ? year - 1 : year;

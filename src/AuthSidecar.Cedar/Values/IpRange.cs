@@ -1,12 +1,10 @@
 using System.Buffers.Binary;
-using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
-using System.Text;
 
 namespace AuthSidecar.Cedar;
 
 /// <summary>Cedar's <c>ipaddr</c>: an IPv4 or IPv6 address, or a range of them in CIDR notation.</summary>
-/// <remarks>Immutable. A single address is a range whose prefix covers every bit. IPv4 and IPv6 never equal or contain each other.</remarks>
+/// <remarks>Immutable. A single address is a range whose prefix covers every bit. IPv4 and IPv6 never equal or contain each
+/// other.</remarks>
 public sealed class IpRange : IEquatable<IpRange>
 {
     private const int LongestText = 43;
@@ -59,17 +57,13 @@ public sealed class IpRange : IEquatable<IpRange>
         return IsIpv6 ? bytes : bytes[12..];
     }
 
-    /// <summary>
-    /// Reads an address, or an address and a prefix length: four decimal numbers without leading zeros, or IPv6 in hexadecimal groups
-    /// with at most one <c>::</c>. No zone, no IPv4 inside IPv6, no leading zeros in the prefix length.
-    /// </summary>
+    /// <summary>Reads an address, or an address and a prefix length: four decimal numbers without leading zeros, or IPv6 in hexadecimal
+    /// groups with at most one <c>::</c>. No zone, no IPv4 inside IPv6, no leading zeros in the prefix length.</summary>
     public static bool TryParse(string text, [NotNullWhen(true)] out IpRange? value)
     {
         value = null;
         if (text.Length > LongestText)
-        {
             return false;
-        }
 
         var rest = text.AsSpan();
         var slash = rest.IndexOf('/');
@@ -77,16 +71,12 @@ public sealed class IpRange : IEquatable<IpRange>
         var isIpv6 = addressText.Contains(':');
         UInt128 address;
         if (!(isIpv6 ? TryReadIpv6(addressText, out address) : TryReadIpv4(addressText, out address)))
-        {
             return false;
-        }
 
         var width = isIpv6 ? 128 : 32;
         var prefix = width;
         if (slash >= 0 && !TryReadPrefix(rest[(slash + 1)..], width, out prefix))
-        {
             return false;
-        }
 
         value = new IpRange(address, prefix, isIpv6);
         return true;
@@ -130,9 +120,7 @@ public sealed class IpRange : IEquatable<IpRange>
         address = 0;
         var gap = text.IndexOf("::", StringComparison.Ordinal);
         if (gap < 0)
-        {
             return TryReadGroups(text, out address, out var all) && all == 8;
-        }
 
         var right = text[(gap + 2)..];
         if (!TryReadGroups(text[..gap], out var high, out var highGroups) || !TryReadGroups(right, out var low, out var lowGroups)
@@ -150,9 +138,7 @@ public sealed class IpRange : IEquatable<IpRange>
         bits = 0;
         groups = 0;
         if (text.IsEmpty)
-        {
             return true;
-        }
 
         foreach (var range in text.Split(':'))
         {
@@ -172,14 +158,16 @@ public sealed class IpRange : IEquatable<IpRange>
     }
 
     /// <inheritdoc/>
-    public bool Equals(IpRange? other) => other is not null && IsIpv6 == other.IsIpv6 && Prefix == other.Prefix && _address == other._address;
+    public bool Equals(IpRange? other) => other is not null && IsIpv6 == other.IsIpv6 && Prefix == other.Prefix
+        && _address == other._address;
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as IpRange);
 
     /// <inheritdoc/>
     public override int GetHashCode() => ValueHash.Fold(ValueHash.Mix(
-        ValueHash.Mix(ValueHash.Mix(ValueHash.Begin(ValueKind.IpAddr), (ulong)_address), (ulong)(_address >> 64)), ((ulong)Prefix << 1) | (IsIpv6 ? 1u : 0)));
+        ValueHash.Mix(ValueHash.Mix(ValueHash.Begin(ValueKind.IpAddr), (ulong)_address), (ulong)(_address >> 64)),
+        ((ulong)Prefix << 1) | (IsIpv6 ? 1u : 0)));
 
     /// <summary>The address, with its prefix length when it is a range.</summary>
     public override string ToString()
@@ -188,16 +176,12 @@ public sealed class IpRange : IEquatable<IpRange>
         if (IsIpv6)
         {
             for (var shift = 112; shift >= 0; shift -= 16)
-            {
                 text.Append(CultureInfo.InvariantCulture, $"{(ushort)(_address >> shift):x}").Append(shift > 0 ? ":" : "");
-            }
         }
         else
         {
             for (var shift = 24; shift >= 0; shift -= 8)
-            {
                 text.Append(CultureInfo.InvariantCulture, $"{(byte)(_address >> shift)}").Append(shift > 0 ? "." : "");
-            }
         }
 
         return Prefix == Width ? text.ToString() : text.Append(CultureInfo.InvariantCulture, $"/{Prefix}").ToString();

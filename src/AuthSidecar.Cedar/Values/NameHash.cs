@@ -1,24 +1,21 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// The hash of a type and an id: of every eight bytes, the product of their halves, each with a key of its place added, as in NH (Black et al.,
-/// "UMAC: Fast and Secure Message Authentication", CRYPTO '99). A decision made from strings hashes three uids, so this is a good part of it.
-/// </summary>
-/// <remarks>
-/// Keyed anew in every process, so that ids chosen by others cannot be made to meet in one place of a table: whatever two they choose, as long
-/// as a uid has no more than 250 characters, meet once in four thousand million keys. No MAC for all that.
-/// </remarks>
+/// <summary>The hash of a type and an id: of every eight bytes, the product of their halves, each with a key of its place added, as in NH
+/// (Black et al., "UMAC: Fast and Secure Message Authentication", CRYPTO '99). A decision made from strings hashes three uids, so this is a
+/// good part of it.</summary>
+/// <remarks>Keyed anew in every process, so that ids chosen by others cannot be made to meet in one place of a table: whatever two they
+/// choose, as long as a uid has no more than 250 characters, meet once in four thousand million keys. No MAC for all that.</remarks>
 internal static class NameHash
 {
     private const uint Places = 64;
     private const int CharsPerPlace = sizeof(ulong) / sizeof(char);
 
-    private static readonly ulong[] Keys = MemoryMarshal.Cast<byte, ulong>(RandomNumberGenerator.GetBytes((int)Places * sizeof(ulong))).ToArray();
+    private static readonly ulong[] Keys = MemoryMarshal.Cast<byte, ulong>(RandomNumberGenerator.GetBytes((int)Places * sizeof(ulong)))
+        .ToArray();
 
     public static int Of(ReadOnlySpan<char> type, ReadOnlySpan<char> id)
     {
@@ -40,9 +37,7 @@ internal static class NameHash
         ref var start = ref Unsafe.As<char, byte>(ref MemoryMarshal.GetReference(text));
         var left = text.Length;
         if (left < CharsPerPlace)
-        {
             return Step(hash, ReadFew(ref start, left), Key(ref keys, place++));
-        }
 
         for (; left > CharsPerPlace; left -= CharsPerPlace)
         {
@@ -59,7 +54,8 @@ internal static class NameHash
     {
         0 => 0,
         1 => Unsafe.ReadUnaligned<ushort>(ref start),
-        _ => Unsafe.ReadUnaligned<uint>(ref start) | ((ulong)Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref start, (length - 2) * sizeof(char))) << 32),
+        _ => Unsafe.ReadUnaligned<uint>(
+            ref start) | ((ulong)Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref start, (length - 2) * sizeof(char))) << 32),
     };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -70,6 +66,7 @@ internal static class NameHash
     private static ulong Step(ulong hash, ulong bytes, ulong key)
     {
         // Turned, so that places that share a key do not change places unnoticed.
-        return BitOperations.RotateLeft(hash, 23) + ((ulong)(uint)((uint)bytes + (uint)key) * (uint)((uint)(bytes >> 32) + (uint)(key >> 32)));
+        return BitOperations.RotateLeft(
+            hash, 23) + ((ulong)(uint)((uint)bytes + (uint)key) * (uint)((uint)(bytes >> 32) + (uint)(key >> 32)));
     }
 }

@@ -1,16 +1,10 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
-
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// A Cedar value: a boolean, a 64-bit integer, a string, an entity reference, a set, a record, or one of the extension types.
-/// </summary>
-/// <remarks>
-/// Sixteen bytes, so that it travels in two registers: small values live in the bits, the others behind the reference.
-/// The default is no value at all (<see cref="ValueKind.None"/>); inside the evaluator that means "this erred", so a forgotten
-/// assignment can never read as true. Immutable and safe to share between threads.
-/// </remarks>
+/// <summary>A Cedar value: a boolean, a 64-bit integer, a string, an entity reference, a set, a record, or one of the extension
+/// types.</summary>
+/// <remarks>Sixteen bytes, so that it travels in two registers: small values live in the bits, the others behind the reference. The default
+/// is no value at all (<see cref="ValueKind.None"/>); inside the evaluator that means "this erred", so a forgotten assignment can never
+/// read as true. Immutable and safe to share between threads.</remarks>
 public readonly struct Value : IEquatable<Value>
 {
     private readonly object? _reference;
@@ -50,24 +44,13 @@ public readonly struct Value : IEquatable<Value>
     public static Value Of(IpRange value) => new(value);
 
     /// <summary>A <c>decimal</c> with four digits after the point.</summary>
-    public static Value Of(Decimal4 value) => new(ScalarKind.Decimal, value.Scaled);
+    public static Value Of(CedarDecimal value) => new(ScalarKind.Decimal, value.Scaled);
 
     /// <summary>A <c>datetime</c>: milliseconds since 1970-01-01T00:00:00Z.</summary>
     public static Value Of(Instant value) => new(ScalarKind.Datetime, value.UnixMs);
 
     /// <summary>A <c>duration</c> in milliseconds.</summary>
     public static Value Of(Duration value) => new(ScalarKind.Duration, value.TotalMs);
-
-    /// <summary>Reads a constant Cedar expression, such as <c>[1, User::"alice", ip("10.0.0.1")]</c>.</summary>
-    /// <returns>False with a fault when the text is no expression, or one that needs a request.</returns>
-    public static bool TryParse(string text, out Value value, [NotNullWhen(false)] out Fault? fault)
-    {
-        var source = SourceText.Of(text);
-        var faults = new List<Fault>();
-        value = Parser.ParseExpression(source, faults) is { } expr ? Compiler.EvaluateConstant(source, expr, faults) : default;
-        fault = faults.FirstOrDefault();
-        return fault is null;
-    }
 
     /// <summary>What kind of value this is; <see cref="ValueKind.None"/> for the default.</summary>
     public ValueKind Kind => _reference switch
@@ -115,10 +98,10 @@ public readonly struct Value : IEquatable<Value>
     public bool TryGet([NotNullWhen(true)] out IpRange? value) => (value = _reference as IpRange) is not null;
 
     /// <summary>Reads a <c>decimal</c>.</summary>
-    public bool TryGet(out Decimal4 value)
+    public bool TryGet(out CedarDecimal value)
     {
         var found = TryGetScalar(ScalarKind.Decimal, out var bits);
-        value = new Decimal4(bits);
+        value = new CedarDecimal(bits);
         return found;
     }
 
@@ -138,15 +121,12 @@ public readonly struct Value : IEquatable<Value>
         return found;
     }
 
-    /// <summary>
-    /// Cedar's <c>==</c>: never fails, false across kinds; sets compare as sets, records by key, extension values by value.
-    /// </summary>
+    /// <summary>Cedar's <c>==</c>: never fails, false across kinds; sets compare as sets, records by key, extension values by
+    /// value.</summary>
     public bool Equals(Value other)
     {
         if (_reference is ScalarKind)
-        {
             return ReferenceEquals(_reference, other._reference) && _bits == other._bits;
-        }
 
         return ReferenceEquals(_reference, other._reference) || (_reference is not null && _reference.Equals(other._reference));
     }
@@ -172,7 +152,7 @@ public readonly struct Value : IEquatable<Value>
         ValueKind.Bool => _bits != 0 ? "true" : "false",
         ValueKind.Long => _bits.ToString(CultureInfo.InvariantCulture),
         ValueKind.String => StringLiteral.Quote((string)_reference!),
-        ValueKind.Decimal => $"decimal(\"{new Decimal4(_bits)}\")",
+        ValueKind.Decimal => $"decimal(\"{new CedarDecimal(_bits)}\")",
         ValueKind.Datetime => new Instant(_bits).ToExpression(),
         ValueKind.Duration => $"duration(\"{new Duration(_bits)}\")",
         ValueKind.IpAddr => $"ip(\"{_reference}\")",

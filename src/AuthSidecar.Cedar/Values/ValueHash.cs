@@ -2,14 +2,11 @@ using System.Security.Cryptography;
 
 namespace AuthSidecar.Cedar;
 
-/// <summary>
-/// The hashes of values that are numbers or made of others. Keyed anew in every process, and mixed at every step by multiplications with keys, so
-/// that no set of values meets in one place of a table by the way it is made, whatever the keys are.
-/// </summary>
-/// <remarks>
-/// <see cref="HashCode"/> is keyed too, but only in where it starts from: numbers that differ in both halves by the right amounts meet under most
-/// of its keys.
-/// </remarks>
+/// <summary>The hashes of values that are numbers or made of others. Keyed anew in every process, and mixed at every step by
+/// multiplications with keys, so that no set of values meets in one place of a table by the way it is made, whatever the keys
+/// are.</summary>
+/// <remarks><see cref="HashCode"/> is keyed too, but only in where it starts from: numbers that differ in both halves by the right amounts
+/// meet under most of its keys.</remarks>
 internal static class ValueHash
 {
     private static readonly ulong First = OddKey();

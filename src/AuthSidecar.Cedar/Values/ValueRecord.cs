@@ -1,6 +1,4 @@
 using System.Collections;
-using System.Diagnostics.CodeAnalysis;
-using System.Text;
 
 namespace AuthSidecar.Cedar;
 
@@ -26,20 +24,6 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
         TryCreate(fields, out var record, out var duplicate)
             ? record
             : throw new ArgumentException($"the attribute `{duplicate}` occurs twice", nameof(fields));
-
-    /// <summary>Reads a record of values in Cedar's JSON format, such as a request's context.</summary>
-    /// <param name="json">The record.</param>
-    /// <param name="type">The type that it is to be of, which then need not be repeated in escapes; null: any will do.</param>
-    /// <param name="record">The record. Whether it conforms to the type is for <see cref="Schema.Check"/> to say.</param>
-    /// <param name="faults">What is wrong, at its place.</param>
-    /// <returns>False when there is a fault.</returns>
-    public static bool TryParse(SourceText json, SchemaType.Record? type, [NotNullWhen(true)] out ValueRecord? record, out IReadOnlyList<Fault> faults)
-    {
-        var found = new List<Fault>();
-        faults = found;
-        record = EntityJson.ReadRecord(json, type, found);
-        return record is not null;
-    }
 
     internal static bool TryCreate(
         ReadOnlySpan<KeyValuePair<string, Value>> fields,
@@ -72,9 +56,7 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     public bool TryGet(string name, out Value value)
     {
         if (_fields.Length > MostSearchedInOrder)
-        {
             return TryFind(name, out _, out value);
-        }
 
         foreach (ref readonly var field in _fields.AsSpan())
         {
@@ -89,16 +71,12 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
         return false;
     }
 
-    /// <summary>
-    /// Finds an attribute for somebody who will ask many records for it: the name is replaced by the record's own, which is the same text. The
-    /// records of a store share their names, so that next time a look at the reference is enough.
-    /// </summary>
+    /// <summary>Finds an attribute for somebody who will ask many records for it: the name is replaced by the record's own, which is the
+    /// same text. The records of a store share their names, so that next time a look at the reference is enough.</summary>
     internal bool TryGet(ref string name, out Value value)
     {
         if (_fields.Length > MostSearchedInOrder)
-        {
             return TryFind(name, out name, out value);
-        }
 
         var known = name;
         foreach (ref readonly var field in _fields.AsSpan())
@@ -136,18 +114,15 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     public bool Equals(ValueRecord? other)
     {
         if (ReferenceEquals(this, other))
-        {
             return true;
-        }
 
         if (other is null || Count != other.Count)
-        {
             return false;
-        }
 
         for (var i = 0; i < _fields.Length; i++)
         {
-            if (!string.Equals(_fields[i].Key, other._fields[i].Key, StringComparison.Ordinal) || _fields[i].Value != other._fields[i].Value)
+            if (!string.Equals(_fields[i].Key, other._fields[i].Key, StringComparison.Ordinal)
+                || _fields[i].Value != other._fields[i].Value)
             {
                 return false;
             }
@@ -189,91 +164,5 @@ public sealed class ValueRecord : IEquatable<ValueRecord>, IReadOnlyCollection<K
     internal readonly struct ByName(string name) : IComparable<KeyValuePair<string, Value>>
     {
         public int CompareTo(KeyValuePair<string, Value> other) => string.CompareOrdinal(name, other.Key);
-    }
-}
-
-/// <summary>Collects the attributes of a record, without copying them once more in the end.</summary>
-/// <remarks>Not safe to share between threads, nor to copy.</remarks>
-/// <param name="capacity">How many attributes there will be; more are taken too.</param>
-public ref struct ValueRecordBuilder(int capacity)
-{
-    private const int MostMoved = 64;
-
-    private KeyValuePair<string, Value>[] _fields = capacity == 0 ? [] : new KeyValuePair<string, Value>[capacity];
-    private int _count;
-
-    // The names so far, once they are many and come in no order; then sorted in the end.
-    private HashSet<string>? _unsortedNames;
-
-    /// <summary>Adds an attribute.</summary>
-    /// <exception cref="ArgumentException">The name is there already.</exception>
-    public void Add(string name, Value value)
-    {
-        if (!TryAdd(name, value))
-        {
-            throw new ArgumentException($"the attribute `{name}` occurs twice", nameof(name));
-        }
-    }
-
-    /// <summary>Adds an attribute in its place by ordinal order: they are few, and often in order already.</summary>
-    /// <returns>False when the name is there already; then nothing is added.</returns>
-    public bool TryAdd(string name, Value value)
-    {
-        var at = _count;
-        if (_unsortedNames is not null)
-        {
-            if (!_unsortedNames.Add(name))
-            {
-                return false;
-            }
-        }
-        else if (_count > 0 && string.CompareOrdinal(_fields[_count - 1].Key, name) >= 0)
-        {
-            at = _fields.AsSpan(0, _count).BinarySearch(new ValueRecord.ByName(name));
-            if (at >= 0)
-            {
-                return false;
-            }
-
-            at = ~at;
-            if (_count >= MostMoved)
-            {
-                at = _count;
-                StopSorting(name);
-            }
-        }
-
-        if (_count == _fields.Length)
-        {
-            Array.Resize(ref _fields, Math.Max(4, _count * 2));
-        }
-
-        _fields.AsSpan(at, _count - at).CopyTo(_fields.AsSpan(at + 1));
-        _fields[at] = new(name, value);
-        _count++;
-        return true;
-    }
-
-    // To move many for each that comes out of order would take the square of their number.
-    private void StopSorting(string name)
-    {
-        _unsortedNames = new HashSet<string>(_count * 2, StringComparer.Ordinal) { name };
-        foreach (ref readonly var field in _fields.AsSpan(0, _count))
-        {
-            _unsortedNames.Add(field.Key);
-        }
-    }
-
-    /// <summary>Makes the record. The builder is empty afterwards.</summary>
-    public ValueRecord ToRecord()
-    {
-        var fields = _count == _fields.Length ? _fields : _fields[.._count];
-        if (_unsortedNames is not null)
-        {
-            Array.Sort(fields, static (a, b) => string.CompareOrdinal(a.Key, b.Key));
-        }
-
-        (_fields, _count, _unsortedNames) = ([], 0, null);
-        return fields.Length == 0 ? ValueRecord.Empty : new ValueRecord(fields);
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections;
-using System.Text;
 
 namespace AuthSidecar.Cedar;
 
@@ -44,9 +43,7 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
     public static ValueSet Create(ReadOnlySpan<Value> items)
     {
         if (items.IsEmpty)
-        {
             return Empty;
-        }
 
         if (items.Length >= HashedFrom)
         {
@@ -55,9 +52,7 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
             foreach (var item in items)
             {
                 if (table.Add(item))
-                {
                     distinct.Add(item);
-                }
             }
 
             return new ValueSet([.. distinct], distinct.Count >= HashedFrom ? table : null);
@@ -68,9 +63,7 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
         foreach (var item in items)
         {
             if (!kept.AsSpan(0, count).Contains(item))
-            {
                 kept[count++] = item;
-            }
         }
 
         return new ValueSet(count == kept.Length ? kept : kept[..count], null);
@@ -100,9 +93,7 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
         foreach (var item in other._items)
         {
             if (!Contains(item))
-            {
                 return false;
-            }
         }
 
         return true;
@@ -115,9 +106,7 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
         foreach (var item in small._items)
         {
             if (large.Contains(item))
-            {
                 return true;
-            }
         }
 
         return false;
@@ -127,8 +116,8 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
     public bool Equals(ValueSet? other) => ReferenceEquals(this, other)
         || (other is not null && Count == other.Count && _nests == other._nests && MayEqual(other) && ContainsAll(other));
 
-    // Every element is looked for among all others: where they nest, comparing what differs deep inside would multiply at every level. Their hashes
-    // are kept; those of plain values would take longer than comparing them.
+    // Every element is looked for among all others: where they nest, comparing what differs deep inside would multiply at every level.
+    // Their hashes are kept; those of plain values would take longer than comparing them.
     private bool MayEqual(ValueSet other) => !_nests || GetHashCode() == other.GetHashCode();
 
     /// <inheritdoc/>
@@ -139,14 +128,12 @@ public sealed class ValueSet : IEquatable<ValueSet>, IReadOnlyCollection<Value>
     {
         if (_hash == 0)
         {
-            // A sum, so that the order of the elements does not matter; but of what each is mixed to, and mixed again in the end: else a set would
-            // hash as its only element, and whatever has parts that add up to the same would meet.
+            // A sum, so that the order of the elements does not matter; but of what each is mixed to, and mixed again in the end: else a
+            // set would hash as its only element, and whatever has parts that add up to the same would meet.
             var begin = ValueHash.Begin(ValueKind.Set);
             var sum = 0ul;
             foreach (var item in _items)
-            {
                 sum = unchecked(sum + ValueHash.Mix(begin, (uint)item.GetHashCode()));
-            }
 
             _hash = ValueHash.Fold(ValueHash.Mix(ValueHash.Mix(begin, sum), (ulong)Count));
         }

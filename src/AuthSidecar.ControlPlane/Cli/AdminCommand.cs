@@ -1,10 +1,6 @@
-using System.CommandLine;
 using System.Net.Sockets;
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Hosting;
-using Google.Protobuf;
 using Google.Rpc;
-using Grpc.Core;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.ControlPlane.Cli;
@@ -18,9 +14,10 @@ internal static class AdminCommand
     public const int Faulty = 1;
 
     /// <summary>Makes a command that asks, and prints what it is answered.</summary>
-    /// <inheritdoc cref="Create(string, string, IEnumerable{Symbol}, Func{ParseResult, GrpcChannel, TextWriter, CancellationToken, Task{int}})"/>
-    public static Command Create(string name, string description, IEnumerable<Symbol> symbols, Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task> run) =>
-        Create(name, description, symbols, async (parsed, channel, output, cancellation) =>
+    public static Command Create(
+        string name, string description, string example, IEnumerable<Symbol> symbols,
+        Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task> run) =>
+        Create(name, description, example, symbols, async (parsed, channel, output, cancellation) =>
         {
             await run(parsed, channel, output, cancellation);
             return 0;
@@ -29,17 +26,20 @@ internal static class AdminCommand
     /// <summary>Makes a command that asks, prints what it is answered, and says with its exit code how that is.</summary>
     /// <param name="name">The command's name.</param>
     /// <param name="description">What it does.</param>
+    /// <param name="example">A command line with it.</param>
     /// <param name="symbols">Its own arguments and options.</param>
     /// <param name="run">Asks, and prints for people.</param>
-    public static Command Create(string name, string description, IEnumerable<Symbol> symbols, Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task<int>> run)
+    public static Command Create(
+        string name, string description, string example, IEnumerable<Symbol> symbols,
+        Func<ParseResult, GrpcChannel, TextWriter, CancellationToken, Task<int>> run)
     {
-        var socket = new Option<string>("--admin-socket") { Description = "The control plane's socket for administration.", DefaultValueFactory = _ => ServeOptions.DefaultAdminSocket };
-        var credentials = new Option<string?>("--credentials")
-        {
-            Description = $"A file with an administrator's credentials: connects over HTTPS instead of the socket. Default: ${CredentialsVariable}.",
-            DefaultValueFactory = _ => Environment.GetEnvironmentVariable(CredentialsVariable) is { Length: > 0 } file ? file : null,
-        };
-        var command = new Command(name, description);
+        var socket = CliOption.Of<string?>("--admin-socket", "PATH",
+            "The control plane's socket for administration. Default: $AUTHSIDECAR_CONTROL_SOCKET, else `control.sock` in $XDG_RUNTIME_DIR "
+                + "or /run/authsidecar.");
+        var credentials = CliOption.Of<string?>("--credentials", "FILE",
+            $"A file with an administrator's credentials: connects over HTTPS instead of the socket. Default: ${CredentialsVariable}.")
+            .WithDefault(() => Environment.GetEnvironmentVariable(CredentialsVariable) is { Length: > 0 } file ? file : null);
+        var command = new Command(name, description).WithExamples(example);
         foreach (var symbol in symbols)
         {
             switch (symbol)
@@ -61,9 +61,9 @@ internal static class AdminCommand
                     return await run(parsed, channel, Console.Out, cancellation);
                 });
             })
-            : RunAsync(parsed.GetValue(socket)!, async () =>
+            : RunAsync(parsed.GetValue(socket) ?? ServeOptions.DefaultAdminSocket, async () =>
             {
-                using var channel = Connect(parsed.GetValue(socket)!);
+                using var channel = Connect(parsed.GetValue(socket) ?? ServeOptions.DefaultAdminSocket);
                 return await run(parsed, channel, Console.Out, cancellation);
             }));
         return command;
@@ -93,7 +93,8 @@ internal static class AdminCommand
         {
             Console.Error.WriteLine($"authsidecar-control: {NoAnswer(e, where)}");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or InvalidProtocolBufferException or System.Text.Json.JsonException or System.Security.Cryptography.CryptographicException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or InvalidProtocolBufferException
+            or System.Text.Json.JsonException or System.Security.Cryptography.CryptographicException)
         {
             Console.Error.WriteLine($"authsidecar-control: {e.Message}");
         }
@@ -110,11 +111,16 @@ internal static class AdminCommand
             metadata.Add("authorization", $"Bearer {token}");
             return Task.CompletedTask;
         });
-        return GrpcChannel.ForAddress(credentials.Url, new GrpcChannelOptions { HttpHandler = credentials.CreateHandler(), Credentials = ChannelCredentials.Create(ChannelCredentials.SecureSsl, bearer) });
+        return GrpcChannel.ForAddress(credentials.Url, new GrpcChannelOptions
+        {
+            HttpHandler = credentials.CreateHandler(),
+            Credentials = ChannelCredentials.Create(ChannelCredentials.SecureSsl, bearer),
+        });
     }
 
     private static GrpcChannel Connect(string socket) =>
-        GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = UnixSockets.CreateHandler(socket) });
+        GrpcChannel.ForAddress(
+            "http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = UnixSockets.CreateHandler(socket) });
 
     /// <summary>What is asked for; null: it is not there.</summary>
     public static async Task<T?> FindAsync<T>(AsyncUnaryCall<T> call)
@@ -131,10 +137,16 @@ internal static class AdminCommand
     }
 
     /// <summary>Tells what became of an object.</summary>
-    public static void WriteResult(TextWriter output, bool isNew, string revision) => output.WriteLine($"{(isNew ? "added" : "changed")}: revision {revision}");
+    public static void WriteResult(TextWriter output, bool isNew, string revision) =>
+        output.WriteLine($"{(isNew ? "added" : "changed")}: revision {revision}");
 
     /// <summary>Whether a request never left: there was no connection to send it on.</summary>
-    public static bool WasNotSent(RpcException e) => e.Status.DebugException is SocketException or HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError };
+    public static bool WasNotSent(RpcException e) =>
+        e.Status.DebugException is SocketException or HttpRequestException
+        {
+            HttpRequestError: HttpRequestError.ConnectionError
+            or HttpRequestError.SecureConnectionError or HttpRequestError.NameResolutionError
+        };
 
     private static string NoAnswer(Exception e, string where) => $"no control plane answers at `{where}`: {ConnectionFailure.Describe(e)}";
 
@@ -147,7 +159,8 @@ internal static class AdminCommand
         }
 
         // One error once: the message has the first, and where there are more all of them are told.
-        var faults = status.GetDetail<BadRequest>()?.FieldViolations is { Count: > 1 } several ? several.Select(v => $"\n  {v.Description}") : [];
+        var faults = status.GetDetail<BadRequest>()?.FieldViolations is { Count: > 1 } several
+            ? several.Select(v => $"\n  {v.Description}") : [];
         return $"{e.Status.Detail}{string.Concat(faults)}";
     }
 }

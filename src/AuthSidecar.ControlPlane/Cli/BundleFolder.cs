@@ -1,8 +1,4 @@
-using AuthSidecar.Bundles;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
-using Google.Protobuf;
 
 namespace AuthSidecar.ControlPlane.Cli;
 
@@ -14,7 +10,8 @@ internal static class BundleFolder
     /// <exception cref="InvalidDataException">There is none.</exception>
     public static BundleFiles Read(string folder) => System.IO.Directory.Exists(folder)
         ? new BundleFiles(FolderListing.Of(folder).Read(folder))
-        : throw new InvalidDataException(File.Exists(folder) ? $"`{folder}` is a file, not a folder" : $"the folder `{folder}` does not exist");
+        : throw new InvalidDataException(
+            File.Exists(folder) ? $"`{folder}` is a file, not a folder" : $"the folder `{folder}` does not exist");
 
     /// <summary>The documents of policies in a folder: its policies, the packs they build on, the schema, the links.</summary>
     /// <param name="folder">The folder.</param>
@@ -24,24 +21,25 @@ internal static class BundleFolder
     public static IReadOnlyList<Document> ReadPolicies(string folder, bool mayBeEmpty)
     {
         var (files, faults) = (Read(folder), new List<Fault>());
-        BundleManifest.CheckNames(files, faults);
+        BundleReader.CheckNames(files, faults);
         if (faults.Count > 0)
-        {
             throw new InvalidDataException(string.Join('\n', faults));
-        }
 
         var documents = PolicyDocumentsOf(files);
         return documents.Count > 0 || mayBeEmpty
             ? documents
-            : throw new InvalidDataException($"`{folder}` has no `{PolicyFiles.Folder}/….cedar` and no `{PolicyFiles.Schema}`: publishing it would remove all policies; specify `--empty` to do that");
+            : throw new InvalidDataException(
+                $"`{folder}` has no `{PolicyFiles.Folder}/….cedar` and no `{SchemaFile.Name}`: publishing it would remove all policies; "
+                    + "specify `--empty` to do that");
     }
 
     private static List<Document> PolicyDocumentsOf(BundleFiles files)
     {
         var faults = new List<Fault>();
-        var manifest = files.TryRead(BundleManifest.FileName, out _) ? BundleManifest.Read(files, faults) : null;
+        var manifest = files.TryRead(BundleManifest.FileName, out _) ? BundleReader.ReadManifest(files, faults) : null;
         return faults.Count == 0
-            ? [.. PolicyFiles.DocumentsOf(files, manifest?.Packs ?? []).Select(d => new Document { Path = d.Key, Content = ByteString.CopyFrom(d.Value) })]
+            ? [.. PolicyFiles.DocumentsOf(
+                files, manifest?.Packs ?? []).Select(d => new Document { Path = d.Key, Content = ByteString.CopyFrom(d.Value) })]
             : throw new InvalidDataException(string.Join('\n', faults));
     }
 }

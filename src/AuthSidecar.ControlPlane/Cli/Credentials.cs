@@ -1,16 +1,13 @@
 using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using AuthSidecar.Common;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace AuthSidecar.ControlPlane.Cli;
 
-/// <summary>What an administrator has in a file: where the control plane is, who they are, and the key that says so. The file is its owner's alone.</summary>
+/// <summary>What an administrator has in a file: where the control plane is, who they are, and the key that says so. The file is its
+/// owner's alone.</summary>
 /// <param name="Url">The control plane's address.</param>
 /// <param name="Name">The administrator's name.</param>
 /// <param name="PrivateKey">A P-256 key, PKCS #8 in PEM.</param>
@@ -24,7 +21,8 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>Where they are unless it is said otherwise: in the user's own configuration.</summary>
-    public static string DefaultPath => Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ApplicationData, Environment.SpecialFolderOption.DoNotVerify), "authsidecar", "credentials.json");
+    public static string DefaultPath => Path.Combine(Environment.GetFolderPath(
+        Environment.SpecialFolder.ApplicationData, Environment.SpecialFolderOption.DoNotVerify), "authsidecar", "credentials.json");
 
     public static Credentials Create(Uri url, string name, string? ca)
     {
@@ -37,14 +35,15 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
     {
         try
         {
-            return JsonSerializer.Deserialize<Credentials>(File.ReadAllBytes(path), Json) is { Url: not null, Name: not null, PrivateKey: not null } credentials
+            return JsonSerializer.Deserialize<Credentials>(
+                File.ReadAllBytes(path), Json) is { Url: not null, Name: not null, PrivateKey: not null } credentials
                 ? credentials
-                : throw new InvalidDataException($"`{path}` is not what `authsidecar-control claim` writes");
+                : throw new InvalidDataException($"`{path}` is not a credentials file, such as `authsidecar-control bootstrap` writes");
         }
         catch (JsonException)
         {
             // Its words may quote the key.
-            throw new InvalidDataException($"`{path}` is not what `authsidecar-control claim` writes");
+            throw new InvalidDataException($"`{path}` is not a credentials file, such as `authsidecar-control bootstrap` writes");
         }
     }
 
@@ -52,11 +51,10 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
     public void Save(string path)
     {
         if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder)
-        {
             System.IO.Directory.CreateDirectory(folder);
-        }
 
-        using var stream = new FileStream(path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly });
+        using var stream = new FileStream(
+            path, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly });
         JsonSerializer.Serialize(stream, this, Json);
     }
 
@@ -64,7 +62,8 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
     public string ToJwks()
     {
         using var key = OpenKey();
-        var jwk = JsonWebKeyConverter.ConvertFromECDsaSecurityKey(new ECDsaSecurityKey(ECDsa.Create(key.ExportParameters(includePrivateParameters: false))));
+        var jwk = JsonWebKeyConverter.ConvertFromECDsaSecurityKey(
+            new ECDsaSecurityKey(ECDsa.Create(key.ExportParameters(includePrivateParameters: false))));
         return new JsonObject
         {
             ["keys"] = new JsonArray(new JsonObject
@@ -88,13 +87,19 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
             RemoteCertificateValidationCallback = (_, its, _, errors) => errors == SslPolicyErrors.None
                 ? true
                 : throw new AuthenticationException(CertificateChains.Describe(
-                    its, errors, TimeProvider.System.GetUtcNow(), "untrusted certificate: not issued by the configured CA, or by a CA that this machine trusts; specify its CA with `--ca FILE`, such as `ca.pem` of the control plane's state folder")),
+                    its, errors, TimeProvider.System.GetUtcNow(),
+                    "untrusted certificate: not issued by the configured CA, or by a CA that this machine trusts; specify its CA with "
+                        + "`--ca FILE`, such as `ca.pem` of the control plane's state folder")),
         };
         if (Ca is not null)
         {
             var roots = new X509Certificate2Collection();
             roots.ImportFromPem(Ca);
-            tls.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            tls.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
             tls.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
         }
 
@@ -105,7 +110,8 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
     /// <exception cref="InvalidDataException">The control plane gives none, and why.</exception>
     public async Task<string> GetTokenAsync(HttpMessageInvoker http, TimeProvider time, CancellationToken cancellation)
     {
-        using var discovery = await http.SendAsync(new HttpRequestMessage(HttpMethod.Get, new Uri(Url, ".well-known/openid-configuration")), cancellation);
+        using var discovery = await http.SendAsync(new HttpRequestMessage(HttpMethod.Get, new Uri(Url, ".well-known/openid-configuration")),
+            cancellation);
         var metadata = await ReadAsync(discovery, cancellation);
         var form = new FormUrlEncodedContent(new Dictionary<string, string>
         {
@@ -114,16 +120,20 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
             ["client_assertion_type"] = AssertionType,
             ["client_assertion"] = CreateAssertion((string)metadata["issuer"]!, time.GetUtcNow()),
         });
-        using var response = await http.SendAsync(new HttpRequestMessage(HttpMethod.Post, (string)metadata["token_endpoint"]!) { Content = form }, cancellation);
+        using var response = await http.SendAsync(
+            new HttpRequestMessage(HttpMethod.Post, (string)metadata["token_endpoint"]!) { Content = form }, cancellation);
         return (string)(await ReadAsync(response, cancellation))["access_token"]!;
     }
 
     private async Task<JsonObject> ReadAsync(HttpResponseMessage response, CancellationToken cancellation)
     {
-        var json = response.Content.Headers.ContentType?.MediaType == "application/json" ? await response.Content.ReadFromJsonAsync<JsonObject>(cancellation) : null;
+        var json = response.Content.Headers.ContentType?.MediaType == "application/json"
+            ? await response.Content.ReadFromJsonAsync<JsonObject>(cancellation) : null;
         return response.IsSuccessStatusCode && json is not null
             ? json
-            : throw new InvalidDataException($"failed to get an access token for `{Name}` from `{Url}`: {(string?)json?["error_description"] ?? $"HTTP status {(int)response.StatusCode}"}");
+            : throw new InvalidDataException(
+                $"failed to get an access token for `{Name}` from `{Url}`: "
+                    + $"{(string?)json?["error_description"] ?? $"HTTP status {(int)response.StatusCode}"}");
     }
 
     private string CreateAssertion(string audience, DateTimeOffset now)
@@ -136,7 +146,11 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
             TokenType = "client-authentication+jwt",
             IssuedAt = now.UtcDateTime,
             Expires = (now + AssertionLifetime).UtcDateTime,
-            Claims = new Dictionary<string, object> { ["sub"] = Name, ["jti"] = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)) },
+            Claims = new Dictionary<string, object>
+            {
+                ["sub"] = Name,
+                ["jti"] = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16)),
+            },
             SigningCredentials = new SigningCredentials(new ECDsaSecurityKey(key) { KeyId = KeyIdOf(key) }, SecurityAlgorithms.EcdsaSha256)
             {
                 CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false },
@@ -144,7 +158,8 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
         });
     }
 
-    private static string KeyIdOf(ECDsa key) => Base64UrlEncoder.Encode(new ECDsaSecurityKey(ECDsa.Create(key.ExportParameters(includePrivateParameters: false))).ComputeJwkThumbprint());
+    private static string KeyIdOf(ECDsa key) => Base64UrlEncoder.Encode(
+        new ECDsaSecurityKey(ECDsa.Create(key.ExportParameters(includePrivateParameters: false))).ComputeJwkThumbprint());
 
     private ECDsa OpenKey()
     {

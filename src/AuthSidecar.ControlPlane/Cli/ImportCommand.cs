@@ -1,6 +1,4 @@
-using System.CommandLine;
 using AuthSidecar.ControlPlane.V1;
-using Google.Protobuf;
 
 namespace AuthSidecar.ControlPlane.Cli;
 
@@ -12,13 +10,14 @@ internal static class ImportCommand
     public static Command Create()
     {
         var folder = new Argument<string>("folder") { Description = "The bundle folder." };
-        var application = new Option<string>("--application") { Description = "The application whose bundle it is.", Required = true };
+        var application = CliOption.Of<string>("--application", "NAME", "The application whose bundle it is.").Require();
         var create = PolicyCommand.CreateOption();
-        var message = new Option<string?>("--message") { Description = "Message for the publication history. Default: the name of the folder." };
+        var message = CliOption.Of<string?>("--message", "TEXT", "Message for the publication history. Default: the name of the folder.");
         return AdminCommand.Create(
             "import",
-            "Writes what a bundle folder holds (entities, policies, issuers, revocations, risk settings and profiles) in one transaction: what differs from what is there, all of it or nothing. "
-                + "Nothing is removed, but for policies, which are published as a whole.",
+            "Write what a bundle folder holds (entities, policies, issuers, revocations, risk settings and profiles) in one transaction. "
+                + "Nothing is removed, except policies, which are published as a whole.",
+            "authsidecar-control import app --application documents --create",
             [folder, application, create, message],
             async (parsed, channel, output, cancellation) =>
             {
@@ -41,21 +40,20 @@ internal static class ImportCommand
                     files.TryRead(name, out var content);
                     foreach (var part in content!.Length == 0 ? [[]] : content.Chunk(PartBytes))
                     {
-                        await call.RequestStream.WriteAsync(new ImportBundleRequest { Part = new BundlePart { Path = name, Content = ByteString.CopyFrom(part) } }, cancellation);
+                        await call.RequestStream.WriteAsync(new ImportBundleRequest
+                        {
+                            Part = new BundlePart { Path = name, Content = ByteString.CopyFrom(part) },
+                        }, cancellation);
                     }
                 }
 
                 await call.RequestStream.CompleteAsync();
                 var response = await call;
                 foreach (var change in response.Changes)
-                {
                     output.WriteLine(change);
-                }
 
                 foreach (var left in response.LeftOut)
-                {
                     output.WriteLine($"left out: {left}");
-                }
 
                 output.WriteLine(response.Revision.Length == 0 ? "nothing differs" : $"imported: revision {response.Revision}");
             });

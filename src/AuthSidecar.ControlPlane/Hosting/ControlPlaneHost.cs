@@ -1,23 +1,30 @@
-using AuthSidecar.Common;
-using AuthSidecar.ControlPlane.Administration;
-using AuthSidecar.ControlPlane.Administration.Access;
-using AuthSidecar.ControlPlane.Directory;
-using AuthSidecar.ControlPlane.Enrolment;
-using AuthSidecar.ControlPlane.Enrolment.Kubernetes;
-using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Administrators;
+using AuthSidecar.ControlPlane.Administrators.Access;
+using AuthSidecar.ControlPlane.Audit;
+using AuthSidecar.ControlPlane.Entities;
+using AuthSidecar.ControlPlane.Factors;
+using AuthSidecar.ControlPlane.Identity.Keys;
+using AuthSidecar.ControlPlane.Identity.Management;
+using AuthSidecar.ControlPlane.Identity.Pages;
+using AuthSidecar.ControlPlane.Identity.Passwords;
+using AuthSidecar.ControlPlane.Identity.Server;
 using AuthSidecar.ControlPlane.Import;
-using AuthSidecar.ControlPlane.Pages;
+using AuthSidecar.ControlPlane.Issuers;
+using AuthSidecar.ControlPlane.Keys;
+using AuthSidecar.ControlPlane.Policies;
 using AuthSidecar.ControlPlane.Publications;
-using AuthSidecar.ControlPlane.Resources;
-using AuthSidecar.ControlPlane.Secrets;
-using AuthSidecar.ControlPlane.Store;
-using AuthSidecar.ControlPlane.Sync;
-using AuthSidecar.ControlPlane.Trust;
-using AuthSidecar.Tokens;
+using AuthSidecar.ControlPlane.Revocations;
+using AuthSidecar.ControlPlane.Risk;
+using AuthSidecar.ControlPlane.Sidecars.Enrolment;
+using AuthSidecar.ControlPlane.Sidecars.Enrolment.Kubernetes;
+using AuthSidecar.ControlPlane.Sidecars.Management;
+using AuthSidecar.ControlPlane.Sidecars.Sync;
+using AuthSidecar.ControlPlane.Sidecars.Trust;
+using AuthSidecar.ControlPlane.State;
+using AuthSidecar.ControlPlane.Telemetry;
 using Google.Protobuf.Reflection;
 using Google.Rpc;
 using Grpc.HealthCheck;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -25,9 +32,6 @@ namespace AuthSidecar.ControlPlane.Hosting;
 /// <summary>The composition of a control plane.</summary>
 internal static partial class ControlPlaneHost
 {
-    /// <summary>Of administrators, who are few.</summary>
-    private const int MaxRememberedTokens = 1_000;
-
     /// <summary>How long calls under way may take to end when the control plane is told to stop.</summary>
     private static readonly TimeSpan Drain = TimeSpan.FromSeconds(30);
 
@@ -58,22 +62,29 @@ internal static partial class ControlPlaneHost
             .AddFilter("OpenIddict", LogLevel.Warning);
         builder.WebHost.AddListeners(options);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Drain);
+        var folder = new StateFolder(options.State);
         builder.Services
-            .AddLifetimeLog(options)
-            .AddStore(options)
-            .AddSecrets(options)
+            .AddHosting(options)
+            .AddSingleton(folder)
+            .AddStore(options.Database)
+            .AddSecrets(options.KeyVault ?? KeyVault.Parse($"file:{folder.MasterKey}", vaultTokenFile: null))
+            .AddTelemetry()
+            .AddApi(options.Addresses)
+            .AddPasswords(options.Passwords)
+            .AddIdentityServer(options.Identity)
             .AddPublications()
-            .AddEnrolment(options)
-            .AddSync()
-            .AddIdentityServer(options)
-            .AddSingleton<AttemptLimits>()
-            .AddAdministration();
+            .AddEntities()
+            .AddPolicies()
+            .AddSidecars(options.JoinKubernetes)
+            .AddAdministrators()
+            .AddImport()
+            .AddCalls();
 
         var app = builder.Build();
-        app.UseTrustedProxies(options);
+        app.UseTrustedProxies(options.Addresses);
         app.UseSecurityHeaders();
         app.UsePageFailures();
-        AttemptLimits.Use(app);
+        AddressRateLimiter.Use(app);
         app.UseForms();
         app.UseIdentityServer();
         app.UseRouting();
@@ -87,9 +98,7 @@ internal static partial class ControlPlaneHost
         app.MapPages();
         app.MapImport().OnlyOn(Listener.Network);
         foreach (var service in Administration(app))
-        {
             service.OnlyOn(Listener.Administration, Listener.Network);
-        }
 
         return app;
     }
@@ -98,17 +107,17 @@ internal static partial class ControlPlaneHost
     [
         app.MapGrpcService<BundleService>(),
         app.MapGrpcService<PolicyService>(),
-        app.MapGrpcService<DirectoryService>(),
+        app.MapGrpcService<EntityService>(),
         app.MapGrpcService<IssuerService>(),
         app.MapGrpcService<RevocationService>(),
         app.MapGrpcService<FactorService>(),
         app.MapGrpcService<RiskService>(),
-        app.MapGrpcService<FleetService>(),
+        app.MapGrpcService<SidecarService>(),
         app.MapGrpcService<HistoryService>(),
         app.MapGrpcService<KeyService>(),
         app.MapGrpcService<AccountService>(),
         app.MapGrpcService<ClientService>(),
-        app.MapGrpcService<UpstreamService>(),
+        app.MapGrpcService<ProviderService>(),
         app.MapGrpcService<AdministratorService>(),
         app.MapGrpcService<AuditService>(),
     ];
@@ -125,20 +134,16 @@ internal static partial class ControlPlaneHost
         await options.Database.MigrateAsync(cancellation);
         var store = app.Services.GetRequiredService<ControlStore>();
         await store.BeginAsync("serve", options.IsAfterRestore, cancellation);
-        await app.Services.GetRequiredService<Feed>().LookAsync(cancellation);
+        await app.Services.GetRequiredService<StoreWatcher>().LookAsync(cancellation);
         if (options.IsAfterRestore)
-        {
             Log.HistoryBegun(app.Logger, store.At(0).History);
-        }
 
         await app.EnsureMasterKeyAsync(options, store, cancellation);
         await app.Services.GetRequiredService<SecretStore>().OpenAsync(cancellation);
         await app.Services.GetRequiredService<TrustFollower>().OpenAsync(cancellation);
         await app.Services.GetRequiredService<KeyRing>().OpenAsync(cancellation);
         if ((options.Listen ?? options.ListenHttps) is not null)
-        {
             app.Services.GetRequiredService<ServerTls>().Check();
-        }
 
         app.Services.GetRequiredService<PodTokens>();
     }
@@ -146,7 +151,8 @@ internal static partial class ControlPlaneHost
     /// <summary>Waits for a database that is not there yet; one that does not let us in is none to wait for.</summary>
     private static async Task WaitForDatabaseAsync(this WebApplication app, CancellationToken cancellation)
     {
-        var (database, patience, time) = (app.Services.GetRequiredService<Database>(), app.Services.GetRequiredService<ServeOptions>().WaitForDatabase, app.Services.GetRequiredService<TimeProvider>());
+        var (database, patience, time) = (app.Services.GetRequiredService<Database>(),
+            app.Services.GetRequiredService<ServeOptions>().WaitForDatabase, app.Services.GetRequiredService<TimeProvider>());
         var outage = new Outage(time);
         while (true)
         {
@@ -154,9 +160,7 @@ internal static partial class ControlPlaneHost
             {
                 await database.ConnectAsync(cancellation);
                 if (outage.End(out var lasted))
-                {
                     Log.DatabaseThere(app.Logger, database, lasted.TotalSeconds);
-                }
 
                 return;
             }
@@ -164,116 +168,80 @@ internal static partial class ControlPlaneHost
             {
                 if (outage.Lasted >= patience)
                 {
-                    throw new IOException($"failed to connect to the database {database} within {patience.TotalSeconds} s: {ConnectionFailure.Describe(e)}", e);
+                    throw new IOException(
+                        $"failed to connect to the database {database} within {patience.TotalSeconds} s: {ConnectionFailure.Describe(e)}",
+                        e);
                 }
 
                 if (outage.Fail())
-                {
                     Log.WaitingForDatabase(app.Logger, database, patience.TotalSeconds, ConnectionFailure.Describe(e));
-                }
             }
 
             await Task.Delay(RetryDatabaseEvery, time, cancellation);
         }
     }
 
-    /// <summary>Makes the master key of a new database, and of no other: with another key than it had, a database is worth nothing, and the next backup would save the wrong one.</summary>
+    /// <summary>Makes the master key of a new database, and of no other: with another key than it had, a database is worth nothing, and the
+    /// next backup would save the wrong one.</summary>
     /// <exception cref="KeyVaultException">There is none, and the database was encrypted with one.</exception>
-    private static async Task EnsureMasterKeyAsync(this WebApplication app, ServeOptions options, ControlStore store, CancellationToken cancellation)
+    private static async Task EnsureMasterKeyAsync(
+        this WebApplication app, ServeOptions options, ControlStore store, CancellationToken cancellation)
     {
         var folder = app.Services.GetRequiredService<StateFolder>();
         if (options.KeyVault is not null || File.Exists(folder.MasterKey))
-        {
             return;
-        }
 
-        if (await store.ReadAsync((context, _) => context.DataKeys.Select(k => k.MasterKeyId).FirstOrDefaultAsync(cancellation), cancellation) is { } id)
+        if (await store.ReadAsync((context, _) => context.DataKeys.Select(k => k.MasterKeyId).FirstOrDefaultAsync(cancellation),
+            cancellation) is { } id)
         {
-            throw new KeyVaultException($"`{folder.MasterKey}` does not exist, and the database is encrypted with the master key {id}: restore the `master.key` that belongs to this database");
+            throw new KeyVaultException(
+                $"`{folder.MasterKey}` does not exist, and the database is encrypted with the master key {id}: restore the `master.key` "
+                    + "that belongs to this database");
         }
 
         folder.CreateMasterKey();
     }
 
-    private static IServiceCollection AddLifetimeLog(this IServiceCollection services, ServeOptions options) => services
+    private static IServiceCollection AddHosting(this IServiceCollection services, ServeOptions options) => services
+        .AddSingleton(options)
         .AddSingleton(s => new Startup("authsidecar-control", $"database {options.Database}", options.State, Drain)
         {
             FindRevision = cancellation => s.GetRequiredService<ControlStore>().ReadAsync((_, head) => Task.FromResult(head), cancellation),
         })
         .AddHostedService<LifetimeLog>()
         .AddSingleton<ConnectionLimits>()
+        .AddSingleton<ServerTls>()
         .AddSingleton<HealthServiceImpl>()
         .AddSingleton<Readiness>()
-        .AddHostedService(s => s.GetRequiredService<Readiness>());
-
-    private static IServiceCollection AddStore(this IServiceCollection services, ServeOptions options) => services
-        .AddSingleton(options.Database)
-        .AddSingleton<ControlStore>()
-        .AddSingleton<Applications>()
-        .AddSingleton<DirectoryState>()
-        .AddSingleton<SchemaSource>()
-        .AddSingleton<DirectoryWriter>()
+        .AddHostedService(s => s.GetRequiredService<Readiness>())
         .AddHostedService<Housekeeping>();
 
-    private static IServiceCollection AddSecrets(this IServiceCollection services, ServeOptions options) => services
-        .AddSingleton(new StateFolder(options.State))
-        .AddSingleton(s => options.KeyVault ?? KeyVault.Parse($"file:{s.GetRequiredService<StateFolder>().MasterKey}", null))
-        .AddSingleton<SecretStore>()
-        .AddSingleton<TrustRing>()
-        .AddSingleton<TrustFollower>()
-        .AddHostedService(s => s.GetRequiredService<TrustFollower>());
-
-    private static IServiceCollection AddPublications(this IServiceCollection services) => services
-        .AddSingleton<PolicyPublisher>()
-        .AddSingleton<ResourceWriter>();
-
-    private static IServiceCollection AddEnrolment(this IServiceCollection services, ServeOptions options) => services
-        .AddSingleton(options)
-        .AddSingleton<SidecarRegistry>()
-        .AddSingleton(s => new PodTokens(options.JoinKubernetes, new TokenValidator(new VerifiedTokenCache(1), s.GetRequiredService<DpopVerifier>()), s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<PodTokens>>()))
-        .AddSingleton<ServerTls>();
-
-    private static IServiceCollection AddSync(this IServiceCollection services) => services
-        .AddSingleton<ResourceDocuments>()
-        .AddSingleton<DraftReader>()
-        .AddSingleton<UpdateSource>()
-        .AddSingleton<Fleet>()
-        .AddSingleton<SidecarRoll>()
-        .AddHostedService<Presence>()
-        .AddSingleton<Feed>()
-        .AddHostedService(s => s.GetRequiredService<Feed>());
-
-    private static IServiceCollection AddAdministration(this IServiceCollection services)
+    private static IServiceCollection AddCalls(this IServiceCollection services)
     {
         services
             .AddGrpc(grpc =>
             {
-                grpc.Interceptors.Add<FailureInterceptor>();
+                grpc.Interceptors.Add<ErrorInterceptor>();
                 grpc.Interceptors.Add<AccessInterceptor>();
             })
             .AddServiceOptions<AdministratorService>(service => service.MaxReceiveMessageSize = AdministratorService.MaxRequestBytes)
             .AddJsonTranscoding(json => json.TypeRegistry = TypeRegistry.FromFiles(ErrorDetailsReflection.Descriptor));
-        return services
-            .AddOpenApi()
-            .AddSingleton(s => new TokenValidator(new VerifiedTokenCache(MaxRememberedTokens), s.GetRequiredService<DpopVerifier>()))
-            .AddSingleton<AccessPolicies>()
-            .AddSingleton<AccessTokens>()
-            .AddSingleton<Administrators>()
-            .AddSingleton<EntityImport>()
-            .AddSingleton<BundleImporter>()
-            .AddSingleton<FailureInterceptor>()
-            .AddSingleton<AccessInterceptor>();
+        return services;
     }
 
     private static partial class Log
     {
-        [LoggerMessage(24, LogLevel.Warning, "waiting for the database {Database}, at most {Seconds} s: {Why}", EventName = "WaitingForDatabase")]
-        public static partial void WaitingForDatabase(ILogger logger, Database database, double seconds, string why);
+        [LoggerMessage(24, LogLevel.Warning, "waiting for the database {Database}, at most {Seconds} s: {Error}",
+            EventName = "WaitingForDatabase")]
+        public static partial void WaitingForDatabase(ILogger logger, Database database, double seconds, string error);
 
-        [LoggerMessage(25, LogLevel.Information, "connected to the database {Database} after {Seconds:F0} s", EventName = "DatabaseThere")]
+        [LoggerMessage(28, LogLevel.Information, "connected to the database {Database} after {Seconds:F0} s",
+            EventName = "DatabaseConnected")]
         public static partial void DatabaseThere(ILogger logger, Database database, double seconds);
 
-        [LoggerMessage(22, LogLevel.Warning, "began history {History} after a restore: all sidecars resynchronize in full; remove `--after-restore` before the next start", EventName = "HistoryBegun")]
+        [LoggerMessage(27, LogLevel.Warning,
+            "began history {History} after a restore: all sidecars resynchronize in full; remove `--after-restore` before the next start",
+            EventName = "HistoryBegun")]
         public static partial void HistoryBegun(ILogger logger, History history);
     }
 }

@@ -1,33 +1,11 @@
-using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace AuthSidecar.ControlPlane.Hosting;
-
-/// <summary>What may come in by a listener: an endpoint is answered on its own alone.</summary>
-internal enum Listener
-{
-    /// <summary>Nothing.</summary>
-    None = 0,
-
-    /// <summary>The Unix socket: whoever may open it administers.</summary>
-    Administration,
-
-    /// <summary>TLS 1.3 with certificates on both sides.</summary>
-    Sidecars,
-
-    /// <summary>HTTPS for administrators and their tools: whoever has an access token.</summary>
-    Network,
-
-    /// <summary>HTTPS for those who get tokens that are bound to the certificate they connect with.</summary>
-    Certificates,
-}
 
 /// <summary>The listeners, and the walls between them.</summary>
 internal static class Listeners
@@ -54,12 +32,14 @@ internal static class Listeners
                     Mark(listen, Listener.Sidecars);
                     UseTls(listen, kestrel.ApplicationServices, tls => tls.ForSidecars());
                     listen.Use(next => connection => connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is null
-                        ? kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>().LimitAsync(connection, ConnectionLimits.MaxEnrollingOfAddress, () => next(connection))
+                        ? kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>().LimitAsync(
+                            connection, ConnectionLimits.MaxEnrollingOfAddress, () => next(connection))
                         : next(connection));
                 });
             }
 
-            foreach (var (endPoint, listener) in new[] { (options.ListenHttps, Listener.Network), (options.ListenCertificates, Listener.Certificates) })
+            foreach (var (endPoint, listener) in new[] { (options.ListenHttps, Listener.Network),
+                (options.ListenCertificates, Listener.Certificates) })
             {
                 if (endPoint is not null)
                 {
@@ -67,8 +47,10 @@ internal static class Listeners
                     {
                         Mark(listen, listener);
                         listen.Protocols = HttpProtocols.Http1AndHttp2;
-                        listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>().LimitAsync(connection, ConnectionLimits.MaxOfAddress, () => next(connection)));
-                        UseTls(listen, kestrel.ApplicationServices, tls => listener == Listener.Certificates ? tls.ForCertificates() : tls.ForEverybody());
+                        listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<ConnectionLimits>()
+                            .LimitAsync(connection, ConnectionLimits.MaxOfAddress, () => next(connection)));
+                        UseTls(listen, kestrel.ApplicationServices,
+                            tls => listener == Listener.Certificates ? tls.ForCertificates() : tls.ForEverybody());
                     });
                 }
             }
@@ -79,27 +61,19 @@ internal static class Listeners
     /// <exception cref="IOException">An address is in use, or permission is denied.</exception>
     public static void Reserve(WebApplication app, ServeOptions options)
     {
-        EndPoint?[] endPoints = [new UnixDomainSocketEndPoint(Path.GetFullPath(options.AdminSocket)), options.Listen, options.ListenHttps, options.ListenCertificates];
+        EndPoint?[] endPoints = [new UnixDomainSocketEndPoint(Path.GetFullPath(options.AdminSocket)), options.Listen, options.ListenHttps,
+            options.ListenCertificates];
         app.Services.GetRequiredService<ListenSockets>().Reserve(endPoints.OfType<EndPoint>());
     }
 
-    /// <summary>Answers the endpoint on these listeners alone; on others it does not exist.</summary>
-    public static TBuilder OnlyOn<TBuilder>(this TBuilder endpoint, params Listener[] listeners)
-        where TBuilder : IEndpointConventionBuilder => endpoint.WithMetadata(new OnlyOnMetadata(listeners));
-
-    /// <summary>The listener that a request came in by.</summary>
-    public static Listener Of(HttpContext context) =>
-        context.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(typeof(Listener), out var marked) is true ? (Listener)marked! : Listener.None;
-
-    /// <summary>Keeps every endpoint to its listener; one without any is on none. That a method or a media type is not supported is said by no endpoint of ours.</summary>
+    /// <summary>Keeps every endpoint to its listener; one without any is on none. That a method or a media type is not supported is said by
+    /// no endpoint of ours.</summary>
     public static void UseListeners(this WebApplication app) => app.Use((context, next) =>
     {
         if (context.GetEndpoint() is { } answer and not RouteEndpoint)
-        {
             return answer.RequestDelegate!(context);
-        }
 
-        if (Of(context) is not (not Listener.None and var listener) || context.GetEndpoint()?.Metadata.GetMetadata<OnlyOnMetadata>()?.Listeners.Contains(listener) is not true)
+        if (context.Listener is not (not Listener.None and var listener) || context.GetEndpoint()?.IsOn(listener) is not true)
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
@@ -110,7 +84,10 @@ internal static class Listeners
 
     // Asked for with each connection: where listeners are made, there is no CA yet.
     private static void UseTls(ListenOptions listen, IServiceProvider services, Func<ServerTls, SslServerAuthenticationOptions> options) =>
-        listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(options(services.GetRequiredService<ServerTls>())) });
+        listen.UseHttps(new TlsHandshakeCallbackOptions
+        {
+            OnConnection = _ => ValueTask.FromResult(options(services.GetRequiredService<ServerTls>())),
+        });
 
     private static void Mark(ListenOptions listen, Listener listener)
     {
@@ -121,6 +98,4 @@ internal static class Listeners
             return next(connection);
         });
     }
-
-    private sealed record OnlyOnMetadata(Listener[] Listeners);
 }

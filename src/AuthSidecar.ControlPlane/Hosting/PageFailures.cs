@@ -1,5 +1,3 @@
-using AuthSidecar.Common;
-using AuthSidecar.ControlPlane.Store;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace AuthSidecar.ControlPlane.Hosting;
@@ -13,7 +11,8 @@ internal static partial class PageFailures
     public static void UsePageFailures(this WebApplication app)
     {
         var (logger, outage) = (app.Logger, new Outage(app.Services.GetRequiredService<TimeProvider>()));
-        app.UseWhen(context => Listeners.Of(context) is Listener.Network or Listener.Certificates, network => network.Use(async (context, next) =>
+        app.UseWhen(
+            context => context.Listener is Listener.Network or Listener.Certificates, network => network.Use(async (context, next) =>
         {
             try
             {
@@ -28,9 +27,7 @@ internal static partial class PageFailures
                 lock (outage)
                 {
                     if (outage.Fail())
-                    {
                         Log.StoreAway(logger, context.Request.Path, ConnectionFailure.Describe(e));
-                    }
                 }
 
                 context.Response.Headers.RetryAfter = "1";
@@ -39,21 +36,21 @@ internal static partial class PageFailures
         }));
     }
 
-    /// <summary>Reads the forms of sign-in and OAuth 2.0 endpoints before anything else does: one that cannot be read is the client's mistake.</summary>
+    /// <summary>Reads the forms of sign-in and OAuth 2.0 endpoints before anything else does: one that cannot be read is the client's
+    /// mistake.</summary>
     public static void UseForms(this WebApplication app) => app.UseWhen(
-        context => HttpMethods.IsPost(context.Request.Method) && context.Request.HasFormContentType && AttemptLimits.Concerns(context),
+        context => HttpMethods.IsPost(context.Request.Method) && context.Request.HasFormContentType && AddressRateLimiter.Concerns(context),
         forms => forms.Use(async (context, next) =>
         {
             if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
-            {
                 size.MaxRequestBodySize = MaxFormBytes;
-            }
 
             try
             {
                 await context.Request.ReadFormAsync(context.RequestAborted);
             }
-            catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
+            catch (Exception e) when (e is InvalidDataException or IOException and not BadHttpRequestException
+                && !context.RequestAborted.IsCancellationRequested)
             {
                 await AnswerAsync(context, StatusCodes.Status400BadRequest, $"Invalid request: {e.Message}");
                 return;
@@ -71,7 +68,7 @@ internal static partial class PageFailures
 
     private static partial class Log
     {
-        [LoggerMessage(61, LogLevel.Warning, "{Path}: the database does not answer: {Why}", EventName = "PageStoreUnavailable")]
-        public static partial void StoreAway(ILogger logger, string path, string why);
+        [LoggerMessage(61, LogLevel.Warning, "{Path}: the database does not answer: {Error}", EventName = "PageDatabaseUnavailable")]
+        public static partial void StoreAway(ILogger logger, string path, string error);
     }
 }

@@ -1,15 +1,14 @@
-using AuthSidecar.Common;
-using AuthSidecar.ControlPlane.Sync;
 using Grpc.HealthCheck;
 using static Grpc.Health.V1.HealthCheckResponse.Types;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
-/// <summary>
-/// Says whether this node is of use: for `grpc.health.v1` and at <c>/readyz</c>. It is while it sees the database, until it is told to stop, and not while that
-/// is known to have been restored without anybody saying so: every write is refused then. <c>/livez</c> says that the process answers, and nothing else.
-/// </summary>
-internal sealed partial class Readiness(Feed feed, HealthServiceImpl health, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<Readiness> logger) : BackgroundService
+/// <summary>Says whether this node is of use: for `grpc.health.v1` and at <c>/readyz</c>. It is while it sees the database, until it is
+/// told to stop, and not while that is known to have been restored without anybody saying so: every write is refused then. <c>/livez</c>
+/// says that the process answers, and nothing else.</summary>
+internal sealed partial class Readiness(
+    StoreWatcher watcher, HealthServiceImpl health, TimeProvider time, IHostApplicationLifetime lifetime,
+    ILogger<Readiness> logger) : BackgroundService
 {
     private const string ReadyPath = "/readyz";
     private const string LivePath = "/livez";
@@ -21,17 +20,19 @@ internal sealed partial class Readiness(Feed feed, HealthServiceImpl health, Tim
     /// <summary>Why this node is not ready; null: it is.</summary>
     private string? Reason =>
         lifetime.ApplicationStopping.IsCancellationRequested ? "shutting down"
-        : !feed.IsFresh ? "the database does not answer"
-        : feed.Lost is not null ? "database rollback detected: writes are refused until `authsidecar-control restore --confirm`"
+        : !watcher.IsFresh ? "the database does not answer"
+        : watcher.Lost is not null ? "database rollback detected: writes are refused until `authsidecar-control restore --confirm`"
         : null;
 
-    /// <summary>For probes, which have no credentials: by HTTPS as JSON, and by gRPC to sidecars, administrators and whoever may open the socket.</summary>
+    /// <summary>For probes, which have no credentials: by HTTPS as JSON, and by gRPC to sidecars, administrators and whoever may open the
+    /// socket.</summary>
     public static void Map(WebApplication app)
     {
         app.MapGet(ReadyPath, (Readiness readiness) => readiness.Reason is { } reason
             ? Results.Json(new { status = "not ready", reason }, statusCode: StatusCodes.Status503ServiceUnavailable)
             : Results.Json(new { status = "ready" })).ExcludeFromDescription().AllowAnonymous().OnlyOn(Listener.Network);
-        app.MapGet(LivePath, () => Results.Json(new { status = "live" })).ExcludeFromDescription().AllowAnonymous().OnlyOn(Listener.Network);
+        app.MapGet(
+            LivePath, () => Results.Json(new { status = "live" })).ExcludeFromDescription().AllowAnonymous().OnlyOn(Listener.Network);
         app.MapGrpcService<HealthServiceImpl>().OnlyOn(Listener.Administration, Listener.Sidecars, Listener.Network);
     }
 
@@ -51,18 +52,12 @@ internal sealed partial class Readiness(Feed feed, HealthServiceImpl health, Tim
         var reason = Reason;
         health.SetStatus("", reason is null ? ServingStatus.Serving : ServingStatus.NotServing);
         if (_wasReady == reason is null)
-        {
             return;
-        }
 
         if (reason is not null && !lifetime.ApplicationStopping.IsCancellationRequested)
-        {
             Log.NotReady(logger, reason);
-        }
         else if (_wasReady is false)
-        {
-            Log.Ready(logger, feed.Head);
-        }
+            Log.Ready(logger, watcher.Head);
 
         _wasReady = reason is null;
     }

@@ -1,12 +1,11 @@
-using AuthSidecar.ControlPlane.Store;
-using AuthSidecar.ControlPlane.Sync;
-using Microsoft.EntityFrameworkCore;
+using AuthSidecar.ControlPlane.Entities;
+using AuthSidecar.ControlPlane.Publications;
+using AuthSidecar.ControlPlane.Sidecars.Sync;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
-/// <summary>
-/// Forgets what is over: what is left of entities and resources that are gone, policies that others have replaced, and the audit trail. In pieces, so that no write waits for it.
-/// </summary>
+/// <summary>Forgets what is over: what is left of entities and resources that are gone, policies that others have replaced, and the audit
+/// trail. In pieces, so that no write waits for it.</summary>
 internal static class Retention
 {
     public const int DefaultAuditDays = 90;
@@ -16,7 +15,7 @@ internal static class Retention
     public const int PublicationsKept = 100;
 
     /// <summary>Longer than a sidecar counts on it.</summary>
-    public static readonly TimeSpan TombstonesFor = DraftReader.ChangesFor + TimeSpan.FromDays(1);
+    public static readonly TimeSpan TombstonesFor = UnsignedBundleReader.ChangesFor + TimeSpan.FromDays(1);
 
     /// <summary>The audit trail says how old a revision is.</summary>
     public static readonly int MinAuditDays = (int)Math.Ceiling(TombstonesFor.TotalDays) + 1;
@@ -34,15 +33,20 @@ internal static class Retention
         // Said before it is so.
         await ForgottenSetting.RaiseAsync(context, last, cancellation);
         // The newest of each place stays: by it a sidecar sees that something has changed.
+        var entities = context.Entities;
         var forgotten = await InPiecesAsync(
-            context.Entities.Where(e => e.IsRemoved && e.Revision <= last && context.Entities.Any(n => n.Application == e.Application && n.Tenant == e.Tenant && n.Revision > e.Revision)), cancellation);
+            entities.Where(e => e.IsRemoved && e.Revision <= last
+                && entities.Any(n => n.Application == e.Application && n.Tenant == e.Tenant && n.Revision > e.Revision)), cancellation);
         forgotten += await InPiecesAsync(
-            context.Resources.Where(r => r.IsRemoved && r.Revision <= last && context.Resources.Any(n => n.Type == r.Type && n.Application == r.Application && n.Tenant == r.Tenant && n.Revision > r.Revision)), cancellation);
+            context.Entries.Where(r => r.IsRemoved && r.Revision <= last && context.Entries.Any(
+                n => n.Type == r.Type && n.Application == r.Application && n.Tenant == r.Tenant && n.Revision > r.Revision)), cancellation);
         var auditBefore = (now - audit).ToUnixTimeMilliseconds();
         foreach (var application in await context.Publications.Select(p => p.Application).Distinct().ToListAsync(cancellation))
         {
-            var oldest = await context.Publications.Where(p => p.Application == application).OrderByDescending(p => p.Revision).Skip(PublicationsKept - 1).Select(p => (long?)p.Revision).FirstOrDefaultAsync(cancellation);
-            forgotten += await context.Publications.Where(p => p.Application == application && p.Revision < oldest && p.AtMs < auditBefore).ExecuteDeleteAsync(cancellation);
+            var oldest = await context.Publications.Where(p => p.Application == application).OrderByDescending(p => p.Revision)
+                .Skip(PublicationsKept - 1).Select(p => (long?)p.Revision).FirstOrDefaultAsync(cancellation);
+            forgotten += await context.Publications.Where(p => p.Application == application && p.Revision < oldest && p.AtMs < auditBefore)
+                .ExecuteDeleteAsync(cancellation);
         }
 
         return forgotten + await InPiecesAsync(context.Audit.Where(a => a.AtMs < auditBefore), cancellation);
@@ -53,9 +57,7 @@ internal static class Retention
     {
         var all = 0;
         for (var some = AtOnce; some == AtOnce; all += some)
-        {
             some = await rows.Take(AtOnce).ExecuteDeleteAsync(cancellation);
-        }
 
         return all;
     }

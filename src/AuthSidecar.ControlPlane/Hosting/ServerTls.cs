@@ -1,17 +1,14 @@
 using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using AuthSidecar.Common;
-using AuthSidecar.ControlPlane.Trust;
+using AuthSidecar.ControlPlane.Sidecars.Trust;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
-/// <summary>
-/// TLS 1.3 with a certificate from files or from our own CA; and from whoever connects one of ours or of a CA in a file, or none: who has none can
-/// enrol and nothing else.
-/// </summary>
-/// <remarks>The files are looked at with every handshake and read again when they have changed: cert-manager and SPIRE replace them while we run.</remarks>
+/// <summary>TLS 1.3 with a certificate from files or from our own CA; and from whoever connects one of ours or of a CA in a file, or none:
+/// who has none can enrol and nothing else.</summary>
+/// <remarks>The files are looked at with every handshake and read again when they have changed: cert-manager and SPIRE replace them while
+/// we run.</remarks>
 internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvider time)
 {
     private readonly Lock _reading = new();
@@ -31,7 +28,8 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            throw new InvalidDataException($"{string.Join(", ", Files.Select(f => $"`{f}`"))}: not a certificate, its key and a CA in PEM", e);
+            throw new InvalidDataException($"{string.Join(", ", Files.Select(f => $"`{f}`"))}: not a certificate, its key and a CA in PEM",
+                e);
         }
     }
 
@@ -45,14 +43,20 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
             ServerCertificateContext = certificate,
             ClientCertificateRequired = true,
             CertificateChainPolicy = Unquestioned(),
-            RemoteCertificateValidationCallback = (_, client, _, _) => client is null || IsOurs(X509CertificateLoader.LoadCertificate(client.GetRawCertData()), authorities),
+            RemoteCertificateValidationCallback = (_, client, _, _) => client is null
+                || IsOurs(X509CertificateLoader.LoadCertificate(client.GetRawCertData()), authorities),
         };
     }
 
     /// <summary>How to shake hands with anybody else: who they are, they say later.</summary>
-    public SslServerAuthenticationOptions ForEverybody() => new() { EnabledSslProtocols = SslProtocols.Tls13, ServerCertificateContext = Read().Certificate };
+    public SslServerAuthenticationOptions ForEverybody() => new()
+    {
+        EnabledSslProtocols = SslProtocols.Tls13,
+        ServerCertificateContext = Read().Certificate,
+    };
 
-    /// <summary>How to shake hands with whoever has a certificate, of whatever CA or none: they have its key, and that is all it has to say.</summary>
+    /// <summary>How to shake hands with whoever has a certificate, of whatever CA or none: they have its key, and that is all it has to
+    /// say.</summary>
     public SslServerAuthenticationOptions ForCertificates() => new()
     {
         EnabledSslProtocols = SslProtocols.Tls13,
@@ -62,8 +66,14 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
         RemoteCertificateValidationCallback = (_, client, _, _) => client is not null,
     };
 
-    /// <summary>What is built before the callback is asked: nothing is fetched for it from addresses that a stranger's certificate names.</summary>
-    private static X509ChainPolicy Unquestioned() => new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
+    /// <summary>What is built before the callback is asked: nothing is fetched for it from addresses that a stranger's certificate
+    /// names.</summary>
+    private static X509ChainPolicy Unquestioned() => new()
+    {
+        TrustMode = X509ChainTrustMode.CustomRootTrust,
+        RevocationMode = X509RevocationMode.NoCheck,
+        DisableCertificateDownloads = true,
+    };
 
     private static bool IsOurs(X509Certificate2 client, X509Certificate2Collection authorities)
     {
@@ -88,14 +98,13 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
                 {
                     X509Certificate2Collection authorities = [.. stamp.Trust.Accepted];
                     if (options.ClientCa is { } clientCa)
-                    {
                         authorities.ImportFromPemFile(clientCa);
-                    }
 
                     _current = (ReadCertificate(stamp.Trust, now), authorities);
                     (_readOf, _renewAt) = (stamp, now + (CertificateAuthority.ServerLifetime / 2));
                 }
-                catch (Exception e) when (_current is not null && e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+                catch (Exception e) when (_current is not null
+                    && e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
                 {
                     // Half-written: the next handshake looks again.
                 }
@@ -108,14 +117,13 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
     private SslStreamCertificateContext ReadCertificate(TrustSet anchors, DateTimeOffset now)
     {
         if (options.Certificate is null)
-        {
             return SslStreamCertificateContext.Create(anchors.Authority.IssueServer(options.Names, now), anchors.Chain, offline: true);
-        }
 
         using var pem = X509Certificate2.CreateFromPemFile(options.Certificate, options.CertificateKey);
         var chain = new X509Certificate2Collection();
         chain.ImportFromPemFile(options.Certificate);
         // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
-        return SslStreamCertificateContext.Create(X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), chain, offline: true);
+        return SslStreamCertificateContext.Create(X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), chain,
+            offline: true);
     }
 }

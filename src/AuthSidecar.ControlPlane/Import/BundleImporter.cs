@@ -1,23 +1,16 @@
-using System.Text;
-using System.Text.Json.Nodes;
-using AuthSidecar.Bundles;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
-using AuthSidecar.ControlPlane.Administration;
-using AuthSidecar.ControlPlane.Administration.Access;
-using AuthSidecar.ControlPlane.Directory;
-using AuthSidecar.ControlPlane.Identity;
+using AuthSidecar.ControlPlane.Entities;
+using AuthSidecar.ControlPlane.Issuers;
+using AuthSidecar.ControlPlane.Policies;
 using AuthSidecar.ControlPlane.Publications;
-using AuthSidecar.ControlPlane.Resources;
-using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Revocations;
+using AuthSidecar.ControlPlane.Risk;
 using AuthSidecar.ControlPlane.V1;
-using Google.Protobuf;
-using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Import;
 
-/// <summary>Writes what a bundle holds: read as sidecars read it, checked against its own schema, in one transaction, and only what differs.</summary>
-internal sealed class BundleImporter(ControlStore store, DirectoryState directory, DirectoryWriter entities, PolicyPublisher publisher)
+/// <summary>Writes what a bundle holds: read as sidecars read it, checked against its own schema, in one transaction, and only what
+/// differs.</summary>
+internal sealed class BundleImporter(ControlStore store, EntityCache directory, EntityWriter entities, PolicyPublisher publisher)
 {
     private const string PublishPolicies = "policies.publish";
     private const string WriteIssuers = "issuers.write";
@@ -32,22 +25,21 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
 
     /// <summary>A caller imports what they might write bit by bit.</summary>
     /// <exception cref="Grpc.Core.RpcException">PERMISSION_DENIED.</exception>
-    public static void Demand(Caller caller, string application)
+    public static void RequirePermission(Caller caller, string application)
     {
         var placement = new Placement(application, "");
-        foreach (var action in new[] { DirectoryWriter.Write, PublishPolicies, WriteIssuers, Revoke, WriteRiskSettings, WriteRiskProfiles })
+        foreach (var action in new[] { EntityWriter.Write, PublishPolicies, WriteIssuers, Revoke, WriteRiskSettings, WriteRiskProfiles })
         {
-            if (!caller.May(action, placement))
-            {
-                throw Failures.PermissionDenied(action, placement);
-            }
+            if (!caller.IsAllowed(action, placement))
+                throw ApiErrors.PermissionDenied(action, placement);
         }
     }
 
     /// <exception cref="Grpc.Core.RpcException">It was refused, and nothing of it was written.</exception>
-    public async Task<ImportBundleResponse> ImportAsync(Caller caller, string application, BundleFiles files, string message, CancellationToken cancellation)
+    public async Task<ImportBundleResponse> ImportAsync(
+        Caller caller, string application, BundleFiles files, string message, CancellationToken cancellation)
     {
-        Demand(caller, application);
+        RequirePermission(caller, application);
         var bundle = Read(files);
         var response = new ImportBundleResponse();
         response.LeftOut.AddRange(bundle.LeftOut);
@@ -61,19 +53,20 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
                     ?? (response.Changes.Count == 0 ? new Refusal.NothingToDo() : null);
             },
             cancellation);
-        response.Revision = result.Refusal is Refusal.NothingToDo ? "" : Failures.Committed(result);
+        response.Revision = result.Refusal is Refusal.NothingToDo ? "" : ApiErrors.Committed(result);
         return response;
     }
 
     /// <summary>What a bundle holds, valid in itself.</summary>
     private sealed record ReadBundle(
-        byte[] Policies, bool HasPolicies, Schema? Schema, List<Entity> Entities, List<(Issuer Issuer, string Jwks)> Issuers, List<Revocation> Revocations, string? RiskSettings,
+        byte[] Policies, bool HasPolicies, List<Entity> Entities, List<(Issuer Issuer, string Jwks)> Issuers, List<Revocation> Revocations,
+        string? RiskSettings,
         Dictionary<EntityUid, string> RiskProfiles, List<string> LeftOut);
 
     private static ReadBundle Read(BundleFiles files)
     {
         var (faults, leftOut) = (new List<Fault>(), new List<string>());
-        var manifest = BundleManifest.Read(files, faults);
+        var manifest = BundleReader.ReadManifest(files, faults);
         RequestChecks.None(faults);
         if (BundleSeal.IsIn(files))
         {
@@ -81,52 +74,48 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             RequestChecks.None(faults);
         }
 
-        var documents = PolicyFiles.DocumentsOf(files, manifest!.Packs).Select(d => new Document { Path = d.Key, Content = ByteString.CopyFrom(d.Value) }).ToList();
-        faults.AddRange(PolicyDocuments.Validate(documents).Faults);
-        // Its faults are among those.
-        var schema = PolicyFiles.ReadSchema(files, faults: []);
-        var store = EntitiesFile.Read(files, schema, faults);
-        IssuersFile.Read(files, faults);
-        RevocationsFile.Read(files, faults);
-        var settings = RiskFile.Read(files, faults);
-        ProfilesFile.Read(files, faults);
-        FactorsFile.Read(files, wrappingKey: null, faults);
+        // As a sidecar reads a folder; and the policies once more, as one reads what is published.
+        var snapshot = new BundleReader(factorKey: null).Read(files, default, DateTimeOffset.UnixEpoch, faults)!;
         RequestChecks.None(faults);
+        var documents = PolicyFiles.DocumentsOf(
+            files, manifest!.Packs).Select(d => new Document { Path = d.Key, Content = ByteString.CopyFrom(d.Value) }).ToList();
+        RequestChecks.None(PolicyDocuments.Validate(documents).Faults);
 
         if (files.TryRead(FactorsFile.FileName, out _))
         {
-            leftOut.Add($"{FactorsFile.FileName}: its secrets are wrapped with a sidecar's own key; enrol second factors with `authsidecar-control factors`");
+            leftOut.Add(
+                $"{FactorsFile.FileName}: its secrets are wrapped with a sidecar's own key; enrol second factors with `authsidecar-control "
+                    + "factors`");
         }
 
-        if (settings.Geo is not null)
-        {
+        if (snapshot.Risk.Value.Geo is not null)
             leftOut.Add("the GeoIP database: a control plane does not stream it");
-        }
 
         if (manifest.Release != CedarReleases.Latest)
         {
-            leftOut.Add($"`compat: {manifest.Compat}`: sidecars that follow a control plane evaluate policies as Cedar {CedarReleases.Names[^1]}");
+            leftOut.Add(
+                $"`compat: {manifest.Compat}`: sidecars that follow a control plane evaluate policies as Cedar {CedarReleases.Names[^1]}");
         }
 
         if (!manifest.StrictForbid)
-        {
             leftOut.Add("`strictForbid: false`: sidecars that follow a control plane deny when a forbid errs");
-        }
 
         return new ReadBundle(
             PolicyPublisher.ToBytes(documents),
             documents.Count > 0,
-            schema,
-            [.. store!.Entities.Where(e => !EntityType.IsAction(e.Uid.Type))],
+            [.. snapshot.Entities.Value.Store.Entities.Where(e => !EntityType.IsAction(e.Uid.Type))],
             [.. Entries(files, IssuersFile.FileName, "issuers").Select(e => ToIssuer(e, files))],
-            [.. RevocationRecords.Lists.SelectMany(l => Entries(files, RevocationsFile.FileName, l.List).Select(e => RevocationRecords.Parse(l.List, e)))],
+            [.. RevocationData.Lists.SelectMany(
+                l => Entries(files, RevocationsFile.FileName, l.List).Select(e => RevocationRecords.Parse(l.List, e)))],
             Document(files, RiskFile.FileName) is { } risk ? ToSettings(risk) : null,
-            Document(files, ProfilesFile.FileName)?["profiles"]?.AsObject().ToDictionary(p => ToUid(p.Key), p => RiskRecords.Write(Parser.Parse<V1.RiskProfile>(p.Value!.ToJsonString()))) ?? [],
+            Document(files, ProfilesFile.FileName)?["profiles"]?.AsObject().ToDictionary(
+                p => ToUid(p.Key), p => RiskRecords.Write(Parser.Parse<V1.RiskProfile>(p.Value!.ToJsonString()))) ?? [],
             leftOut);
     }
 
     private async Task<Refusal?> WriteAsync(
-        StoreTransaction transaction, Caller caller, string application, ReadBundle bundle, string message, ICollection<string> changes, CancellationToken cancellation)
+        StoreTransaction transaction, Caller caller, string application, ReadBundle bundle, string message, ICollection<string> changes,
+        CancellationToken cancellation)
     {
         await directory.CatchUpAsync(transaction.Context, cancellation);
         return await WriteEntitiesAsync(transaction, caller, application, bundle, changes, cancellation)
@@ -136,15 +125,17 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
             ?? await WriteRiskAsync(transaction, application, bundle, changes, cancellation);
     }
 
-    private async Task<Refusal?> WriteEntitiesAsync(StoreTransaction transaction, Caller caller, string application, ReadBundle bundle, ICollection<string> changes, CancellationToken cancellation)
+    private async Task<Refusal?> WriteEntitiesAsync(StoreTransaction transaction, Caller caller, string application, ReadBundle bundle,
+        ICollection<string> changes, CancellationToken cancellation)
     {
         var written = new List<(Entity, Placement)>();
         var (added, faults) = (0, new List<Fault>());
         foreach (var entity in bundle.Entities)
         {
-            if (entity.Uid.Type == AccessSnapshot.AdministratorType)
+            if (entity.Uid.Type == EntityRows.AdministratorType)
             {
-                faults.Add(new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} is an administrator: use `authsidecar-control administrators`"));
+                faults.Add(
+                    new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} is an administrator: use `authsidecar-control administrators`"));
             }
             else if (!directory.TryGetPlace(entity.Uid, out var place, out _))
             {
@@ -163,18 +154,18 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
         }
 
         if (faults.Count > 0)
-        {
             return new Refusal.Invalid(faults);
-        }
 
         AddCount(changes, added, "entity", "entities", "added");
         AddCount(changes, written.Count - added, "entity", "entities", "replaced");
         return written.Count == 0
             ? null
-            : await entities.ApplyAsync(transaction, caller.May, new DirectoryChange(written, []), cancellation, republished: application);
+            : await entities.ApplyAsync(
+                transaction, caller.IsAllowed, new EntityChange(written, []), cancellation, republished: application);
     }
 
-    private async Task<Refusal?> PublishAsync(StoreTransaction transaction, string application, ReadBundle bundle, string message, ICollection<string> changes, CancellationToken cancellation)
+    private async Task<Refusal?> PublishAsync(StoreTransaction transaction, string application, ReadBundle bundle, string message,
+        ICollection<string> changes, CancellationToken cancellation)
     {
         var current = await PolicyPublisher.FindCurrentAsync(transaction.Context, application, cancellation);
         var written = bundle.Entities.Select(e => e.Uid).ToHashSet();
@@ -182,104 +173,110 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
         if (!bundle.HasPolicies || (current is not null && current.Documents.AsSpan().SequenceEqual(bundle.Policies)))
         {
             // The schema stays what it is, and the entities that were written were not held against it yet.
-            var inForce = current is null ? null : BuiltInPolicies.SchemaOf(application, DocumentSet.Parser.ParseFrom(current.Documents).Documents);
+            var inForce = current is null ? null
+                : BuiltInPolicies.SchemaOf(application, DocumentSet.Parser.ParseFrom(current.Documents).Documents);
             return inForce is not null && SchemaSource.Check(after, inForce) is { Count: > 0 } faults ? new Refusal.Invalid(faults) : null;
         }
 
         changes.Add(current is null ? "policies published" : $"policies published in place of revision {transaction.At(current.Revision)}");
-        return await publisher.AddAsync(transaction, application, bundle.Policies, current is null ? default : transaction.At(current.Revision), message, restoredFrom: null, after, cancellation);
+        return await publisher.AddAsync(transaction, application, bundle.Policies,
+            current is null ? default : transaction.At(current.Revision), message, restoredFrom: null, after, cancellation);
     }
 
-    private static async Task<Refusal?> WriteIssuersAsync(StoreTransaction transaction, string application, List<(Issuer Issuer, string Jwks)> issuers, ICollection<string> changes, CancellationToken cancellation)
+    private static async Task<Refusal?> WriteIssuersAsync(StoreTransaction transaction, string application,
+        List<(Issuer Issuer, string Jwks)> issuers, ICollection<string> changes, CancellationToken cancellation)
     {
-        var resources = await ResourcesOf.ReadAsync(transaction, ResourceType.Keys, application, cancellation);
+        var entries = await EntriesOf.ReadAsync(transaction, DataType.Keys, application, cancellation);
         var own = await IssuerSetting.FindAsync(transaction.Context, cancellation);
         foreach (var (issuer, jwks) in issuers)
         {
             if (issuer.Issuer_ == own)
-            {
                 return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{own}` is reserved for the control plane")]);
-            }
 
-            var key = new ResourceKey(ResourceType.Keys, issuer.Issuer_, new Placement(application, ""));
-            if (issuer.IntrospectionUrl.Length > 0 && await IssuerRecords.FindRivalAsync(transaction.Context, key, issuer.OpaquePrefix, cancellation) is { } rival)
+            var key = new EntryKey(DataType.Keys, issuer.Issuer_, new Placement(application, ""));
+            if (issuer.IntrospectionUrl.Length > 0
+                && await IssuerRecords.FindConflictAsync(transaction.Context, key, issuer.OpaquePrefix, cancellation) is { } rival)
             {
-                return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{issuer.Issuer_}`: `opaquePrefix` overlaps with that of issuer `{rival}`")]);
+                return new Refusal.Invalid([new Fault(
+                    IssuersFile.FileName, 0, 0, $"issuer `{issuer.Issuer_}`: `opaquePrefix` overlaps with that of issuer `{rival}`")]);
             }
 
-            resources.Save(key.Key, WriteIssuers, IssuerRecords.Write(issuer, jwks));
+            entries.Save(key.Key, WriteIssuers, IssuerRecords.Write(issuer, jwks));
         }
 
-        resources.AddCounts(changes, "issuer", "issuers");
+        entries.AddCounts(changes, "issuer", "issuers");
         return null;
     }
 
-    private static async Task<Refusal?> RevokeAsync(StoreTransaction transaction, string application, List<Revocation> revocations, ICollection<string> changes, CancellationToken cancellation)
+    private static async Task<Refusal?> RevokeAsync(StoreTransaction transaction, string application, List<Revocation> revocations,
+        ICollection<string> changes, CancellationToken cancellation)
     {
-        var resources = await ResourcesOf.ReadAsync(transaction, ResourceType.Revocations, application, cancellation);
+        var entries = await EntriesOf.ReadAsync(transaction, DataType.Revocations, application, cancellation);
         foreach (var revocation in revocations)
         {
             // What is given twice is extended twice.
             var key = RevocationRecords.KeyOf(revocation, application).Key;
-            RevocationRecords.Extend(revocation, resources.Find(key) is { } before ? RevocationRecords.Read(before) : null, DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs), ForGood);
-            resources.Save(key, Revoke, RevocationRecords.ToJson(revocation), revocation.ExpiresAt.ToDateTimeOffset());
+            RevocationRecords.Extend(revocation, entries.Find(key) is { } before ? RevocationRecords.Read(before) : null,
+                DateTimeOffset.FromUnixTimeMilliseconds(transaction.NowMs), ForGood);
+            entries.Save(key, Revoke, RevocationRecords.ToJson(revocation), revocation.ExpiresAt.ToDateTimeOffset());
         }
 
-        resources.AddCounts(changes, "revocation", "revocations");
+        entries.AddCounts(changes, "revocation", "revocations");
         return null;
     }
 
-    private static async Task<Refusal?> WriteRiskAsync(StoreTransaction transaction, string application, ReadBundle bundle, ICollection<string> changes, CancellationToken cancellation)
+    private static async Task<Refusal?> WriteRiskAsync(
+        StoreTransaction transaction, string application, ReadBundle bundle, ICollection<string> changes, CancellationToken cancellation)
     {
-        var resources = await ResourcesOf.ReadAsync(transaction, ResourceType.Risk, application, cancellation);
+        var entries = await EntriesOf.ReadAsync(transaction, DataType.Risk, application, cancellation);
         if (bundle.RiskSettings is { } settings)
         {
-            resources.Save(ResourceDocuments.RiskSettings, WriteRiskSettings, settings);
-            resources.AddCounts(changes, "risk settings", "risk settings");
+            entries.Save(RiskData.SettingsKey, WriteRiskSettings, settings);
+            entries.AddCounts(changes, "risk settings", "risk settings");
         }
 
         foreach (var (subject, profile) in bundle.RiskProfiles)
-        {
-            resources.Save(subject.ToString(), WriteRiskProfiles, profile);
-        }
+            entries.Save(subject.ToString(), WriteRiskProfiles, profile);
 
-        resources.AddCounts(changes, "risk profile", "risk profiles");
+        entries.AddCounts(changes, "risk profile", "risk profiles");
 
         return null;
     }
 
-    /// <summary>The resources of one type that an application has, read at once; writes those that are not there yet, or say something else.</summary>
-    private sealed class ResourcesOf
+    /// <summary>The entries of one type that an application has, read at once; writes those that are not there yet, or say something
+    /// else.</summary>
+    private sealed class EntriesOf
     {
         private readonly StoreTransaction _transaction;
-        private readonly ResourceType _type;
+        private readonly DataType _type;
         private readonly Placement _placement;
-        private readonly Dictionary<string, ResourceRow> _rows;
+        private readonly Dictionary<string, EntryRow> _rows;
         private int _added;
         private int _replaced;
 
-        private ResourcesOf(StoreTransaction transaction, ResourceType type, Placement placement, Dictionary<string, ResourceRow> rows) =>
+        private EntriesOf(StoreTransaction transaction, DataType type, Placement placement, Dictionary<string, EntryRow> rows) =>
             (_transaction, _type, _placement, _rows) = (transaction, type, placement, rows);
 
-        public static async Task<ResourcesOf> ReadAsync(StoreTransaction transaction, ResourceType type, string application, CancellationToken cancellation)
+        public static async Task<EntriesOf> ReadAsync(
+            StoreTransaction transaction, DataType type, string application, CancellationToken cancellation)
         {
-            var rows = await transaction.Context.Resources.Where(r => r.Type == type && r.Application == application && r.Tenant == "").ToDictionaryAsync(r => r.Key, StringComparer.Ordinal, cancellation);
-            return new ResourcesOf(transaction, type, new Placement(application, ""), rows);
+            var rows = await transaction.Context.Entries.Where(r => r.Type == type && r.Application == application && r.Tenant == "")
+                .ToDictionaryAsync(r => r.Key, StringComparer.Ordinal, cancellation);
+            return new EntriesOf(transaction, type, new Placement(application, ""), rows);
         }
 
         /// <summary>Null when there is none.</summary>
-        public ResourceRow? Find(string key) => _rows.GetValueOrDefault(key) is { IsRemoved: false } row ? row : null;
+        public EntryRow? Find(string key) => _rows.GetValueOrDefault(key) is { IsRemoved: false } row ? row : null;
 
         public void Save(string key, string action, string json, DateTimeOffset? expiresAt = null)
         {
             var before = Find(key)?.Json;
             if (before == json)
-            {
                 return;
-            }
 
             _transaction.Audit(action, key, _placement, before, json);
-            _rows[key] = ResourceWriter.Save(_transaction, new ResourceKey(_type, key, _placement), _rows.GetValueOrDefault(key), new ResourceChange(json, expiresAt));
+            _rows[key] = EntryWriter.Save(
+                _transaction, new EntryKey(_type, key, _placement), _rows.GetValueOrDefault(key), new EntryChange(json, expiresAt));
             (_added, _replaced) = before is null ? (_added + 1, _replaced) : (_added, _replaced + 1);
         }
 
@@ -295,18 +292,20 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
     private static void AddCount(ICollection<string> changes, int count, string one, string several, string what)
     {
         if (count > 0)
-        {
             changes.Add($"{Count.Of(count, one, several)} {what}");
-        }
     }
 
     // ------------------------------------------------------------------ documents, which are valid
 
     private static JsonObject? Document(BundleFiles files, string name) => files.TryRead(name, out var utf8)
-        ? JsonNode.Parse(Encoding.UTF8.GetString(utf8), documentOptions: new System.Text.Json.JsonDocumentOptions { CommentHandling = System.Text.Json.JsonCommentHandling.Skip })!.AsObject()
+        ? JsonNode.Parse(Encoding.UTF8.GetString(utf8), documentOptions: new System.Text.Json.JsonDocumentOptions
+        {
+            CommentHandling = System.Text.Json.JsonCommentHandling.Skip,
+        })!.AsObject()
         : null;
 
-    private static IEnumerable<JsonObject> Entries(BundleFiles files, string name, string list) => Document(files, name)?[list]?.AsArray().Select(e => e!.AsObject()) ?? [];
+    private static IEnumerable<JsonObject> Entries(BundleFiles files, string name, string list) =>
+        Document(files, name)?[list]?.AsArray().Select(e => e!.AsObject()) ?? [];
 
     private static (Issuer Issuer, string Jwks) ToIssuer(JsonObject entry, BundleFiles files)
     {
@@ -321,5 +320,6 @@ internal sealed class BundleImporter(ControlStore store, DirectoryState director
         return RiskRecords.Write(Parser.Parse<V1.RiskSettings>(settings.ToJsonString()));
     }
 
-    private static EntityUid ToUid(string text) => EntityUid.TryParse(text, out var uid, out _) ? uid : throw new InvalidOperationException($"`{text}` was read before");
+    private static EntityUid ToUid(string text) => EntityUid.TryParse(text, out var uid, out _) ? uid
+        : throw new InvalidOperationException($"`{text}` was read before");
 }

@@ -1,8 +1,5 @@
-using AuthSidecar.Common;
-using AuthSidecar.ControlPlane.Administration;
-using AuthSidecar.ControlPlane.Store;
+using AuthSidecar.ControlPlane.Entities;
 using AuthSidecar.ControlPlane.V1;
-using Grpc.Core;
 
 namespace AuthSidecar.ControlPlane.Import;
 
@@ -11,21 +8,18 @@ internal sealed class BundleService(BundleImporter importer, Applications applic
 {
     private const int MaxFiles = 10_000;
 
-    public override async Task<ImportBundleResponse> ImportBundle(IAsyncStreamReader<ImportBundleRequest> requestStream, ServerCallContext context)
+    public override async Task<ImportBundleResponse> ImportBundle(
+        IAsyncStreamReader<ImportBundleRequest> requestStream, ServerCallContext context)
     {
         var cancellation = context.CancellationToken;
         if (!await requestStream.MoveNext(cancellation) || requestStream.Current.Header is not { } header)
-        {
-            throw Failures.InvalidField("header", "must be the first message");
-        }
+            throw ApiErrors.InvalidField("header", "must be the first message");
 
         var (caller, application) = (Caller.Of(context), RequestChecks.Name(header.Application, "header.application"));
         // Before anything is kept for somebody who may not write it.
-        BundleImporter.Demand(caller, application);
+        BundleImporter.RequirePermission(caller, application);
         if (!header.Create && !await applications.ExistsAsync(application, cancellation))
-        {
-            throw Failures.ApplicationUnknown(application);
-        }
+            throw ApiErrors.ApplicationUnknown(application);
 
         var message = RequestChecks.Message(header.Message);
         var files = await ReadAsync(requestStream, cancellation);
@@ -38,26 +32,24 @@ internal sealed class BundleService(BundleImporter importer, Applications applic
         var (parts, bytes) = (new Dictionary<string, MemoryStream>(StringComparer.Ordinal), 0L);
         while (await stream.MoveNext(cancellation))
         {
-            var part = stream.Current.Part ?? throw Failures.InvalidField("part", "expected after the header");
+            var part = stream.Current.Part ?? throw ApiErrors.InvalidField("part", "expected after the header");
             if (part.Path.Length is 0 or > 512 || part.Path.Split('/').Any(s => s.Length == 0 || s[0] == '.'))
-            {
-                throw Failures.InvalidField("part.path", "invalid path: expected a relative path with `/`, without hidden names");
-            }
+                throw ApiErrors.InvalidField("part.path", "invalid path: expected a relative path with `/`, without hidden names");
 
             bytes += part.Content.Length;
             if (bytes > FolderListing.MaxBytes)
-            {
-                throw Failures.InvalidField("part.content", $"bundle too large: limit {FolderListing.MaxBytes / (1024 * 1024)} MiB");
-            }
+                throw ApiErrors.InvalidField("part.content", $"bundle too large: limit {FolderListing.MaxBytes / (1024 * 1024)} MiB");
 
             if (!parts.TryGetValue(part.Path, out var content))
             {
-                parts.Add(part.Path, content = parts.Count < MaxFiles ? new MemoryStream() : throw Failures.InvalidField("part.path", $"too many files: limit {MaxFiles}"));
+                parts.Add(part.Path, content = parts.Count < MaxFiles ? new MemoryStream()
+                    : throw ApiErrors.InvalidField("part.path", $"too many files: limit {MaxFiles}"));
             }
 
             content.Write(part.Content.Span);
         }
 
-        return new Bundles.BundleFiles(new SortedDictionary<string, byte[]>(parts.ToDictionary(p => p.Key, p => p.Value.ToArray()), StringComparer.Ordinal));
+        return new Bundles.BundleFiles(
+            new SortedDictionary<string, byte[]>(parts.ToDictionary(p => p.Key, p => p.Value.ToArray()), StringComparer.Ordinal));
     }
 }

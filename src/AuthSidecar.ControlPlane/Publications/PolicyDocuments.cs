@@ -1,6 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using AuthSidecar.Bundles;
-using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Publications;
@@ -16,12 +13,13 @@ internal static class PolicyDocuments
         var faults = new List<Fault>();
         CheckPaths(documents, faults);
         var files = ToFiles(documents);
-        var rules = PolicyFiles.Build(BundleManifest.OfControlPlane, files, PolicyFiles.ReadSchema(files, faults), faults);
+        var rules = PolicyFiles.Build(BundleManifest.OfControlPlane, files, SchemaFile.Read(files, before: null, faults), faults);
         return (faults, rules?.Warnings ?? []);
     }
 
     /// <summary>The policies, with their links.</summary>
-    public static bool TryRead(IReadOnlyList<Document> documents, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
+    public static bool TryRead(
+        IReadOnlyList<Document> documents, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)
     {
         var found = new List<Fault>();
         policies = PolicyFiles.Build(BundleManifest.OfControlPlane, ToFiles(documents), schema: null, found)?.Policies;
@@ -30,7 +28,7 @@ internal static class PolicyDocuments
     }
 
     /// <summary>The schema; null without one, and beside a fault.</summary>
-    public static Schema? ReadSchema(IReadOnlyList<Document> documents, List<Fault> faults) => PolicyFiles.ReadSchema(ToFiles(documents), faults);
+    public static Schema? ReadSchema(IReadOnlyList<Document> documents, List<Fault> faults) => SchemaFile.Read(ToFiles(documents), faults);
 
     private static BundleFiles ToFiles(IReadOnlyList<Document> documents) => new(new SortedDictionary<string, byte[]>(
         documents.DistinctBy(d => d.Path).ToDictionary(d => d.Path, d => d.Content.ToByteArray()), StringComparer.Ordinal));
@@ -42,7 +40,8 @@ internal static class PolicyDocuments
         {
             if (!PolicyFiles.IsOfPolicies(document.Path))
             {
-                faults.Add(new Fault(document.Path, 0, 0, $"unexpected document `{document.Path}`", $"expected `{PolicyFiles.Folder}/….cedar`, `{PolicyFiles.Schema}` and `{PolicyFiles.Links}`"));
+                faults.Add(new Fault(document.Path, 0, 0, $"unexpected document `{document.Path}`",
+                    $"expected `{PolicyFiles.Folder}/….cedar`, `{SchemaFile.Name}` and `{PolicyFiles.Links}`"));
             }
             else if (!paths.Add(document.Path))
             {
@@ -51,8 +50,6 @@ internal static class PolicyDocuments
         }
 
         if (documents.Sum(d => (long)d.Content.Length) > MaxBytes)
-        {
             faults.Add(new Fault("", 0, 0, $"the documents have more than {MaxBytes / (1024 * 1024)} MiB"));
-        }
     }
 }

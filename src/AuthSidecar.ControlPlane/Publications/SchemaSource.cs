@@ -1,7 +1,4 @@
-using AuthSidecar.Cedar;
-using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.V1;
-using Microsoft.EntityFrameworkCore;
 
 namespace AuthSidecar.ControlPlane.Publications;
 
@@ -11,32 +8,32 @@ internal sealed class SchemaSource
 {
     private readonly Dictionary<string, (long Revision, Schema? Schema)> _known = new(StringComparer.Ordinal)
     {
-        [BuiltInPolicies.Application] = (0, BuiltInPolicies.Schema),
+        [Placement.ControlPlaneApplication] = (0, BuiltInPolicies.Schema),
     };
 
     public async Task<List<(string Application, Schema Schema)>> InForceAsync(StoreContext context, CancellationToken cancellation)
     {
         var newest = await context.Publications
-            .Where(p => p.Type == ResourceType.Policies)
+            .Where(p => p.Type == DataType.Policies)
             .GroupBy(p => p.Application)
             .Select(g => new { Application = g.Key, Revision = g.Max(p => p.Revision) })
             .ToListAsync(cancellation);
         foreach (var publication in newest.Where(n => !_known.TryGetValue(n.Application, out var known) || known.Revision != n.Revision))
         {
             var documents = await context.Publications
-                .Where(p => p.Type == ResourceType.Policies && p.Application == publication.Application && p.Revision == publication.Revision)
+                .Where(p => p.Type == DataType.Policies && p.Application == publication.Application && p.Revision == publication.Revision)
                 .Select(p => p.Documents)
                 .SingleAsync(cancellation);
-            _known[publication.Application] = (publication.Revision, BuiltInPolicies.SchemaOf(publication.Application, DocumentSet.Parser.ParseFrom(documents).Documents));
+            _known[publication.Application] = (publication.Revision,
+                BuiltInPolicies.SchemaOf(publication.Application, DocumentSet.Parser.ParseFrom(documents).Documents));
         }
 
         return [.. _known.Where(k => k.Value.Schema is not null).Select(k => (k.Key, k.Value.Schema!))];
     }
 
-    /// <summary>
-    /// What a sidecar with this schema would refuse of these entities. Those of types that the schema does not have are none of its business, and it
-    /// does not get them.
-    /// </summary>
+    /// <summary>What a sidecar with this schema would refuse of these entities. Those of types that the schema does not have are none of
+    /// its business, and it does not get them.</summary>
     public static IReadOnlyList<Fault> Check(IEnumerable<Entity> entities, Schema schema) =>
-        EntityStore.Empty.TryUpdate(entities.Where(e => schema.EntityTypes.ContainsKey(e.Uid.Type)), [], schema, out _, out var faults) ? [] : faults;
+        EntityStore.Empty.TryUpdate(entities.Where(e => EntitySet.IsSeen(e.Uid, schema)), [], schema, out _, out var faults)
+            ? [] : faults;
 }

@@ -13,8 +13,9 @@ internal abstract class KeyVault
     {
         ["file", { Length: > 0 } path] => new LocalKeyVault($"`{path}`", () => File.ReadAllText(path)),
         ["env", { Length: > 0 } name] => new LocalKeyVault($"${name}", () => Environment.GetEnvironmentVariable(name) ?? ""),
-        ["vault", { } address] => TransitKeyVault.At(address, vaultTokenFile ?? throw new FormatException("a key in Vault is used with a token: give `--vault-token`")),
-        _ => throw new FormatException("a key vault is written `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`"),
+        ["vault", { } address] => TransitKeyVault.At(
+            address, vaultTokenFile ?? throw new FormatException("`--key-vault vault:...` requires `--vault-token`")),
+        _ => throw new FormatException("invalid key vault: expected `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`"),
     };
 
     /// <summary>The id of the master key that wraps now.</summary>

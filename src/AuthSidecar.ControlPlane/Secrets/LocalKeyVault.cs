@@ -1,13 +1,7 @@
-using System.Security.Cryptography;
-using System.Text;
-using AuthSidecar.Bundles;
-
 namespace AuthSidecar.ControlPlane.Secrets;
 
-/// <summary>
-/// Master keys as text: one of 32 bytes in base64 on each line, the first wraps, the others still unwrap. Read anew each time, so that a new key is
-/// put in front of the old one while we run.
-/// </summary>
+/// <summary>Master keys as text: one of 32 bytes in base64 on each line, the first wraps, the others still unwrap. Read anew each time, so
+/// that a new key is put in front of the old one while we run.</summary>
 internal sealed class LocalKeyVault(string name, Func<string> read) : KeyVault
 {
     private static readonly byte[] Context = Encoding.ASCII.GetBytes("authsidecar-data-key-v1");
@@ -17,13 +11,15 @@ internal sealed class LocalKeyVault(string name, Func<string> read) : KeyVault
     public override Task<WrappedKey> WrapAsync(byte[] dataKey, CancellationToken cancellation)
     {
         var key = ReadKeys()[0];
-        return Task.FromResult(new WrappedKey(IdOf(key), SealedBox.Seal(key, dataKey, Context)));
+        return Task.FromResult(new WrappedKey(IdOf(key), AesGcmEnvelope.Seal(key, dataKey, Context)));
     }
 
     public override Task<byte[]> UnwrapAsync(WrappedKey wrapped, CancellationToken cancellation)
     {
-        var key = ReadKeys().Find(k => IdOf(k) == wrapped.KeyId) ?? throw new KeyVaultException($"{name} does not have the master key {wrapped.KeyId}, which a data key is wrapped with");
-        return Task.FromResult(SealedBox.TryOpen(key, wrapped.Bytes, Context) ?? throw new KeyVaultException("a data key was altered"));
+        var key = ReadKeys().Find(k => IdOf(k) == wrapped.KeyId)
+            ?? throw new KeyVaultException($"{name} does not have the master key {wrapped.KeyId}, with which a data key is wrapped");
+        return Task.FromResult(
+            AesGcmEnvelope.TryOpen(key, wrapped.Bytes, Context) ?? throw new KeyVaultException("a data key was altered"));
     }
 
     /// <summary>A name for a key that tells nothing about it.</summary>
@@ -38,7 +34,7 @@ internal sealed class LocalKeyVault(string name, Func<string> read) : KeyVault
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new KeyVaultException($"the master keys in {name} cannot be read: {e.Message}", e);
+            throw new KeyVaultException($"failed to read the master keys in {name}: {e.Message}", e);
         }
 
         var keys = new List<byte[]>();
@@ -46,9 +42,7 @@ internal sealed class LocalKeyVault(string name, Func<string> read) : KeyVault
         {
             var key = new byte[KeyBytes];
             if (!Convert.TryFromBase64String(line, key, out var length) || length != KeyBytes)
-            {
-                throw new KeyVaultException($"a line of {name} is not a master key: {KeyBytes} bytes in base64");
-            }
+                throw new KeyVaultException($"invalid master key in {name}: expected {KeyBytes} bytes in base64 on each line");
 
             keys.Add(key);
         }

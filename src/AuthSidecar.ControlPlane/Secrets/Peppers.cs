@@ -1,6 +1,3 @@
-using System.Collections.Frozen;
-using System.Globalization;
-
 namespace AuthSidecar.ControlPlane.Secrets;
 
 /// <summary>The peppers of passwords: the newest one hashes, and each verifies what it has hashed. Immutable.</summary>

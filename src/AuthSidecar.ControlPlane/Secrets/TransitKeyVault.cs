@@ -1,8 +1,3 @@
-using System.Globalization;
-using System.Net;
-using System.Text;
-using System.Text.Json.Nodes;
-
 namespace AuthSidecar.ControlPlane.Secrets;
 
 /// <summary>A key of HashiCorp Vault's transit engine: the master key never leaves Vault.</summary>
@@ -11,7 +6,8 @@ internal sealed class TransitKeyVault(HttpClient http, string key, Func<string> 
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
 
-    /// <summary>Reads <c>https://HOST:PORT/KEY</c>, or with the path where the engine is mounted, <c>https://HOST:PORT/MOUNT/KEY</c>.</summary>
+    /// <summary>Reads <c>https://HOST:PORT/KEY</c>, or with the path where the engine is mounted,
+    /// <c>https://HOST:PORT/MOUNT/KEY</c>.</summary>
     /// <exception cref="FormatException">It is none.</exception>
     public static TransitKeyVault At(string text, string tokenFile)
     {
@@ -26,7 +22,8 @@ internal sealed class TransitKeyVault(HttpClient http, string key, Func<string> 
 
         var mount = parts.Length == 2 ? parts[0] : "transit";
         return new TransitKeyVault(
-            new HttpClient { BaseAddress = new Uri(address, $"/v1/{mount}/"), Timeout = AnswerWithin }, parts[^1], () => File.ReadAllText(tokenFile).Trim());
+            new HttpClient { BaseAddress = new Uri(address, $"/v1/{mount}/"), Timeout = AnswerWithin }, parts[^1],
+            () => File.ReadAllText(tokenFile).Trim());
     }
 
     public override async Task<string> CurrentKeyIdAsync(CancellationToken cancellation)
@@ -37,7 +34,8 @@ internal sealed class TransitKeyVault(HttpClient http, string key, Func<string> 
 
     public override async Task<WrappedKey> WrapAsync(byte[] dataKey, CancellationToken cancellation)
     {
-        var data = await CallAsync(HttpMethod.Post, $"encrypt/{key}", new JsonObject { ["plaintext"] = Convert.ToBase64String(dataKey) }, cancellation);
+        var data = await CallAsync(HttpMethod.Post, $"encrypt/{key}", new JsonObject { ["plaintext"] = Convert.ToBase64String(dataKey) },
+            cancellation);
         // `vault:v3:…`
         return data["ciphertext"]?.GetValue<string>() is { } text && text.Split(':') is ["vault", ['v', .. var version], _]
             && int.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
@@ -47,9 +45,11 @@ internal sealed class TransitKeyVault(HttpClient http, string key, Func<string> 
 
     public override async Task<byte[]> UnwrapAsync(WrappedKey wrapped, CancellationToken cancellation)
     {
-        var data = await CallAsync(HttpMethod.Post, $"decrypt/{key}", new JsonObject { ["ciphertext"] = Encoding.ASCII.GetString(wrapped.Bytes) }, cancellation);
+        var data = await CallAsync(
+            HttpMethod.Post, $"decrypt/{key}", new JsonObject { ["ciphertext"] = Encoding.ASCII.GetString(wrapped.Bytes) }, cancellation);
         var dataKey = new byte[KeyBytes];
-        return data["plaintext"]?.GetValue<string>() is { } text && Convert.TryFromBase64String(text, dataKey, out var length) && length == KeyBytes
+        return data["plaintext"]?.GetValue<string>() is { } text && Convert.TryFromBase64String(text, dataKey, out var length)
+            && length == KeyBytes
             ? dataKey
             : throw NotUnderstood();
     }
@@ -69,18 +69,21 @@ internal sealed class TransitKeyVault(HttpClient http, string key, Func<string> 
             if (response.StatusCode != HttpStatusCode.OK)
             {
                 // Its errors name paths and policies, never what was sent.
-                var errors = JsonNode.Parse(text.Length == 0 ? "{}" : text)?["errors"] is JsonArray list ? string.Join("; ", list.Select(e => e?.ToString())) : "";
-                throw new KeyVaultException($"Vault answered {(int)response.StatusCode} to {path}{(errors.Length > 0 ? $": {errors}" : "")}");
+                var errors = JsonNode.Parse(text.Length == 0 ? "{}" : text)?["errors"] is JsonArray list
+                    ? string.Join("; ", list.Select(e => e?.ToString())) : "";
+                throw new KeyVaultException(
+                    $"Vault request `{path}` failed: HTTP status {(int)response.StatusCode}{(errors.Length > 0 ? $": {errors}" : "")}");
             }
 
             return JsonNode.Parse(text)?["data"] as JsonObject ?? throw NotUnderstood();
         }
-        catch (Exception e) when (e is HttpRequestException or System.Text.Json.JsonException or IOException or UnauthorizedAccessException or InvalidOperationException
+        catch (Exception e) when (e is HttpRequestException or System.Text.Json.JsonException or IOException or UnauthorizedAccessException
+            or InvalidOperationException
             || (e is TaskCanceledException && !cancellation.IsCancellationRequested))
         {
-            throw new KeyVaultException($"Vault could not be asked: {e.Message}", e);
+            throw new KeyVaultException($"Vault request `{path}` to {http.BaseAddress?.Authority} failed: {e.Message}", e);
         }
     }
 
-    private static KeyVaultException NotUnderstood() => new("Vault's answer is not understood");
+    private static KeyVaultException NotUnderstood() => new("unexpected response from Vault");
 }

@@ -1,7 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
-using AuthSidecar.Common;
-
 namespace AuthSidecar.ControlPlane.Store;
 
 /// <summary>What a node tells the others of a commit.</summary>
@@ -13,15 +9,18 @@ internal sealed record Announcement(Revision Revision, long Notes, IReadOnlySet<
     /// <summary>An announcement has 8,000 bytes in PostgreSQL; who writes to more than these writes to about everybody.</summary>
     private const int MostNamed = 16;
 
-    public static string Write(Revision revision, long notes, IReadOnlySet<Placement> touched) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{revision} {notes}{(touched.Count > MostNamed ? "" : $" {string.Join(' ', touched.Select(p => $"{p.Application}/{p.Tenant}"))}")}");
+    public static string Write(Revision revision, long notes, IReadOnlySet<Placement> touched)
+    {
+        var named = touched.Count > MostNamed ? "" : " " + string.Join(' ', touched.Select(p => $"{p.Application}/{p.Tenant}"));
+        return string.Create(CultureInfo.InvariantCulture, $"{revision} {notes}{named}");
+    }
 
     public static bool TryParse(string text, [NotNullWhen(true)] out Announcement? announcement)
     {
         announcement = null;
         var words = text.Split(' ');
-        if (words.Length < 2 || !Revision.TryParse(words[0], out var revision) || !long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var notes))
+        if (words.Length < 2 || !Revision.TryParse(words[0], out var revision)
+            || !long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out var notes))
         {
             return false;
         }
@@ -30,7 +29,8 @@ internal sealed record Announcement(Revision Revision, long Notes, IReadOnlySet<
         announcement = new Announcement(
             revision,
             notes,
-            words.Length == 2 ? null : words[2..].Where(w => w.Contains('/', StringComparison.Ordinal)).Select(w => w.Split('/')).Select(p => new Placement(p[0], p[1])).ToHashSet());
+            words.Length == 2 ? null : words[2..].Where(w => w.Contains('/', StringComparison.Ordinal)).Select(w => w.Split('/'))
+                .Select(p => new Placement(p[0], p[1])).ToHashSet());
         return true;
     }
 }

@@ -1,29 +1,30 @@
 using System.Data.Common;
-using System.Globalization;
-using System.Text;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 
 namespace AuthSidecar.ControlPlane.Store;
 
 /// <summary>Writes many rows in few statements, in the transaction of a context: an import has a hundred thousand of them.</summary>
-/// <remarks>The context's own way tracks and compares every row, and takes ten times as long. What it knows of these tables is read anew afterwards.</remarks>
+/// <remarks>The context's own way tracks and compares every row, and takes ten times as long. What it knows of these tables is read anew
+/// afterwards.</remarks>
 internal static class BulkWriter
 {
     // Few: SQLite looks for each by its name among all of a statement's.
     private const int MaxParameters = 500;
 
     /// <summary>Inserts rows.</summary>
-    public static Task InsertAsync<T>(StoreContext context, string table, string[] columns, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf, CancellationToken cancellation) =>
+    public static Task InsertAsync<T>(StoreContext context, string table, string[] columns, IReadOnlyList<T> rows,
+        Func<T, object?[]> valuesOf, CancellationToken cancellation) =>
         WriteAsync(context, table, columns, onConflict: "", rows, valuesOf, cancellation);
 
     /// <summary>Inserts rows, and replaces those whose key is there.</summary>
     public static Task UpsertAsync<T>(
-        StoreContext context, string table, string[] key, string[] others, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf, CancellationToken cancellation) =>
+        StoreContext context, string table, string[] key, string[] others, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf,
+        CancellationToken cancellation) =>
         WriteAsync(context, table, [.. key, .. others], OnConflict(key, others), rows, valuesOf, cancellation);
 
     private static async Task WriteAsync<T>(
-        StoreContext context, string table, string[] columns, string onConflict, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf, CancellationToken cancellation)
+        StoreContext context, string table, string[] columns, string onConflict, IReadOnlyList<T> rows, Func<T, object?[]> valuesOf,
+        CancellationToken cancellation)
     {
         foreach (var chunk in rows.Chunk(MaxParameters / columns.Length))
         {
@@ -31,9 +32,7 @@ internal static class BulkWriter
             command.Transaction = context.Database.CurrentTransaction!.GetDbTransaction();
             command.CommandText = Insert(table, columns, chunk.Length) + onConflict;
             foreach (var value in chunk.SelectMany(valuesOf))
-            {
                 Add(command, value);
-            }
 
             NullCharacterGuard.Check(command);
             await command.ExecuteNonQueryAsync(cancellation);
@@ -47,9 +46,7 @@ internal static class BulkWriter
         {
             text.Append(row == 0 ? "(" : ", (");
             for (var column = 0; column < columns.Length; column++)
-            {
                 text.Append(CultureInfo.InvariantCulture, $"{(column == 0 ? "" : ", ")}@p{(row * columns.Length) + column}");
-            }
 
             text.Append(')');
         }
@@ -58,7 +55,8 @@ internal static class BulkWriter
     }
 
     private static string OnConflict(string[] key, string[] others) =>
-        $" ON CONFLICT ({string.Join(", ", key.Select(Quote))}) DO UPDATE SET {string.Join(", ", others.Select(o => $"{Quote(o)} = excluded.{Quote(o)}"))}";
+        $" ON CONFLICT ({string.Join(", ", key.Select(Quote))}) DO UPDATE SET "
+            + $"{string.Join(", ", others.Select(o => $"{Quote(o)} = excluded.{Quote(o)}"))}";
 
     private static string Quote(string column) => $"\"{column}\"";
 

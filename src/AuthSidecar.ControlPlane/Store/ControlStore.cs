@@ -1,15 +1,9 @@
-using System.Diagnostics.CodeAnalysis;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
-using Microsoft.EntityFrameworkCore;
-
 namespace AuthSidecar.ControlPlane.Store;
 
 /// <summary>The truth, and the only way to change it.</summary>
-/// <remarks>
-/// Writers take the next revision before anything else, and so queue up: revisions are in the order of commits and have no gaps, and what a writer
-/// reads is still true when it commits. A control plane is written to seldom; what it buys is that nobody downstream ever wonders.
-/// </remarks>
+/// <remarks>Writers take the next revision before anything else, and so queue up: revisions are in the order of commits and have no gaps,
+/// and what a writer reads is still true when it commits. A control plane is written to seldom; what it buys is that nobody downstream ever
+/// wonders.</remarks>
 internal sealed class ControlStore(Database database, TimeProvider time) : IDisposable
 {
     private readonly SemaphoreSlim _writing = new(1);
@@ -38,9 +32,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         }
 
         if (isAfterRestore)
-        {
             await BeginHistoryAsync(actor, expected: null, cancellation);
-        }
     }
 
     /// <summary>Begins a new history: what sidecars hold of the one before is nothing to build on, and all of it is sent anew.</summary>
@@ -54,9 +46,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
             var head = await transaction.Context.Head.SingleAsync(cancellation);
             var before = new History((ulong)head.History);
             if (expected is { } seen && seen != before)
-            {
                 return new Refusal.Stale(transaction.At(transaction.Revision - 1));
-            }
 
             // Later than any that sidecars have heard of, whatever the clocks were.
             var latest = new History((ulong)Math.Max(head.History, head.LostHistory));
@@ -72,7 +62,8 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         },
         cancellation);
 
-    /// <summary>Takes note that there was a revision which is not there, if nothing later is known to be lost. It is no write: it takes no revision.</summary>
+    /// <summary>Takes note that there was a revision which is not there, if nothing later is known to be lost. It is no write: it takes no
+    /// revision.</summary>
     public async Task NoteLostAsync(Revision lost, CancellationToken cancellation)
     {
         var (history, number) = ((long)lost.History.Value, (long)lost.Number);
@@ -80,7 +71,8 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         await context.Head
             .Where(h => h.LostHistory < history || (h.LostHistory == history && h.LostRevision < number))
             .ExecuteUpdateAsync(
-                u => u.SetProperty(h => h.LostAt, h => h.LostHistory == 0 ? h.Revision : h.LostAt).SetProperty(h => h.LostHistory, history).SetProperty(h => h.LostRevision, number),
+                u => u.SetProperty(h => h.LostAt, h => h.LostHistory == 0 ? h.Revision : h.LostAt).SetProperty(h => h.LostHistory, history)
+                    .SetProperty(h => h.LostRevision, number),
                 cancellation);
     }
 
@@ -96,17 +88,21 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
     /// <param name="write">The write; what it returns keeps it from being committed.</param>
     /// <param name="cancellation">Ends it, unless it is committing already.</param>
     public Task<WriteResult> WriteAsync(string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation) =>
-        WriteAsync($"""UPDATE head SET "Revision" = "Revision" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: false, actor, write, cancellation);
+        WriteAsync($"""UPDATE head SET "Revision" = "Revision" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: false, actor,
+            write, cancellation);
 
     /// <summary>Runs one transaction about what no sidecar decides from: it takes no revision, and nobody waits for it.</summary>
     public Task<WriteResult> NoteAsync(string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation) =>
-        WriteAsync($"""UPDATE head SET "Notes" = "Notes" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: true, actor, write, cancellation);
+        WriteAsync($"""UPDATE head SET "Notes" = "Notes" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: true, actor, write,
+            cancellation);
 
     /// <summary>Runs one transaction that takes a revision and a note.</summary>
     public Task<WriteResult> WriteNotedAsync(string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation) =>
-        WriteAsync($"""UPDATE head SET "Revision" = "Revision" + 1, "Notes" = "Notes" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""", isNote: false, actor, write, cancellation);
+        WriteAsync($"""UPDATE head SET "Revision" = "Revision" + 1, "Notes" = "Notes" + 1 WHERE "Id" = {HeadRow.OnlyId} RETURNING *""",
+            isNote: false, actor, write, cancellation);
 
-    private async Task<WriteResult> WriteAsync(FormattableString count, bool isNote, string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation)
+    private async Task<WriteResult> WriteAsync(
+        FormattableString count, bool isNote, string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation)
     {
         // Whoever has to wait does so without a connection: a thousand that enrol at once must not take those of readers.
         await _writing.WaitAsync(cancellation);
@@ -120,7 +116,8 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         }
     }
 
-    private async Task<WriteResult> WriteNowAsync(FormattableString count, bool isNote, string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation)
+    private async Task<WriteResult> WriteNowAsync(
+        FormattableString count, bool isNote, string actor, Func<StoreTransaction, Task<Refusal?>> write, CancellationToken cancellation)
     {
         await using var context = database.Open();
         await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
@@ -130,20 +127,24 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
         if (await write(store) is { } refusal)
         {
             // What is to be is there already.
-            return new WriteResult(refusal is Refusal.NothingToDo nothing ? store.At(nothing.Revision > 0 ? nothing.Revision : store.Revision - (isNote ? 0 : 1)) : default, refusal);
+            var at = refusal is Refusal.NothingToDo nothing
+                ? store.At(nothing.Revision > 0 ? nothing.Revision : store.Revision - (isNote ? 0 : 1))
+                : default;
+            return new WriteResult(at, refusal);
         }
 
         await context.SaveChangesAsync(cancellation);
         await store.SaveAuditAsync(cancellation);
         var revision = store.At(store.Revision);
         if (!isNote)
-        {
             await database.AnnounceAsync(context, revision, head.Notes, store.Touched, cancellation);
-        }
 
         await transaction.CommitAsync(CancellationToken.None);
         // With a new history, nothing is lost any more.
-        Committed?.Invoke(revision.History == head.Revision.History ? head with { Revision = revision } : new StoreHead(revision, head.Notes, default, revision), store.Touched);
+        var committed = revision.History == head.Revision.History
+            ? head with { Revision = revision }
+            : new StoreHead(revision, head.Notes, default, revision);
+        Committed?.Invoke(committed, store.Touched);
         return new WriteResult(revision, null);
     }
 
@@ -167,132 +168,4 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
             new Revision(new History((ulong)row.LostHistory), (ulong)row.LostRevision),
             new Revision(new History((ulong)row.History), (ulong)(row.LostHistory == 0 ? row.Revision : row.LostAt)));
     }
-}
-
-/// <summary>How far the store is.</summary>
-/// <param name="Revision">The newest revision.</param>
-/// <param name="Notes">The newest note.</param>
-/// <param name="Proved">The newest revision that a sidecar has proved that there was, and was not; the default: none.</param>
-/// <param name="Certain">The newest revision of which there is but one: with something lost, what came after that was found out may be of either line.</param>
-internal readonly record struct StoreHead(Revision Revision, long Notes, Revision Proved, Revision Certain)
-{
-    /// <summary>A revision that there was, and is not: the store was put back, until a new history begins, however far the old one goes on. Null: none is known.</summary>
-    public Revision? Lost => Proved == default ? null : Proved;
-}
-
-/// <summary>A write that is under way.</summary>
-/// <param name="context">Where.</param>
-/// <param name="head">How far the store is with it.</param>
-/// <param name="isNote">Whether it takes no revision.</param>
-/// <param name="actor">Who writes.</param>
-/// <param name="now">When.</param>
-internal sealed class StoreTransaction(StoreContext context, StoreHead head, bool isNote, string actor, DateTimeOffset now)
-{
-    /// <summary>In the audit trail, notes come after what the newest revision wrote itself: of that there are less.</summary>
-    private const int FirstNote = 1_000_000_000;
-
-    private readonly List<AuditRow> _audit = [];
-    private readonly HashSet<Placement> _touched = [];
-    private History _history = head.Revision.History;
-
-    public StoreContext Context => context;
-
-    /// <summary>The number of the revision that this makes; of a note, the one that there is.</summary>
-    public long Revision { get; } = (long)head.Revision.Number;
-
-    /// <summary>The number of the note that this makes, where it does.</summary>
-    public long Note { get; } = head.Notes;
-
-    public string Actor => actor;
-
-    public long NowMs { get; } = now.ToUnixTimeMilliseconds();
-
-    /// <summary>A revision of the history that this is in.</summary>
-    public Revision At(long number) => new(_history, (ulong)number);
-
-    /// <summary>This is the first of a new history.</summary>
-    public void BeginHistory(History history) => _history = history;
-
-    /// <summary>Refuses a write that is to change another revision than there is.</summary>
-    /// <param name="expected">The revision that its writer has seen; the default: none. Null: it does not say.</param>
-    /// <param name="current">The number of the one that there is; 0: none.</param>
-    public Refusal? Expect(Revision? expected, long current)
-    {
-        var there = current == 0 ? default : At(current);
-        return expected is { } seen && seen != there ? new Refusal.Stale(there) : null;
-    }
-
-    /// <summary>Whose sidecars get something else by it.</summary>
-    public IReadOnlySet<Placement> Touched => _touched;
-
-    /// <summary>Takes note that sidecars of a placement get something else.</summary>
-    public void Touch(Placement placement) => _touched.Add(placement);
-
-    /// <summary>Refuses a write by which nothing would be another than it is.</summary>
-    /// <param name="since">The number of the revision at which all of it came to be as it is.</param>
-    public Refusal? DemandChange(long since) => _audit.Count == 0 ? new Refusal.NothingToDo(since) : null;
-
-    /// <summary>Notes what was done, and whose it is.</summary>
-    public void Audit(string action, string target, Placement placement, string? before, string? after) => _audit.Add(new AuditRow
-    {
-        Revision = Revision,
-        Number = isNote ? checked((int)(FirstNote + Note)) : _audit.Count,
-        AtMs = NowMs,
-        Actor = actor,
-        Action = action,
-        Target = target,
-        Application = placement.Application,
-        Tenant = placement.Tenant,
-        Before = before,
-        After = after,
-    });
-
-    /// <summary>Writes what was noted, in the transaction.</summary>
-    public Task SaveAuditAsync(CancellationToken cancellation) => BulkWriter.InsertAsync(
-        context,
-        "audit",
-        ["Revision", "Number", "AtMs", "Actor", "Action", "Target", "Application", "Tenant", "Before", "After"],
-        _audit,
-        a => [a.Revision, a.Number, a.AtMs, a.Actor, a.Action, a.Target, a.Application, a.Tenant, a.Before, a.After],
-        cancellation);
-}
-
-/// <summary>A revision, or why there is none; of a write by which nothing would be another, the one at which it came to be so.</summary>
-internal readonly record struct WriteResult(Revision Revision, Refusal? Refusal)
-{
-    /// <summary>Whether what was to be is there: written, or there already.</summary>
-    [MemberNotNullWhen(false, nameof(Refusal))]
-    public bool IsThere => IsCommitted || Refusal is Refusal.NothingToDo;
-
-    [MemberNotNullWhen(false, nameof(Refusal))]
-    public bool IsCommitted => Refusal is null && Revision.Number > 0;
-}
-
-/// <summary>Why a write was not committed.</summary>
-internal abstract record Refusal
-{
-    /// <summary>Somebody else was faster.</summary>
-    /// <param name="Current">The revision that there is; the default: none.</param>
-    public sealed record Stale(Revision Current) : Refusal;
-
-    /// <summary>What was to be written is wrong.</summary>
-    public sealed record Invalid(IReadOnlyList<Fault> Faults) : Refusal;
-
-    /// <summary>What was to be changed is not there.</summary>
-    public sealed record NotFound(string What) : Refusal;
-
-    /// <summary>The writer may not do this.</summary>
-    /// <param name="Action">What.</param>
-    /// <param name="Placement">To what would be of this placement; null: to something of one that is not theirs to know.</param>
-    public sealed record NotPermitted(string Action, Placement? Placement) : Refusal;
-
-    /// <summary>There is too much to do at the moment.</summary>
-    public sealed record Busy : Refusal;
-
-    /// <summary>There is no difference to what is there.</summary>
-    /// <param name="Revision">The number of the revision at which it came to be so; 0: that is not known, but the newest is as good.</param>
-    public sealed record NothingToDo(long Revision = 0) : Refusal;
-
-    /// <summary>What was to be made is there.</summary>
-    public sealed record AlreadyThere(string What) : Refusal;
 }

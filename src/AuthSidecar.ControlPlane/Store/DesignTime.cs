@@ -1,4 +1,3 @@
-using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Design;
 
 namespace AuthSidecar.ControlPlane.Store;
@@ -12,5 +11,6 @@ internal sealed class SqliteDesign : IDesignTimeDbContextFactory<SqliteStoreCont
 /// <inheritdoc cref="SqliteDesign"/>
 internal sealed class PostgresDesign : IDesignTimeDbContextFactory<PostgresStoreContext>
 {
-    public PostgresStoreContext CreateDbContext(string[] args) => new(new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql().Options);
+    public PostgresStoreContext CreateDbContext(string[] args) => new(
+        new DbContextOptionsBuilder<PostgresStoreContext>().UseNpgsql().Options);
 }

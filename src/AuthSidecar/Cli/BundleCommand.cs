@@ -1,14 +1,11 @@
-using System.CommandLine;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
 using AuthSidecar.Sync.Folder;
 
 namespace AuthSidecar.Cli;
 
-/// <summary><c>authsidecar bundle</c>: works on bundle folders, without a sidecar.</summary>
+/// <summary><c>authsidecar bundles</c>: works on bundle folders, without a sidecar.</summary>
 internal static class BundleCommand
 {
-    public static Command Create() => new("bundle", "Creates, validates and seals bundle folders.")
+    public static Command Create() => new("bundles", "Create, validate and seal bundle folders, without a sidecar.")
     {
         Init(),
         Validate(),
@@ -18,20 +15,19 @@ internal static class BundleCommand
     private static Command Init()
     {
         var folder = new Argument<string>("folder") { Description = "The bundle folder; it must not exist, or be empty." };
-        var command = new Command("init", "Creates a minimal bundle: a schema, policies, entities and tests. Exit code: 0 created, 2 error.") { folder };
-        command.SetAction(parsed => Failures.Guard(() =>
+        var command = new Command("init", "Create a minimal bundle: a schema, policies, entities and tests.") { folder }.WithExamples(
+            "authsidecar bundles init app");
+        command.SetAction(parsed => CliErrors.Guard(() =>
         {
             var path = parsed.GetValue(folder)!;
             if (File.Exists(path) || (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any()))
-            {
                 throw new UsageException($"`{path}` exists and is not an empty folder");
-            }
 
             EmbeddedFiles.WriteTo("scaffold", path);
             Console.Out.WriteLine($"""
                 created: {path}
-                  authsidecar bundle validate {path}
-                  authsidecar policy test --bundle {path}
+                  authsidecar bundles validate {path}
+                  authsidecar policies test --bundle {path}
                   authsidecar serve --bundle {path} --state STATE
                 """);
             return ExitCode.Success;
@@ -42,13 +38,19 @@ internal static class BundleCommand
     private static Command Validate()
     {
         var folder = new Argument<string>("folder") { Description = "The bundle folder." };
-        var command = new Command("validate", "Checks a whole bundle as `serve` does, but for the secrets of second factors, which take the key of the state folder. Exit code: 0 valid, 1 not valid, 2 error.") { folder };
+        var command = new Command("validate",
+            "Validate a whole bundle as `serve` does, except the secrets of second factors, which need the key of the state folder.")
+        {
+            folder,
+        }.WithExamples("authsidecar bundles validate app")
+            .WithExitCodes((0, "valid"), (1, "not valid"), (2, "error"));
         command.SetAction(parsed => Run(parsed.GetValue(folder)!, (files, faults) =>
         {
             var warnings = Check(files, faults);
             Print(warnings, "warning");
             Print(faults, "error");
-            Console.Out.WriteLine($"{(faults.Count == 0 ? "valid" : "not valid")}: {Count.Of(faults.Count, "error")}, {Count.Of(warnings.Count, "warning")}");
+            Console.Out.WriteLine(
+                $"{(faults.Count == 0 ? "valid" : "not valid")}: {Count.Of(faults.Count, "error")}, {Count.Of(warnings.Count, "warning")}");
             return faults.Count == 0 ? ExitCode.Success : ExitCode.Deny;
         }));
         return command;
@@ -57,14 +59,17 @@ internal static class BundleCommand
     private static Command Seal()
     {
         var folder = new Argument<string>("folder") { Description = "The bundle folder." };
-        var key = new Option<string?>("--key") { Description = "The P-256 private key, in PEM, to sign with; sidecars verify with `serve --bundle-key`. Default: not signed." };
+        var key = CliOption.Of<string?>("--key", "FILE",
+            "The P-256 private key, in PEM, to sign with; sidecars verify with `serve --bundle-key`. Default: not signed.");
         var command = new Command(
             "seal",
-            $"Writes `{BundleSeal.FileName}`: every file with its SHA-256, so that a sidecar refuses a copy that is not complete. Run it after each change, and copy the file last. Exit code: 0 sealed, 1 the bundle is not valid, 2 error.")
+            $"Write `{BundleSeal.FileName}`: every file with its SHA-256, so that a sidecar refuses an incomplete copy. Run it after each "
+                + "change, and copy the file last.")
         {
             folder,
             key,
-        };
+        }.WithExamples("authsidecar bundles seal app --key signing.pem").WithExitCodes((0, "sealed"), (1, "the bundle is not valid"),
+            (2, "error"));
         command.SetAction(parsed => Run(parsed.GetValue(folder)!, (files, faults) =>
         {
             Check(files, faults);
@@ -77,7 +82,9 @@ internal static class BundleCommand
 
             using var signer = parsed.GetValue(key) is { } keyFile ? SealKey.ReadPrivate(keyFile) : null;
             Write(Path.Combine(parsed.GetValue(folder)!, BundleSeal.FileName), BundleSeal.Create(files, signer));
-            Console.Out.WriteLine($"sealed: {Count.Of(files.Paths.Count(p => p != BundleSeal.FileName), "file")}{(signer is null ? ", not signed" : ", signed")}");
+            Console.Out.WriteLine(
+                $"sealed: {Count.Of(files.Paths.Count(p => p != BundleSeal.FileName), "file")}"
+                    + $"{(signer is null ? ", not signed" : ", signed")}");
             return ExitCode.Success;
         }));
         return command;
@@ -98,14 +105,12 @@ internal static class BundleCommand
 
     /// <summary>Collects the faults of a bundle, and returns what is only warned of.</summary>
     private static IReadOnlyList<Fault> Check(BundleFiles files, List<Fault> faults) =>
-        new BundleBuilder(mfaWrappingKey: null).Build(files, default, faults)?.Policies.Value.Warnings ?? [];
+        new BundleReader(factorKey: null).Read(files, default, TimeProvider.System.GetUtcNow(), faults)?.Policies.Value.Warnings ?? [];
 
     private static void Print(IEnumerable<Fault> faults, string kind)
     {
         foreach (var fault in faults)
-        {
             Console.Out.WriteLine($"{kind}: {fault}");
-        }
     }
 
     /// <summary>Whole or not at all, by way of a hidden file, which no sidecar looks at.</summary>

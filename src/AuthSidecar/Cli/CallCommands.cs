@@ -1,7 +1,4 @@
-using System.CommandLine;
-using AuthSidecar.Common;
 using Grpc.Health.V1;
-using Wire = AuthSidecar.V1;
 
 namespace AuthSidecar.Cli;
 
@@ -10,14 +7,15 @@ internal static class CallCommands
 {
     public static Command ValidateToken()
     {
-        var audience = new Option<string>("--audience") { Description = "The audience that the token must have." };
-        var scopes = new Option<string[]>("--scope") { Description = "A scope that the token must have; may be repeated." };
+        var audience = CliOption.Of<string>("--audience", "AUDIENCE", "The audience that the token must have.");
+        var scopes = CliOption.Of<string[]>("--scope", "SCOPE", "A scope that the token must have; may be repeated.");
         return ClientCommand.Create(
             "validate-token",
-            "Is this token genuine, meant for us, unexpired and unrevoked, and who is it?",
+            "Validate a token: signature, issuer, audience, expiry, revocation. Print its claims, or why it is not valid.",
+            "authsidecar validate-token --token-file token.jwt --audience documents",
             [Options.TokenFile, Options.Token, audience, scopes],
-            (parsed, channel, call) => new Wire.AuthSidecarService.AuthSidecarServiceClient(channel).ValidateTokenAsync(
-                new Wire.ValidateTokenRequest
+            (parsed, channel, call) => new V1.AuthSidecarService.AuthSidecarServiceClient(channel).ValidateTokenAsync(
+                new V1.ValidateTokenRequest
                 {
                     Token = Options.ReadToken(parsed),
                     Audience = parsed.GetValue(audience) ?? "",
@@ -29,65 +27,63 @@ internal static class CallCommands
 
     public static Command Check()
     {
-        var principal = new Option<string>("--principal") { Description = "The principal, as in Cedar: 'User::\"alice\"'. Default: the token's subject." };
-        var action = new Option<string>("--action") { Description = "The action: a bare word, or as in Cedar.", Required = true };
-        var resource = new Option<string>("--resource") { Description = "The resource, as in Cedar: 'Document::\"plan\"'.", Required = true };
-        var attributes = new Option<string[]>("--attribute") { Description = "An attribute of the resource as name=value; may be repeated." };
-        var parents = new Option<string[]>("--parent") { Description = "An entity the resource is a member of; may be repeated." };
-        var context = new Option<string[]>("--context") { Description = "An attribute of the context as name=value; may be repeated." };
-        var proof = new Option<string>("--mfa-proof") { Description = "The proof that verify-mfa answered with." };
-        var explain = new Option<bool>("--explain") { Description = "Show the result of every policy." };
-        var revision = new Option<string>("--at-least-revision") { Description = "Wait for this revision, as a write prints it: HISTORY.NUMBER." }.NotEmpty();
+        var principal = CliOption.Of<string>(
+            "--principal", "ENTITY", "The principal, as in Cedar: 'User::\"alice\"'. Default: the token's subject.");
+        var action = CliOption.Of<string>("--action", "ACTION", "The action: a bare word, or as in Cedar.").Require();
+        var resource = CliOption.Of<string>("--resource", "ENTITY", "The resource, as in Cedar: 'Document::\"plan\"'.").Require();
+        var attributes = CliOption.Of<string[]>(
+            "--attribute", "NAME=VALUE", "An attribute of the resource as name=value; may be repeated.");
+        var parents = CliOption.Of<string[]>("--parent", "ENTITY", "An entity the resource is a member of; may be repeated.");
+        var context = CliOption.Of<string[]>("--context", "NAME=VALUE", "An attribute of the context as name=value; may be repeated.");
+        var proof = CliOption.Of<string>("--mfa-proof", "PROOF", "The proof that verify-mfa answered with.");
+        var explain = CliOption.Flag("--explain", "Show the result of every policy.");
+        var revision = CliOption.Of<string>(
+            "--at-least-revision", "REVISION", "Wait for this revision, as a write prints it: HISTORY.NUMBER.").NotEmpty();
         return ClientCommand.Create(
             "check",
-            "May this principal do this action on this resource? And if not, what would make it so?",
-            [Options.TokenFile, Options.Token, principal, action, resource, attributes, parents, context, proof, explain, revision, .. Options.Signals],
+            "Check whether a principal may do an action on a resource. Print the decision, its reasons, and what would change it.",
+            "authsidecar check --principal 'User::\"alice\"' --action read --resource 'Document::\"plan\"'",
+            [Options.TokenFile, Options.Token, principal, action, resource, attributes, parents, context, proof, explain, revision,
+                .. Options.Signals],
             (parsed, channel, call) =>
             {
-                var request = new Wire.CheckPermissionRequest
+                var request = new V1.CheckPermissionRequest
                 {
                     Action = Options.ReadAction(action.Name, parsed.GetValue(action)!),
-                    Resource = new Wire.Entity { Uid = Options.ReadUid(resource.Name, parsed.GetValue(resource)!) },
+                    Resource = new V1.Entity { Uid = Options.ReadUid(resource.Name, parsed.GetValue(resource)!) },
                     RiskSignals = Options.ReadSignals(parsed),
                     MfaProof = parsed.GetValue(proof) ?? "",
                     Explain = parsed.GetValue(explain),
                     AtLeastRevision = parsed.GetValue(revision) ?? "",
                 };
                 if (parsed.GetValue(principal) is { } uid)
-                {
                     request.Principal = Options.ReadUid(principal.Name, uid);
-                }
                 else
-                {
                     request.Token = Options.ReadToken(parsed);
-                }
 
                 request.Resource.Parents.Add((parsed.GetValue(parents) ?? []).Select(p => Options.ReadUid(parents.Name, p)));
                 foreach (var (name, value) in (parsed.GetValue(attributes) ?? []).Select(a => Options.ReadAttribute(attributes.Name, a)))
-                {
                     request.Resource.Attributes[name] = value;
-                }
 
                 foreach (var (name, value) in (parsed.GetValue(context) ?? []).Select(a => Options.ReadAttribute(context.Name, a)))
-                {
                     request.Context[name] = value;
-                }
 
-                return new Wire.AuthSidecarService.AuthSidecarServiceClient(channel).CheckPermissionAsync(request, call);
+                return new V1.AuthSidecarService.AuthSidecarServiceClient(channel).CheckPermissionAsync(request, call);
             },
             Print.Decision);
     }
 
     public static Command EvaluateRisk()
     {
-        var subject = new Option<string>("--subject") { Description = "The subject, as in Cedar.", Required = true };
-        var action = new Option<string>("--action") { Description = "The action." };
+        var subject = CliOption.Of<string>("--subject", "ENTITY", "The subject, as in Cedar.").Require();
+        var action = CliOption.Of<string>("--action", "ACTION", "The action.");
         return ClientCommand.Create(
             "evaluate-risk",
-            "How risky is this access, and which factors make it so?",
+            "Evaluate the risk of an access. Print its score and factors.",
+            "authsidecar evaluate-risk --subject 'User::\"alice\"' --peer 203.0.113.7 --device laptop",
             [subject, action, .. Options.Signals],
-            (parsed, channel, call) => new Wire.AuthSidecarService.AuthSidecarServiceClient(channel).EvaluateRiskAsync(
-                new Wire.EvaluateRiskRequest
+            (parsed, channel, call) => new V1.AuthSidecarService.AuthSidecarServiceClient(channel).EvaluateRiskAsync(
+                new V1.EvaluateRiskRequest
                 {
                     Subject = Options.ReadUid(subject.Name, parsed.GetValue(subject)!),
                     Signals = Options.ReadSignals(parsed),
@@ -99,21 +95,22 @@ internal static class CallCommands
 
     public static Command VerifyMfa()
     {
-        var subject = new Option<string>("--subject") { Description = "The subject of the factor, as in Cedar.", Required = true };
-        var factor = new Option<string>("--factor") { Description = "The id of the factor.", Required = true };
-        var code = new Option<string>("--code") { Description = "The code.", Required = true };
-        var session = new Option<string>("--session") { Description = "The session to bind the proof to." };
+        var subject = CliOption.Of<string>("--subject", "ENTITY", "The subject of the factor, as in Cedar.").Require();
+        var factor = CliOption.Of<string>("--factor", "ID", "The id of the factor.").Require();
+        var code = CliOption.Of<string>("--code", "CODE", "The code.").Require();
+        var session = CliOption.Of<string>("--session", "ID", "The session to bind the proof to.");
         return ClientCommand.Create(
             "verify-mfa",
-            "Is this second factor right, fresh and not used before?",
+            "Verify a second factor: right, fresh and not used before. Print a proof for `check --mfa-proof`.",
+            "authsidecar verify-mfa --subject 'User::\"alice\"' --factor phone --code 123456",
             [subject, factor, code, session],
-            (parsed, channel, call) => new Wire.AuthSidecarService.AuthSidecarServiceClient(channel).VerifyMfaAsync(
-                new Wire.VerifyMfaRequest
+            (parsed, channel, call) => new V1.AuthSidecarService.AuthSidecarServiceClient(channel).VerifyMfaAsync(
+                new V1.VerifyMfaRequest
                 {
                     Subject = Options.ReadUid(subject.Name, parsed.GetValue(subject)!),
                     FactorId = parsed.GetValue(factor)!,
                     Code = parsed.GetValue(code)!,
-                    Context = new Wire.MfaContext { SessionId = parsed.GetValue(session) ?? "" },
+                    Context = new V1.MfaContext { SessionId = parsed.GetValue(session) ?? "" },
                 },
                 call),
             Print.Mfa);
@@ -121,7 +118,8 @@ internal static class CallCommands
 
     public static Command Health() => ClientCommand.Create(
         "health",
-        "Is the sidecar ready to answer?",
+        "Check whether the sidecar is ready to answer.",
+        "authsidecar health --timeout-ms 1000",
         [],
         (_, channel, call) => new Health.HealthClient(channel).CheckAsync(new HealthCheckRequest(), call),
         Print.Health);

@@ -1,9 +1,5 @@
-using System.CommandLine;
-using AuthSidecar.Common;
 using AuthSidecar.Hosting;
-using Google.Protobuf;
 using Google.Rpc;
-using Grpc.Core;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Cli;
@@ -13,36 +9,36 @@ internal sealed class ClientCommand
 {
     private const string AddressVariable = "AUTHSIDECAR_ADDRESS";
 
-    private readonly Option<string> _address = new("--address")
-    {
-        Description = $"The address of the sidecar: `unix:/path` or `http://127.0.0.1:port`. Default: ${AddressVariable}, else the default socket.",
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable(AddressVariable) is { Length: > 0 } address ? address : $"unix:{ServeOptions.DefaultSocket}",
-    };
+    private readonly Option<string> _address = CliOption.Of<string>("--address", "ADDRESS",
+        $"The address of the sidecar: `unix:/path` or `http://127.0.0.1:port`. Default: ${AddressVariable}, else the default socket.")
+        .WithDefault(() => Environment.GetEnvironmentVariable(AddressVariable) is { Length: > 0 } address ? address
+            : $"unix:{ServeOptions.DefaultSocket}");
 
-    private readonly Option<bool> _json = new("--json") { Description = "Print the answer as JSON." };
+    private readonly Option<bool> _json = CliOption.Flag("--json", "Print the answer as JSON.");
 
-    private readonly Option<int> _timeoutMs = new("--timeout-ms") { Description = "Timeout in milliseconds.", DefaultValueFactory = _ => 5_000 };
+    private readonly Option<int> _timeoutMs = CliOption.Of<int>("--timeout-ms", "MS", "Timeout in milliseconds, 1 to 3600000.")
+        .WithDefault(() => 5_000).Range(1, 3_600_000);
 
     /// <summary>Makes a command that sends one request and prints its answer.</summary>
     /// <param name="name">The command's name.</param>
     /// <param name="description">What it does.</param>
+    /// <param name="example">A command line with it.</param>
     /// <param name="options">Its own options.</param>
     /// <param name="call">Makes the call. A usage error in the options is a <see cref="UsageException"/>.</param>
     /// <param name="print">Prints the answer for people, and gives the exit code.</param>
     public static Command Create<TResponse>(
         string name,
         string description,
+        string example,
         IEnumerable<Option> options,
         Func<ParseResult, GrpcChannel, CallOptions, AsyncUnaryCall<TResponse>> call,
         Func<TResponse, TextWriter, int> print)
         where TResponse : IMessage
     {
         var shared = new ClientCommand();
-        var command = new Command(name, description);
+        var command = new Command(name, description).WithExamples(example);
         foreach (var option in options)
-        {
             command.Add(option);
-        }
 
         command.Add(shared._address);
         command.Add(shared._json);
@@ -62,14 +58,13 @@ internal sealed class ClientCommand
         {
             using var channel = SidecarClient.Connect(parsed.GetValue(_address)!);
 #pragma warning disable RS0030 // A deadline is a moment of the machine's clock.
-            var options = new CallOptions(deadline: DateTime.UtcNow.AddMilliseconds(parsed.GetValue(_timeoutMs)), cancellationToken: cancellation);
+            var options = new CallOptions(
+                deadline: DateTime.UtcNow.AddMilliseconds(parsed.GetValue(_timeoutMs)), cancellationToken: cancellation);
 #pragma warning restore RS0030
             using var pending = call(parsed, channel, options);
             var response = await pending;
             if (!parsed.GetValue(_json))
-            {
                 return print(response, Console.Out);
-            }
 
             Console.WriteLine(JsonFormatter.Default.Format(response));
             return print(response, TextWriter.Null);
@@ -78,7 +73,8 @@ internal sealed class ClientCommand
         {
             Console.Error.WriteLine($"authsidecar: {Describe(e, parsed.GetValue(_address)!, parsed.GetValue(_timeoutMs))}");
         }
-        catch (Exception e) when (e is UsageException or IOException or UriFormatException or ArgumentException or InvalidOperationException)
+        catch (Exception e) when (e is UsageException or IOException or UriFormatException or ArgumentException
+            or InvalidOperationException)
         {
             Console.Error.WriteLine($"authsidecar: {e.Message}");
         }
@@ -90,9 +86,7 @@ internal sealed class ClientCommand
     {
         var reason = e.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason;
         if (reason is null && e.StatusCode == StatusCode.Unavailable)
-        {
             return UnixSockets.IsDenied(e.Status.DebugException) ? $"permission denied: {address}" : $"no sidecar answers at {address}";
-        }
 
         if (reason is null && e.StatusCode == StatusCode.DeadlineExceeded)
         {

@@ -1,13 +1,13 @@
-using System.CommandLine;
 using AuthSidecar.Cli.Policies;
 using AuthSidecar.Cli.Quickstart;
 
 namespace AuthSidecar.Cli;
 
-/// <summary>The commands of <c>authsidecar</c>.</summary>
+/// <summary>The commands of <c>authsidecar</c>: <c>NOUN VERB</c> for what is worked on without a sidecar; a verb alone runs a sidecar, or
+/// calls one.</summary>
 internal static class CommandLine
 {
-    public static RootCommand Create() => new("The authorization sidecar, and a client for it.")
+    public static RootCommand Create() => new RootCommand("The authorization sidecar, and a client for it.")
     {
         ServeCommand.Create(),
         CallCommands.ValidateToken(),
@@ -16,8 +16,9 @@ internal static class CommandLine
         CallCommands.VerifyMfa(),
         CallCommands.Health(),
         PolicyCommand.Create(),
+        PackCommand.Create(),
         BundleCommand.Create(),
         JwsCommand.Create(),
         QuickstartCommand.Create(),
-    };
+    }.Complete();
 }

@@ -1,7 +1,4 @@
-using System.CommandLine;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Cli;
 
@@ -14,30 +11,39 @@ internal static class JwsCommand
 
     public static Command Create()
     {
-        var token = new Argument<string?>("token") { Description = "A JWS in compact serialization; `-` for standard input.", Arity = ArgumentArity.ZeroOrOne };
-        var jwk = new Option<string?>("--jwk") { Description = "The file of the public key, as a JWK (RFC 7517)." };
-        var algorithm = new Option<string?>("--alg") { Description = "The algorithm to expect, such as `RS256`. Default: the key's." };
-        var batch = new Option<string?>("--batch")
+        var token = new Argument<string?>("token")
         {
-            Description = "Instead: a file, or without its name standard input, of lines {\"jwk\": {...}, \"alg\": \"...\", \"jws\": \"...\"}. Each is answered by a line {\"valid\": true or false, \"reason\": \"...\"}.",
+            Description = "A JWS in compact serialization; `-` for standard input.",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        var verify = new Command("verify", "Says whether a signature is right. Ends with 0 if it is, with 1 if it is not; with `--batch`, with 0 when all were answered.") { token, jwk, algorithm, batch };
-        verify.SetAction(parsed => Failures.Guard(() => (parsed.GetResult(batch), parsed.GetValue(token), parsed.GetValue(jwk)) switch
+        var jwk = CliOption.Of<string?>("--jwk", "FILE", "The file of the public key, as a JWK (RFC 7517).");
+        var algorithm = CliOption.Of<string?>("--alg", "ALGORITHM", "The algorithm to expect, such as `RS256`. Default: the key's.");
+        var batch = new Option<string?>("--batch")
+        {
+            HelpName = "FILE",
+            Description = "Instead: a file, or without its name standard input, of lines {\"jwk\": {...}, \"alg\": \"...\", \"jws\": "
+                + "\"...\"}. Each is answered by a line {\"valid\": true or false, \"reason\": \"...\"}.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var verify = new Command("verify", "Verify the signature of a JSON Web Signature.") { token, jwk, algorithm, batch }
+            .WithExamples("authsidecar jws verify - --jwk key.json", "authsidecar jws verify --batch tokens.jsonl")
+            .WithExitCodes((0, "valid; with --batch, all were answered"), (1, "not valid"), (2, "error"));
+        verify.SetAction(parsed => CliErrors.Guard(() => (parsed.GetResult(batch), parsed.GetValue(token), parsed.GetValue(jwk)) switch
         {
             ({ }, null, null) => VerifyLines(parsed.GetValue(batch) ?? StandardInput, Console.Out),
-            (null, { } text, { } file) => VerifyOne(text == StandardInput ? Console.In.ReadToEnd().Trim() : text, file, parsed.GetValue(algorithm)),
-            _ => throw new UsageException("give a token and `--jwk`, or `--batch` alone"),
+            (null, { } text, { } file) => VerifyOne(
+                text == StandardInput ? Console.In.ReadToEnd().Trim() : text, file, parsed.GetValue(algorithm)),
+            _ => throw new UsageException("specify either a token and `--jwk`, or only `--batch`"),
         }));
-        return new Command("jws", "Looks at JSON Web Signatures (RFC 7515).") { verify };
+        return new Command("jws", "Verify JSON Web Signatures (RFC 7515).") { verify };
     }
 
     private static int VerifyOne(string text, string file, string? algorithm)
     {
         using var jwk = ReadKey(file);
         var error = JwsVerifier.Verify(text, jwk.RootElement, algorithm, out var detail);
-        Console.Out.WriteLine(error == TokenError.None ? "valid" : $"not valid: {ReasonOf(error, detail)}");
-        return error == TokenError.None ? ExitCode.Allow : ExitCode.Deny;
+        Console.Out.WriteLine(error == TokenRejection.None ? "valid" : $"not valid: {ReasonOf(error, detail)}");
+        return error == TokenRejection.None ? ExitCode.Allow : ExitCode.Deny;
     }
 
     private static int VerifyLines(string file, TextWriter output)
@@ -46,9 +52,7 @@ internal static class JwsCommand
         while (input.ReadLine() is { } line)
         {
             if (line.Length == 0)
-            {
                 continue;
-            }
 
             var (valid, reason) = Verify(line);
             output.WriteLine(new JsonObject { ["valid"] = valid, ["reason"] = reason }.ToJsonString());
@@ -62,18 +66,21 @@ internal static class JwsCommand
         try
         {
             using var parsed = JsonDocument.Parse(line, StrictJson);
-            var algorithm = parsed.RootElement.TryGetProperty("alg", out var named) && named.ValueKind != JsonValueKind.Null ? named.GetString() : null;
-            var error = JwsVerifier.Verify(parsed.RootElement.GetProperty("jws").GetString()!, parsed.RootElement.GetProperty("jwk"), algorithm, out var detail);
-            return (error == TokenError.None, ReasonOf(error, detail));
+            var algorithm = parsed.RootElement.TryGetProperty("alg", out var named) && named.ValueKind != JsonValueKind.Null
+                ? named.GetString() : null;
+            var error = JwsVerifier.Verify(parsed.RootElement.GetProperty("jws").GetString()!, parsed.RootElement.GetProperty("jwk"),
+                algorithm, out var detail);
+            return (error == TokenRejection.None, ReasonOf(error, detail));
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or ArgumentNullException)
         {
-            return (false, "the line is not {\"jwk\": {...}, \"alg\": \"...\", \"jws\": \"...\"}");
+            return (false, "invalid line: expected {\"jwk\": {...}, \"alg\": \"...\", \"jws\": \"...\"}");
         }
     }
 
-    private static string ReasonOf(TokenError error, string? detail) =>
-        error == TokenError.None ? "" : $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(error.ToString())}{(detail is null ? "" : $": {detail}")}";
+    private static string ReasonOf(TokenRejection error, string? detail) =>
+        error == TokenRejection.None ? ""
+            : $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(error.ToString())}{(detail is null ? "" : $": {detail}")}";
 
     private static JsonDocument ReadKey(string file)
     {
@@ -83,7 +90,7 @@ internal static class JwsCommand
         }
         catch (JsonException)
         {
-            throw new UsageException($"`{file}` is not JSON, or has a member twice");
+            throw new UsageException($"`{file}` is not valid JSON, or has a duplicate member");
         }
     }
 }

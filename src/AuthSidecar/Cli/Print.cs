@@ -1,12 +1,11 @@
 using Grpc.Health.V1;
-using Wire = AuthSidecar.V1;
 
 namespace AuthSidecar.Cli;
 
 /// <summary>Prints answers for people, and gives the exit code that says the same to a script.</summary>
 internal static class Print
 {
-    public static int Token(Wire.ValidateTokenResponse response, TextWriter output)
+    public static int Token(V1.ValidateTokenResponse response, TextWriter output)
     {
         if (!response.Valid)
         {
@@ -19,54 +18,50 @@ internal static class Print
         return ExitCode.Allow;
     }
 
-    public static int Decision(Wire.CheckPermissionResponse response, TextWriter output)
+    public static int Decision(V1.CheckPermissionResponse response, TextWriter output)
     {
         var exitCode = response.Decision switch
         {
-            Wire.Decision.Allow => ExitCode.Allow,
-            Wire.Decision.StepUp => ExitCode.StepUp,
+            V1.Decision.Allow => ExitCode.Allow,
+            V1.Decision.StepUp => ExitCode.StepUp,
             _ => ExitCode.Deny,
         };
-        var rejection = response.Reason == Wire.DecisionReason.TokenRejected ? $", {Words(response.TokenRejection)}" : "";
+        var rejection = response.Reason == V1.DecisionReason.TokenRejected ? $", {Words(response.TokenRejection)}" : "";
         output.WriteLine($"{Words(response.Decision)}: {Words(response.Reason)}{rejection}{InBrackets(response.Detail)}");
         WriteIfAny(output, "policies", response.DeterminingPolicies.Select(p => p.PolicyId));
         WriteIfAny(output, "step up with", response.StepUp?.Methods ?? []);
         WriteIfAny(output, "obligations", response.Obligations.Select(o => $"{o.Name}({o.Value})"));
         WriteIfAny(output, "errors", response.PolicyErrors.Select(e => $"{e.Location}: {e.Message}"));
-        if (response.MfaProofRejection != Wire.TokenRejection.Unspecified)
-        {
+        if (response.MfaProofRejection != V1.TokenRejection.Unspecified)
             output.WriteLine($"  mfa proof: not accepted, {Words(response.MfaProofRejection)}");
-        }
 
         foreach (var trace in response.Explanation)
         {
-            output.WriteLine($"  {Words(trace.Outcome),-26} {Words(trace.Effect)} {trace.PolicyId} ({trace.Location}){(trace.Error.Length > 0 ? $": {trace.Error}" : "")}");
+            output.WriteLine(
+                $"  {Words(trace.Outcome),-26} {Words(trace.Effect)} {trace.PolicyId} "
+                    + $"({trace.Location}){(trace.Error.Length > 0 ? $": {trace.Error}" : "")}");
             if (trace.Condition.Length > 0)
-            {
                 output.WriteLine($"    {trace.Condition.ReplaceLineEndings("\n    ")}");
-            }
         }
 
         if (response.Risk is not null)
-        {
             Assessment(response.Risk, output);
-        }
 
         return exitCode;
     }
 
-    public static int Risk(Wire.EvaluateRiskResponse response, TextWriter output)
+    public static int Risk(V1.EvaluateRiskResponse response, TextWriter output)
     {
         Assessment(response.Assessment, output);
         return response.Assessment.RecommendedDecision switch
         {
-            Wire.Decision.Allow => ExitCode.Allow,
-            Wire.Decision.StepUp => ExitCode.StepUp,
+            V1.Decision.Allow => ExitCode.Allow,
+            V1.Decision.StepUp => ExitCode.StepUp,
             _ => ExitCode.Deny,
         };
     }
 
-    public static int Mfa(Wire.VerifyMfaResponse response, TextWriter output)
+    public static int Mfa(V1.VerifyMfaResponse response, TextWriter output)
     {
         if (response.Verified)
         {
@@ -86,12 +81,13 @@ internal static class Print
         return response.Status == HealthCheckResponse.Types.ServingStatus.Serving ? ExitCode.Success : ExitCode.Deny;
     }
 
-    private static void Assessment(Wire.RiskAssessment risk, TextWriter output)
+    private static void Assessment(V1.RiskAssessment risk, TextWriter output)
     {
         output.WriteLine($"risk {risk.Score} of 100, {Words(risk.Level)}; recommended: {Words(risk.RecommendedDecision)}");
         foreach (var factor in risk.Factors)
         {
-            output.WriteLine($"  {factor.Contribution,3:F0} of {factor.Weight,3:F0}  {factor.Name,-9} {factor.Value}: {factor.Explanation}");
+            output.WriteLine(
+                $"  {factor.Contribution,3:F0} of {factor.Weight,3:F0}  {factor.Name,-9} {factor.Value}: {factor.Explanation}");
         }
     }
 
@@ -99,9 +95,7 @@ internal static class Print
     {
         var text = string.Join(", ", items);
         if (text.Length > 0)
-        {
             output.WriteLine($"  {label}: {text}");
-        }
     }
 
     private static string InBrackets(string detail) => detail.Length == 0 ? "" : $" ({detail})";
@@ -111,6 +105,7 @@ internal static class Print
         where T : struct, Enum
     {
         var name = value.ToString();
-        return string.Concat(name.Select((c, i) => char.IsUpper(c) && i > 0 ? $" {char.ToLowerInvariant(c)}" : char.ToLowerInvariant(c).ToString()));
+        return string.Concat(
+            name.Select((c, i) => char.IsUpper(c) && i > 0 ? $" {char.ToLowerInvariant(c)}" : char.ToLowerInvariant(c).ToString()));
     }
 }

@@ -1,4 +1,3 @@
-using AuthSidecar.Common;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Cli;
@@ -10,6 +9,7 @@ internal static class SidecarClient
 
     /// <param name="address"><c>unix:/path/to/socket</c> or <c>http://127.0.0.1:7080</c>.</param>
     public static GrpcChannel Connect(string address) => address.StartsWith(Unix, StringComparison.Ordinal)
-        ? GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = UnixSockets.CreateHandler(address[Unix.Length..]) })
+        ? GrpcChannel.ForAddress("http://localhost",
+            new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = UnixSockets.CreateHandler(address[Unix.Length..]) })
         : GrpcChannel.ForAddress(address);
 }

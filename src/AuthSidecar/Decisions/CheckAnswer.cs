@@ -1,20 +1,10 @@
 using System.Collections.Immutable;
-using AuthSidecar.Cedar;
 using AuthSidecar.Risk;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Decisions;
 
-/// <summary>What the caller is to do. The default denies.</summary>
-internal enum Outcome
-{
-    Deny = 0,
-    Allow,
-    StepUp,
-}
-
-/// <summary>What an outcome rests on.</summary>
-internal enum Reason
+/// <summary>What a decision rests on.</summary>
+internal enum DecisionReason
 {
     Unset = 0,
     Permitted,
@@ -31,9 +21,9 @@ internal enum Reason
 /// <summary>The answer to a request. One that nobody has filled in denies.</summary>
 internal sealed record CheckAnswer
 {
-    public Outcome Outcome { get; init; }
+    public Decision Decision { get; init; }
 
-    public Reason Reason { get; init; }
+    public DecisionReason Reason { get; init; }
 
     /// <summary>More about the reason, for people.</summary>
     public string? Detail { get; init; }
@@ -42,10 +32,10 @@ internal sealed record CheckAnswer
     public bool IsMismatch { get; init; }
 
     /// <summary>Why the token was rejected, when that is the reason.</summary>
-    public TokenError TokenError { get; init; } = TokenError.None;
+    public TokenRejection TokenRejection { get; init; } = TokenRejection.None;
 
     /// <summary>Why the proof of a second factor was not accepted, when one was given.</summary>
-    public TokenError MfaProofError { get; init; } = TokenError.None;
+    public TokenRejection MfaProofError { get; init; } = TokenRejection.None;
 
     public ImmutableArray<Policy> DeterminingPolicies { get; init; } = [];
 

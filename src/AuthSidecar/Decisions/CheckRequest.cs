@@ -1,8 +1,5 @@
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Decisions;
 
@@ -10,7 +7,7 @@ namespace AuthSidecar.Decisions;
 internal sealed record CheckRequest
 {
     /// <summary>The token that names the principal; null when the caller names it itself.</summary>
-    public TokenRequest? Token { get; init; }
+    public PresentedToken? Token { get; init; }
 
     /// <summary>The principal; null when the token names it.</summary>
     public EntityUid? Principal { get; init; }
@@ -20,7 +17,7 @@ internal sealed record CheckRequest
     public required EntityUid Resource { get; init; }
 
     /// <summary>The resource and other entities that the request brings along.</summary>
-    public GivenEntity[] Entities { get; init; } = [];
+    public RequestEntity[] Entities { get; init; } = [];
 
     /// <summary>What the caller knows of the request; without the names that are ours.</summary>
     public ValueRecord Context { get; init; } = ValueRecord.Empty;

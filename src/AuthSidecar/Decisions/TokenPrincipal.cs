@@ -1,24 +1,19 @@
-using System.Text.Json;
-using AuthSidecar.Cedar;
 using AuthSidecar.Policies;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Decisions;
 
 /// <summary>Makes a principal of a token's subject, with what its issuer is trusted to say of it.</summary>
 internal static class TokenPrincipal
 {
-    public static GivenEntity Of(VerifiedToken token)
+    public static RequestEntity Of(VerifiedToken token)
     {
         var mapping = token.Issuer.Principal;
         var uid = new EntityUid(mapping.Type, token.Subject);
         if (mapping.Attributes.Count == 0 && mapping.Parents.Count == 0)
-        {
-            return new GivenEntity(uid, ValueRecord.Empty, []);
-        }
+            return new RequestEntity(uid, ValueRecord.Empty, []);
 
         using var claims = token.ParseClaims();
-        return new GivenEntity(uid, AttributesOf(claims.RootElement, mapping), ParentsOf(claims.RootElement, mapping));
+        return new RequestEntity(uid, AttributesOf(claims.RootElement, mapping), ParentsOf(claims.RootElement, mapping));
     }
 
     private static ValueRecord AttributesOf(JsonElement claims, PrincipalMapping mapping)
@@ -27,9 +22,7 @@ internal static class TokenPrincipal
         foreach (var (attribute, claim) in mapping.Attributes)
         {
             if (claims.TryGetProperty(claim, out var element))
-            {
                 attributes.Add(new(attribute, ValueOf(element)));
-            }
         }
 
         return ValueRecord.Create([.. attributes]);

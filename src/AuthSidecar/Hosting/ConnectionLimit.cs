@@ -1,15 +1,13 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using AuthSidecar.Services;
+using AuthSidecar.Api.Calls;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 
 namespace AuthSidecar.Hosting;
 
-/// <summary>
-/// Limits the number of connections, over all listeners. At the limit, the process with the most connections loses its least recently used one, so that no process is
-/// kept out by the connections of another (docs/decisions/0016).
-/// </summary>
+/// <summary>Limits the number of connections, over all listeners. At the limit, the process with the most connections loses its least
+/// recently used one, so that no process is kept out by the connections of another (docs/decisions/0016).</summary>
 /// <remarks>A process without a file descriptor left does not only refuse connections: the runtime ends it.</remarks>
 /// <param name="max">The most connections at once.</param>
 /// <param name="stopping">Is cancelled when the sidecar stops.</param>
@@ -18,7 +16,8 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
     public const int DefaultMax = 1_024;
     public const int LeastMax = 16;
 
-    /// <summary>What a sidecar needs beside connections: assemblies, the bundle, the journal, connections of its own, and some to spare.</summary>
+    /// <summary>What a sidecar needs beside connections: assemblies, the bundle, the journal, connections of its own, and some to
+    /// spare.</summary>
     private const int ReservedDescriptors = 384;
 
     /// <summary>Up to how many closing connections are given the time to close gracefully.</summary>
@@ -52,19 +51,16 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
     public static string? Ensure(int max)
     {
         if (max < LeastMax)
-        {
             return $"`--max-connections` must be at least {LeastMax}";
-        }
 
         var needed = (ulong)max + ReservedDescriptors;
         if (GetResourceLimit(OpenFiles, out var limit) != 0 || limit.Current >= needed)
-        {
             return null;
-        }
 
         // The usual soft limit is 1,024, for the sake of programs that use select(2); the hard one is what an operator means.
         return limit.Max < needed || SetResourceLimit(OpenFiles, limit with { Current = needed }) != 0
-            ? $"open file limit too low: {limit.Max}, but {max} connections need {needed}; raise it (`ulimit -Hn`, LimitNOFILE), or lower `--max-connections`"
+            ? $"open file limit too low: {limit.Max}, but {max} connections need {needed}; raise it (`ulimit -Hn`, LimitNOFILE), or lower "
+                + "`--max-connections`"
             : null;
     }
 
@@ -73,7 +69,8 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
     {
         var isClosedGracefully = false;
         var use = new ConnectionUse(
-            wasUsed => Close(connection, wasUsed, ref isClosedGracefully), Interlocked.Increment(ref _opened), Environment.TickCount64, PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
+            wasUsed => Close(connection, wasUsed, ref isClosedGracefully), Interlocked.Increment(ref _opened), Environment.TickCount64,
+            PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
         Interlocked.Increment(ref _open);
         try
         {
@@ -88,9 +85,7 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
             if (room == Room.OfTheSamePeer && use.Peer is { ProcessId: > 0 })
             {
                 if (!await PaceAsync(connection.ConnectionClosed))
-                {
                     return;
-                }
 
                 use.Start();
             }
@@ -98,9 +93,7 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
             connection.Features.Set(use);
             await next(connection);
             if (Volatile.Read(ref isClosedGracefully) || stopping.IsCancellationRequested)
-            {
                 await LingerAsync(connection);
-            }
         }
         finally
         {
@@ -109,8 +102,10 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         }
     };
 
-    /// <summary>Connections of a process at the limit start one after another: starting HTTP/2 costs far more than closing a connection that has not started.</summary>
-    /// <returns>Whether it starts; or was closed in favour of the next before its turn came, which happens too often in a flood for an exception each.</returns>
+    /// <summary>Connections of a process at the limit start one after another: starting HTTP/2 costs far more than closing a connection
+    /// that has not started.</summary>
+    /// <returns>Whether it starts; or was closed in favour of the next before its turn came, which happens too often in a flood for an
+    /// exception each.</returns>
     private async Task<bool> PaceAsync(CancellationToken closed)
     {
         // Not with the token: cancelled, it would throw within.
@@ -133,23 +128,18 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         }
     }
 
-    /// <summary>
-    /// Leaves it to the client to be the first to close a connection that is closed in favour of others, or because the sidecar stops: a call that it is writing when the connection
-    /// closes fails, though the GOAWAY before says that it can be sent again (RFC 9113, section 6.8).
-    /// </summary>
+    /// <summary>Leaves it to the client to be the first to close a connection that is closed in favour of others, or because the sidecar
+    /// stops: a call that it is writing when the connection closes fails, though the GOAWAY before says that it can be sent again (RFC
+    /// 9113, section 6.8).</summary>
     private async Task LingerAsync(ConnectionContext connection)
     {
         if (connection.Features.Get<IConnectionSocketFeature>()?.Socket is not { } socket)
-        {
             return;
-        }
 
         try
         {
             if (Interlocked.Increment(ref _lingering) > MaxClosingGracefully && !stopping.IsCancellationRequested)
-            {
                 return;
-            }
 
             using var patience = new CancellationTokenSource(LingerFor);
             var ignored = new byte[4_096];
@@ -174,7 +164,8 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
 
     private void Close(ConnectionContext connection, bool wasUsed, ref bool isGraceful)
     {
-        // With a GOAWAY, so that a client whose call crosses with it knows that it was not processed, and retries on another connection. Not in a flood, where that takes too long.
+        // With a GOAWAY, so that a client whose call crosses with it knows that it was not processed, and retries on another connection.
+        // Not in a flood, where that takes too long.
         if (wasUsed && MayCloseGracefully && connection.Features.Get<IConnectionLifetimeNotificationFeature>() is { } lifetime)
         {
             Volatile.Write(ref isGraceful, true);
@@ -201,16 +192,13 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         {
             // A connection that is closing still has its descriptor. The process with the most connections is refused first.
             var closing = Volatile.Read(ref _open) - max;
-            var room = closing > 2 * MaxClosing || (closing > MaxClosing && HasMost(use)) ? Room.None : _count < max ? Room.Free : CloseOne(use);
+            var room = closing > 2 * MaxClosing || (closing > MaxClosing && HasMost(use)) ? Room.None
+                : _count < max ? Room.Free : CloseOne(use);
             if (room == Room.None)
-            {
                 return room;
-            }
 
             if (!_byPeer.TryGetValue(KeyOf(use), out var connections))
-            {
                 _byPeer.Add(KeyOf(use), connections = []);
-            }
 
             connections.Add(use);
             _count++;
@@ -224,30 +212,25 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         {
             Remove(idle);
             if (idle.TryClose())
-            {
                 return KeyOf(idle) == KeyOf(use) ? Room.OfTheSamePeer : Room.OfAnotherPeer;
-            }
         }
 
         return Room.None;
     }
 
-    private bool HasMost(ConnectionUse use) => _byPeer.GetValueOrDefault(KeyOf(use)) is { } own && _byPeer.Values.All(c => c.Count <= own.Count);
+    private bool HasMost(ConnectionUse use) => _byPeer.GetValueOrDefault(KeyOf(use)) is { } own
+        && _byPeer.Values.All(c => c.Count <= own.Count);
 
     private void Remove(ConnectionUse use)
     {
         lock (_opening)
         {
             if (!_byPeer.TryGetValue(KeyOf(use), out var connections) || !connections.Remove(use))
-            {
                 return;
-            }
 
             _count--;
             if (connections.Count == 0)
-            {
                 _byPeer.Remove(KeyOf(use));
-            }
         }
     }
 
@@ -259,9 +242,7 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         foreach (var (_, connections) in _byPeer)
         {
             if (connections.Count > most && LeastRecentlyUsed(connections) is { } idle)
-            {
                 (found, most) = (idle, connections.Count);
-            }
         }
 
         return found;
@@ -273,9 +254,7 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         foreach (var use in connections)
         {
             if (use.IsIdle && (found is null || use.IsOlderThan(found)))
-            {
                 found = use;
-            }
         }
 
         return found;

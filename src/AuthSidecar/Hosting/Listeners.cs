@@ -1,6 +1,4 @@
-using System.Net;
 using System.Net.Sockets;
-using AuthSidecar.Common;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -17,7 +15,7 @@ internal static class Listeners
     public static void AddListeners(this IWebHostBuilder host, ServeOptions options)
     {
         host.UseKestrelCore();
-        host.ConfigureServices(services => services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>());
+        host.ConfigureServices(services => services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockMemoryPool>());
         var bound = new ListenSockets(options.SocketAccess);
         host.ConfigureServices(services => services.AddSingleton(_ => bound));
         host.UseSockets(sockets => sockets.CreateBoundListenSocket = bound.Take);
@@ -26,16 +24,13 @@ internal static class Listeners
             kestrel.AddServerHeader = false;
             kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
             kestrel.Limits.Http2.InitialStreamWindowSize = WindowBytes;
-            var connections = new ConnectionLimit(options.MaxConnections, kestrel.ApplicationServices.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
+            var connections = new ConnectionLimit(
+                options.MaxConnections, kestrel.ApplicationServices.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
             if (options.Socket is not null)
-            {
                 kestrel.ListenUnixSocket(Path.GetFullPath(options.Socket), listen => Configure(listen, connections));
-            }
 
             if (options.Listen is not null)
-            {
                 kestrel.Listen(options.Listen, listen => Configure(listen, connections));
-            }
         });
     }
 

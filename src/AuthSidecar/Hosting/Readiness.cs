@@ -1,14 +1,12 @@
-using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using Grpc.HealthCheck;
 using Status = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
 namespace AuthSidecar.Hosting;
 
-/// <summary>
-/// Ties <c>grpc.health.v1</c> to what there is to answer from. As a whole, and for each call, the sidecar serves while it has a snapshot that is not older than it may
-/// answer from, and until it is told to stop. The service <see cref="Source"/> serves while what the source has is what is served: not while a bundle is refused, nor while the source has not been reached for longer than it may.
-/// </summary>
+/// <summary>Ties <c>grpc.health.v1</c> to what there is to answer from. As a whole, and for each call, the sidecar serves while it has a
+/// snapshot that is not older than it may answer from, and until it is told to stop. The service <see cref="Source"/> serves while what the
+/// source has is what is served: not while a bundle is refused, nor while the source has not been reached for longer than it may.</summary>
 internal sealed partial class Readiness : IHostedService, IDisposable
 {
     public const string Service = "authsidecar.v1.AuthSidecarService";
@@ -17,15 +15,15 @@ internal sealed partial class Readiness : IHostedService, IDisposable
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
     /// <summary>What each has to have, to be of use.</summary>
-    private static readonly (string Name, ResourceTypes Needs)[] Services =
+    private static readonly (string Name, DataTypeSet Needs)[] Services =
     [
-        ("", ResourceTypes.Policies | ResourceTypes.Entities | ResourceTypes.Keys | ResourceTypes.Revocations),
-        (Service, ResourceTypes.Policies | ResourceTypes.Entities | ResourceTypes.Keys | ResourceTypes.Revocations),
-        ($"{Service}/ValidateToken", ResourceTypes.Keys | ResourceTypes.Revocations),
-        ($"{Service}/CheckPermission", ResourceTypes.Policies | ResourceTypes.Entities),
-        ($"{Service}/CheckPermissions", ResourceTypes.Policies | ResourceTypes.Entities),
-        ($"{Service}/EvaluateRisk", ResourceTypes.Risk),
-        ($"{Service}/VerifyMfa", ResourceTypes.Factors),
+        ("", DataTypeSet.Of(PolicyData.Type, EntityData.Type, IssuerData.Type, RevocationData.Type)),
+        (Service, DataTypeSet.Of(PolicyData.Type, EntityData.Type, IssuerData.Type, RevocationData.Type)),
+        ($"{Service}/ValidateToken", DataTypeSet.Of(IssuerData.Type, RevocationData.Type)),
+        ($"{Service}/CheckPermission", DataTypeSet.Of(PolicyData.Type, EntityData.Type)),
+        ($"{Service}/CheckPermissions", DataTypeSet.Of(PolicyData.Type, EntityData.Type)),
+        ($"{Service}/EvaluateRisk", DataTypeSet.Of(RiskData.Type)),
+        ($"{Service}/VerifyMfa", DataTypeSet.Of(FactorData.Type)),
     ];
 
     private readonly HealthServiceImpl _health;
@@ -39,9 +37,11 @@ internal sealed partial class Readiness : IHostedService, IDisposable
     private bool _isReady;
     private ITimer? _timer;
 
-    public Readiness(HealthServiceImpl health, SnapshotCache snapshots, MaxStaleness maxStaleness, SourceHealth source, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<Readiness> logger)
+    public Readiness(HealthServiceImpl health, SnapshotCache snapshots, MaxStaleness maxStaleness, SourceHealth source, TimeProvider time,
+        IHostApplicationLifetime lifetime, ILogger<Readiness> logger)
     {
-        (_health, _snapshots, _maxStaleness, _source, _time, _stopping, _logger) = (health, snapshots, maxStaleness, source, time, lifetime.ApplicationStopping, logger);
+        (_health, _snapshots, _maxStaleness, _source, _time, _stopping, _logger) = (health, snapshots, maxStaleness, source, time,
+            lifetime.ApplicationStopping, logger);
         _stopping.Register(Update);
         snapshots.Published += _ => Update();
         Update();
@@ -64,9 +64,7 @@ internal sealed partial class Readiness : IHostedService, IDisposable
             var isThere = _snapshots.Current is not null && !_stopping.IsCancellationRequested;
             var ages = _snapshots.AgesAt(_time.GetUtcNow());
             foreach (var (name, needs) in Services)
-            {
-                Set(name, isThere && _maxStaleness.FindStale(needs, ages) == ResourceTypes.None);
-            }
+                Set(name, isThere && _maxStaleness.FindStale(needs, ages) is null);
 
             LogChange(isThere, ages);
             Set(Source, isThere && _source.IsCurrent && !_maxStaleness.IsSourceAway(ages));
@@ -74,34 +72,26 @@ internal sealed partial class Readiness : IHostedService, IDisposable
     }
 
     /// <summary>Logs when the sidecar as a whole becomes ready, and when it no longer is; not while it shuts down.</summary>
-    private void LogChange(bool isThere, in ResourceAges ages)
+    private void LogChange(bool isThere, in DataAges ages)
     {
         var stale = _maxStaleness.FindStale(Services[0].Needs, ages);
-        var isReady = isThere && stale == ResourceTypes.None;
+        var isReady = isThere && stale is null;
         if (isReady == _isReady)
-        {
             return;
-        }
 
         _isReady = isReady;
         if (isReady)
-        {
-            Log.Ready(_logger, _snapshots.Current!.Revision);
-        }
-        else if (!_stopping.IsCancellationRequested)
-        {
+            LifetimeLog.Ready(_logger, _snapshots.Current!.Revision);
+        else if (stale is not null && !_stopping.IsCancellationRequested)
             Log.NotReady(_logger, stale, ages.Of(stale).TotalSeconds, _source.Problems is [var first, ..] ? first : "cause unknown");
-        }
     }
 
     private void Set(string service, bool isServing) => _health.SetStatus(service, isServing ? Status.Serving : Status.NotServing);
 
     private static partial class Log
     {
-        [LoggerMessage(94, LogLevel.Information, "ready: serving revision {Revision}", EventName = "Ready")]
-        public static partial void Ready(ILogger logger, Revision revision);
-
-        [LoggerMessage(95, LogLevel.Warning, "not ready: {Stale} have not been confirmed for {Seconds:F0} s: {Why}", EventName = "NotReady")]
-        public static partial void NotReady(ILogger logger, ResourceTypes stale, double seconds, string why);
+        [LoggerMessage(95, LogLevel.Warning, "not ready: {Stale} have not been confirmed for {Seconds:F0} s: {Error}",
+            EventName = "NotReady")]
+        public static partial void NotReady(ILogger logger, DataType stale, double seconds, string error);
     }
 }

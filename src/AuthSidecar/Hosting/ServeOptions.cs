@@ -1,10 +1,8 @@
-using System.Net;
-using AuthSidecar.Common;
 using AuthSidecar.Decisions;
+using AuthSidecar.Issuers;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Sync.Folder;
 using AuthSidecar.Sync.Stream;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Hosting;
 
@@ -56,7 +54,8 @@ internal sealed record ServeOptions
     /// <summary>The file that says what issuers are asked about opaque tokens with; null: none is asked.</summary>
     public string? IntrospectionClients { get; init; }
 
-    /// <summary>How old what there is may be to be answered from. A folder is what there is to have, as long as it can be looked at: nothing newer is waiting somewhere else.</summary>
+    /// <summary>How old what there is may be to be answered from. A folder is what there is to have, as long as it can be looked at:
+    /// nothing newer is waiting somewhere else.</summary>
     public MaxStaleness MaxStaleness { get; init; } = MaxStaleness.OfFolder;
 
     /// <summary>What is done about requests that do not conform to the schema.</summary>
@@ -70,86 +69,64 @@ internal sealed record ServeOptions
 
     /// <summary>Where the socket is unless it is said otherwise: of the user where there is such a place, else of the machine.</summary>
     public static string DefaultSocket =>
-        Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } folder ? folder : "/run/authsidecar", "authsidecar.sock");
+        Path.Combine(Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } folder ? folder : "/run/authsidecar",
+            "authsidecar.sock");
 
     /// <summary>Where it has from what it serves, for the log.</summary>
     public string DescribeSource() => ControlPlane is { } controlPlane
-        ? $"control plane {string.Join(", ", controlPlane.Addresses)}, application {controlPlane.Scope.Application}{(controlPlane.Scope.Tenant.Length > 0 ? $", tenant {controlPlane.Scope.Tenant}" : "")}"
+        ? $"control plane {string.Join(", ", controlPlane.Addresses)}, application "
+            + $"{controlPlane.Placement.Application}"
+            + $"{(controlPlane.Placement.Tenant.Length > 0 ? $", tenant {controlPlane.Placement.Tenant}" : "")}"
         : $"bundle folder {Bundle}";
 
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {
         if (State.Length == 0)
-        {
-            yield return "`--state` is empty: it is the folder for what must survive a restart";
-        }
+            yield return "`--state` is empty: specify a folder for keys and cached bundles";
 
         if (Bundle is null == ControlPlane is null)
-        {
-            yield return "a sidecar decides from a bundle folder or from a control plane: give either `--bundle` or `--control-plane`";
-        }
+            yield return "specify either `--bundle` or `--control-plane`";
 
         if (Bundle is not null && !Directory.Exists(Bundle))
-        {
             yield return $"the bundle folder `{Bundle}` does not exist";
-        }
 
         if (Bundle is null && (Seals.IsRequired || Seals.KeyFile is not null))
-        {
-            yield return "`--require-sealed` and `--bundle-key` require `--bundle`: what a control plane streams is signed";
-        }
+            yield return "`--require-sealed` and `--bundle-key` require `--bundle`: bundles of a control plane are always signed";
 
         foreach (var fault in ControlPlane?.Validate() ?? [])
-        {
             yield return fault;
-        }
 
         if (Socket is null && Listen is null)
-        {
             yield return "no listener: specify `--socket` or `--listen`";
-        }
 
         if (Socket is not null && UnixSockets.FindListenFault(Socket) is { } noSocket)
-        {
             yield return noSocket;
-        }
 
         foreach (var (option, hosts) in new[] { ("--issuer-host", Issuers.Hosts), ("--issuer-private-host", Issuers.PrivateHosts) })
         {
             foreach (var host in hosts.Where(h => !IssuerHosts.IsHost(h)))
-            {
                 yield return $"`{host}` of `{option}` is not a host such as `login.example`, without scheme, port and path";
-            }
         }
 
         if (Listen is not null && !IPAddress.IsLoopback(Listen.Address))
-        {
             yield return $"`{Listen}` is not a loopback address: the sidecar serves its own pod, without TLS";
-        }
 
-        foreach (var (option, path) in new[] { ("--issuer-ca", Issuers.Ca), ("--introspection-clients", IntrospectionClients), ("--bundle-key", Seals.KeyFile) })
+        foreach (var (option, path) in new[] { ("--issuer-ca", Issuers.Ca), ("--introspection-clients", IntrospectionClients),
+            ("--bundle-key", Seals.KeyFile) })
         {
             if (path is not null && !File.Exists(path))
-            {
                 yield return $"the file `{path}` of `{option}` does not exist";
-            }
         }
 
         if (ConnectionLimit.Ensure(MaxConnections) is { } tooMany)
-        {
             yield return tooMany;
-        }
 
         if (TokenCacheSize < 1)
-        {
-            yield return "the token cache holds at least one token";
-        }
+            yield return "the token cache size must be 1 or more";
 
         if (MfaProofLifetime < TimeSpan.FromSeconds(30) || MfaProofLifetime > TimeSpan.FromHours(1))
-        {
-            yield return "a proof of a second factor is good for 30 seconds to an hour";
-        }
+            yield return "the lifetime of second-factor proofs must be 30 to 3600 seconds";
     }
 }
 

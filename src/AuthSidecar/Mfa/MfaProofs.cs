@@ -1,16 +1,10 @@
-using System.Collections.Frozen;
-using System.Security.Cryptography;
-using AuthSidecar.Cedar;
-using AuthSidecar.Tokens;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace AuthSidecar.Mfa;
 
-/// <summary>
-/// Issues and accepts the proof that a second factor was verified: a short-lived JWT of a type of its own, signed by this sidecar
-/// and meant for it alone.
-/// </summary>
+/// <summary>Issues and accepts the proof that a second factor was verified: a short-lived JWT of a type of its own, signed by this sidecar
+/// and meant for it alone.</summary>
 internal sealed class MfaProofs : IDisposable
 {
     public const string AuthenticationContext = "mfa";
@@ -47,7 +41,8 @@ internal sealed class MfaProofs : IDisposable
                 Name = Name,
                 Audiences = FrozenSet.Create(StringComparer.Ordinal, Name),
                 Types = FrozenSet.Create(StringComparer.Ordinal, Type),
-                Keys = new Dictionary<string, VerificationKey> { [securityKey.KeyId] = verificationKey }.ToFrozenDictionary(StringComparer.Ordinal),
+                Keys = new Dictionary<string, VerificationKey> { [securityKey.KeyId] = verificationKey }.ToFrozenDictionary(
+                    StringComparer.Ordinal),
                 ClockSkew = TimeSpan.Zero,
             },
         ]);
@@ -67,9 +62,7 @@ internal sealed class MfaProofs : IDisposable
             ["jti"] = Guid.CreateVersion7().ToString(),
         };
         if (sessionId.Length > 0)
-        {
             claims["sid"] = sessionId;
-        }
 
         var proof = Handler.CreateToken(new SecurityTokenDescriptor
         {
@@ -87,11 +80,9 @@ internal sealed class MfaProofs : IDisposable
     /// <summary>Accepts a proof about this subject; one that is bound to a session, only beside a token of that session.</summary>
     public TokenResult Validate(Secret proof, EntityUid subject, string? sessionId, DateTimeOffset now)
     {
-        var result = _validator.Validate(new TokenRequest { Token = proof }, _issuer, Revocations.None, now);
+        var result = _validator.Validate(new PresentedToken { Token = proof }, _issuer, Revocations.None, now);
         if (!result.IsValid)
-        {
             return result;
-        }
 
         var token = result.Token;
         using var claims = token.ParseClaims();
@@ -99,7 +90,7 @@ internal sealed class MfaProofs : IDisposable
             && claims.RootElement.TryGetProperty(SubjectType, out var type)
             && type.ValueEquals(subject.Type);
         var isOfSession = token.SessionId is null || string.Equals(token.SessionId, sessionId, StringComparison.Ordinal);
-        return isAboutSubject && isOfSession ? result : TokenResult.Reject(TokenError.SubjectMismatch);
+        return isAboutSubject && isOfSession ? result : TokenResult.Reject(TokenRejection.SubjectMismatch);
     }
 
     public void Dispose() => _key.Dispose();

@@ -1,12 +1,9 @@
-using System.Diagnostics.CodeAnalysis;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Policies;
 
 /// <summary>An entity that a request or a token brings along.</summary>
-internal sealed record GivenEntity(EntityUid Uid, ValueRecord Attributes, EntityUid[] Parents)
+internal sealed record RequestEntity(EntityUid Uid, ValueRecord Attributes, EntityUid[] Parents)
 {
-    public bool SaysNothing => Attributes.Count == 0 && Parents.Length == 0;
+    public bool IsEmpty => Attributes.Count == 0 && Parents.Length == 0;
 }
 
 /// <summary>The entities of one request laid over those of the snapshot.</summary>
@@ -50,18 +47,16 @@ internal sealed class EntityOverlay : EntitySource
     /// <param name="conflict">What contradicts what, for people.</param>
     public static bool TryCreate(
         EntityStore store,
-        GivenEntity principal,
-        GivenEntity[] given,
+        RequestEntity principal,
+        RequestEntity[] given,
         [NotNullWhen(true)] out EntitySource? entities,
         [NotNullWhen(false)] out string? conflict)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(given.Length, MaxGiven);
         conflict = null;
         entities = store;
-        if (principal.SaysNothing && SayNothing(given))
-        {
+        if (principal.IsEmpty && AreEmpty(given))
             return true;
-        }
 
         var overlay = new EntityOverlay(store, given.Length + 1);
         var settled = overlay.Settle(principal);
@@ -90,55 +85,50 @@ internal sealed class EntityOverlay : EntitySource
         return _store.TryGetEntity(uid, out entity);
     }
 
-    private static bool SayNothing(ReadOnlySpan<GivenEntity> given)
+    private static bool AreEmpty(ReadOnlySpan<RequestEntity> given)
     {
         foreach (var entity in given)
         {
-            if (!entity.SaysNothing)
-            {
+            if (!entity.IsEmpty)
                 return false;
-            }
         }
 
         return true;
     }
 
     /// <summary>The principal as the snapshot and its token have it; null when neither says anything of it.</summary>
-    private Entity? Settle(GivenEntity principal)
+    private Entity? Settle(RequestEntity principal)
     {
         if (!_store.TryGetEntity(principal.Uid, out var known))
         {
             // Over the store, not over the request: the groups of a principal are none of the request's business.
-            return principal.SaysNothing ? null : LayOver(Entity.CreateOver(_store, principal.Uid, principal.Attributes, ValueRecord.Empty, principal.Parents));
+            return principal.IsEmpty ? null
+                : LayOver(Entity.CreateOver(_store, principal.Uid, principal.Attributes, ValueRecord.Empty, principal.Parents));
         }
 
         foreach (var (name, _) in principal.Attributes.Fields)
         {
             if (!known.Attributes.TryGet(name, out _))
-            {
                 return LayOver(WithMissingAttributes(known, principal.Attributes));
-            }
         }
 
         return known;
     }
 
-    private string? AddAll(ReadOnlySpan<GivenEntity> given, EntityUid principal, Entity? settled)
+    private string? AddAll(ReadOnlySpan<RequestEntity> given, EntityUid principal, Entity? settled)
     {
         Span<Progress> progress = stackalloc Progress[given.Length];
         for (var i = 0; i < given.Length; i++)
         {
             var entity = given[i];
-            if (entity.SaysNothing)
+            if (entity.IsEmpty)
             {
                 progress[i] = Progress.Done;
             }
             else if (entity.Uid.Equals(principal))
             {
                 if (ContradictionAboutPrincipal(settled, entity) is { } conflict)
-                {
                     return conflict;
-                }
 
                 progress[i] = Progress.Done;
             }
@@ -155,40 +145,35 @@ internal sealed class EntityOverlay : EntitySource
         for (var i = 0; i < given.Length; i++)
         {
             if (Add(given, i, progress) is { } conflict)
-            {
                 return conflict;
-            }
         }
 
         return null;
     }
 
-    private static bool IsAmong(ReadOnlySpan<GivenEntity> given, EntityUid uid)
+    private static bool IsAmong(ReadOnlySpan<RequestEntity> given, EntityUid uid)
     {
         foreach (var other in given)
         {
-            if (!other.SaysNothing && other.Uid.Equals(uid))
-            {
+            if (!other.IsEmpty && other.Uid.Equals(uid))
                 return true;
-            }
         }
 
         return false;
     }
 
     /// <summary>What a request says of its principal that is not known of it already; null: nothing.</summary>
-    private static string? ContradictionAboutPrincipal(Entity? settled, GivenEntity given)
+    private static string? ContradictionAboutPrincipal(Entity? settled, RequestEntity given)
     {
         if (settled is null)
-        {
             return $"request entities include the principal `{given.Uid}`, which is neither in the snapshot nor in a token";
-        }
 
         foreach (var (name, _) in given.Attributes.Fields)
         {
             if (!settled.Attributes.TryGet(name, out _))
             {
-                return $"request entities add attribute `{name}` to the principal `{given.Uid}`: it is neither in the snapshot nor in its token";
+                return $"request entities add attribute `{name}` to the principal `{given.Uid}`: "
+                    + "it is neither in the snapshot nor in its token";
             }
         }
 
@@ -196,35 +181,29 @@ internal sealed class EntityOverlay : EntitySource
     }
 
     /// <summary>What is said of an entity that is known otherwise; null: nothing.</summary>
-    private static string? Contradiction(Entity known, GivenEntity given)
+    private static string? Contradiction(Entity known, RequestEntity given)
     {
         foreach (var (name, value) in given.Attributes.Fields)
         {
             if (known.Attributes.TryGet(name, out var knownValue) && knownValue != value)
-            {
-                return $"the attribute `{name}` of `{known.Uid}` is not what the snapshot has";
-            }
+                return $"attribute `{name}` of `{known.Uid}` differs from the snapshot";
         }
 
         foreach (var parent in given.Parents)
         {
             if (!known.Parents.Contains(parent))
-            {
                 return $"`{known.Uid}` is not a member of `{parent}` in the snapshot";
-            }
         }
 
         return null;
     }
 
     /// <summary>Adds an entity after those of its parents that are given too.</summary>
-    private string? Add(ReadOnlySpan<GivenEntity> given, int index, Span<Progress> progress)
+    private string? Add(ReadOnlySpan<RequestEntity> given, int index, Span<Progress> progress)
     {
         var entity = given[index];
         if (progress[index] == Progress.Done)
-        {
             return null;
-        }
 
         if (_store.TryGetEntity(entity.Uid, out var known))
         {
@@ -233,9 +212,7 @@ internal sealed class EntityOverlay : EntitySource
         }
 
         if (progress[index] == Progress.Begun)
-        {
             return MemberOfItself(entity.Uid);
-        }
 
         progress[index] = Progress.Begun;
         foreach (var parent in entity.Parents)
@@ -243,9 +220,7 @@ internal sealed class EntityOverlay : EntitySource
             for (var i = 0; i < given.Length; i++)
             {
                 if (given[i].Uid.Equals(parent) && Add(given, i, progress) is { } conflict)
-                {
                     return conflict;
-                }
             }
         }
 
@@ -253,9 +228,7 @@ internal sealed class EntityOverlay : EntitySource
         {
             // By way of the principal, whose groups were settled before.
             if (IsIn(parent, entity.Uid))
-            {
                 return MemberOfItself(entity.Uid);
-            }
         }
 
         progress[index] = Progress.Done;
@@ -263,12 +236,10 @@ internal sealed class EntityOverlay : EntitySource
         return null;
     }
 
-    private string? AddTo(Entity known, GivenEntity given)
+    private string? AddTo(Entity known, RequestEntity given)
     {
         if (Contradiction(known, given) is { } conflict)
-        {
             return conflict;
-        }
 
         foreach (var (name, _) in given.Attributes.Fields)
         {
@@ -288,9 +259,7 @@ internal sealed class EntityOverlay : EntitySource
         foreach (var other in _laidOver.AsSpan(0, _count))
         {
             if (other.Uid.Equals(entity.Uid))
-            {
                 throw new InvalidOperationException($"the entity `{entity.Uid}` is in the overlay already");
-            }
         }
 
         return _laidOver[_count++] = entity;
@@ -302,9 +271,7 @@ internal sealed class EntityOverlay : EntitySource
         foreach (var field in given.Fields)
         {
             if (!known.Attributes.TryGet(field.Key, out _))
-            {
                 attributes.Add(field);
-            }
         }
 
         return Entity.CreateOver(_store, known.Uid, ValueRecord.Create([.. attributes]), known.Tags, known.Parents);

@@ -1,6 +1,3 @@
-using System.Collections.Concurrent;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Risk;
 
 /// <summary>Counts requests per subject over the last minute, for a bounded number of subjects.</summary>
@@ -19,14 +16,10 @@ internal sealed class ActivityTracker(TimeProvider time, int capacity = 100_000)
         if (!_counters.TryGetValue(subject, out var counter))
         {
             if (_counters.Count >= capacity)
-            {
                 Purge(nowMs / WindowMs);
-            }
 
             if (_counters.Count >= capacity)
-            {
                 return null;
-            }
 
             counter = _counters.GetOrAdd(subject, static _ => new Counter());
         }
@@ -34,20 +27,17 @@ internal sealed class ActivityTracker(TimeProvider time, int capacity = 100_000)
         return counter.Count(nowMs);
     }
 
-    /// <summary>Drops the subjects that were not seen within the last two windows; at most once a window, so that a flood does not turn it into work.</summary>
+    /// <summary>Drops the subjects that were not seen within the last two windows; at most once a window, so that a flood does not turn it
+    /// into work.</summary>
     private void Purge(long window)
     {
         if (Interlocked.Exchange(ref _purgedInWindow, window) == window)
-        {
             return;
-        }
 
         foreach (var (subject, counter) in _counters)
         {
             if (counter.IsIdleIn(window))
-            {
                 _counters.TryRemove(subject, out _);
-            }
         }
     }
 

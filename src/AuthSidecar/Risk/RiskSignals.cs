@@ -1,5 +1,3 @@
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Risk;
 
 /// <summary>What is known of an access. A signal that is missing is null, and a risk of its own.</summary>
@@ -44,31 +42,34 @@ internal sealed record RiskInput(
     /// <summary>The client's address, if there is one that can be believed.</summary>
     public IpRange? ClientAddress { get; } = Signals.Network is { } network ? ClientAddressOf(network, Settings) : null;
 
-    /// <summary>Where the access comes from: what the device says, else what the address tells; null where neither is exact enough to say anything.</summary>
+    /// <summary>Where the access comes from: what the device says, else what the address tells; null where neither is exact enough to say
+    /// anything.</summary>
     public Place? Location => DevicePlace ?? AddressPlace;
 
-    /// <summary>How far (km) what the device says is from what the address tells, beyond what both leave open; null: they do not contradict each other.</summary>
-    public double? ContradictionKm => DevicePlace is { } said && AddressPlace is { } seen && said.GapKmTo(seen) is var km && km > Settings.TravelToleranceKm ? km : null;
+    /// <summary>How far (km) what the device says is from what the address tells, beyond what both leave open; null: they do not contradict
+    /// each other.</summary>
+    public double? ContradictionKm => DevicePlace is { } said && AddressPlace is { } seen && said.GapKmTo(seen) is var km
+        && km > Settings.TravelToleranceKm ? km : null;
 
     public string? Country => Geo?.Country;
 
     private GeoRecord? Geo { get; init; }
 
-    // Whoever could be anywhere is not near: what is not exact must not lower a risk. A device knows where it is; an address tells a country's middle at worst.
+    // Whoever could be anywhere is not near: what is not exact must not lower a risk. A device knows where it is; an address tells a
+    // country's middle at worst.
     private Place? DevicePlace => Signals.Location is { AccuracyKm: <= Place.MaxDeviceAccuracyKm } place ? place : null;
 
     private Place? AddressPlace => Geo?.Place is { AccuracyKm: <= Place.MaxAddressAccuracyKm } place ? place : null;
 
-    public static RiskInput Create(RiskSignals signals, RiskProfile? profile, RiskSettings settings, RecentActivity activity, EntityUid? action, DateTimeOffset now)
+    public static RiskInput Create(
+        RiskSignals signals, RiskProfile? profile, RiskSettings settings, RecentActivity activity, EntityUid? action, DateTimeOffset now)
     {
         var input = new RiskInput(signals, profile, settings, activity, action, now);
         return input.ClientAddress is { } address && settings.Geo is { } geo ? input with { Geo = geo.Find(address) } : input;
     }
 
-    /// <summary>
-    /// The right-most address that is not one of our proxies, and none at all once a hop is unreadable: what stands left of that was
-    /// written by whoever stands behind it.
-    /// </summary>
+    /// <summary>The right-most address that is not one of our proxies, and none at all once a hop is unreadable: what stands left of that
+    /// was written by whoever stands behind it.</summary>
     private static IpRange? ClientAddressOf(NetworkSignal network, RiskSettings settings)
     {
         var hops = network.ForwardedFor.Append(network.PeerAddress).Reverse();
@@ -76,15 +77,11 @@ internal sealed record RiskInput(
         foreach (var hop in hops)
         {
             if (!StrictIpAddress.TryParse(hop, out var address))
-            {
                 return null;
-            }
 
             last = address;
             if (!settings.TrustedProxies.Contains(address))
-            {
                 return address;
-            }
         }
 
         return last;

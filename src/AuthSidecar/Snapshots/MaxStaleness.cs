@@ -1,53 +1,50 @@
-using System.Globalization;
-
 namespace AuthSidecar.Snapshots;
 
-/// <summary>How old each type of resource may be and still be answered from. What is older is refused: it may have been taken back long since.</summary>
+/// <summary>How old each data type may be and still be answered from. What is older is refused: it may have been taken back long
+/// since.</summary>
 internal sealed record MaxStaleness
 {
     private const string Source = "source";
 
     /// <summary>However old it is.</summary>
-    public static readonly MaxStaleness Unlimited = new(Enumerable.Repeat(TimeSpan.MaxValue, ResourceTypesExtensions.Count), TimeSpan.MaxValue);
+    public static readonly MaxStaleness Unlimited = new(_ => TimeSpan.MaxValue, TimeSpan.MaxValue);
 
     /// <summary>Of a folder: however old, as long as the folder can be looked at. What cannot be for a minute may have changed.</summary>
     public static readonly MaxStaleness OfFolder = Unlimited with { SourceAway = TimeSpan.FromMinutes(1) };
 
-    /// <summary>Revocations 5 minutes, everything else 24 hours.</summary>
-    public static readonly MaxStaleness Default =
-        new(ResourceTypes.All.Each().Select(t => t == ResourceTypes.Revocations ? TimeSpan.FromMinutes(5) : TimeSpan.FromHours(24)), TimeSpan.MaxValue);
+    /// <summary>Of a control plane: as each type has it.</summary>
+    public static readonly MaxStaleness Default = new(t => t.MaxStaleness, TimeSpan.MaxValue);
 
+    // By the number of the type.
     private readonly TimeSpan[] _limits;
 
-    private MaxStaleness(IEnumerable<TimeSpan> limits, TimeSpan sourceAway) => (_limits, SourceAway) = ([.. limits], sourceAway);
+    private MaxStaleness(Func<DataType, TimeSpan> limitOf, TimeSpan sourceAway) =>
+        (_limits, SourceAway) = ([TimeSpan.MaxValue, .. DataTypes.All.Select(limitOf)], sourceAway);
 
     /// <summary>How long the source may not be there to be asked.</summary>
     public TimeSpan SourceAway { get; private init; }
 
+    /// <summary>How old this type may be.</summary>
+    public TimeSpan Of(DataType type) => _limits[type.Number];
+
     /// <summary>Whether the source has not been there to be asked for too long.</summary>
-    public bool IsSourceAway(in ResourceAges ages) => SourceAway != TimeSpan.MaxValue && ages.SinceReached > SourceAway;
+    public bool IsSourceAway(in DataAges ages) => SourceAway != TimeSpan.MaxValue && ages.SinceReached > SourceAway;
 
-    /// <summary>The first of these types that is too old; none when all may be used.</summary>
-    public ResourceTypes FindStale(ResourceTypes types, in ResourceAges ages)
+    /// <summary>The first of these types that is too old; null: all may be used.</summary>
+    public DataType? FindStale(DataTypeSet types, in DataAges ages)
     {
-        if (IsSourceAway(ages))
+        var isSourceAway = IsSourceAway(ages);
+        foreach (var type in types)
         {
-            return (ResourceTypes)((int)types & -(int)types);
-        }
-
-        for (var i = 0; i < _limits.Length; i++)
-        {
-            var type = (ResourceTypes)(1 << i);
-            if ((types & type) != 0 && ages.Of(type) > _limits[i])
-            {
+            if (isSourceAway || ages.Of(type) > _limits[type.Number])
                 return type;
-            }
         }
 
-        return ResourceTypes.None;
+        return null;
     }
 
-    /// <summary>With limits such as <c>revocations=5m</c>, <c>policies=24h</c>, <c>risk=unlimited</c>; null where one cannot be read.</summary>
+    /// <summary>With limits such as <c>revocations=5m</c>, <c>policies=24h</c>, <c>risk=unlimited</c>; null where one cannot be
+    /// read.</summary>
     public MaxStaleness? With(IEnumerable<string> texts, out string? fault)
     {
         var (limits, sourceAway) = (_limits.ToArray(), SourceAway);
@@ -60,26 +57,24 @@ internal sealed record MaxStaleness
             }
 
             if (text.Split('=') is not [var name, var time]
-                || ResourceTypes.All.Each().FirstOrDefault(t => t.ToString().Equals(name, StringComparison.OrdinalIgnoreCase)) is var type && type == ResourceTypes.None
+                || DataTypes.Find(name) is not { } type
                 || ReadTime(time) is not { } limit)
             {
-                fault = $"`{text}` is not a type of resource and a time, such as `revocations=5m`, `policies=24h` or `risk=unlimited`";
+                fault = $"`{text}` is not a data type and a time, such as `revocations=5m`, `policies=24h` or `risk=unlimited`";
                 return null;
             }
 
-            limits[int.TrailingZeroCount((int)type)] = limit;
+            limits[type.Number] = limit;
         }
 
         fault = null;
-        return new MaxStaleness(limits, sourceAway);
+        return new MaxStaleness(t => limits[t.Number], sourceAway);
     }
 
     private static TimeSpan? ReadTime(string text)
     {
         if (text == "unlimited")
-        {
             return TimeSpan.MaxValue;
-        }
 
         return text.Length > 1 && int.TryParse(text[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
             ? text[^1] switch

@@ -1,5 +1,4 @@
-using AuthSidecar.Common;
-using AuthSidecar.Tokens;
+using AuthSidecar.Issuers;
 
 namespace AuthSidecar.Snapshots;
 
@@ -21,9 +20,7 @@ internal sealed class SnapshotCache
     {
         (_time, _keySets) = (time, keySets);
         if (keySets is not null)
-        {
             keySets.Changed += CompleteAgain;
-        }
     }
 
     /// <summary>The snapshot to decide from; null before the first.</summary>
@@ -32,8 +29,8 @@ internal sealed class SnapshotCache
     /// <summary>Raised after every publication, outside of any lock.</summary>
     public event Action<Snapshot>? Published;
 
-    /// <summary>How long ago each type of resource was last known to be what the source has.</summary>
-    public ResourceAges AgesAt(DateTimeOffset now) => new(Volatile.Read(ref _confirmations), now, _time);
+    /// <summary>How long ago each data type was last known to be what the source has.</summary>
+    public DataAges AgesAt(DateTimeOffset now) => new(Volatile.Read(ref _confirmations), now, _time);
 
     /// <exception cref="InvalidOperationException">The revision is older; or it is the same, and so is everything else.</exception>
     public void Publish(Snapshot snapshot)
@@ -41,7 +38,8 @@ internal sealed class SnapshotCache
         TaskCompletionSource waiting;
         lock (_publishing)
         {
-            if (_published is { } before && (snapshot.Revision < before.Revision || snapshot == before))
+            if (_published is { } before
+                && (snapshot.Revision < before.Revision || (snapshot.Revision == before.Revision && snapshot.HasSameValuesAs(before))))
             {
                 throw new InvalidOperationException($"revision {snapshot.Revision} is not newer than {before.Revision}");
             }
@@ -57,14 +55,14 @@ internal sealed class SnapshotCache
 
     /// <summary>Notes that the source has what is current of these types: now, or at a moment in the past.</summary>
     /// <remarks>By one thread at a time: that of the source.</remarks>
-    public void Confirm(ResourceTypes types, DateTimeOffset? at = null)
+    public void Confirm(DataTypeSet types, DateTimeOffset? at = null)
     {
         var now = _time.GetUtcNow();
         Volatile.Write(ref _confirmations, _confirmations.With(types, at ?? now, now, _time.GetTimestamp()));
     }
 
     /// <summary>Notes that the source was there to be asked, whatever it had.</summary>
-    public void Reached() => Confirm(ResourceTypes.None);
+    public void Reached() => Confirm(default);
 
     /// <summary>Whether the source was found to have less than it had, and has not said yet what its revisions mean from now on.</summary>
     public bool IsHistoryLost
@@ -90,14 +88,10 @@ internal sealed class SnapshotCache
             // The signal is taken before the snapshot is looked at: a publication in between completes it.
             var published = Volatile.Read(ref _publication).Task;
             if (IsHistoryLost)
-            {
                 return null;
-            }
 
             if (Current is { } snapshot && (revision.IsIn(snapshot.Revision) || !revision.MayFollow(snapshot.Revision)))
-            {
                 return revision.IsIn(snapshot.Revision) ? snapshot : null;
-            }
 
             await published.WaitAsync(cancellation);
         }
@@ -108,14 +102,13 @@ internal sealed class SnapshotCache
         lock (_publishing)
         {
             if (_published is { } snapshot)
-            {
                 Volatile.Write(ref _current, Complete(snapshot));
-            }
         }
     }
 
     private Snapshot Complete(Snapshot snapshot) =>
-        _keySets is null ? snapshot : snapshot with { Issuers = snapshot.Issuers with { Value = _keySets.Complete(snapshot.Issuers.Value) } };
+        _keySets is null ? snapshot
+            : snapshot.With(IssuerData.Type, snapshot.Issuers with { Value = _keySets.Complete(snapshot.Issuers.Value) });
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

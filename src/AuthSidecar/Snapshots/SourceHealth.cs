@@ -1,8 +1,7 @@
-using System.Collections.Concurrent;
-
 namespace AuthSidecar.Snapshots;
 
-/// <summary>What keeps the source from being what is served: bundles that are refused, heartbeats that do not count, a control plane that is not there.</summary>
+/// <summary>What keeps the source from being what is served: bundles that are refused, heartbeats that do not count, a control plane that
+/// is not there.</summary>
 internal sealed class SourceHealth
 {
     private readonly ConcurrentDictionary<string, string> _problems = new(StringComparer.Ordinal);
@@ -21,7 +20,8 @@ internal sealed class SourceHealth
 
     /// <summary>What is wrong, a sentence each.</summary>
     public IReadOnlyList<string> Problems =>
-        [.. _problems.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => p.Value), .. _connection is { } connection ? [connection] : Array.Empty<string>()];
+        [.. _problems.OrderBy(p => p.Key, StringComparer.Ordinal).Select(p => p.Value), .. _connection is { } connection ? [connection]
+            : Array.Empty<string>()];
 
     /// <summary>Takes note of a problem, or that it is there no more.</summary>
     /// <param name="subject">What it is about.</param>

@@ -193,7 +193,7 @@ public sealed class ConformanceTests
 
         var response = Authorizer.IsAuthorized(policies, entities, request);
         var compiled = response.Errors.IsEmpty ? response.Decision == Decision.Allow ? "true" : "false" : "error";
-        var walked = Authorizer.Explain(policies.Policies[0], entities, request).Outcome switch
+        var walked = Explainer.Explain(policies.Policies[0], entities, request).Outcome switch
         {
             PolicyOutcome.Satisfied => "true",
             PolicyOutcome.ConditionDoesNotHold => "false",
@@ -392,7 +392,7 @@ public sealed class ConformanceTests
         Uid(json.GetProperty("principal")),
         Uid(json.GetProperty("action")),
         Uid(json.GetProperty("resource")),
-        EntityJson.ReadRecord(SourceText.Of(json.GetProperty("context").GetRawText()), schema?.Actions.GetValueOrDefault(Uid(json.GetProperty("action")))?.Context, []) ?? throw new InvalidDataException("context"));
+        EntityJsonReader.ReadRecord(SourceText.Of(json.GetProperty("context").GetRawText()), schema?.Actions.GetValueOrDefault(Uid(json.GetProperty("action")))?.Context, []) ?? throw new InvalidDataException("context"));
 
     private static EntityUid Uid(JsonElement json) => json.ValueKind == JsonValueKind.String
         ? EntityUid.TryParse(json.GetString()!, out var uid, out var fault) ? uid : throw new InvalidDataException(fault.ToString())

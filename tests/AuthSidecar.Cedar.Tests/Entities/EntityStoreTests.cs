@@ -33,7 +33,7 @@ public sealed class EntityStoreTests
     public void TryParse_EntityTwice_AcceptedOnlyWhenItSaysTheSame()
     {
         Assert.Equal(1, Parse($"[{Entity("a", "b")}, {Entity("a", "b")}]").Count);
-        Assert.Contains("given twice, differently", Fault($"[{Entity("a", "b")}, {Entity("a", "c")}]").Message, StringComparison.Ordinal);
+        Assert.Contains("duplicate entity `T::\"a\"` with different content", Fault($"[{Entity("a", "b")}, {Entity("a", "c")}]").Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -52,23 +52,23 @@ public sealed class EntityStoreTests
     }
 
     [Theory]
-    [InlineData("", "1:1: this is not JSON")]
+    [InlineData("", "1:1: invalid JSON")]
     [InlineData("{}", "1:1: expected an array of entities")]
     [InlineData("[1]", "1:2: expected an entity")]
-    [InlineData("[{}]", "1:2: this entity has no `uid`")]
-    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "parents": []}]""", "1:2: this entity has no `attrs`")]
-    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {}}]""", "1:2: this entity has no `parents`")]
+    [InlineData("[{}]", "1:2: missing `uid`")]
+    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "parents": []}]""", "1:2: missing `attrs`")]
+    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {}}]""", "1:2: missing `parents`")]
     [InlineData("""[{"uid": "T::\"x\"", "attrs": {}, "parents": []}]""", "1:10: expected an entity uid")]
-    [InlineData("""[{"uid": {"type": "T "}}]""", "1:10: an entity uid has a `type` and an `id`")]
+    [InlineData("""[{"uid": {"type": "T "}}]""", "1:10: an entity uid must have a `type` and an `id`")]
     [InlineData("""[{"uid": {"type": "T ", "id": "x"}}]""", "1:10: `T ` is not an entity type name")]
-    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": null}, "parents": []}]""", "1:51: a value cannot be null; leave the attribute out")]
-    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": 1e3}, "parents": []}]""", "1:51: a number is a whole number of 64 bits")]
-    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": 9223372036854775808}, "parents": []}]""", "1:51: a number is a whole number of 64 bits")]
-    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": {"__expr": "1"}}, "parents": []}]""", "1:51: `__expr` is not supported any more")]
+    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": null}, "parents": []}]""", "1:51: a value cannot be null; omit the attribute")]
+    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": 1e3}, "parents": []}]""", "1:51: a number must be a 64-bit integer")]
+    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": 9223372036854775808}, "parents": []}]""", "1:51: a number must be a 64-bit integer")]
+    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": {"__expr": "1"}}, "parents": []}]""", "1:51: unsupported escape `__expr`")]
     [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": {"__extn": {"fn": "ip", "arg": "x"}}}, "parents": []}]""", "1:62: `x` is not an IP address or CIDR range")]
     [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": 1, "a": 1}, "parents": []}]""", "1:63: the attribute `a` occurs twice")]
-    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": "\ud800"}, "parents": []}]""", "1:51: this string is not valid Unicode")]
-    [InlineData("[] 1", "1:4: this is not JSON")]
+    [InlineData("""[{"uid": {"type": "T", "id": "x"}, "attrs": {"a": "\ud800"}, "parents": []}]""", "1:51: the string is not valid Unicode")]
+    [InlineData("[] 1", "1:4: invalid JSON")]
     public void TryParse_WhatIsNoEntities_RefusedWithItsPlace(string json, string fault) =>
         Assert.StartsWith(fault, Fault(json).ToString(), StringComparison.Ordinal);
 
@@ -154,7 +154,7 @@ public sealed class EntityStoreTests
         Assert.Null(updated);
         Assert.Contains("is a member of itself", Assert.Single(faults).Message, StringComparison.Ordinal);
         Assert.False(store.TryUpdate([new Entity(new EntityUid("T", "c"), ValueRecord.Empty, ValueRecord.Empty, new EntityUid("T", "c"))], [], null, out _, out faults));
-        Assert.Equal("the entity `T::\"c\"` is a member of itself, directly or through its parents; take one of these parents away", Assert.Single(faults).ToString());
+        Assert.Equal("the entity `T::\"c\"` is a member of itself, directly or through its parents; remove one of these parents", Assert.Single(faults).ToString());
         Assert.Equal(2, store.Count);
     }
 

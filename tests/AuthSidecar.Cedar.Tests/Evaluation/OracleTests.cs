@@ -56,9 +56,9 @@ public sealed class OracleTests
                 }
 
                 // The condition form is the value form.
-                var truth = Compiler.Compile(expr!).EvaluateTruth(ref frame);
-                Assert.Equal(compiled.IsTrue, truth == Truth.True);
-                Assert.Equal(compiled.IsFalse, truth == Truth.False);
+                var truth = Compiler.Compile(expr!).EvaluateCondition(ref frame);
+                Assert.Equal(compiled.IsTrue, truth == ConditionResult.True);
+                Assert.Equal(compiled.IsFalse, truth == ConditionResult.False);
                 outcomes.AddOrUpdate(walks ? PolicyOutcome.Satisfied : PolicyOutcome.Error, 1, (_, n) => n + 1);
             },
             iter: 200_000);

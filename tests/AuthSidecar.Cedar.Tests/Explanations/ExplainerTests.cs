@@ -77,7 +77,7 @@ public sealed class ExplainerTests
         {
             Assert.True(PolicySet.TryParse(SourceText.Of($"permit(principal, action, resource) when {{ {when} }} unless {{ {unless} }};"), out var policies, out _));
             var response = Authorizer.IsAuthorized(policies, Entities, Request);
-            var trace = Authorizer.Explain(policies.Policies[0], Entities, Request);
+            var trace = Explainer.Explain(policies.Policies[0], Entities, Request);
             Assert.Equal(response.HasSatisfiedPermit, trace.Outcome == PolicyOutcome.Satisfied);
             Assert.Equal(response.HasErrors, trace.Outcome == PolicyOutcome.Error);
             Assert.Equal(response.HasErrors ? response.Errors[0].Kind : null, trace.Error?.Kind);
@@ -88,6 +88,6 @@ public sealed class ExplainerTests
     private static PolicyTrace Explain(string policy)
     {
         Assert.True(PolicySet.TryParse(SourceText.Of(policy), out var policies, out var faults), faults.FirstOrDefault()?.ToString());
-        return Authorizer.Explain(policies.Policies[0], Entities, Request);
+        return Explainer.Explain(policies.Policies[0], Entities, Request);
     }
 }

@@ -184,7 +184,7 @@ public sealed class FuzzTests
         var store = EntityStore.TryParse(SourceText.Of(Entities[0]), out var entities, out _) ? entities : EntityStore.Empty;
         var request = new Request(new EntityUid("U", "a"), new EntityUid("Action", "x"), new EntityUid("U", "a"), ValueRecord.Create([new("b", Value.True)]));
         Assert.All(Authorizer.IsAuthorized(policies, store, request).Errors, e => Assert.NotEmpty(e.ToError().Message));
-        Assert.All(policies.Policies, p => Assert.NotNull(Authorizer.Explain(p, store, request).Scope));
+        Assert.All(policies.Policies, p => Assert.NotNull(Explainer.Explain(p, store, request).Scope));
         Assert.True(new PartialAuthorizer(Schema).TryAuthorize(policies, null, new PartialRequest(new PartialUid("U", null), request.Action, new PartialUid("C", null), null), out var partial, out _));
         Assert.All(partial.Policies, p => Assert.NotEmpty(p.Residual));
     }

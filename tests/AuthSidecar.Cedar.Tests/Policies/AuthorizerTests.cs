@@ -213,7 +213,7 @@ public sealed class AuthorizerTests
     {
         Assert.Equal(Decision.Deny, default);
         Assert.Equal(Effect.Forbid, default);
-        Assert.Equal(Truth.Error, default);
+        Assert.Equal(ConditionResult.Error, default);
         Assert.True(default(Value).IsNone);
         Assert.False(default(Value).IsTrue);
     }

@@ -110,7 +110,7 @@ public sealed class CedarReleaseTests
             Assert.Equal(ReleaseOf(name), again.Release);
             Assert.Equal(
                 ReleaseOf(name) >= CedarRelease.V4_15 ? PolicyOutcome.Satisfied : PolicyOutcome.Error,
-                Authorizer.Explain(again.Policies[0], EntityStore.Empty, Request).Outcome);
+                Explainer.Explain(again.Policies[0], EntityStore.Empty, Request).Outcome);
         }
     }
 
@@ -146,7 +146,7 @@ public sealed class CedarReleaseTests
     private static string Outcome(string condition, string release)
     {
         var policies = Policies($"permit(principal, action, resource) when {{ {condition} }};", release);
-        var explained = Authorizer.Explain(policies.Policies[0], EntityStore.Empty, Request).Outcome.ToString();
+        var explained = Explainer.Explain(policies.Policies[0], EntityStore.Empty, Request).Outcome.ToString();
         var response = Authorizer.IsAuthorized(policies, EntityStore.Empty, Request);
         var decided = !response.Errors.IsEmpty ? "Error" : response.Decision == Decision.Allow ? "Satisfied" : "ConditionDoesNotHold";
         Assert.Equal(explained, decided);

@@ -27,10 +27,10 @@ public sealed class PolicySetBuilderTests
     [InlineData("{}", "links.json:1:1: expected an array of links")]
     [InlineData("""[{"template": "t", "template_id": "t", "id": "l"}]""", "links.json:1:35: duplicate member: `template_id` and `template` are synonyms")]
     [InlineData("""[{"template": "t", "id": "l", "args": {"?action": "x"}}]""", "links.json:1:51: unknown slot `?action`; the slots are `?principal` and `?resource`")]
-    [InlineData("[{}]", "links.json:1:2: this link has no `template`")]
-    [InlineData("""[{"template": "t"}]""", "links.json:1:2: this link has no `id`")]
+    [InlineData("[{}]", "links.json:1:2: missing `template`")]
+    [InlineData("""[{"template": "t"}]""", "links.json:1:2: missing `id`")]
     [InlineData("""[{"template": "t", "template": "t", "id": "l"}]""", "links.json:1:32: `template` occurs twice")]
-    [InlineData("""[{"template": "t", "id": "l", "action": "x"}]""", "links.json:1:41: a link has no member `action`")]
+    [InlineData("""[{"template": "t", "id": "l", "action": "x"}]""", "links.json:1:41: unknown member `action` of a link")]
     [InlineData("""[{"template": "t", "id": "l", "principal": "alice"}]""", "links.json:1:44: `alice`:")]
     [InlineData("""[{"template": "t", "id": "l"}]""", "links.json:1:2: template `t` of link `l` not found")]
     public void AddLinks_WhatIsNoLink_RefusedWithItsPlace(string links, string fault)

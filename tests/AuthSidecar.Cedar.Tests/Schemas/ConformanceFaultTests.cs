@@ -66,7 +66,7 @@ public sealed class ConformanceFaultTests
         Assert.Equal(Cedar.Conformance.MostFaults, faults.Count);
         faults = Faults($"[{string.Join(", ", Enumerable.Range(0, 5_000).Select(i => $$"""{"uid": {"type": "Usr", "id": "{{i}}"}, "attrs": {}, "parents": []}"""))}]");
         Assert.Equal(1_001, faults.Count);
-        Assert.EndsWith("there are more than 1000 faults; these are the first", faults[^1], StringComparison.Ordinal);
+        Assert.EndsWith("more than 1000 faults; only the first are listed", faults[^1], StringComparison.Ordinal);
     }
 
     [Theory]
@@ -75,7 +75,7 @@ public sealed class ConformanceFaultTests
     [InlineData("Team", "view", "Team", "{}", "`Action::\"view\"` does not apply to a principal of type `Team`, but to `User`")]
     [InlineData("User", "view", "Doc", "{}", "`Action::\"view\"` does not apply to a resource of type `Doc`, which the schema does not have, but to `Color`, `Team`")]
     [InlineData("User", "view", "Color", "{}", "`Color::\"x\"` is not a valid id of enumerated entity type `Color`")]
-    [InlineData("User", "nothing", "Team", "{}", "`Action::\"nothing\"` does not apply to a principal of type `User`, nor of any other; `Action::\"nothing\"` does not apply to a resource of type `Team`, nor of any other")]
+    [InlineData("User", "nothing", "Team", "{}", "`Action::\"nothing\"` does not apply to a principal of type `User`, or of any other type; `Action::\"nothing\"` does not apply to a resource of type `Team`, or of any other type")]
     [InlineData("User", "veiw", "Team", "{}", "unrecognized action `Action::\"veiw\"`; did you mean `Action::\"view\"`?")]
     [InlineData("User", "view", "Team", "{who: Squad::\"x\", n: \"1\", lst: 1, list: [1, true]}", "the context: attribute `list`: an element: expected long, got bool; attribute `lst` is not declared; did you mean `list`?; attribute `n`: expected long, got string; attribute `who`: expected entity of type `User`, got `Squad::\"x\"`")]
     public void Check_Request_AllToldAndWhatWouldDo(string principal, string action, string resource, string context, string? mismatch)

@@ -22,14 +22,14 @@ public sealed class PartialSchemaTests
     }
 
     [Theory]
-    [InlineData("external entity B; entity A in B;", "external entity A; entity B in A;", "c:1:20: linking would put the entity type `B` in `B`; declare the external type that it is in with its parents: `external entity X in Y;`")] // 8
+    [InlineData("external entity B; entity A in B;", "external entity A; entity B in A;", "c:1:20: linking would make the entity type `B` a member of `B`; declare its external parent type with the parents of that: `external entity X in Y;`")] // 8
     [InlineData("external action g; external action w in g;", "action g; action r; action w in [g, r];", "p:1:20: the external action `Action::\"w\"` is in other groups than in c; an action has the same ancestors wherever it is declared")] // 10
     [InlineData("external action g, w;", "external action g; external action w in g;", "c:1:20: the external action `Action::\"w\"` is in other groups than in p; an action has the same ancestors wherever it is declared")] // 10
-    [InlineData("external entity E; entity A {e: E};", "entity E enum [\"x\"];", "p:1:1: the external entity type `E` is an enumerated type in c; which of its ids there are is not known here")] // 11
+    [InlineData("external entity E; entity A {e: E};", "entity E enum [\"x\"];", "p:1:1: the external entity type `E` is an enumerated type in c; external enumerated types are not supported: move what uses it to that schema")] // 11
     [InlineData("entity A;", "entity A;", "c:1:1: the entity type `A` is defined in p as well; declare it `external` in all schemas but one")] // 12
     [InlineData("action a;", "action a;", "c:1:1: the action `Action::\"a\"` is defined in p as well; declare it `external` in all schemas but one")] // 12
-    [InlineData("external entity X; entity E in X;", "external entity G; external entity E in G;", "c:1:20: the external entity type `E` is in `G`, and in p it is not")] // 13
-    [InlineData("external entity X; entity E in X;", "external entity G; external entity X in G;", "p:1:20: linking would put the entity type `E` in `G`; declare the external type that it is in with its parents: `external entity X in Y;`")] // 14
+    [InlineData("external entity X; entity E in X;", "external entity G; external entity E in G;", "c:1:20: the external entity type `E` is a member of `G`, but not in p")] // 13
+    [InlineData("external entity X; entity E in X;", "external entity G; external entity X in G;", "p:1:20: linking would make the entity type `E` a member of `G`; declare its external parent type with the parents of that: `external entity X in Y;`")] // 14
     public void TryLink_ExamplesThatContradict_RefusedWithPlace(string p, string c, string fault)
     {
         Assert.False(PartialSchema.TryLink([Parse(p, "p"), Parse(c, "c")], out _, out var faults));
@@ -47,7 +47,7 @@ public sealed class PartialSchemaTests
     [InlineData("external;", "1:9: expected `entity` or `action`, found `;`")]
     [InlineData("external external entity A;", "1:10: expected `entity` or `action`, found `external`")]
     [InlineData("external entity B; entity B;", "1:20: the entity type `B` is declared twice; keep one")]
-    [InlineData("external action b in a; action a in b;", "1:25: the action `Action::\"a\"` is a member of itself, or of an action that is; take a parent away")]
+    [InlineData("external action b in a; action a in b;", "1:25: the action `Action::\"a\"` is a member of itself, or of an action that is; remove one of its parents")]
     [InlineData("external entity A in B;", "1:22: unrecognized entity type `B`")]
     [InlineData("external entity Action;", "1:1: `Action` is the type of actions, and cannot be declared as an entity type")]
     [InlineData("external entity Long;", "1:1: the external entity type `Long` has the name of a built-in type")]
@@ -169,7 +169,7 @@ public sealed class PartialSchemaTests
         Assert.Contains("{a: Action}", Link(Uses, "namespace M { action y; }").ToString(), StringComparison.Ordinal);
         Assert.False(PartialSchema.TryLink([Parse(Uses, "p"), Parse("namespace N { action y; }", "c")], out _, out var faults));
         Assert.Equal(
-            "p:1:82: `Action` is the type of the actions of the empty namespace here, and would be that of the actions of `N`; move either the actions or the type to another namespace",
+            "p:1:82: `Action` refers to actions of the empty namespace here, but to actions of `N` after linking; move either the actions or the type to another namespace",
             Assert.Single(faults).ToString());
         // By a common type as well, which is written out where it is used.
         Assert.False(PartialSchema.TryLink([Parse("action x; type T = {a: Action}; namespace N { action y; entity E {t: T}; }", "p")], out _, out faults));

@@ -60,7 +60,7 @@ public sealed class DepthTests
             var uid = new EntityUid("U", "x");
             var request = new Request(uid, new EntityUid("Action", "a"), uid, ValueRecord.Empty);
             Assert.Equal(Authorizer.IsAuthorized(policies, EntityStore.Empty, request).HasErrors, Authorizer.IsAuthorized(read, EntityStore.Empty, request).HasErrors);
-            Authorizer.Explain(policies.Policies[0], EntityStore.Empty, request);
+            Explainer.Explain(policies.Policies[0], EntityStore.Empty, request);
             new Validator(Schema, new ValidationOptions { Level = 3 }).Validate(policies);
             Assert.True(new PartialAuthorizer(Schema).TryAuthorize(policies, null, new PartialRequest(new PartialUid("U", null), request.Action, new PartialUid("U", null), null), out var partial, out _));
             Assert.NotEmpty(partial.Policies[0].Residual);

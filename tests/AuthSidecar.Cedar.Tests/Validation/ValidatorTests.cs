@@ -124,7 +124,7 @@ public sealed class ValidatorTests
     {
         var error = Assert.Single(Validate("permit(principal, action == Action::\"view\", resource);\nforbid(principal, action == Action::\"view\", resource)\nwhen { principal.age > 3 };").Errors);
         Assert.Equal("policy1", error.PolicyId);
-        Assert.Equal("p.cedar:3:8: the attribute `age` of `User` is optional and may be absent; test `principal has age` before", error.Fault.ToString());
+        Assert.Equal("p.cedar:3:8: the attribute `age` of `User` is optional and may be absent; test `principal has age` first", error.Fault.ToString());
     }
 
     [Theory]

@@ -25,7 +25,7 @@ public sealed class ValueHashTests
         { "numbers whose halves are alike", i => Value.Of(((long)i << 32) | (uint)i) },
         { "numbers whose halves cancel out", i => Value.Of(((long)i << 32) | (uint)~i) },
         { "durations whose halves are alike", i => Value.Of(new Duration(((long)i << 32) | (uint)i)) },
-        { "decimals and numbers of the same bits", i => i % 2 == 0 ? Value.Of((long)i / 2) : Value.Of(new Decimal4(i / 2)) },
+        { "decimals and numbers of the same bits", i => i % 2 == 0 ? Value.Of((long)i / 2) : Value.Of(new CedarDecimal(i / 2)) },
         { "addresses whose halves are alike", i => Value.Of(Ip(string.Create(CultureInfo.InvariantCulture, $"::{i:x}:{i:x}:{i:x}:{i:x}"))) },
         { "ranges of one address", i => Value.Of(Ip(string.Create(CultureInfo.InvariantCulture, $"{i / 129}::/{i % 129}"))) },
     };

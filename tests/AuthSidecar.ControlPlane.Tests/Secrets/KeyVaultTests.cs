@@ -75,7 +75,7 @@ public sealed class KeyVaultTests : IDisposable
     {
         var vault = new FakeVault { Token = "another" };
         var refused = await Assert.ThrowsAsync<KeyVaultException>(() => vault.Connect().WrapAsync(DataKey, Cancellation));
-        Assert.Equal("Vault answered 403 to encrypt/authsidecar: permission denied", refused.Message);
+        Assert.Equal("Vault request `encrypt/authsidecar` failed: HTTP status 403: permission denied", refused.Message);
         foreach (var answer in new[] { "", "[]", "{}", """{"data": {}}""", """{"data": {"ciphertext": "v1:x", "plaintext": "AAAA", "latest_version": "1"}}""", "<html>" })
         {
             vault = new FakeVault { Answer = answer };

@@ -1,4 +1,3 @@
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.Store;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;

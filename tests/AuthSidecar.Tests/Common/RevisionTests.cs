@@ -1,4 +1,3 @@
-using AuthSidecar.Common;
 using CsCheck;
 
 namespace AuthSidecar.Tests.Common;

@@ -4,10 +4,10 @@ using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
-using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;
 using CsCheck;
+using Decision = AuthSidecar.Policies.Decision;
 
 namespace AuthSidecar.Tests.Decisions;
 
@@ -21,22 +21,22 @@ public sealed class DecisionPointTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly TokenValidator _tokens = new(new VerifiedTokenCache(100), new DpopVerifier());
     private readonly MfaProofs _proofs;
-    private readonly ClaimStore _claims;
+    private readonly MfaAttemptStore _claims;
     private readonly DecisionPoint _decisions;
 
     public DecisionPointTests()
     {
         _bundle = new TestBundle(_issuer);
         _proofs = new MfaProofs(ECDsa.Create(ECCurve.NamedCurves.nistP256), _tokens, TimeSpan.FromMinutes(15));
-        _claims = ClaimStore.Open(_folder["claims"], new AttemptLimits());
+        _claims = MfaAttemptStore.Open(_folder["claims"], new MfaAttemptLimits());
         _decisions = new DecisionPoint(_tokens, _proofs, new ActivityTracker(TimeProvider.System), _claims);
     }
 
     [Fact]
     public void Default_OfAnythingAboutAuthorization_Denies()
     {
-        Assert.Equal(Outcome.Deny, default);
-        Assert.Equal(Outcome.Deny, new CheckAnswer().Outcome);
+        Assert.Equal(Decision.Deny, default);
+        Assert.Equal(Decision.Deny, new CheckAnswer().Decision);
         Assert.Equal(Cedar.Decision.Deny, default);
         Assert.Equal(Effect.Forbid, default);
         Assert.False(default(TokenResult).IsValid);
@@ -53,12 +53,12 @@ public sealed class DecisionPointTests : IDisposable
         _bundle.DropSchema(_issuer);
         _bundle.Write("policies/erring.cedar", "@id(\"erring\") forbid (principal, action, resource) when { resource.nothing == 1 };");
         var strict = Check(_bundle.Build(), Read("plan"));
-        Assert.Equal((Outcome.Deny, Reason.ForbidErred), (strict.Outcome, strict.Reason));
+        Assert.Equal((Decision.Deny, DecisionReason.ForbidErred), (strict.Decision, strict.Reason));
         Assert.Equal("erring", Assert.Single(strict.PolicyErrors).Policy.Id);
 
         _bundle.WriteManifest(["policies", "entities.json"], _issuer, """, "strictForbid": false""");
         var lenient = Check(_bundle.Build(), Read("plan"));
-        Assert.Equal(Outcome.Allow, lenient.Outcome);
+        Assert.Equal(Decision.Allow, lenient.Decision);
         Assert.Equal("erring", Assert.Single(lenient.PolicyErrors).Policy.Id);
     }
 
@@ -67,7 +67,7 @@ public sealed class DecisionPointTests : IDisposable
     {
         _bundle.Write("policies/range.cedar", "@id(\"range\") forbid (principal, action, resource) when { ip(\"10.0.0.1\").isInRange(ip(\"::/0\"), ip(\"10.0.0.0/8\")) };");
         var latest = Check(_bundle.Build(), Read("plan"));
-        Assert.Equal((Outcome.Deny, Reason.Forbidden), (latest.Outcome, latest.Reason));
+        Assert.Equal((Decision.Deny, DecisionReason.Forbidden), (latest.Decision, latest.Reason));
 
         // Its schema refuses what errs; without one it errs.
         _bundle.WriteManifest(["policies", "schema.cedarschema", "entities.json"], _issuer, ", \"compat\": \"4.13\"");
@@ -76,7 +76,7 @@ public sealed class DecisionPointTests : IDisposable
         _bundle.DropSchema(_issuer);
         _bundle.WriteManifest(["policies", "entities.json"], _issuer, ", \"compat\": \"4.13\"");
         var older = Check(_bundle.Build(), Read("plan"));
-        Assert.Equal((Outcome.Deny, Reason.ForbidErred), (older.Outcome, older.Reason));
+        Assert.Equal((Decision.Deny, DecisionReason.ForbidErred), (older.Decision, older.Reason));
     }
 
     public static TheoryData<string, string, string> Mismatches => new()
@@ -103,21 +103,21 @@ public sealed class DecisionPointTests : IDisposable
             "resource" => Read("plan") with { Resource = new EntityUid("Dokument", "plan") },
             "principal" => Read("plan") with { Principal = new EntityUid("Usr", "alice") },
             "context" => Read("plan") with { Context = ValueRecord.Create([KeyValuePair.Create("foo", Value.Of(1))]) },
-            "attribute" => Read("other") with { Entities = [new GivenEntity(other, number, [])] },
-            "missing" => Read("other") with { Entities = [new GivenEntity(other, ValueRecord.Create([KeyValuePair.Create("confidential", Value.Of(true))]), [])] },
-            "entity" => Read("plan") with { Entities = [new GivenEntity(new EntityUid("Thing", "t"), tenant, [])] },
+            "attribute" => Read("other") with { Entities = [new RequestEntity(other, number, [])] },
+            "missing" => Read("other") with { Entities = [new RequestEntity(other, ValueRecord.Create([KeyValuePair.Create("confidential", Value.Of(true))]), [])] },
+            "entity" => Read("plan") with { Entities = [new RequestEntity(new EntityUid("Thing", "t"), tenant, [])] },
             "unknown" => Read("plan") with { Principal = new EntityUid("User", "nobody") },
             // What the snapshot knows need not be said again.
-            _ => Read("plan") with { Entities = [new GivenEntity(new EntityUid("Document", "plan"), ValueRecord.Create([KeyValuePair.Create("confidential", Value.Of(true))]), [])] },
+            _ => Read("plan") with { Entities = [new RequestEntity(new EntityUid("Document", "plan"), ValueRecord.Create([KeyValuePair.Create("confidential", Value.Of(true))]), [])] },
         };
         var snapshot = _bundle.Build();
         var warned = Check(snapshot, request);
-        Assert.Equal((outcome, detail), (warned.Outcome.ToString(), warned.Detail ?? ""));
+        Assert.Equal((outcome, detail), (warned.Decision.ToString(), warned.Detail ?? ""));
         Assert.Equal(what is not ("unknown" or "none"), warned.IsMismatch);
         var unsaid = With(RequestValidation.Off).Check(request, snapshot, Now);
-        Assert.Equal((warned.Outcome, warned.Reason, null, false), (unsaid.Outcome, unsaid.Reason, unsaid.Detail, unsaid.IsMismatch));
+        Assert.Equal((warned.Decision, warned.Reason, null, false), (unsaid.Decision, unsaid.Reason, unsaid.Detail, unsaid.IsMismatch));
         var rejected = With(RequestValidation.Reject).Check(request, snapshot, Now);
-        Assert.Equal(warned.IsMismatch ? (Outcome.Deny, Reason.RequestInvalid) : (warned.Outcome, warned.Reason), (rejected.Outcome, rejected.Reason));
+        Assert.Equal(warned.IsMismatch ? (Decision.Deny, DecisionReason.RequestInvalid) : (warned.Decision, warned.Reason), (rejected.Decision, rejected.Reason));
         Assert.Equal(warned.Detail, rejected.Detail);
 
         DecisionPoint With(RequestValidation validation) => new(_tokens, _proofs, new ActivityTracker(TimeProvider.System), _claims, validation);
@@ -129,7 +129,7 @@ public sealed class DecisionPointTests : IDisposable
         _bundle.DropSchema(_issuer);
         _bundle.Write("policies/erring.cedar", "@id(\"erring\") permit (principal, action, resource) when { resource.nothing == 1 };");
         var answer = Check(_bundle.Build(), Read("plan"));
-        Assert.Equal(Outcome.Allow, answer.Outcome);
+        Assert.Equal(Decision.Allow, answer.Decision);
         Assert.Equal("the entity `Document::\"plan\"` has no attribute `nothing`", Assert.Single(answer.PolicyErrors).ToError().Message);
     }
 
@@ -142,9 +142,9 @@ public sealed class DecisionPointTests : IDisposable
             """);
         var snapshot = _bundle.Build();
         var stepUp = Check(snapshot, Read("salaries") with { Action = new EntityUid("Action", "delete") });
-        Assert.Equal(Outcome.StepUp, stepUp.Outcome);
+        Assert.Equal(Decision.StepUp, stepUp.Decision);
         Assert.Equal(["confidential", "hw"], stepUp.DeterminingPolicies.Select(p => p.Id));
-        Assert.Equal(Outcome.Deny, Check(snapshot, Read("plan") with { Action = new EntityUid("Action", "delete") }).Outcome);
+        Assert.Equal(Decision.Deny, Check(snapshot, Read("plan") with { Action = new EntityUid("Action", "delete") }).Decision);
     }
 
     [Fact]
@@ -170,7 +170,7 @@ public sealed class DecisionPointTests : IDisposable
             c["amr"] = new[] { "pwd" };
             c["auth_time"] = Now.ToUnixTimeSeconds() - 600;
         });
-        Assert.Equal(Outcome.Allow, Check(_bundle.Build(), Read("plan") with { Principal = null, Token = new TokenRequest { Token = token } }).Outcome);
+        Assert.Equal(Decision.Allow, Check(_bundle.Build(), Read("plan") with { Principal = null, Token = new PresentedToken { Token = token } }).Decision);
     }
 
     [Fact]
@@ -182,8 +182,8 @@ public sealed class DecisionPointTests : IDisposable
             unless { context.token.amr == ["pwd", "otp", "mfa"] && context.token.acr == "mfa" && context.token.auth_time == context.now };
             """);
         var token = _issuer.Issue(Now, claims: c => { c["amr"] = new[] { "pwd" }; c["acr"] = "silver"; c["auth_time"] = Now.ToUnixTimeSeconds() - 600; });
-        var request = Read("plan") with { Principal = null, Token = new TokenRequest { Token = token }, MfaProof = _proofs.Issue(Alice, "", Now).Proof };
-        Assert.Equal(Outcome.Allow, Check(_bundle.Build(), request).Outcome);
+        var request = Read("plan") with { Principal = null, Token = new PresentedToken { Token = token }, MfaProof = _proofs.Issue(Alice, "", Now).Proof };
+        Assert.Equal(Decision.Allow, Check(_bundle.Build(), request).Decision);
     }
 
     [Fact]
@@ -192,27 +192,27 @@ public sealed class DecisionPointTests : IDisposable
         _bundle.DropSchema(_issuer);
         _bundle.Write("policies/ctx.cedar", """forbid (principal, action, resource) unless { context.risk.score > 0 && context.risk.factors.device == 25 };""");
         var answer = Check(_bundle.Build(), Read("plan") with { RiskSignals = RiskSignals.None });
-        Assert.Equal(Outcome.Allow, answer.Outcome);
+        Assert.Equal(Decision.Allow, answer.Decision);
         Assert.NotNull(answer.Risk);
     }
 
     /// <summary>What goes wrong, and what comes of it: a reason, or the exception that the call answers with INTERNAL.</summary>
     public static TheoryData<string, string> Faults => new()
     {
-        { "a character of the token is another", nameof(Reason.TokenRejected) },
-        { "the token is cut off", nameof(Reason.TokenRejected) },
-        { "another audience is asked for", nameof(Reason.TokenRejected) },
-        { "a scope is asked for that the token lacks", nameof(Reason.TokenRejected) },
-        { "the token has expired", nameof(Reason.TokenRejected) },
-        { "the token is of the future", nameof(Reason.TokenRejected) },
-        { "the action is unknown", nameof(Reason.ActionUnknown) },
-        { "the resource is unknown", nameof(Reason.Forbidden) },
-        { "the resource is contradicted", nameof(Reason.EntityConflict) },
-        { "the principal is added to", nameof(Reason.EntityConflict) },
-        { "there are no issuers", nameof(Reason.TokenRejected) },
-        { "there are no entities", nameof(Reason.Forbidden) },
-        { "there are no policies", nameof(Reason.NotPermitted) },
-        { "the subject is revoked", nameof(Reason.TokenRejected) },
+        { "a character of the token is another", nameof(DecisionReason.TokenRejected) },
+        { "the token is cut off", nameof(DecisionReason.TokenRejected) },
+        { "another audience is asked for", nameof(DecisionReason.TokenRejected) },
+        { "a scope is asked for that the token lacks", nameof(DecisionReason.TokenRejected) },
+        { "the token has expired", nameof(DecisionReason.TokenRejected) },
+        { "the token is of the future", nameof(DecisionReason.TokenRejected) },
+        { "the action is unknown", nameof(DecisionReason.ActionUnknown) },
+        { "the resource is unknown", nameof(DecisionReason.Forbidden) },
+        { "the resource is contradicted", nameof(DecisionReason.EntityConflict) },
+        { "the principal is added to", nameof(DecisionReason.EntityConflict) },
+        { "there are no issuers", nameof(DecisionReason.TokenRejected) },
+        { "there are no entities", nameof(DecisionReason.Forbidden) },
+        { "there are no policies", nameof(DecisionReason.NotPermitted) },
+        { "the subject is revoked", nameof(DecisionReason.TokenRejected) },
         { "the context has the sidecar's own attribute", nameof(ArgumentException) },
         { "the entities are null", nameof(NullReferenceException) },
         { "the context is null", nameof(ArgumentNullException) },
@@ -231,8 +231,8 @@ public sealed class DecisionPointTests : IDisposable
     {
         var snapshot = _bundle.Build();
         var token = _issuer.Issue(Now).Reveal();
-        var good = Read("plan") with { Principal = null, Token = new TokenRequest { Token = new Secret(token) } };
-        Assert.Equal(Outcome.Allow, Check(snapshot, good).Outcome);
+        var good = Read("plan") with { Principal = null, Token = new PresentedToken { Token = new Secret(token) } };
+        Assert.Equal(Decision.Allow, Check(snapshot, good).Decision);
         Gen.Int[0, 10_000].Sample(n =>
         {
             var (request, data, now) = With(fault, n);
@@ -240,7 +240,7 @@ public sealed class DecisionPointTests : IDisposable
             try
             {
                 var answer = _decisions.Check(request, data, now);
-                Assert.NotEqual(Outcome.Allow, answer.Outcome);
+                Assert.NotEqual(Decision.Allow, answer.Decision);
                 came = answer.Reason.ToString();
             }
             catch (Exception e) when (e is not Xunit.Sdk.XunitException)
@@ -254,20 +254,20 @@ public sealed class DecisionPointTests : IDisposable
 
         (CheckRequest Request, Snapshot Snapshot, DateTimeOffset Now) With(string what, int n) => what switch
         {
-            "a character of the token is another" => (good with { Token = new TokenRequest { Token = new Secret(Spoil(token, n)) } }, snapshot, Now),
-            "the token is cut off" => (good with { Token = new TokenRequest { Token = new Secret(token[..(n % token.Length)]) } }, snapshot, Now),
-            "another audience is asked for" => (good with { Token = new TokenRequest { Token = new Secret(token), Audience = $"x{n}" } }, snapshot, Now),
-            "a scope is asked for that the token lacks" => (good with { Token = new TokenRequest { Token = new Secret(token), RequiredScopes = [$"x{n}"] } }, snapshot, Now),
+            "a character of the token is another" => (good with { Token = new PresentedToken { Token = new Secret(Spoil(token, n)) } }, snapshot, Now),
+            "the token is cut off" => (good with { Token = new PresentedToken { Token = new Secret(token[..(n % token.Length)]) } }, snapshot, Now),
+            "another audience is asked for" => (good with { Token = new PresentedToken { Token = new Secret(token), Audience = $"x{n}" } }, snapshot, Now),
+            "a scope is asked for that the token lacks" => (good with { Token = new PresentedToken { Token = new Secret(token), RequiredScopes = [$"x{n}"] } }, snapshot, Now),
             "the token has expired" => (good, snapshot, Now.AddMinutes(16 + n)),
             "the token is of the future" => (good, snapshot, Now.AddSeconds(-6 - n)),
             "the action is unknown" => (good with { Action = new EntityUid("Action", $"x{n}") }, snapshot, Now),
             "the resource is unknown" => (good with { Resource = new EntityUid("Document", $"x{n}") }, snapshot, Now),
-            "the resource is contradicted" => (good with { Entities = [new GivenEntity(new EntityUid("Document", "plan"), ValueRecord.Create([new("tenant", Value.Of($"x{n}"))]), [])] }, snapshot, Now),
-            "the principal is added to" => (good with { Entities = [new GivenEntity(Alice, ValueRecord.Create([new($"x{n}", Value.True)]), [])] }, snapshot, Now),
-            "there are no issuers" => (good, snapshot with { Issuers = new Revisioned<IssuerSet>(IssuerSet.Empty, default) }, Now),
-            "there are no entities" => (good, snapshot with { Entities = new Revisioned<EntityStore>(EntityStore.Empty, default) }, Now),
-            "there are no policies" => (good, snapshot with { Policies = new Revisioned<PolicyRules>(new PolicyRules(PolicySet.Empty, new Dictionary<string, PolicyAnnotations>(), null, true), default) }, Now),
-            "the subject is revoked" => (good, snapshot with { Revocations = new Revisioned<Revocations>(new Revocations([new(new(Revocations.Target.Subject, TestIssuer.Name, "alice"), new(Now.ToUnixTimeSeconds() + 1 + n))]), default) }, Now),
+            "the resource is contradicted" => (good with { Entities = [new RequestEntity(new EntityUid("Document", "plan"), ValueRecord.Create([new("tenant", Value.Of($"x{n}"))]), [])] }, snapshot, Now),
+            "the principal is added to" => (good with { Entities = [new RequestEntity(Alice, ValueRecord.Create([new($"x{n}", Value.True)]), [])] }, snapshot, Now),
+            "there are no issuers" => (good, snapshot.With(IssuerData.Type, IssuerSet.Empty, default), Now),
+            "there are no entities" => (good, snapshot.With(EntityData.Type, EntitySet.Empty, default), Now),
+            "there are no policies" => (good, snapshot.With(PolicyData.Type, PolicyData.Type.Nothing), Now),
+            "the subject is revoked" => (good, snapshot.With(RevocationData.Type, new Revocations([new(new(Revocations.Target.Subject, TestIssuer.Name, "alice"), new(Now.ToUnixTimeSeconds() + 1 + n))]), default), Now),
             "the context has the sidecar's own attribute" => (good with { Context = ValueRecord.Create([new("now", Value.Of(n))]) }, snapshot, Now),
             "the entities are null" => (good with { Entities = null! }, snapshot, Now),
             "the context is null" => (good with { Context = null! }, snapshot, Now),

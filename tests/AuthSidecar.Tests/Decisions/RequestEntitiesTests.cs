@@ -1,15 +1,14 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using AuthSidecar.Cedar;
-using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Mfa;
 using AuthSidecar.Policies;
 using AuthSidecar.Risk;
-using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;
 using CsCheck;
+using Decision = AuthSidecar.Policies.Decision;
 
 namespace AuthSidecar.Tests.Decisions;
 
@@ -44,9 +43,9 @@ public sealed class RequestEntitiesTests : IDisposable
         Gen.OneOfConst("acme", "globex").Select(t => ("tenant", Value.Of(t))),
         Gen.Long[0, 4].Select(n => ("tier", Value.Of(n))));
 
-    private static readonly Gen<GivenEntity> Entities = Gen.Select(
+    private static readonly Gen<RequestEntity> Entities = Gen.Select(
         Gen.OneOfConst(Universe), Attributes.Array[0, 2], Gen.OneOfConst(Universe).Array[0, 2],
-        (uid, attributes, parents) => new GivenEntity(uid, ValueRecord.Create([.. attributes.DistinctBy(a => a.Name).Select(a => KeyValuePair.Create(a.Name, a.Value))]), parents));
+        (uid, attributes, parents) => new RequestEntity(uid, ValueRecord.Create([.. attributes.DistinctBy(a => a.Name).Select(a => KeyValuePair.Create(a.Name, a.Value))]), parents));
 
     private static readonly Gen<TokenResult> Tokens = Gen.Select(
         Gen.OneOfConst(Users), Gen.Bool.Nullable(), Gen.OneOfConst("acme", "globex", null), Gen.Int[0, 4].Nullable(), Gen.OneOfConst("staff", "contractors", "all").Array[0, 2],
@@ -67,13 +66,13 @@ public sealed class RequestEntitiesTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly TokenValidator _tokens = new(new VerifiedTokenCache(100), new DpopVerifier());
     private readonly MfaProofs _proofs;
-    private readonly ClaimStore _claims;
+    private readonly MfaAttemptStore _claims;
     private readonly DecisionPoint _decisions;
 
     public RequestEntitiesTests()
     {
         _proofs = new MfaProofs(ECDsa.Create(ECCurve.NamedCurves.nistP256), _tokens, TimeSpan.FromMinutes(15));
-        _claims = ClaimStore.Open(_folder["claims"], new AttemptLimits());
+        _claims = MfaAttemptStore.Open(_folder["claims"], new MfaAttemptLimits());
         _decisions = new DecisionPoint(_tokens, _proofs, new ActivityTracker(TimeProvider.System), _claims);
     }
 
@@ -87,8 +86,8 @@ public sealed class RequestEntitiesTests : IDisposable
             {
                 var request = RequestOf(resource, given);
                 var before = _decisions.Check(request, token, snapshot, Now);
-                var after = _decisions.Check(request with { Entities = [.. given[..Math.Min(at, given.Length)], new GivenEntity(uid, ValueRecord.Empty, []), .. given[Math.Min(at, given.Length)..]] }, token, snapshot, Now);
-                Assert.Equal((before.Outcome, before.Reason), (after.Outcome, after.Reason));
+                var after = _decisions.Check(request with { Entities = [.. given[..Math.Min(at, given.Length)], new RequestEntity(uid, ValueRecord.Empty, []), .. given[Math.Min(at, given.Length)..]] }, token, snapshot, Now);
+                Assert.Equal((before.Decision, before.Reason), (after.Decision, after.Reason));
                 Assert.Equal(before.DeterminingPolicies.Select(p => p.Id), after.DeterminingPolicies.Select(p => p.Id));
                 Count(before, ref allowed, ref denied);
             },
@@ -107,8 +106,8 @@ public sealed class RequestEntitiesTests : IDisposable
                 var before = _decisions.Check(RequestOf(resource, []), token, snapshot, Now);
                 var after = _decisions.Check(RequestOf(resource, given), token, snapshot, Now);
                 // The same, unless the request contradicts what is known.
-                Assert.True(after.Reason is Reason.EntityConflict || after.Outcome == before.Outcome, $"{before.Outcome} became {after.Outcome}");
-                Assert.False(after.Reason is Reason.EntityConflict && after.Outcome != Outcome.Deny);
+                Assert.True(after.Reason is DecisionReason.EntityConflict || after.Decision == before.Decision, $"{before.Decision} became {after.Decision}");
+                Assert.False(after.Reason is DecisionReason.EntityConflict && after.Decision != Decision.Deny);
                 Count(after, ref allowed, ref denied);
             },
             iter: Iterations.Of(20_000), threads: 1);
@@ -117,7 +116,7 @@ public sealed class RequestEntitiesTests : IDisposable
 
     private static void Count(CheckAnswer answer, ref int allowed, ref int denied)
     {
-        if (answer.Outcome == Outcome.Allow)
+        if (answer.Decision == Decision.Allow)
         {
             allowed++;
         }
@@ -127,9 +126,9 @@ public sealed class RequestEntitiesTests : IDisposable
         }
     }
 
-    private static CheckRequest RequestOf(EntityUid resource, GivenEntity[] given) => new()
+    private static CheckRequest RequestOf(EntityUid resource, RequestEntity[] given) => new()
     {
-        Token = new TokenRequest { Token = new Secret("verified already") },
+        Token = new PresentedToken { Token = new Secret("verified already") },
         Action = new EntityUid("Action", "read"),
         Resource = resource,
         Entities = given,
@@ -169,16 +168,11 @@ public sealed class RequestEntitiesTests : IDisposable
                 """),
             out var entities,
             out faults), string.Join('\n', faults));
-        return new Snapshot
-        {
-            Revision = new Revision(default, 1),
-            Policies = new(new PolicyRules(set, new Dictionary<string, PolicyAnnotations>(), schema: null, isStrict: true), default),
-            Entities = new(entities, default),
-            Issuers = new(new IssuerSet([TestIssuer]), default),
-            Revocations = new(Revocations.None, default),
-            Factors = new(FactorSet.Empty, default),
-            Risk = new(RiskSettings.Default, default),
-        };
+        return Snapshot.Empty
+            .At(new Revision(default, 1))
+            .With(PolicyData.Type, new PolicyRules(set, new Dictionary<string, PolicyAnnotations>(), schema: null, isStrict: true), default)
+            .With(EntityData.Type, EntitySet.Empty with { Store = entities }, default)
+            .With(IssuerData.Type, new IssuerSet([TestIssuer]), default);
     }
 
     public void Dispose()

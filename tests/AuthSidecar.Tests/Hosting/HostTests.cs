@@ -3,9 +3,9 @@ using System.Net.Sockets;
 using AuthSidecar.Cli;
 using AuthSidecar.Common;
 using AuthSidecar.Hosting;
+using AuthSidecar.Issuers;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
-using AuthSidecar.Tokens;
 using AuthSidecar.V1;
 using CsCheck;
 using Google.Rpc;
@@ -323,7 +323,7 @@ public sealed class HostTests : IDisposable
         await using var sidecar = await TestSidecar.StartAsync(_bundle);
         await sidecar.WaitForRevisionAfterAsync(0);
         var cache = sidecar.Services.GetRequiredService<SnapshotCache>();
-        var next = cache.Current! with { Revision = new Revision(default, cache.Current.Revision.Number + 1_000_000_000) };
+        var next = cache.Current!.At(new Revision(default, cache.Current!.Revision.Number + 1_000_000_000));
         var waiting = Read;
         waiting.AtLeastRevision = next.Revision.ToString();
         var call = sidecar.Client.CheckPermissionAsync(waiting, cancellationToken: Cancellation).ResponseAsync;
@@ -351,7 +351,7 @@ public sealed class HostTests : IDisposable
     {
         using var folder = new TemporaryFolder();
         var options = Options(folder);
-        Assert.Equal(["`--state` is empty: it is the folder for what must survive a restart"], (options with { State = "" }).Validate());
+        Assert.Equal(["`--state` is empty: specify a folder for keys and cached bundles"], (options with { State = "" }).Validate());
         var longest = "/" + new string('x', 106);
         Assert.Empty((options with { Socket = longest }).Validate());
         foreach (var path in new[] { "", longest + "x", "a\0b" })

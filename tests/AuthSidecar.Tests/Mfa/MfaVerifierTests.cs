@@ -15,7 +15,7 @@ public sealed class MfaVerifierTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly string _backupCode = BackupCode.Generate();
     private readonly FactorSet _factors;
-    private ClaimStore _store;
+    private MfaAttemptStore _store;
 
     public MfaVerifierTests()
     {
@@ -26,7 +26,7 @@ public sealed class MfaVerifierTests : IDisposable
             new BackupCodesFactor(new FactorKey(Alice, "backup"), [BackupCode.Hash(_backupCode), BackupCode.Hash(BackupCode.Generate())]),
         ],
             TestBundle.WrappingKey);
-        _store = ClaimStore.Open(_folder["claims"], new AttemptLimits());
+        _store = MfaAttemptStore.Open(_folder["claims"], new MfaAttemptLimits());
     }
 
     [Fact]
@@ -42,15 +42,15 @@ public sealed class MfaVerifierTests : IDisposable
     public void Verify_SameTotpCodeTwice_SecondIsUsed()
     {
         Assert.True(Verify("totp", CodeAt(Now), Now).IsVerified);
-        Assert.Equal(MfaError.CodeUsed, Verify("totp", CodeAt(Now), Now).Error);
-        Assert.Equal(MfaError.CodeUsed, Verify("totp", CodeAt(Now).Insert(3, " "), Now.AddSeconds(20)).Error);
+        Assert.Equal(MfaRejection.CodeUsed, Verify("totp", CodeAt(Now), Now).Error);
+        Assert.Equal(MfaRejection.CodeUsed, Verify("totp", CodeAt(Now).Insert(3, " "), Now.AddSeconds(20)).Error);
     }
 
     [Fact]
     public void Verify_CodeOfAnEarlierStepThanTheLastSpent_IsUsed()
     {
         Assert.True(Verify("totp", CodeAt(Now.AddSeconds(30)), Now).IsVerified);
-        Assert.Equal(MfaError.CodeUsed, Verify("totp", CodeAt(Now), Now).Error);
+        Assert.Equal(MfaRejection.CodeUsed, Verify("totp", CodeAt(Now), Now).Error);
     }
 
     [Fact]
@@ -59,14 +59,14 @@ public sealed class MfaVerifierTests : IDisposable
         for (var left = 4; left >= 0; left--)
         {
             var wrong = Verify("totp", "000000", Now);
-            Assert.Equal(MfaError.CodeWrong, wrong.Error);
+            Assert.Equal(MfaRejection.CodeWrong, wrong.Error);
             Assert.Equal(left, wrong.AttemptsLeft);
         }
 
         var sixth = Verify("totp", CodeAt(Now), Now);
-        Assert.Equal(MfaError.Locked, sixth.Error);
+        Assert.Equal(MfaRejection.Locked, sixth.Error);
         Assert.Equal(Now.AddMinutes(5), sixth.LockedUntil);
-        Assert.Equal(MfaError.Locked, Verify("totp", CodeAt(Now), Now.AddMinutes(5).AddMilliseconds(-1)).Error);
+        Assert.Equal(MfaRejection.Locked, Verify("totp", CodeAt(Now), Now.AddMinutes(5).AddMilliseconds(-1)).Error);
         Assert.True(Verify("totp", CodeAt(Now.AddMinutes(5)), Now.AddMinutes(5)).IsVerified);
     }
 
@@ -82,7 +82,7 @@ public sealed class MfaVerifierTests : IDisposable
             {
                 result = Verify("totp", "000000", now);
             }
-            while (result.Error != MfaError.Locked);
+            while (result.Error != MfaRejection.Locked);
 
             lasted.Add(result.LockedUntil!.Value - now);
             now = result.LockedUntil.Value;
@@ -104,14 +104,14 @@ public sealed class MfaVerifierTests : IDisposable
 
         Verify("totp", "000000", Now);
         Assert.Equal(0, Verify("backup", "wrong", Now).AttemptsLeft);
-        Assert.Equal(MfaError.Locked, Verify("backup", _backupCode, Now).Error);
+        Assert.Equal(MfaRejection.Locked, Verify("backup", _backupCode, Now).Error);
     }
 
     [Fact]
     public void Verify_BackupCodeTwice_SecondIsUsed()
     {
         Assert.True(Verify("backup", _backupCode.ToLowerInvariant(), Now).IsVerified);
-        Assert.Equal(MfaError.CodeUsed, Verify("backup", _backupCode, Now).Error);
+        Assert.Equal(MfaRejection.CodeUsed, Verify("backup", _backupCode, Now).Error);
     }
 
     [Theory]
@@ -120,7 +120,7 @@ public sealed class MfaVerifierTests : IDisposable
     public async Task Verify_SameCodeInManyCallsAtOnce_ExactlyOneIsVerified(string factor)
     {
         var code = factor == "totp" ? CodeAt(Now) : _backupCode;
-        using var store = ClaimStore.Open(_folder["parallel"], new AttemptLimits());
+        using var store = MfaAttemptStore.Open(_folder["parallel"], new MfaAttemptLimits());
         using var proofs = Proofs();
         var verifier = new MfaVerifier(store, proofs);
         var start = new TaskCompletionSource();
@@ -133,7 +133,7 @@ public sealed class MfaVerifierTests : IDisposable
         var results = await Task.WhenAll(calls);
         Assert.Single(results, r => r.IsVerified);
         // Whoever asks twice has not guessed wrong.
-        Assert.Equal(63, results.Count(r => r.Error == MfaError.CodeUsed && r.AttemptsLeft == 5));
+        Assert.Equal(63, results.Count(r => r.Error == MfaRejection.CodeUsed && r.AttemptsLeft == 5));
     }
 
     [Theory]
@@ -144,7 +144,7 @@ public sealed class MfaVerifierTests : IDisposable
         using var proofs = Proofs();
         var result = await new MfaVerifier(_store, proofs)
             .VerifyAsync(new MfaRequest(new EntityUid("User", subject), factor, new Secret("000000"), ""), _factors, Now, CancellationToken.None);
-        Assert.Equal(MfaError.FactorUnknown, result.Error);
+        Assert.Equal(MfaRejection.FactorUnknown, result.Error);
         Assert.False(result.IsVerified);
     }
 
@@ -154,8 +154,8 @@ public sealed class MfaVerifierTests : IDisposable
         Assert.True(Verify("totp", CodeAt(Now), Now).IsVerified);
         Verify("backup", "wrong", Now);
         _store.Dispose();
-        _store = ClaimStore.Open(_folder["claims"], new AttemptLimits());
-        Assert.Equal(MfaError.CodeUsed, Verify("totp", CodeAt(Now), Now).Error);
+        _store = MfaAttemptStore.Open(_folder["claims"], new MfaAttemptLimits());
+        Assert.Equal(MfaRejection.CodeUsed, Verify("totp", CodeAt(Now), Now).Error);
         Assert.Equal(3, Verify("backup", "wrong", Now).AttemptsLeft);
     }
 
@@ -165,13 +165,13 @@ public sealed class MfaVerifierTests : IDisposable
         using var proofs = Proofs();
         var (proof, expiresAt) = proofs.Issue(Alice, "session-1", Now);
         Assert.True(proofs.Validate(proof, Alice, "session-1", Now).IsValid);
-        Assert.Equal(TokenError.SubjectMismatch, proofs.Validate(proof, new EntityUid("User", "bob"), "session-1", Now).Error);
-        Assert.Equal(TokenError.SubjectMismatch, proofs.Validate(proof, new EntityUid("Admin", "alice"), "session-1", Now).Error);
-        Assert.Equal(TokenError.SubjectMismatch, proofs.Validate(proof, Alice, "session-2", Now).Error);
-        Assert.Equal(TokenError.SubjectMismatch, proofs.Validate(proof, Alice, null, Now).Error);
-        Assert.Equal(TokenError.Expired, proofs.Validate(proof, Alice, "session-1", expiresAt).Error);
+        Assert.Equal(TokenRejection.SubjectMismatch, proofs.Validate(proof, new EntityUid("User", "bob"), "session-1", Now).Error);
+        Assert.Equal(TokenRejection.SubjectMismatch, proofs.Validate(proof, new EntityUid("Admin", "alice"), "session-1", Now).Error);
+        Assert.Equal(TokenRejection.SubjectMismatch, proofs.Validate(proof, Alice, "session-2", Now).Error);
+        Assert.Equal(TokenRejection.SubjectMismatch, proofs.Validate(proof, Alice, null, Now).Error);
+        Assert.Equal(TokenRejection.Expired, proofs.Validate(proof, Alice, "session-1", expiresAt).Error);
         using var others = Proofs();
-        Assert.Equal(TokenError.KeyUnknown, others.Validate(proof, Alice, "session-1", Now).Error);
+        Assert.Equal(TokenRejection.KeyUnknown, others.Validate(proof, Alice, "session-1", Now).Error);
     }
 
     [Fact]
@@ -191,7 +191,7 @@ public sealed class MfaVerifierTests : IDisposable
     public void Default_OfAResult_IsNotVerified()
     {
         Assert.False(default(MfaResult).IsVerified);
-        Assert.NotEqual(MfaError.None, default);
+        Assert.NotEqual(MfaRejection.None, default);
     }
 
     private static string CodeAt(DateTimeOffset time) => TotpCode.Compute(Secret, TotpCode.StepAt(time));

@@ -47,7 +47,7 @@ public sealed class EntityOverlayTests
     [Fact]
     public void TryCreate_KnownEntityWithMoreAttributes_HasBothKinds()
     {
-        var given = new GivenEntity(Plan, ValueRecord.Create([new("tenant", Value.Of("acme")), new("size", Value.Of(3))]), [Folder]);
+        var given = new RequestEntity(Plan, ValueRecord.Create([new("tenant", Value.Of("acme")), new("size", Value.Of(3))]), [Folder]);
         var entities = Lay([given]);
         Assert.True(entities.TryGetEntity(Plan, out var plan));
         Assert.Equal(2, plan.Attributes.Count);
@@ -56,7 +56,7 @@ public sealed class EntityOverlayTests
 
     [Fact]
     public void TryCreate_KnownEntityWithAnotherValue_Conflict() =>
-        Assert.Equal("the attribute `tenant` of `Document::\"plan\"` is not what the snapshot has", Conflict([Given(Plan, "globex")]));
+        Assert.Equal("attribute `tenant` of `Document::\"plan\"` differs from the snapshot", Conflict([Given(Plan, "globex")]));
 
     [Fact]
     public void TryCreate_KnownEntityWithAnotherParent_Conflict() =>
@@ -65,9 +65,9 @@ public sealed class EntityOverlayTests
     [Fact]
     public void TryCreate_RequestSaysMoreOfItsPrincipalThanIsKnown_Conflict()
     {
-        Assert.Equal("the attribute `tenant` of `User::\"alice\"` is not what the snapshot has", Conflict([Given(Alice, "globex")]));
+        Assert.Equal("attribute `tenant` of `User::\"alice\"` differs from the snapshot", Conflict([Given(Alice, "globex")]));
         Assert.Equal("`User::\"alice\"` is not a member of `Role::\"admin\"` in the snapshot", Conflict([Given(Alice, null, Admin)]));
-        Assert.Contains("add attribute `size` to the principal", Conflict([new GivenEntity(Alice, ValueRecord.Create([new("size", Value.Of(1))]), [])]));
+        Assert.Contains("add attribute `size` to the principal", Conflict([new RequestEntity(Alice, ValueRecord.Create([new("size", Value.Of(1))]), [])]));
         Assert.Contains("neither in the snapshot nor in a token", Conflict([Given(Stranger, null, Admin)], Stranger));
     }
 
@@ -75,8 +75,8 @@ public sealed class EntityOverlayTests
     public void TryCreate_RequestSaysOfItsPrincipalWhatIsKnown_IsThatPrincipal()
     {
         Assert.True(Lay([Given(Alice, "acme", User)]).IsIn(Alice, User));
-        var principal = new GivenEntity(Stranger, ValueRecord.Create([new("suspended", Value.True)]), [User]);
-        foreach (var again in new[] { principal, new GivenEntity(Stranger, ValueRecord.Empty, []), new GivenEntity(Stranger, principal.Attributes, []) })
+        var principal = new RequestEntity(Stranger, ValueRecord.Create([new("suspended", Value.True)]), [User]);
+        foreach (var again in new[] { principal, new RequestEntity(Stranger, ValueRecord.Empty, []), new RequestEntity(Stranger, principal.Attributes, []) })
         {
             Assert.True(EntityOverlay.TryCreate(Store, principal, [again], out var entities, out _));
             Assert.True(entities.TryGetEntity(Stranger, out var stranger));
@@ -84,7 +84,7 @@ public sealed class EntityOverlayTests
             Assert.True(entities.IsIn(Stranger, User));
         }
 
-        Assert.False(EntityOverlay.TryCreate(Store, principal, [new GivenEntity(Stranger, ValueRecord.Create([new("suspended", Value.False)]), [])], out _, out _));
+        Assert.False(EntityOverlay.TryCreate(Store, principal, [new RequestEntity(Stranger, ValueRecord.Create([new("suspended", Value.False)]), [])], out _, out _));
     }
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class EntityOverlayTests
     [Fact]
     public void TryCreate_CycleByWayOfThePrincipal_Conflict()
     {
-        var principal = new GivenEntity(Stranger, ValueRecord.Empty, [Note]);
+        var principal = new RequestEntity(Stranger, ValueRecord.Empty, [Note]);
         Assert.False(EntityOverlay.TryCreate(Store, principal, [Given(Note, null, Stranger)], out _, out var conflict));
         Assert.Equal("the request makes `Document::\"note\"` a member of itself", conflict);
     }
@@ -132,7 +132,7 @@ public sealed class EntityOverlayTests
     [Fact]
     public void TryCreate_GroupSlippedInAboveAPrincipalOfAToken_ChangesNothing()
     {
-        var principal = new GivenEntity(Stranger, ValueRecord.Empty, [User]);
+        var principal = new RequestEntity(Stranger, ValueRecord.Empty, [User]);
         Assert.True(EntityOverlay.TryCreate(Store, principal, [Given(User, null, Admin)], out var entities, out _));
         Assert.True(entities.IsIn(Stranger, User));
         Assert.False(entities.IsIn(Stranger, Admin));
@@ -141,7 +141,7 @@ public sealed class EntityOverlayTests
     [Fact]
     public void TryCreate_TokenOfAKnownPrincipal_AddsAttributesButNeverRolesOrOtherValues()
     {
-        var principal = new GivenEntity(Alice, ValueRecord.Create([new("tenant", Value.Of("globex")), new("email", Value.Of("a@example.com"))]), [Admin]);
+        var principal = new RequestEntity(Alice, ValueRecord.Create([new("tenant", Value.Of("globex")), new("email", Value.Of("a@example.com"))]), [Admin]);
         Assert.True(EntityOverlay.TryCreate(Store, principal, [], out var entities, out _));
         Assert.True(entities.TryGetEntity(Alice, out var alice));
         Assert.True(alice.Attributes.TryGet("tenant", out var tenant));
@@ -150,18 +150,18 @@ public sealed class EntityOverlayTests
         Assert.False(entities.IsIn(Alice, Admin));
     }
 
-    private static GivenEntity Given(EntityUid uid, string? tenant, params EntityUid[] parents) =>
+    private static RequestEntity Given(EntityUid uid, string? tenant, params EntityUid[] parents) =>
         new(uid, tenant is null ? ValueRecord.Empty : ValueRecord.Create([new("tenant", Value.Of(tenant))]), parents);
 
-    private static EntitySource Lay(GivenEntity[] given)
+    private static EntitySource Lay(RequestEntity[] given)
     {
-        Assert.True(EntityOverlay.TryCreate(Store, new GivenEntity(Alice, ValueRecord.Empty, []), given, out var entities, out var conflict), conflict);
+        Assert.True(EntityOverlay.TryCreate(Store, new RequestEntity(Alice, ValueRecord.Empty, []), given, out var entities, out var conflict), conflict);
         return entities;
     }
 
-    private static string? Conflict(GivenEntity[] given, EntityUid? principal = null)
+    private static string? Conflict(RequestEntity[] given, EntityUid? principal = null)
     {
-        Assert.False(EntityOverlay.TryCreate(Store, new GivenEntity(principal ?? Alice, ValueRecord.Empty, []), given, out var entities, out var conflict));
+        Assert.False(EntityOverlay.TryCreate(Store, new RequestEntity(principal ?? Alice, ValueRecord.Empty, []), given, out var entities, out var conflict));
         Assert.Null(entities);
         return conflict;
     }

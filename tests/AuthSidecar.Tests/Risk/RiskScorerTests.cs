@@ -1,8 +1,8 @@
 using System.Collections.Frozen;
 using AuthSidecar.Cedar;
-using AuthSidecar.Decisions;
 using AuthSidecar.Risk;
 using CsCheck;
+using Decision = AuthSidecar.Policies.Decision;
 
 namespace AuthSidecar.Tests.Risk;
 
@@ -48,7 +48,7 @@ public sealed class RiskScorerTests
         var risk = Score(Trusted);
         Assert.Equal(0, risk.Score);
         Assert.Equal(RiskLevel.Low, risk.Level);
-        Assert.Equal(Outcome.Allow, risk.Recommended);
+        Assert.Equal(Decision.Allow, risk.Recommended);
         Assert.All(risk.Factors, f => Assert.True(f.IsTrusted));
     }
 
@@ -57,7 +57,7 @@ public sealed class RiskScorerTests
     {
         var risk = Score(RiskSignals.None, profile: null);
         Assert.True(risk.Score >= 50);
-        Assert.NotEqual(Outcome.Allow, risk.Recommended);
+        Assert.NotEqual(Decision.Allow, risk.Recommended);
     }
 
     [Theory]
@@ -167,7 +167,7 @@ public sealed class RiskScorerTests
         var risk = Score(Trusted with { Network = new NetworkSignal("198.51.100.1", []) });
         Assert.Equal(100, risk.Score);
         Assert.Equal(RiskLevel.Critical, risk.Level);
-        Assert.Equal(Outcome.Deny, risk.Recommended);
+        Assert.Equal(Decision.Deny, risk.Recommended);
     }
 
     [Fact]

@@ -11,9 +11,9 @@ public sealed class FreshnessTests
     [Fact]
     public void Age_NeverConfirmed_OlderThanAnyLimit()
     {
-        var ages = new ResourceAges(Confirmations.None, Now, TimeProvider.System);
-        Assert.All(ResourceTypes.All.Each(), t => Assert.Equal(t, MaxStaleness.Default.FindStale(t, ages)));
-        Assert.Equal(ResourceTypes.None, MaxStaleness.Unlimited.FindStale(ResourceTypes.All, ages));
+        var ages = new DataAges(Confirmations.None, Now, TimeProvider.System);
+        Assert.All(DataTypes.All, t => Assert.Equal(t, MaxStaleness.Default.FindStale(t, ages)));
+        Assert.Null(MaxStaleness.Unlimited.FindStale(DataTypeSet.All, ages));
     }
 
     [Fact]
@@ -21,18 +21,18 @@ public sealed class FreshnessTests
     {
         var time = new FakeTimeProvider(Now);
         var cache = new SnapshotCache(time);
-        cache.Confirm(ResourceTypes.All);
+        cache.Confirm(DataTypeSet.All);
         time.Advance(TimeSpan.FromMinutes(5));
-        Assert.Equal(ResourceTypes.None, Stale());
+        Assert.Null(Stale());
         time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal(ResourceTypes.Revocations, Stale());
-        cache.Confirm(ResourceTypes.Revocations);
-        Assert.Equal(ResourceTypes.None, Stale());
+        Assert.Equal(RevocationData.Type, Stale());
+        cache.Confirm(RevocationData.Type);
+        Assert.Null(Stale());
         time.Advance(TimeSpan.FromHours(24));
-        cache.Confirm(ResourceTypes.All & ~ResourceTypes.Risk);
-        Assert.Equal(ResourceTypes.Risk, Stale());
+        cache.Confirm(DataTypeSet.All.Except(RiskData.Type));
+        Assert.Equal(RiskData.Type, Stale());
 
-        ResourceTypes Stale() => MaxStaleness.Default.FindStale(ResourceTypes.All, cache.AgesAt(time.GetUtcNow()));
+        DataType? Stale() => MaxStaleness.Default.FindStale(DataTypeSet.All, cache.AgesAt(time.GetUtcNow()));
     }
 
     /// <summary>Whoever sets the clock back does not make old data young.</summary>
@@ -41,18 +41,18 @@ public sealed class FreshnessTests
     {
         var time = new SteppingTime(Now);
         var cache = new SnapshotCache(time);
-        cache.Confirm(ResourceTypes.All);
+        cache.Confirm(DataTypeSet.All);
         time.Elapse(TimeSpan.FromMinutes(6));
         time.Now -= TimeSpan.FromHours(1);
-        Assert.Equal(TimeSpan.FromMinutes(6), cache.AgesAt(time.GetUtcNow()).Of(ResourceTypes.Policies));
+        Assert.Equal(TimeSpan.FromMinutes(6), cache.AgesAt(time.GetUtcNow()).Of(PolicyData.Type));
         // What was confirmed in the past goes on from the age that it had.
-        cache.Confirm(ResourceTypes.Policies, time.Now - TimeSpan.FromMinutes(3));
+        cache.Confirm(PolicyData.Type, time.Now - TimeSpan.FromMinutes(3));
         time.Elapse(TimeSpan.FromMinutes(1));
         time.Now -= TimeSpan.FromHours(1);
-        Assert.Equal(TimeSpan.FromMinutes(4), cache.AgesAt(time.GetUtcNow()).Of(ResourceTypes.Policies));
+        Assert.Equal(TimeSpan.FromMinutes(4), cache.AgesAt(time.GetUtcNow()).Of(PolicyData.Type));
         // Set forward, or after a sleep of the machine: the wall's clock counts.
         time.Now += TimeSpan.FromHours(5);
-        Assert.True(cache.AgesAt(time.GetUtcNow()).Of(ResourceTypes.Policies) > TimeSpan.FromHours(2));
+        Assert.True(cache.AgesAt(time.GetUtcNow()).Of(PolicyData.Type) > TimeSpan.FromHours(2));
     }
 
     [Theory]
@@ -65,11 +65,11 @@ public sealed class FreshnessTests
         Assert.Null(fault);
         var time = new FakeTimeProvider(Now);
         var cache = new SnapshotCache(time);
-        cache.Confirm(ResourceTypes.All);
+        cache.Confirm(DataTypeSet.All);
         time.Advance(TimeSpan.FromSeconds(seconds));
-        Assert.Equal(ResourceTypes.None, limits.FindStale(ResourceTypes.All, cache.AgesAt(time.GetUtcNow())));
+        Assert.Null(limits.FindStale(DataTypeSet.All, cache.AgesAt(time.GetUtcNow())));
         time.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal(type, limits.FindStale(ResourceTypes.All, cache.AgesAt(time.GetUtcNow())).ToString(), ignoreCase: true);
+        Assert.Equal(type, limits.FindStale(DataTypeSet.All, cache.AgesAt(time.GetUtcNow()))!.Name);
     }
 
     [Theory]

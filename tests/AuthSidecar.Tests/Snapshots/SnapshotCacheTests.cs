@@ -1,4 +1,3 @@
-using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tests.Testing;
 
@@ -15,8 +14,8 @@ public sealed class SnapshotCacheTests : IDisposable
         var snapshot = _bundle.Build();
         _cache.Publish(snapshot);
         Assert.Throws<InvalidOperationException>(() => _cache.Publish(snapshot));
-        Assert.Throws<InvalidOperationException>(() => _cache.Publish(snapshot with { Revision = new Revision(default, 0) }));
-        _cache.Publish(snapshot with { Revision = new Revision(default, 2) });
+        Assert.Throws<InvalidOperationException>(() => _cache.Publish(snapshot.At(new Revision(default, 0))));
+        _cache.Publish(snapshot.At(new Revision(default, 2)));
         Assert.Equal(2UL, _cache.Current!.Revision.Number);
     }
 
@@ -32,7 +31,7 @@ public sealed class SnapshotCacheTests : IDisposable
         }).ToList();
         for (var i = 1; i <= 200; i++)
         {
-            _cache.Publish(snapshot with { Revision = new Revision(default, (ulong)i) });
+            _cache.Publish(snapshot.At(new Revision(default, (ulong)i)));
             await Task.Yield();
         }
 

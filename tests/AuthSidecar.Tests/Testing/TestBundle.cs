@@ -1,14 +1,12 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.Common;
-using AuthSidecar.Snapshots;
-using AuthSidecar.Sync.Folder;
 
 namespace AuthSidecar.Tests.Testing;
 
 /// <summary>A bundle folder: roles, a tenant, some users and documents; with one more policy that asks for a step-up.</summary>
 internal sealed class TestBundle : IDisposable
 {
-    public static readonly byte[] WrappingKey = [.. Enumerable.Repeat((byte)7, SealedBox.KeyBytes)];
+    public static readonly byte[] WrappingKey = [.. Enumerable.Repeat((byte)7, AesGcmEnvelope.KeyBytes)];
 
     private static readonly string[] Contents = ["policies", "schema.cedarschema", "entities.json"];
 
@@ -92,7 +90,7 @@ internal sealed class TestBundle : IDisposable
     public Snapshot? TryBuild(out List<Fault> faults)
     {
         faults = [];
-        return new BundleBuilder(WrappingKey).Build(Load(), new Revision(default, 1), faults);
+        return new BundleReader(WrappingKey).Read(Load(), new Revision(default, 1), DateTimeOffset.UnixEpoch, faults);
     }
 
     public BundleFiles Load() => new(FolderListing.Of(Path).Read(Path));

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Sync.Stream;
 using Google.Protobuf;
@@ -20,7 +19,7 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly List<Part> _parts = [];
 
-    public static SidecarScope Scope { get; } = new("documents", "");
+    public static global::AuthSidecar.Sync.Stream.Placement Placement { get; } = new("documents", "");
 
     /// <summary>The history that the store is in.</summary>
     public History History { get; set; } = new(1UL << 40);
@@ -61,24 +60,24 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
     }
 
     public Bundle Policies(ulong revision, string policies = Readers, string? schema = null) => NewBundle(
-        ResourceType.Policies, revision, schema is null ? [("policies/all.cedar", policies)] : [("policies/all.cedar", policies), ("schema.cedarschema", schema)]);
+        PolicyData.Type, revision, schema is null ? [("policies/all.cedar", policies)] : [("policies/all.cedar", policies), ("schema.cedarschema", schema)]);
 
-    public Bundle Entities(ulong revision, string entities = Alice) => NewBundle(ResourceType.Entities, revision, ("entities.json", entities));
+    public Bundle Entities(ulong revision, string entities = Alice) => NewBundle(EntityData.Type, revision, ("entities.json", entities));
 
     /// <summary>What has changed since a revision.</summary>
-    public Bundle Change(ResourceType type, ulong revision, ulong since, params (string Path, string Text)[] documents)
+    public Bundle Change(DataType type, ulong revision, ulong since, params (string Path, string Text)[] documents)
     {
         var bundle = NewBundle(type, revision, documents);
         bundle.BaseRevision = At(since);
         return bundle;
     }
 
-    public Bundle NewBundle(ResourceType type, ulong revision, params (string Path, string Text)[] documents)
+    public Bundle NewBundle(DataType type, ulong revision, params (string Path, string Text)[] documents)
     {
         var bundle = new Bundle
         {
-            Scope = new Scope { Application = Scope.Application },
-            Type = type,
+            Placement = new ControlPlane.V1.Placement { Application = Placement.Application },
+            Type = BundleApplier.ToWire(type),
             Revision = At(revision),
             CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
             ExpiresAt = Timestamp.FromDateTimeOffset(time.GetUtcNow().AddHours(24)),
@@ -105,23 +104,23 @@ internal sealed class TestControlPlane(TimeProvider time) : IDisposable
     }
 
     /// <summary>Types that are not given are at 0.</summary>
-    public Heartbeat NewHeartbeat(ulong revision, params (ResourceType Type, ulong Revision)[] current)
+    public Heartbeat NewHeartbeat(ulong revision, params (DataType Type, ulong Revision)[] current)
     {
         var heartbeat = new Heartbeat
         {
-            Scope = new Scope { Application = Scope.Application },
+            Placement = new ControlPlane.V1.Placement { Application = Placement.Application },
             CreatedAt = Timestamp.FromDateTimeOffset(time.GetUtcNow()),
             Revision = At(revision),
         };
-        foreach (var type in System.Enum.GetValues<ResourceType>().Where(t => t != ResourceType.Unspecified))
+        foreach (var type in DataTypes.All)
         {
-            heartbeat.Current.Add(new TypeRevision { Type = type, Revision = At(current.FirstOrDefault(c => c.Type == type).Revision) });
+            heartbeat.Current.Add(new TypeRevision { Type = BundleApplier.ToWire(type), Revision = At(current.FirstOrDefault(c => c.Type == type).Revision) });
         }
 
         return heartbeat;
     }
 
-    public Signed SignHeartbeat(ulong revision, params (ResourceType Type, ulong Revision)[] current) =>
+    public Signed SignHeartbeat(ulong revision, params (DataType Type, ulong Revision)[] current) =>
         Sign(HeartbeatPurpose, NewHeartbeat(revision, current).ToByteString(), Key);
 
     public Signed Sign(Bundle bundle) => Sign(BundlePurpose, bundle.ToByteString(), Key);

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using AuthSidecar.Cli;
-using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.V1;
@@ -54,7 +53,7 @@ internal sealed class TestSidecar : IAsyncDisposable
         var sidecar = new TestSidecar(bundle.Path, configure, change);
         await sidecar._app.StartAsync(TestContext.Current.CancellationToken);
         // Until it has looked at its bundle, and taken or refused it.
-        while (sidecar.Services.GetRequiredService<SnapshotCache>().Current is null && !sidecar.Logs.Any(l => l.Contains("NothingToServe", StringComparison.Ordinal)))
+        while (sidecar.Services.GetRequiredService<SnapshotCache>().Current is null && !sidecar.Logs.Any(l => l.Contains("NoSnapshot", StringComparison.Ordinal)))
         {
             await Task.Delay(10, TestContext.Current.CancellationToken);
         }

@@ -331,7 +331,7 @@ internal static class OverloadLoad
         {
             Factors = [.. Enumerable.Range(0, Subjects).Select(i => new FactorEntry { Subject = $"User::\"user-{i}\"", Id = "backup", BackupCodeSha256 = [BackupCode.Hash(BackupCode.Generate())] })],
         };
-        File.WriteAllBytes(Path.Combine(sample.Bundle, FactorsFile.FileName), JsonFile.Write(factors));
+        File.WriteAllBytes(Path.Combine(sample.Bundle, FactorsFile.FileName), factors.Write());
     }
 
     private static long MemoryOf(Process process)

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using AuthSidecar.Common;
 using Grpc.Net.Client;
 
 namespace Benchmarks.Sync;

@@ -41,9 +41,9 @@ internal sealed class FleetLoad(string folder, int sidecars, int controlPort, in
 
     private async Task MeasureAsync(GrpcChannel admin)
     {
-        var directory = new DirectoryService.DirectoryServiceClient(admin);
+        var directory = new EntityService.EntityServiceClient(admin);
         await directory.WriteEntitiesAsync(
-            new WriteEntitiesRequest { Entities = { new DirectoryEntity { Json = """{"uid": {"type": "User", "id": "alice"}, "attrs": {"tenant": "acme"}, "parents": [{"type": "Role", "id": "user"}]}""" } } },
+            new WriteEntitiesRequest { Entities = { new StoredEntity { Json = """{"uid": {"type": "User", "id": "alice"}, "attrs": {"tenant": "acme"}, "parents": [{"type": "Role", "id": "user"}]}""" } } },
             new CallOptions().WithWaitForReady());
         using var trigger = GrpcChannel.ForAddress($"https://127.0.0.1:{broadcastPort}", new GrpcChannelOptions { HttpHandler = _certificates.Handler(null) });
         var broadcaster = trigger.CreateCallInvoker();

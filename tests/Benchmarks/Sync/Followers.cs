@@ -48,7 +48,7 @@ internal sealed class Followers(Uri address)
                 },
             },
         });
-        var directory = new DirectoryService.DirectoryServiceClient(admin);
+        var directory = new EntityService.EntityServiceClient(admin);
         var changing = Stopwatch.StartNew();
         for (var i = 0; i < changes; i++)
         {
@@ -71,7 +71,7 @@ internal sealed class Followers(Uri address)
     public static async Task<int> RunEnrolmentsAsync(string folder, int count, int port, string controlBinary)
     {
         using var control = new ControlPlaneProcess(controlBinary, folder, port, new Certificates(folder));
-        var (fleet, policies) = (new FleetService.FleetServiceClient(control.Admin), new PolicyService.PolicyServiceClient(control.Admin));
+        var (fleet, policies) = (new SidecarService.SidecarServiceClient(control.Admin), new PolicyService.PolicyServiceClient(control.Admin));
         await policies.PublishPoliciesAsync(
             new PublishPoliciesRequest { Application = "documents", Create = true, Documents = { new Document { Path = "policies/all.cedar", Content = ByteString.CopyFromUtf8("permit (principal, action, resource);") } } },
             new CallOptions().WithWaitForReady());

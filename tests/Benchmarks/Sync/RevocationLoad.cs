@@ -61,7 +61,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
         var measured = _followers[0];
         for (var i = 0; i < cached; i++)
         {
-            Expect(measured.Validate(Sign(Keys - 1)), TokenError.None);
+            Expect(measured.Validate(Sign(Keys - 1)), TokenRejection.None);
         }
 
         var kinds = new (string What, Func<string, Revocation> Of)[]
@@ -77,18 +77,18 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
             await ReportAsync(what, Rounds, async _ =>
             {
                 var id = $"id-{_tokens}";
-                return (Sign(Keys - 1, id), TokenError.Revoked, async () => (await revocations.RevokeAsync(new RevokeRequest { Application = Application, Revocation = of(id) })).Revision);
+                return (Sign(Keys - 1, id), TokenRejection.Revoked, async () => (await revocations.RevokeAsync(new RevokeRequest { Application = Application, Revocation = of(id) })).Revision);
             });
         }
 
         // What one of them has cached goes with its key: that is the point.
-        await ReportAsync("a key of an issuer, taken from its key set", Keys - 1, round => Task.FromResult<(string, TokenError, Func<Task<string>>)>((
-            Sign(round), TokenError.KeyUnknown, async () => (await issuers.WriteIssuerAsync(IssuerWith(round + 1))).Revision)));
+        await ReportAsync("a key of an issuer, taken from its key set", Keys - 1, round => Task.FromResult<(string, TokenRejection, Func<Task<string>>)>((
+            Sign(round), TokenRejection.KeyUnknown, async () => (await issuers.WriteIssuerAsync(IssuerWith(round + 1))).Revision)));
 
         var client = await RegisterAsync(control);
         var keys = new KeyService.KeyServiceClient(control.Admin);
         await ReportAsync("the control plane's own key, rotated in an emergency", Keys - 1, async _ => (
-            await GetTokenAsync(client), TokenError.KeyUnknown, async () => (await keys.RotateSigningKeysAsync(new RotateSigningKeysRequest { Revoke = true })).Revision));
+            await GetTokenAsync(client), TokenRejection.KeyUnknown, async () => (await keys.RotateSigningKeysAsync(new RotateSigningKeysRequest { Revoke = true })).Revision));
 
         var empty = new List<double>();
         for (var i = 0; i < 200; i++)
@@ -107,7 +107,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
     }
 
     /// <summary>Makes a token that every sidecar accepts, revokes it, and looks when each refuses it.</summary>
-    private async Task ReportAsync(string what, int rounds, Func<int, Task<(string Token, TokenError Then, Func<Task<string>> Revoke)>> prepare)
+    private async Task ReportAsync(string what, int rounds, Func<int, Task<(string Token, TokenRejection Then, Func<Task<string>> Revoke)>> prepare)
     {
         var (all, measured) = (new ConcurrentBag<double>(), new List<double>());
         for (var round = 0; round < rounds; round++)
@@ -116,7 +116,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
             foreach (var follower in _followers)
             {
                 await AcceptedAsync(follower, token);
-                Expect(follower.Validate(token), TokenError.None);
+                Expect(follower.Validate(token), TokenRejection.None);
             }
 
             var started = Stopwatch.GetTimestamp();
@@ -142,7 +142,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
     /// <summary>Until the keys of a token that was signed a moment ago are there.</summary>
     private static async Task AcceptedAsync(Follower follower, string token)
     {
-        for (var i = 0; i < 1_000 && follower.Validate(token) != TokenError.None; i++)
+        for (var i = 0; i < 1_000 && follower.Validate(token) != TokenRejection.None; i++)
         {
             await Task.Delay(5);
         }
@@ -160,7 +160,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
             ControlPlane = new ControlPlaneOptions
             {
                 Addresses = [new Uri($"https://127.0.0.1:{port}")],
-                Scope = new SidecarScope(Application, ""),
+                Placement = new AuthSidecar.Sync.Stream.Placement(Application, ""),
                 Certificate = Path.Combine(state, "own.pem"),
                 CertificateKey = Path.Combine(state, "own.key"),
                 Ca = _certificates.In("ca.pem"),
@@ -229,7 +229,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
 
     private static Timestamp InAnHour() => Timestamp.FromDateTimeOffset(TimeProvider.System.GetUtcNow().AddHours(1));
 
-    private static void Expect(TokenError error, TokenError expected)
+    private static void Expect(TokenRejection error, TokenRejection expected)
     {
         if (error != expected)
         {
@@ -239,7 +239,7 @@ internal sealed class RevocationLoad(string folder, int sidecars, int cached, in
 
     private sealed record Follower(WebApplication App, SnapshotCache Snapshots, TokenValidator Validator)
     {
-        public TokenError Validate(string token) =>
-            Validator.Validate(new TokenRequest { Token = new Secret(token) }, Snapshots.Current!.Issuers.Value, Snapshots.Current!.Revocations.Value, TimeProvider.System.GetUtcNow()).Error;
+        public TokenRejection Validate(string token) =>
+            Validator.Validate(new PresentedToken { Token = new Secret(token) }, Snapshots.Current!.Issuers.Value, Snapshots.Current!.Revocations.Value, TimeProvider.System.GetUtcNow()).Error;
     }
 }

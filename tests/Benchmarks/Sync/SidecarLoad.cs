@@ -39,7 +39,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
     {
         var load = new SidecarLoad(folder, users, port);
         using var control = new ControlPlaneProcess(controlBinary, folder, port, load._certificates);
-        await load.ImportAsync(new DirectoryService.DirectoryServiceClient(control.Admin));
+        await load.ImportAsync(new EntityService.EntityServiceClient(control.Admin));
         var published = (await new PolicyService.PolicyServiceClient(control.Admin).PublishPoliciesAsync(Policies("", 0))).Revision;
         List<(string Name, SidecarFigures Figures)> all = [];
         foreach (var binary in binaries.Chunk(2))
@@ -62,7 +62,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
 
     private async Task<(SidecarFigures Figures, string Published)> MeasureAsync(ControlPlaneProcess control, string name, string binary, string published)
     {
-        var directory = new DirectoryService.DirectoryServiceClient(control.Admin);
+        var directory = new EntityService.EntityServiceClient(control.Admin);
         var options = OptionsOf(name);
         var started = Stopwatch.GetTimestamp();
         using var process = Process.Start(binary,
@@ -87,7 +87,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
                 var user = $"user-{i}-{name}";
                 var response = await directory.WriteEntitiesAsync(new WriteEntitiesRequest
                 {
-                    Entities = { new DirectoryEntity { Json = $$"""{"uid": {"type": "User", "id": "{{user}}"}, "attrs": {"tenant": "tenant-1", "name": "User"}, "parents": [{"type": "Role", "id": "moderator"}]}""" } },
+                    Entities = { new StoredEntity { Json = $$"""{"uid": {"type": "User", "id": "{{user}}"}, "attrs": {"tenant": "tenant-1", "name": "User"}, "parents": [{"type": "Role", "id": "moderator"}]}""" } },
                 });
                 var committed = Stopwatch.GetTimestamp();
                 Demand(await client.CheckPermissionAsync(Check(user, "write", response.Revision)));
@@ -107,7 +107,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
 
     private async Task MeasureAsync(ControlPlaneProcess control)
     {
-        var directory = new DirectoryService.DirectoryServiceClient(control.Admin);
+        var directory = new EntityService.EntityServiceClient(control.Admin);
         var policies = new PolicyService.PolicyServiceClient(control.Admin);
         Console.WriteLine("| | |");
         Console.WriteLine("| --- | --- |");
@@ -123,9 +123,9 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         await app.StartAsync();
         await snapshots.WaitForAsync(ControlPlaneProcess.RevisionOf(published), CancellationToken.None);
         Console.WriteLine($"| full sync of {users} users, from the sidecar's start to its first answer | {Stopwatch.GetElapsedTime(started).TotalSeconds:F2} s |");
-        if (snapshots.Current!.Entities.Value.Count < users)
+        if (snapshots.Current!.Entities.Value.Store.Count < users)
         {
-            throw new InvalidOperationException($"{snapshots.Current.Entities.Value.Count} entities");
+            throw new InvalidOperationException($"{snapshots.Current!.Entities.Value.Store.Count} entities");
         }
 
         // 2. One role at a time, while somebody asks without pause.
@@ -140,7 +140,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         await app.StopAsync();
     }
 
-    private async Task ChangeRolesAsync(ControlPlaneProcess control, DirectoryService.DirectoryServiceClient directory, SnapshotCache snapshots, DecisionPoint decisions)
+    private async Task ChangeRolesAsync(ControlPlaneProcess control, EntityService.EntityServiceClient directory, SnapshotCache snapshots, DecisionPoint decisions)
     {
         using var asking = new CancellationTokenSource();
         var slow = new List<double>();
@@ -231,7 +231,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
         }
     }
 
-    private async Task ImportAsync(DirectoryService.DirectoryServiceClient directory)
+    private async Task ImportAsync(EntityService.EntityServiceClient directory)
     {
         using var call = directory.ImportEntities(new CallOptions().WithWaitForReady());
         foreach (var some in Enumerable.Range(0, users).Chunk(2_000))
@@ -240,7 +240,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
             {
                 Entities =
                 {
-                    some.Select(i => new DirectoryEntity
+                    some.Select(i => new StoredEntity
                     {
                         Json = $$"""{"uid": {"type": "User", "id": "user-{{i}}"}, "attrs": {"tenant": "tenant-{{i % 100}}", "name": "User {{i}}"}, "parents": [{"type": "Role", "id": "user"}, {"type": "Group", "id": "group-{{i % 1000}}"}]}""",
                     }),
@@ -288,7 +288,7 @@ internal sealed class SidecarLoad(string folder, int users, int port)
             ControlPlane = new ControlPlaneOptions
             {
                 Addresses = [new Uri($"https://127.0.0.1:{port}")],
-                Scope = new SidecarScope(Application, ""),
+                Placement = new AuthSidecar.Sync.Stream.Placement(Application, ""),
                 Certificate = _certificates.In($"{name}.pem"),
                 CertificateKey = _certificates.In($"{name}.key"),
                 Ca = _certificates.In("ca.pem"),

@@ -5,8 +5,8 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using AuthSidecar.Cli;
-using AuthSidecar.Common;
 using AuthSidecar.Hosting;
+using AuthSidecar.Issuers;
 using AuthSidecar.Snapshots;
 using AuthSidecar.Tokens;
 using Benchmarks.Sync;
@@ -45,8 +45,8 @@ internal sealed class UnknownKeys(string folder)
 
         var (good, bad) = (Enumerable.Range(0, Good).Select(i => Sign("key-1", $"user-{i}")).ToArray(), Enumerable.Range(0, Bad).Select(_ => Forge()).ToArray());
         var (validator, cache) = (app.Services.GetRequiredService<TokenValidator>(), app.Services.GetRequiredService<VerifiedTokenCache>());
-        var goodRequests = good.Select(t => new TokenRequest { Token = new Secret(t) }).ToArray();
-        var badRequests = bad.Select(t => new TokenRequest { Token = new Secret(t) }).ToArray();
+        var goodRequests = good.Select(t => new PresentedToken { Token = new Secret(t) }).ToArray();
+        var badRequests = bad.Select(t => new PresentedToken { Token = new Secret(t) }).ToArray();
         Console.WriteLine("| A validation of a good token, in process | p50 ns | p99 ns | p99.9 ns |");
         Console.WriteLine("| --- | --- | --- | --- |");
         var (alone, neighbour, attacked) = InProcess(validator, snapshots, goodRequests, badRequests);
@@ -81,7 +81,7 @@ internal sealed class UnknownKeys(string folder)
     }
 
     /// <summary>By turns; counts of nanoseconds.</summary>
-    private static (long[] Alone, long[] Neighbour, long[] Attacked) InProcess(TokenValidator validator, SnapshotCache snapshots, TokenRequest[] good, TokenRequest[] bad)
+    private static (long[] Alone, long[] Neighbour, long[] Attacked) InProcess(TokenValidator validator, SnapshotCache snapshots, PresentedToken[] good, PresentedToken[] bad)
     {
         var counts = Enumerable.Range(0, 4).Select(_ => new long[1_000_000]).ToArray();
         // The last is to warm up.
@@ -119,7 +119,7 @@ internal sealed class UnknownKeys(string folder)
             Volatile.Write(ref phase, 2);
             foreach (var request in bad)
             {
-                if (validator.Validate(request, snapshots.Current!.Issuers.Value, Revocations.None, TimeProvider.System.GetUtcNow()).Error != TokenError.KeyUnknown)
+                if (validator.Validate(request, snapshots.Current!.Issuers.Value, Revocations.None, TimeProvider.System.GetUtcNow()).Error != TokenRejection.KeyUnknown)
                 {
                     throw new InvalidOperationException("nobody knows the key");
                 }

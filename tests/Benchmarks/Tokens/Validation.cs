@@ -20,7 +20,7 @@ public class Validation
     private IssuerSet _issuers = IssuerSet.Empty;
     private TokenValidator _validator = null!;
     private TokenValidator _forgetful = null!;
-    private TokenRequest _cached = null!;
+    private PresentedToken _cached = null!;
     private Revocations _revocations = Revocations.None;
     private byte[] _input = [];
     private byte[] _signature = [];
@@ -62,7 +62,7 @@ public class Validation
         _revocations = new Revocations(Enumerable.Range(0, 10_000).Select(i => KeyValuePair.Create(
             new Revocations.Key(Revocations.Target.Session, "https://control.example/", Guid.NewGuid().ToString("N")), new Revocations.Extent(long.MaxValue))));
         _validator = new TokenValidator(new VerifiedTokenCache(100_000), new DpopVerifier());
-        _cached = new TokenRequest { Token = new Secret(_tokens[0]), RequiredScopes = ["documents.read"] };
+        _cached = new PresentedToken { Token = new Secret(_tokens[0]), RequiredScopes = ["documents.read"] };
         if (!_validator.Validate(_cached, _issuers, _revocations, _now).IsValid)
         {
             throw new InvalidOperationException("the token is good");
@@ -78,7 +78,7 @@ public class Validation
 
     [Benchmark]
     public bool FirstSight() =>
-        _forgetful.Validate(new TokenRequest { Token = new Secret(_tokens[_next++ & (Tokens - 1)]) }, _issuers, _revocations, _now).IsValid;
+        _forgetful.Validate(new PresentedToken { Token = new Secret(_tokens[_next++ & (Tokens - 1)]) }, _issuers, _revocations, _now).IsValid;
 
     [Benchmark(Baseline = true)]
     public bool BareSignature() => _rsa.VerifyData(_input, _signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);

@@ -53,7 +53,7 @@ seen.redirectedTo = new URL(page.url()).pathname;
 // A provider that is not there.
 await page.getByRole('link', { name: 'Example' }).click();
 seen.away = await page.getByRole('alert').textContent();
-await look(page, 'upstream-away');
+await look(page, 'identity-provider-away');
 await page.getByRole('link', { name: 'Sign in another way' }).click();
 await look(page, 'login');
 // By the keyboard alone.
@@ -82,13 +82,13 @@ seen.notice = await page.getByRole('status').textContent();
 await other.reload();
 seen.otherEndedAt = new URL(other.url()).pathname;
 
-await page.getByLabel('Your password').fill(settings.password);
-await page.getByLabel('A new one').fill('passwordpassword');
-await page.getByRole('button', { name: 'Change it' }).click();
+await page.getByLabel('Current password').fill(settings.password);
+await page.getByLabel('New password').fill('passwordpassword');
+await page.getByRole('button', { name: 'Change password' }).click();
 seen.weak = await page.getByRole('alert').textContent();
-await page.getByLabel('Your password').fill(settings.password);
-await page.getByLabel('A new one').fill(settings.nextPassword);
-await page.getByRole('button', { name: 'Change it' }).click();
+await page.getByLabel('Current password').fill(settings.password);
+await page.getByLabel('New password').fill(settings.nextPassword);
+await page.getByRole('button', { name: 'Change password' }).click();
 seen.changed = await page.getByRole('status').textContent();
 
 await page.goto(settings.authorizeUrl);
@@ -106,13 +106,13 @@ await page.goto('/account');
 await look(page, 'account-full');
 await page.getByRole('button', { name: 'Remove Document Viewer' }).click();
 seen.removed = await page.getByRole('status').textContent();
-seen.devicesLeft = await page.getByRole('heading', { name: 'What acts for you' }).count();
+seen.devicesLeft = await page.getByRole('heading', { name: 'Applications with access to your account' }).count();
 seen.ways = await page.getByRole('link', { name: 'Link Example' }).count();
 
 await page.goto('/device');
 await look(page, 'device');
 await page.getByLabel('The code that the device shows').fill('0000-0000-0000');
-await page.getByRole('button', { name: 'Go on' }).click();
+await page.getByRole('button', { name: 'Continue' }).click();
 seen.noSuchCode = await page.getByRole('alert').textContent();
 
 await page.goto('/account');

@@ -1,5 +1,3 @@
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary><c>entities.json</c>, in Cedar's format.</summary>

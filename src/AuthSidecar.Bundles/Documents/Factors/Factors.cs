@@ -1,7 +1,3 @@
-using System.Collections.Frozen;
-using System.Security.Cryptography;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary>The enrolled second factors of one snapshot. Immutable.</summary>

@@ -1,13 +1,11 @@
-using System.Globalization;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary>The annotations that the sidecar gives a meaning to.</summary>
 /// <param name="StepUpMethod"><c>@step_up("method")</c> on a forbid: the method that would lift it.</param>
 /// <param name="StepUpMaxAgeSeconds"><c>@step_up_max_age_s("300")</c>: how old that authentication may be; 0: not said.</param>
 /// <param name="Obligations"><c>@obligation_NAME("value")</c>: what the caller must do along with the decision.</param>
-internal sealed record PolicyAnnotations(string? StepUpMethod, int StepUpMaxAgeSeconds, IReadOnlyList<KeyValuePair<string, string>> Obligations)
+internal sealed record PolicyAnnotations(
+    string? StepUpMethod, int StepUpMaxAgeSeconds, IReadOnlyList<KeyValuePair<string, string>> Obligations)
 {
     private const string StepUp = "step_up";
     private const string StepUpMaxAge = "step_up_max_age_s";
@@ -34,7 +32,8 @@ internal sealed record PolicyAnnotations(string? StepUpMethod, int StepUpMaxAgeS
                 case StepUp:
                     method = text;
                     break;
-                case StepUpMaxAge when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out maxAgeSeconds) && maxAgeSeconds > 0:
+                case StepUpMaxAge when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out maxAgeSeconds)
+                    && maxAgeSeconds > 0:
                     break;
                 case StepUpMaxAge:
                     Fail($"`@{StepUpMaxAge}` is not a number of seconds above 0", $"write `@{StepUpMaxAge}(\"300\")`");

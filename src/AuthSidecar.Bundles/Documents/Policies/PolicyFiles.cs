@@ -1,5 +1,3 @@
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary>Builds the policies of a bundle: packs, <c>policies/*.cedar</c>, <c>links.json</c>.</summary>
@@ -7,40 +5,23 @@ internal static class PolicyFiles
 {
     public const string Folder = "policies";
     public const string Links = "links.json";
-    public const string Schema = "schema.cedarschema";
     private const string Extension = ".cedar";
     private const int MaxPathLength = 512;
 
     /// <summary>Whether it is a path such as <c>policies/team/readers.cedar</c>, which leads nowhere else.</summary>
     public static bool IsPolicyFile(string path) =>
-        path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal) && path.Length <= MaxPathLength
+        path.StartsWith($"{Folder}/", StringComparison.Ordinal) && path.EndsWith(Extension, StringComparison.Ordinal)
+            && path.Length <= MaxPathLength
         && path.Split('/').All(s => s.Length > 0 && s[0] != '.' && !s.Any(c => char.IsControl(c) || c == '\\'));
 
     /// <summary>Whether it is one of the files that policies are published in.</summary>
-    public static bool IsOfPolicies(string path) => IsPolicyFile(path) || path is Schema or Links;
+    public static bool IsOfPolicies(string path) => IsPolicyFile(path) || path is SchemaFile.Name or Links;
 
     /// <summary>The file that a pack is published as: under the name that its policies without an id are called by.</summary>
     public static string PathOfPack(string pack) => $"{Folder}/{pack}{Extension}";
 
-    /// <summary>The schema; null without one, and beside a fault.</summary>
-    public static Schema? ReadSchema(BundleFiles files, List<Fault> faults)
-    {
-        if (!files.TryRead(Schema, out var bytes))
-        {
-            return null;
-        }
-
-        Cedar.Schema.TryParse(new SourceText(Schema, bytes), out var schema, out var found);
-        faults.AddRange(found);
-        if (schema is not null)
-        {
-            ContextContract.Check(schema, Schema, faults);
-        }
-
-        return schema;
-    }
-
-    /// <summary>The files that the policies of a bundle are published in, its packs among them: whoever follows a control plane has no others.</summary>
+    /// <summary>The files that the policies of a bundle are published in, its packs among them: whoever follows a control plane has no
+    /// others.</summary>
     /// <remarks>The packs are those of a manifest that was read without faults.</remarks>
     public static SortedDictionary<string, byte[]> DocumentsOf(BundleFiles files, IReadOnlyList<string> packs)
     {
@@ -52,25 +33,21 @@ internal static class PolicyFiles
         }
 
         foreach (var pack in packs)
-        {
             documents.Add(PathOfPack(pack), PolicyPacks.Find(pack)!);
-        }
 
         return documents;
     }
 
     /// <summary>The rules, valid under the schema; null where the policies cannot be read, and otherwise of no use beside faults.</summary>
-    public static PolicyRules? Build(BundleManifest manifest, BundleFiles files, Schema? schema, List<Fault> faults)
+    public static PolicyRules? Build(BundleManifest manifest, BundleFiles files, SchemaDocument? schema, List<Fault> faults)
     {
-        var rules = Parse(manifest, manifest.Release, files, schema, faults);
+        var rules = Parse(manifest, manifest.Release, files, schema?.Schema, faults);
         if (rules is null || schema is null)
-        {
             return rules;
-        }
 
-        var validation = new Validator(schema).Validate(rules.Policies);
+        var validation = new Validator(schema.Schema).Validate(rules.Policies);
         faults.AddRange(Distinct(validation.Errors));
-        return rules.WithWarnings([.. Distinct(validation.Warnings)]);
+        return rules.With(schema, [.. Distinct(validation.Warnings)]);
     }
 
     /// <summary>The rules, not held against the schema; null where the policies cannot be read.</summary>
@@ -78,9 +55,7 @@ internal static class PolicyFiles
     {
         var builder = new PolicySetBuilder(release);
         foreach (var pack in manifest.Packs)
-        {
             builder.AddFile(new SourceText($"{pack} pack", PolicyPacks.Find(pack)!), pack);
-        }
 
         foreach (var path in files.Paths.Where(IsPolicyFile))
         {
@@ -89,9 +64,7 @@ internal static class PolicyFiles
         }
 
         if (files.TryRead(Links, out var links))
-        {
             builder.AddLinks(new SourceText(Links, links));
-        }
 
         if (!builder.TryBuild(out var policies, out var policyFaults))
         {

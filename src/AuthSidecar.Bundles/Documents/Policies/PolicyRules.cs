@@ -1,6 +1,3 @@
-using System.Collections.Frozen;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary>The policies of a snapshot, what their annotations mean to us, and the actions there are. Immutable.</summary>
@@ -22,7 +19,8 @@ internal sealed class PolicyRules
 
     /// <summary>Reads what the annotations of policies mean, and reports those that can only be a mistake.</summary>
     public static PolicyRules Read(PolicySet policies, Schema? schema, bool isStrict, List<Fault> faults) =>
-        new(policies, policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal), schema, isStrict);
+        new(policies, policies.Policies.ToDictionary(p => p.Id, p => PolicyAnnotations.Read(p, faults), StringComparer.Ordinal), schema,
+            isStrict);
 
     public PolicySet Policies { get; }
 
@@ -32,10 +30,14 @@ internal sealed class PolicyRules
     /// <summary>Whether a forbid that errs denies. Cedar itself skips it; then what was to be forbidden may be allowed.</summary>
     public bool IsStrict { get; }
 
-    public PolicyRules WithWarnings(IReadOnlyList<Fault> warnings)
+    /// <summary>The schema that the policies were validated with; null: none.</summary>
+    public SchemaDocument? Schema { get; private set; }
+
+    /// <summary>The same rules, once validated.</summary>
+    public PolicyRules With(SchemaDocument schema, IReadOnlyList<Fault> warnings)
     {
         var rules = (PolicyRules)MemberwiseClone();
-        rules.Warnings = warnings;
+        (rules.Schema, rules.Warnings) = (schema, warnings);
         return rules;
     }
 

@@ -1,5 +1,3 @@
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary><c>profiles.json</c>: what is known of the subjects' habits.</summary>
@@ -8,6 +6,8 @@ internal sealed record ProfilesFile
     public const string FileName = "profiles.json";
     private const int HoursInDay = 24;
 
+    private static readonly StrictJsonFiles Json = new(ProfilesJson.Default);
+
     /// <summary>By the subject's uid in Cedar syntax.</summary>
     public required IReadOnlyDictionary<string, ProfileEntry> Profiles { get; set; }
 
@@ -15,20 +15,14 @@ internal sealed record ProfilesFile
     {
         var profiles = new Dictionary<EntityUid, RiskProfile>();
         if (!files.TryRead(FileName, out var utf8))
-        {
             return profiles;
-        }
 
-        foreach (var (text, entry) in JsonFile.Read<ProfilesFile>(FileName, utf8, faults)?.Profiles ?? new Dictionary<string, ProfileEntry>())
+        foreach (var (text, entry) in Json.Read<ProfilesFile>(FileName, utf8, faults)?.Profiles ?? new Dictionary<string, ProfileEntry>())
         {
             if (!EntityUid.TryParse(text, out var subject, out var fault))
-            {
                 faults.Add(new Fault(FileName, 0, 0, $"`{text}`: {fault.Message}"));
-            }
             else if (!profiles.TryAdd(subject, entry.Build(what => faults.Add(new Fault(FileName, 0, 0, $"profile of {subject}: {what}")))))
-            {
                 faults.Add(new Fault(FileName, 0, 0, $"duplicate profile of {subject}", "the same entity in another spelling"));
-            }
         }
 
         return profiles;
@@ -53,19 +47,13 @@ internal sealed record ProfilesFile
         {
             var zone = TimeZoneInfo.Utc;
             if (TimeZone is { } name && !TimeZoneInfo.TryFindSystemTimeZoneById(name, out zone))
-            {
                 fail($"unknown time zone `{name}`");
-            }
 
             if (Hours is { Count: > 0 } hours && (hours.Count != HoursInDay || hours.Any(h => h < 0)))
-            {
-                fail("`hours` has 24 counts");
-            }
+                fail("`hours` must have 24 counts of 0 or more");
 
             if (Devices.Any(d => d.Id.Length == 0))
-            {
                 fail("missing `id` of a device");
-            }
 
             foreach (var place in LastSeen is { } seen ? Places.Append(seen.Place) : Places)
             {
@@ -87,9 +75,7 @@ internal sealed record ProfilesFile
             void InRange(double value, double least, double most, string what)
             {
                 if (!(value >= least && value <= most))
-                {
-                    fail($"{what} is {least} to {most}");
-                }
+                    fail($"{what} must be {least} to {most}");
             }
         }
     }
@@ -101,3 +87,6 @@ internal sealed record ProfilesFile
         public string? KeyThumbprint { get; set; }
     }
 }
+
+[JsonSerializable(typeof(ProfilesFile))]
+internal sealed partial class ProfilesJson : JsonSerializerContext;

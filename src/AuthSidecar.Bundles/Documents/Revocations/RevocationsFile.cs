@@ -1,6 +1,3 @@
-using AuthSidecar.Cedar;
-using AuthSidecar.Tokens;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary><c>revocations.json</c>.</summary>
@@ -11,6 +8,8 @@ internal sealed record RevocationsFile
     /// <summary>The end of the year 9999: whatever is beyond is milliseconds.</summary>
     private const long MaxSeconds = 253_402_300_799;
 
+    private static readonly StrictJsonFiles Json = new(RevocationsJson.Default);
+
     public IReadOnlyList<RevokedToken> Tokens { get; set; } = [];
 
     public IReadOnlyList<RevokedSession> Sessions { get; set; } = [];
@@ -19,10 +18,8 @@ internal sealed record RevocationsFile
 
     public static Revocations Read(BundleFiles files, List<Fault> faults)
     {
-        if (!files.TryRead(FileName, out var utf8) || JsonFile.Read<RevocationsFile>(FileName, utf8, faults) is not { } file)
-        {
+        if (!files.TryRead(FileName, out var utf8) || Json.Read<RevocationsFile>(FileName, utf8, faults) is not { } file)
             return Revocations.None;
-        }
 
         Check("tokens", file.Tokens.Select(t => (t.Issuer, "jti", t.Jti, 0L, t.Expires)), faults);
         Check("sessions", file.Sessions.Select(s => (s.Issuer, "sid", s.Sid, s.NotBefore, s.Expires)), faults);
@@ -35,18 +32,18 @@ internal sealed record RevocationsFile
             .. file.Subjects.Select(s => Entry(Revocations.Target.Subject, s.Issuer, s.Sub, s.NotBefore, s.Expires)),
         ]);
 
-        static KeyValuePair<Revocations.Key, Revocations.Extent> Entry(Revocations.Target target, string issuer, string id, long notBefore, long? expires) =>
+        static KeyValuePair<Revocations.Key, Revocations.Extent> Entry(
+            Revocations.Target target, string issuer, string id, long notBefore, long? expires) =>
             new(new(target, issuer, id), new(notBefore, expires ?? long.MaxValue));
     }
 
-    private static void Check(string list, IEnumerable<(string Issuer, string Member, string Id, long NotBefore, long? Expires)> entries, List<Fault> faults)
+    private static void Check(
+        string list, IEnumerable<(string Issuer, string Member, string Id, long NotBefore, long? Expires)> entries, List<Fault> faults)
     {
         foreach (var (entry, index) in entries.Select((e, i) => (e, i)))
         {
             if (entry.Issuer.Length == 0 || entry.Id.Length == 0)
-            {
                 Fail(index, $"empty `{(entry.Issuer.Length == 0 ? "issuer" : entry.Member)}`");
-            }
 
             InRange(index, "notBefore", entry.NotBefore);
             InRange(index, "expires", entry.Expires ?? 0);
@@ -55,14 +52,15 @@ internal sealed record RevocationsFile
         void InRange(int index, string member, long seconds)
         {
             if (seconds is < 0 or > MaxSeconds)
-            {
                 Fail(index, $"`{member}` is {seconds}: expected seconds since 1970, 0 to {MaxSeconds}");
-            }
         }
 
         void Fail(int index, string what) => faults.Add(new Fault(FileName, 0, 0, $"invalid revocation `{list}[{index}]`: {what}"));
     }
 }
+
+[JsonSerializable(typeof(RevocationsFile))]
+internal sealed partial class RevocationsJson : JsonSerializerContext;
 
 /// <summary>A token. Whatever <c>expires</c>, in seconds since 1970, is when there is nothing left to revoke; absent: never.</summary>
 internal sealed record RevokedToken(string Issuer, string Jti, long? Expires = null);

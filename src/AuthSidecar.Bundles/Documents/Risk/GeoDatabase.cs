@@ -1,4 +1,3 @@
-using AuthSidecar.Cedar;
 using MaxMind.Db;
 
 namespace AuthSidecar.Bundles;
@@ -22,7 +21,8 @@ internal sealed class GeoDatabase(Reader reader)
         }
     }
 
-    /// <summary>What the database says of an address; null when it says nothing, and when it is broken there: not known is a risk of its own.</summary>
+    /// <summary>What the database says of an address; null when it says nothing, and when it is broken there: not known is a risk of its
+    /// own.</summary>
     public GeoRecord? Find(IpRange address)
     {
         try
@@ -37,17 +37,25 @@ internal sealed class GeoDatabase(Reader reader)
 
     private static GeoRecord Read(Dictionary<string, object> record)
     {
-        var country = record.GetValueOrDefault("country") is Dictionary<string, object> c ? c.GetValueOrDefault("iso_code") as string : null;
+        var country = record.GetValueOrDefault("country") is Dictionary<string, object> c ? c.GetValueOrDefault("iso_code") as string
+            : null;
         Place? place = record.GetValueOrDefault("location") is Dictionary<string, object> l
             && l.GetValueOrDefault("latitude") is double latitude
             && l.GetValueOrDefault("longitude") is double longitude
-            ? new Place(latitude, longitude, l.GetValueOrDefault("accuracy_radius") switch { int km => km, long km => km, double km => km, _ => DefaultAccuracyKm })
+            ? new Place(latitude, longitude, l.GetValueOrDefault("accuracy_radius") switch
+            {
+                int km => km,
+                long km => km,
+                double km => km,
+                _ => DefaultAccuracyKm,
+            })
             : null;
         return new GeoRecord(country, place);
     }
 
     private static bool IsFaultOfTheFile(Exception e) =>
-        e is InvalidDatabaseException or DeserializationException or IndexOutOfRangeException or ArgumentException or InvalidCastException or OverflowException;
+        e is InvalidDatabaseException or DeserializationException or IndexOutOfRangeException or ArgumentException or InvalidCastException
+            or OverflowException;
 }
 
 internal sealed record GeoRecord(string? Country, Place? Place);

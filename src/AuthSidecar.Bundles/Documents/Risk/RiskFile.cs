@@ -1,12 +1,11 @@
-using System.Collections.Frozen;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Bundles;
 
 /// <summary><c>risk.json</c>: how risk is scored.</summary>
 internal sealed record RiskFile
 {
     public const string FileName = "risk.json";
+
+    private static readonly StrictJsonFiles Json = new(RiskJson.Default);
 
     public RiskThresholds Thresholds { get; set; } = new();
 
@@ -40,7 +39,8 @@ internal sealed record RiskFile
 
     /// <summary>Builds the settings, without profiles; the defaults when there are none.</summary>
     public static RiskSettings Read(BundleFiles files, List<Fault> faults) =>
-        files.TryRead(FileName, out var utf8) && JsonFile.Read<RiskFile>(FileName, utf8, faults) is { } file ? file.Build(files, faults) : RiskSettings.Default;
+        files.TryRead(FileName, out var utf8) && Json.Read<RiskFile>(FileName, utf8, faults) is { } file ? file.Build(files, faults)
+            : RiskSettings.Default;
 
     private RiskSettings Build(BundleFiles files, List<Fault> faults)
     {
@@ -67,30 +67,26 @@ internal sealed record RiskFile
         double InRange(string field, double value, double least, double most, string? what = null)
         {
             if (!(value >= least && value <= most))
-            {
-                Fail(field, $"{what ?? $"`{field}`"} is {least} to {most}");
-            }
+                Fail(field, $"{what ?? $"`{field}`"} must be {least} to {most}");
 
             return value;
         }
 
         void CheckNumbers()
         {
-            int[] weights = [Weights.Device, Weights.Network, Weights.DeniedNetwork, Weights.Location, Weights.Travel, Weights.Velocity, Weights.Failures, Weights.Time, Weights.Action];
+            int[] weights = [Weights.Device, Weights.Network, Weights.DeniedNetwork, Weights.Location, Weights.Travel, Weights.Velocity,
+                Weights.Failures, Weights.Time, Weights.Action];
             foreach (var weight in weights)
-            {
                 InRange("weights", weight, 0, 100, "a weight");
-            }
 
-            if (!(0 < Thresholds.Medium && Thresholds.Medium <= Thresholds.High && Thresholds.High <= Thresholds.Critical && Thresholds.Critical <= 100))
+            if (!(0 < Thresholds.Medium && Thresholds.Medium <= Thresholds.High && Thresholds.High <= Thresholds.Critical
+                && Thresholds.Critical <= 100))
             {
                 Fail("thresholds", "invalid thresholds: expected 0 < `medium` <= `high` <= `critical` <= 100");
             }
 
             if (!(0 < Thresholds.StepUpAt && Thresholds.StepUpAt <= Thresholds.DenyAt && Thresholds.DenyAt <= 100))
-            {
                 Fail("thresholds", "invalid thresholds: expected 0 < `stepUpAt` <= `denyAt` <= 100");
-            }
 
             InRange("maxTravelKmPerHour", MaxTravelKmPerHour, 1, 100_000);
             InRange("travelToleranceKm", TravelToleranceKm, 0, 20_000);
@@ -104,13 +100,9 @@ internal sealed record RiskFile
             foreach (var text in texts)
             {
                 if (IpRange.TryParse(text, out var range))
-                {
                     ranges.Add(range);
-                }
                 else
-                {
                     Fail(field, $"`{text}` is not an IP address or CIDR range");
-                }
             }
 
             return new NetworkList(ranges);
@@ -122,13 +114,9 @@ internal sealed record RiskFile
             foreach (var (text, sensitivity) in Actions)
             {
                 if (EntityUid.TryParse(text, out var uid, out var fault))
-                {
                     sensitivities[uid] = InRange("actions", sensitivity, 0, 1, $"the sensitivity of {uid}");
-                }
                 else
-                {
                     Fail("actions", $"`{text}`: {fault.Message}");
-                }
             }
 
             return sensitivities.ToFrozenDictionary();
@@ -138,9 +126,7 @@ internal sealed record RiskFile
     private GeoDatabase? OpenGeoDatabase(BundleFiles files, Action<string> fail)
     {
         if (GeoDatabase is null)
-        {
             return null;
-        }
 
         if (!files.TryRead(GeoDatabase, out var bytes))
         {
@@ -159,3 +145,6 @@ internal sealed record RiskFile
         }
     }
 }
+
+[JsonSerializable(typeof(RiskFile))]
+internal sealed partial class RiskJson : JsonSerializerContext;

@@ -1,10 +1,5 @@
-using System.Buffers;
-using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Text;
 using System.Text.Encodings.Web;
-using System.Text.Json;
-using AuthSidecar.Cedar;
 
 namespace AuthSidecar.Cli.Policies;
 
@@ -14,7 +9,11 @@ internal static class Batch
     // Policies in JSON are nested as deep as their expressions.
     private const int MaxDepth = 10_000_000;
 
-    private static readonly JsonWriterOptions Written = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = MaxDepth };
+    private static readonly JsonWriterOptions Written = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        MaxDepth = MaxDepth,
+    };
 
     /// <summary>Writes the members of an answer.</summary>
     /// <exception cref="UsageException">The question has no answer, for the reason in the message.</exception>
@@ -23,14 +22,17 @@ internal static class Batch
     /// <summary>A command that answers batches.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="description">What it does.</param>
+    /// <param name="example">A command line with it.</param>
     /// <param name="answer">Answers a question.</param>
     /// <param name="otherwise">What the command does without a batch, and its exit code; null: it does nothing else.</param>
-    public static Command Command(string name, string description, Answer answer, Func<ParseResult, int>? otherwise = null)
+    public static Command Command(string name, string description, string example, Answer answer, Func<ParseResult, int>? otherwise = null)
     {
-        var batch = new Option<string>("--batch") { Description = "The file with the questions, a JSON object a line; `-` for standard input.", Required = otherwise is null };
-        var command = new Command(name, description) { batch };
-        command.SetAction(parsed => Failures.Guard(() => parsed.GetValue(batch) is { } file
-            ? OthersThan(batch, parsed) is [var other, ..] ? throw new UsageException($"omit {other}: the questions of {batch.Name} have their own") : Run(file, answer)
+        var batch = CliOption.Of<string>("--batch", "FILE", "The file with the questions, a JSON object a line; `-` for standard input.");
+        batch.Required = otherwise is null;
+        var command = new Command(name, description) { batch }.WithExamples(example);
+        command.SetAction(parsed => CliErrors.Guard(() => parsed.GetValue(batch) is { } file
+            ? OthersThan(batch, parsed) is [var other, ..]
+                ? throw new UsageException($"omit {other}: the questions of {batch.Name} have their own") : Run(file, answer)
             : otherwise!(parsed)));
         return command;
     }
@@ -46,16 +48,15 @@ internal static class Batch
         return ExitCode.Success;
     }
 
-    /// <summary>Answers every line. A question that cannot be answered is answered by <c>{"error"}</c>, and the next one is asked.</summary>
+    /// <summary>Answers every line. A question that cannot be answered is answered by <c>{"error"}</c>, and the next one is
+    /// asked.</summary>
     public static void Run(TextReader questions, Stream answers, Answer answer)
     {
         var buffer = new ArrayBufferWriter<byte>();
         while (questions.ReadLine() is { } line)
         {
             if (string.IsNullOrWhiteSpace(line))
-            {
                 continue;
-            }
 
             buffer.ResetWrittenCount();
             try
@@ -86,23 +87,25 @@ internal static class Batch
         try
         {
             var question = JsonElement.Parse(line, new JsonDocumentOptions { MaxDepth = MaxDepth });
-            return question.ValueKind == JsonValueKind.Object ? question : throw new UsageException("a question is a JSON object");
+            return question.ValueKind == JsonValueKind.Object ? question : throw new UsageException("expected a JSON object");
         }
         catch (JsonException e)
         {
-            throw new UsageException($"the line is not JSON: {e.Message}");
+            throw new UsageException($"invalid JSON: {e.Message}");
         }
     }
 
     // ------------------------------------------------------------------ members of questions
 
-    public static bool Has(JsonElement question, string name) => question.TryGetProperty(name, out var member) && member.ValueKind != JsonValueKind.Null;
+    public static bool Has(JsonElement question, string name) => question.TryGetProperty(name, out var member)
+        && member.ValueKind != JsonValueKind.Null;
 
     public static JsonElement Get(JsonElement question, string name) =>
         Has(question, name) ? question.GetProperty(name) : throw new UsageException($"`{name}` is missing");
 
     public static string GetText(JsonElement question, string name) =>
-        Get(question, name) is { ValueKind: JsonValueKind.String } text ? text.GetString()! : throw new UsageException($"`{name}` is not a string");
+        Get(question, name) is { ValueKind: JsonValueKind.String } text ? text.GetString()!
+            : throw new UsageException($"`{name}` is not a string");
 
     public static SourceText Raw(JsonElement element, string name) => new(name, Encoding.UTF8.GetBytes(element.GetRawText()));
 
@@ -123,9 +126,7 @@ internal static class Batch
     public static Schema? GetSchema(JsonElement question)
     {
         if (!Has(question, "schema"))
-        {
             return null;
-        }
 
         var member = Get(question, "schema");
         return Sources.Complete(member.ValueKind != JsonValueKind.Array ? ParseSchema(member, "schema")
@@ -140,7 +141,8 @@ internal static class Batch
     public static Schema GetRequiredSchema(JsonElement question) => GetSchema(question) ?? throw new UsageException("`schema` is missing");
 
     public static EntityStore GetEntities(JsonElement question, Schema? schema) =>
-        EntityStore.TryParse(Raw(Get(question, "entities"), "entities"), schema, out var entities, out var faults) ? entities : throw Sources.Refused(faults);
+        EntityStore.TryParse(Raw(Get(question, "entities"), "entities"), schema, out var entities, out var faults) ? entities
+            : throw Sources.Refused(faults);
 
     /// <summary><c>"T::\"id\""</c>, or <c>{"type", "id"}</c>.</summary>
     public static EntityUid GetUid(JsonElement request, string name)
@@ -148,23 +150,24 @@ internal static class Batch
         var member = Get(request, name);
         if (member.ValueKind == JsonValueKind.Object)
         {
-            return EntityUid.TryCreate(GetText(member, "type"), GetText(member, "id"), out var made) ? made : throw new UsageException($"`{name}` has no valid type");
+            return EntityUid.TryCreate(GetText(member, "type"), GetText(member, "id"), out var made) ? made
+                : throw new UsageException($"`{name}` has no valid type");
         }
 
-        return EntityUid.TryParse(GetText(request, name), out var uid, out var fault) ? uid : throw new UsageException($"`{name}`: {fault}");
+        return EntityUid.TryParse(GetText(request, name), out var uid, out var fault) ? uid
+            : throw new UsageException($"`{name}`: {fault}");
     }
 
     /// <summary>The context, read by what the action says of it.</summary>
     public static ValueRecord GetContext(JsonElement request, SchemaAction? action) =>
-        ValueRecord.TryParse(Raw(Get(request, "context"), "context"), action?.Context, out var context, out var faults) ? context : throw Sources.Refused(faults);
+        ValueRecord.TryParse(Raw(Get(request, "context"), "context"), action?.Context, out var context, out var faults) ? context
+            : throw Sources.Refused(faults);
 
     public static void WriteStrings(Utf8JsonWriter answer, string name, IEnumerable<string> items)
     {
         answer.WriteStartArray(name);
         foreach (var item in items)
-        {
             answer.WriteStringValue(item);
-        }
 
         answer.WriteEndArray();
     }

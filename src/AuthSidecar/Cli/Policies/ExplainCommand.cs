@@ -1,10 +1,8 @@
-using System.CommandLine;
-using AuthSidecar.Cedar;
 using AuthSidecar.Decisions;
 
 namespace AuthSidecar.Cli.Policies;
 
-/// <summary><c>policy explain</c>: a decision, the policies that determined it, and what would have turned it.</summary>
+/// <summary><c>policies explain</c>: a decision, the policies that determined it, and what would have turned it.</summary>
 internal static class ExplainCommand
 {
     // More would bury the answer.
@@ -14,10 +12,14 @@ internal static class ExplainCommand
     public static Command Create()
     {
         var options = new RequestOptions();
-        var all = new Option<bool>("--all") { Description = "Show every policy, also those that have nothing to do with the request." };
-        var command = new Command("explain", "Decides a request as a sidecar does, and tells why, and what would have made it otherwise. Exit code: 0 allow, 1 deny, 3 step_up, 2 error.") { all };
+        var all = CliOption.Flag("--all", "Show every policy, also those that have nothing to do with the request.");
+        var command = new Command(
+            "explain", "Decide a request as a sidecar does, and explain why, and what would change the decision.") { all }
+            .WithExamples(
+                "authsidecar policies explain --bundle app --principal 'User::\"alice\"' --action delete --resource 'Document::\"plan\"'")
+            .WithExitCodes((0, "allow"), (1, "deny"), (2, "error"), (3, "step-up"));
         options.AddTo(command);
-        command.SetAction(parsed => Failures.Guard(() => Explain(options.Read(parsed), parsed.GetValue(all), Console.Out)));
+        command.SetAction(parsed => CliErrors.Guard(() => Explain(options.Read(parsed), parsed.GetValue(all), Console.Out)));
         return command;
     }
 
@@ -25,29 +27,26 @@ internal static class ExplainCommand
     {
         var (policies, entities, request) = (question.Policies, question.Entities, question.Request);
         var response = Authorizer.IsAuthorized(policies, entities, request);
-        var traces = policies.Policies.Select(p => Authorizer.Explain(p, entities, request)).ToList();
-        var (outcome, reason) = DecisionPoint.Judge(response, question.Rules);
-        output.WriteLine($"{Outcomes.WordOf(outcome)}: {Outcomes.WordsOf(reason)}");
-        foreach (var method in outcome == Outcome.StepUp ? Outcomes.StepUpsOf(response, question.Rules) : [])
-        {
+        var traces = policies.Policies.Select(p => Explainer.Explain(p, entities, request)).ToList();
+        var (decision, reason) = DecisionPoint.ToDecision(response, question.Rules);
+        output.WriteLine($"{DecisionWords.WordOf(decision)}: {DecisionWords.WordsOf(reason)}");
+        foreach (var method in decision == Decision.StepUp ? DecisionWords.StepUpsOf(response, question.Rules) : [])
             output.WriteLine($"  step up with {method}");
-        }
 
         WriteGroups(request.Principal, entities, output);
         var determining = traces.FindAll(t => response.Reasons.Contains(t.Policy));
         Write("determined by", determining, output);
         Write("erred", traces.FindAll(t => t.Outcome == PolicyOutcome.Error), output);
-        if (response.Decision == Decision.Deny && !response.HasSatisfiedPermit)
-        {
+        if (response.Decision == Cedar.Decision.Deny && !response.HasSatisfiedPermit)
             Write("nearest permit", Nearest(traces, showAll ? int.MaxValue : NearestShown), output);
-        }
 
         if (showAll)
         {
-            Write("does not apply", traces.FindAll(t => t.Outcome is PolicyOutcome.ScopeDoesNotMatch or PolicyOutcome.ConditionDoesNotHold), output);
+            Write("does not apply", traces.FindAll(t => t.Outcome is PolicyOutcome.ScopeDoesNotMatch or PolicyOutcome.ConditionDoesNotHold),
+                output);
         }
 
-        return Outcomes.ExitCodeOf(outcome);
+        return DecisionWords.ExitCodeOf(decision);
     }
 
     /// <summary>What the principal is in: mostly its roles, on which most policies hang.</summary>
@@ -59,15 +58,19 @@ internal static class ExplainCommand
         }
         else if (entities.AncestorsOf(principal).Select(g => g.ToString()).Order(StringComparer.Ordinal).ToList() is { Count: > 0 } groups)
         {
-            output.WriteLine($"  principal {principal} is in {string.Join(", ", groups.Take(GroupsShown))}{(groups.Count > GroupsShown ? $", and {groups.Count - GroupsShown} more" : "")}");
+            output.WriteLine(
+                $"  principal {principal} is in {string.Join(", ", groups.Take(GroupsShown))}"
+                    + $"{(groups.Count > GroupsShown ? $", and {groups.Count - GroupsShown} more" : "")}");
         }
     }
 
-    /// <summary>Those of which the most holds: first those whose scope matches, then those of which fewer tests fail. An action in common counts most.</summary>
+    /// <summary>Those of which the most holds: first those whose scope matches, then those of which fewer tests fail. An action in common
+    /// counts most.</summary>
     private static List<PolicyTrace> Nearest(List<PolicyTrace> traces, int most) =>
     [
         .. traces
-            .Where(t => t.Policy.Effect == Effect.Permit && t.Outcome is PolicyOutcome.ScopeDoesNotMatch or PolicyOutcome.ConditionDoesNotHold)
+            .Where(t => t.Policy.Effect == Effect.Permit
+                && t.Outcome is PolicyOutcome.ScopeDoesNotMatch or PolicyOutcome.ConditionDoesNotHold)
             .OrderBy(t => t.Scope.Count(s => !s.Holds))
             .ThenBy(t => t.Scope.Any(s => !s.Holds && s.Text.StartsWith("action", StringComparison.Ordinal)))
             .Take(most),
@@ -79,17 +82,15 @@ internal static class ExplainCommand
         {
             var (line, column) = trace.Policy.Position;
             output.WriteLine();
-            output.WriteLine($"{title}: {(trace.Policy.Effect == Effect.Permit ? "permit" : "forbid")} {trace.Policy.Id} ({trace.Policy.Source.Name}:{line}:{column})");
+            output.WriteLine(
+                $"{title}: {(trace.Policy.Effect == Effect.Permit ? "permit" : "forbid")} {trace.Policy.Id} "
+                    + $"({trace.Policy.Source.Name}:{line}:{column})");
             output.WriteLine($"    {Indented(trace.Policy.Source[trace.Policy.Span])}");
             foreach (var part in trace.Outcome == PolicyOutcome.Satisfied ? trace.Conditions : trace.Scope.Concat(trace.Conditions))
-            {
                 Write(part, output);
-            }
 
             if (trace.Remedy is { } remedy)
-            {
                 output.WriteLine($"  it would {(trace.Outcome == PolicyOutcome.Satisfied ? "not apply" : "apply")} if {remedy}");
-            }
         }
     }
 
@@ -97,10 +98,13 @@ internal static class ExplainCommand
     {
         // `unless { x }` holds where x does not, which reads backwards.
         var isUnless = part.Error is null && part.Text.StartsWith("unless", StringComparison.Ordinal);
-        output.WriteLine($"  {(part.Error is not null ? "error" : part.Holds ? "holds" : "fails")}  {part.Text}{(part.Error is { } error ? $": {error.Message}" : isUnless ? $": its condition is {(part.Holds ? "false" : "true")}" : "")}");
+        var more = part.Error is { } error ? $": {error.Message}" : isUnless ? $": its condition is {(part.Holds ? "false" : "true")}" : "";
+        output.WriteLine($"  {(part.Error is not null ? "error" : part.Holds ? "holds" : "fails")}  {part.Text}{more}");
         foreach (var operand in part.Operands)
         {
-            output.WriteLine($"           {operand.Text} is {(operand.Error is { } missing ? $"not there: {missing.Message}" : operand.Value.ToString())}");
+            output.WriteLine(
+                $"           {operand.Text} "
+                    + $"{(operand.Error is { } missing ? $"has no value: {missing.Message}" : $"is {operand.Value}")}");
         }
     }
 

@@ -1,12 +1,8 @@
-using System.Text.Json;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Cli.Policies;
 
-/// <summary>
-/// <c>policy parse --batch</c>: <c>{"policies"}</c> and <c>{"schema"}</c> are answered by <c>{"accepted", "json", "message"?}</c>, <c>{"policy"}</c> in
-/// JSON by <c>{"accepted", "text"}</c>, and <c>{"entities", "schema"?}</c> by <c>{"accepted", "message"?}</c>.
-/// </summary>
+/// <summary><c>policies parse --batch</c>: <c>{"policies"}</c> and <c>{"schema"}</c> are answered by <c>{"accepted", "json",
+/// "message"?}</c>, <c>{"policy"}</c> in JSON by <c>{"accepted", "text"}</c>, and <c>{"entities", "schema"?}</c> by <c>{"accepted",
+/// "message"?}</c>.</summary>
 internal static class ParseBatch
 {
     public static void Answer(JsonElement question, Utf8JsonWriter answer)
@@ -29,9 +25,7 @@ internal static class ParseBatch
     private static Action<Utf8JsonWriter> Read(JsonElement question)
     {
         if (Batch.Has(question, "policies"))
-        {
             return Json(Batch.GetPolicies(question).ToJson());
-        }
 
         if (Batch.Has(question, "policy"))
         {
@@ -40,9 +34,7 @@ internal static class ParseBatch
         }
 
         if (Batch.Has(question, "compat"))
-        {
             throw new UsageException("`compat` is for policies: schemas and entities are the same in all releases");
-        }
 
         var schema = Batch.GetSchema(question);
         if (Batch.Has(question, "entities"))
@@ -51,7 +43,7 @@ internal static class ParseBatch
             return _ => { };
         }
 
-        return Json(schema?.ToJson() ?? throw new UsageException("a question has `policies`, `policy`, `schema` or `entities`"));
+        return Json(schema?.ToJson() ?? throw new UsageException("one of `policies`, `policy`, `schema` and `entities` is required"));
     }
 
     private static Action<Utf8JsonWriter> Json(string json) => answer =>

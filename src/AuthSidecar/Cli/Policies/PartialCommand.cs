@@ -1,21 +1,17 @@
-using System.CommandLine;
-using System.Text.Json;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Cli.Policies;
 
-/// <summary>
-/// <c>policy partial</c>: decides a request of which not all is known, of files and options; or with <c>--batch</c> many, of which each
-/// <c>{"policies", "schema", "entities": […] or null, "request": {"principal", "action", "resource", "context"}}</c> is
+/// <summary><c>policies partially-authorize</c>: decides a request of which not all is known, of files and options; or with <c>--batch</c>
+/// many, of which each <c>{"policies", "schema", "entities": […] or null, "request": {"principal", "action", "resource", "context"}}</c> is
 /// answered by <c>{"decision": "allow", "deny" or null, "policies": {id: "true", "false", "error" or "residual"}}</c>. What is null in the
-/// request is unknown; of a principal or resource, <c>{"type"}</c> tells at least the type.
-/// </summary>
+/// request is unknown; of a principal or resource, <c>{"type"}</c> tells at least the type.</summary>
 internal static class PartialCommand
 {
     public static Command Create()
     {
         var options = new RequestOptions(isPartial: true);
-        var command = Batch.Command("partial", "Decides requests of which not all is known, as far as that goes.", Answer, parsed => Print(options.ReadPartial(parsed), Console.Out));
+        var command = Batch.Command("partially-authorize", "Partially evaluate requests with unknowns.",
+            "authsidecar policies partially-authorize --bundle app --principal 'User::\"alice\"' --action read --resource Document", Answer,
+            parsed => Print(options.ReadPartial(parsed), Console.Out));
         options.AddTo(command);
         return command;
     }
@@ -24,14 +20,13 @@ internal static class PartialCommand
     {
         var schema = Batch.GetRequiredSchema(question);
         var entities = Batch.Has(question, "entities") ? Batch.GetEntities(question, schema) : null;
-        var partial = new PartialQuestion(Batch.GetPolicies(question), schema, entities, [.. GetRequests(Batch.Get(question, "request"), schema)]);
+        var partial = new PartialQuestion(
+            Batch.GetPolicies(question), schema, entities, [.. GetRequests(Batch.Get(question, "request"), schema)]);
         var (decision, policies) = Evaluate(partial);
         answer.WriteString("decision", decision is null ? null : WordOf(decision));
         answer.WriteStartObject("policies");
         foreach (var (policy, known, _) in policies)
-        {
             answer.WriteString(policy.Id, WordOf(known));
-        }
 
         answer.WriteEndObject();
     }
@@ -45,20 +40,21 @@ internal static class PartialCommand
             output.WriteLine($"  {WordOf(known),-8}  {policy.Id}");
             foreach (var (request, residual) in residuals)
             {
-                output.WriteLine($"            {(residuals.Count > 1 ? $"{request.Principal.Type}, {request.Resource.Type}: " : "")}{residual}");
+                output.WriteLine(
+                    $"            {(residuals.Count > 1 ? $"{request.Principal.Type}, {request.Resource.Type}: " : "")}{residual}");
             }
         }
 
         return decision switch
         {
-            Decision.Allow => ExitCode.Allow,
-            Decision.Deny => ExitCode.Deny,
+            Cedar.Decision.Allow => ExitCode.Allow,
+            Cedar.Decision.Deny => ExitCode.Deny,
             _ => ExitCode.StepUp,
         };
     }
 
     /// <summary>With several types possible, what is known is what is so for all of them.</summary>
-    private static (Decision? Decision, List<(Policy Policy, PartialClass Class, List<(PartialRequest Request, string Residual)> Residuals)> Policies) Evaluate(PartialQuestion question)
+    private static (Cedar.Decision? Decision, List<PartialResult> Policies) Evaluate(PartialQuestion question)
     {
         var authorizer = new PartialAuthorizer(question.Schema);
         var responses = question.Requests.ConvertAll(request => (Request: request, Response:
@@ -68,16 +64,17 @@ internal static class PartialCommand
         var policies = question.Policies.Policies.Select((policy, i) =>
         {
             var classes = responses.Select(r => r.Response.Policies[i].Class).Distinct().ToList();
-            var residuals = responses.Where(r => r.Response.Policies[i].Class == PartialClass.Residual).Select(r => (r.Request, r.Response.Policies[i].Residual));
-            return (policy, classes is [var one] ? one : PartialClass.Residual, residuals.ToList());
+            var residuals = responses.Where(
+                r => r.Response.Policies[i].Class == PartialClass.Residual).Select(r => (r.Request, r.Response.Policies[i].Residual));
+            return new PartialResult(policy, classes is [var one] ? one : PartialClass.Residual, [.. residuals]);
         });
         return (responses.Select(r => r.Response.Decision).Distinct().ToList() is [var decision] ? decision : null, [.. policies]);
     }
 
-    private static string WordOf(Decision? decision) => decision switch
+    private static string WordOf(Cedar.Decision? decision) => decision switch
     {
-        Decision.Allow => "allow",
-        Decision.Deny => "deny",
+        Cedar.Decision.Allow => "allow",
+        Cedar.Decision.Deny => "deny",
         _ => "unknown",
     };
 
@@ -94,7 +91,8 @@ internal static class PartialCommand
     {
         var action = Batch.GetUid(request, "action");
         var declared = schema.Actions.GetValueOrDefault(action) ?? throw new UsageException($"unrecognized action `{action}`");
-        var context = request.TryGetProperty("context", out var member) && member.ValueKind == JsonValueKind.Null ? null : Batch.GetContext(request, declared);
+        var context = request.TryGetProperty("context", out var member) && member.ValueKind == JsonValueKind.Null ? null
+            : Batch.GetContext(request, declared);
         return from principal in GetPartial(request, "principal", declared.Principals)
                from resource in GetPartial(request, "resource", declared.Resources)
                select new PartialRequest(principal, action, resource, context);
@@ -103,9 +101,7 @@ internal static class PartialCommand
     private static IEnumerable<PartialUid> GetPartial(JsonElement request, string name, IEnumerable<string> types)
     {
         if (!Batch.Has(request, name))
-        {
             return types.Order(StringComparer.Ordinal).Select(type => new PartialUid(type, null));
-        }
 
         var member = Batch.Get(request, name);
         return member.ValueKind == JsonValueKind.Object && !Batch.Has(member, "id")
@@ -113,6 +109,12 @@ internal static class PartialCommand
             : [PartialUid.Of(Batch.GetUid(request, name))];
     }
 }
+
+/// <summary>What is known of a policy.</summary>
+/// <param name="Policy">The policy.</param>
+/// <param name="Class">What it comes to, for all types that are possible.</param>
+/// <param name="Residuals">What it hangs on, for each request.</param>
+internal sealed record PartialResult(Policy Policy, PartialClass Class, List<(PartialRequest Request, string Residual)> Residuals);
 
 /// <summary>A question of which not all is known.</summary>
 /// <param name="Policies">The policies.</param>

@@ -1,14 +1,14 @@
-using System.CommandLine;
 using AuthSidecar.Cli.Policies.Testing;
 
 namespace AuthSidecar.Cli.Policies;
 
-/// <summary><c>authsidecar policy</c>: works on policies, without a sidecar.</summary>
+/// <summary><c>authsidecar policies</c>: works on policies, without a sidecar.</summary>
 internal static class PolicyCommand
 {
-    public static Command Create() => new("policy", "Works on policies, schemas and entities.")
+    public static Command Create() => new("policies", "Test, validate, format and evaluate policies, without a sidecar.")
     {
-        Batch.Command("parse", "Reads policies, schemas and entities, and tells whether they are well-formed.", ParseBatch.Answer),
+        Batch.Command("parse", "Parse policies, schemas and entities, and report whether they are well-formed.",
+            "authsidecar policies parse --batch questions.jsonl", ParseBatch.Answer),
         ValidateCommand.Create(),
         FormatCommand.Create(),
         TranslateCommand.Create(),
@@ -17,6 +17,5 @@ internal static class PolicyCommand
         ExplainCommand.Create(),
         TestCommand.Create(),
         PartialCommand.Create(),
-        PackCommand.Create(),
     };
 }

@@ -1,11 +1,10 @@
-using System.CommandLine;
-using AuthSidecar.Cedar;
 using AuthSidecar.Decisions;
 
 namespace AuthSidecar.Cli.Policies;
 
 /// <summary>Policies, entities and a request, from files and from the command line.</summary>
-/// <param name="Rules">The policies, called by their <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by their place; and what their annotations mean.</param>
+/// <param name="Rules">The policies, called by their <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by their place; and what their
+/// annotations mean.</param>
 /// <param name="Entities">The entities.</param>
 /// <param name="Request">The request.</param>
 internal sealed record Question(PolicyRules Rules, EntityStore Entities, Request Request)
@@ -13,23 +12,27 @@ internal sealed record Question(PolicyRules Rules, EntityStore Entities, Request
     public PolicySet Policies => Rules.Policies;
 }
 
-/// <summary>The options that make a <see cref="Question"/>, or a <see cref="PartialQuestion"/>, in which what is left out is unknown.</summary>
+/// <summary>The options that make a <see cref="Question"/>, or a <see cref="PartialQuestion"/>, in which what is left out is
+/// unknown.</summary>
 internal sealed class RequestOptions(bool isPartial = false)
 {
     private readonly PolicyOptions _policies = new();
-    private readonly Option<string> _entities = new("--entities") { Description = $"The file with the entities, in JSON. Default: those of the bundle, or {(isPartial ? "unknown" : "none")}." };
-    private readonly Option<string> _principal = new("--principal") { Description = $"Who asks, such as 'User::\"alice\"'{(isPartial ? ", or just the type. Default: unknown" : "")}." };
-    private readonly Option<string> _action = new("--action") { Description = "What they want to do, such as 'Action::\"read\"', or just read." };
-    private readonly Option<string> _resource = new("--resource") { Description = $"On what{(isPartial ? ", or just the type. Default: unknown" : "")}." };
-    private readonly Option<string> _context = new("--context") { Description = $"The file with the context, a JSON object. Default: {(isPartial ? "unknown" : "empty")}." };
+    private readonly Option<string> _entities = CliOption.Of<string>(
+        "--entities", "FILE", $"The file with the entities, in JSON. Default: those of the bundle, or {(isPartial ? "unknown" : "none")}.");
+    private readonly Option<string> _principal = CliOption.Of<string>(
+        "--principal", "ENTITY", $"The principal, such as 'User::\"alice\"'{(isPartial ? ", or just the type. Default: unknown" : "")}.");
+    private readonly Option<string> _action = CliOption.Of<string>(
+        "--action", "ACTION", "The action, such as 'Action::\"read\"', or just read.");
+    private readonly Option<string> _resource = CliOption.Of<string>(
+        "--resource", "ENTITY", $"The resource, such as 'Document::\"plan\"'{(isPartial ? ", or just the type. Default: unknown" : "")}.");
+    private readonly Option<string> _context = CliOption.Of<string>(
+        "--context", "FILE", $"The file with the context, a JSON object. Default: {(isPartial ? "unknown" : "empty")}.");
 
     public void AddTo(Command command)
     {
         _policies.AddTo(command);
         foreach (var option in new Option[] { _entities, _principal, _action, _resource, _context })
-        {
             command.Add(option);
-        }
     }
 
     /// <exception cref="UsageException">Something is missing or not well-formed.</exception>
@@ -37,26 +40,30 @@ internal sealed class RequestOptions(bool isPartial = false)
     {
         var input = _policies.Read(parsed);
         foreach (var warning in input.UnlinkedTemplates)
-        {
             Console.Error.WriteLine($"warning: {warning}");
-        }
 
         var schema = input.Schema;
         var entities = ReadEntities(parsed, input) ?? Sources.ReadEntities(null, schema);
         var action = ReadAction(Required(parsed, _action));
         var context = Sources.ReadContext(parsed.GetValue(_context), schema?.Actions.GetValueOrDefault(action));
-        var request = Complete(new Request(ReadUid(_principal.Name, Required(parsed, _principal)), action, ReadUid(_resource.Name, Required(parsed, _resource)), context), schema);
+        var request = Complete(new Request(ReadUid(_principal.Name, Required(parsed, _principal)), action,
+            ReadUid(_resource.Name, Required(parsed, _resource)), context), schema);
         return schema?.Check(request) is { } mismatch
             ? throw new UsageException($"the request does not conform to the schema: {mismatch}")
             : new Question(input.Rules, entities, request);
     }
 
-    /// <summary>Adds the time to a request that does not say it, as the sidecar does to every request; where the schema's action knows of none, there is nothing to add.</summary>
+    /// <summary>Adds the time to a request that does not say it, as the sidecar does to every request; where the schema's action knows of
+    /// none, there is nothing to add.</summary>
     public static Request Complete(Request request, Schema? schema)
     {
-        var isDeclared = schema is null || schema.Actions.GetValueOrDefault(request.Action)?.Context.Attributes.ContainsKey(ContextContract.Now) is true;
+        var isDeclared = schema is null
+            || schema.Actions.GetValueOrDefault(request.Action)?.Context.Attributes.ContainsKey(ContextContract.Now) is true;
         return isDeclared && !request.Context.TryGet(ContextContract.Now, out _)
-            ? request with { Context = RequestContext.Create(request.Context, token: null, mfaProof: null, risk: null, TimeProvider.System.GetUtcNow()) }
+            ? request with
+            {
+                Context = RequestContext.Create(request.Context, token: null, mfaProof: null, risk: null, TimeProvider.System.GetUtcNow()),
+            }
             : request;
     }
 
@@ -91,5 +98,6 @@ internal sealed class RequestOptions(bool isPartial = false)
         : throw new UsageException($"{option}: `{text}`: {fault.Message}; write it as in Cedar, such as 'User::\"alice\"'");
 
     private static T Required<T>(ParseResult parsed, Option<T> option)
-        where T : class => parsed.GetValue(option) is { } value && value is not Array { Length: 0 } ? value : throw new UsageException($"{option.Name} is required");
+        where T : class => parsed.GetValue(option) is { } value && value is not Array { Length: 0 } ? value
+            : throw new UsageException($"{option.Name} is required");
 }

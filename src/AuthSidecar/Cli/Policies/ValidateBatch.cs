@@ -1,12 +1,7 @@
-using System.Text.Json;
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Cli.Policies;
 
-/// <summary>
-/// <c>policy validate --batch</c>: <c>{"policies", "schema", "mode"?: "strict" or "permissive", "level"?, "compat"?}</c> is answered
-/// by <c>{"valid", "errors", "warnings"}</c>, the kinds of what was found.
-/// </summary>
+/// <summary><c>policies validate --batch</c>: <c>{"policies", "schema", "mode"?: "strict" or "permissive", "level"?, "compat"?}</c> is
+/// answered by <c>{"valid", "errors", "warnings"}</c>, the kinds of what was found.</summary>
 internal static class ValidateBatch
 {
     public static void Answer(JsonElement question, Utf8JsonWriter answer)
@@ -25,10 +20,11 @@ internal static class ValidateBatch
         {
             "strict" => ValidationMode.Strict,
             "permissive" => ValidationMode.Permissive,
-            var other => throw new UsageException($"`mode` is `strict` or `permissive`, not `{other}`"),
+            var other => throw new UsageException($"`mode` must be `strict` or `permissive`, not `{other}`"),
         },
         Level = !Batch.Has(question, "level") ? null
-            : Batch.Get(question, "level") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var level) && level >= 0 ? level
-            : throw new UsageException("`level` is a number, 0 or more"),
+            : Batch.Get(question, "level") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var level) && level >= 0
+            ? level
+            : throw new UsageException("`level` must be a number, 0 or more"),
     };
 }

@@ -1,25 +1,29 @@
-using System.CommandLine;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
-
 namespace AuthSidecar.Cli.Policies;
 
-/// <summary><c>policy validate</c>: checks policies against a schema, and reports faults with their positions, as compilers do.</summary>
+/// <summary><c>policies validate</c>: checks policies against a schema, and reports faults with their positions, as compilers do.</summary>
 internal static class ValidateCommand
 {
     public static Command Create()
     {
         var policies = new PolicyOptions();
-        var permissive = new Option<bool>("--permissive") { Description = "Use permissive validation, not strict: report only what may err when evaluated." };
-        var level = new Option<int?>("--level") { Description = "The maximum level: how many entity dereferences in a row a policy may make (RFC 76). Default: unlimited." };
-        var command = Batch.Command("validate", "Checks policies against a schema. Exit code: 0 valid, 1 not valid, 2 error.", ValidateBatch.Answer, parsed =>
+        var permissive = CliOption.Flag("--permissive", "Use permissive validation, not strict: report only what may err when evaluated.");
+        var level = CliOption.Of<int?>(
+            "--level", "LEVEL", "The maximum level: how many entity dereferences in a row a policy may make (RFC 76). Default: unlimited.");
+        var command = Batch.Command("validate",
+            "Validate policies against a schema. `bundles validate` checks the other documents of a bundle as well.",
+            "authsidecar policies validate --bundle app",
+            ValidateBatch.Answer, parsed =>
             parsed.GetValue(level) is null or >= 0
-                ? Validate(policies.ReadWithSchema(parsed), new ValidationOptions { Mode = parsed.GetValue(permissive) ? ValidationMode.Permissive : ValidationMode.Strict, Level = parsed.GetValue(level) })
-                : throw new UsageException("--level is 0 or more"));
+                ? Validate(policies.ReadWithSchema(parsed), new ValidationOptions
+                {
+                    Mode = parsed.GetValue(permissive) ? ValidationMode.Permissive : ValidationMode.Strict,
+                    Level = parsed.GetValue(level),
+                })
+                : throw new UsageException("--level must be 0 or more"));
         policies.AddTo(command);
         command.Add(permissive);
         command.Add(level);
-        return command;
+        return command.WithExitCodes((0, "valid"), (1, "not valid"), (2, "error"));
     }
 
     private static int Validate(PolicyInput input, ValidationOptions options)
@@ -33,7 +37,8 @@ internal static class ValidateCommand
             .ToList();
         Print(errors, "error");
         Print(warnings, "warning");
-        Console.Out.WriteLine($"{(errors.Count == 0 ? "valid" : "not valid")}: {Count.Of(errors.Count, "error")}, {Count.Of(warnings.Count, "warning")}");
+        Console.Out.WriteLine(
+            $"{(errors.Count == 0 ? "valid" : "not valid")}: {Count.Of(errors.Count, "error")}, {Count.Of(warnings.Count, "warning")}");
         return errors.Count == 0 ? ExitCode.Success : ExitCode.Deny;
     }
 
@@ -42,8 +47,6 @@ internal static class ValidateCommand
     private static void Print(IEnumerable<string> findings, string kind)
     {
         foreach (var finding in findings)
-        {
             Console.Out.WriteLine($"{kind}: {finding}");
-        }
     }
 }

@@ -1,15 +1,11 @@
-using System.Security.Cryptography;
-using AuthSidecar.Cedar;
-using AuthSidecar.Hosting;
+using AuthSidecar.State;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 
 namespace AuthSidecar.Cli.Quickstart;
 
-/// <summary>
-/// A document service's bundle with keys of its own: five roles, ownership, a tenant, a suspended user, and a deletion that takes a second
-/// factor.
-/// </summary>
+/// <summary>A document service's bundle with keys of its own: five roles, ownership, a tenant, a suspended user, and a deletion that takes
+/// a second factor.</summary>
 internal sealed class SampleApplication(string folder)
 {
     public const string Issuer = "https://issuer.example";
@@ -41,9 +37,7 @@ internal sealed class SampleApplication(string folder)
             // Built beside its place and then moved there: a half-made sample never passes for a whole one.
             var building = Bundle + ".new";
             if (Directory.Exists(building))
-            {
                 Directory.Delete(building, recursive: true);
-            }
 
             WriteBundle(building);
             Directory.Move(building, Bundle);
@@ -51,9 +45,7 @@ internal sealed class SampleApplication(string folder)
 
         using var key = LoadIssuerKey();
         foreach (var user in new[] { "alice", "bob", "root", "mallory", "eve" })
-        {
             StateFolder.WriteSecret(TokenFileOf(user), IssueToken(key, user, TimeProvider.System.GetUtcNow()));
-        }
     }
 
     /// <summary>The code that alice's authenticator app shows, to which the URI was given.</summary>
@@ -77,13 +69,17 @@ internal sealed class SampleApplication(string folder)
             Write(KeySet, KeySetOf(key));
         }
 
-        Write(IssuersFile.FileName, JsonFile.Write(new IssuersFile { Issuers = [new IssuerEntry { Issuer = Issuer, Jwks = KeySet, Audiences = [Audience] }] }));
-        Write(FactorsFile.FileName, JsonFile.Write(Enrol()));
-        Write(BundleManifest.FileName, JsonFile.Write(new BundleManifest
+        Write(IssuersFile.FileName, new IssuersFile
+        {
+            Issuers = [new IssuerEntry { Issuer = Issuer, Jwks = KeySet, Audiences = [Audience] }],
+        }.Write());
+        Write(FactorsFile.FileName, Enrol().Write());
+        Write(BundleManifest.FileName, new BundleManifest
         {
             Version = 1,
-            Contents = ["policies", PolicyFiles.Schema, EntitiesFile.FileName, IssuersFile.FileName, RiskFile.FileName, ProfilesFile.FileName, FactorsFile.FileName],
-        }));
+            Contents = ["policies", SchemaFile.Name, EntitiesFile.FileName, IssuersFile.FileName, RiskFile.FileName, ProfilesFile.FileName,
+                FactorsFile.FileName],
+        }.Write());
 
         void Write(string name, byte[] content)
         {
@@ -105,7 +101,12 @@ internal sealed class SampleApplication(string folder)
         {
             Factors =
             [
-                new FactorEntry { Subject = subject, Id = TotpFactorId, TotpSecret = WrappedSecret.Wrap(secret, AliceTotp, new StateFolder(State).MfaWrappingKey()).Bytes },
+                new FactorEntry
+                {
+                    Subject = subject,
+                    Id = TotpFactorId,
+                    TotpSecret = WrappedSecret.Wrap(secret, AliceTotp, new StateFolder(State).MfaWrappingKey()).Bytes,
+                },
                 new FactorEntry { Subject = subject, Id = BackupFactorId, BackupCodeSha256 = [.. backupCodes.Select(BackupCode.Hash)] },
             ],
         };
@@ -139,28 +140,30 @@ internal sealed class SampleApplication(string folder)
             """);
     }
 
-    private static string KeyIdOf(RSA key) => Base64UrlEncoder.Encode(new RsaSecurityKey(key.ExportParameters(false)).ComputeJwkThumbprint());
+    private static string KeyIdOf(RSA key) => Base64UrlEncoder.Encode(
+        new RsaSecurityKey(key.ExportParameters(false)).ComputeJwkThumbprint());
 
-    private static string IssueToken(RSA key, string subject, DateTimeOffset now) => new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
-    {
-        Issuer = Issuer,
-        Audience = Audience,
-        TokenType = "at+jwt",
-        IssuedAt = now.UtcDateTime,
-        NotBefore = now.UtcDateTime,
-        Expires = (now + TokenLifetime).UtcDateTime,
-        Claims = new Dictionary<string, object>
+    private static string IssueToken(RSA key, string subject, DateTimeOffset now) =>
+        new JsonWebTokenHandler().CreateToken(new SecurityTokenDescriptor
         {
-            ["sub"] = subject,
-            ["client_id"] = "quickstart",
-            ["jti"] = Guid.CreateVersion7().ToString(),
-            ["scope"] = "documents.read documents.write",
-            ["auth_time"] = now.ToUnixTimeSeconds(),
-            ["amr"] = new[] { "pwd" },
-        },
-        SigningCredentials = new SigningCredentials(new RsaSecurityKey(key) { KeyId = KeyIdOf(key) }, SecurityAlgorithms.RsaSha256)
-        {
-            CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false },
-        },
-    });
+            Issuer = Issuer,
+            Audience = Audience,
+            TokenType = "at+jwt",
+            IssuedAt = now.UtcDateTime,
+            NotBefore = now.UtcDateTime,
+            Expires = (now + TokenLifetime).UtcDateTime,
+            Claims = new Dictionary<string, object>
+            {
+                ["sub"] = subject,
+                ["client_id"] = "quickstart",
+                ["jti"] = Guid.CreateVersion7().ToString(),
+                ["scope"] = "documents.read documents.write",
+                ["auth_time"] = now.ToUnixTimeSeconds(),
+                ["amr"] = new[] { "pwd" },
+            },
+            SigningCredentials = new SigningCredentials(new RsaSecurityKey(key) { KeyId = KeyIdOf(key) }, SecurityAlgorithms.RsaSha256)
+            {
+                CryptoProviderFactory = new CryptoProviderFactory { CacheSignatureProviders = false },
+            },
+        });
 }

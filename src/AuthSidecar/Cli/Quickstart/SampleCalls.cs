@@ -12,28 +12,36 @@ internal static class SampleCalls
         var sample = new SampleApplication(folder);
         var binary = Path.GetRelativePath(Environment.CurrentDirectory, Environment.ProcessPath!);
         output.WriteLine();
-        output.WriteLine($"The sidecar answers on {address}. A token of alice's, good for twelve hours:");
+        output.WriteLine($"The sidecar answers on {address}. A token of alice, valid for twelve hours:");
         output.WriteLine();
         output.WriteLine(File.ReadAllText(sample.TokenFileOf("alice")).Trim());
         output.WriteLine();
         output.WriteLine("Each of these lines can be pasted into another terminal, in this folder:");
-        Line("Is her token good?", "valid", "validate-token --token-file {alice}");
+        Line("Is her token valid?", "valid", "validate-token --token-file {alice}");
         Line("May she update her own document?", "allow", "check --token-file {alice} --action update --resource 'Document::\"plan\"'");
         Line("May she update bob's?", "deny", "check --token-file {alice} --action update --resource 'Document::\"minutes\"'");
-        Line("May she delete what is confidential?", "step up", "check --token-file {alice} --action delete --resource 'Document::\"salaries\"'");
+        Line("May she delete what is confidential?", "step up",
+            "check --token-file {alice} --action delete --resource 'Document::\"salaries\"'");
         Line("May a suspended user read?", "deny", "check --token-file {mallory} --action read --resource 'Document::\"plan\"'");
         Line("May a user of another tenant?", "deny", "check --token-file {eve} --action read --resource 'Document::\"plan\"'");
-        Line("How risky is an unknown device on a denied network?", "deny", "evaluate-risk --subject 'User::\"alice\"' --device stolen --peer 198.51.100.7");
-        Line("Is this code right? (Once: a code is good once, and there is a new one every 30 seconds.)", "verified", $"verify-mfa --subject 'User::\"alice\"' --factor {SampleApplication.TotpFactorId} --code \"$({binary} quickstart code {folder})\"");
+        Line("How risky is an unknown device on a denied network?", "deny",
+            "evaluate-risk --subject 'User::\"alice\"' --device stolen --peer 198.51.100.7");
+        Line("Is this code correct? (Once: a code can be used once, and there is a new one every 30 seconds.)", "verified",
+            $"verify-mfa --subject 'User::\"alice\"' --factor {SampleApplication.TotpFactorId} --code \"$({binary} quickstart show-code "
+                + $"{folder})\"");
         if (control is null)
         {
             output.WriteLine();
-            output.WriteLine($"Change a policy in {sample.Bundle}/policies, and ask again: it counts within a second.");
+            output.WriteLine($"Change a policy in {sample.Bundle}/policies, and ask again: the change is active within a second.");
             return;
         }
 
-        Line("And once her role is taken from her?", "deny", $"check --token-file {{alice}} --action update --resource 'Document::\"plan\"' --at-least-revision \"$({control.Members("--remove")})\"");
-        Line("And once she has it again?", "allow", $"check --token-file {{alice}} --action update --resource 'Document::\"plan\"' --at-least-revision \"$({control.Members("--add")})\"");
+        Line("And after her role is removed?", "deny",
+            $"check --token-file {{alice}} --action update --resource 'Document::\"plan\"' --at-least-revision "
+                + $"\"$({control.Memberships("remove")})\"");
+        Line("And after it is added again?", "allow",
+            $"check --token-file {{alice}} --action update --resource 'Document::\"plan\"' --at-least-revision "
+                + $"\"$({control.Memberships("add")})\"");
         output.WriteLine();
         output.WriteLine($"Change a policy in {sample.Bundle}/policies, and publish it:");
         output.WriteLine();
@@ -42,9 +50,7 @@ internal static class SampleCalls
         void Line(string question, string answer, string arguments)
         {
             foreach (var user in new[] { "alice", "mallory", "eve" })
-            {
                 arguments = arguments.Replace($"{{{user}}}", sample.TokenFileOf(user), StringComparison.Ordinal);
-            }
 
             output.WriteLine();
             output.WriteLine($"# {question} -> {answer}");
@@ -58,7 +64,7 @@ internal static class SampleCalls
 /// <param name="AdminSocket">Its socket for administration.</param>
 internal sealed record SampleControl(string Binary, string AdminSocket)
 {
-    public string Members(string change) => Command("members", $"'User::\"alice\"' {change} 'Role::\"user\"'");
+    public string Memberships(string verb) => Command($"memberships {verb}", "'User::\"alice\"' 'Role::\"user\"'");
 
     public string Command(string name, string arguments) => $"{Binary} {name} {arguments} --admin-socket {AdminSocket}";
 }

@@ -11,7 +11,7 @@ internal static class ActionFactor
             input.Action?.ToString() ?? "none",
             input.Settings.Weights.Action,
             sensitivity,
-            sensitivity > 0 ? "the action is set down as sensitive" : "the action is not set down as sensitive",
+            sensitivity > 0 ? "the action is configured as sensitive" : "the action has no configured sensitivity",
             // What somebody wants to do makes an access no less trusted, only more costly to be wrong about.
             isTrusted: true);
     }

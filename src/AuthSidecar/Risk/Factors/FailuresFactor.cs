@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace AuthSidecar.Risk.Factors;
 
 /// <summary>How many wrong second factors the subject has given since the last right one.</summary>
@@ -9,9 +7,7 @@ internal static class FailuresFactor
     {
         var weight = input.Settings.Weights.Failures;
         if (input.Activity.Failures is not { } count)
-        {
             return RiskFactor.Of("failures", "missing", weight, 1, "failures of second factors cannot be counted", isTrusted: false);
-        }
 
         var share = (double)count / input.Settings.MaxFailures;
         var value = count.ToString(CultureInfo.InvariantCulture);

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace AuthSidecar.Risk.Factors;
 
 /// <summary>Whether the subject is usually there.</summary>
@@ -9,24 +7,19 @@ internal static class LocationFactor
     {
         var weight = input.Settings.Weights.Location;
         if (input.Location is not { } here && input.Country is null)
-        {
-            return Of("missing", 0.5, "it is not known where the access comes from", trusted: false);
-        }
+            return Of("missing", 0.5, "location unknown", trusted: false);
 
         if (input.ContradictionKm is { } km)
         {
-            return Of("contradictory", 1, string.Create(CultureInfo.InvariantCulture, $"the device reports a place {km:F0} km away from its address"), trusted: false);
+            return Of("contradictory", 1, string.Create(
+                CultureInfo.InvariantCulture, $"the device reports a place {km:F0} km away from its address"), trusted: false);
         }
 
         if (input.Profile is not { } profile || (profile.Places.Count == 0 && profile.Countries.Count == 0))
-        {
-            return Of("not learned", 0.5, "it is not known yet where the subject usually is", trusted: false);
-        }
+            return Of("not learned", 0.5, "no usual location known yet", trusted: false);
 
         if (input.Location is { } place && profile.Places.Any(p => p.GapKmTo(place) <= 0))
-        {
             return Of("usual place", 0, "the subject is often there", trusted: true);
-        }
 
         return input.Country is { } country && profile.Countries.Contains(country, StringComparer.OrdinalIgnoreCase)
             ? Of("usual country", 0.3, "a new place in a country the subject is often in", trusted: true)

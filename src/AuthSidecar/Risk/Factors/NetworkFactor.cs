@@ -8,14 +8,10 @@ internal static class NetworkFactor
         var settings = input.Settings;
         var weight = settings.Weights.Network;
         if (input.Signals.Network is null)
-        {
             return Of("missing", 1, "the client's address is not known", trusted: false);
-        }
 
         if (input.ClientAddress is not { } address)
-        {
             return Of("unreadable", 1, "an address in the chain is not an IP address", trusted: false);
-        }
 
         var embedded = address.EmbeddedIpv4();
         if (IsListed(settings.DeniedNetworks))

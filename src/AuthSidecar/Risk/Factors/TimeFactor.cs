@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace AuthSidecar.Risk.Factors;
 
 /// <summary>Whether the subject is usually active at this hour of its own day.</summary>
@@ -15,9 +13,7 @@ internal static class TimeFactor
     {
         var weight = input.Settings.Weights.Time;
         if (input.Profile?.Hours is not { } hours || hours.Sum() < FewestSightings)
-        {
-            return RiskFactor.Of("time", "not learned", weight, 0.5, "it is not known yet when the subject is usually active", isTrusted: true);
-        }
+            return RiskFactor.Of("time", "not learned", weight, 0.5, "no usual hours known yet", isTrusted: true);
 
         var local = TimeZoneInfo.ConvertTime(input.Time, input.Profile.TimeZone);
         var nearby = hours[(local.Hour + 23) % 24] + hours[local.Hour] + hours[(local.Hour + 1) % 24];

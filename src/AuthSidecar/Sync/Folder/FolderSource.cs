@@ -1,7 +1,4 @@
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Tokens;
 
 namespace AuthSidecar.Sync.Folder;
 
@@ -11,11 +8,9 @@ namespace AuthSidecar.Sync.Folder;
 internal sealed record SealOptions(bool IsRequired = false, string? KeyFile = null);
 
 /// <summary>Follows a bundle folder: build, verify, swap; and whatever fails, keep what is there and say so.</summary>
-/// <remarks>
-/// It looks rather than listens. Notifications get lost on network mounts, overflow, and do not cross the renamed links by which
+/// <remarks>It looks rather than listens. Notifications get lost on network mounts, overflow, and do not cross the renamed links by which
 /// Kubernetes updates volumes; a look at some files costs microseconds and always tells the truth. It looks on a thread of its own: a
-/// network mount that hangs keeps nothing else waiting, neither calls nor the end of the process.
-/// </remarks>
+/// network mount that hangs keeps nothing else waiting, neither calls nor the end of the process.</remarks>
 internal sealed partial class FolderSource : IHostedService, IDisposable
 {
     public static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
@@ -23,7 +18,8 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     /// <summary>Once something has changed: whether it has settled.</summary>
     private static readonly TimeSpan LookAgainAfter = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Between two tries at files that cannot be read and stay what they are: a network mount may recover without a change to them.</summary>
+    /// <summary>Between two tries at files that cannot be read and stay what they are: a network mount may recover without a change to
+    /// them.</summary>
     private static readonly TimeSpan ReadAgainEvery = TimeSpan.FromSeconds(5);
 
     private const string Bundle = "bundle";
@@ -33,7 +29,7 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     private readonly string _folder;
     private readonly SealOptions _seals;
     private readonly WatchedFiles<VerificationKey>? _sealKey;
-    private readonly BundleBuilder _builder;
+    private readonly BundleReader _reader;
     private readonly SnapshotCache _cache;
     private readonly SourceHealth _health;
     private readonly TimeProvider _time;
@@ -50,10 +46,12 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
     private bool _isChanging;
     private bool _wasSealed;
 
-    public FolderSource(string folder, SealOptions seals, BundleBuilder builder, SnapshotCache cache, SourceHealth health, TimeProvider time, ILogger<FolderSource> logger)
+    public FolderSource(string folder, SealOptions seals, BundleReader reader, SnapshotCache cache, SourceHealth health, TimeProvider time,
+        ILogger<FolderSource> logger)
     {
-        (_folder, _seals, _builder, _cache, _health, _time, _logger) = (folder, seals, builder, cache, health, time, logger);
-        _sealKey = seals.KeyFile is { } file ? new WatchedFiles<VerificationKey>([file], () => SealKey.Read(file), e => Log.KeyKept(logger, file, e.Message)) : null;
+        (_folder, _seals, _reader, _cache, _health, _time, _logger) = (folder, seals, reader, cache, health, time, logger);
+        _sealKey = seals.KeyFile is { } file
+            ? new WatchedFiles<VerificationKey>([file], () => SealKey.Read(file), e => Log.KeyKept(logger, file, e.Message)) : null;
         // What is wrong with the key is found out now.
         _ = _sealKey?.Current;
         _thread = new Thread(Run) { IsBackground = true, Name = "bundle folder" };
@@ -83,7 +81,8 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         while (!_stopping.Wait(_isChanging ? LookAgainAfter : LookEvery));
     }
 
-    /// <summary>One look. Files that changed since the last look are given until the next to settle, so that none is read half-written.</summary>
+    /// <summary>One look. Files that changed since the last look are given until the next to settle, so that none is read
+    /// half-written.</summary>
     internal void Look()
     {
         try
@@ -95,15 +94,11 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
             var hasSettled = stamp == _seen;
             (_seen, _isChanging) = (stamp, !hasSettled);
             if (hasSettled && (stamp != _handled || (_unreadSince is { } since && _time.GetElapsedTime(since) >= ReadAgainEvery)))
-            {
                 Apply(listing, stamp);
-            }
 
             _cache.Reached();
             if (_handledIsCurrent && stamp == _handled)
-            {
-                _cache.Confirm(ResourceTypes.All);
-            }
+                _cache.Confirm(DataTypeSet.All);
         }
         catch (InvalidDataException e)
         {
@@ -146,20 +141,17 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         }
 
         if (FolderListing.Of(_folder).Stamp != listing.Stamp)
-        {
             return;
-        }
 
         var isSealed = BundleSeal.IsIn(files);
         // A bundle that was sealed is so for good: without its seal, a folder that is being copied looks like one that is complete.
         if (isSealed || _seals.IsRequired || _sealKey is not null || _wasSealed)
-        {
             BundleSeal.Verify(files, _sealKey?.Current, faults);
-        }
 
         // Nothing else is looked at in what is not what was sealed.
         var digest = files.DigestOf(files.Paths);
-        var snapshot = faults.Count == 0 && digest != _served ? _builder.Build(files, NextRevision(listing.NewestWriteUtc), faults) : null;
+        var snapshot = faults.Count == 0 && digest != _served
+            ? _reader.Read(files, NextRevision(listing.NewestWriteUtc), _time.GetUtcNow(), faults) : null;
         if (faults.Count > 0)
         {
             Refuse(stamp, faults);
@@ -179,29 +171,27 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         {
             Log.NotSealed(_logger, _folder, listing.Files.Count);
             foreach (var (path, status) in listing.Files.Take(MaxFilesLogged))
-            {
                 Log.Found(_logger, path, status.Length);
-            }
         }
 
-        _cache.Confirm(ResourceTypes.All);
+        _cache.Confirm(DataTypeSet.All);
         _cache.Publish(snapshot);
         foreach (var warning in snapshot.Policies.Value.Warnings)
-        {
             Log.Warning(_logger, warning.ToString());
-        }
 
-        Log.Published(_logger, snapshot.Revision, snapshot.Policies.Value.Policies.Policies.Length, snapshot.Entities.Value.Entities.Count(e => !EntityType.IsAction(e.Uid.Type)), _time.GetElapsedTime(started).TotalMilliseconds);
+        var entityCount = snapshot.Entities.Value.Store.Entities.Count(e => !EntityType.IsAction(e.Uid.Type));
+        Log.Published(
+            _logger, snapshot.Revision, snapshot.Policies.Value.Policies.Policies.Length, entityCount,
+            _time.GetElapsedTime(started).TotalMilliseconds);
     }
 
-    /// <summary>
-    /// The moment of the newest change, in milliseconds since 1970, so that sidecars which follow the same folder agree; and always above
-    /// the last.
-    /// </summary>
+    /// <summary>The moment of the newest change, in milliseconds since 1970, so that sidecars which follow the same folder agree; and
+    /// always above the last.</summary>
     private Revision NextRevision(DateTime newestWrite)
     {
         var written = default(Revision).At(new DateTimeOffset(newestWrite, TimeSpan.Zero).ToUnixTimeMilliseconds());
-        return _cache.Current is { } current && written <= current.Revision ? current.Revision with { Number = current.Revision.Number + 1 } : written;
+        return _cache.Current is { } current && written <= current.Revision
+            ? current.Revision with { Number = current.Revision.Number + 1 } : written;
     }
 
     private void RefuseUnread(string fingerprint, string what) => Refuse(fingerprint, [new Fault(_folder, 0, 0, what)]);
@@ -212,29 +202,23 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         var isKnown = fingerprint == _handled && faults[0].Message == _reported;
         (_handled, _handledIsCurrent, _reported) = (fingerprint, false, faults[0].Message);
         if (isKnown)
-        {
             return;
-        }
 
         _health.Set(Bundle, $"bundle refused: {Count.Of(faults.Count, "fault")}, see the log");
         foreach (var fault in faults.Take(MaxFaultsLogged))
-        {
             Log.Fault(_logger, fault.ToString());
-        }
 
         if (_cache.Current is { } current)
-        {
             Log.Kept(_logger, faults.Count, current.Revision);
-        }
         else
-        {
             Log.NothingToServe(_logger, faults.Count);
-        }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "published revision {Revision}: {Policies} policies, {Entities} entities, in {ElapsedMs:F1} ms", EventName = "SnapshotPublished")]
+        [LoggerMessage(1, LogLevel.Information,
+            "published revision {Revision}: {Policies} policies, {Entities} entities, in {ElapsedMs:F1} ms",
+            EventName = "SnapshotPublished")]
         public static partial void Published(ILogger logger, Revision revision, int policies, int entities, double elapsedMs);
 
         [LoggerMessage(2, LogLevel.Error, "bundle: {Fault}", EventName = "BundleFault")]
@@ -243,22 +227,25 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
         [LoggerMessage(6, LogLevel.Warning, "bundle: {Warning}", EventName = "BundleWarning")]
         public static partial void Warning(ILogger logger, string warning);
 
-        [LoggerMessage(3, LogLevel.Error, "bundle refused, {Faults} faults; still serving revision {Revision}", EventName = "BundleRefused")]
+        [LoggerMessage(3, LogLevel.Error, "bundle refused, {Faults} faults; still serving revision {Revision}",
+            EventName = "BundleRefused")]
         public static partial void Kept(ILogger logger, int faults, Revision revision);
 
-        [LoggerMessage(7, LogLevel.Information, "bundle folder {Folder} is not sealed; serving the {Files} files found in it", EventName = "BundleNotSealed")]
+        [LoggerMessage(7, LogLevel.Information, "bundle folder {Folder} is not sealed; serving the {Files} files found in it",
+            EventName = "BundleNotSealed")]
         public static partial void NotSealed(ILogger logger, string folder, int files);
 
         [LoggerMessage(8, LogLevel.Information, "bundle file {Path}, {Bytes} bytes", EventName = "BundleFile")]
         public static partial void Found(ILogger logger, string path, long bytes);
 
-        [LoggerMessage(9, LogLevel.Error, "invalid bundle key {File}, using the previous key: {Why}", EventName = "BundleKeyInvalid")]
-        public static partial void KeyKept(ILogger logger, string file, string why);
+        [LoggerMessage(9, LogLevel.Error, "invalid bundle key {File}, using the previous key: {Error}", EventName = "BundleKeyInvalid")]
+        public static partial void KeyKept(ILogger logger, string file, string error);
 
         [LoggerMessage(5, LogLevel.Error, "building a snapshot failed", EventName = "BuildFailed")]
         public static partial void Failed(ILogger logger, Exception exception);
 
-        [LoggerMessage(4, LogLevel.Error, "bundle refused, {Faults} faults; no snapshot to serve until it is corrected", EventName = "NothingToServe")]
+        [LoggerMessage(4, LogLevel.Error, "bundle refused, {Faults} faults; no snapshot to serve until it is corrected",
+            EventName = "NoSnapshot")]
         public static partial void NothingToServe(ILogger logger, int faults);
     }
 }

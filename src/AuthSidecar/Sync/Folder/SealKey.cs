@@ -1,6 +1,3 @@
-using System.Security.Cryptography;
-using AuthSidecar.Tokens;
-
 namespace AuthSidecar.Sync.Folder;
 
 /// <summary>The keys that bundles are sealed with, in PEM: P-256 (ES256).</summary>
@@ -36,12 +33,16 @@ internal static class SealKey
         try
         {
             key.ImportFromPem(File.ReadAllText(path));
-            return key.KeySize == 256 && key.ExportParameters(includePrivateParameters: false).Curve.Oid.FriendlyName is "nistP256" or "ECDSA_P256" ? key : throw new CryptographicException("not P-256");
+            return key.KeySize == 256
+                && key.ExportParameters(includePrivateParameters: false).Curve.Oid.FriendlyName is "nistP256" or "ECDSA_P256"
+                ? key
+                : throw new CryptographicException("not P-256");
         }
         catch (Exception e) when (e is ArgumentException or CryptographicException)
         {
             key.Dispose();
-            throw new InvalidDataException($"`{path}` is not a P-256 key in PEM, such as `openssl ecparam -name prime256v1 -genkey -noout` writes", e);
+            throw new InvalidDataException(
+                $"`{path}` is not a P-256 key in PEM, such as `openssl ecparam -name prime256v1 -genkey -noout` writes", e);
         }
     }
 }

@@ -1,60 +1,14 @@
-using System.Numerics;
-using System.Security.Cryptography;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
-using Google.Protobuf;
 
 namespace AuthSidecar.Sync.Stream;
 
-/// <summary>Whom the sidecar serves. An empty tenant: all.</summary>
-internal readonly record struct SidecarScope(string Application, string Tenant);
-
-/// <summary>What became of a bundle.</summary>
-/// <param name="Type">The type of resource.</param>
-/// <param name="Revision">The bundle's; the default: it was not readable.</param>
-/// <param name="Reason">Why it was refused; unspecified: it was applied.</param>
-/// <param name="Faults">What is wrong with it.</param>
-internal sealed record BundleOutcome(ResourceType Type, Revision Revision, NackReason Reason, IReadOnlyList<string> Faults)
-{
-    public bool IsApplied => Reason == NackReason.Unspecified;
-
-    /// <summary>Whether the sidecar wants everything there is of the type: what it keeps of it has grown too long.</summary>
-    public bool WantsFull { get; init; }
-}
-
-/// <summary>What became of a heartbeat.</summary>
-/// <param name="IsCurrent">Whether it says of everything the sidecar has that it is current.</param>
-/// <param name="Refusal">Why it does not count; null: it does.</param>
-/// <param name="ClockAhead">How far the clock here is ahead of that of the control plane; null: it is not known whose heartbeat it is.</param>
-internal readonly record struct HeartbeatOutcome(bool IsCurrent, string? Refusal, TimeSpan? ClockAhead);
-
-/// <summary>What became of an update.</summary>
-internal sealed record UpdateOutcome(IReadOnlyList<BundleOutcome> Bundles, HeartbeatOutcome Heartbeat);
-
-/// <summary>A bundle whose signature and scope are right, and which comes after what the sidecar has.</summary>
-/// <param name="Message">The bundle.</param>
-/// <param name="Signed">As it came.</param>
-/// <param name="Revision">Its revision.</param>
-internal sealed record VerifiedBundle(Bundle Message, Signed Signed, Revision Revision)
-{
-    public ResourceType Type => Message.Type;
-
-    /// <summary>Whether it is a change of what the sidecar has; else it is everything there is.</summary>
-    public bool IsChange => Message.BaseRevision.Length > 0;
-}
-
-/// <summary>
-/// Verifies what comes by the stream, or was kept of it, builds it, and swaps it in. Nothing about a bundle is believed before its signature, and
-/// whatever is wrong with one, what was there goes on serving.
-/// </summary>
-/// <remarks>
-/// What is of a later history takes the place of what is there, whatever the numbers say: the control plane was restored from a backup. Of an
-/// earlier history nothing is taken, or something old, sent again, would undo that.
-/// </remarks>
+/// <summary>Verifies what comes by the stream, or was kept of it, builds it, and swaps it in. Nothing about a bundle is believed before its
+/// signature, and whatever is wrong with one, what was there goes on serving.</summary>
+/// <remarks>What is of a later history takes the place of what is there, whatever the numbers say: the control plane was restored from a
+/// backup. Of an earlier history nothing is taken, or something old, sent again, would undo that.</remarks>
 /// <remarks>Not safe to share between threads: one stream after the other uses it.</remarks>
-internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, SnapshotCache cache, LastKnownGood kept, TimeProvider time)
+internal sealed class BundleApplier(PinnedKeys keys, Placement placement, SnapshotCache cache, LastKnownGood kept, TimeProvider time)
 {
     /// <summary>As much as may be kept of parts that no bundle has named yet.</summary>
     public const long MaxPartBytes = 256 * 1024 * 1024;
@@ -62,18 +16,18 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     private const int MaxFaults = 20;
 
     private readonly Dictionary<string, ByteString> _parts = new(StringComparer.Ordinal);
-    private readonly Dictionary<ResourceType, Revision> _held = [];
-    private readonly HashSet<ResourceType> _wantedInFull = [];
+    private readonly Dictionary<DataType, Revision> _held = [];
+    private readonly HashSet<DataType> _wantedInFull = [];
     private long _partBytes;
-    private SyncedState _state = SyncedState.Initial;
-    private SyncedState? _published;
+    private Snapshot _state = Snapshot.Empty;
+    private Snapshot? _published;
     private (Revision Revision, Signed? Signed) _newest;
 
     /// <summary>The types to request in full.</summary>
-    public IEnumerable<ResourceType> WantedInFull => _wantedInFull;
+    public IEnumerable<DataType> WantedInFull => _wantedInFull;
 
     /// <summary>What the sidecar has, and what is to be a change of it.</summary>
-    public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = h.Key, Revision = h.Value.ToString() });
+    public IEnumerable<TypeRevision> Held => _held.Select(h => new TypeRevision { Type = ToWire(h.Key), Revision = h.Value.ToString() });
 
     /// <summary>The newest heartbeat of all that were heard: it proves what there was. Null: none.</summary>
     public Signed? Newest => _newest.Signed;
@@ -96,7 +50,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         if (why is not null)
         {
             // All of it or nothing: what is wrong in one place is not to be trusted in another.
-            (_state, _published, _newest) = (SyncedState.Initial, null, default);
+            (_state, _published, _newest) = (Snapshot.Empty, null, default);
             _held.Clear();
             kept.Forget();
         }
@@ -111,15 +65,14 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     }
 
     /// <summary>Begins a stream: what one that broke off was sent, or has asked for, is never to come.</summary>
-    /// <param name="signingKeyId">The active key of the control plane; null: unknown. Types with bundles on disk that another key has signed are requested in full.</param>
+    /// <param name="signingKeyId">The active key of the control plane; null: unknown. Types with bundles on disk that another key has
+    /// signed are requested in full.</param>
     public void BeginStream(string? signingKeyId)
     {
         DropParts();
         _wantedInFull.Clear();
         if (signingKeyId is not null)
-        {
             _wantedInFull.UnionWith(kept.NotSignedBy(k => k == signingKeyId));
-        }
     }
 
     /// <summary>Other keys are pinned than before: heartbeats on disk that none of them has signed are dropped.</summary>
@@ -141,7 +94,8 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         _partBytes += part.Content.Length;
         if (_partBytes > MaxPartBytes)
         {
-            throw new InvalidDataException($"the control plane has sent more than {MaxPartBytes / (1024 * 1024)} MiB of parts for one update");
+            throw new InvalidDataException(
+                $"the control plane has sent more than {MaxPartBytes / (1024 * 1024)} MiB of parts for one update");
         }
 
         _parts[Convert.ToHexString(SHA256.HashData(part.Content.Span))] = part.Content;
@@ -156,21 +110,18 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         {
             var (bundle, refusal) = Verify(signed);
             if (refusal is not null)
-            {
                 outcomes.Add(refusal);
-            }
             else
-            {
                 bundles.Add(bundle!);
-            }
         }
 
-        outcomes.AddRange(BuildTogether(bundles) ?? bundles.OrderBy(b => b.Type).Select(b => Build(b)).ToList());
+        outcomes.AddRange(BuildTogether(bundles) ?? bundles.OrderBy(b => b.Type.Number).Select(b => Build(b)).ToList());
         DropParts();
         var heartbeat = Apply(update.Heartbeat);
         if (!heartbeat.IsCurrent && outcomes.Any(o => o.IsApplied) && cache.Current is { } current)
         {
-            // Some of it was refused: the rest counts, but the sidecar has not reached the revision; nor is it any more at one of a history that has ended.
+            // Some of it was refused: the rest counts, but the sidecar has not reached the revision; nor is it any more at one of a history
+            // that has ended.
             var begun = new Revision(_held.Values.Max(r => r.History), 0);
             Publish(current.Revision > begun ? current.Revision : begun);
         }
@@ -182,30 +133,20 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
     public HeartbeatOutcome Apply(Signed signed)
     {
         if (!keys.TryRead(signed, out Heartbeat heartbeat))
-        {
             return new HeartbeatOutcome(false, PinnedKeys.NotSigned, null);
-        }
 
-        if (!IsOurs(heartbeat.Scope))
-        {
-            return new HeartbeatOutcome(false, MeantFor(heartbeat.Scope), null);
-        }
+        if (!IsOurs(heartbeat.Placement))
+            return new HeartbeatOutcome(false, DescribePlacement(heartbeat.Placement), null);
 
         if (heartbeat.CreatedAt?.ToDateTimeOffset() is not { } created || !Revision.TryParse(heartbeat.Revision, out var revision))
-        {
             return new HeartbeatOutcome(false, "missing creation time, or invalid revision", null);
-        }
 
         if (revision.History < _newest.Revision.History)
-        {
             return new HeartbeatOutcome(false, $"revision {revision} is of an earlier history than {_newest.Revision}", null);
-        }
 
         var ahead = time.GetUtcNow() - created;
         if (ahead.Duration() > Clocks.Tolerance)
-        {
             return new HeartbeatOutcome(false, Clocks.Describe(ahead), ahead);
-        }
 
         // Before anybody sees it: an answer from it tells its age.
         var current = CurrentOf(heartbeat);
@@ -213,20 +154,17 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         kept.Note(current, signed, isNews: revision > _newest.Revision);
         _newest = revision >= _newest.Revision ? (revision, signed) : _newest;
         cache.IsHistoryLost = false;
-        if (current != ResourceTypes.All)
-        {
+        if (current != DataTypeSet.All)
             return new HeartbeatOutcome(false, null, ahead);
-        }
 
         if (cache.Current is not { } last || revision > last.Revision || !ReferenceEquals(_published, _state))
-        {
             Publish(cache.Current is { } newest && newest.Revision > revision ? newest.Revision : revision);
-        }
 
         return new HeartbeatOutcome(true, null, ahead);
     }
 
-    /// <summary>Takes in what was kept of a stream: as verified as if it came now, but for its age, which is that of its heartbeats.</summary>
+    /// <summary>Takes in what was kept of a stream: as verified as if it came now, but for its age, which is that of its
+    /// heartbeats.</summary>
     /// <param name="stream">What was kept.</param>
     /// <param name="reached">The revision that was reached; the default: none.</param>
     /// <returns>Why it is not to be believed; null: it is.</returns>
@@ -246,28 +184,25 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
                         var (bundle, outcome) = Verify(signed, isKept: true);
                         outcome ??= Build(bundle!, isKept: true);
                         if (!outcome.IsApplied)
-                        {
                             return outcome.Faults[0];
-                        }
                     }
 
                     DropParts();
                     break;
                 case SyncResponse.MessageOneofCase.Heartbeat:
-                    if (!keys.TryRead(message.Heartbeat, out Heartbeat heartbeat) || !IsOurs(heartbeat.Scope) || heartbeat.CreatedAt is null || !Revision.TryParse(heartbeat.Revision, out var revision))
+                    if (!keys.TryRead(message.Heartbeat, out Heartbeat heartbeat) || !IsOurs(heartbeat.Placement)
+                        || heartbeat.CreatedAt is null || !Revision.TryParse(heartbeat.Revision, out var revision))
                     {
                         return "a heartbeat is not signed by a pinned key, or is for another sidecar";
                     }
 
                     var created = heartbeat.CreatedAt.ToDateTimeOffset();
                     if (created > time.GetUtcNow() + Clocks.Tolerance)
-                    {
                         return $"signed in the future, at {created:u}; local clock {time.GetUtcNow():u}";
-                    }
 
                     var current = CurrentOf(heartbeat);
                     cache.Confirm(current, created);
-                    reached = current == ResourceTypes.All && revision > reached ? revision : reached;
+                    reached = current == DataTypeSet.All && revision > reached ? revision : reached;
                     _newest = revision >= _newest.Revision ? (revision, message.Heartbeat) : _newest;
                     break;
             }
@@ -278,69 +213,86 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
 
     private void Publish(Revision revision)
     {
-        cache.Publish(_state.ToSnapshot(revision));
+        cache.Publish(_state.At(revision));
         _published = _state;
     }
 
-    private static string MeantFor(Scope? scope) => scope is null
-        ? "missing scope"
-        : $"wrong scope: it is for the application `{scope.Application}`{(scope.Tenant.Length == 0 ? "" : $" and the tenant `{scope.Tenant}`")}";
+    private static string DescribePlacement(ControlPlane.V1.Placement? its)
+    {
+        if (its is null)
+            return "missing placement";
 
-    private bool IsOurs(Scope? its) => its is not null && its.Application == scope.Application && its.Tenant == scope.Tenant;
+        var tenant = its.Tenant.Length == 0 ? "" : $", tenant `{its.Tenant}`";
+        return $"wrong placement: it is for application `{its.Application}`{tenant}";
+    }
 
-    /// <summary>The types of which the sidecar has what a heartbeat says is current. One that it does not name, it says nothing about.</summary>
-    private ResourceTypes CurrentOf(Heartbeat heartbeat) => heartbeat.Current
-        .Where(c => IsKnown(c.Type) && Revision.TryParse(c.Revision, out var revision) && (_held.TryGetValue(c.Type, out var held) ? revision == held : revision.Number == 0))
-        .Aggregate(ResourceTypes.None, (types, c) => types | ToDomain(c.Type));
+    private bool IsOurs(ControlPlane.V1.Placement? its) =>
+        its is not null && its.Application == placement.Application && its.Tenant == placement.Tenant;
+
+    /// <summary>The types of which the sidecar has what a heartbeat says is current. A type above all that it names is unknown to the
+    /// control plane, which is an earlier version: the sidecar is current with nothing of it.</summary>
+    private DataTypeSet CurrentOf(Heartbeat heartbeat)
+    {
+        var newest = heartbeat.Current.Select(c => (int)c.Type).DefaultIfEmpty(DataType.MaxNumber).Max();
+        return DataTypeSet.Of(DataTypes.All.Where(t =>
+            heartbeat.Current.FirstOrDefault(c => TypeOf(c.Type) == t) is { } named ? IsCurrent(t, named.Revision)
+                : t.Number > newest && !_held.ContainsKey(t)));
+
+        bool IsCurrent(DataType type, string text) =>
+            Revision.TryParse(text, out var revision) && (_held.TryGetValue(type, out var held) ? revision == held : revision.Number == 0);
+    }
 
     private (VerifiedBundle? Bundle, BundleOutcome? Refusal) Verify(Signed signed, bool isKept = false)
     {
         if (!keys.TryRead(signed, out Bundle bundle))
-        {
-            return (null, new BundleOutcome(ResourceType.Unspecified, default, NackReason.Signature, [PinnedKeys.NotSigned]));
-        }
+            return (null, new BundleOutcome(null, default, NackReason.Signature, [PinnedKeys.NotSigned]));
 
         if (!Revision.TryParse(bundle.Revision, out var revision))
-        {
             return Refuse(NackReason.Malformed, $"invalid revision: {Revision.Form}");
-        }
+
+        if (TypeOf(bundle.Type) is not { } type)
+            return Refuse(NackReason.Content, $"unknown data type {(int)bundle.Type}: not supported by this version of the sidecar");
 
         var now = time.GetUtcNow();
-        var held = _held.GetValueOrDefault(bundle.Type);
-        var verified = new VerifiedBundle(bundle, signed, revision);
-        var isWanted = !verified.IsChange && revision == held && _wantedInFull.Contains(bundle.Type);
+        var held = _held.GetValueOrDefault(type);
+        var verified = new VerifiedBundle(type, bundle, signed, revision);
+        var isWanted = !verified.IsChange && revision == held && _wantedInFull.Contains(type);
         return bundle switch
         {
-            _ when !IsKnown(bundle.Type) => Refuse(NackReason.Content, $"this sidecar does not know resources of type {(int)bundle.Type}"),
-            _ when !IsOurs(bundle.Scope) => Refuse(NackReason.Scope, MeantFor(bundle.Scope)),
-            _ when revision.History < _newest.Revision.History => Refuse(NackReason.Revision, $"revision {revision} is of an earlier history than {_newest.Revision}"),
+            _ when !IsOurs(bundle.Placement) => Refuse(NackReason.Placement, DescribePlacement(bundle.Placement)),
+            _ when revision.History < _newest.Revision.History => Refuse(
+                NackReason.Revision, $"revision {revision} is of an earlier history than {_newest.Revision}"),
             _ when revision <= held && !isWanted => Refuse(NackReason.Revision, $"revision {revision} is not newer than {held}"),
             _ when bundle.CreatedAt is null || bundle.ExpiresAt is null => Refuse(NackReason.Expired, "missing creation time or expiry"),
-            _ when !isKept && bundle.ExpiresAt.ToDateTimeOffset() <= now => Refuse(NackReason.Expired, $"expired at {bundle.ExpiresAt.ToDateTimeOffset():u}, local clock {now:u}"),
-            _ when bundle.CreatedAt.ToDateTimeOffset() > now + Clocks.Tolerance => Refuse(NackReason.Expired, Clocks.Describe(now - bundle.CreatedAt.ToDateTimeOffset())),
-            _ when verified.IsChange && (bundle.BaseRevision != held.ToString() || held.History != revision.History) => Refuse(NackReason.Base, $"it changes revision {bundle.BaseRevision}, and the sidecar has {held}"),
+            _ when !isKept && bundle.ExpiresAt.ToDateTimeOffset() <= now => Refuse(
+                NackReason.Expired, $"expired at {bundle.ExpiresAt.ToDateTimeOffset():u}, local clock {now:u}"),
+            _ when bundle.CreatedAt.ToDateTimeOffset() > now + Clocks.Tolerance => Refuse(
+                NackReason.Expired, Clocks.Describe(now - bundle.CreatedAt.ToDateTimeOffset())),
+            _ when verified.IsChange && (bundle.BaseRevision != held.ToString() || held.History != revision.History) =>
+                Refuse(NackReason.Base, $"base revision mismatch: the bundle changes {bundle.BaseRevision}, the sidecar has {held}"),
             _ => (verified, null),
         };
 
-        (VerifiedBundle?, BundleOutcome?) Refuse(NackReason reason, string fault) => (null, new BundleOutcome(bundle.Type, revision, reason, [fault]));
+        (VerifiedBundle?, BundleOutcome?) Refuse(NackReason reason, string fault) =>
+            (null, new BundleOutcome(TypeOf(bundle.Type), revision, reason, [fault]));
     }
 
-    /// <summary>
-    /// Policies with another schema and the entities that go with it: neither need fit what is there of the other. Null when there are not both, or they do
-    /// not fit together either; then each is tried by itself.
-    /// </summary>
+    /// <summary>Policies with another schema and the entities that go with it: neither need fit what is there of the other. Null when there
+    /// are not both, or they do not fit together either; then each is tried by itself.</summary>
     private List<BundleOutcome>? BuildTogether(List<VerifiedBundle> bundles)
     {
-        if (bundles.Find(b => b.Type == ResourceType.Policies) is not { } policies || bundles.Find(b => b.Type == ResourceType.Entities) is not { } entities)
+        if (bundles.Find(b => b.Type == PolicyData.Type) is not { } policies
+            || bundles.Find(b => b.Type == EntityData.Type) is not { } entities)
         {
             return null;
         }
 
         var (faults, policyParts, entityParts) = (new List<Fault>(), new List<ByteString>(), new List<ByteString>());
         if (ReadDocuments(policies.Message, policyParts, faults) is not { } policyDocuments
-            || _state.HasSchemaOf(policyDocuments)
+            || SchemaFile.Has(policyDocuments, _state.Entities.Value.Schema)
             || ReadDocuments(entities.Message, entityParts, faults) is not { } entityDocuments
-            || _state.WithoutSchema().With(entities, entityDocuments, time.GetUtcNow(), faults)?.With(policies, policyDocuments, time.GetUtcNow(), faults) is not { } next)
+            || Apply(_state.WithoutSchema(), entities, entityDocuments, faults) is not { } withEntities
+            || Apply(withEntities, policies, policyDocuments, faults) is not { } next)
         {
             return null;
         }
@@ -350,38 +302,57 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         [
             NoteApplied(policies, policyParts),
             NoteApplied(entities, entityParts),
-            .. bundles.Where(b => b != policies && b != entities).OrderBy(b => b.Type).Select(b => Build(b)),
+            .. bundles.Where(b => b != policies && b != entities).OrderBy(b => b.Type.Number).Select(b => Build(b)),
         ];
     }
 
     private BundleOutcome Build(VerifiedBundle bundle, bool isKept = false)
     {
         var (faults, parts) = (new List<Fault>(), new List<ByteString>());
-        if (ReadDocuments(bundle.Message, parts, faults) is not { } documents || _state.With(bundle, documents, time.GetUtcNow(), faults) is not { } next)
+        if (ReadDocuments(bundle.Message, parts, faults) is not { } documents || Apply(_state, bundle, documents, faults) is not { } next)
         {
-            return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]);
+            return new BundleOutcome(
+                bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]);
         }
 
         _state = next;
         return NoteApplied(bundle, parts, isKept);
     }
 
+    private Snapshot? Apply(Snapshot state, VerifiedBundle bundle, BundleFiles documents, List<Fault> faults)
+    {
+        var removed = new List<EntityUid>();
+        foreach (var text in bundle.Message.Removed)
+        {
+            if (EntityUid.TryParse(text, out var uid, out var fault))
+                removed.Add(uid);
+            else
+                faults.Add(fault);
+        }
+
+        var change = new BundleChange
+        {
+            Documents = documents,
+            Revision = bundle.Revision,
+            Now = time.GetUtcNow(),
+            IsDelta = bundle.IsChange,
+            Removed = removed,
+        };
+        return faults.Count == 0 ? bundle.Type.Apply(state, change, faults) : null;
+    }
+
     private BundleOutcome NoteApplied(VerifiedBundle bundle, List<ByteString> parts, bool isKept = false)
     {
         _held[bundle.Type] = bundle.Revision;
         if (!bundle.IsChange)
-        {
             _wantedInFull.Remove(bundle.Type);
-        }
 
         if (!isKept)
-        {
             kept.Note(bundle, parts);
-        }
 
         // Never of what has just come in full: it would come again and again.
         var wantsFull = !isKept && bundle.IsChange && kept.IsOutgrown(bundle.Type) && _wantedInFull.Add(bundle.Type);
-        return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []) { WantsFull = wantsFull };
+        return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []) { RequestsFullState = wantsFull };
     }
 
     private BundleFiles? ReadDocuments(Bundle bundle, List<ByteString> parts, List<Fault> faults)
@@ -392,11 +363,12 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
             List<string> digests = [.. document.Parts.Select(p => Convert.ToHexString(p.Span))];
             if (digests.Exists(d => !_parts.ContainsKey(d)))
             {
-                faults.Add(new Fault(document.Path, 0, 0, "a part of it was not sent"));
+                faults.Add(new Fault(document.Path, 0, 0, "incomplete update: a part of this document was not sent"));
                 return null;
             }
 
-            // There once, and not a byte more, since documents may be a good part of what memory there is: from here on the parts are pieces of it.
+            // There once, and not a byte more, since documents may be a good part of what memory there is: from here on the parts are
+            // pieces of it.
             var (content, at) = (new byte[digests.Sum(d => _parts[d].Length)], 0);
             foreach (var digest in digests)
             {
@@ -409,7 +381,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
 
             if (!documents.TryAdd(document.Path, content))
             {
-                faults.Add(new Fault(document.Path, 0, 0, "it is in the bundle twice"));
+                faults.Add(new Fault(document.Path, 0, 0, "duplicate document"));
                 return null;
             }
         }
@@ -424,9 +396,7 @@ internal sealed class BundleApplier(PinnedKeys keys, SidecarScope scope, Snapsho
         return least.History == greatest.History ? least : new Revision(greatest.History, 0);
     }
 
-    private static bool IsKnown(ResourceType type) => type is > ResourceType.Unspecified and <= ResourceType.Risk;
+    public static ControlPlane.V1.DataType ToWire(DataType? type) => (ControlPlane.V1.DataType)(type?.Number ?? 0);
 
-    public static ResourceType ToWire(ResourceTypes type) => (ResourceType)(BitOperations.TrailingZeroCount((int)type) + 1);
-
-    private static ResourceTypes ToDomain(ResourceType type) => (ResourceTypes)(1 << ((int)type - 1));
+    private static DataType? TypeOf(ControlPlane.V1.DataType type) => DataTypes.Find((int)type);
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace AuthSidecar.Sync.Stream;
 
 /// <summary>The clocks of sidecar and control plane, which have to agree about what is current.</summary>
@@ -12,7 +10,8 @@ internal static class Clocks
     /// <param name="ahead">How far the clock here is ahead.</param>
     public static string Describe(TimeSpan ahead) => string.Create(
         CultureInfo.InvariantCulture,
-        $"clock skew: the local clock is {Text(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the control plane, limit {Text(Tolerance)}; synchronize the clocks (NTP)");
+        $"clock skew: the local clock is {Text(ahead.Duration())} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the control plane, "
+            + $"limit {Text(Tolerance)}; synchronize the clocks (NTP)");
 
     private static string Text(TimeSpan span) => span switch
     {

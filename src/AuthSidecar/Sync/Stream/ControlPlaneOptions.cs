@@ -1,8 +1,6 @@
 using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using AuthSidecar.Common;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Stream;
@@ -18,7 +16,7 @@ internal sealed record ControlPlaneOptions
     /// <summary>Such as <c>https://control:7443</c>; several nodes of one control plane, any of which will do.</summary>
     public required IReadOnlyList<Uri> Addresses { get; init; }
 
-    public required SidecarScope Scope { get; init; }
+    public required Placement Placement { get; init; }
 
     /// <summary>The sidecar's certificate and its key, in PEM.</summary>
     public required string Certificate { get; init; }
@@ -35,13 +33,13 @@ internal sealed record ControlPlaneOptions
     public JoinOptions? Join { get; init; }
 
     /// <summary>With the files where a sidecar that joins keeps what it gets.</summary>
-    public static ControlPlaneOptions Joining(IReadOnlyList<Uri> addresses, SidecarScope scope, JoinOptions join, string stateFolder)
+    public static ControlPlaneOptions Joining(IReadOnlyList<Uri> addresses, Placement placement, JoinOptions join, string stateFolder)
     {
         var folder = Path.Combine(stateFolder, "identity");
         return new ControlPlaneOptions
         {
             Addresses = addresses,
-            Scope = scope,
+            Placement = placement,
             Certificate = Path.Combine(folder, "certificate.pem"),
             CertificateKey = Path.Combine(folder, "certificate.pem"),
             Ca = Path.Combine(folder, "ca.pem"),
@@ -54,37 +52,34 @@ internal sealed record ControlPlaneOptions
     public IEnumerable<string> Validate()
     {
         foreach (var address in Addresses.Where(a => a.Scheme != Uri.UriSchemeHttps))
-        {
             yield return $"`{address}` is not an address such as `https://control:7443`";
-        }
 
-        if (Scope.Application.Length == 0)
-        {
-            yield return "a sidecar that follows a control plane serves an application: give `--application`";
-        }
+        if (Placement.Application.Length == 0)
+            yield return "`--control-plane` requires `--application`";
 
         if (Join is null && new[] { Certificate, CertificateKey, Ca, PinnedKeys }.Any(string.IsNullOrEmpty))
         {
-            yield return "missing options: specify `--join-token` or `--join-kubernetes` (also after enrolment), or `--certificate`, `--certificate-key`, `--ca` and `--pinned-keys`";
+            yield return "missing options: specify `--join-token` or `--join-kubernetes` (also after enrolment), or `--certificate`, "
+                + "`--certificate-key`, `--ca` and `--pinned-keys`";
             yield break;
         }
 
         var files = Join is { } join ? JoinOptions.HasEnrolled(this) ? [] : join.Files : [Certificate, CertificateKey, Ca, PinnedKeys];
         foreach (var path in files.Where(p => !File.Exists(p)))
-        {
             yield return $"the file `{path}` does not exist";
-        }
     }
 
     /// <summary>A channel to a node.</summary>
-    public static GrpcChannel Connect(Uri address, SslClientAuthenticationOptions tls) => GrpcChannel.ForAddress(address, new GrpcChannelOptions
-    {
-        HttpHandler = new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = ConnectWithin },
-        DisposeHttpClient = true,
-        MaxReceiveMessageSize = MaxMessageBytes,
-    });
+    public static GrpcChannel Connect(Uri address, SslClientAuthenticationOptions tls) =>
+        GrpcChannel.ForAddress(address, new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = ConnectWithin },
+            DisposeHttpClient = true,
+            MaxReceiveMessageSize = MaxMessageBytes,
+        });
 
-    /// <summary>TLS 1.3 that knows the control plane by its CA alone. The files are read now: each new connection sees what is there then.</summary>
+    /// <summary>TLS 1.3 that knows the control plane by its CA alone. The files are read now: each new connection sees what is there
+    /// then.</summary>
     /// <param name="now">What the clock says.</param>
     /// <exception cref="InvalidDataException">A file holds something else, or a certificate that is not valid now.</exception>
     public SslClientAuthenticationOptions ToTls(DateTimeOffset now)
@@ -92,10 +87,9 @@ internal sealed record ControlPlaneOptions
         try
         {
             using var pem = X509Certificate2.CreateFromPemFile(Certificate, CertificateKey);
-            if (CertificateChains.DescribeValidity($"the certificate of this sidecar, `{Certificate}`,", pem.NotBefore, pem.NotAfter, now) is { } invalid)
-            {
+            var what = $"the certificate of this sidecar, `{Certificate}`,";
+            if (CertificateChains.DescribeValidity(what, pem.NotBefore, pem.NotAfter, now) is { } invalid)
                 throw new InvalidDataException(invalid);
-            }
 
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPemFile(Ca);
@@ -104,7 +98,8 @@ internal sealed record ControlPlaneOptions
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            throw new InvalidDataException($"`{Certificate}`, `{CertificateKey}` and `{Ca}` are not a certificate, its key and a CA in PEM", e);
+            throw new InvalidDataException(
+                $"`{Certificate}`, `{CertificateKey}` and `{Ca}` are not a certificate, its key and a CA in PEM", e);
         }
     }
 
@@ -112,7 +107,8 @@ internal sealed record ControlPlaneOptions
     /// <param name="authorities">The CA.</param>
     /// <param name="certificate">What to show it; null: nothing yet.</param>
     /// <param name="now">What the clock says.</param>
-    public static SslClientAuthenticationOptions ToTls(X509Certificate2Collection authorities, X509Certificate2? certificate, DateTimeOffset now)
+    public static SslClientAuthenticationOptions ToTls(
+        X509Certificate2Collection authorities, X509Certificate2? certificate, DateTimeOffset now)
     {
         var chain = new X509ChainPolicy
         {
@@ -128,7 +124,9 @@ internal sealed record ControlPlaneOptions
             CertificateChainPolicy = chain,
             RemoteCertificateValidationCallback = (_, its, _, errors) => errors == SslPolicyErrors.None
                 ? true
-                : throw new AuthenticationException(CertificateChains.Describe(its, errors, now, "untrusted certificate: that of the control plane was not issued by the configured CA (`--ca`, or the one of the join token)")),
+                : throw new AuthenticationException(CertificateChains.Describe(its, errors, now,
+                    "untrusted certificate: that of the control plane was not issued by the configured CA (`--ca`, or the one of the join "
+                        + "token)")),
         };
     }
 }
@@ -136,12 +134,14 @@ internal sealed record ControlPlaneOptions
 /// <summary>How a sidecar gets its certificate from the control plane's own CA.</summary>
 /// <param name="TokenFile">The file with the token: read for the first certificate, and when one has run out.</param>
 /// <param name="Name">How the sidecar is to be called.</param>
-/// <param name="Ca">The CA of the control plane, in PEM, where the token is the service account token of a pod; null: it is a join token, which says itself whose it is.</param>
+/// <param name="Ca">The CA of the control plane, in PEM, where the token is the service account token of a pod; null: it is a join token,
+/// which says itself whose it is.</param>
 internal sealed record JoinOptions(string TokenFile, string Name, string? Ca = null)
 {
     public IReadOnlyList<string> Files => Ca is null ? [TokenFile] : [TokenFile, Ca];
 
     /// <summary>Whether there is a certificate, of whatever age.</summary>
     public static bool HasEnrolled(ControlPlaneOptions options) =>
-        File.Exists(options.Certificate) && File.Exists(options.CertificateKey) && File.Exists(options.Ca) && File.Exists(options.PinnedKeys);
+        File.Exists(options.Certificate) && File.Exists(options.CertificateKey) && File.Exists(options.Ca)
+            && File.Exists(options.PinnedKeys);
 }

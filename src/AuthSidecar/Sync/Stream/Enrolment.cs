@@ -1,19 +1,14 @@
 using System.Buffers.Text;
 using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Hosting;
-using Grpc.Core;
+using AuthSidecar.State;
 
 namespace AuthSidecar.Sync.Stream;
 
-/// <summary>
-/// Gets the sidecar its certificate from the control plane's own CA: the first for a join token, and the next while the one before is still good.
-/// What it gets lies in the same files as what an operator would put there.
-/// </summary>
+/// <summary>Gets the sidecar its certificate from the control plane's own CA: the first for a join token, and the next while the one before
+/// is still good. What it gets lies in the same files as what an operator would put there.</summary>
 internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvider time, ILogger<Enrolment> logger)
 {
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
@@ -28,11 +23,10 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     public async Task EnsureAsync(Uri address, CancellationToken cancellation)
     {
         if (options.Join is not { } join)
-        {
             return;
-        }
 
-        if (!JoinOptions.HasEnrolled(options) || ReadCertificate() is var certificate && time.GetUtcNow() >= certificate.NotAfter && !WasJustIssued(certificate))
+        if (!JoinOptions.HasEnrolled(options)
+            || (ReadCertificate() is var certificate && time.GetUtcNow() >= certificate.NotAfter && !WasJustIssued(certificate)))
         {
             await EnrolAnewAsync(address, join, cancellation);
         }
@@ -51,16 +45,18 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
     }
 
-    /// <summary>
-    /// When the certificate is renewed: after 60 to 75 % of its lifetime, random so that pods of one rollout do not renew at the same time, or immediately if its CA is no longer trusted. Null:
-    /// the certificate is provided by an operator.
-    /// </summary>
+    /// <summary>When the certificate is renewed: after 60 to 75 % of its lifetime, random so that pods of one rollout do not renew at the
+    /// same time, or immediately if its CA is no longer trusted. Null: the certificate is provided by an operator.</summary>
     public DateTimeOffset? NextRenewal =>
-        options.Join is not null && JoinOptions.HasEnrolled(options) ? DueAt(ReadCertificate()) is var at && at > _retryAt ? at : _retryAt : null;
+        options.Join is null || !JoinOptions.HasEnrolled(options) ? null
+        : DueAt(ReadCertificate()) is var at && at > _retryAt ? at
+        : _retryAt;
 
-    /// <summary>Whether a certificate cannot have run out yet, whatever the clock says: then the clock was set, and another certificate would be of no more use.</summary>
+    /// <summary>Whether a certificate cannot have run out yet, whatever the clock says: then the clock was set, and another certificate
+    /// would be of no more use.</summary>
     private bool WasJustIssued(X509Certificate2 certificate) =>
-        _issued is { } issued && issued.Serial == certificate.SerialNumber && time.GetElapsedTime(issued.At) < certificate.NotAfter - certificate.NotBefore;
+        _issued is { } issued && issued.Serial == certificate.SerialNumber
+            && time.GetElapsedTime(issued.At) < certificate.NotAfter - certificate.NotBefore;
 
     private async Task EnrolAnewAsync(Uri address, JoinOptions join, CancellationToken cancellation)
     {
@@ -73,20 +69,24 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
             // Without an inner exception: the innermost is what is reported.
             throw new InvalidDataException($"{Expired()}enrolment failed: {e.Status.Detail}");
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException && Expired() is { Length: > 0 } expired)
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException
+            && Expired() is { Length: > 0 } expired)
         {
             throw new InvalidDataException($"{expired}{e.Message}");
         }
 
-        string Expired() => JoinOptions.HasEnrolled(options) ? $"the certificate of this sidecar expired at {ReadCertificate().NotAfter.ToUniversalTime():u}, and " : "";
+        string Expired() => JoinOptions.HasEnrolled(options)
+            ? $"the certificate of this sidecar expired at {ReadCertificate().NotAfter.ToUniversalTime():u}, and " : "";
     }
 
     private async Task EnrolAsync(Uri address, JoinOptions join, CancellationToken cancellation)
     {
-        var request = new EnrolRequest { Name = join.Name, Application = options.Scope.Application, Tenant = options.Scope.Tenant };
+        var request = new EnrolRequest { Name = join.Name, Application = options.Placement.Application, Tenant = options.Placement.Tenant };
         var text = (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim();
-        var authorities = join.Ca is null ? await ReadJoinTokenAsync(address, join, text, request, cancellation) : await ReadPodTokenAsync(address, join, text, request, cancellation);
-        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));
+        var authorities = join.Ca is null ? await ReadJoinTokenAsync(address, join, text, request, cancellation)
+            : await ReadPodTokenAsync(address, join, text, request, cancellation);
+        using var channel = ControlPlaneOptions.Connect(
+            address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));
         using var key = PendingKey();
         request.CertificateRequest = RequestFor(key);
         var response = await new EnrolmentService.EnrolmentServiceClient(channel).EnrolAsync(request, Call(cancellation));
@@ -96,34 +96,28 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         Write(key, response.Certificate);
         File.Delete(PendingKeyFile);
         if (response.ReplacedEnrolledAt?.ToDateTimeOffset() is { } replaced)
-        {
             Log.Replaced(logger, join.Name, replaced);
-        }
         else
-        {
             Log.Enrolled(logger, join.Name);
-        }
     }
 
     /// <summary>A join token says by a hash which CA is believed.</summary>
-    private async Task<X509Certificate2Collection> ReadJoinTokenAsync(Uri address, JoinOptions join, string text, EnrolRequest request, CancellationToken cancellation)
+    private async Task<X509Certificate2Collection> ReadJoinTokenAsync(
+        Uri address, JoinOptions join, string text, EnrolRequest request, CancellationToken cancellation)
     {
         if (text.Split('.') is not ["join", { Length: > 0 } id, { Length: > 0 } secret, var authority] || !Base64Url.IsValid(authority))
-        {
             throw new InvalidDataException($"`{join.TokenFile}` is not a join token");
-        }
 
         (request.TokenId, request.TokenSecret) = (id, secret);
         return [await FindAuthorityAsync(address, Base64Url.DecodeFromChars(authority), cancellation)];
     }
 
     /// <summary>A pod's token says nothing of the control plane: its CA is given. It is sent to nobody else.</summary>
-    private async Task<X509Certificate2Collection> ReadPodTokenAsync(Uri address, JoinOptions join, string text, EnrolRequest request, CancellationToken cancellation)
+    private async Task<X509Certificate2Collection> ReadPodTokenAsync(
+        Uri address, JoinOptions join, string text, EnrolRequest request, CancellationToken cancellation)
     {
         if (text.Split('.').Length != 3)
-        {
             throw new InvalidDataException($"`{join.TokenFile}` is not a service account token (JWT)");
-        }
 
         var authorities = new X509Certificate2Collection();
         try
@@ -136,12 +130,12 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
 
         if (authorities.Count == 0)
-        {
             throw new InvalidDataException($"`{join.Ca}` is not a CA certificate in PEM");
-        }
 
-        using var channel = ControlPlaneOptions.Connect(address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));
-        CheckClock((await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation))).Now);
+        using var channel = ControlPlaneOptions.Connect(
+            address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));
+        var client = new EnrolmentService.EnrolmentServiceClient(channel);
+        CheckClock((await client.GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation))).Now);
         request.KubernetesToken = text;
         return authorities;
     }
@@ -150,9 +144,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     private void CheckClock(Google.Protobuf.WellKnownTypes.Timestamp? now)
     {
         if (now?.ToDateTimeOffset() is { } theirs && time.GetUtcNow() - theirs is var ahead && ahead.Duration() > Clocks.Tolerance)
-        {
             throw new InvalidDataException($"enrolment failed: {Clocks.Describe(ahead)}");
-        }
     }
 
     private async Task RenewAsync(Uri address, CancellationToken cancellation)
@@ -160,7 +152,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         using var channel = ControlPlaneOptions.Connect(address, options.ToTls(time.GetUtcNow()));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var token = options.Join is { Ca: not null } join ? (await File.ReadAllTextAsync(join.TokenFile, cancellation)).Trim() : "";
-        var response = await new EnrolmentService.EnrolmentServiceClient(channel).RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key), KubernetesToken = token }, Call(cancellation));
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel)
+            .RenewAsync(new RenewRequest { CertificateRequest = RequestFor(key), KubernetesToken = token }, Call(cancellation));
         CheckRenewed(response.Certificate, key);
         Write(key, response.Certificate);
         Log.Renewed(logger);
@@ -168,7 +161,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private string PendingKeyFile => Path.Combine(Path.GetDirectoryName(options.Certificate)!, "pending.key");
 
-    /// <summary>The key to enrol with: the same until there is an answer, so that one that got lost can be asked for again without another use of the token.</summary>
+    /// <summary>The key to enrol with: the same until there is an answer, so that one that got lost can be asked for again without another
+    /// use of the token.</summary>
     private ECDsa PendingKey()
     {
         var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -192,19 +186,26 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         return key;
     }
 
-    /// <summary>Asks whoever answers for the CA, and believes it by the hash of its key alone. Nothing else is said on this connection.</summary>
+    /// <summary>Asks whoever answers for the CA, and believes it by the hash of its key alone. Nothing else is said on this
+    /// connection.</summary>
     private async Task<X509Certificate2> FindAuthorityAsync(Uri address, byte[] keySha256, CancellationToken cancellation)
     {
 #pragma warning disable CA5359 // What comes over this connection is believed for itself.
-        using var channel = ControlPlaneOptions.Connect(address, new SslClientAuthenticationOptions { EnabledSslProtocols = SslProtocols.Tls13, RemoteCertificateValidationCallback = (_, _, _, _) => true });
+        using var channel = ControlPlaneOptions.Connect(address, new SslClientAuthenticationOptions
+        {
+            EnabledSslProtocols = SslProtocols.Tls13,
+            RemoteCertificateValidationCallback = (_, _, _, _) => true,
+        });
 #pragma warning restore CA5359
-        var response = await new EnrolmentService.EnrolmentServiceClient(channel).GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation));
+        var response = await new EnrolmentService.EnrolmentServiceClient(channel)
+            .GetAuthorityAsync(new GetAuthorityRequest(), Call(cancellation));
         CheckClock(response.Now);
         try
         {
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPem(response.Ca);
-            if (authorities.FirstOrDefault(a => CryptographicOperations.FixedTimeEquals(SHA256.HashData(a.PublicKey.ExportSubjectPublicKeyInfo()), keySha256)) is { } authority)
+            if (authorities.FirstOrDefault(a => CryptographicOperations.FixedTimeEquals(
+                SHA256.HashData(a.PublicKey.ExportSubjectPublicKeyInfo()), keySha256)) is { } authority)
             {
                 return authority;
             }
@@ -214,13 +215,17 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
             // No certificate at all.
         }
 
-        throw new InvalidDataException("the CA of the join token is not one of the control plane: the token is from another control plane, or the CA was revoked since; create another (`authsidecar-control join-token`)");
+        throw new InvalidDataException(
+            "the CA of the join token is not one of the control plane: the token is from another control plane, or the CA was revoked "
+                + "since; create another (`authsidecar-control join-tokens create`)");
     }
 
-    private static string RequestFor(ECDsa key) => new CertificateRequest("CN=authsidecar", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
+    private static string RequestFor(ECDsa key) =>
+        new CertificateRequest("CN=authsidecar", key, HashAlgorithmName.SHA256).CreateSigningRequestPem();
 
 #pragma warning disable RS0030 // A deadline is a moment of the machine's clock.
-    private static CallOptions Call(CancellationToken cancellation) => new(deadline: DateTime.UtcNow + AnswerWithin, cancellationToken: cancellation);
+    private static CallOptions Call(CancellationToken cancellation) => new(
+        deadline: DateTime.UtcNow + AnswerWithin, cancellationToken: cancellation);
 #pragma warning restore RS0030
 
     /// <summary>Writes the certificate and its key to one file: neither is usable without the other.</summary>
@@ -233,10 +238,9 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
 
     private X509Certificate2 ReadCertificate() => X509Certificate2.CreateFromPem(File.ReadAllText(options.Certificate));
 
-    /// <summary>
-    /// Validates a renewed certificate before it replaces the current one. With the TLS key of one node, an attacker could otherwise send one that expires at once, and receive the join token when
-    /// the sidecar enrols again, or one that the sidecar cannot use.
-    /// </summary>
+    /// <summary>Validates a renewed certificate before it replaces the current one. With the TLS key of one node, an attacker could
+    /// otherwise send one that expires at once, and receive the join token when the sidecar enrols again, or one that the sidecar cannot
+    /// use.</summary>
     /// <exception cref="InvalidDataException">It is invalid.</exception>
     private void CheckRenewed(string pem, ECDsa key)
     {
@@ -249,7 +253,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
                 || next.NotAfter < before.NotAfter
                 || !IsOfTrustedCa(next))
             {
-                throw new InvalidDataException("invalid renewed certificate: key, name or CA does not match, or it expires before the current certificate");
+                throw new InvalidDataException(
+                    "invalid renewed certificate: key, name or CA does not match, or it expires before the current certificate");
             }
         }
         catch (CryptographicException e)
@@ -257,7 +262,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
             throw new InvalidDataException("invalid renewed certificate: not a certificate in PEM", e);
         }
 
-        static byte[] NamesOf(X509Certificate2 certificate) => certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.RawData ?? [];
+        static byte[] NamesOf(X509Certificate2 certificate) =>
+            certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.RawData ?? [];
     }
 
     /// <summary>When to renew the certificate: immediately if its CA is no longer trusted.</summary>
@@ -286,7 +292,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     {
         const double Earliest = 0.60, Spread = 0.15;
         var chance = certificate.SerialNumberBytes.Span[^1] / 256.0;
-        return new DateTimeOffset(certificate.NotBefore) + ((certificate.NotAfter - certificate.NotBefore) * (Earliest + (Spread * chance)));
+        var lifetime = certificate.NotAfter - certificate.NotBefore;
+        return new DateTimeOffset(certificate.NotBefore) + (lifetime * (Earliest + (Spread * chance)));
     }
 
     private static partial class Log
@@ -294,11 +301,14 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         [LoggerMessage(50, LogLevel.Information, "enrolled as {Name}", EventName = "Enrolled")]
         public static partial void Enrolled(ILogger logger, string name);
 
-        [LoggerMessage(53, LogLevel.Warning, "enrolled as {Name}, replacing the sidecar enrolled at {EnrolledAt:u}, whose certificate is no longer accepted", EventName = "EnrolledInPlace")]
+        [LoggerMessage(53, LogLevel.Warning,
+            "enrolled as {Name}, replacing the sidecar enrolled at {EnrolledAt:u}; its certificate is revoked",
+            EventName = "EnrolledAsReplacement")]
         public static partial void Replaced(ILogger logger, string name, DateTimeOffset enrolledAt);
 
-        [LoggerMessage(52, LogLevel.Warning, "failed to renew the certificate, using the current one: {Why}", EventName = "CertificateNotRenewed")]
-        public static partial void NotRenewed(ILogger logger, string why);
+        [LoggerMessage(52, LogLevel.Warning, "failed to renew the certificate, using the current one: {Error}",
+            EventName = "CertificateRenewalFailed")]
+        public static partial void NotRenewed(ILogger logger, string error);
 
         [LoggerMessage(51, LogLevel.Information, "certificate renewed", EventName = "CertificateRenewed")]
         public static partial void Renewed(ILogger logger);

@@ -1,25 +1,18 @@
-using System.Text;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
+using System.Text.Json.Serialization;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Hosting;
-using AuthSidecar.Snapshots;
 using AuthSidecar.State;
-using Google.Protobuf;
 
 namespace AuthSidecar.Sync.Stream;
 
-/// <summary>
-/// What came by the stream and still counts, on disk, so that a sidecar can begin without its control plane: of every type the last bundle that had
-/// everything, the changes since, and the heartbeat that last said that this is current. It is kept as it came, with its signatures, and is verified
-/// again when it is read; and encrypted, for there are secrets in it.
-/// </summary>
-/// <remarks>
-/// One file for each bundle, and an index that says which of them count, replaced as a whole: so a change costs what it is long, and what is on disk
-/// is always of one moment.
-/// </remarks>
+/// <summary>What came by the stream and still counts, on disk, so that a sidecar can begin without its control plane: of every type the
+/// last bundle that had everything, the changes since, and the heartbeat that last said that this is current. It is kept as it came, with
+/// its signatures, and is verified again when it is read; and encrypted, for there are secrets in it.</summary>
+/// <remarks>One file for each bundle, and an index that says which of them count, replaced as a whole: so a change costs what it is long,
+/// and what is on disk is always of one moment.</remarks>
 internal sealed partial class LastKnownGood
 {
+    private static readonly StrictJsonFiles Json = new(LastKnownGoodJson.Default);
+
     /// <summary>How often it is told on disk that nothing has changed.</summary>
     public static readonly TimeSpan HeartbeatsEvery = TimeSpan.FromSeconds(30);
 
@@ -39,8 +32,8 @@ internal sealed partial class LastKnownGood
     private readonly ILogger _logger;
     private readonly Lock _lock = new();
     private readonly Signal _due;
-    private readonly Dictionary<ResourceType, Chain> _chains = [];
-    private readonly Dictionary<ResourceTypes, Signed> _heartbeats = [];
+    private readonly Dictionary<DataType, Chain> _chains = [];
+    private readonly Dictionary<DataTypeSet, Signed> _heartbeats = [];
     private bool _isIndexDue;
     private bool _hasFailed;
     private long _indexedAt;
@@ -60,17 +53,13 @@ internal sealed partial class LastKnownGood
     public (IReadOnlyList<SyncResponse> Stream, string? Why) Load()
     {
         if (!File.Exists(Path.Combine(_folder, Index)))
-        {
             return ([], null);
-        }
 
         try
         {
             var faults = new List<Fault>();
-            if (SidecarFile.Read<LastKnownGoodIndex>(Index, Open(Index), faults) is not { } index)
-            {
+            if (Json.Read<LastKnownGoodIndex>(Index, Open(Index), faults) is not { } index)
                 return ([], faults[0].ToString());
-            }
 
             var stream = new List<SyncResponse>();
             foreach (var bundle in index.Bundles)
@@ -86,13 +75,13 @@ internal sealed partial class LastKnownGood
                     keyId = message.Update is { Bundles: [var signed, ..] } ? signed.KeyId : keyId;
                 }
 
-                ChainOf((ResourceType)bundle.Type).Entries.Add(new Entry(bundle.Name, content.Length, keyId, Waiting: null));
+                ChainOf(TypeOf(bundle.Type)).Entries.Add(new Entry(bundle.Name, content.Length, keyId, Waiting: null));
             }
 
             foreach (var heartbeat in index.Heartbeats)
             {
                 var signed = Signed.Parser.ParseFrom(heartbeat.Signed);
-                _heartbeats[(ResourceTypes)heartbeat.Types] = signed;
+                _heartbeats[DataTypeSet.Of(heartbeat.Types.Select(TypeOf))] = signed;
                 stream.Add(new SyncResponse { Heartbeat = signed });
             }
 
@@ -121,17 +110,13 @@ internal sealed partial class LastKnownGood
         lock (_lock)
         {
             if (!bundle.IsChange)
-            {
                 _chains[bundle.Type] = new Chain();
-            }
 
             var chain = ChainOf(bundle.Type);
             chain.Entries.Add(new Entry(name, parts.Sum(p => (long)p.Length), bundle.Signed.KeyId, new Waiting(parts, bundle.Signed)));
             // Of what is there in full, there is one of each type and no more; changes pile up.
             if (chain.IsBroken || (bundle.IsChange && _chains.Values.Sum(c => c.WaitingBytes) > MaxWaiting))
-            {
                 _chains[bundle.Type] = new Chain { IsBroken = true };
-            }
 
             _isIndexDue = true;
         }
@@ -143,7 +128,7 @@ internal sealed partial class LastKnownGood
     /// <param name="types">The types.</param>
     /// <param name="heartbeat">Who says so.</param>
     /// <param name="isNews">Whether it says more than that nothing has changed: then it is not to wait.</param>
-    public void Note(ResourceTypes types, Signed heartbeat, bool isNews)
+    public void Note(DataTypeSet types, Signed heartbeat, bool isNews)
     {
         lock (_lock)
         {
@@ -151,10 +136,8 @@ internal sealed partial class LastKnownGood
             foreach (var (older, signed) in _heartbeats.ToList())
             {
                 _heartbeats.Remove(older);
-                if ((older & ~types) is not ResourceTypes.None and var rest)
-                {
+                if (older.Except(types) is { IsEmpty: false } rest)
                     _heartbeats[rest] = signed;
-                }
             }
 
             _heartbeats[types] = heartbeat;
@@ -162,13 +145,11 @@ internal sealed partial class LastKnownGood
         }
 
         if (isNews)
-        {
             _due.Give();
-        }
     }
 
     /// <summary>Whether the changes of a type have grown longer than what they change, or could not be kept.</summary>
-    public bool IsOutgrown(ResourceType type)
+    public bool IsOutgrown(DataType type)
     {
         lock (_lock)
         {
@@ -178,7 +159,7 @@ internal sealed partial class LastKnownGood
 
     /// <summary>The types with a bundle on disk that is signed by another key.</summary>
     /// <param name="isOne">Whether a key id is one of the accepted keys.</param>
-    public IReadOnlyList<ResourceType> NotSignedBy(Func<string, bool> isOne)
+    public IReadOnlyList<DataType> NotSignedBy(Func<string, bool> isOne)
     {
         lock (_lock)
         {
@@ -187,7 +168,7 @@ internal sealed partial class LastKnownGood
     }
 
     /// <summary>The size on disk of these types, in bytes.</summary>
-    public long BytesOf(IEnumerable<ResourceType> types)
+    public long BytesOf(IEnumerable<DataType> types)
     {
         lock (_lock)
         {
@@ -202,9 +183,7 @@ internal sealed partial class LastKnownGood
         lock (_lock)
         {
             foreach (var types in _heartbeats.Where(h => !isOne(h.Value.KeyId)).Select(h => h.Key).ToList())
-            {
                 _heartbeats.Remove(types);
-            }
         }
     }
 
@@ -219,16 +198,16 @@ internal sealed partial class LastKnownGood
         lock (_lock)
         {
             if (_chains.Count == 0 || (!_isIndexDue && _time.GetElapsedTime(_indexedAt) < HeartbeatsEvery))
-            {
                 return;
-            }
 
             waiting = [.. _chains.Values.SelectMany(c => c.Entries).Where(e => e.Waiting is not null)];
             index = new LastKnownGoodIndex
             {
                 // Policies last: with them comes the schema that all entities together conform to; those of some revision before need not.
-                Bundles = [.. _chains.OrderBy(c => c.Key == ResourceType.Policies).SelectMany(c => c.Value.Entries.Select(e => new LastKnownGoodIndex.BundleEntry((int)c.Key, e.Name)))],
-                Heartbeats = [.. _heartbeats.Select(h => new LastKnownGoodIndex.HeartbeatEntry((int)h.Key, h.Value.ToByteArray()))],
+                Bundles = [.. _chains.OrderBy(c => c.Key == PolicyData.Type)
+                    .SelectMany(c => c.Value.Entries.Select(e => new LastKnownGoodIndex.BundleEntry(c.Key.Name, e.Name)))],
+                Heartbeats = [.. _heartbeats
+                    .Select(h => new LastKnownGoodIndex.HeartbeatEntry([.. h.Key.Select(t => t.Name)], h.Value.ToByteArray()))],
             };
             _isIndexDue = false;
         }
@@ -236,11 +215,9 @@ internal sealed partial class LastKnownGood
         try
         {
             foreach (var entry in waiting)
-            {
                 Seal(entry.Name, entry.Waiting!.Length, entry.Waiting.WriteTo);
-            }
 
-            var written = SidecarFile.Write(index);
+            var written = Json.Write(index);
             Seal(Index, written.Length, to => to.Write(written));
             RemoveAllBut([.. index.Bundles.Select(b => b.Name), Index]);
             lock (_lock)
@@ -258,20 +235,19 @@ internal sealed partial class LastKnownGood
             }
 
             if (!_hasFailed)
-            {
                 Log.NotSaved(_logger, e.Message);
-            }
 
             _hasFailed = true;
         }
     }
 
-    private Chain ChainOf(ResourceType type)
+    private static DataType TypeOf(string name) =>
+        DataTypes.Find(name) ?? throw new InvalidDataException($"unknown data type `{name}`: written by a later version");
+
+    private Chain ChainOf(DataType type)
     {
         if (!_chains.TryGetValue(type, out var chain))
-        {
             _chains.Add(type, chain = new Chain());
-        }
 
         return chain;
     }
@@ -279,25 +255,24 @@ internal sealed partial class LastKnownGood
     // The name is authenticated with the content: no file passes for another.
     private void Seal(string name, int length, Action<MemoryStream> write)
     {
-        var bytes = new byte[SealedBox.NonceBytes + length + SealedBox.TagBytes];
-        using (var content = new MemoryStream(bytes, SealedBox.NonceBytes, length))
+        var bytes = new byte[AesGcmEnvelope.NonceBytes + length + AesGcmEnvelope.TagBytes];
+        using (var content = new MemoryStream(bytes, AesGcmEnvelope.NonceBytes, length))
         {
             write(content);
         }
 
-        SealedBox.SealInPlace(_key, bytes, Encoding.UTF8.GetBytes(name));
+        AesGcmEnvelope.SealInPlace(_key, bytes, Encoding.UTF8.GetBytes(name));
         StateFolder.WriteSecret(Path.Combine(_folder, name), bytes);
     }
 
-    private byte[] Open(string name) => SealedBox.TryOpen(_key, File.ReadAllBytes(Path.Combine(_folder, Path.GetFileName(name))), Encoding.UTF8.GetBytes(name))
-        ?? throw new InvalidDataException("it was altered, or encrypted with another key");
+    private byte[] Open(string name) =>
+        AesGcmEnvelope.TryOpen(_key, File.ReadAllBytes(Path.Combine(_folder, Path.GetFileName(name))), Encoding.UTF8.GetBytes(name))
+        ?? throw new InvalidDataException("the file was altered, or encrypted with another key");
 
     private void RemoveAllBut(HashSet<string> names)
     {
         foreach (var path in Directory.EnumerateFiles(_folder).Where(p => !names.Contains(Path.GetFileName(p))))
-        {
             File.Delete(path);
-        }
     }
 
     /// <summary>A bundle on disk, or one that is to be written.</summary>
@@ -306,10 +281,12 @@ internal sealed partial class LastKnownGood
         public Waiting? Waiting { get; set; } = Waiting;
     }
 
-    /// <summary>What is to be written: made of what came, and not before it is written, since it is as large as everything else that there is of it.</summary>
+    /// <summary>What is to be written: made of what came, and not before it is written, since it is as large as everything else that there
+    /// is of it.</summary>
     private sealed record Waiting(IReadOnlyList<ByteString> Parts, Signed Bundle)
     {
-        private IEnumerable<SyncResponse> Messages => Parts.Select(p => new SyncResponse { Part = new Part { Content = p } }).Append(new SyncResponse { Update = new Update { Bundles = { Bundle } } });
+        private IEnumerable<SyncResponse> Messages => Parts.Select(p => new SyncResponse { Part = new Part { Content = p } })
+            .Append(new SyncResponse { Update = new Update { Bundles = { Bundle } } });
 
         public int Length => Messages.Sum(m => CodedOutputStream.ComputeMessageSize(m));
 
@@ -317,9 +294,7 @@ internal sealed partial class LastKnownGood
         public void WriteTo(MemoryStream to)
         {
             foreach (var message in Messages)
-            {
                 message.WriteDelimitedTo(to);
-            }
         }
     }
 
@@ -338,8 +313,9 @@ internal sealed partial class LastKnownGood
 
     private static partial class Log
     {
-        [LoggerMessage(40, LogLevel.Error, "what is current cannot be kept for the next start, and is tried again: {Why}", EventName = "LastKnownGoodNotSaved")]
-        public static partial void NotSaved(ILogger logger, string why);
+        [LoggerMessage(40, LogLevel.Error, "failed to save the last-known-good state, retrying: {Error}",
+            EventName = "LastKnownGoodSaveFailed")]
+        public static partial void NotSaved(ILogger logger, string error);
     }
 }
 
@@ -350,7 +326,10 @@ internal sealed record LastKnownGoodIndex
 
     public required IReadOnlyList<HeartbeatEntry> Heartbeats { get; set; }
 
-    internal sealed record BundleEntry(int Type, string Name);
+    internal sealed record BundleEntry(string Type, string Name);
 
-    internal sealed record HeartbeatEntry(int Types, byte[] Signed);
+    internal sealed record HeartbeatEntry(IReadOnlyList<string> Types, byte[] Signed);
 }
+
+[JsonSerializable(typeof(LastKnownGoodIndex))]
+internal sealed partial class LastKnownGoodJson : JsonSerializerContext;

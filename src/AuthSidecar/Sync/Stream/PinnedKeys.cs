@@ -1,9 +1,4 @@
-using System.Collections.Frozen;
-using System.Text;
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Tokens;
-using Google.Protobuf;
 using Fault = AuthSidecar.Cedar.Fault;
 
 namespace AuthSidecar.Sync.Stream;
@@ -12,7 +7,9 @@ namespace AuthSidecar.Sync.Stream;
 internal sealed class PinnedKeys(string path) : IDisposable
 {
     /// <summary>Why a message is rejected that none of the keys has signed.</summary>
-    public const string NotSigned = "invalid signature: not signed by a pinned key: wrong `--pinned-keys` file, or, for an enrolled sidecar, delete its `identity` folder and enrol again";
+    public const string NotSigned =
+        "invalid signature: not signed by a pinned key: wrong `--pinned-keys` file, or, for an enrolled sidecar, delete its `identity` "
+            + "folder and enrol again";
 
     private const string Algorithm = "ES256";
     private const string BundlePurpose = "authsidecar-bundle-v1";
@@ -37,9 +34,7 @@ internal sealed class PinnedKeys(string path) : IDisposable
     {
         var stamp = FileStatus.StampOf([path]);
         if (stamp == _readOf || (_readOf.Length == 0 && FileStatus.Of(path).Kind == FileKind.None))
-        {
             return;
-        }
 
         var keys = Read(path, File.ReadAllBytes(path));
         Dispose();
@@ -55,11 +50,10 @@ internal sealed class PinnedKeys(string path) : IDisposable
         var faults = new List<Fault>();
         var keys = KeySetReader.Read(name, utf8, faults).Values.DistinctBy(k => k.Thumbprint).ToList();
         if (keys.Find(k => k.Algorithm != Algorithm) is { } other)
-        {
-            faults.Add(new Fault(name, 0, 0, $"the key `{other.KeyId}` is for {other.Algorithm}, and bundles are signed with {Algorithm}"));
-        }
+            faults.Add(new Fault(name, 0, 0, $"wrong algorithm of key `{other.KeyId}`: expected {Algorithm}, got {other.Algorithm}"));
 
-        return faults.Count > 0 ? throw new InvalidDataException(faults[0].ToString()) : keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal);
+        return faults.Count > 0 ? throw new InvalidDataException(faults[0].ToString())
+            : keys.ToFrozenDictionary(k => k.Thumbprint, StringComparer.Ordinal);
     }
 
     /// <summary>Reads a bundle that one of the keys has signed.</summary>
@@ -74,9 +68,7 @@ internal sealed class PinnedKeys(string path) : IDisposable
     public void Dispose()
     {
         foreach (var key in _keys.Values)
-        {
             key.Dispose();
-        }
     }
 
     private bool TryRead<T>(string purpose, Signed signed, MessageParser<T> parser, out T message)
@@ -84,14 +76,10 @@ internal sealed class PinnedKeys(string path) : IDisposable
     {
         message = null!;
         if (!_keys.TryGetValue(signed.KeyId, out var key))
-        {
             return false;
-        }
 
         if (!key.Verify([.. Encoding.ASCII.GetBytes(purpose), 0, .. signed.Content.Span], signed.Signature.ToByteArray()))
-        {
             return false;
-        }
 
         message = parser.ParseFrom(signed.Content);
         return true;

@@ -1,10 +1,7 @@
 using System.Reflection;
-using System.Security.Cryptography;
-using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Decisions;
 using AuthSidecar.Snapshots;
-using Grpc.Core;
+using AuthSidecar.Telemetry;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Stream;
@@ -47,7 +44,7 @@ internal sealed partial class StreamSource(
     private static readonly string Instance = Guid.NewGuid().ToString("N");
 
     private readonly Outage _outage = new(time);
-    private readonly Dictionary<ResourceType, Outage> _refusals = [];
+    private readonly Dictionary<string, Outage> _refusals = [];
     private int _failures;
     private bool _refusedForTrust;
     private ulong _refusedHeartbeats;
@@ -61,13 +58,9 @@ internal sealed partial class StreamSource(
         RefreshKeys();
         // Before anybody is answered: with a control plane that is not there, this is all there is.
         if (applier.Restore() is { } why)
-        {
             Log.NotRestored(logger, why);
-        }
         else if (cache.Current is { } restored)
-        {
-            Log.Restored(logger, restored.Revision, (long)cache.AgesAt(time.GetUtcNow()).Of(ResourceTypes.Policies).TotalSeconds);
-        }
+            Log.Restored(logger, restored.Revision, (long)cache.AgesAt(time.GetUtcNow()).Of(PolicyData.Type).TotalSeconds);
 
         return base.StartAsync(cancellationToken);
     }
@@ -143,7 +136,8 @@ internal sealed partial class StreamSource(
         {
             await FollowAsync(address, channel, until, silence);
         }
-        catch (Exception e) when ((e is OperationCanceledException || e is RpcException { StatusCode: StatusCode.Cancelled }) && silence.IsCancellationRequested && !stopping.IsCancellationRequested)
+        catch (Exception e) when ((e is OperationCanceledException || e is RpcException { StatusCode: StatusCode.Cancelled })
+            && silence.IsCancellationRequested && !stopping.IsCancellationRequested)
         {
             throw new IOException($"no heartbeat for {SilenceMeansGone.TotalSeconds} s", e);
         }
@@ -155,7 +149,18 @@ internal sealed partial class StreamSource(
         _refusedForTrust = false;
         using var call = new SyncService.SyncServiceClient(channel).Sync(cancellationToken: silence.Token);
         await call.RequestStream.WriteAsync(
-            new SyncRequest { Subscribe = new Subscribe { Version = Version, Held = { applier.Held }, Heartbeat = applier.Newest, Instance = Instance, PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) }, WantsFull = { applier.WantedInFull } } },
+            new SyncRequest
+            {
+                Subscribe = new Subscribe
+                {
+                    Version = Version,
+                    Held = { applier.Held },
+                    Heartbeat = applier.Newest,
+                    Instance = Instance,
+                    PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) },
+                    RequestsFullState = { applier.WantedInFull.Select(BundleApplier.ToWire) },
+                },
+            },
             silence.Token);
         while (time.GetUtcNow() < until && await call.ResponseStream.MoveNext(silence.Token))
         {
@@ -177,16 +182,16 @@ internal sealed partial class StreamSource(
                     Report(beat);
                     await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
                     var lasted = time.GetElapsedTime(began);
-                    if ((beat is { Refusal: null, IsCurrent: false } && _refusedForTrust && lasted >= ResubscribeAfter) || (trust.IsRefused && lasted >= ResubscribeForTrustAfter))
+                    if ((beat is { Refusal: null, IsCurrent: false } && _refusedForTrust && lasted >= ResubscribeAfter)
+                        || (trust.IsRefused && lasted >= ResubscribeForTrustAfter))
                     {
-                        // What was refused was sent, and is not sent again on this stream; with a clock that has been set since, say, it can be had.
+                        // What was refused was sent, and is not sent again on this stream; with a clock that has been set since, say, it
+                        // can be had.
                         return;
                     }
 
                     if (IsRefetchDue())
-                    {
                         return;
-                    }
 
                     break;
                 case { Update: { } update }:
@@ -204,10 +209,9 @@ internal sealed partial class StreamSource(
         }
     }
 
-    /// <summary>
-    /// Whether to begin another stream, which requests in full the types whose bundles on disk are signed by another key than the active one: once that key is no longer pinned, they could not
-    /// be verified at the next start. The delay is random and proportional to the size, so that the sidecars of a fleet do not request it at the same time.
-    /// </summary>
+    /// <summary>Whether to begin another stream, which requests in full the types whose bundles on disk are signed by another key than the
+    /// active one: once that key is no longer pinned, they could not be verified at the next start. The delay is random and proportional to
+    /// the size, so that the sidecars of a fleet do not request it at the same time.</summary>
     private bool IsRefetchDue()
     {
         if (_refetchAt is null && trust.SigningKeyId is { } signing && applier.BytesNotSignedBy(signing) is > 0 and var bytes)
@@ -219,9 +223,7 @@ internal sealed partial class StreamSource(
         }
 
         if (time.GetUtcNow() < (_refetchAt ?? DateTimeOffset.MaxValue))
-        {
             return false;
-        }
 
         _refetchedAt = time.GetUtcNow();
         return true;
@@ -232,12 +234,11 @@ internal sealed partial class StreamSource(
     private void RefreshKeys()
     {
         if (trust.RefreshKeys())
-        {
             applier.NoteKeysChanged();
-        }
     }
 
-    /// <summary>Twice as long after each failure, and then some part of it: those who lost the same node do not come back at the same moment.</summary>
+    /// <summary>Twice as long after each failure, and then some part of it: those who lost the same node do not come back at the same
+    /// moment.</summary>
     private TimeSpan NextWait()
     {
         var longest = Math.Min(LongestWait.TotalMilliseconds, FirstWait.TotalMilliseconds * Math.Pow(2, Math.Min(_failures++, 20)));
@@ -246,13 +247,15 @@ internal sealed partial class StreamSource(
 
     private void Report(BundleOutcome outcome)
     {
-        health.Set($"bundle {outcome.Type}", outcome.IsApplied ? null : $"{outcome.Type} of revision {outcome.Revision} refused: {outcome.Faults[0]}");
+        health.Set(
+            SubjectOf(outcome.Type),
+            outcome.IsApplied ? null : $"{outcome.Type} of revision {outcome.Revision} refused: {outcome.Faults[0]}");
         if (outcome.IsApplied)
         {
             RefusalsOf(outcome.Type).End(out _);
             // What was not even readable was of some type or other; what is read now is signed by whom it should.
-            health.Set($"bundle {ResourceType.Unspecified}", null);
-            Log.Applied(logger, outcome.Type, outcome.Revision);
+            health.Set(SubjectOf(null), null);
+            Log.Applied(logger, outcome.Type!, outcome.Revision);
             return;
         }
 
@@ -261,21 +264,21 @@ internal sealed partial class StreamSource(
         SyncMetrics.NoteRefused(outcome.Reason.ToString());
         // Invalid content is new each time; other reasons repeat with every revision.
         if (outcome.Reason != NackReason.Content && !RefusalsOf(outcome.Type).Fail(outcome.Reason.ToString()))
-        {
             return;
-        }
 
         foreach (var fault in outcome.Faults)
-        {
             Log.Fault(logger, fault);
-        }
 
         Log.Refused(logger, outcome.Type, outcome.Revision, outcome.Reason);
     }
 
-    private Outage RefusalsOf(ResourceType type) => _refusals.TryGetValue(type, out var refusals) ? refusals : _refusals[type] = new Outage(time);
+    private Outage RefusalsOf(DataType? type) => _refusals.TryGetValue(SubjectOf(type), out var refusals) ? refusals
+        : _refusals[SubjectOf(type)] = new Outage(time);
 
-    /// <summary>Whatever a heartbeat is refused for, nothing is current from then on: it is told once, and once more when it is over.</summary>
+    private static string SubjectOf(DataType? type) => $"bundle {type}";
+
+    /// <summary>Whatever a heartbeat is refused for, nothing is current from then on: it is told once, and once more when it is
+    /// over.</summary>
     private void Report(HeartbeatOutcome outcome)
     {
         const string Subject = "heartbeat";
@@ -283,9 +286,7 @@ internal sealed partial class StreamSource(
         if (outcome.Refusal is null)
         {
             if (health.Set(Subject, null))
-            {
                 Log.HeartbeatsAccepted(logger);
-            }
 
             return;
         }
@@ -293,9 +294,7 @@ internal sealed partial class StreamSource(
         _refusedHeartbeats++;
         SyncMetrics.NoteRefused("Heartbeat");
         if (health.Set(Subject, $"heartbeats rejected: {outcome.Refusal}"))
-        {
             Log.HeartbeatsRefused(logger, outcome.Refusal);
-        }
     }
 
     private void Report(Uri address, string cause, string why)
@@ -303,18 +302,12 @@ internal sealed partial class StreamSource(
         health.Connection = $"not connected to the control plane at {address}: {why}";
         var (lasted, isFirst) = (_outage.Lasted, _outage.Failures == 0);
         if (!_outage.Fail(cause))
-        {
             return;
-        }
 
         if (isFirst)
-        {
             Log.Lost(logger, address, why);
-        }
         else
-        {
             Log.StillLost(logger, lasted.TotalSeconds, _outage.Failures, address, why);
-        }
     }
 
     private void ReportConnected(Uri address)
@@ -337,22 +330,18 @@ internal sealed partial class StreamSource(
             Problems = { health.Problems.Take(MaxProblems).Select(p => p.Length > MaxProblemLength ? p[..MaxProblemLength] : p) },
         };
         if (_clockAhead is { } ahead)
-        {
             status.ClockAheadMs = (long)ahead.TotalMilliseconds;
-        }
 
         if (cache.Current is { } snapshot)
         {
             status.Revision = snapshot.Revision.ToString();
             var ages = cache.AgesAt(time.GetUtcNow());
-            foreach (var type in ResourceTypes.All.Each())
+            foreach (var type in DataTypes.All)
             {
-                var revision = snapshot.RevisionOf(type);
+                var revision = type.RevisionIn(snapshot);
                 var each = new TypeStatus { Type = BundleApplier.ToWire(type), Revision = revision == default ? "" : revision.ToString() };
                 if (ages.IsKnown(type))
-                {
                     each.AgeMs = (ulong)ages.Of(type).TotalMilliseconds;
-                }
 
                 status.Types_.Add(each);
             }
@@ -362,44 +351,68 @@ internal sealed partial class StreamSource(
     }
 
     private static SyncRequest ToAnswer(BundleOutcome outcome) => outcome.IsApplied
-        ? new SyncRequest { Ack = new Ack { Type = outcome.Type, Revision = outcome.Revision.ToString(), WantsFull = outcome.WantsFull } }
-        : new SyncRequest { Nack = new Nack { Type = outcome.Type, Revision = outcome.Revision == default ? "" : outcome.Revision.ToString(), Reason = outcome.Reason, Faults = { outcome.Faults.Select(f => f.Length > MaxFaultLength ? f[..MaxFaultLength] : f) } } };
+        ? new SyncRequest
+        {
+            Ack = new Ack
+            {
+                Type = BundleApplier.ToWire(outcome.Type),
+                Revision = outcome.Revision.ToString(),
+                RequestsFullState = outcome.RequestsFullState,
+            },
+        }
+        : new SyncRequest
+        {
+            Nack = new Nack
+            {
+                Type = BundleApplier.ToWire(outcome.Type),
+                Revision = outcome.Revision == default ? "" : outcome.Revision.ToString(),
+                Reason = outcome.Reason,
+                Faults = { outcome.Faults.Select(f => f.Length > MaxFaultLength ? f[..MaxFaultLength] : f) },
+            },
+        };
 
     private static string Version => Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "";
 
     private static partial class Log
     {
         [LoggerMessage(30, LogLevel.Information, "applied {Type} of revision {Revision}", EventName = "BundleApplied")]
-        public static partial void Applied(ILogger logger, ResourceType type, Revision revision);
+        public static partial void Applied(ILogger logger, DataType type, Revision revision);
 
-        [LoggerMessage(31, LogLevel.Error, "bundle: {Fault}", EventName = "BundleFault")]
+        [LoggerMessage(31, LogLevel.Error, "bundle: {Fault}", EventName = "StreamBundleFault")]
         public static partial void Fault(ILogger logger, string fault);
 
-        [LoggerMessage(32, LogLevel.Error, "failed to apply {Type} revision {Revision}, using the previous one: {Reason}", EventName = "BundleRefused")]
-        public static partial void Refused(ILogger logger, ResourceType type, Revision revision, NackReason reason);
+        [LoggerMessage(32, LogLevel.Error, "failed to apply {Type} revision {Revision}, using the previous one: {Reason}",
+            EventName = "StreamBundleRefused")]
+        public static partial void Refused(ILogger logger, DataType? type, Revision revision, NackReason reason);
 
-        [LoggerMessage(33, LogLevel.Warning, "not connected to the control plane at {Address}: {Why}", EventName = "ControlPlaneLost")]
-        public static partial void Lost(ILogger logger, Uri address, string why);
+        [LoggerMessage(33, LogLevel.Warning, "not connected to the control plane at {Address}: {Error}",
+            EventName = "ControlPlaneDisconnected")]
+        public static partial void Lost(ILogger logger, Uri address, string error);
 
-        [LoggerMessage(37, LogLevel.Warning, "not connected to a control plane for {Seconds:F0} s, {Failures} failures, last at {Address}: {Why}", EventName = "ControlPlaneStillLost")]
-        public static partial void StillLost(ILogger logger, double seconds, int failures, Uri address, string why);
+        [LoggerMessage(37, LogLevel.Warning,
+            "not connected to a control plane for {Seconds:F0} s, {Failures} failures, last at {Address}: {Error}",
+            EventName = "ControlPlaneStillDisconnected")]
+        public static partial void StillLost(ILogger logger, double seconds, int failures, Uri address, string error);
 
-        [LoggerMessage(38, LogLevel.Information, "connected to the control plane at {Address} again, after {Seconds:F0} s", EventName = "ControlPlaneFound")]
+        [LoggerMessage(38, LogLevel.Information, "connected to the control plane at {Address} again, after {Seconds:F0} s",
+            EventName = "ControlPlaneReconnected")]
         public static partial void Found(ILogger logger, Uri address, double seconds);
 
-        [LoggerMessage(39, LogLevel.Error, "heartbeats rejected, served data is becoming stale: {Why}", EventName = "HeartbeatsRefused")]
-        public static partial void HeartbeatsRefused(ILogger logger, string why);
+        [LoggerMessage(39, LogLevel.Error, "heartbeats rejected, served data is becoming stale: {Error}", EventName = "HeartbeatsRefused")]
+        public static partial void HeartbeatsRefused(ILogger logger, string error);
 
         [LoggerMessage(41, LogLevel.Information, "heartbeats accepted again", EventName = "HeartbeatsAccepted")]
         public static partial void HeartbeatsAccepted(ILogger logger);
 
-        [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "FollowFailed")]
+        [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "StreamFailed")]
         public static partial void Failed(ILogger logger, Uri address, Exception exception);
 
-        [LoggerMessage(35, LogLevel.Warning, "restored revision {Revision}, whose policies are {AgeSeconds} seconds old; the control plane is asked for what is newer", EventName = "Restored")]
+        [LoggerMessage(35, LogLevel.Warning,
+            "restored last-known-good revision {Revision}, policies {AgeSeconds} s old; requesting newer data from the control plane",
+            EventName = "LastKnownGoodRestored")]
         public static partial void Restored(ILogger logger, Revision revision, long ageSeconds);
 
-        [LoggerMessage(36, LogLevel.Error, "what was kept of the control plane's stream is not used: {Why}", EventName = "NotRestored")]
-        public static partial void NotRestored(ILogger logger, string why);
+        [LoggerMessage(36, LogLevel.Error, "last-known-good state discarded: {Error}", EventName = "LastKnownGoodDiscarded")]
+        public static partial void NotRestored(ILogger logger, string error);
     }
 }

@@ -1,17 +1,15 @@
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using AuthSidecar.ControlPlane.V1;
-using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
+using AuthSidecar.State;
+using AuthSidecar.Telemetry;
 
 namespace AuthSidecar.Sync.Stream;
 
-/// <summary>
-/// Verifies the trust anchors that the control plane sends (its CAs and bundle-signing keys), and replaces the files of an enrolled sidecar. Files provided by an operator are not changed; keys
-/// that they lack are logged.
-/// </summary>
-internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKeys keys, SourceHealth health, TimeProvider time, ILogger<TrustApplier> logger)
+/// <summary>Verifies the trust anchors that the control plane sends (its CAs and bundle-signing keys), and replaces the files of an
+/// enrolled sidecar. Files provided by an operator are not changed; keys that they lack are logged.</summary>
+internal sealed partial class TrustApplier(
+    ControlPlaneOptions options, PinnedKeys keys, SourceHealth health, TimeProvider time, ILogger<TrustApplier> logger)
 {
     private IReadOnlyList<string> _announced = [];
     private HashSet<string>? _pinned;
@@ -27,22 +25,19 @@ internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKe
     public bool IsRefused { get; private set; }
 
     /// <summary>Applies trust anchors. A rejection is logged, counted and reported.</summary>
-    /// <returns>Why they were rejected; null: they were applied, or rejected because of clock skew, which is reported for heartbeats.</returns>
+    /// <returns>Why they were rejected; null: they were applied, or rejected because of clock skew, which is reported for
+    /// heartbeats.</returns>
     public string? Apply(Signed signed)
     {
         const string Subject = "trust anchors";
         var (refusal, isClock) = TryApply(signed);
         IsRefused = refusal is not null;
         if (IsRefused)
-        {
             SyncMetrics.NoteRefused("TrustAnchors");
-        }
 
         var reported = isClock ? null : refusal;
         if (health.Set(Subject, reported is null ? null : $"trust anchors rejected: {reported}") && reported is not null)
-        {
             Log.Refused(logger, reported);
-        }
 
         return reported;
     }
@@ -61,23 +56,17 @@ internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKe
         catch (Exception e) when (keys.Ids.Count > 0 && e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
             if (health.Set(Subject, $"failed to reload the pinned keys, using the previous ones: {e.Message}"))
-            {
                 Log.KeysNotReloaded(logger, e.Message);
-            }
         }
 
         var missing = Missing;
         if (missing != _missing && missing.Length > 0)
-        {
             Log.KeysMissing(logger, keys.Path, missing);
-        }
 
         var (before, now) = (_pinned, keys.Ids.ToHashSet(StringComparer.Ordinal));
         (_pinned, _missing) = (now, missing);
         if (before is null || before.SetEquals(now))
-        {
             return false;
-        }
 
         Log.KeysReplaced(logger, string.Join(", ", now));
         return true;
@@ -86,21 +75,15 @@ internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKe
     private (string? Refusal, bool IsClock) TryApply(Signed signed)
     {
         if (!keys.TryRead(signed, out TrustAnchors anchors))
-        {
             return (PinnedKeys.NotSigned, false);
-        }
 
         // Replayed older ones would undo a rotation.
         var ahead = anchors.CreatedAt is { } created ? time.GetUtcNow() - created.ToDateTimeOffset() : TimeSpan.MaxValue;
         if (ahead.Duration() > Clocks.Tolerance)
-        {
             return anchors.CreatedAt is null ? ("missing creation time", false) : (Clocks.Describe(ahead), true);
-        }
 
         if (Check(anchors) is { } fault)
-        {
             return (fault, false);
-        }
 
         if (options.Join is not null)
         {
@@ -111,7 +94,7 @@ internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKe
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                return ($"failed to write them: {e.Message}", false);
+                return ($"failed to write the trust anchors: {e.Message}", false);
             }
 
             keys.Refresh();
@@ -130,9 +113,7 @@ internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKe
             var read = PinnedKeys.Read("bundle keys", Encoding.UTF8.GetBytes(anchors.BundleKeys));
             _announced = read.Keys;
             foreach (var key in read.Values)
-            {
                 key.Dispose();
-            }
 
             var authorities = new X509Certificate2Collection();
             authorities.ImportFromPem(anchors.Ca);
@@ -153,9 +134,7 @@ internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKe
     private static void Replace(string path, string content)
     {
         if (!File.Exists(path) || File.ReadAllText(path) != content)
-        {
             StateFolder.WriteSecret(path, content);
-        }
     }
 
     private static partial class Log
@@ -163,13 +142,16 @@ internal sealed partial class TrustApplier(ControlPlaneOptions options, PinnedKe
         [LoggerMessage(42, LogLevel.Information, "pinned keys replaced, now: {KeyIds}", EventName = "PinnedKeysReplaced")]
         public static partial void KeysReplaced(ILogger logger, string keyIds);
 
-        [LoggerMessage(43, LogLevel.Error, "trust anchors rejected, using the previous ones: {Why}", EventName = "TrustAnchorsRefused")]
-        public static partial void Refused(ILogger logger, string why);
+        [LoggerMessage(43, LogLevel.Error, "trust anchors rejected, using the previous ones: {Error}", EventName = "TrustAnchorsRefused")]
+        public static partial void Refused(ILogger logger, string error);
 
-        [LoggerMessage(44, LogLevel.Warning, "`{File}` lacks bundle-signing keys of the control plane: {KeyIds}; replace it with the `bundle-keys.json` of its state folder before they are used", EventName = "PinnedKeysMissing")]
+        [LoggerMessage(44, LogLevel.Warning,
+            "`{File}` lacks bundle-signing keys of the control plane: {KeyIds}; replace it with the `bundle-keys.json` of its state folder "
+                + "before they are used", EventName = "PinnedKeysMissing")]
         public static partial void KeysMissing(ILogger logger, string file, string keyIds);
 
-        [LoggerMessage(45, LogLevel.Error, "failed to reload the pinned keys, using the previous ones: {Why}", EventName = "PinnedKeysNotReloaded")]
-        public static partial void KeysNotReloaded(ILogger logger, string why);
+        [LoggerMessage(45, LogLevel.Error, "failed to reload the pinned keys, using the previous ones: {Error}",
+            EventName = "PinnedKeysReloadFailed")]
+        public static partial void KeysNotReloaded(ILogger logger, string error);
     }
 }

@@ -22,7 +22,7 @@ public sealed class BatchTests
     [InlineData("""{"policies": "permit(principal, action, resource);", "entities": []}""", """{"error":"`request` is missing"}""")]
     [InlineData("""{"policies": "permit", "entities": [], "request": {}}""", """{"error":"policies:1:7: expected `(` and the scope, but the text ends"}""")]
     [InlineData("""not json""", null)]
-    [InlineData("""[1]""", """{"error":"a question is a JSON object"}""")]
+    [InlineData("""[1]""", """{"error":"expected a JSON object"}""")]
     public void Authorize_Question_Answered(string question, string? answer) => AssertAnswers(AuthorizeCommand.Answer, question, answer);
 
     [Fact]
@@ -43,7 +43,7 @@ public sealed class BatchTests
     [InlineData("""{"policies": "permit(principal, action);"}""", """{"accepted":false,"message":"policies:1:25: expected `,` and then `resource`, found `)`"}""")]
     [InlineData("""{"policy": {"effect": "permit", "principal": {"op": "All"}, "action": {"op": "All"}, "resource": {"op": "All"}, "conditions": [{"kind": "when", "body": {"Value": -1}}]}}""",
         """{"accepted":true,"text":"permit(principal, action, resource) when { (-1) };"}""")]
-    [InlineData("""{"policy": {"effect": "allow"}}""", """{"accepted":false,"message":"policy:1:12: `allow` is no effect; the effects are `permit` and `forbid`"}""")]
+    [InlineData("""{"policy": {"effect": "allow"}}""", """{"accepted":false,"message":"policy:1:12: unknown effect `allow`; the effects are `permit` and `forbid`"}""")]
     [InlineData("""{"schema": "entity U;"}""", """{"accepted":true,"json":{"":{"entityTypes":{"U":{}},"actions":{}}}}""")]
     [InlineData("""{"schema": {"": {"entityTypes": {"U": {}}, "actions": {}}}}""", """{"accepted":true,"json":{"":{"entityTypes":{"U":{}},"actions":{}}}}""")]
     [InlineData("""{"schema": "entity U in V;"}""", """{"accepted":false,"message":"schema:1:13: unrecognized entity type `V`"}""")]
@@ -51,7 +51,7 @@ public sealed class BatchTests
     [InlineData("""{"entities": [{"uid": {"type": "U", "id": "a"}, "attrs": {"x": 1}, "parents": []}], "schema": "entity U;"}""",
         """{"accepted":false,"message":"entities:1:51: `U::\"a\"` does not conform to the schema: attribute `x` is not declared"}""")]
     [InlineData("""{"schema": "entity U;", "compat": "4.13"}""", """{"accepted":false,"message":"`compat` is for policies: schemas and entities are the same in all releases"}""")]
-    [InlineData("""{}""", """{"accepted":false,"message":"a question has `policies`, `policy`, `schema` or `entities`"}""")]
+    [InlineData("""{}""", """{"accepted":false,"message":"one of `policies`, `policy`, `schema` and `entities` is required"}""")]
     public void Parse_Question_Answered(string question, string answer) => AssertAnswers(ParseBatch.Answer, question, answer);
 
     [Theory]
@@ -61,7 +61,7 @@ public sealed class BatchTests
     [InlineData("permit(principal is D, action, resource);", "\"compat\": \"4.12\"", """{"valid":false,"errors":["InvalidActionApplication"],"warnings":["ImpossiblePolicy"]}""")]
     [InlineData("permit(principal is D, action, resource);", "\"compat\": \"4.13\"", """{"valid":true,"errors":[],"warnings":["ImpossiblePolicy","InvalidActionApplication"]}""")]
     [InlineData("permit(principal, action, resource);", "\"compat\": \"5\"", """{"error":"unknown release of Cedar `5` in `compat`; known releases: 4.12, 4.13, 4.14, 4.15"}""")]
-    [InlineData("permit(principal, action, resource);", "\"level\": -1", """{"error":"`level` is a number, 0 or more"}""")]
+    [InlineData("permit(principal, action, resource);", "\"level\": -1", """{"error":"`level` must be a number, 0 or more"}""")]
     public void Validate_Question_Answered(string policies, string option, string answer) =>
         AssertAnswers(ValidateBatch.Answer, $$"""{"policies": "{{policies}}", "schema": "{{Schema}}", {{option}}}""", answer);
 
@@ -88,7 +88,7 @@ public sealed class BatchTests
         var answers = Run(ParseBatch.Answer, "{\"schema\": \"entity U;\"}\n\nnonsense\n{\"schema\": \"entity\"}\n{\"schema\": \"\"}");
         Assert.Equal(4, answers.Length);
         Assert.StartsWith("""{"accepted":true""", answers[0], StringComparison.Ordinal);
-        Assert.StartsWith("""{"error":"the line is not JSON""", answers[1], StringComparison.Ordinal);
+        Assert.StartsWith("""{"error":"invalid JSON""", answers[1], StringComparison.Ordinal);
         Assert.StartsWith("""{"accepted":false""", answers[2], StringComparison.Ordinal);
         Assert.Equal("""{"accepted":true,"json":{}}""", answers[3]);
     }

@@ -22,7 +22,51 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
             NpgsqlModelBuilderExtensions.UseIdentityByDefaultColumns(modelBuilder);
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Accounts.Account", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Administrators.BootstrapCodeRow", b =>
+                {
+                    b.Property<string>("CodeSha256")
+                        .HasColumnType("text");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("CodeSha256");
+
+                    b.ToTable("bootstrap_codes");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Entities.EntityRow", b =>
+                {
+                    b.Property<string>("Type")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Application")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Tenant")
+                        .HasColumnType("text");
+
+                    b.Property<bool>("IsRemoved")
+                        .HasColumnType("boolean");
+
+                    b.Property<string>("Json")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Type", "Id", "Application", "Tenant");
+
+                    b.HasIndex("Revision");
+
+                    b.ToTable("entities");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Account", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("text");
@@ -91,85 +135,13 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.ToTable("accounts", (string)null);
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AttemptRow", b =>
-                {
-                    b.Property<string>("AccountId")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Authenticator")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Source")
-                        .HasColumnType("text");
-
-                    b.Property<long>("FailedAtMs")
-                        .HasColumnType("bigint");
-
-                    b.Property<int>("Failures")
-                        .HasColumnType("integer");
-
-                    b.Property<int>("InARow")
-                        .HasColumnType("integer");
-
-                    b.Property<long>("LockedUntilMs")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("AccountId", "Authenticator", "Source");
-
-                    b.HasIndex("FailedAtMs");
-
-                    b.ToTable("attempts", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AuditRow", b =>
-                {
-                    b.Property<long>("Revision")
-                        .HasColumnType("bigint");
-
-                    b.Property<int>("Number")
-                        .HasColumnType("integer");
-
-                    b.Property<string>("Action")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<string>("Actor")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<string>("After")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Application")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<long>("AtMs")
-                        .HasColumnType("bigint");
-
-                    b.Property<string>("Before")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Target")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<string>("Tenant")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.HasKey("Revision", "Number");
-
-                    b.HasIndex("AtMs");
-
-                    b.HasIndex("Application", "Revision");
-
-                    b.ToTable("audit", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ClaimCodeRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Accounts.ResetLinkRow", b =>
                 {
                     b.Property<string>("CodeSha256")
+                        .HasColumnType("text");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
                         .HasColumnType("text");
 
                     b.Property<long>("ExpiresAtMs")
@@ -177,97 +149,28 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasKey("CodeSha256");
 
-                    b.ToTable("claim_codes", (string)null);
+                    b.HasIndex("AccountId");
+
+                    b.ToTable("reset_links");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.DataKeyRow", b =>
-                {
-                    b.Property<string>("Name")
-                        .HasColumnType("text");
-
-                    b.Property<string>("MasterKeyId")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<byte[]>("Wrapped")
-                        .IsRequired()
-                        .HasColumnType("bytea");
-
-                    b.HasKey("Name");
-
-                    b.ToTable("data_keys", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.DataProtectionKeyRow", b =>
-                {
-                    b.Property<string>("Name")
-                        .HasColumnType("text");
-
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("bytea");
-
-                    b.HasKey("Name");
-
-                    b.ToTable("data_protection_keys", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.EntityRow", b =>
-                {
-                    b.Property<string>("Type")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Id")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Application")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Tenant")
-                        .HasColumnType("text");
-
-                    b.Property<bool>("IsRemoved")
-                        .HasColumnType("boolean");
-
-                    b.Property<string>("Json")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("Type", "Id", "Application", "Tenant");
-
-                    b.HasIndex("Revision");
-
-                    b.ToTable("entities", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.FailedSignInRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.UsedStepRow", b =>
                 {
                     b.Property<string>("AccountId")
                         .HasColumnType("text");
 
-                    b.Property<long>("MinuteMs")
+                    b.Property<string>("FactorId")
+                        .HasColumnType("text");
+
+                    b.Property<long>("Step")
                         .HasColumnType("bigint");
 
-                    b.Property<string>("Address")
-                        .HasColumnType("text");
+                    b.HasKey("AccountId", "FactorId");
 
-                    b.Property<string>("Reason")
-                        .HasColumnType("text");
-
-                    b.Property<int>("Count")
-                        .HasColumnType("integer");
-
-                    b.HasKey("AccountId", "MinuteMs", "Address", "Reason");
-
-                    b.HasIndex("MinuteMs");
-
-                    b.ToTable("failed_sign_ins", (string)null);
+                    b.ToTable("used_steps");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.GrantRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Sessions.GrantRow", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("text");
@@ -319,111 +222,77 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasIndex("SessionId");
 
-                    b.ToTable("grants", (string)null);
+                    b.ToTable("grants");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.HeadRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Clients.SpentTokenRow", b =>
                 {
-                    b.Property<int>("Id")
-                        .HasColumnType("integer");
-
-                    b.Property<long>("History")
-                        .HasColumnType("bigint");
-
-                    b.Property<long>("LostAt")
-                        .HasColumnType("bigint");
-
-                    b.Property<long>("LostHistory")
-                        .HasColumnType("bigint");
-
-                    b.Property<long>("LostRevision")
-                        .HasColumnType("bigint");
-
-                    b.Property<long>("Notes")
-                        .HasColumnType("bigint");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("Id");
-
-                    b.ToTable("head", (string)null);
-
-                    b.HasData(
-                        new
-                        {
-                            Id = 1,
-                            History = 0L,
-                            LostAt = 0L,
-                            LostHistory = 0L,
-                            LostRevision = 0L,
-                            Notes = 0L,
-                            Revision = 0L
-                        });
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.JoinTokenRow", b =>
-                {
-                    b.Property<string>("Id")
+                    b.Property<string>("KeySha256")
                         .HasColumnType("text");
-
-                    b.Property<string>("Application")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<long>("CreatedAtMs")
-                        .HasColumnType("bigint");
 
                     b.Property<long>("ExpiresAtMs")
                         .HasColumnType("bigint");
 
-                    b.Property<bool>("IsReplacing")
-                        .HasColumnType("boolean");
+                    b.HasKey("KeySha256");
 
-                    b.Property<string>("Name")
-                        .IsRequired()
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.ToTable("spent_tokens");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Keys.SigningKeyRow", b =>
+                {
+                    b.Property<string>("KeyId")
                         .HasColumnType("text");
 
-                    b.Property<byte[]>("SecretSha256")
+                    b.Property<byte[]>("Sealed")
                         .IsRequired()
                         .HasColumnType("bytea");
 
-                    b.Property<string>("Tenant")
+                    b.Property<long>("SignsFromMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("KeyId");
+
+                    b.ToTable("signing_keys");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Pages.DataProtectionKeyRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("data_protection_keys");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Providers.ProviderRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Json")
                         .IsRequired()
                         .HasColumnType("text");
 
-                    b.Property<int>("Uses")
-                        .HasColumnType("integer");
+                    b.Property<long>("Revision")
+                        .HasColumnType("bigint");
 
-                    b.Property<int>("UsesLeft")
-                        .HasColumnType("integer");
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
 
                     b.HasKey("Id");
 
-                    b.ToTable("join_tokens", (string)null);
+                    b.ToTable("identity_providers");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.KnownBrowserRow", b =>
-                {
-                    b.Property<string>("AccountId")
-                        .HasColumnType("text");
-
-                    b.Property<string>("SecretSha256")
-                        .HasColumnType("text");
-
-                    b.Property<long>("SeenAtMs")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("AccountId", "SecretSha256");
-
-                    b.HasIndex("SecretSha256");
-
-                    b.HasIndex("SeenAtMs");
-
-                    b.ToTable("known_browsers", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.LogoutNoticeRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Sessions.LogoutNoticeRow", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("text");
@@ -453,126 +322,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasIndex("ClientId", "DueAtMs");
 
-                    b.ToTable("logout_notices", (string)null);
+                    b.ToTable("logout_notices");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.PublicationRow", b =>
-                {
-                    b.Property<string>("Application")
-                        .HasColumnType("text");
-
-                    b.Property<int>("Type")
-                        .HasColumnType("integer");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("bigint");
-
-                    b.Property<long>("AtMs")
-                        .HasColumnType("bigint");
-
-                    b.Property<string>("Author")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<byte[]>("Documents")
-                        .IsRequired()
-                        .HasColumnType("bytea");
-
-                    b.Property<string>("Message")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<long?>("RestoredFrom")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("Application", "Type", "Revision");
-
-                    b.ToTable("publications", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.RemovedPodRow", b =>
-                {
-                    b.Property<string>("Uid")
-                        .HasColumnType("text");
-
-                    b.Property<long>("SeenAtMs")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("Uid");
-
-                    b.ToTable("removed_pods", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResetLinkRow", b =>
-                {
-                    b.Property<string>("CodeSha256")
-                        .HasColumnType("text");
-
-                    b.Property<string>("AccountId")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<long>("ExpiresAtMs")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("CodeSha256");
-
-                    b.HasIndex("AccountId");
-
-                    b.ToTable("reset_links", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResourceRow", b =>
-                {
-                    b.Property<int>("Type")
-                        .HasColumnType("integer");
-
-                    b.Property<string>("Key")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Application")
-                        .HasColumnType("text");
-
-                    b.Property<string>("Tenant")
-                        .HasColumnType("text");
-
-                    b.Property<long?>("ExpiresAtMs")
-                        .HasColumnType("bigint");
-
-                    b.Property<bool>("IsRemoved")
-                        .HasColumnType("boolean");
-
-                    b.Property<string>("Json")
-                        .IsRequired()
-                        .HasColumnType("text");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("Type", "Key", "Application", "Tenant");
-
-                    b.HasIndex("ExpiresAtMs");
-
-                    b.HasIndex("Type", "Revision");
-
-                    b.ToTable("resources", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SecretRow", b =>
-                {
-                    b.Property<string>("Name")
-                        .HasColumnType("text");
-
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("bytea");
-
-                    b.HasKey("Name");
-
-                    b.ToTable("secrets", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SessionRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Sessions.SessionRow", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("text");
@@ -622,24 +375,204 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.HasIndex("SecretSha256")
                         .IsUnique();
 
-                    b.ToTable("sessions", (string)null);
+                    b.ToTable("sessions");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SettingRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.AttemptRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Authenticator")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Source")
+                        .HasColumnType("text");
+
+                    b.Property<long>("FailedAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<int>("Failures")
+                        .HasColumnType("integer");
+
+                    b.Property<int>("InARow")
+                        .HasColumnType("integer");
+
+                    b.Property<long>("LockedUntilMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("AccountId", "Authenticator", "Source");
+
+                    b.HasIndex("FailedAtMs");
+
+                    b.ToTable("attempts");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.FailedSignInRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("text");
+
+                    b.Property<long>("MinuteMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Address")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("text");
+
+                    b.Property<int>("Count")
+                        .HasColumnType("integer");
+
+                    b.HasKey("AccountId", "MinuteMs", "Address", "Reason");
+
+                    b.HasIndex("MinuteMs");
+
+                    b.ToTable("failed_sign_ins");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.KnownBrowserRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("text");
+
+                    b.Property<string>("SecretSha256")
+                        .HasColumnType("text");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("AccountId", "SecretSha256");
+
+                    b.HasIndex("SecretSha256");
+
+                    b.HasIndex("SeenAtMs");
+
+                    b.ToTable("known_browsers");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Policies.PublicationRow", b =>
+                {
+                    b.Property<string>("Application")
+                        .HasColumnType("text");
+
+                    b.Property<int>("Type")
+                        .HasColumnType("integer");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("AtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Author")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Documents")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.Property<string>("Message")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long?>("RestoredFrom")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Application", "Type", "Revision");
+
+                    b.ToTable("publications");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Secrets.DataKeyRow", b =>
                 {
                     b.Property<string>("Name")
                         .HasColumnType("text");
 
-                    b.Property<string>("Value")
+                    b.Property<string>("MasterKeyId")
                         .IsRequired()
                         .HasColumnType("text");
 
+                    b.Property<byte[]>("Wrapped")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
                     b.HasKey("Name");
 
-                    b.ToTable("settings", (string)null);
+                    b.ToTable("data_keys");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SidecarRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Secrets.SecretRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("secrets");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.Enrolment.JoinTokenRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Application")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("CreatedAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<bool>("IsReplacing")
+                        .HasColumnType("boolean");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<byte[]>("SecretSha256")
+                        .IsRequired()
+                        .HasColumnType("bytea");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<int>("Uses")
+                        .HasColumnType("integer");
+
+                    b.Property<int>("UsesLeft")
+                        .HasColumnType("integer");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("join_tokens");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.Enrolment.RemovedPodRow", b =>
+                {
+                    b.Property<string>("Uid")
+                        .HasColumnType("text");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("bigint");
+
+                    b.HasKey("Uid");
+
+                    b.ToTable("removed_pods");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.SidecarRow", b =>
                 {
                     b.Property<string>("Application")
                         .HasColumnType("text");
@@ -705,42 +638,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasIndex("Note");
 
-                    b.ToTable("sidecars", (string)null);
+                    b.ToTable("sidecars");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SigningKeyRow", b =>
-                {
-                    b.Property<string>("KeyId")
-                        .HasColumnType("text");
-
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("bytea");
-
-                    b.Property<long>("SignsFromMs")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("KeyId");
-
-                    b.ToTable("signing_keys", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SpentTokenRow", b =>
-                {
-                    b.Property<string>("KeySha256")
-                        .HasColumnType("text");
-
-                    b.Property<long>("ExpiresAtMs")
-                        .HasColumnType("bigint");
-
-                    b.HasKey("KeySha256");
-
-                    b.HasIndex("ExpiresAtMs");
-
-                    b.ToTable("spent_tokens", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.TrustAnchorRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.Trust.TrustAnchorRow", b =>
                 {
                     b.Property<int>("Use")
                         .HasColumnType("integer");
@@ -764,13 +665,74 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasKey("Use", "KeyId");
 
-                    b.ToTable("trust_anchors", (string)null);
+                    b.ToTable("trust_anchors");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AuditRow", b =>
                 {
-                    b.Property<string>("Id")
+                    b.Property<long>("Revision")
+                        .HasColumnType("bigint");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("integer");
+
+                    b.Property<string>("Action")
+                        .IsRequired()
                         .HasColumnType("text");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("After")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Application")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<long>("AtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<string>("Before")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Target")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text");
+
+                    b.HasKey("Revision", "Number");
+
+                    b.HasIndex("AtMs");
+
+                    b.HasIndex("Application", "Revision");
+
+                    b.ToTable("audit");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.EntryRow", b =>
+                {
+                    b.Property<int>("Type")
+                        .HasColumnType("integer");
+
+                    b.Property<string>("Key")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Application")
+                        .HasColumnType("text");
+
+                    b.Property<string>("Tenant")
+                        .HasColumnType("text");
+
+                    b.Property<long?>("ExpiresAtMs")
+                        .HasColumnType("bigint");
+
+                    b.Property<bool>("IsRemoved")
+                        .HasColumnType("boolean");
 
                     b.Property<string>("Json")
                         .IsRequired()
@@ -779,29 +741,67 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
                     b.Property<long>("Revision")
                         .HasColumnType("bigint");
 
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("bytea");
+                    b.HasKey("Type", "Key", "Application", "Tenant");
+
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.HasIndex("Type", "Revision");
+
+                    b.ToTable("entries");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.HeadRow", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("integer");
+
+                    b.Property<long>("History")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("LostAt")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("LostHistory")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("LostRevision")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("Notes")
+                        .HasColumnType("bigint");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("bigint");
 
                     b.HasKey("Id");
 
-                    b.ToTable("upstreams", (string)null);
+                    b.ToTable("head", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = 1,
+                            History = 0L,
+                            LostAt = 0L,
+                            LostHistory = 0L,
+                            LostRevision = 0L,
+                            Notes = 0L,
+                            Revision = 0L
+                        });
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UsedStepRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SettingRow", b =>
                 {
-                    b.Property<string>("AccountId")
+                    b.Property<string>("Name")
                         .HasColumnType("text");
 
-                    b.Property<string>("FactorId")
+                    b.Property<string>("Value")
+                        .IsRequired()
                         .HasColumnType("text");
 
-                    b.Property<long>("Step")
-                        .HasColumnType("bigint");
+                    b.HasKey("Name");
 
-                    b.HasKey("AccountId", "FactorId");
-
-                    b.ToTable("used_steps", (string)null);
+                    b.ToTable("settings");
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.Identity.IdentityUserLogin<string>", b =>
@@ -822,7 +822,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Postgres
 
                     b.HasIndex("UserId");
 
-                    b.ToTable("upstream_logins", (string)null);
+                    b.ToTable("identity_provider_logins", (string)null);
                 });
 
             modelBuilder.Entity("OpenIddict.EntityFrameworkCore.Models.OpenIddictEntityFrameworkCoreApplication", b =>

@@ -17,7 +17,51 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 #pragma warning disable 612, 618
             modelBuilder.HasAnnotation("ProductVersion", "10.0.15");
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Accounts.Account", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Administrators.BootstrapCodeRow", b =>
+                {
+                    b.Property<string>("CodeSha256")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("CodeSha256");
+
+                    b.ToTable("bootstrap_codes");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Entities.EntityRow", b =>
+                {
+                    b.Property<string>("Type")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Application")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Tenant")
+                        .HasColumnType("TEXT");
+
+                    b.Property<bool>("IsRemoved")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Json")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Type", "Id", "Application", "Tenant");
+
+                    b.HasIndex("Revision");
+
+                    b.ToTable("entities");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Account", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("TEXT");
@@ -86,85 +130,13 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.ToTable("accounts", (string)null);
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AttemptRow", b =>
-                {
-                    b.Property<string>("AccountId")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Authenticator")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Source")
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("FailedAtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<int>("Failures")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<int>("InARow")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("LockedUntilMs")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("AccountId", "Authenticator", "Source");
-
-                    b.HasIndex("FailedAtMs");
-
-                    b.ToTable("attempts", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AuditRow", b =>
-                {
-                    b.Property<long>("Revision")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<int>("Number")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<string>("Action")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Actor")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("After")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Application")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("AtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<string>("Before")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Target")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Tenant")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.HasKey("Revision", "Number");
-
-                    b.HasIndex("AtMs");
-
-                    b.HasIndex("Application", "Revision");
-
-                    b.ToTable("audit", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ClaimCodeRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Accounts.ResetLinkRow", b =>
                 {
                     b.Property<string>("CodeSha256")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("AccountId")
+                        .IsRequired()
                         .HasColumnType("TEXT");
 
                     b.Property<long>("ExpiresAtMs")
@@ -172,97 +144,28 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasKey("CodeSha256");
 
-                    b.ToTable("claim_codes", (string)null);
+                    b.HasIndex("AccountId");
+
+                    b.ToTable("reset_links");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.DataKeyRow", b =>
-                {
-                    b.Property<string>("Name")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("MasterKeyId")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<byte[]>("Wrapped")
-                        .IsRequired()
-                        .HasColumnType("BLOB");
-
-                    b.HasKey("Name");
-
-                    b.ToTable("data_keys", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.DataProtectionKeyRow", b =>
-                {
-                    b.Property<string>("Name")
-                        .HasColumnType("TEXT");
-
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("BLOB");
-
-                    b.HasKey("Name");
-
-                    b.ToTable("data_protection_keys", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.EntityRow", b =>
-                {
-                    b.Property<string>("Type")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Id")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Application")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Tenant")
-                        .HasColumnType("TEXT");
-
-                    b.Property<bool>("IsRemoved")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<string>("Json")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("Type", "Id", "Application", "Tenant");
-
-                    b.HasIndex("Revision");
-
-                    b.ToTable("entities", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.FailedSignInRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.UsedStepRow", b =>
                 {
                     b.Property<string>("AccountId")
                         .HasColumnType("TEXT");
 
-                    b.Property<long>("MinuteMs")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<string>("Address")
+                    b.Property<string>("FactorId")
                         .HasColumnType("TEXT");
 
-                    b.Property<string>("Reason")
-                        .HasColumnType("TEXT");
-
-                    b.Property<int>("Count")
+                    b.Property<long>("Step")
                         .HasColumnType("INTEGER");
 
-                    b.HasKey("AccountId", "MinuteMs", "Address", "Reason");
+                    b.HasKey("AccountId", "FactorId");
 
-                    b.HasIndex("MinuteMs");
-
-                    b.ToTable("failed_sign_ins", (string)null);
+                    b.ToTable("used_steps");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.GrantRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Sessions.GrantRow", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("TEXT");
@@ -314,111 +217,77 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasIndex("SessionId");
 
-                    b.ToTable("grants", (string)null);
+                    b.ToTable("grants");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.HeadRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Clients.SpentTokenRow", b =>
                 {
-                    b.Property<int>("Id")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("History")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("LostAt")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("LostHistory")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("LostRevision")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("Notes")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("Id");
-
-                    b.ToTable("head", (string)null);
-
-                    b.HasData(
-                        new
-                        {
-                            Id = 1,
-                            History = 0L,
-                            LostAt = 0L,
-                            LostHistory = 0L,
-                            LostRevision = 0L,
-                            Notes = 0L,
-                            Revision = 0L
-                        });
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.JoinTokenRow", b =>
-                {
-                    b.Property<string>("Id")
+                    b.Property<string>("KeySha256")
                         .HasColumnType("TEXT");
-
-                    b.Property<string>("Application")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("CreatedAtMs")
-                        .HasColumnType("INTEGER");
 
                     b.Property<long>("ExpiresAtMs")
                         .HasColumnType("INTEGER");
 
-                    b.Property<bool>("IsReplacing")
-                        .HasColumnType("INTEGER");
+                    b.HasKey("KeySha256");
 
-                    b.Property<string>("Name")
-                        .IsRequired()
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.ToTable("spent_tokens");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Keys.SigningKeyRow", b =>
+                {
+                    b.Property<string>("KeyId")
                         .HasColumnType("TEXT");
 
-                    b.Property<byte[]>("SecretSha256")
+                    b.Property<byte[]>("Sealed")
                         .IsRequired()
                         .HasColumnType("BLOB");
 
-                    b.Property<string>("Tenant")
+                    b.Property<long>("SignsFromMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("KeyId");
+
+                    b.ToTable("signing_keys");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Pages.DataProtectionKeyRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("data_protection_keys");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Providers.ProviderRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Json")
                         .IsRequired()
                         .HasColumnType("TEXT");
 
-                    b.Property<int>("Uses")
+                    b.Property<long>("Revision")
                         .HasColumnType("INTEGER");
 
-                    b.Property<int>("UsesLeft")
-                        .HasColumnType("INTEGER");
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
 
                     b.HasKey("Id");
 
-                    b.ToTable("join_tokens", (string)null);
+                    b.ToTable("identity_providers");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.KnownBrowserRow", b =>
-                {
-                    b.Property<string>("AccountId")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("SecretSha256")
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("SeenAtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("AccountId", "SecretSha256");
-
-                    b.HasIndex("SecretSha256");
-
-                    b.HasIndex("SeenAtMs");
-
-                    b.ToTable("known_browsers", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.LogoutNoticeRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Sessions.LogoutNoticeRow", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("TEXT");
@@ -448,126 +317,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasIndex("ClientId", "DueAtMs");
 
-                    b.ToTable("logout_notices", (string)null);
+                    b.ToTable("logout_notices");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.PublicationRow", b =>
-                {
-                    b.Property<string>("Application")
-                        .HasColumnType("TEXT");
-
-                    b.Property<int>("Type")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<long>("AtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<string>("Author")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<byte[]>("Documents")
-                        .IsRequired()
-                        .HasColumnType("BLOB");
-
-                    b.Property<string>("Message")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<long?>("RestoredFrom")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("Application", "Type", "Revision");
-
-                    b.ToTable("publications", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.RemovedPodRow", b =>
-                {
-                    b.Property<string>("Uid")
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("SeenAtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("Uid");
-
-                    b.ToTable("removed_pods", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResetLinkRow", b =>
-                {
-                    b.Property<string>("CodeSha256")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("AccountId")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("ExpiresAtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("CodeSha256");
-
-                    b.HasIndex("AccountId");
-
-                    b.ToTable("reset_links", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.ResourceRow", b =>
-                {
-                    b.Property<int>("Type")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<string>("Key")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Application")
-                        .HasColumnType("TEXT");
-
-                    b.Property<string>("Tenant")
-                        .HasColumnType("TEXT");
-
-                    b.Property<long?>("ExpiresAtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<bool>("IsRemoved")
-                        .HasColumnType("INTEGER");
-
-                    b.Property<string>("Json")
-                        .IsRequired()
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("Revision")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("Type", "Key", "Application", "Tenant");
-
-                    b.HasIndex("ExpiresAtMs");
-
-                    b.HasIndex("Type", "Revision");
-
-                    b.ToTable("resources", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SecretRow", b =>
-                {
-                    b.Property<string>("Name")
-                        .HasColumnType("TEXT");
-
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("BLOB");
-
-                    b.HasKey("Name");
-
-                    b.ToTable("secrets", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SessionRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.Sessions.SessionRow", b =>
                 {
                     b.Property<string>("Id")
                         .HasColumnType("TEXT");
@@ -617,24 +370,204 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.HasIndex("SecretSha256")
                         .IsUnique();
 
-                    b.ToTable("sessions", (string)null);
+                    b.ToTable("sessions");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SettingRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.AttemptRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Authenticator")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Source")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("FailedAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("Failures")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("InARow")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("LockedUntilMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("AccountId", "Authenticator", "Source");
+
+                    b.HasIndex("FailedAtMs");
+
+                    b.ToTable("attempts");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.FailedSignInRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("MinuteMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Address")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("TEXT");
+
+                    b.Property<int>("Count")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("AccountId", "MinuteMs", "Address", "Reason");
+
+                    b.HasIndex("MinuteMs");
+
+                    b.ToTable("failed_sign_ins");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Identity.SignIn.KnownBrowserRow", b =>
+                {
+                    b.Property<string>("AccountId")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("SecretSha256")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("AccountId", "SecretSha256");
+
+                    b.HasIndex("SecretSha256");
+
+                    b.HasIndex("SeenAtMs");
+
+                    b.ToTable("known_browsers");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Policies.PublicationRow", b =>
+                {
+                    b.Property<string>("Application")
+                        .HasColumnType("TEXT");
+
+                    b.Property<int>("Type")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("AtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Author")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Documents")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.Property<string>("Message")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long?>("RestoredFrom")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Application", "Type", "Revision");
+
+                    b.ToTable("publications");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Secrets.DataKeyRow", b =>
                 {
                     b.Property<string>("Name")
                         .HasColumnType("TEXT");
 
-                    b.Property<string>("Value")
+                    b.Property<string>("MasterKeyId")
                         .IsRequired()
                         .HasColumnType("TEXT");
 
+                    b.Property<byte[]>("Wrapped")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
                     b.HasKey("Name");
 
-                    b.ToTable("settings", (string)null);
+                    b.ToTable("data_keys");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SidecarRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Secrets.SecretRow", b =>
+                {
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("Sealed")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.HasKey("Name");
+
+                    b.ToTable("secrets");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.Enrolment.JoinTokenRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Application")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("CreatedAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<bool>("IsReplacing")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<byte[]>("SecretSha256")
+                        .IsRequired()
+                        .HasColumnType("BLOB");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<int>("Uses")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("UsesLeft")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Id");
+
+                    b.ToTable("join_tokens");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.Enrolment.RemovedPodRow", b =>
+                {
+                    b.Property<string>("Uid")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("SeenAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.HasKey("Uid");
+
+                    b.ToTable("removed_pods");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.SidecarRow", b =>
                 {
                     b.Property<string>("Application")
                         .HasColumnType("TEXT");
@@ -700,42 +633,10 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasIndex("Note");
 
-                    b.ToTable("sidecars", (string)null);
+                    b.ToTable("sidecars");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SigningKeyRow", b =>
-                {
-                    b.Property<string>("KeyId")
-                        .HasColumnType("TEXT");
-
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("BLOB");
-
-                    b.Property<long>("SignsFromMs")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("KeyId");
-
-                    b.ToTable("signing_keys", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SpentTokenRow", b =>
-                {
-                    b.Property<string>("KeySha256")
-                        .HasColumnType("TEXT");
-
-                    b.Property<long>("ExpiresAtMs")
-                        .HasColumnType("INTEGER");
-
-                    b.HasKey("KeySha256");
-
-                    b.HasIndex("ExpiresAtMs");
-
-                    b.ToTable("spent_tokens", (string)null);
-                });
-
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.TrustAnchorRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Sidecars.Trust.TrustAnchorRow", b =>
                 {
                     b.Property<int>("Use")
                         .HasColumnType("INTEGER");
@@ -759,13 +660,74 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasKey("Use", "KeyId");
 
-                    b.ToTable("trust_anchors", (string)null);
+                    b.ToTable("trust_anchors");
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UpstreamRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.AuditRow", b =>
                 {
-                    b.Property<string>("Id")
+                    b.Property<long>("Revision")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Action")
+                        .IsRequired()
                         .HasColumnType("TEXT");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("After")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Application")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<long>("AtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Before")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Target")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT");
+
+                    b.HasKey("Revision", "Number");
+
+                    b.HasIndex("AtMs");
+
+                    b.HasIndex("Application", "Revision");
+
+                    b.ToTable("audit");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.EntryRow", b =>
+                {
+                    b.Property<int>("Type")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<string>("Key")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Application")
+                        .HasColumnType("TEXT");
+
+                    b.Property<string>("Tenant")
+                        .HasColumnType("TEXT");
+
+                    b.Property<long?>("ExpiresAtMs")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<bool>("IsRemoved")
+                        .HasColumnType("INTEGER");
 
                     b.Property<string>("Json")
                         .IsRequired()
@@ -774,29 +736,67 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
                     b.Property<long>("Revision")
                         .HasColumnType("INTEGER");
 
-                    b.Property<byte[]>("Sealed")
-                        .IsRequired()
-                        .HasColumnType("BLOB");
+                    b.HasKey("Type", "Key", "Application", "Tenant");
+
+                    b.HasIndex("ExpiresAtMs");
+
+                    b.HasIndex("Type", "Revision");
+
+                    b.ToTable("entries");
+                });
+
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.HeadRow", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("History")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("LostAt")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("LostHistory")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("LostRevision")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Notes")
+                        .HasColumnType("INTEGER");
+
+                    b.Property<long>("Revision")
+                        .HasColumnType("INTEGER");
 
                     b.HasKey("Id");
 
-                    b.ToTable("upstreams", (string)null);
+                    b.ToTable("head", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = 1,
+                            History = 0L,
+                            LostAt = 0L,
+                            LostHistory = 0L,
+                            LostRevision = 0L,
+                            Notes = 0L,
+                            Revision = 0L
+                        });
                 });
 
-            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.UsedStepRow", b =>
+            modelBuilder.Entity("AuthSidecar.ControlPlane.Store.SettingRow", b =>
                 {
-                    b.Property<string>("AccountId")
+                    b.Property<string>("Name")
                         .HasColumnType("TEXT");
 
-                    b.Property<string>("FactorId")
+                    b.Property<string>("Value")
+                        .IsRequired()
                         .HasColumnType("TEXT");
 
-                    b.Property<long>("Step")
-                        .HasColumnType("INTEGER");
+                    b.HasKey("Name");
 
-                    b.HasKey("AccountId", "FactorId");
-
-                    b.ToTable("used_steps", (string)null);
+                    b.ToTable("settings");
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.Identity.IdentityUserLogin<string>", b =>
@@ -817,7 +817,7 @@ namespace AuthSidecar.ControlPlane.Store.Migrations.Sqlite
 
                     b.HasIndex("UserId");
 
-                    b.ToTable("upstream_logins", (string)null);
+                    b.ToTable("identity_provider_logins", (string)null);
                 });
 
             modelBuilder.Entity("OpenIddict.EntityFrameworkCore.Models.OpenIddictEntityFrameworkCoreApplication", b =>

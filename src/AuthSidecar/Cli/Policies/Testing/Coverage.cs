@@ -1,11 +1,7 @@
-using AuthSidecar.Cedar;
-
 namespace AuthSidecar.Cli.Policies.Testing;
 
-/// <summary>
-/// What tests have seen of policies: that each was satisfied, and that each condition came out both ways. A condition behind one that fails is
-/// not reached, in a test as in a decision.
-/// </summary>
+/// <summary>What tests have seen of policies: that each was satisfied, and that each condition came out both ways. A condition behind one
+/// that fails is not reached, in a test as in a decision.</summary>
 internal sealed class Coverage(PolicySet policies)
 {
     private readonly Dictionary<Policy, Seen> _seen = policies.Policies.ToDictionary(p => p, _ => new Seen());
@@ -17,21 +13,23 @@ internal sealed class Coverage(PolicySet policies)
     {
         foreach (var policy in policies.Policies)
         {
-            var trace = Authorizer.Explain(policy, entities, request);
+            var trace = Explainer.Explain(policy, entities, request);
             if (trace.Outcome != PolicyOutcome.ScopeDoesNotMatch)
-            {
                 _seen[policy].Add(trace);
-            }
         }
     }
 
     public void Write(TextWriter output)
     {
-        output.WriteLine($"coverage: {_seen.Values.Count(s => s.Satisfied > 0)} of {_seen.Count} policies were satisfied, {Percent:F0} % of policies and outcomes of conditions were seen");
+        output.WriteLine(
+            $"coverage: {_seen.Values.Count(s => s.Satisfied > 0)} of {_seen.Count} policies were satisfied, {Percent:F0} % of policies "
+                + "and outcomes of conditions were seen");
         foreach (var (policy, seen) in _seen)
         {
             var (line, column) = policy.Position;
-            output.WriteLine($"  {(seen.Count == seen.MostOf(policy) ? "full" : seen.Matched == 0 ? "none" : "part")}  {policy.Id} ({policy.Source.Name}:{line}:{column}): matched {seen.Matched}, satisfied {seen.Satisfied}");
+            output.WriteLine(
+                $"  {(seen.Count == seen.MostOf(policy) ? "full" : seen.Matched == 0 ? "none" : "part")}  {policy.Id} "
+                    + $"({policy.Source.Name}:{line}:{column}): matched {seen.Matched}, satisfied {seen.Satisfied}");
             for (var i = 0; i < policy.ConditionCount; i++)
             {
                 var (holds, fails, errs) = seen.Conditions.GetValueOrDefault(i);
@@ -61,7 +59,8 @@ internal sealed class Coverage(PolicySet policies)
             {
                 var (holds, fails, errs) = Conditions.GetValueOrDefault(i);
                 var condition = trace.Conditions[i];
-                Conditions[i] = condition.Error is not null ? (holds, fails, errs + 1) : condition.Holds ? (holds + 1, fails, errs) : (holds, fails + 1, errs);
+                Conditions[i] = condition.Error is not null ? (holds, fails, errs + 1)
+                    : condition.Holds ? (holds + 1, fails, errs) : (holds, fails + 1, errs);
             }
         }
     }

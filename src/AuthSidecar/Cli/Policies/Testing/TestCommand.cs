@@ -1,12 +1,9 @@
-using System.CommandLine;
 using System.Diagnostics;
-using System.Text.Json;
-using AuthSidecar.Cedar;
-using AuthSidecar.Common;
 
 namespace AuthSidecar.Cli.Policies.Testing;
 
-/// <summary><c>policy test</c>: decides the requests of test files, and tells where a decision is not the expected one and what was not tested.</summary>
+/// <summary><c>policies test</c>: decides the requests of test files, and tells where a decision is not the expected one and what was not
+/// tested.</summary>
 internal static class TestCommand
 {
     private const string TestsFolder = "tests";
@@ -14,12 +11,27 @@ internal static class TestCommand
     public static Command Create()
     {
         var policies = new PolicyOptions();
-        var tests = new Option<string[]>("--tests") { Description = $"A file of tests, a JSON array; may be repeated. Default: the `.json` files of the bundle's `{TestsFolder}` folder." };
-        var junit = new Option<string>("--junit") { Description = "Also write the results to this file, as JUnit's XML." };
-        var least = new Option<double>("--min-coverage") { Description = "Fail when less was seen of the policies and the outcomes of their conditions, in percent. Default: 0." };
-        var command = new Command("test", "Tests policies: decides the requests of test files as a sidecar does. With a schema, the policies must be valid under it, and the tests conform to it. Exit code: 0 all passed, 1 some failed, 2 error.") { tests, junit, least };
+        var tests = CliOption.Of<string[]>("--tests", "FILE",
+            $"A file of tests, a JSON array; may be repeated. Default: the `.json` files of the bundle's `{TestsFolder}` folder.");
+        var junit = CliOption.Of<string>("--junit", "FILE", "Also write the results to this file, as JUnit's XML.");
+        var least = CliOption.Of<double>("--min-coverage", "PERCENT",
+            "Fail when less was seen of the policies and the outcomes of their conditions, in percent, 0 to 100. Default: 0.");
+        least.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var text }] && double.TryParse(text, CultureInfo.InvariantCulture, out var percent)
+                && percent is < 0 or > 100)
+            {
+                result.AddError($"`{least.Name}` must be 0 to 100");
+            }
+        });
+        var command = new Command("test",
+            "Test policies: decide the requests of test files as a sidecar does. With a schema, the policies must be valid under it, and "
+                + "the tests conform to it.") { tests, junit, least }
+            .WithExamples("authsidecar policies test --bundle app",
+                "authsidecar policies test --policies app/policies --schema app/schema.cedarschema --tests app/tests/documents.json")
+            .WithExitCodes((0, "all passed"), (1, "some failed"), (2, "error"));
         policies.AddTo(command);
-        command.SetAction(parsed => Failures.Guard(() =>
+        command.SetAction(parsed => CliErrors.Guard(() =>
         {
             var input = policies.Read(parsed);
             var files = parsed.GetValue(tests) is { Length: > 0 } given ? given : TestsOf(policies.FolderOf(parsed));
@@ -33,12 +45,11 @@ internal static class TestCommand
     private static IReadOnlyList<string> TestsOf(string? bundle)
     {
         if (bundle is null)
-        {
             throw new UsageException("--tests is required");
-        }
 
         var folder = Path.Combine(bundle, TestsFolder);
-        string[] files = System.IO.Directory.Exists(folder) ? [.. System.IO.Directory.GetFiles(folder, "*.json").Order(StringComparer.Ordinal)] : [];
+        string[] files = System.IO.Directory.Exists(folder)
+            ? [.. System.IO.Directory.GetFiles(folder, "*.json").Order(StringComparer.Ordinal)] : [];
         return files.Length > 0 ? files : throw new UsageException($"no tests found: `{folder}` has no `.json` file; specify --tests");
     }
 
@@ -52,23 +63,17 @@ internal static class TestCommand
         public int Run(IEnumerable<string> files, string? junit, double leastCoverage)
         {
             if (input.Schema is { } schema && new Validator(schema).Validate(input.Policies) is { IsValid: false } invalid)
-            {
                 throw new UsageException(string.Join('\n', invalid.Errors.Select(e => e.Fault)));
-            }
 
             foreach (var file in files)
-            {
                 RunFile(file);
-            }
 
             var failed = _results.Count(r => r.Failure is not null);
             output.WriteLine();
             output.WriteLine($"{_results.Count - failed} passed, {failed} failed");
             _coverage.Write(output);
             if (junit is not null)
-            {
                 TestReport.WriteJUnit(junit, _results);
-            }
 
             if (_coverage.Percent < leastCoverage)
             {
@@ -89,7 +94,8 @@ internal static class TestCommand
                 var started = Stopwatch.GetTimestamp();
                 var (failure, isError) = RunTest(tests[i], name, Path.GetDirectoryName(Path.GetFullPath(file))!);
                 _results.Add(new TestResult(file, name, failure, isError, Stopwatch.GetElapsedTime(started)));
-                output.WriteLine($"  {(failure is null ? "ok    " : isError ? "ERROR " : "FAILED")}  {name}{(failure is null ? "" : $": {failure}")}");
+                output.WriteLine(
+                    $"  {(failure is null ? "ok    " : isError ? "ERROR " : "FAILED")}  {name}{(failure is null ? "" : $": {failure}")}");
             }
         }
 
@@ -99,7 +105,8 @@ internal static class TestCommand
             {
                 var test = TestCase.Read(json, name, input.Schema, _entities, folder);
                 _coverage.Add(test.Entities, test.Request);
-                var differences = string.Join("; ", test.Compare(Authorizer.IsAuthorized(input.Policies, test.Entities, test.Request), input.Rules));
+                var differences = string.Join(
+                    "; ", test.Compare(Authorizer.IsAuthorized(input.Policies, test.Entities, test.Request), input.Rules));
                 return (differences.Length == 0 ? null : differences, false);
             }
             catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException)
@@ -113,11 +120,12 @@ internal static class TestCommand
             try
             {
                 var json = JsonElement.Parse(File.ReadAllBytes(file));
-                return json.ValueKind == JsonValueKind.Array ? [.. json.EnumerateArray()] : throw new UsageException($"{file}: expected an array of tests");
+                return json.ValueKind == JsonValueKind.Array ? [.. json.EnumerateArray()]
+                    : throw new UsageException($"{file}: expected an array of tests");
             }
             catch (JsonException e)
             {
-                throw new UsageException($"{file}: this is not JSON: {e.Message}");
+                throw new UsageException($"{file}: invalid JSON: {e.Message}");
             }
         }
     }

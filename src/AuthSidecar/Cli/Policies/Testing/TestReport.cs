@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using System.Xml;
 
 namespace AuthSidecar.Cli.Policies.Testing;
@@ -17,7 +15,8 @@ internal static class TestReport
 {
     public static void WriteJUnit(string path, IReadOnlyList<TestResult> results)
     {
-        using var xml = XmlWriter.Create(path, new XmlWriterSettings { Indent = true, Encoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false) });
+        using var xml = XmlWriter.Create(
+            path, new XmlWriterSettings { Indent = true, Encoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false) });
         xml.WriteStartElement("testsuites");
         foreach (var suite in results.GroupBy(r => r.File))
         {
@@ -28,9 +27,7 @@ internal static class TestReport
             xml.WriteAttributeString("errors", Number(suite.Count(r => r.IsError)));
             xml.WriteAttributeString("time", Seconds(suite.Sum(r => r.Duration.TotalSeconds)));
             foreach (var result in suite)
-            {
                 Write(xml, result);
-            }
 
             xml.WriteEndElement();
         }
@@ -59,5 +56,6 @@ internal static class TestReport
     private static string Seconds(double seconds) => seconds.ToString("F3", CultureInfo.InvariantCulture);
 
     /// <summary>XML has no way to say some characters, not even escaped.</summary>
-    private static string Printable(string text) => string.Concat(text.EnumerateRunes().Select(r => r.IsBmp && !XmlConvert.IsXmlChar((char)r.Value) ? "\uFFFD" : r.ToString()));
+    private static string Printable(string text) => string.Concat(
+        text.EnumerateRunes().Select(r => r.IsBmp && !XmlConvert.IsXmlChar((char)r.Value) ? "\uFFFD" : r.ToString()));
 }

@@ -1,0 +1,41 @@
+using AuthSidecar.ControlPlane.V1;
+
+namespace AuthSidecar.ControlPlane.Issuers;
+
+/// <summary>Issuers as rows: the entry of `issuers.json` (docs/bundle.md), and beside it the key set.</summary>
+internal static class IssuerRecords
+{
+    public static string Write(Issuer issuer, string jwks) => IssuerData.Join(JsonFormatter.Default.Format(issuer), jwks);
+
+    /// <summary>What a sidecar would refuse of an issuer: its own reader says so.</summary>
+    public static IReadOnlyList<Fault> FaultsOf(Issuer issuer, string jwks)
+    {
+        const string KeySet = "jwks.jwks.json";
+        var (entry, faults) = (JsonNode.Parse(JsonFormatter.Default.Format(issuer))!.AsObject(), new List<Fault>());
+        var files = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
+        // Left out by the formatter when there are none, and nothing that a reader could do without.
+        entry["audiences"] ??= new JsonArray();
+        if (jwks.Length > 0)
+        {
+            entry["jwks"] = KeySet;
+            files.Add(KeySet, Encoding.UTF8.GetBytes(jwks));
+        }
+
+        files.Add(IssuersFile.FileName, Encoding.UTF8.GetBytes(new JsonObject { ["issuers"] = new JsonArray(entry) }.ToJsonString()));
+        IssuersFile.Read(new BundleFiles(files), faults);
+        return [.. faults.Select(f => f.Source == KeySet || f.Field == "jwks" ? f with { Source = "jwks", Line = 0, Column = 0 }
+            : RequestFaults.In("issuer", f))];
+    }
+
+    public static Issuer ToIssuer(EntryRow row) => Issuer.Parser.ParseJson(IssuerData.Split(row.Json).Issuer.ToJsonString());
+
+    /// <summary>Another issuer of the application whose opaque tokens could be taken for this one's; null: there is none.</summary>
+    public static async Task<string?> FindConflictAsync(StoreContext store, EntryKey key, string prefix, CancellationToken cancellation)
+    {
+        var others = await store.Entries.AsNoTracking().Where(r => r.Type == key.Type && r.Application == key.Placement.Application
+            && r.Key != key.Key && !r.IsRemoved).ToListAsync(cancellation);
+        return others.Find(r => ToIssuer(r) is { IntrospectionUrl.Length: > 0 } other
+            && (other.OpaquePrefix.StartsWith(prefix, StringComparison.Ordinal)
+                || prefix.StartsWith(other.OpaquePrefix, StringComparison.Ordinal)))?.Key;
+    }
+}

@@ -1,0 +1,378 @@
+using System.Buffers.Binary;
+using System.Diagnostics.Metrics;
+using System.IO.Pipelines;
+using AuthSidecar.Api.Wire;
+using Grpc.Health.V1;
+using Grpc.HealthCheck;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace AuthSidecar.Api.Calls;
+
+/// <summary>Answers the calls of the contract over HTTP/2: one message in, one out, and a status (PROTOCOL-HTTP2 of gRPC). By hand, since a
+/// framework's objects and interceptors around a call take longer than the call.</summary>
+internal sealed partial class UnaryEndpoints
+{
+    private const string Service = "/authsidecar.v1.AuthSidecarService/";
+    private const string HealthCheck = "/grpc.health.v1.Health/Check";
+    private const string ContentType = "application/grpc";
+    private const string StatusName = "grpc-status";
+    private const string Ok = "0";
+
+    /// <summary>Whether the message is compressed, and its length.</summary>
+    private const int PrefixBytes = 5;
+
+    private const int MaxMessageBytes = 256 * 1024;
+
+    /// <summary>Of checks, which may have entities and come in batches.</summary>
+    private const int MaxCheckBytes = 1024 * 1024;
+
+    /// <summary>Of calls about the sidecar itself, which have the name of a service in them at most.</summary>
+    public const int MaxHealthBytes = 4 * 1024;
+
+    /// <summary>How many calls that are answered elsewhere may be under way: those that watch the health, and stay.</summary>
+    private const int MaxOthers = 256;
+
+    /// <summary>How long a message may take to arrive once its call has begun.</summary>
+    private static readonly TimeSpan MaxBodyTime = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(1);
+
+    private static readonly Counter<long> Cancelled = new Meter("AuthSidecar").CreateCounter<long>(
+        "authsidecar.calls.cancelled", "{call}", "Calls cancelled by the client before they were answered.");
+
+    private readonly FrozenDictionary<string, RequestDelegate> _calls;
+    private readonly UnfinishedMessages _unfinished = new();
+    private readonly TimeProvider _time;
+    private readonly ILogger<UnaryEndpoints> _logger;
+    private long _loggedAt;
+    private long _notLogged;
+    private int _others;
+
+    public UnaryEndpoints(
+        AuthSidecarService service, RequestReader reader, HealthServiceImpl health, TimeProvider time, ILogger<UnaryEndpoints> logger)
+    {
+        (_time, _logger) = (time, logger);
+        _loggedAt = time.GetTimestamp() - (long)(LogEvery.TotalSeconds * time.TimestampFrequency);
+        _calls = new Dictionary<string, RequestDelegate>
+        {
+            [Service + "ValidateToken"] = Call(MaxMessageBytes, reader.ReadValidation, service.ValidateToken),
+            [Service + "CheckPermission"] = Call(MaxCheckBytes, reader.ReadCheck, service.CheckPermission),
+            [Service + "CheckPermissions"] = Call(MaxCheckBytes, reader.ReadBatch, service.CheckPermissions),
+            [Service + "EvaluateRisk"] = Call(MaxMessageBytes, (payload, in _) => RequestReader.ReadRisk(payload), service.EvaluateRisk),
+            [Service + "VerifyMfa"] = Call(MaxMessageBytes, (payload, in _) => RequestReader.ReadMfa(payload), service.VerifyMfa),
+            // Probes go through the same limits, and are answered while others are at theirs.
+            [HealthCheck] = Call(
+                MaxHealthBytes,
+                static (payload, in _) => RequestReader.Parse(HealthCheckRequest.Parser, payload.ToArray()),
+                async (request, _) => new EncodedResponse((await health.Check(request, context: null!)).ToByteArray())),
+        }.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private delegate TRequest Reader<TRequest>(ReadOnlySequence<byte> payload, in CallDeadline limits);
+
+    /// <summary>Answers these calls before anything else is asked what it might be: by their paths to the letter, as rules elsewhere name
+    /// them.</summary>
+    public void Use(IApplicationBuilder app) => app.Use(next => context =>
+        _calls.TryGetValue(context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, out var call)
+            ? call(context)
+            : next(context));
+
+    /// <summary>Refuses what routing takes for a method and is not its path to the letter, in gRPC's terms also what it takes for nothing,
+    /// and more calls than there may be.</summary>
+    public void UseOthers(IApplicationBuilder app) => app.Use(next => async context =>
+    {
+        var refused = context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } path }
+            ? !path.Contains('{', StringComparison.Ordinal) && path != context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget
+            : IsGrpc(context.Request.ContentType);
+        if (refused)
+        {
+            Fail(context.Response, ApiErrors.UnknownMethod());
+            return;
+        }
+
+        try
+        {
+            if (Interlocked.Increment(ref _others) > MaxOthers)
+            {
+                Fail(context.Response, ApiErrors.TooManyCalls());
+                return;
+            }
+
+            await next(context);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _others);
+        }
+    });
+
+    private RequestDelegate Call<TRequest>(
+        int maxBytes, Reader<TRequest> read, Func<TRequest, CallDeadline, Task<EncodedResponse>> invoke) =>
+        context => HandleAsync(context, maxBytes, read, invoke);
+
+    private async Task HandleAsync<TRequest>(
+        HttpContext context, int maxBytes, Reader<TRequest> read, Func<TRequest, CallDeadline, Task<EncodedResponse>> invoke)
+    {
+        if (!IsGrpc(context.Request.ContentType))
+        {
+            context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
+            return;
+        }
+
+        if (!HttpMethods.IsPost(context.Request.Method))
+        {
+            context.Response.StatusCode = StatusCodes.Status405MethodNotAllowed;
+            context.Response.Headers.Allow = HttpMethods.Post;
+            return;
+        }
+
+        var connection = context.Features.Get<ConnectionUse>();
+        var hasBegun = false;
+        var status = StatusCode.OK;
+        try
+        {
+            // Reading the body of a stream that was reset throws, and RequestAborted allocates: so it is looked at where the call before
+            // was canceled. That bounds what rapid reset costs (CVE-2023-44487).
+            if (connection is { LastWasCancelled: true } && context.RequestAborted.IsCancellationRequested)
+            {
+                status = StatusCode.Cancelled;
+                return;
+            }
+
+            var limits = new CallDeadline(context, TimeoutOf(context.Request), _time);
+            if (await TryReceiveAsync(context, maxBytes) is not { } message)
+            {
+                status = StatusCode.Cancelled;
+                Fail(context.Response, ApiErrors.Cancelled());
+                return;
+            }
+
+            // Not before: a connection on which calls begin and never end is of no use to anybody.
+            connection?.Begin();
+            hasBegun = true;
+            var request = read(message, limits);
+            Release(context.Request.BodyReader, message.End);
+            var answer = await invoke(request, limits);
+            // Whoever has gone away gets nothing anyhow.
+            limits.ThrowIfPastDeadline();
+            ThrowIfThereIsMore(context.Request.BodyReader);
+            Write(context.Response, answer);
+        }
+        catch (RpcException e)
+        {
+            status = e.StatusCode;
+            Fail(context.Response, e);
+        }
+        catch (OperationCanceledException)
+        {
+            status = StatusCode.Cancelled;
+            Fail(context.Response, ApiErrors.Cancelled());
+        }
+        catch (Exception e)
+        {
+            status = StatusCode.Internal;
+            LogEscaped(context.Request.Path, e);
+            Fail(context.Response, ApiErrors.Internal());
+        }
+        finally
+        {
+            if (hasBegun)
+                connection?.End();
+
+            if (status == StatusCode.Cancelled)
+            {
+                Cancelled.Add(1);
+                connection?.MarkCancelled();
+            }
+
+            if (_logger.IsEnabled(LogLevel.Debug))
+                Log.Called(_logger, context.Request.Path, connection?.Peer?.ToString() ?? "a TCP connection", status);
+        }
+    }
+
+    /// <summary>PROTOCOL-HTTP2 of gRPC, "Requests": the content type and its one other form; not `application/grpc-web`.</summary>
+    private static bool IsGrpc(string? contentType)
+    {
+        const string Proto = "+proto";
+        if (contentType?.StartsWith(ContentType, StringComparison.OrdinalIgnoreCase) is not true)
+            return false;
+
+        var rest = contentType.AsSpan(ContentType.Length);
+        if (rest.StartsWith(Proto, StringComparison.OrdinalIgnoreCase))
+            rest = rest[Proto.Length..];
+
+        return rest.IsEmpty || rest[0] is ';' or ' ';
+    }
+
+    private static string? TimeoutOf(HttpRequest request) => request.Headers["grpc-timeout"] switch
+    {
+        [] => null,
+        [{ } timeout] => timeout,
+        _ => throw ApiErrors.MalformedTimeout(),
+    };
+
+    /// <summary>The one message of a call, whole; still in the pipe, which is to be told that it was read. Null: the client has
+    /// cancelled.</summary>
+    private async ValueTask<ReadOnlySequence<byte>?> TryReceiveAsync(HttpContext context, int maxBytes)
+    {
+        var body = context.Request.BodyReader;
+        UnfinishedMessages.Room? room = null;
+        CancellationTokenSource? patience = null;
+        try
+        {
+            while (true)
+            {
+                if (!body.TryRead(out var result))
+                {
+                    // Mostly all of it is there. Where it is not, the client may never send the rest, or send a byte a minute.
+                    patience ??= new CancellationTokenSource(MaxBodyTime, _time);
+                    result = await body.ReadAsync(patience.Token);
+                }
+
+                var (buffer, length) = (result.Buffer, LengthOf(context.Request, result.Buffer, maxBytes));
+                if (length >= 0 && buffer.Length >= PrefixBytes + length)
+                    return buffer.Length == PrefixBytes + length ? buffer.Slice(PrefixBytes) : throw ApiErrors.NotOneMessage();
+
+                if (result.IsCompleted)
+                    throw buffer.IsEmpty ? ApiErrors.NotOneMessage() : ApiErrors.MalformedMessage();
+
+                if (!buffer.IsEmpty)
+                    _unfinished.Take(ref room, Math.Max(0, length));
+
+                body.AdvanceTo(buffer.Start, buffer.End);
+            }
+        }
+        catch (OperationCanceledException) when (patience is { IsCancellationRequested: true }
+            && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw ApiErrors.BodyTimeout(MaxBodyTime);
+        }
+        catch (Exception e) when (e is not RpcException)
+        {
+            // It cancelled, or its connection broke off within the message. Whatever the server calls it.
+            return null;
+        }
+        finally
+        {
+            patience?.Dispose();
+            room?.Dispose();
+        }
+    }
+
+    /// <summary>Gives the message back to the pipe: what is kept of it was copied.</summary>
+    private static void Release(PipeReader body, SequencePosition end)
+    {
+        try
+        {
+            body.AdvanceTo(end);
+        }
+        catch (Exception)
+        {
+            // The pipe has no other user: its caller went away.
+            throw ApiErrors.Cancelled();
+        }
+    }
+
+    /// <summary>A second message that has come meanwhile.</summary>
+    private static void ThrowIfThereIsMore(PipeReader body)
+    {
+        ReadResult result;
+        try
+        {
+            if (!body.TryRead(out result))
+                return;
+        }
+        catch (Exception)
+        {
+            throw ApiErrors.Cancelled();
+        }
+
+        var isMore = !result.Buffer.IsEmpty;
+        Release(body, result.Buffer.End);
+        if (isMore)
+            throw ApiErrors.NotOneMessage();
+    }
+
+    /// <summary>The length of the message; negative: it is not there yet.</summary>
+    private static long LengthOf(HttpRequest request, in ReadOnlySequence<byte> buffer, int maxBytes)
+    {
+        if (buffer.Length < PrefixBytes)
+            return -1;
+
+        Span<byte> prefix = stackalloc byte[PrefixBytes];
+        buffer.Slice(0, PrefixBytes).CopyTo(prefix);
+        var length = BinaryPrimitives.ReadUInt32BigEndian(prefix[1..]);
+        return prefix[0] != 0 ? throw RefuseFlag(request, prefix[0]) : length > maxBytes ? throw ApiErrors.TooLarge(maxBytes) : length;
+    }
+
+    private static RpcException RefuseFlag(HttpRequest request, byte flag)
+    {
+        var isCompressed = flag == 1 && request.Headers["grpc-encoding"] is [{ } encoding] && encoding != "identity";
+        return isCompressed ? ApiErrors.Compressed() : ApiErrors.MalformedFrame();
+    }
+
+    private static void Write(HttpResponse response, EncodedResponse answer)
+    {
+        response.ContentType = ContentType;
+        var output = response.BodyWriter;
+        var bytes = output.GetSpan(PrefixBytes + answer.Bytes.Length);
+        bytes[0] = 0;
+        BinaryPrimitives.WriteUInt32BigEndian(bytes[1..], (uint)answer.Bytes.Length);
+        answer.Bytes.CopyTo(bytes[PrefixBytes..]);
+        output.Advance(PrefixBytes + answer.Bytes.Length);
+        response.AppendTrailer(StatusName, Ok);
+    }
+
+    /// <summary>A status and nothing else: "Trailers-Only", which goes as headers.</summary>
+    private static void Fail(HttpResponse response, RpcException failure)
+    {
+        if (response.HasStarted)
+            return;
+
+        response.ContentType = ContentType;
+        response.Headers[StatusName] = ((int)failure.StatusCode).ToString(CultureInfo.InvariantCulture);
+        response.Headers["grpc-message"] = PercentEncode(failure.Status.Detail);
+        // Whoever has sent something that is not taken learns what is.
+        response.Headers["grpc-accept-encoding"] = "identity";
+        foreach (var trailer in failure.Trailers)
+            response.Headers[trailer.Key] = trailer.IsBinary ? Convert.ToBase64String(trailer.ValueBytes) : trailer.Value;
+    }
+
+    /// <summary>PROTOCOL-HTTP2 of gRPC, "Responses": all but printable ASCII, and the percent sign.</summary>
+    internal static string PercentEncode(string text)
+    {
+        var encoded = new StringBuilder(text.Length);
+        foreach (var b in Encoding.UTF8.GetBytes(text))
+        {
+            if (b is >= 0x20 and <= 0x7e and not (byte)'%')
+                encoded.Append((char)b);
+            else
+                encoded.Append(CultureInfo.InvariantCulture, $"%{b:X2}");
+        }
+
+        return encoded.ToString();
+    }
+
+    /// <summary>At most once a second: whoever finds a way to make calls fail fills no disk with it.</summary>
+    private void LogEscaped(string method, Exception exception)
+    {
+        var last = Volatile.Read(ref _loggedAt);
+        var now = _time.GetTimestamp();
+        if (_time.GetElapsedTime(last, now) < LogEvery || Interlocked.CompareExchange(ref _loggedAt, now, last) != last)
+        {
+            Interlocked.Increment(ref _notLogged);
+            return;
+        }
+
+        Log.Escaped(_logger, method, Interlocked.Exchange(ref _notLogged, 0), exception);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(10, LogLevel.Error, "{Method} failed ({Suppressed} similar errors suppressed)", EventName = "CallFailed")]
+        public static partial void Escaped(ILogger logger, string method, long suppressed, Exception exception);
+
+        [LoggerMessage(11, LogLevel.Debug, "{Method} called by {Peer}: {Status}", EventName = "Called")]
+        public static partial void Called(ILogger logger, string method, string peer, StatusCode status);
+    }
+}

@@ -1,0 +1,163 @@
+using AuthSidecar.State;
+
+namespace AuthSidecar.Issuers;
+
+/// <summary>The keys of issuers who publish them at an address. Fetched in the background alone: no request ever waits for one, and a token
+/// with a key that is not known is refused at once.</summary>
+/// <remarks>What is known counts on while nothing newer is to be had, also after a restart, for a day. A key that is not known asks for the
+/// set to be fetched again: once for all who ask, and not before the cooldown is over. Those who know their keys never come this
+/// way.</remarks>
+internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetClient client, StateFolder state, TimeProvider time,
+    ILogger<RemoteKeySets> logger) : BackgroundService
+{
+    private static readonly StrictJsonFiles Json = new(StoredKeySetJson.Default);
+
+    private const int MaxFaultsLogged = 3;
+
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
+
+    private readonly ConcurrentDictionary<string, RemoteKeySet> _sources = new(StringComparer.Ordinal);
+    private readonly Signal _wanted = new(time);
+
+    /// <summary>Raised when keys are others than they were: whoever has issuers asks for them again.</summary>
+    public event Action? Changed;
+
+    /// <summary>The issuers with the keys that they have now. An issuer whose keys are what they were is the same object as
+    /// before.</summary>
+    public IssuerSet Complete(IssuerSet issuers)
+    {
+        if (issuers.All.All(i => i.KeySetUrl is null))
+            return issuers;
+
+        var urls = issuers.All.Select(i => i.KeySetUrl?.AbsoluteUri).ToHashSet();
+        foreach (var gone in _sources.Keys.Where(u => !urls.Contains(u)))
+            _sources.TryRemove(gone, out _);
+
+        var completed = new IssuerSet([.. issuers.All.Select(
+            issuer => issuer.KeySetUrl is { } url ? _sources.GetOrAdd(url.AbsoluteUri, _ => Open(url)).Complete(issuer) : issuer)]);
+        // Once they are there: whoever waits looks at them.
+        _wanted.Give();
+        return completed;
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            foreach (var source in _sources.Values.Where(s => s.IsDue(time.GetUtcNow(), options)))
+                await FetchAsync(source, stoppingToken);
+
+            foreach (var source in _sources.Values.Where(s => s.TryForget(time.GetUtcNow() - options.GoodFor)))
+            {
+                Log.Forgotten(logger, source.Url, options.GoodFor);
+                Changed?.Invoke();
+            }
+
+            // Without any, until there is one.
+            await _wanted.WaitAsync(_sources.IsEmpty ? null : LookEvery, stoppingToken);
+        }
+    }
+
+    private async Task FetchAsync(RemoteKeySet source, CancellationToken stopping)
+    {
+        source.Attempted(time.GetUtcNow());
+        try
+        {
+            var (body, etag) = await client.FetchAsync(source.Url, source.ETag, stopping);
+            var taken = source.TryTake(body, etag, time.GetUtcNow(), out var faults);
+            if (taken)
+            {
+                Save(source);
+                Changed?.Invoke();
+            }
+
+            if (taken && source.Keys == 0)
+                Log.NoKeys(logger, source.Url);
+
+            if (faults.Count > 0)
+            {
+                var shown = string.Join("; ", faults.Take(MaxFaultsLogged).Select(f => f.Message));
+                var error = faults.Count > MaxFaultsLogged ? $"{shown}; and {faults.Count - MaxFaultsLogged} more" : shown;
+                if (taken)
+                    Log.PassedOver(logger, source.Url, error);
+                else
+                    Log.Refused(logger, source.Url, error, source.Keys);
+            }
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException
+            && !stopping.IsCancellationRequested)
+        {
+            Log.Failed(logger, source.Url, e.Message, source.Keys);
+        }
+    }
+
+    private RemoteKeySet Open(Uri url)
+    {
+        var source = new RemoteKeySet(url, () => Want(url));
+        var path = PathOf(url);
+        if (File.Exists(path) && Json.Read<StoredKeySet>(path, File.ReadAllBytes(path), []) is { } stored && stored.Url == url.AbsoluteUri
+            && stored.FetchedAt > time.GetUtcNow() - options.GoodFor)
+        {
+            source.TryTake(Encoding.UTF8.GetBytes(stored.Jwks), stored.ETag, stored.FetchedAt, out _);
+        }
+
+        return source;
+    }
+
+    /// <summary>Saves a key set for starts without its issuer. The keys are good without it.</summary>
+    private void Save(RemoteKeySet source)
+    {
+        try
+        {
+            StateFolder.CreateOwned(state.KeySets);
+            StateFolder.WriteSecret(PathOf(source.Url), Json.Write(new StoredKeySet
+            {
+                Url = source.Url.AbsoluteUri,
+                ETag = source.ETag,
+                FetchedAt = source.FetchedAt,
+                Jwks = Encoding.UTF8.GetString(source.Text),
+            }));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.NotSaved(logger, source.Url, e.Message);
+        }
+    }
+
+    private string PathOf(Uri url) => Path.Combine(
+        state.KeySets, $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(url.AbsoluteUri)))}.json");
+
+    /// <summary>Called for every token with a key that is not known: there may be a million of them.</summary>
+    private void Want(Uri url)
+    {
+        if (_sources.TryGetValue(url.AbsoluteUri, out var source) && source.TryWant(time.GetUtcNow(), options.Cooldown))
+            _wanted.Give();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(60, LogLevel.Warning, "failed to fetch key set {Url}: {Error}; {Keys} cached keys in use",
+            EventName = "KeySetFailed")]
+        public static partial void Failed(ILogger logger, Uri url, string error, int keys);
+
+        [LoggerMessage(61, LogLevel.Warning, "invalid key set {Url}: {Error}; {Keys} cached keys in use",
+            EventName = "KeySetRefused")]
+        public static partial void Refused(ILogger logger, Uri url, string error, int keys);
+
+        [LoggerMessage(62, LogLevel.Error, "cached keys of {Url} expired: no valid key set was fetched for {GoodFor}",
+            EventName = "KeySetExpired")]
+        public static partial void Forgotten(ILogger logger, Uri url, TimeSpan goodFor);
+
+        [LoggerMessage(63, LogLevel.Warning, "key set {Url}: ignored unusable keys: {Error}", EventName = "KeysIgnored")]
+        public static partial void PassedOver(ILogger logger, Uri url, string error);
+
+        [LoggerMessage(64, LogLevel.Error,
+            "key set {Url} has no usable key: all tokens signed by its issuer are rejected until it publishes one",
+            EventName = "NoUsableKeys")]
+        public static partial void NoKeys(ILogger logger, Uri url);
+
+        [LoggerMessage(66, LogLevel.Warning, "failed to save key set {Url}: {Error}; a restart needs the issuer to be reachable",
+            EventName = "KeySetSaveFailed")]
+        public static partial void NotSaved(ILogger logger, Uri url, string error);
+    }
+}
