@@ -10,15 +10,11 @@ namespace AuthSidecar.Sync.Stream;
 /// <remarks>Not safe to share between threads: one stream after the other uses it.</remarks>
 internal sealed class BundleApplier(PinnedKeys keys, Placement placement, SnapshotCache cache, LastKnownGood kept, TimeProvider time)
 {
-    /// <summary>As much as may be kept of parts that no bundle has named yet.</summary>
-    public const long MaxPartBytes = 256 * 1024 * 1024;
-
     private const int MaxFaults = 20;
 
-    private readonly Dictionary<string, ByteString> _parts = new(StringComparer.Ordinal);
+    private readonly BundleParts _parts = new();
     private readonly Dictionary<DataType, Revision> _held = [];
     private readonly HashSet<DataType> _wantedInFull = [];
-    private long _partBytes;
     private Snapshot _state = Snapshot.Empty;
     private Snapshot? _published;
     private (Revision Revision, Signed? Signed) _newest;
@@ -60,7 +56,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
             Publish(reached != default ? reached : Least());
         }
 
-        DropParts();
+        _parts.Clear();
         return why;
     }
 
@@ -69,7 +65,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
     /// signed are requested in full.</param>
     public void BeginStream(string? signingKeyId)
     {
-        DropParts();
+        _parts.Clear();
         _wantedInFull.Clear();
         if (signingKeyId is not null)
             _wantedInFull.UnionWith(kept.NotSignedBy(k => k == signingKeyId));
@@ -81,25 +77,9 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
     /// <summary>The size on disk, in bytes, of the types with bundles that another key has signed than this.</summary>
     public long BytesNotSignedBy(string signingKeyId) => kept.BytesOf(kept.NotSignedBy(k => k == signingKeyId));
 
-    private void DropParts()
-    {
-        _parts.Clear();
-        _partBytes = 0;
-    }
-
     /// <summary>Takes in a part of a bundle to come.</summary>
     /// <exception cref="InvalidDataException">There are too many.</exception>
-    public void Add(Part part)
-    {
-        _partBytes += part.Content.Length;
-        if (_partBytes > MaxPartBytes)
-        {
-            throw new InvalidDataException(
-                $"the control plane has sent more than {MaxPartBytes / (1024 * 1024)} MiB of parts for one update");
-        }
-
-        _parts[Convert.ToHexString(SHA256.HashData(part.Content.Span))] = part.Content;
-    }
+    public void Add(Part part) => _parts.Add(part);
 
     /// <summary>Applies what can be applied of an update, all of it at once.</summary>
     public UpdateOutcome Apply(Update update)
@@ -116,7 +96,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
         }
 
         outcomes.AddRange(BuildTogether(bundles) ?? bundles.OrderBy(b => b.Type.Number).Select(b => Build(b)).ToList());
-        DropParts();
+        _parts.Clear();
         var heartbeat = Apply(update.Heartbeat);
         if (!heartbeat.IsCurrent && outcomes.Any(o => o.IsApplied) && cache.Current is { } current)
         {
@@ -176,7 +156,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
             switch (message.MessageCase)
             {
                 case SyncResponse.MessageOneofCase.Part:
-                    Add(message.Part);
+                    _parts.Add(message.Part);
                     break;
                 case SyncResponse.MessageOneofCase.Update:
                     foreach (var signed in message.Update.Bundles)
@@ -187,7 +167,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
                             return outcome.Faults[0];
                     }
 
-                    DropParts();
+                    _parts.Clear();
                     break;
                 case SyncResponse.MessageOneofCase.Heartbeat:
                     if (!keys.TryRead(message.Heartbeat, out Heartbeat heartbeat) || !IsOurs(heartbeat.Placement)
@@ -288,9 +268,9 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
         }
 
         var (faults, policyParts, entityParts) = (new List<Fault>(), new List<ByteString>(), new List<ByteString>());
-        if (ReadDocuments(policies.Message, policyParts, faults) is not { } policyDocuments
+        if (_parts.Assemble(policies.Message, policyParts, faults) is not { } policyDocuments
             || SchemaFile.Has(policyDocuments, _state.Entities.Value.Schema)
-            || ReadDocuments(entities.Message, entityParts, faults) is not { } entityDocuments
+            || _parts.Assemble(entities.Message, entityParts, faults) is not { } entityDocuments
             || Apply(_state.WithoutSchema(), entities, entityDocuments, faults) is not { } withEntities
             || Apply(withEntities, policies, policyDocuments, faults) is not { } next)
         {
@@ -309,7 +289,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
     private BundleOutcome Build(VerifiedBundle bundle, bool isKept = false)
     {
         var (faults, parts) = (new List<Fault>(), new List<ByteString>());
-        if (ReadDocuments(bundle.Message, parts, faults) is not { } documents || Apply(_state, bundle, documents, faults) is not { } next)
+        if (_parts.Assemble(bundle.Message, parts, faults) is not { } documents || Apply(_state, bundle, documents, faults) is not { } next)
         {
             return new BundleOutcome(
                 bundle.Type, bundle.Revision, NackReason.Content, [.. faults.Take(MaxFaults).Select(f => f.ToString())]);
@@ -353,40 +333,6 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
         // Never of what has just come in full: it would come again and again.
         var wantsFull = !isKept && bundle.IsChange && kept.IsOutgrown(bundle.Type) && _wantedInFull.Add(bundle.Type);
         return new BundleOutcome(bundle.Type, bundle.Revision, NackReason.Unspecified, []) { RequestsFullState = wantsFull };
-    }
-
-    private BundleFiles? ReadDocuments(Bundle bundle, List<ByteString> parts, List<Fault> faults)
-    {
-        var documents = new SortedDictionary<string, byte[]>(StringComparer.Ordinal);
-        foreach (var document in bundle.Documents)
-        {
-            List<string> digests = [.. document.Parts.Select(p => Convert.ToHexString(p.Span))];
-            if (digests.Exists(d => !_parts.ContainsKey(d)))
-            {
-                faults.Add(new Fault(document.Path, 0, 0, "incomplete update: a part of this document was not sent"));
-                return null;
-            }
-
-            // There once, and not a byte more, since documents may be a good part of what memory there is: from here on the parts are
-            // pieces of it.
-            var (content, at) = (new byte[digests.Sum(d => _parts[d].Length)], 0);
-            foreach (var digest in digests)
-            {
-                var part = _parts[digest];
-                part.Span.CopyTo(content.AsSpan(at));
-                _parts[digest] = UnsafeByteOperations.UnsafeWrap(content.AsMemory(at, part.Length));
-                parts.Add(_parts[digest]);
-                at += part.Length;
-            }
-
-            if (!documents.TryAdd(document.Path, content))
-            {
-                faults.Add(new Fault(document.Path, 0, 0, "duplicate document"));
-                return null;
-            }
-        }
-
-        return new BundleFiles(documents);
     }
 
     /// <summary>What all of it is for certain: the least of one history; none that was reached, of several.</summary>

@@ -17,5 +17,6 @@ internal static class StreamSetup
         .AddSingleton(s => new BundleApplier(
             s.GetRequiredService<PinnedKeys>(), options.Placement, s.GetRequiredService<SnapshotCache>(),
             s.GetRequiredService<LastKnownGood>(), s.GetRequiredService<TimeProvider>()))
+        .AddSingleton<StreamReport>()
         .AddHostedService<StreamSource>();
 }

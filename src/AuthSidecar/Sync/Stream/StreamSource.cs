@@ -1,7 +1,6 @@
 using System.Reflection;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Snapshots;
-using AuthSidecar.Telemetry;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Stream;
@@ -15,8 +14,7 @@ internal sealed partial class StreamSource(
     BundleApplier applier,
     LastKnownGood kept,
     SnapshotCache cache,
-    SourceHealth health,
-    DecisionCounter decisions,
+    StreamReport report,
     TimeProvider time,
     ILogger<StreamSource> logger) : BackgroundService
 {
@@ -36,20 +34,12 @@ internal sealed partial class StreamSource(
 
     private const int RefetchBytesPerSecond = 64 * 1024;
     private const int MaxFaultLength = 2_048;
-    private const int MaxPinnedKeys = 16;
-    private const int MaxProblems = 8;
-    private const int MaxProblemLength = 512;
 
     /// <summary>Which process this is.</summary>
     private static readonly string Instance = Guid.NewGuid().ToString("N");
 
-    private readonly Outage _outage = new(time);
-    private readonly Dictionary<string, Outage> _refusals = [];
     private int _failures;
     private bool _refusedForTrust;
-    private ulong _refusedHeartbeats;
-    private ulong _refusedBundles;
-    private TimeSpan? _clockAhead;
     private DateTimeOffset? _refetchAt;
     private DateTimeOffset? _refetchedAt;
 
@@ -102,7 +92,7 @@ internal sealed partial class StreamSource(
             {
                 // It has less than this sidecar had from it, and what its revisions mean is not known until it says so.
                 cache.IsHistoryLost |= e is RpcException { StatusCode: StatusCode.FailedPrecondition };
-                Report(address, ConnectionFailure.KindOf(e), ConnectionFailure.Describe(e));
+                report.Disconnected(address, e);
             }
             catch (Exception e)
             {
@@ -157,7 +147,7 @@ internal sealed partial class StreamSource(
                     Held = { applier.Held },
                     Heartbeat = applier.Newest,
                     Instance = Instance,
-                    PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) },
+                    PinnedKeys = { keys.Ids.Take(StreamReport.MaxPinnedKeys) },
                     RequestsFullState = { applier.WantedInFull.Select(BundleApplier.ToWire) },
                 },
             },
@@ -166,21 +156,21 @@ internal sealed partial class StreamSource(
         {
             silence.CancelAfter(SilenceMeansGone);
             _failures = 0;
-            ReportConnected(address);
+            report.Connected(address);
             switch (call.ResponseStream.Current)
             {
                 case { TrustAnchors: { } anchors }:
                     trust.Apply(anchors);
                     RefreshKeys();
                     until = enrolment.NextRenewal ?? DateTimeOffset.MaxValue;
-                    await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
+                    await call.RequestStream.WriteAsync(new SyncRequest { Status = report.ToStatus() }, silence.Token);
                     break;
                 case { Part: { } part }: applier.Add(part); break;
                 case { Heartbeat: { } heartbeat }:
                     RefreshKeys();
                     var beat = applier.Apply(heartbeat);
-                    Report(beat);
-                    await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
+                    report.Received(beat);
+                    await call.RequestStream.WriteAsync(new SyncRequest { Status = report.ToStatus() }, silence.Token);
                     var lasted = time.GetElapsedTime(began);
                     if ((beat is { Refusal: null, IsCurrent: false } && _refusedForTrust && lasted >= ResubscribeAfter)
                         || (trust.IsRefused && lasted >= ResubscribeForTrustAfter))
@@ -198,12 +188,13 @@ internal sealed partial class StreamSource(
                     var (bundles, state) = applier.Apply(update);
                     foreach (var outcome in bundles)
                     {
-                        Report(outcome);
+                        report.Received(outcome);
+                        _refusedForTrust |= outcome.Reason is NackReason.Expired or NackReason.Signature;
                         await call.RequestStream.WriteAsync(ToAnswer(outcome), silence.Token);
                     }
 
-                    Report(state);
-                    await call.RequestStream.WriteAsync(new SyncRequest { Status = NewStatus() }, silence.Token);
+                    report.Received(state);
+                    await call.RequestStream.WriteAsync(new SyncRequest { Status = report.ToStatus() }, silence.Token);
                     break;
             }
         }
@@ -245,111 +236,6 @@ internal sealed partial class StreamSource(
         return TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32((int)longest / 4, (int)longest + 1));
     }
 
-    private void Report(BundleOutcome outcome)
-    {
-        health.Set(
-            SubjectOf(outcome.Type),
-            outcome.IsApplied ? null : $"{outcome.Type} of revision {outcome.Revision} refused: {outcome.Faults[0]}");
-        if (outcome.IsApplied)
-        {
-            RefusalsOf(outcome.Type).End(out _);
-            // What was not even readable was of some type or other; what is read now is signed by whom it should.
-            health.Set(SubjectOf(null), null);
-            Log.Applied(logger, outcome.Type!, outcome.Revision);
-            return;
-        }
-
-        _refusedForTrust |= outcome.Reason is NackReason.Expired or NackReason.Signature;
-        _refusedBundles++;
-        SyncMetrics.NoteRefused(outcome.Reason.ToString());
-        // Invalid content is new each time; other reasons repeat with every revision.
-        if (outcome.Reason != NackReason.Content && !RefusalsOf(outcome.Type).Fail(outcome.Reason.ToString()))
-            return;
-
-        foreach (var fault in outcome.Faults)
-            Log.Fault(logger, fault);
-
-        Log.Refused(logger, outcome.Type, outcome.Revision, outcome.Reason);
-    }
-
-    private Outage RefusalsOf(DataType? type) => _refusals.TryGetValue(SubjectOf(type), out var refusals) ? refusals
-        : _refusals[SubjectOf(type)] = new Outage(time);
-
-    private static string SubjectOf(DataType? type) => $"bundle {type}";
-
-    /// <summary>Whatever a heartbeat is refused for, nothing is current from then on: it is told once, and once more when it is
-    /// over.</summary>
-    private void Report(HeartbeatOutcome outcome)
-    {
-        const string Subject = "heartbeat";
-        _clockAhead = outcome.ClockAhead;
-        if (outcome.Refusal is null)
-        {
-            if (health.Set(Subject, null))
-                Log.HeartbeatsAccepted(logger);
-
-            return;
-        }
-
-        _refusedHeartbeats++;
-        SyncMetrics.NoteRefused("Heartbeat");
-        if (health.Set(Subject, $"heartbeats rejected: {outcome.Refusal}"))
-            Log.HeartbeatsRefused(logger, outcome.Refusal);
-    }
-
-    private void Report(Uri address, string cause, string why)
-    {
-        health.Connection = $"not connected to the control plane at {address}: {why}";
-        var (lasted, isFirst) = (_outage.Lasted, _outage.Failures == 0);
-        if (!_outage.Fail(cause))
-            return;
-
-        if (isFirst)
-            Log.Lost(logger, address, why);
-        else
-            Log.StillLost(logger, lasted.TotalSeconds, _outage.Failures, address, why);
-    }
-
-    private void ReportConnected(Uri address)
-    {
-        if (_outage.End(out var lasted))
-        {
-            health.Connection = null;
-            Log.Found(logger, address, lasted.TotalSeconds);
-        }
-    }
-
-    private SidecarStatus NewStatus()
-    {
-        var status = new SidecarStatus
-        {
-            Decisions = (ulong)decisions.Count,
-            RefusedHeartbeats = _refusedHeartbeats,
-            RefusedBundles = _refusedBundles,
-            PinnedKeys = { keys.Ids.Take(MaxPinnedKeys) },
-            Problems = { health.Problems.Take(MaxProblems).Select(p => p.Length > MaxProblemLength ? p[..MaxProblemLength] : p) },
-        };
-        if (_clockAhead is { } ahead)
-            status.ClockAheadMs = (long)ahead.TotalMilliseconds;
-
-        if (cache.Current is { } snapshot)
-        {
-            status.Revision = snapshot.Revision.ToString();
-            var ages = cache.AgesAt(time.GetUtcNow());
-            foreach (var type in DataTypes.All)
-            {
-                var revision = type.RevisionIn(snapshot);
-                var each = new TypeStatus { Type = BundleApplier.ToWire(type), Revision = revision == default ? "" : revision.ToString() };
-                if (ages.IsKnown(type))
-                    each.AgeMs = (ulong)ages.Of(type).TotalMilliseconds;
-
-                status.Types_.Add(each);
-            }
-        }
-
-        return status;
-    }
-
     private static SyncRequest ToAnswer(BundleOutcome outcome) => outcome.IsApplied
         ? new SyncRequest
         {
@@ -375,35 +261,6 @@ internal sealed partial class StreamSource(
 
     private static partial class Log
     {
-        [LoggerMessage(30, LogLevel.Information, "applied {Type} of revision {Revision}", EventName = "BundleApplied")]
-        public static partial void Applied(ILogger logger, DataType type, Revision revision);
-
-        [LoggerMessage(31, LogLevel.Error, "bundle: {Fault}", EventName = "StreamBundleFault")]
-        public static partial void Fault(ILogger logger, string fault);
-
-        [LoggerMessage(32, LogLevel.Error, "failed to apply {Type} revision {Revision}, using the previous one: {Reason}",
-            EventName = "StreamBundleRefused")]
-        public static partial void Refused(ILogger logger, DataType? type, Revision revision, NackReason reason);
-
-        [LoggerMessage(33, LogLevel.Warning, "not connected to the control plane at {Address}: {Error}",
-            EventName = "ControlPlaneDisconnected")]
-        public static partial void Lost(ILogger logger, Uri address, string error);
-
-        [LoggerMessage(37, LogLevel.Warning,
-            "not connected to a control plane for {Seconds:F0} s, {Failures} failures, last at {Address}: {Error}",
-            EventName = "ControlPlaneStillDisconnected")]
-        public static partial void StillLost(ILogger logger, double seconds, int failures, Uri address, string error);
-
-        [LoggerMessage(38, LogLevel.Information, "connected to the control plane at {Address} again, after {Seconds:F0} s",
-            EventName = "ControlPlaneReconnected")]
-        public static partial void Found(ILogger logger, Uri address, double seconds);
-
-        [LoggerMessage(39, LogLevel.Error, "heartbeats rejected, served data is becoming stale: {Error}", EventName = "HeartbeatsRefused")]
-        public static partial void HeartbeatsRefused(ILogger logger, string error);
-
-        [LoggerMessage(41, LogLevel.Information, "heartbeats accepted again", EventName = "HeartbeatsAccepted")]
-        public static partial void HeartbeatsAccepted(ILogger logger);
-
         [LoggerMessage(34, LogLevel.Error, "following the control plane at {Address} failed", EventName = "StreamFailed")]
         public static partial void Failed(ILogger logger, Uri address, Exception exception);
 

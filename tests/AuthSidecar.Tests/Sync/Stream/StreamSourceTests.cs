@@ -50,8 +50,7 @@ public sealed class StreamSourceTests
             new BundleApplier(keys, TestControlPlane.Placement, cache, kept, TimeProvider.System),
             kept,
             cache,
-            health,
-            new DecisionCounter(),
+            new StreamReport(keys, cache, health, new DecisionCounter(), TimeProvider.System, NullLogger<StreamReport>.Instance),
             TimeProvider.System,
             NullLogger<StreamSource>.Instance);
         await source.StartAsync(Cancellation);
