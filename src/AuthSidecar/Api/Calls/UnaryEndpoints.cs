@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Diagnostics.Metrics;
 using System.IO.Pipelines;
 using AuthSidecar.Api.Wire;
@@ -14,12 +13,6 @@ internal sealed partial class UnaryEndpoints
 {
     private const string Service = "/authsidecar.v1.AuthSidecarService/";
     private const string HealthCheck = "/grpc.health.v1.Health/Check";
-    private const string ContentType = "application/grpc";
-    private const string StatusName = "grpc-status";
-    private const string Ok = "0";
-
-    /// <summary>Whether the message is compressed, and its length.</summary>
-    private const int PrefixBytes = 5;
 
     private const int MaxMessageBytes = 256 * 1024;
 
@@ -83,10 +76,10 @@ internal sealed partial class UnaryEndpoints
     {
         var refused = context.GetEndpoint() is RouteEndpoint { RoutePattern.RawText: { } path }
             ? !path.Contains('{', StringComparison.Ordinal) && path != context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget
-            : IsGrpc(context.Request.ContentType);
+            : GrpcFraming.IsGrpc(context.Request.ContentType);
         if (refused)
         {
-            Fail(context.Response, ApiErrors.UnknownMethod());
+            GrpcFraming.Fail(context.Response, ApiErrors.UnknownMethod());
             return;
         }
 
@@ -94,7 +87,7 @@ internal sealed partial class UnaryEndpoints
         {
             if (Interlocked.Increment(ref _others) > MaxOthers)
             {
-                Fail(context.Response, ApiErrors.TooManyCalls());
+                GrpcFraming.Fail(context.Response, ApiErrors.TooManyCalls());
                 return;
             }
 
@@ -113,7 +106,7 @@ internal sealed partial class UnaryEndpoints
     private async Task HandleAsync<TRequest>(
         HttpContext context, int maxBytes, Reader<TRequest> read, Func<TRequest, CallDeadline, Task<EncodedResponse>> invoke)
     {
-        if (!IsGrpc(context.Request.ContentType))
+        if (!GrpcFraming.IsGrpc(context.Request.ContentType))
         {
             context.Response.StatusCode = StatusCodes.Status415UnsupportedMediaType;
             return;
@@ -139,11 +132,11 @@ internal sealed partial class UnaryEndpoints
                 return;
             }
 
-            var limits = new CallDeadline(context, TimeoutOf(context.Request), _time);
+            var limits = new CallDeadline(context, GrpcFraming.TimeoutOf(context.Request), _time);
             if (await TryReceiveAsync(context, maxBytes) is not { } message)
             {
                 status = StatusCode.Cancelled;
-                Fail(context.Response, ApiErrors.Cancelled());
+                GrpcFraming.Fail(context.Response, ApiErrors.Cancelled());
                 return;
             }
 
@@ -156,23 +149,23 @@ internal sealed partial class UnaryEndpoints
             // Whoever has gone away gets nothing anyhow.
             limits.ThrowIfPastDeadline();
             ThrowIfThereIsMore(context.Request.BodyReader);
-            Write(context.Response, answer);
+            GrpcFraming.Write(context.Response, answer);
         }
         catch (RpcException e)
         {
             status = e.StatusCode;
-            Fail(context.Response, e);
+            GrpcFraming.Fail(context.Response, e);
         }
         catch (OperationCanceledException)
         {
             status = StatusCode.Cancelled;
-            Fail(context.Response, ApiErrors.Cancelled());
+            GrpcFraming.Fail(context.Response, ApiErrors.Cancelled());
         }
         catch (Exception e)
         {
             status = StatusCode.Internal;
             LogEscaped(context.Request.Path, e);
-            Fail(context.Response, ApiErrors.Internal());
+            GrpcFraming.Fail(context.Response, ApiErrors.Internal());
         }
         finally
         {
@@ -189,27 +182,6 @@ internal sealed partial class UnaryEndpoints
                 Log.Called(_logger, context.Request.Path, connection?.Peer?.ToString() ?? "a TCP connection", status);
         }
     }
-
-    /// <summary>PROTOCOL-HTTP2 of gRPC, "Requests": the content type and its one other form; not `application/grpc-web`.</summary>
-    private static bool IsGrpc(string? contentType)
-    {
-        const string Proto = "+proto";
-        if (contentType?.StartsWith(ContentType, StringComparison.OrdinalIgnoreCase) is not true)
-            return false;
-
-        var rest = contentType.AsSpan(ContentType.Length);
-        if (rest.StartsWith(Proto, StringComparison.OrdinalIgnoreCase))
-            rest = rest[Proto.Length..];
-
-        return rest.IsEmpty || rest[0] is ';' or ' ';
-    }
-
-    private static string? TimeoutOf(HttpRequest request) => request.Headers["grpc-timeout"] switch
-    {
-        [] => null,
-        [{ } timeout] => timeout,
-        _ => throw ApiErrors.MalformedTimeout(),
-    };
 
     /// <summary>The one message of a call, whole; still in the pipe, which is to be told that it was read. Null: the client has
     /// cancelled.</summary>
@@ -229,9 +201,10 @@ internal sealed partial class UnaryEndpoints
                     result = await body.ReadAsync(patience.Token);
                 }
 
-                var (buffer, length) = (result.Buffer, LengthOf(context.Request, result.Buffer, maxBytes));
-                if (length >= 0 && buffer.Length >= PrefixBytes + length)
-                    return buffer.Length == PrefixBytes + length ? buffer.Slice(PrefixBytes) : throw ApiErrors.NotOneMessage();
+                var (buffer, length) = (result.Buffer, GrpcFraming.LengthOf(context.Request, result.Buffer, maxBytes));
+                var end = GrpcFraming.PrefixBytes + length;
+                if (length >= 0 && buffer.Length >= end)
+                    return buffer.Length == end ? buffer.Slice(GrpcFraming.PrefixBytes) : throw ApiErrors.NotOneMessage();
 
                 if (result.IsCompleted)
                     throw buffer.IsEmpty ? ApiErrors.NotOneMessage() : ApiErrors.MalformedMessage();
@@ -291,66 +264,6 @@ internal sealed partial class UnaryEndpoints
         Release(body, result.Buffer.End);
         if (isMore)
             throw ApiErrors.NotOneMessage();
-    }
-
-    /// <summary>The length of the message; negative: it is not there yet.</summary>
-    private static long LengthOf(HttpRequest request, in ReadOnlySequence<byte> buffer, int maxBytes)
-    {
-        if (buffer.Length < PrefixBytes)
-            return -1;
-
-        Span<byte> prefix = stackalloc byte[PrefixBytes];
-        buffer.Slice(0, PrefixBytes).CopyTo(prefix);
-        var length = BinaryPrimitives.ReadUInt32BigEndian(prefix[1..]);
-        return prefix[0] != 0 ? throw RefuseFlag(request, prefix[0]) : length > maxBytes ? throw ApiErrors.TooLarge(maxBytes) : length;
-    }
-
-    private static RpcException RefuseFlag(HttpRequest request, byte flag)
-    {
-        var isCompressed = flag == 1 && request.Headers["grpc-encoding"] is [{ } encoding] && encoding != "identity";
-        return isCompressed ? ApiErrors.Compressed() : ApiErrors.MalformedFrame();
-    }
-
-    private static void Write(HttpResponse response, EncodedResponse answer)
-    {
-        response.ContentType = ContentType;
-        var output = response.BodyWriter;
-        var bytes = output.GetSpan(PrefixBytes + answer.Bytes.Length);
-        bytes[0] = 0;
-        BinaryPrimitives.WriteUInt32BigEndian(bytes[1..], (uint)answer.Bytes.Length);
-        answer.Bytes.CopyTo(bytes[PrefixBytes..]);
-        output.Advance(PrefixBytes + answer.Bytes.Length);
-        response.AppendTrailer(StatusName, Ok);
-    }
-
-    /// <summary>A status and nothing else: "Trailers-Only", which goes as headers.</summary>
-    private static void Fail(HttpResponse response, RpcException failure)
-    {
-        if (response.HasStarted)
-            return;
-
-        response.ContentType = ContentType;
-        response.Headers[StatusName] = ((int)failure.StatusCode).ToString(CultureInfo.InvariantCulture);
-        response.Headers["grpc-message"] = PercentEncode(failure.Status.Detail);
-        // Whoever has sent something that is not taken learns what is.
-        response.Headers["grpc-accept-encoding"] = "identity";
-        foreach (var trailer in failure.Trailers)
-            response.Headers[trailer.Key] = trailer.IsBinary ? Convert.ToBase64String(trailer.ValueBytes) : trailer.Value;
-    }
-
-    /// <summary>PROTOCOL-HTTP2 of gRPC, "Responses": all but printable ASCII, and the percent sign.</summary>
-    internal static string PercentEncode(string text)
-    {
-        var encoded = new StringBuilder(text.Length);
-        foreach (var b in Encoding.UTF8.GetBytes(text))
-        {
-            if (b is >= 0x20 and <= 0x7e and not (byte)'%')
-                encoded.Append((char)b);
-            else
-                encoded.Append(CultureInfo.InvariantCulture, $"%{b:X2}");
-        }
-
-        return encoded.ToString();
     }
 
     /// <summary>At most once a second: whoever finds a way to make calls fail fills no disk with it.</summary>

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Http.Headers;
-using AuthSidecar.Api.Calls;
 using AuthSidecar.Api.Wire;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.V1;
@@ -231,10 +230,6 @@ public sealed class UnaryEndpointsTests : IAsyncLifetime
         // Room again: what is wrong now is the message.
         Assert.Equal(StatusCode.InvalidArgument, (await SendAsync(Check, Frame(new byte[Length - 5]), piece: 16 * 1024)).Status);
     }
-
-    [Fact]
-    public void Message_OfAStatus_EscapesWhatItMust() =>
-        Assert.Equal("used, and so: context.c %25 %C3%A9%0A", UnaryEndpoints.PercentEncode("used, and so: context.c % é\n"));
 
     [Fact]
     public async Task Violations_UnderLongNames_StayWithinWhatClientsTake()
