@@ -13,7 +13,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
     public event Action<StoreHead, IReadOnlySet<Placement>>? Committed;
 
     /// <summary>In the audit trail: that another history than the first has begun.</summary>
-    public const string HistoryBegun = "history.begin";
+    private const string HistoryBegun = "history.begin";
 
     /// <summary>A revision of the history that the store was in when it was last looked at.</summary>
     public Revision At(long number) => new(new History(Volatile.Read(ref _history)), (ulong)number);
@@ -61,6 +61,10 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
             return null;
         },
         cancellation);
+
+    /// <summary>Whether the database was ever restored from a backup, or said to be.</summary>
+    public static Task<bool> HasBegunAnotherHistoryAsync(StoreContext context, CancellationToken cancellation) =>
+        context.Audit.AnyAsync(a => a.Action == HistoryBegun, cancellation);
 
     /// <summary>Takes note that there was a revision which is not there, if nothing later is known to be lost. It is no write: it takes no
     /// revision.</summary>

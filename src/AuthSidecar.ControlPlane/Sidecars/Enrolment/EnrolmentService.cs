@@ -9,8 +9,9 @@ using Google.Protobuf.WellKnownTypes;
 namespace AuthSidecar.ControlPlane.Sidecars.Enrolment;
 
 /// <summary>Gives sidecars their certificates.</summary>
-internal sealed partial class EnrolmentService(SidecarRegistry registry, PodTokens pods, Applications applications, TrustRing trust,
-    StoreWatcher watcher, AuthenticationLog log, TimeProvider time, ILogger<EnrolmentService> logger)
+internal sealed partial class EnrolmentService(
+    SidecarRegistry registry, SidecarAdmission admission, PodTokens pods, Applications applications, TrustRing trust, StoreWatcher watcher,
+    AuthenticationLog log, TimeProvider time, ILogger<EnrolmentService> logger)
     : V1.EnrolmentService.EnrolmentServiceBase
 {
     private const string NoKey = "the certificate request has no key on P-256";
@@ -173,7 +174,7 @@ internal sealed partial class EnrolmentService(SidecarRegistry registry, PodToke
             throw ApiErrors.CertificateRejected("the certificate is not that of an enrolled sidecar");
         }
 
-        return await registry.FindRefusalAsync(
+        return await admission.FindRefusalAsync(
             identity, certificate, isOurs: true, watcher.Notes, watcher.Head.History, context.CancellationToken) is { } refusal
             ? throw ApiErrors.CertificateRejected(refusal)
             : (identity, certificate);

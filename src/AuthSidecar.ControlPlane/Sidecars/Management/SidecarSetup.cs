@@ -20,6 +20,7 @@ internal static class SidecarSetup
             .AddSingleton<TrustRing>()
             .AddSingleton<TrustFollower>()
             .AddHostedService(s => s.GetRequiredService<TrustFollower>())
+            .AddSingleton<SidecarAdmission>()
             .AddSingleton<SidecarRegistry>()
             .AddSingleton<JoinTokens>()
             .AddSingleton(s => new PodTokens(
@@ -27,6 +28,7 @@ internal static class SidecarSetup
                 s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<PodTokens>>()))
             .AddSingleton<UnsignedBundleReader>()
             .AddSingleton<UpdateBuilder>()
+            .AddSingleton<SubscriptionReader>()
             .AddSingleton<SidecarFleet>()
             .AddSingleton<SidecarRoll>()
             .AddHostedService<Presence>();

@@ -11,23 +11,16 @@ namespace AuthSidecar.ControlPlane.Sidecars.Sync;
 /// slow gets, when it comes to it, one update to the newest, however much has happened.</remarks>
 internal sealed partial class SyncService(
     StoreWatcher watcher,
-    ControlStore store,
+    SubscriptionReader subscriptions,
     UpdateBuilder updates,
     TrustRing trust,
     SidecarFleet fleet,
-    SidecarRegistry registry,
+    SidecarAdmission admission,
     TimeProvider time,
     IHostApplicationLifetime lifetime,
     ILogger<SyncService> logger) : V1.SyncService.SyncServiceBase
 {
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
-
-    private const int MaxVersionLength = 64;
-    private const int MaxPinnedKeys = 16;
-    private const int MaxFaults = 20;
-    private const int MaxFaultLength = 4_096;
-    private const int MaxProblems = 8;
-    private const int MaxProblemLength = 512;
 
     private static readonly TimeSpan WhenBehind = TimeSpan.FromMilliseconds(5);
 
@@ -35,8 +28,6 @@ internal sealed partial class SyncService(
     private static readonly TimeSpan SilenceMeansGone = TimeSpan.FromMinutes(2);
 
     /// <summary>A sidecar that does not take in for so long what is sent to it is not worth waiting for: it comes back.</summary>
-    private static readonly TimeSpan SubscribeWithin = TimeSpan.FromSeconds(10);
-
     private static readonly TimeSpan SendWithin = TimeSpan.FromSeconds(30);
 
     public override async Task Sync(
@@ -45,10 +36,10 @@ internal sealed partial class SyncService(
         var (identity, certificate) = Authenticate(context);
         var isOurs = trust.Current.HasIssued(certificate);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
-        var sidecar = await SubscribeAsync(identity, requestStream, ending.Token);
+        var sidecar = await subscriptions.ReadAsync(identity, requestStream, ending.Token);
         await RequireAdmissionAsync();
         if (isOurs)
-            await registry.NoteUsedAsync(identity, certificate, ending.Token);
+            await admission.NoteUsedAsync(identity, certificate, ending.Token);
 
         WarnOfUnknownKeys(sidecar);
         sidecar.Ending += ending.Cancel;
@@ -78,7 +69,7 @@ internal sealed partial class SyncService(
 
         async Task RequireAdmissionAsync()
         {
-            if (await registry.FindRefusalAsync(
+            if (await admission.FindRefusalAsync(
                 identity, certificate, isOurs, watcher.Notes, watcher.Head.History, ending.Token) is { } refusal)
             {
                 throw ApiErrors.CertificateRejected(refusal);
@@ -111,97 +102,6 @@ internal sealed partial class SyncService(
         ? (SidecarIdentity.Of(certificate) ?? throw ApiErrors.CertificateRejected("not a sidecar certificate"), certificate)
         : throw ApiErrors.CertificateRejected("missing client certificate: sidecars authenticate with mutual TLS");
 
-    private async Task<ConnectedSidecar> SubscribeAsync(
-        SidecarIdentity identity, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
-    {
-        bool isThere;
-        try
-        {
-            isThere = await requests.MoveNext(ending).WaitAsync(SubscribeWithin, time, ending);
-        }
-        catch (TimeoutException)
-        {
-            throw ApiErrors.NothingReceived($"no `subscribe` within {SubscribeWithin.TotalSeconds} s");
-        }
-
-        if (!isThere || requests.Current.Subscribe is not { } subscribe)
-            throw ApiErrors.ProtocolViolation("expected `subscribe` as the first message of the stream");
-
-        if (subscribe.Version.Length > MaxVersionLength || subscribe.Instance.Length > MaxVersionLength)
-            throw ApiErrors.ProtocolViolation($"`version` and `instance` must have at most {MaxVersionLength} characters");
-
-        CheckPinnedKeys(subscribe.PinnedKeys);
-
-        // As of now: what is known here may be as of a second ago, and the sidecar may have heard another node since.
-        var there = await store.LookAsync(ending);
-        var head = there.Revision;
-        await RequireNothingLostAsync(identity, subscribe.Heartbeat, there, ending);
-        var held = default(RevisionVector);
-        foreach (var each in subscribe.Held)
-        {
-            CheckType(each.Type);
-            if (!Revision.TryParse(each.Revision, out var revision))
-                throw ApiErrors.ProtocolViolation($"invalid revision `{each.Revision}`: {Revision.Form}");
-
-            // More than there is, and no proof of it, is as good as of another history.
-            held = held.With(each.Type, revision.IsIn(head) ? (long)revision.Number : RevisionVector.OfAnotherHistory);
-        }
-
-        var forgotten = await store.ReadAsync((context, _) => ForgottenSetting.FindAsync(context, ending), ending);
-        foreach (var type in RevisionVector.Types)
-        {
-            if (held[type] > 0 && held[type] < forgotten && !HasHeard(identity, subscribe.Heartbeat, type, held[type], head, forgotten)
-                && await store.ReadAsync(
-                    (context, _) => UnsignedBundleReader.HasChangedAsync(context, identity.Placement, type, held[type], ending), ending))
-            {
-                held = held.With(type, 0);
-            }
-        }
-
-        foreach (var type in subscribe.RequestsFullState.Distinct())
-        {
-            CheckType(type);
-            held = held.With(type, RevisionVector.OfAnotherHistory);
-        }
-
-        return new ConnectedSidecar(identity, subscribe.Instance, subscribe.Version, head.History, held, time)
-        {
-            PinnedKeys = subscribe.PinnedKeys.ToHashSet(StringComparer.Ordinal),
-        };
-    }
-
-    /// <summary>Sends nothing to one that has had more than there is: the store was put back, and what it calls changes from now on is none
-    /// of what the sidecar has. Only what was signed here proves it, or whoever has a sidecar's key could keep everybody from
-    /// writing.</summary>
-    private async Task RequireNothingLostAsync(SidecarIdentity identity, Signed? heartbeat, StoreHead there, CancellationToken ending)
-    {
-        if (heartbeat is not null
-            && trust.Current.TryReadHeartbeat(heartbeat) is { } heard
-            && heard.Placement is { } placement
-            && new Placement(placement.Application, placement.Tenant) == identity.Placement
-            && Revision.TryParse(heard.Revision, out var proven)
-            && proven > (there.Lost is null ? there.Revision : there.Certain))
-        {
-            if (proven > there.Revision)
-            {
-                await store.NoteLostAsync(proven, ending);
-                await watcher.LookAsync(ending);
-            }
-
-            throw ApiErrors.RolledBack(proven, there.Certain);
-        }
-    }
-
-    /// <summary>Whether a sidecar has heard of every removal that is forgotten here: by the heartbeat that said that what it has of a type
-    /// was current at a revision since.</summary>
-    private bool HasHeard(SidecarIdentity identity, Signed? heartbeat, DataType type, long held, Revision head, long forgotten) =>
-        heartbeat is not null
-        && trust.Current.TryReadHeartbeat(heartbeat) is { Placement: { } placement } heard
-        && new Placement(placement.Application, placement.Tenant) == identity.Placement
-        && Revision.TryParse(heard.Revision, out var revision) && revision.IsIn(head) && (long)revision.Number >= forgotten
-        && heard.Current.FirstOrDefault(c => c.Type == type) is { } current
-        && Revision.TryParse(current.Revision, out var then) && then.IsIn(head) && (long)then.Number <= held;
-
     private async Task ListenAsync(ConnectedSidecar sidecar, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
     {
         while (await requests.MoveNext(ending))
@@ -210,25 +110,15 @@ internal sealed partial class SyncService(
             switch (message.MessageCase)
             {
                 case SyncRequest.MessageOneofCase.Ack:
-                    CheckType(message.Ack.Type);
-                    CheckRevision(message.Ack.Revision);
+                    SyncRequestChecks.Ack(message.Ack);
                     sidecar.NoteAck(message.Ack, now);
                     break;
                 case SyncRequest.MessageOneofCase.Nack:
-                    if (message.Nack.Type != DataType.Unspecified)
-                        CheckType(message.Nack.Type);
-
-                    CheckRevision(message.Nack.Revision);
-                    if (message.Nack.Faults.Count > MaxFaults || message.Nack.Faults.Any(f => f.Length > MaxFaultLength))
-                    {
-                        throw ApiErrors.ProtocolViolation(
-                            $"`nack` must have at most {MaxFaults} faults of at most {MaxFaultLength} characters");
-                    }
-
+                    SyncRequestChecks.Nack(message.Nack);
                     sidecar.NoteNack(message.Nack, now);
                     break;
                 case SyncRequest.MessageOneofCase.Status:
-                    CheckStatus(message.Status);
+                    SyncRequestChecks.Status(message.Status);
                     sidecar.NoteStatus(message.Status, now);
                     break;
                 default:
@@ -338,15 +228,6 @@ internal sealed partial class SyncService(
         }
     }
 
-    private static void CheckPinnedKeys(IReadOnlyCollection<string> ids)
-    {
-        if (ids.Count > MaxPinnedKeys || ids.Any(k => k.Length > MaxVersionLength))
-        {
-            throw ApiErrors.ProtocolViolation(
-                $"`pinned_keys` must have at most {MaxPinnedKeys} ids of at most {MaxVersionLength} characters");
-        }
-    }
-
     private static async Task SendAsync(IServerStreamWriter<SyncResponse> responses, SyncResponse response, CancellationToken ending)
     {
         try
@@ -357,32 +238,6 @@ internal sealed partial class SyncService(
         {
             throw ApiErrors.NotRead();
         }
-    }
-
-    private static void CheckRevision(string revision)
-    {
-        if (revision.Length > Revision.MaxLength)
-            throw ApiErrors.ProtocolViolation($"`revision` must have at most {Revision.MaxLength} characters");
-    }
-
-    private static void CheckStatus(SidecarStatus status)
-    {
-        foreach (var type in status.Types_)
-            CheckRevision(type.Revision);
-
-        CheckPinnedKeys(status.PinnedKeys);
-        if (status.Problems.Count > MaxProblems || status.Problems.Any(p => p.Length > MaxProblemLength)
-            || status.Types_.Count > RevisionVector.Types.Count || status.Revision.Length > Revision.MaxLength)
-        {
-            throw ApiErrors.ProtocolViolation(
-                $"`status` must have at most {MaxProblems} problems of at most {MaxProblemLength} characters, and each data type once");
-        }
-    }
-
-    private static void CheckType(DataType type)
-    {
-        if (!RevisionVector.Types.Contains(type))
-            throw ApiErrors.ProtocolViolation($"unknown data type {(int)type}");
     }
 
     private static partial class Log

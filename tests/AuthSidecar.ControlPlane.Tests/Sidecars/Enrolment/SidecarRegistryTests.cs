@@ -309,7 +309,7 @@ public abstract class SidecarRegistryTests(TestDatabase database) : StoreTest(da
         public async Task<string?> RefusalAsync(string name, X509Certificate2 certificate)
         {
             var head = await Store.LookAsync(Cancellation);
-            return await new SidecarRegistry(Store, _trust, new SidecarFleet(Time), Time).FindRefusalAsync(IdentityOf(name), certificate, isOurs: true, head.Notes, head.Revision.History, Cancellation);
+            return await new SidecarAdmission(Store, _trust, Time).FindRefusalAsync(IdentityOf(name), certificate, isOurs: true, head.Notes, head.Revision.History, Cancellation);
         }
 
         public async Task<JoinTokenRow> TokenAsync(JoinToken token) => (await JoinTokens.ListAsync(Cancellation)).Single(t => t.Id == token.Id);
