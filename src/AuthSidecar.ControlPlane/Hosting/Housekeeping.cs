@@ -7,7 +7,6 @@ using AuthSidecar.ControlPlane.Identity.SignIn;
 using AuthSidecar.ControlPlane.Sidecars;
 using AuthSidecar.ControlPlane.Sidecars.Enrolment;
 using AuthSidecar.ControlPlane.Sidecars.Trust;
-using AuthSidecar.ControlPlane.Telemetry;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -97,7 +96,7 @@ internal sealed partial class Housekeeping(Database database, SecretStore secret
         var sidecarsBefore = (time.GetUtcNow() - KeepSidecarsFor).ToUnixTimeMilliseconds();
         await context.Sidecars.Where(s => s.ExpiresAtMs < sidecarsBefore && s.HeardAtMs < sidecarsBefore).ExecuteDeleteAsync(stopping);
         await SignInAttempts.CleanAsync(context, time.GetUtcNow(), stopping);
-        var failuresBefore = (time.GetUtcNow() - AuthenticationLog.KeepFor).ToUnixTimeMilliseconds();
+        var failuresBefore = (time.GetUtcNow() - FailedSignIns.KeepFor).ToUnixTimeMilliseconds();
         await context.FailedSignIns.Where(f => f.MinuteMs < failuresBefore).ExecuteDeleteAsync(stopping);
         await context.SpentTokens.Where(s => s.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);
         await context.ResetLinks.Where(l => l.ExpiresAtMs < before).ExecuteDeleteAsync(stopping);

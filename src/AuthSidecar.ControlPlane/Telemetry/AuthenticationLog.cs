@@ -30,44 +30,29 @@ internal enum SignInFailure
     InvalidResetLink,
 }
 
-/// <summary>Tells of every authentication, successful, failed or refused: by log events, by counters, and to the account's owner. Failures
-/// of one kind and account are logged one by one up to some a minute, and then by their number: whoever makes them must not fill a
-/// disk.</summary>
+/// <summary>Tells of every authentication, successful, failed or refused, by log events and by counters. Failures of one kind and account
+/// are logged one by one up to some a minute, and then by their number: whoever makes them must not fill a disk.</summary>
 internal sealed partial class AuthenticationLog : BackgroundService
 {
     /// <summary>The name of the meter.</summary>
     public const string MeterName = "AuthSidecar.ControlPlane";
-
-    /// <summary>For how long an owner is shown failed attempts.</summary>
-    public static readonly TimeSpan KeepFor = TimeSpan.FromDays(30);
-
-    private const int MaxKeys = 10_000;
-    private const int KeptOfAccount = 100;
-
-    /// <summary>Of an account: beyond, it is from several addresses.</summary>
-    private const int AddressesPerMinute = 20;
 
     /// <summary>The endpoint where clients authenticate.</summary>
     public const string TokenEndpoint = "token";
 
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(1);
 
-    private readonly Database _database;
     private readonly TimeProvider _time;
     private readonly ILogger<AuthenticationLog> _logger;
     private readonly Counter<long> _signIns;
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _administrators;
-    private readonly Lock _lock = new();
     private readonly Signal _noted;
     private readonly LogLimit _limit;
-    private readonly Outage _saving;
-    private Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> _failed = [];
 
-    public AuthenticationLog(Database database, IMeterFactory meters, TimeProvider time, ILogger<AuthenticationLog> logger)
+    public AuthenticationLog(IMeterFactory meters, TimeProvider time, ILogger<AuthenticationLog> logger)
     {
-        (_database, _time, _logger, _noted, _limit, _saving) = (database, time, logger, new Signal(time), new LogLimit(time),
-            new Outage(time));
+        (_time, _logger, _noted, _limit) = (time, logger, new Signal(time), new LogLimit(time));
         var meter = meters.Create(MeterName);
         _signIns = meter.CreateCounter<long>(
             "authsidecar.sign_ins", "{attempt}", "Attempts to sign in, by `outcome` (`success`, `failure`) and `reason`.");
@@ -86,32 +71,11 @@ internal sealed partial class AuthenticationLog : BackgroundService
     /// <param name="accountId">The account; null: the sign-in name is unknown.</param>
     /// <param name="failure">Why.</param>
     /// <param name="address">From where.</param>
-    /// <param name="network">The same, of IPv6 its network: what its owner is shown.</param>
-    public void SignInFailed(string? accountId, SignInFailure failure, string address, string network)
+    public void SignInFailed(string? accountId, SignInFailure failure, string address)
     {
         _signIns.Add(1, new("outcome", "failure"), new("reason", failure.ToString()));
         if (MayLog($"sign-in {failure}", accountId ?? ""))
             Log.SignInFailed(_logger, accountId, failure, address);
-
-        if (accountId is null)
-            return;
-
-        var minute = _time.GetUtcNow().ToUnixTimeMilliseconds() / 60_000 * 60_000;
-        lock (_lock)
-        {
-            var key = (accountId, minute, network, failure.ToString());
-            if (!_failed.ContainsKey(key)
-                && (_failed.Count >= MaxKeys
-                    || _failed.Keys.Count(k => k.AccountId == accountId && k.MinuteMs == minute) >= AddressesPerMinute))
-            {
-                key = (accountId, minute, "", failure.ToString());
-            }
-
-            if (_failed.Count < 2 * MaxKeys || _failed.ContainsKey(key))
-                _failed[key] = _failed.GetValueOrDefault(key) + 1;
-        }
-
-        _noted.Give();
     }
 
     /// <summary>An answer of an OAuth 2.0 endpoint.</summary>
@@ -160,16 +124,6 @@ internal sealed partial class AuthenticationLog : BackgroundService
 
     public void AdministratorAccepted() => _administrators.Add(1, new("outcome", "success"), new("reason", ""));
 
-    /// <summary>Failed attempts of an account, the newest first.</summary>
-    public async Task<List<FailedSignInRow>> ListAsync(string accountId, int count, CancellationToken cancellation)
-    {
-        // Whoever looks at the page and leaves takes nothing with them.
-        await TryFlushAsync(CancellationToken.None);
-        await using var context = _database.Open();
-        return await context.FailedSignIns.AsNoTracking().Where(f => f.AccountId == accountId).OrderByDescending(f => f.MinuteMs)
-            .ThenBy(f => f.Address).Take(count).ToListAsync(cancellation);
-    }
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
@@ -178,98 +132,15 @@ internal sealed partial class AuthenticationLog : BackgroundService
             {
                 await _noted.WaitAsync(most: null, stoppingToken);
                 await Task.Delay(Every, _time, stoppingToken);
-                await TryFlushAsync(stoppingToken);
-                if (HasMore)
+                TellSuppressed();
+                if (_limit.HasAny)
                     _noted.Give();
             }
         }
         catch (OperationCanceledException)
         {
-            await TryFlushAsync(CancellationToken.None);
-        }
-    }
-
-    /// <summary>Whether something could not be saved, or is to be told of when the minute is over.</summary>
-    private bool HasMore
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _failed.Count > 0 || _limit.HasAny;
-            }
-        }
-    }
-
-    private async Task TryFlushAsync(CancellationToken cancellation)
-    {
-        try
-        {
             TellSuppressed();
-            await FlushAsync(cancellation);
-            _saving.End(out _);
         }
-        catch (Exception e) when (!cancellation.IsCancellationRequested)
-        {
-            // The database is away: others tell of it, and what owners are shown can wait.
-            if (_saving.Fail())
-                Log.NotSaved(_logger, ConnectionFailure.Describe(e));
-        }
-    }
-
-    private async Task FlushAsync(CancellationToken cancellation)
-    {
-        Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> failed;
-        lock (_lock)
-        {
-            (failed, _failed) = (_failed, []);
-        }
-
-        if (failed.Count == 0)
-            return;
-
-        try
-        {
-            await SaveAsync(failed, cancellation);
-        }
-        catch
-        {
-            lock (_lock)
-            {
-                foreach (var (key, count) in failed.Where(f => _failed.Count < 2 * MaxKeys || _failed.ContainsKey(f.Key)))
-                    _failed[key] = _failed.GetValueOrDefault(key) + count;
-            }
-
-            throw;
-        }
-    }
-
-    private async Task SaveAsync(
-        Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> failed, CancellationToken cancellation)
-    {
-        await using var context = _database.Open();
-        await using var transaction = await context.Database.BeginTransactionAsync(cancellation);
-        // In one order, whoever writes: two nodes do not wait for each other.
-        foreach (var ((account, minute, address, reason), count) in failed.OrderBy(f => f.Key))
-        {
-            await context.Database.ExecuteSqlAsync(
-                $"""
-                INSERT INTO failed_sign_ins ("AccountId", "MinuteMs", "Address", "Reason", "Count")
-                VALUES ({account}, {minute}, {address}, {reason}, {count})
-                ON CONFLICT ("AccountId", "MinuteMs", "Address", "Reason") DO UPDATE SET "Count" = failed_sign_ins."Count" + {count}
-                """,
-                cancellation);
-        }
-
-        foreach (var account in failed.Keys.Select(k => k.AccountId).Distinct())
-        {
-            var oldest = await context.FailedSignIns.Where(f => f.AccountId == account).OrderByDescending(f => f.MinuteMs)
-                .Skip(KeptOfAccount).Select(f => (long?)f.MinuteMs).FirstOrDefaultAsync(cancellation);
-            if (oldest is { } minute)
-                await context.FailedSignIns.Where(f => f.AccountId == account && f.MinuteMs < minute).ExecuteDeleteAsync(cancellation);
-        }
-
-        await transaction.CommitAsync(cancellation);
     }
 
     /// <summary>Whether this one is logged by itself.</summary>
@@ -315,9 +186,5 @@ internal sealed partial class AuthenticationLog : BackgroundService
         [LoggerMessage(55, LogLevel.Warning, "{Count} more failed authentications within a minute: {Kind} {Subject}",
             EventName = "AuthenticationFailuresSuppressed")]
         public static partial void Suppressed(ILogger logger, int count, string kind, string subject);
-
-        [LoggerMessage(56, LogLevel.Warning, "failed to save failed sign-ins for their accounts: {Error}",
-            EventName = "FailedSignInsSaveFailed")]
-        public static partial void NotSaved(ILogger logger, string error);
     }
 }

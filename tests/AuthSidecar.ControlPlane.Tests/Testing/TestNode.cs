@@ -88,13 +88,13 @@ internal sealed class TestNode
         var (store, factors) = (new ControlStore(Database, time), new SecondFactors(Database, Entries, await SecretsAsync(time), time));
         var (meters, attempts) = (new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(), new SignInAttempts(Database, time));
         var logger = new Microsoft.Extensions.Logging.Testing.FakeLogger<AuthenticationLog>();
-        var log = new AuthenticationLog(Database, meters, time, logger);
+        var (log, failed) = (new AuthenticationLog(meters, time, logger), new FailedSignIns(Database, time, NullLogger<FailedSignIns>.Instance));
         var accounts = new AccountDirectory(store, managers, hashing, new PasswordRules(PasswordPolicy.Length, []), factors);
-        return new AccountParts(accounts, new SignInService(Database, hashing, factors, attempts, log, store, normalizer), new ProviderLogins(store, managers, time), attempts, new ResetLinks(store, accounts, time), log, logger, meters);
+        return new AccountParts(accounts, new SignInService(Database, hashing, factors, attempts, failed, log, store, normalizer), new ProviderLogins(store, managers, time), attempts, new ResetLinks(store, accounts, time), failed, log, logger, meters);
     }
 
     public sealed record AccountParts(
-        AccountDirectory Accounts, SignInService SignIn, ProviderLogins Logins, SignInAttempts Attempts, ResetLinks Resets, AuthenticationLog Log,
+        AccountDirectory Accounts, SignInService SignIn, ProviderLogins Logins, SignInAttempts Attempts, ResetLinks Resets, FailedSignIns Failed, AuthenticationLog Log,
         Microsoft.Extensions.Logging.Testing.FakeLogger<AuthenticationLog> Logger, System.Diagnostics.Metrics.IMeterFactory Meters);
 
     public async Task<byte[]> FactorKeyAsync(TimeProvider time) => (await SecretsAsync(time)).FactorWrappingKey;

@@ -1,7 +1,6 @@
 using AuthSidecar.ControlPlane.Identity.Passwords;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.Identity.SignIn;
-using AuthSidecar.ControlPlane.Telemetry;
 using Microsoft.AspNetCore.Identity;
 
 namespace AuthSidecar.ControlPlane.Identity.Accounts;
@@ -127,6 +126,9 @@ internal sealed class AccountDirectory(
         actor,
         async transaction =>
         {
+            if (!await transaction.Context.Accounts.AnyAsync(a => a.Id == accountId, cancellation))
+                return new Refusal.NotFound($"account `{accountId}`");
+
             await SessionStore.EndAllAsync(transaction, accountId, "everywhere", except: null, cancellation);
             transaction.Audit("sessions.end-all", accountId, Placement.ControlPlane, before: null, after: null);
             return null;

@@ -13,7 +13,7 @@ namespace AuthSidecar.ControlPlane.Identity.Pages;
 /// <summary>One's own account: sessions, applications, ways to sign in.</summary>
 internal sealed class AccountModel(
     BrowserSessions browser, SessionStore sessions, GrantStore grants, AccountDirectory accounts, SignInService signIn,
-    ConfiguredProviders providers, ProviderLogins logins, LinkRequests links, AuthenticationLog log)
+    ConfiguredProviders providers, ProviderLogins logins, LinkRequests links, FailedSignIns failed)
     : PageModel
 {
     private const int MostFailures = 10;
@@ -147,7 +147,7 @@ internal sealed class AccountModel(
                 l.LoginProvider, l.ProviderKey))];
         Linkable = [.. providers.All.Where(u => Logins.All(l => l.Name != u.DisplayName))];
         LinkRequest = Linkable.Count > 0 ? links.Of(session) : "";
-        Failures = [.. (await log.ListAsync(account.Id, MostFailures, HttpContext.RequestAborted)).Select(Failure.Of)];
+        Failures = [.. (await failed.ListAsync(account.Id, MostFailures, HttpContext.RequestAborted)).Select(Failure.Of)];
         Sessions = [.. (await sessions.ListAsync(account.Id, HttpContext.RequestAborted)).Select(s => Item.Of(s, session.Id))];
         return Page();
     }

@@ -90,8 +90,7 @@ internal sealed partial class IdentityProviderCallbackModel(
 
     private IActionResult Fail(string fault)
     {
-        Authentications.SignInFailed(
-            null, SignInFailure.IdentityProviderRefused, ClientAddress.Of(HttpContext), ClientAddress.NetworkOf(HttpContext));
+        Authentications.SignInFailed(null, SignInFailure.IdentityProviderRefused, ClientAddress.Of(HttpContext));
         (Fault, Response.StatusCode) = (fault, StatusCodes.Status403Forbidden);
         return Page();
     }

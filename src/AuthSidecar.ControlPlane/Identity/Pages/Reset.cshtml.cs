@@ -64,7 +64,7 @@ internal sealed class ResetModel(ResetLinks links, BrowserSessions browser, Auth
         (_accountId, AccountName) = (account?.Id, account?.UserName);
         if (AccountName is null)
         {
-            log.SignInFailed(null, SignInFailure.InvalidResetLink, ClientAddress.Of(HttpContext), ClientAddress.NetworkOf(HttpContext));
+            log.SignInFailed(null, SignInFailure.InvalidResetLink, ClientAddress.Of(HttpContext));
             (Fault, Response.StatusCode) = ("This link is invalid, expired or already used. Ask an administrator for a new one.",
                 StatusCodes.Status404NotFound);
         }

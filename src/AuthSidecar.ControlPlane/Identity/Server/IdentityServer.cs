@@ -166,6 +166,8 @@ internal static class IdentityServer
             .AddSingleton<SignInAttempts>()
             .AddSingleton<ResetLinks>()
             .AddSingleton<SpentTokens>()
+            .AddSingleton<FailedSignIns>()
+            .AddHostedService(s => s.GetRequiredService<FailedSignIns>())
             .AddSingleton<SignInService>();
     }
 }

@@ -28,7 +28,7 @@ internal enum SignInOutcome
 
 /// <summary>Holds names, passwords and codes against accounts.</summary>
 internal sealed class SignInService(Database database, PasswordHashing hashing, SecondFactors factors, SignInAttempts attempts,
-    AuthenticationLog log, ControlStore store, ILookupNormalizer normalizer)
+    FailedSignIns failed, AuthenticationLog log, ControlStore store, ILookupNormalizer normalizer)
 {
     /// <summary>Tries a name and a password.</summary>
     public async Task<(SignInOutcome Outcome, Account? Account)> TryAsync(
@@ -65,14 +65,13 @@ internal sealed class SignInService(Database database, PasswordHashing hashing, 
 
         if (account is null)
         {
-            log.SignInFailed(null, SignInFailure.UnknownName, source.Address, source.Network);
+            log.SignInFailed(null, SignInFailure.UnknownName, source.Address);
             return (SignInOutcome.Refused, null);
         }
 
         if (attempt.Admission != Admission.Admitted)
         {
-            log.SignInFailed(account.Id, attempt.Admission == Admission.Disabled ? SignInFailure.LockedOut : SignInFailure.TooManyAttempts,
-                source.Address, source.Network);
+            Tell(account.Id, FailureOf(attempt), source);
             return (SignInOutcome.Locked, null);
         }
 
@@ -131,15 +130,14 @@ internal sealed class SignInService(Database database, PasswordHashing hashing, 
         var account = await context.Accounts.AsNoTracking().SingleOrDefaultAsync(a => a.Id == accountId, cancellation);
         if (account is not { IsDisabled: false } || DigestOf(account) != digest)
         {
-            log.SignInFailed(accountId, SignInFailure.CredentialsChanged, source.Address, source.Network);
+            Tell(accountId, SignInFailure.CredentialsChanged, source);
             return (SignInOutcome.Refused, null);
         }
 
         var attempt = await attempts.CountAsync(context, accountId, Authenticator.Code, source, cancellation);
         if (attempt.Admission != Admission.Admitted)
         {
-            log.SignInFailed(accountId, attempt.Admission == Admission.Disabled ? SignInFailure.LockedOut : SignInFailure.TooManyAttempts,
-                source.Address, source.Network);
+            Tell(accountId, FailureOf(attempt), source);
             return (SignInOutcome.Locked, null);
         }
 
@@ -153,10 +151,19 @@ internal sealed class SignInService(Database database, PasswordHashing hashing, 
         return (SignInOutcome.Accepted, account);
     }
 
+    private static SignInFailure FailureOf(Attempt attempt) =>
+        attempt.Admission == Admission.Disabled ? SignInFailure.LockedOut : SignInFailure.TooManyAttempts;
+
+    private void Tell(string accountId, SignInFailure failure, AttemptSource source)
+    {
+        log.SignInFailed(accountId, failure, source.Address);
+        failed.Add(accountId, failure, source.Network);
+    }
+
     /// <summary>Tells of a failure: whether somebody waits for the answer or not.</summary>
     private async Task FailAsync(Account account, Attempt attempt, SignInFailure failure, AttemptSource source)
     {
-        log.SignInFailed(account.Id, failure, source.Address, source.Network);
+        Tell(account.Id, failure, source);
         if (attempt.BeginsDelay || attempt.Disables)
         {
             // Told where an operator looks: once, and not for every attempt.

@@ -2,7 +2,6 @@ using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Identity.Accounts;
 using AuthSidecar.ControlPlane.Identity.SignIn;
 using AuthSidecar.ControlPlane.Store;
-using AuthSidecar.ControlPlane.Telemetry;
 using AuthSidecar.ControlPlane.Tests.Testing;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Time.Testing;
@@ -26,7 +25,7 @@ public abstract class AccountDirectoryTests(TestDatabase database) : SignInTest(
         await parts.Attempts.RememberAsync("alice", secret: null, Cancellation);
         await parts.Resets.CreateAsync("test", "alice", TimeSpan.FromHours(1), Cancellation);
         await TryAsync(parts, "wrong", Here);
-        await parts.Log.ListAsync("alice", 1, Cancellation);
+        await parts.Failed.ListAsync("alice", 1, Cancellation);
         Assert.True((await parts.Accounts.RemoveAsync("test", "alice", Cancellation)).IsCommitted);
         Assert.Equal(0, await CountAsync(c => c.Entries.CountAsync(r => r.Type == DataType.Factors && !r.IsRemoved, Cancellation)));
         Assert.Equal(0, await CountAsync(c => c.KnownBrowsers.CountAsync(Cancellation)));

@@ -1,4 +1,4 @@
-namespace AuthSidecar.ControlPlane.Telemetry;
+namespace AuthSidecar.ControlPlane.Identity.SignIn;
 
 /// <summary>Failed attempts to sign in to an account within a minute, for its owner to see.</summary>
 [Table("failed_sign_ins")]
