@@ -82,8 +82,8 @@ public sealed class ImageTests : IDisposable
 
             var publish = Stage(from).Single(l => l.StartsWith("RUN dotnet publish ", StringComparison.Ordinal))["RUN ".Length..];
             Assert.EndsWith(" --output /out", publish, StringComparison.Ordinal);
-            // Compilers that stay would be left behind.
-            await ShellAsync($"cd {source} && {publish.Replace(" /out", $" {_folder}/out", StringComparison.Ordinal)} --verbosity quiet --nologo --disable-build-servers"
+            // Compilers that stay would be left behind, and so would folders of the command's own.
+            await ShellAsync($"cd {source} && TMPDIR={_folder} {publish.Replace(" /out", $" {_folder}/out", StringComparison.Ordinal)} --verbosity quiet --nologo --disable-build-servers"
                 + $" && mkdir -p $(dirname {target}) && cp -r {_folder}{what} {target}");
         }
 
