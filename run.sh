@@ -34,7 +34,7 @@ dotnet build src/AuthSidecar --configuration Release --verbosity quiet --nologo
 dotnet build src/AuthSidecar.ControlPlane --configuration Release --verbosity quiet --nologo
 "$bin" quickstart create "$folder"
 
-"$control" serve --state "$folder/control" --admin-socket "$socket" --listen "127.0.0.1:$port" --name 127.0.0.1 &
+"$control" serve --state "$folder/control" --admin-socket "$socket" --listen "127.0.0.1:$port" --name 127.0.0.1 --log text &
 processes=($!)
 until_ready $! "$control" sidecars list --admin-socket "$socket"
 if [ ! -e "$folder/loaded" ]; then

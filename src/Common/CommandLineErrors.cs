@@ -19,6 +19,7 @@ internal static partial class CommandLineErrors
             return failed;
         }
 
+        RunningCommand.Use(parsed);
         // No limit on the time to end: how long calls may drain is said by `serve` itself.
         var configuration = new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false };
         try

@@ -49,6 +49,8 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
                 var status = StatusOf(full, prefix + name);
                 switch (status.Kind)
                 {
+                    case FileKind.Directory when Path.GetExtension(name) is ".cedar" or ".cedarschema" or ".json":
+                        throw new InvalidDataException($"`{prefix}{name}` is a folder, not a file: remove or rename it");
                     case FileKind.Directory:
                         Walk(full, $"{prefix}{name}/", depth + 1);
                         break;

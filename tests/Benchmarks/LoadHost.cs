@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using AuthSidecar.Cli;
 using AuthSidecar.Cli.Quickstart;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.V1;

@@ -4,6 +4,7 @@ using AuthSidecar.Api.Calls;
 using AuthSidecar.Api.Wire;
 using AuthSidecar.Cedar;
 using AuthSidecar.Cli.Quickstart;
+using AuthSidecar.Common;
 using AuthSidecar.Decisions;
 using AuthSidecar.Hosting;
 using AuthSidecar.Policies;

@@ -30,7 +30,9 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
     {
         try
         {
-            var value = JsonSerializer.Deserialize(utf8, (JsonTypeInfo<T>)_options.GetTypeInfo(typeof(T)));
+            // Editors of some systems write a byte order mark, which RFC 8259, section 8.1 lets readers ignore.
+            var content = utf8.AsSpan(utf8 is [0xef, 0xbb, 0xbf, ..] ? 3 : 0);
+            var value = JsonSerializer.Deserialize(content, (JsonTypeInfo<T>)_options.GetTypeInfo(typeof(T)));
             if (value is null)
             {
                 faults.Add(new Fault(name, 1, 1, "expected an object, found null"));
@@ -45,8 +47,7 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
         }
         catch (JsonException e)
         {
-            faults.Add(
-                new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, Describe(e)) { Field = FieldOf(e) });
+            faults.Add(JsonFaults.Of(e, name, utf8, _options.GetTypeInfo(typeof(T)), _options));
             return null;
         }
     }
@@ -94,26 +95,4 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
             return element.IsValueType || FindNull(each, element) is not { } path ? null : at + (path[0] == '[' ? "" : ".") + path;
         }
     }
-
-    // The serializer's message names internal types and repeats the position, which the fault already has.
-    private static string Describe(JsonException e)
-    {
-        var end = e.Message.IndexOf(" Path:", StringComparison.Ordinal);
-        var words = end < 0 ? e.Message : e.Message[..end];
-        var names = string.Join(", ", words.Split('\'').Where((_, i) => i % 2 == 1).Where(n => !n.Contains('.', StringComparison.Ordinal))
-            .Select(n => $"`{n}`"));
-        var what = words switch
-        {
-            _ when words.StartsWith("JSON deserialization for type", StringComparison.Ordinal) => $"missing {names}",
-            _ when words.Contains("could not be mapped to any .NET member", StringComparison.Ordinal) => "unknown field",
-            _ when words.EndsWith("could not be converted to System.String.", StringComparison.Ordinal) => "expected a string",
-            _ when words.StartsWith("The JSON value could not be converted to", StringComparison.Ordinal) => "the value has the wrong type",
-            _ when words.Contains("doesn't allow setting null values", StringComparison.Ordinal) => "unexpected null",
-            _ => words,
-        };
-        return e.Path is null or "$" ? what : $"at `{e.Path}`: {what}";
-    }
-
-    // `$.weights.device`, `$.actions['…']`: the document's own field of it.
-    private static string? FieldOf(JsonException e) => e.Path is ['$', '.', .. var path] ? path.Split('.', '[')[0] : null;
 }

@@ -17,18 +17,22 @@ public sealed class PolicySetBuilder(CedarRelease release = CedarReleases.Latest
     /// <summary>Adds the policies and templates of a text.</summary>
     /// <param name="text">The text.</param>
     /// <param name="idOf">Names a policy, given its place in the text (from 0) and its annotations.</param>
-    public void Add(SourceText text, Func<int, IReadOnlyList<KeyValuePair<string, string?>>, string> idOf)
+    /// <returns>How many there are; of a text with faults, how many could be read.</returns>
+    public int Add(SourceText text, Func<int, IReadOnlyList<KeyValuePair<string, string?>>, string> idOf)
     {
         var parsed = Parser.ParsePolicies(text, release, _faults);
         for (var i = 0; i < parsed.Count; i++)
             Add(idOf(i, parsed[i].Annotations), parsed[i], text);
+
+        return parsed.Count;
     }
 
     /// <summary>Adds the policies and templates of a file: each is named by its <c>@id</c>, or by the file and its place in it from 0, as
     /// <c>FILE#0</c>.</summary>
     /// <param name="text">The text.</param>
     /// <param name="name">The file's name, without its extension.</param>
-    public void AddFile(SourceText text, string name) => Add(
+    /// <returns>How many there are; of a text with faults, how many could be read.</returns>
+    public int AddFile(SourceText text, string name) => Add(
         text, (index, annotations) => IdOf(annotations) ?? string.Create(CultureInfo.InvariantCulture, $"{name}#{index}"));
 
     /// <summary>Adds the policies and templates of a text: each is named by its <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by its

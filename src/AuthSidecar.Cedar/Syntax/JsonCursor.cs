@@ -47,11 +47,13 @@ internal ref struct JsonCursor
         }
         catch (JsonException e)
         {
-            faults.Add(Fault.At(
-                source,
-                source.OffsetOf(e.LineNumber ?? 0, e.BytePositionInLine ?? 0),
-                "invalid JSON, or nested too deep",
-                $"at most {maxDepth} levels; no comments, no trailing commas"));
+            var offset = source.OffsetOf(e.LineNumber ?? 0, e.BytePositionInLine ?? 0);
+            var isAtEnd = source.Utf8[Math.Min(offset, source.Utf8.Length)..].IndexOfAnyExcept(" \t\r\n"u8) < 0;
+            faults.Add(source.Utf8[source.Start..].IndexOfAnyExcept(" \t\r\n"u8) < 0 ? Fault.At(source, 0, "empty: expected JSON", null)
+                : e.Message.StartsWith("The maximum configured depth", StringComparison.Ordinal)
+                    ? Fault.At(source, offset, "nested too deep", $"at most {maxDepth} levels")
+                : isAtEnd ? Fault.At(source, offset, "unexpected end of JSON", "the text is incomplete")
+                : Fault.At(source, offset, "invalid JSON", "comments and trailing commas are not allowed"));
         }
 
         return null;

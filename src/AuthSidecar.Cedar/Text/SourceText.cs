@@ -35,7 +35,8 @@ public sealed class SourceText
     /// comment neither.</summary>
     internal Fault? FindEncodingFault()
     {
-        if (Utf8.StartsWith((ReadOnlySpan<byte>)[0xff, 0xfe]) || Utf8.StartsWith((ReadOnlySpan<byte>)[0xfe, 0xff]))
+        // With its mark, or by the zeros between its letters.
+        if (Utf8 is [0xff, 0xfe, ..] or [0xfe, 0xff, ..] or [not 0, 0, not 0, 0, ..] or [0, not 0, 0, not 0, ..])
             return Fault.At(this, 0, "unsupported encoding: UTF-16", "save it as UTF-8");
 
         if (System.Text.Unicode.Utf8.IsValid(Utf8))

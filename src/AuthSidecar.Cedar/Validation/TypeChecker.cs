@@ -549,6 +549,10 @@ internal sealed class TypeChecker(
     private CheckedAttribute? AttributeOf(CheckedType type, string name) =>
         (type is CheckedType.Entity entity ? RecordOf(entity) : (CheckedType.Record)type)?.Attributes.GetValueOrDefault(name);
 
+    /// <summary>The attribute that may be meant by one whose presence is tested for, and which there is none of.</summary>
+    public string? SuggestAttribute(HasExpr e) => TypeOf(e.Target) is (CheckedType.Entity or CheckedType.Record) and var type
+        ? table.Suggestions.For(e.Path[0], NamesOf(type)) : null;
+
     private IEnumerable<string> NamesOf(CheckedType type) =>
         (type is CheckedType.Entity entity ? RecordOf(entity) : (CheckedType.Record)type)?.Attributes.Keys ?? [];
 

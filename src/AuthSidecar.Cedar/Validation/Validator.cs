@@ -36,14 +36,14 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
         }
 
         var typeFaults = new HashSet<TypeFault>();
-        if (!CheckTypes(policy.Syntax, table, typeFaults, out var cause))
+        if (!CheckTypes(policy.Syntax, table, typeFaults, out var cause, out var help))
         {
             warnings.Add(Finding(policy, new TypeFault(
                 ValidationKind.ImpossiblePolicy,
                 cause?.Span ?? policy.Syntax.Span,
                 cause is null ? "the policy is never satisfied"
                     : $"the policy is never satisfied: `{PolicyPrinter.Brief(cause)}` is never true",
-                null)));
+                cause is null ? null : help)));
         }
 
         Report(faults.Concat(typeFaults).Select(f => Finding(policy, f)), release, errors, warnings);
@@ -71,10 +71,11 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
     /// <param name="faults">Gets what is wrong.</param>
     /// <param name="cause">The part that keeps it from being satisfied, if it is the same one wherever as much as possible in front of it
     /// fits.</param>
+    /// <param name="help">What may have been meant by that part.</param>
     /// <returns>Whether there is one in which it may be satisfied, or in which nobody can tell.</returns>
-    private bool CheckTypes(PolicySyntax policy, TypeTable table, HashSet<TypeFault> faults, out Expr? cause)
+    private bool CheckTypes(PolicySyntax policy, TypeTable table, HashSet<TypeFault> faults, out Expr? cause, out string? help)
     {
-        cause = null;
+        (cause, help) = (null, null);
         var furthest = -1;
         var condition = ConditionOf(policy);
         var ids = new ExprIds();
@@ -87,6 +88,7 @@ public sealed class Validator(Schema schema, ValidationOptions? options = null)
             if (!isPossible && FindCause(condition, checker) is var (found, place) && place >= furthest)
             {
                 cause = place > furthest || ReferenceEquals(cause, found) ? found : null;
+                help ??= found is HasExpr has ? checker.SuggestAttribute(has) : null;
                 furthest = place;
             }
 

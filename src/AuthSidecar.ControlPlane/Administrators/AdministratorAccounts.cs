@@ -1,6 +1,7 @@
 using AuthSidecar.ControlPlane.Entities;
 using AuthSidecar.ControlPlane.Identity.Clients;
 using AuthSidecar.ControlPlane.Identity.Sessions;
+using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Administrators;
@@ -116,6 +117,9 @@ internal sealed class AdministratorAccounts(ControlStore store, EntityWriter dir
         if (await ClientRecords.IsOfAnotherAsync(transaction.Context, administrator.Name, Placement.ControlPlaneApplication, cancellation))
             return new Refusal.AlreadyThere($"client `{administrator.Name}` of an application");
 
+        if (await FindUnknownRoleAsync(transaction.Context, administrator, cancellation) is { } fault)
+            return new Refusal.Invalid([fault]);
+
         // Whoever made the first one, no code is good any more, whatever becomes of them.
         await transaction.Context.BootstrapCodes.ExecuteDeleteAsync(cancellation);
         var keys = await ClientRecords.FindKeysAsync(transaction.Context, administrator.Name, cancellation);
@@ -134,6 +138,17 @@ internal sealed class AdministratorAccounts(ControlStore store, EntityWriter dir
         return await directory.ApplyAsync(transaction, (_, _) => true,
             new EntityChange([(AdministratorEntities.ToEntity(administrator), Placement.ControlPlane)], []), cancellation);
     }
+
+    /// <summary>A role that no policy knows, which would give no permission. Of policies that were published for the control plane nobody
+    /// can tell: roles may be members of others.</summary>
+    private static async Task<Fault?> FindUnknownRoleAsync(
+        StoreContext context, Administrator administrator, CancellationToken cancellation) =>
+        administrator.Roles.FirstOrDefault(r => !BuiltInPolicies.Roles.Contains(r, StringComparer.Ordinal)) is { } unknown
+        && !await context.Publications.AnyAsync(
+            p => p.Application == Placement.ControlPlaneApplication && p.Type == DataType.Policies, cancellation)
+            ? new Fault("administrator.roles", 0, 0, $"unknown role `{unknown}`",
+                new Suggestions().For(unknown, BuiltInPolicies.Roles) ?? $"known roles: {string.Join(", ", BuiltInPolicies.Roles)}")
+            : null;
 
     private async Task<bool> IsGoodAsync(StoreContext context, string hash, CancellationToken cancellation)
     {

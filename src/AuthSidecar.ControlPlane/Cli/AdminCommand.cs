@@ -51,7 +51,11 @@ internal static class AdminCommand
 
         command.Add(socket);
         command.Add(credentials);
-        command.SetAction((parsed, cancellation) => parsed.GetValue(credentials) is { } file
+        command.SetAction((parsed, cancellation) =>
+            parsed.GetResult(credentials) is { Implicit: false } && parsed.GetResult(socket) is { Implicit: false }
+            ? RunAsync("", () => throw new InvalidDataException($"`{credentials.Name}` excludes `{socket.Name}`"))
+            // What is said here counts more than what the environment says.
+            : parsed.GetValue(credentials) is { } file && parsed.GetResult(socket) is not { Implicit: false }
             ? RunAsync(file, async () =>
             {
                 var loaded = Credentials.Load(file);
@@ -96,7 +100,7 @@ internal static class AdminCommand
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or InvalidProtocolBufferException
             or System.Text.Json.JsonException or System.Security.Cryptography.CryptographicException)
         {
-            Console.Error.WriteLine($"authsidecar-control: {e.Message}");
+            Console.Error.WriteLine($"authsidecar-control: {FileErrors.Describe(e)}");
         }
 
         return ServeCommand.Failed;
@@ -155,12 +159,13 @@ internal static class AdminCommand
         if (e.GetRpcStatus() is not { } status)
         {
             return UnixSockets.IsDenied(e.Status.DebugException) ? $"permission denied: `{where}`"
-                : e.StatusCode == StatusCode.Unavailable || WasNotSent(e) ? NoAnswer(e, where) : e.Status.Detail;
+                : e.StatusCode == StatusCode.Unavailable || WasNotSent(e) ? NoAnswer(e, where) : ConnectionFailure.DescribeDetail(e.Status.Detail);
         }
 
         // One error once: the message has the first, and where there are more all of them are told.
-        var faults = status.GetDetail<BadRequest>()?.FieldViolations is { Count: > 1 } several
-            ? several.Select(v => $"\n  {v.Description}") : [];
-        return $"{e.Status.Detail}{string.Concat(faults)}";
+        var violations = status.GetDetail<BadRequest>()?.FieldViolations is { Count: > 0 } all ? all : [];
+        var detail = violations.Count == 0 ? e.Status.Detail : RunningCommand.Rename(e.Status.Detail, violations[0].Field);
+        var others = violations.Count < 2 ? [] : violations.Select(v => $"\n  {v.Description}");
+        return $"{detail}{string.Concat(others)}";
     }
 }

@@ -13,7 +13,8 @@ internal static class AdministratorCommands
         var jwks = CliOption.Of<string?>("--jwks", "FILE",
             "A file with their public keys, as `credentials create` prints them. Required for a new administrator.").NotEmpty();
         var roles = CliOption.Of<string[]>("--role", "ROLE",
-            "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated. Replaces the previous roles.")
+            "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated. Required for a "
+                + "new administrator. Replaces the previous roles.")
             .NotEmpty();
         var applications = CliOption.Of<string[]>("--application", "NAME",
             "An application to which they are confined; may be repeated. Replaces the previous applications.").NotEmpty();
@@ -39,6 +40,9 @@ internal static class AdministratorCommands
                     throw new InvalidDataException(
                         $"administrator `{administrator.Name}` does not exist: specify the public keys of a new one with `{jwks.Name}`");
                 }
+
+                if (current is null && parsed.GetValue(roles) is not { Length: > 0 })
+                    throw new InvalidDataException($"administrator `{administrator.Name}` is new: specify `{roles.Name}`");
 
                 var lists = new[] { (roles, administrator.Roles), (applications, administrator.Applications),
                     (tenants, administrator.Tenants) };

@@ -1,9 +1,11 @@
+using System.Text.RegularExpressions;
+using Google.Protobuf.Reflection;
 using Google.Protobuf.WellKnownTypes;
 
 namespace AuthSidecar.ControlPlane.Cli;
 
 /// <summary>Objects in files, as JSON; and secrets.</summary>
-internal static class JsonFile
+internal static partial class JsonFile
 {
     public static Option<bool> ReplaceOption() => CliOption.Flag(
         "--replace", "Replace the whole object: fields that are not in the file get their defaults.");
@@ -26,6 +28,9 @@ internal static class JsonFile
         try
         {
             var text = await ReadTextAsync(path, cancellation);
+            if (string.IsNullOrWhiteSpace(text))
+                throw new InvalidDataException($"`{path}` is empty: expected {what} in JSON");
+
             var message = parser.ParseJson(text);
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var empty = document.RootElement.EnumerateObject().Where(
@@ -35,7 +40,30 @@ internal static class JsonFile
         }
         catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or JsonException)
         {
-            throw new InvalidDataException($"`{path}` is not {what} in JSON: {e.Message}");
+            throw new InvalidDataException($"`{path}` is not {what} in JSON: {Describe(e)}");
         }
     }
+
+    /// <summary>Without the words of the parser's own: states of it, types of ours.</summary>
+    private static string Describe(Exception e) => e.Message switch
+    {
+        _ when e.Message.StartsWith("Unexpected end of document", StringComparison.Ordinal) || e.Message.Contains("end of text", StringComparison.Ordinal) =>
+            "unexpected end of JSON",
+        _ when EnumValue().Match(e.Message) is { Success: true } match && FindEnum(match.Groups["type"].Value) is { } values =>
+            $"unknown value `{match.Groups["value"].Value}`: one of {string.Join(", ", values.Values.Skip(1).Select(v => v.Name))}",
+        _ when JsonFieldName().Match(e.Message) is { Success: true } match => $"unknown field `{match.Groups["name"].Value}`",
+        var message => message,
+    };
+
+    private static EnumDescriptor? FindEnum(string name) => typeof(V1.AccountService).Assembly.GetTypes()
+        .Where(t => t.Name.EndsWith("Reflection", StringComparison.Ordinal))
+        .Select(t => (FileDescriptor?)t.GetProperty("Descriptor")?.GetValue(null))
+        .SelectMany(f => f?.EnumTypes ?? [])
+        .FirstOrDefault(t => t.FullName == name);
+
+    [GeneratedRegex("^Invalid enum value: (?<value>.*) for enum type: (?<type>.*)$")]
+    private static partial Regex EnumValue();
+
+    [GeneratedRegex("^Unknown field: (?<name>.*)$")]
+    private static partial Regex JsonFieldName();
 }

@@ -112,11 +112,15 @@ internal static class PolicyCommand
                 + "`authsidecar`).") { folder }.WithExamples("authsidecar-control policies write-built-in administration");
         command.SetAction((parsed, _) => AdminCommand.RunAsync("", () =>
         {
-            foreach (var document in BuiltInPolicies.Documents)
+            var paths = BuiltInPolicies.Documents.Select(d => (Document: d, Path: Path.Combine(parsed.GetValue(folder)!, d.Path))).ToList();
+            if (paths.Find(p => File.Exists(p.Path)).Path is { } existing)
+                throw new InvalidDataException($"`{existing}` exists: write to another folder, or remove it");
+
+            foreach (var (document, path) in paths)
             {
-                var path = Path.Combine(parsed.GetValue(folder)!, document.Path);
                 System.IO.Directory.CreateDirectory(Path.GetDirectoryName(path)!);
                 File.WriteAllBytes(path, document.Content.ToByteArray());
+                Console.Out.WriteLine($"created: {path}");
             }
 
             return Task.CompletedTask;

@@ -69,11 +69,12 @@ internal static class ServeCommand
         var keepAudit = CliOption.Of<int>("--keep-audit-days", "DAYS",
             $"Retention of audit records and superseded policies in days, {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones "
                 + "are deleted.").WithDefault(() => Retention.DefaultAuditDays).Range(Retention.MinAuditDays, Retention.MaxAuditDays);
+        var (log, logLevel) = (ConsoleLog.FormatOption(), ConsoleLog.LevelOption("requests to databases and providers"));
         var command = new Command("serve", "Run the control plane.")
         {
             database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl,
             replaceIssuer, passwordHashing, passwordPolicy, commonPasswords, breached, attempts, proxies, wait, afterRestore, name,
-            certificate, key, clientCa, kubernetes, keepAudit, logoutHosts,
+            certificate, key, clientCa, kubernetes, keepAudit, logoutHosts, log, logLevel,
         }.WithExamples(
                 "authsidecar-control serve --state /var/lib/authsidecar-control --listen 0.0.0.0:7443 --name control.example "
                     + "--listen-https 0.0.0.0:8443 --url https://control.example:8443")
@@ -121,6 +122,8 @@ internal static class ServeCommand
                         ClientCa = parsed.GetValue(clientCa),
                         KeepAudit = TimeSpan.FromDays(parsed.GetValue(keepAudit)),
                         JoinKubernetes = parsed.GetValue(kubernetes),
+                        Log = ConsoleLog.FormatOf(parsed, log),
+                        LogLevel = ConsoleLog.LevelOf(parsed, logLevel),
                     },
                     cancellation);
             }
@@ -128,7 +131,7 @@ internal static class ServeCommand
                 or System.Data.Common.DbException or KeyVaultException)
             {
                 // What an operator can mend: an address in use, a database that is not there, missing permissions.
-                return Fail([e.Message]);
+                return Fail([FileErrors.Describe(e)]);
             }
         });
         return command;

@@ -48,7 +48,8 @@ internal static partial class ControlPlaneHost
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Logging
             .ClearProviders()
-            .AddJsonConsole(console => (console.TimestampFormat, console.UseUtcTimestamp) = (LogTimestamps.Format, true))
+            .SetMinimumLevel(options.LogLevel)
+            .AddConsoleLog(options.Log)
             .AddFilter("Microsoft", LogLevel.Warning)
             // What was rejected by ourselves is answered, not logged as a fault of the framework's.
             .AddFilter("Grpc", LogLevel.Critical)

@@ -68,6 +68,12 @@ internal sealed record ServeOptions
     /// <summary>How long audit records, and superseded policies, are kept.</summary>
     public TimeSpan KeepAudit { get; init; } = TimeSpan.FromDays(Retention.DefaultAuditDays);
 
+    /// <summary>How log lines are written.</summary>
+    public LogFormat Log { get; init; }
+
+    /// <summary>What is logged, from this level up.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
     /// <summary>Every reason why these options cannot be served with.</summary>
     public IEnumerable<string> Validate()
     {

@@ -1,9 +1,10 @@
+using System.Text.RegularExpressions;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Publications;
 
 /// <summary>The policies by which the control plane itself is administered, until others are published for it.</summary>
-internal static class BuiltInPolicies
+internal static partial class BuiltInPolicies
 {
     /// <summary>The documents, as they could be published.</summary>
     public static IReadOnlyList<Document> Documents { get; } =
@@ -12,12 +13,19 @@ internal static class BuiltInPolicies
         Read(SchemaFile.Name, "access/administration.cedarschema"),
     ];
 
+    /// <summary>The roles that these policies know.</summary>
+    public static IReadOnlyList<string> Roles { get; } =
+        [.. RoleNames().Matches(Documents[0].Content.ToStringUtf8()).Select(m => m.Value).Distinct()];
+
     public static Schema Schema { get; } = PolicyDocuments.ReadSchema(Documents, [])
         ?? throw new InvalidOperationException("built-in schema not found");
 
     /// <summary>The schema that an application's entities are held against: that of its documents, and for ourselves always one.</summary>
     public static Schema? SchemaOf(string application, IReadOnlyList<Document> documents) =>
         PolicyDocuments.ReadSchema(documents, []) ?? (application == Placement.ControlPlaneApplication ? Schema : null);
+
+    [GeneratedRegex("(?<=Role::\")[a-z_]+")]
+    private static partial Regex RoleNames();
 
     private static Document Read(string path, string resource)
     {

@@ -38,12 +38,14 @@ internal static class BundleCommand
     private static Command Validate()
     {
         var folder = new Argument<string>("folder") { Description = "The bundle folder." };
+        var failOnWarnings = Options.FailOnWarnings();
         var command = new Command("validate",
             "Validate a whole bundle as `serve` does, except the secrets of second factors, which need the key of the state folder.")
         {
             folder,
+            failOnWarnings,
         }.WithExamples("authsidecar bundles validate app")
-            .WithExitCodes((0, "valid"), (1, "not valid"), (2, "error"));
+            .WithExitCodes((0, "valid"), (1, "not valid, or warnings with --fail-on-warnings"), (2, "error"));
         command.SetAction(parsed => Run(parsed.GetValue(folder)!, (files, faults) =>
         {
             var warnings = Check(files, faults);
@@ -51,7 +53,7 @@ internal static class BundleCommand
             Print(faults, "error");
             Console.Out.WriteLine(
                 $"{(faults.Count == 0 ? "valid" : "not valid")}: {Count.Of(faults.Count, "error")}, {Count.Of(warnings.Count, "warning")}");
-            return faults.Count == 0 ? ExitCode.Success : ExitCode.Deny;
+            return faults.Count == 0 && (warnings.Count == 0 || !parsed.GetValue(failOnWarnings)) ? ExitCode.Success : ExitCode.Deny;
         }));
         return command;
     }
@@ -98,7 +100,7 @@ internal static class BundleCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            Console.Error.WriteLine($"authsidecar: {e.Message}");
+            Console.Error.WriteLine($"authsidecar: {FileErrors.Describe(e)}");
             return ExitCode.Error;
         }
     }

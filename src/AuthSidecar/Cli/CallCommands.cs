@@ -5,6 +5,9 @@ namespace AuthSidecar.Cli;
 /// <summary>The commands that ask a running sidecar: one for each call, and one for its health.</summary>
 internal static class CallCommands
 {
+    private static readonly (int Code, string Meaning)[] Decisions =
+        [(ExitCode.Allow, "allow"), (ExitCode.Deny, "deny"), (ExitCode.StepUp, "step up")];
+
     public static Command ValidateToken()
     {
         var audience = CliOption.Of<string>("--audience", "AUDIENCE", "The audience that the token must have.");
@@ -13,11 +16,12 @@ internal static class CallCommands
             "validate-token",
             "Validate a token: signature, issuer, audience, expiry, revocation. Print its claims, or why it is not valid.",
             "authsidecar validate-token --token-file token.jwt --audience documents",
+            [(ExitCode.Allow, "valid"), (ExitCode.Deny, "not valid")],
             [Options.TokenFile, Options.Token, audience, scopes],
             (parsed, channel, call) => new V1.AuthSidecarService.AuthSidecarServiceClient(channel).ValidateTokenAsync(
                 new V1.ValidateTokenRequest
                 {
-                    Token = Options.ReadToken(parsed),
+                    Token = Options.ReadToken(parsed, Options.TokenFile.Name),
                     Audience = parsed.GetValue(audience) ?? "",
                     RequiredScopes = { parsed.GetValue(scopes) ?? [] },
                 },
@@ -32,9 +36,10 @@ internal static class CallCommands
         var action = CliOption.Of<string>("--action", "ACTION", "The action: a bare word, or as in Cedar.").Require();
         var resource = CliOption.Of<string>("--resource", "ENTITY", "The resource, as in Cedar: 'Document::\"plan\"'.").Require();
         var attributes = CliOption.Of<string[]>(
-            "--attribute", "NAME=VALUE", "An attribute of the resource as name=value; may be repeated.");
+            "--attribute", "NAME=VALUE", $"An attribute of the resource, {Options.ValueForm}; may be repeated.");
         var parents = CliOption.Of<string[]>("--parent", "ENTITY", "An entity the resource is a member of; may be repeated.");
-        var context = CliOption.Of<string[]>("--context", "NAME=VALUE", "An attribute of the context as name=value; may be repeated.");
+        var context = CliOption.Of<string[]>(
+            "--context", "NAME=VALUE", $"An attribute of the context, {Options.ValueForm}; may be repeated.");
         var proof = CliOption.Of<string>("--mfa-proof", "PROOF", "The proof that verify-mfa answered with.");
         var explain = CliOption.Flag("--explain", "Show the result of every policy.");
         var revision = CliOption.Of<string>(
@@ -43,6 +48,7 @@ internal static class CallCommands
             "check",
             "Check whether a principal may do an action on a resource. Print the decision, its reasons, and what would change it.",
             "authsidecar check --principal 'User::\"alice\"' --action read --resource 'Document::\"plan\"'",
+            Decisions,
             [Options.TokenFile, Options.Token, principal, action, resource, attributes, parents, context, proof, explain, revision,
                 .. Options.Signals],
             (parsed, channel, call) =>
@@ -59,7 +65,7 @@ internal static class CallCommands
                 if (parsed.GetValue(principal) is { } uid)
                     request.Principal = Options.ReadUid(principal.Name, uid);
                 else
-                    request.Token = Options.ReadToken(parsed);
+                    request.Token = Options.ReadToken(parsed, $"{principal.Name} or {Options.TokenFile.Name}");
 
                 request.Resource.Parents.Add((parsed.GetValue(parents) ?? []).Select(p => Options.ReadUid(parents.Name, p)));
                 foreach (var (name, value) in (parsed.GetValue(attributes) ?? []).Select(a => Options.ReadAttribute(attributes.Name, a)))
@@ -81,6 +87,7 @@ internal static class CallCommands
             "evaluate-risk",
             "Evaluate the risk of an access. Print its score and factors.",
             "authsidecar evaluate-risk --subject 'User::\"alice\"' --peer 203.0.113.7 --device laptop",
+            Decisions,
             [subject, action, .. Options.Signals],
             (parsed, channel, call) => new V1.AuthSidecarService.AuthSidecarServiceClient(channel).EvaluateRiskAsync(
                 new V1.EvaluateRiskRequest
@@ -103,6 +110,7 @@ internal static class CallCommands
             "verify-mfa",
             "Verify a second factor: right, fresh and not used before. Print a proof for `check --mfa-proof`.",
             "authsidecar verify-mfa --subject 'User::\"alice\"' --factor phone --code 123456",
+            [(ExitCode.Allow, "verified"), (ExitCode.Deny, "not verified")],
             [subject, factor, code, session],
             (parsed, channel, call) => new V1.AuthSidecarService.AuthSidecarServiceClient(channel).VerifyMfaAsync(
                 new V1.VerifyMfaRequest
@@ -120,6 +128,7 @@ internal static class CallCommands
         "health",
         "Check whether the sidecar is ready to answer.",
         "authsidecar health --timeout-ms 1000",
+        [(ExitCode.Success, "ready"), (ExitCode.Deny, "not ready")],
         [],
         (_, channel, call) => new Health.HealthClient(channel).CheckAsync(new HealthCheckRequest(), call),
         Print.Health);

@@ -11,7 +11,7 @@ internal static class CliErrors
         }
         catch (Exception e) when (e is UsageException or IOException or InvalidDataException or UnauthorizedAccessException)
         {
-            Console.Error.WriteLine(e.Message);
+            Console.Error.WriteLine(FileErrors.Describe(e));
             return ExitCode.Error;
         }
     }

@@ -23,6 +23,7 @@ internal sealed class ClientCommand
     /// <param name="name">The command's name.</param>
     /// <param name="description">What it does.</param>
     /// <param name="example">A command line with it.</param>
+    /// <param name="exitCodes">What its exit codes mean.</param>
     /// <param name="options">Its own options.</param>
     /// <param name="call">Makes the call. A usage error in the options is a <see cref="UsageException"/>.</param>
     /// <param name="print">Prints the answer for people, and gives the exit code.</param>
@@ -30,13 +31,14 @@ internal sealed class ClientCommand
         string name,
         string description,
         string example,
+        (int Code, string Meaning)[] exitCodes,
         IEnumerable<Option> options,
         Func<ParseResult, GrpcChannel, CallOptions, AsyncUnaryCall<TResponse>> call,
         Func<TResponse, TextWriter, int> print)
         where TResponse : IMessage
     {
         var shared = new ClientCommand();
-        var command = new Command(name, description).WithExamples(example);
+        var command = new Command(name, description).WithExamples(example).WithExitCodes([.. exitCodes, (ExitCode.Error, "error")]);
         foreach (var option in options)
             command.Add(option);
 
@@ -73,10 +75,10 @@ internal sealed class ClientCommand
         {
             Console.Error.WriteLine($"authsidecar: {Describe(e, parsed.GetValue(_address)!, parsed.GetValue(_timeoutMs))}");
         }
-        catch (Exception e) when (e is UsageException or IOException or UriFormatException or ArgumentException
-            or InvalidOperationException)
+        catch (Exception e) when (e is UsageException or IOException or UnauthorizedAccessException or UriFormatException
+            or ArgumentException or InvalidOperationException)
         {
-            Console.Error.WriteLine($"authsidecar: {e.Message}");
+            Console.Error.WriteLine($"authsidecar: {FileErrors.Describe(e)}");
         }
 
         return ExitCode.Error;
@@ -94,8 +96,11 @@ internal sealed class ClientCommand
             return $"DeadlineExceeded: no answer within {timeoutMs} ms; see --timeout-ms";
         }
 
-        var violations = e.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations.Select(v => $"\n  {v.Field}: {v.Description}");
-        return $"{e.StatusCode}{(reason is null ? "" : $" ({reason})")}: {e.Status.Detail}{string.Concat(violations ?? [])}";
+        // The message has the first of them.
+        var violations = e.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations is { Count: > 0 } all ? all : [];
+        var detail = violations.Count == 0 ? e.Status.Detail : RunningCommand.Rename(e.Status.Detail, violations[0].Field);
+        var others = violations.Count < 2 ? [] : violations.Select(v => $"\n  {RunningCommand.SymbolOf(v.Field) ?? v.Field}: {v.Description}");
+        return $"{e.StatusCode}{(reason is null ? "" : $" ({reason})")}: {detail}{string.Concat(others)}";
     }
 }
 

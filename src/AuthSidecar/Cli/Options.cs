@@ -24,15 +24,25 @@ internal static partial class Options
     public static Option<string> Location { get; } = CliOption.Of<string>(
         "--location", "LAT,LON,KM", "Latitude, longitude and accuracy (km), such as `47.37,8.54,25`.");
 
+    public static Option<bool> FailOnWarnings() => CliOption.Flag("--fail-on-warnings", "Exit with 1 if there are warnings, as for errors.");
+
     public static IEnumerable<Option> Signals => [DeviceId, DeviceKey, PeerAddress, ForwardedFor, Location];
 
-    public static string ReadToken(ParseResult parsed)
+    /// <summary>What the value of an attribute may be, for the help.</summary>
+    public const string ValueForm =
+        "as name=value: the value as in Cedar, such as `42`, `[\"a\"]` or `ip(\"192.0.2.1\")`; a bare word is a string";
+
+    /// <param name="parsed">The command line.</param>
+    /// <param name="required">The options that may give it, for the message where none does.</param>
+    public static string ReadToken(ParseResult parsed, string required)
     {
-        var file = parsed.GetValue(TokenFile);
-        if (file is not null && parsed.GetValue(Token) is not null)
+        var (file, token) = (parsed.GetValue(TokenFile), parsed.GetValue(Token));
+        if (file is not null && token is not null)
             throw new UsageException($"{TokenFile.Name} excludes {Token.Name}");
 
-        return file is null ? parsed.GetValue(Token) ?? "" : (file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file)).Trim();
+        token = file is null ? token ?? throw new UsageException($"{required} is required")
+            : (file == "-" ? Console.In.ReadToEnd() : File.ReadAllText(file)).Trim();
+        return token.Length > 0 ? token : throw new UsageException($"{(file is null ? Token : TokenFile).Name}: the token is empty");
     }
 
     public static V1.EntityUid ReadUid(string option, string text) => EntityUid.TryParse(text, out var uid, out var fault)

@@ -28,9 +28,8 @@ internal static class ServeCommand
         var joinKubernetes = CliOption.Of<string?>("--join-kubernetes", "FILE",
             "The file with the pod's projected service account token (audience `authsidecar`), to enrol with instead of a join token; "
                 + "requires `--ca`.").NotEmpty();
-        var name = CliOption.Of<string>("--name", "NAME",
-            "The name to enrol with; in a pod its name, or `NAMESPACE.POD`. Default: the host name.").WithDefault(
-                () => Environment.MachineName);
+        var name = CliOption.Of<string?>("--name", "NAME",
+            "The name to enrol with; in a pod its name, or `NAMESPACE.POD`. Default: the host name.").NotEmpty();
         var certificate = CliOption.Of<string>("--certificate", "FILE", "The client certificate for the control plane, in PEM.")
             .WithDefault(() => "");
         var certificateKey = CliOption.Of<string>("--certificate-key", "FILE", "Its key, in PEM.").WithDefault(() => "");
@@ -72,12 +71,7 @@ internal static class ServeCommand
                 + "and, once a minute, in the log; `reject`, deny them.").WithDefault(() => "warn");
         requestValidation.AcceptOnlyFromAmong("off", "warn", "reject");
         var development = CliOption.Flag("--development", "Enable gRPC reflection.");
-        var log = CliOption.Of<string>("--log", null, "Log format: `json` or `text`.").WithDefault(() => "json");
-        log.AcceptOnlyFromAmong("json", "text");
-        var logLevel = CliOption.Of<string>("--log-level", null,
-            "Minimum log level: `debug` (every call, its caller and its decision), `information`, `warning` or `error`.")
-            .WithDefault(() => "information");
-        logLevel.AcceptOnlyFromAmong("debug", "information", "warning", "error");
+        var (log, logLevel) = (ConsoleLog.FormatOption(), ConsoleLog.LevelOption("every call, its caller and its decision"));
         var command = new Command("serve", "Answer calls from the data of a bundle folder or a control plane, and follow its changes.")
         {
             bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, joinKubernetes, name, certificate,
@@ -85,7 +79,7 @@ internal static class ServeCommand
             introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log, logLevel,
         }.WithExamples(
             "authsidecar serve --bundle app --state state --socket /tmp/authsidecar.sock",
-            "authsidecar serve --control-plane https://control.example:7443 --application documents --join-token token.txt --ca ca.pem "
+            "authsidecar serve --control-plane https://control.example:7443 --application documents --join-token token.txt "
                 + "--state /var/lib/authsidecar")
             .WithExitCodes((0, "stopped"), (2, "error"));
         command.SetAction(async (parsed, cancellation) =>
@@ -152,8 +146,8 @@ internal static class ServeCommand
                     Listen = endPoint,
                     MaxConnections = parsed.GetValue(maxConnections),
                     IsDevelopment = parsed.GetValue(development),
-                    Log = parsed.GetValue(log) == "text" ? LogFormat.Text : LogFormat.Json,
-                    LogLevel = Enum.Parse<LogLevel>(parsed.GetValue(logLevel)!, ignoreCase: true),
+                    Log = ConsoleLog.FormatOf(parsed, log),
+                    LogLevel = ConsoleLog.LevelOf(parsed, logLevel),
                 },
                 cancellation);
         });
@@ -176,7 +170,7 @@ internal static class ServeCommand
         {
             var placement = new Placement(parsed.GetValue(application)!, parsed.GetValue(tenant)!);
             return (parsed.GetValue(joinToken) ?? parsed.GetValue(joinKubernetes)) is { } token
-                ? ControlPlaneOptions.Joining(addresses, placement, new JoinOptions(token, parsed.GetValue(name)!,
+                ? ControlPlaneOptions.Joining(addresses, placement, new JoinOptions(token, parsed.GetValue(name) ?? Environment.MachineName,
                     parsed.GetValue(joinKubernetes) is null ? null : parsed.GetValue(ca)), parsed.GetValue(state)!)
                 : new ControlPlaneOptions
                 {

@@ -129,15 +129,3 @@ internal sealed record ServeOptions
             yield return "the lifetime of second-factor proofs must be 30 to 3600 seconds";
     }
 }
-
-internal enum LogFormat
-{
-    /// <summary>For machines: one JSON object a line.</summary>
-    Json = 0,
-
-    /// <summary>For people.</summary>
-    Text,
-
-    /// <summary>Not at all.</summary>
-    None,
-}

@@ -60,18 +60,7 @@ internal static class SidecarHost
             .AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error)
             .AddFilter("Microsoft.Hosting", LogLevel.Warning)
             // The framework logs a client's mistakes as errors of its own; ours are logged where they are answered.
-            .AddFilter("Grpc.AspNetCore.Server", LogLevel.Critical);
-        switch (options.Log)
-        {
-            case LogFormat.Json:
-                builder.Logging.AddJsonConsole(
-                    console => (console.TimestampFormat, console.UseUtcTimestamp) = (LogTimestamps.Format, true));
-                break;
-            case LogFormat.Text:
-                builder.Logging.AddSimpleConsole(console =>
-                    (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, $"{LogTimestamps.Format} ", true));
-                break;
-            case LogFormat.None: break;
-        }
+            .AddFilter("Grpc.AspNetCore.Server", LogLevel.Critical)
+            .AddConsoleLog(options.Log);
     }
 }

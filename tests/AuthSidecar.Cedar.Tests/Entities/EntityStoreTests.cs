@@ -52,7 +52,8 @@ public sealed class EntityStoreTests
     }
 
     [Theory]
-    [InlineData("", "1:1: invalid JSON")]
+    [InlineData("", "1:1: empty: expected JSON")]
+    [InlineData("[{", "1:3: unexpected end of JSON; the text is incomplete")]
     [InlineData("{}", "1:1: expected an array of entities")]
     [InlineData("[1]", "1:2: expected an entity")]
     [InlineData("[{}]", "1:2: missing `uid`")]

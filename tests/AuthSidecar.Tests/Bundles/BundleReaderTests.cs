@@ -105,8 +105,17 @@ public sealed class BundleTests : IDisposable
     [InlineData("null", "bundle.json:1:1: expected an object, found null")]
     [InlineData("""{"version": 1, "contents": [], "compat": "4.99"}""", "bundle.json: unknown release of Cedar `4.99` in `compat`; known releases: `4.12`, `4.13`, `4.14`, `4.15`")]
     [InlineData("""{"version": 1, "contents": [], "compat": ""}""", "bundle.json: unknown release of Cedar `` in `compat`; known")]
-    [InlineData("""{"version": 1, "contents": [], "compat": null}""", "bundle.json:1:47: at `$.compat`: unexpected null")]
-    [InlineData("""{"version": 1, "contents": [], "compat": 4.13}""", "bundle.json:1:47: at `$.compat`: expected a string")]
+    [InlineData("""{"version": 1, "contents": [], "compat": null}""", "bundle.json:1:32: at `$.compat`: unexpected null")]
+    [InlineData("""{"version": 1, "contents": [], "compat": 4.13}""", "bundle.json:1:32: at `$.compat`: expected a string")]
+    [InlineData("", "bundle.json:1:1: empty file: expected a JSON object")]
+    [InlineData("{\"version\": 1,\n \"contents\": [\"polic", "bundle.json:2:15: unexpected end of file: the JSON is incomplete")]
+    [InlineData("{\"version\": 1, \"contents\": [],}", "bundle.json:1:32: invalid JSON: trailing comma")]
+    [InlineData("""{"version": 1, "contents": [], "contents": []}""", "bundle.json:1:16: at `$.contents`: duplicate field `contents`")]
+    [InlineData("{\"version\": 1,\n \"content\": []}", "bundle.json:2:2: at `$.content`: unknown field; did you mean `contents`?")]
+    [InlineData("{\"version\": 1, \"contents\": [],\n \"x\": []}", "bundle.json:2:2: at `$.x`: unknown field; known fields: `compat`, `contents`, `packs`, `strictForbid`, `version`")]
+    [InlineData("{\"packs\": \"rbac\",\n \"version\": 1, \"contents\": []}", "bundle.json:1:2: at `$.packs`: expected an array")]
+    [InlineData("{\"version\": 1,\n \"strictForbid\": \"yes\",\n \"contents\": []}", "bundle.json:2:2: at `$.strictForbid`: expected true or false")]
+    [InlineData("{\"version\": \"one\", \"contents\": []}", "bundle.json:1:2: at `$.version`: expected an integer")]
     public void Build_BrokenManifest_Refused(string manifest, string fault)
     {
         _bundle.Write("bundle.json", manifest);

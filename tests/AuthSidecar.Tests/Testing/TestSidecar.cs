@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using AuthSidecar.Cli;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using AuthSidecar.Snapshots;
 using AuthSidecar.V1;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using AuthSidecar.Cedar;
 using AuthSidecar.Cli;
+using AuthSidecar.Common;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.Decisions;
 using AuthSidecar.Hosting;

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using AuthSidecar.Cli;
+using AuthSidecar.Common;
 using AuthSidecar.Hosting;
 using AuthSidecar.Issuers;
 using AuthSidecar.Snapshots;

@@ -11,6 +11,8 @@ internal sealed record PolicyAnnotations(
     private const string StepUpMaxAge = "step_up_max_age_s";
     private const string ObligationPrefix = "obligation_";
 
+    private static readonly string[] Known = ["id", StepUp, StepUpMaxAge];
+
     public static readonly PolicyAnnotations None = new(null, 0, []);
 
     /// <summary>Reads them, and reports what can only be a mistake.</summary>
@@ -41,10 +43,19 @@ internal sealed record PolicyAnnotations(
                 case var _ when key.StartsWith(ObligationPrefix, StringComparison.Ordinal):
                     obligations.Add(new(key[ObligationPrefix.Length..], text ?? ""));
                     break;
+                case var _ when Known.FirstOrDefault(k => k != key && Fold(k) == Fold(key)) is { } meant:
+                    Fail($"unknown annotation `@{key}`", $"did you mean `@{meant}`?");
+                    break;
             }
         }
 
+        if (maxAgeSeconds > 0 && method is null)
+            Fail($"`@{StepUpMaxAge}` without `@{StepUp}` has no meaning", $"add `@{StepUp}(\"mfa\")`, or remove it");
+
         return method is null && obligations.Count == 0 ? None : new PolicyAnnotations(method, maxAgeSeconds, obligations);
+
+        // `@stepUp`, `@step-up` cannot be written; `@stepup` and `@Id` can.
+        static string Fold(string key) => key.Replace("_", "", StringComparison.Ordinal).ToUpperInvariant();
 
         void Fail(string message, string help) =>
             faults.Add(new Fault(policy.Source.Name, policy.Position.Line, policy.Position.Column, message, help));

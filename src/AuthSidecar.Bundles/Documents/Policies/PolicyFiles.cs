@@ -57,10 +57,12 @@ internal static class PolicyFiles
         foreach (var pack in manifest.Packs)
             builder.AddFile(new SourceText($"{pack} pack", PolicyPacks.Find(pack)!), pack);
 
+        var empty = new List<string>();
         foreach (var path in files.Paths.Where(IsPolicyFile))
         {
             files.TryRead(path, out var text);
-            builder.AddFile(new SourceText(path, text!), path[(Folder.Length + 1)..^Extension.Length]);
+            if (builder.AddFile(new SourceText(path, text!), path[(Folder.Length + 1)..^Extension.Length]) == 0)
+                empty.Add(path);
         }
 
         if (files.TryRead(Links, out var links))
@@ -72,6 +74,8 @@ internal static class PolicyFiles
             return null;
         }
 
+        // A file that lost its content must not pass for one that was meant to be empty: its forbids would be gone.
+        faults.AddRange(empty.Select(p => new Fault(p, 1, 1, "the file contains no policy", "restore its content, or remove the file")));
         return PolicyRules.Read(policies, schema, manifest.StrictForbid, faults);
     }
 

@@ -72,7 +72,11 @@ internal sealed class AccountService(AccountDirectory accounts, ProviderLogins l
 
     public override async Task<ListSessionsResponse> ListSessions(ListSessionsRequest request, ServerCallContext context)
     {
-        var listed = await sessions.ListAsync(RequestChecks.Name(request.AccountId, "account_id"), context.CancellationToken);
+        var id = RequestChecks.Name(request.AccountId, "account_id");
+        if (await accounts.FindAsync(id, context.CancellationToken) is null)
+            throw ApiErrors.NotFound($"account `{id}`");
+
+        var listed = await sessions.ListAsync(id, context.CancellationToken);
         return new ListSessionsResponse { Sessions = { listed.Select(ToMessage) } };
     }
 
@@ -88,9 +92,18 @@ internal sealed class AccountService(AccountDirectory accounts, ProviderLogins l
     private static AccountProfile ProfileOf(V1.Account account) => new(
         account.Id,
         account.HasUserName ? RequestChecks.Text(account.UserName, "account.user_name") : account.Id,
-        account.HasEmail ? RequestChecks.Text(account.Email, "account.email") : "",
+        account.HasEmail ? Email(account.Email) : "",
         account.HasDisplayName ? RequestChecks.Text(account.DisplayName, "account.display_name") : "",
         account.Disabled);
+
+    /// <summary>Not whether it is somebody's: only what cannot be one (RFC 5321, section 4.1.2).</summary>
+    private static string Email(string address)
+    {
+        RequestChecks.Text(address, "account.email");
+        var at = address.LastIndexOf('@');
+        return address.Length == 0 || (at > 0 && at < address.Length - 1 && !address.Any(char.IsWhiteSpace)) ? address
+            : throw ApiErrors.InvalidField("account.email", $"`{address}` is not an e-mail address such as `alice@example.com`");
+    }
 
     private V1.Account ToMessage(Account account, IEnumerable<IdentityUserLogin<string>> logins)
     {

@@ -11,6 +11,8 @@ internal readonly struct CallDeadline
     /// <summary>For those who would wait longer: what waits for a revision that never comes holds a place that others need.</summary>
     private static readonly TimeSpan Most = TimeSpan.FromSeconds(60);
 
+    private static readonly TimeSpan MostHeadStart = TimeSpan.FromMilliseconds(50);
+
     private readonly HttpContext _context;
     private readonly TimeProvider _time;
     private readonly long _started;
@@ -52,6 +54,8 @@ internal readonly struct CallDeadline
     {
         var waiting = CancellationTokenSource.CreateLinkedTokenSource(_context.RequestAborted);
         var left = _timeout - _time.GetElapsedTime(_started);
+        // A little before the caller's own clock ends it: then the caller is told what was waited for.
+        left -= left / 10 < MostHeadStart ? left / 10 : MostHeadStart;
         waiting.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
         return waiting;
     }

@@ -13,7 +13,7 @@ internal static class PartialCommand
             "authsidecar policies partially-authorize --bundle app --principal 'User::\"alice\"' --action read --resource Document", Answer,
             parsed => Print(options.ReadPartial(parsed), Console.Out));
         options.AddTo(command);
-        return command;
+        return command.WithExitCodes((0, "allow"), (1, "deny"), (2, "error"), (3, "unknown: it depends on what is not known"));
     }
 
     public static void Answer(JsonElement question, Utf8JsonWriter answer)

@@ -9,6 +9,7 @@ internal static class ValidateCommand
         var permissive = CliOption.Flag("--permissive", "Use permissive validation, not strict: report only what may err when evaluated.");
         var level = CliOption.Of<int?>(
             "--level", "LEVEL", "The maximum level: how many entity dereferences in a row a policy may make (RFC 76). Default: unlimited.");
+        var failOnWarnings = Options.FailOnWarnings();
         var command = Batch.Command("validate",
             "Validate policies against a schema. `bundles validate` checks the other documents of a bundle as well.",
             "authsidecar policies validate --bundle app",
@@ -18,15 +19,16 @@ internal static class ValidateCommand
                 {
                     Mode = parsed.GetValue(permissive) ? ValidationMode.Permissive : ValidationMode.Strict,
                     Level = parsed.GetValue(level),
-                })
+                }, parsed.GetValue(failOnWarnings))
                 : throw new UsageException("--level must be 0 or more"));
         policies.AddTo(command);
         command.Add(permissive);
         command.Add(level);
-        return command.WithExitCodes((0, "valid"), (1, "not valid"), (2, "error"));
+        command.Add(failOnWarnings);
+        return command.WithExitCodes((0, "valid"), (1, "not valid, or warnings with --fail-on-warnings"), (2, "error"));
     }
 
-    private static int Validate(PolicyInput input, ValidationOptions options)
+    private static int Validate(PolicyInput input, ValidationOptions options, bool isFailingOnWarnings)
     {
         var result = new Validator(input.Schema!, options).Validate(input.Policies);
         var faults = new List<Fault>();
@@ -39,7 +41,7 @@ internal static class ValidateCommand
         Print(warnings, "warning");
         Console.Out.WriteLine(
             $"{(errors.Count == 0 ? "valid" : "not valid")}: {Count.Of(errors.Count, "error")}, {Count.Of(warnings.Count, "warning")}");
-        return errors.Count == 0 ? ExitCode.Success : ExitCode.Deny;
+        return errors.Count == 0 && (warnings.Count == 0 || !isFailingOnWarnings) ? ExitCode.Success : ExitCode.Deny;
     }
 
     private static string Describe(ValidationFinding finding) => $"{finding.Fault} [{finding.Kind}, {finding.PolicyId}]";

@@ -235,6 +235,7 @@ public sealed class FolderSourceTests : IDisposable
         { "fifo", "is not a regular file, but a FIFO" },
         { "device", "is not a regular file, but a device" },
         { "dangling", "is not a regular file, but a dangling symbolic link" },
+        { "folder", "is a folder, not a file" },
         { "loop", "possible symbolic link loop" },
         { "circle", "is a symbolic link that cannot be followed" },
         { "name", "is not valid UTF-8" },
@@ -258,7 +259,8 @@ public sealed class FolderSourceTests : IDisposable
             // A file that opens and cannot be read, also as root.
             case "unreadable": File.CreateSymbolicLink(path, "/proc/self/mem"); break;
             case "name": Shell($"touch '{_bundle.Path}/policies/'$(printf '\\377').cedar"); break;
-            case "loop": File.CreateSymbolicLink(path, ".."); break;
+            case "folder": Directory.CreateDirectory(path); break;
+            case "loop": File.CreateSymbolicLink(Path.ChangeExtension(path, null), ".."); break;
             case "huge": using (var sparse = File.Create(path)) { sparse.SetLength(10L * 1024 * 1024 * 1024); } break;
         }
 
@@ -274,7 +276,7 @@ public sealed class FolderSourceTests : IDisposable
 
         Assert.Null(MaxStaleness.OfFolder.FindStale(DataTypeSet.All, _cache.AgesAt(_time.GetUtcNow())));
         Assert.Single(_logger.Collector.GetSnapshot(), r => r.Message.Contains(message, StringComparison.Ordinal));
-        Shell($"rm '{_bundle.Path}'/policies/*[!a-z.]* '{path}' 2>/dev/null || true");
+        Shell($"rm -r '{_bundle.Path}'/policies/*[!a-z.]* '{path}' '{Path.ChangeExtension(path, null)}' 2>/dev/null || true");
         _bundle.Write("policies/more.cedar", "@id(\"more\") forbid (principal, action, resource);");
         Settle();
         Assert.Contains(_cache.Current!.Policies.Value.Policies.Policies, p => p.Id == "more");

@@ -27,8 +27,7 @@ internal static class TestCommand
         var command = new Command("test",
             "Test policies: decide the requests of test files as a sidecar does. With a schema, the policies must be valid under it, and "
                 + "the tests conform to it.") { tests, junit, least }
-            .WithExamples("authsidecar policies test --bundle app",
-                "authsidecar policies test --policies app/policies --schema app/schema.cedarschema --tests app/tests/documents.json")
+            .WithExamples("authsidecar policies test --bundle app --junit results.xml --min-coverage 90")
             .WithExitCodes((0, "all passed"), (1, "some failed"), (2, "error"));
         policies.AddTo(command);
         command.SetAction(parsed => CliErrors.Guard(() =>
@@ -120,8 +119,8 @@ internal static class TestCommand
             try
             {
                 var json = JsonElement.Parse(File.ReadAllBytes(file));
-                return json.ValueKind == JsonValueKind.Array ? [.. json.EnumerateArray()]
-                    : throw new UsageException($"{file}: expected an array of tests");
+                return json.ValueKind == JsonValueKind.Array && json.GetArrayLength() > 0 ? [.. json.EnumerateArray()]
+                    : throw new UsageException($"{file}: expected an array of at least one test");
             }
             catch (JsonException e)
             {

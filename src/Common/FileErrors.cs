@@ -1,0 +1,27 @@
+using System.Text.RegularExpressions;
+
+namespace AuthSidecar.Common;
+
+/// <summary>Why a file cannot be read or written, in words that name the option that it was given by.</summary>
+internal static partial class FileErrors
+{
+    /// <param name="e">What went wrong; of other kinds than these its own message is enough.</param>
+    public static string Describe(Exception e)
+    {
+        var path = (e as FileNotFoundException)?.FileName ?? (Quoted().Match(e.Message) is { Success: true } match ? match.Value : null);
+        if (path is null)
+            return e.Message;
+
+        var what = e switch
+        {
+            IOException or UnauthorizedAccessException when Directory.Exists(path) => "is a folder, not a file",
+            FileNotFoundException or DirectoryNotFoundException => "not found",
+            UnauthorizedAccessException => "permission denied",
+            _ => null,
+        };
+        return what is null ? e.Message : $"{(RunningCommand.OptionWithPath(path) is { } option ? $"{option}: " : "")}`{path}` {what}";
+    }
+
+    [GeneratedRegex("(?<=')/[^']+(?=')")]
+    private static partial Regex Quoted();
+}
