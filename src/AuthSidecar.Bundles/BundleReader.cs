@@ -77,13 +77,24 @@ internal sealed class BundleReader(byte[]? factorKey)
                 faults.Add(new Fault(path, 0, 0, $"unexpected file: policy files are named `{PolicyFiles.Folder}/….cedar`",
                     "rename it, or move it out of the folder"));
             }
-            else if (Entries.Append(BundleManifest.FileName).FirstOrDefault(
-                n => n.Equals(first, StringComparison.OrdinalIgnoreCase) && n != first) is { } meant)
+            else if (Known.FirstOrDefault(n => n.Equals(first, StringComparison.OrdinalIgnoreCase) && n != first) is { } meant)
             {
                 faults.Add(new Fault(path, 0, 0, $"`{first}` is not `{meant}`: names are case-sensitive", "rename it"));
             }
+            else if (first == path && !Known.Contains(first, StringComparer.Ordinal)
+                && new Suggestions().For(first, Known) is { } suggestion)
+            {
+                faults.Add(new Fault(path, 0, 0, "unexpected file", suggestion));
+            }
+            else if (path.EndsWith(".cedar", StringComparison.Ordinal) && first != PolicyFiles.Folder)
+            {
+                faults.Add(new Fault(path, 0, 0, $"unexpected file: policy files are named `{PolicyFiles.Folder}/….cedar`",
+                    "rename it, or move it out of the bundle"));
+            }
         }
     }
+
+    private static IEnumerable<string> Known => Entries.Append(BundleManifest.FileName).Append(BundleSeal.FileName);
 
     private static IEnumerable<string> Entries => DataTypes.All.SelectMany(t => t.Contents);
 

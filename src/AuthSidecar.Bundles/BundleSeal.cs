@@ -42,6 +42,10 @@ internal static class BundleSeal
     /// <summary>Whether the bundle has a seal.</summary>
     public static bool IsIn(BundleFiles files) => files.TryRead(FileName, out _);
 
+    /// <summary>Whether the bundle has a seal with a signature, be it a good one.</summary>
+    public static bool IsSigned(BundleFiles files) =>
+        files.TryRead(FileName, out var utf8) && Json.Read<BundleSums>(FileName, utf8, []) is { Signature: not null };
+
     /// <summary>Verifies the seal of a bundle.</summary>
     /// <param name="files">The bundle.</param>
     /// <param name="key">The public key that the signature is verified with; null: signatures are not verified.</param>

@@ -7,6 +7,23 @@ namespace AuthSidecar.Common;
 /// failures.</summary>
 internal static class CertificateChains
 {
+    /// <summary>Reads the certificates of CAs, in PEM.</summary>
+    /// <exception cref="InvalidDataException">There is none in the file: it would trust nobody.</exception>
+    public static X509Certificate2Collection ReadAuthorities(string path)
+    {
+        var authorities = new X509Certificate2Collection();
+        try
+        {
+            authorities.ImportFromPemFile(path);
+        }
+        catch (CryptographicException e)
+        {
+            throw new InvalidDataException($"`{path}` has an invalid certificate: {e.Message}", e);
+        }
+
+        return authorities.Count > 0 ? authorities : throw new InvalidDataException($"`{path}` has no certificate in PEM");
+    }
+
     /// <summary>Whether one of the CAs issued the certificate. Validity periods are not checked.</summary>
     public static bool IsIssuedBy(X509Certificate2 certificate, X509Certificate2Collection authorities)
     {

@@ -50,6 +50,7 @@ internal static partial class CommandLineErrors
         {
             return FindOptionWithoutValue(command) is { } option ? $"Required argument missing for option: '{option}'"
                 : FindRepeatedFlag(command) is { } flag ? $"Option '{flag}' was provided more than once"
+                : OptionRules.FindEmpty(command) is { } empty ? $"`{empty}` is empty"
                 : null;
         }
 

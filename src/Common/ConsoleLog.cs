@@ -28,7 +28,8 @@ internal static class ConsoleLog
     public static Option<string> LevelOption(string debug)
     {
         var option = CliOption.Of<string>(
-            "--log-level", null, $"Minimum log level: `debug` ({debug}), `information`, `warning` or `error`.").WithDefault(() => "information");
+            "--log-level", null, $"Minimum log level: `debug` ({debug}), `information`, `warning` or `error`.")
+            .WithDefault(() => "information");
         option.AcceptOnlyFromAmong("debug", "information", "warning", "error");
         return option;
     }

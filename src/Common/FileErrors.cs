@@ -15,11 +15,28 @@ internal static partial class FileErrors
         var what = e switch
         {
             IOException or UnauthorizedAccessException when Directory.Exists(path) => "is a folder, not a file",
+            DirectoryNotFoundException when Path.GetDirectoryName(path) is { } folder && !Directory.Exists(folder) =>
+                $"cannot be written or read: the folder `{folder}` does not exist",
             FileNotFoundException or DirectoryNotFoundException => "not found",
             UnauthorizedAccessException => "permission denied",
             _ => null,
         };
         return what is null ? e.Message : $"{(RunningCommand.OptionWithPath(path) is { } option ? $"{option}: " : "")}`{path}` {what}";
+    }
+
+    /// <summary>Reads a file before it is needed.</summary>
+    /// <returns>Why that fails; null: it does not.</returns>
+    public static string? Find(Action read)
+    {
+        try
+        {
+            read();
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            return Describe(e);
+        }
     }
 
     [GeneratedRegex("(?<=')/[^']+(?=')")]

@@ -15,8 +15,8 @@ internal static class RunningCommand
         Current.Value?.CommandResult.Children.FirstOrDefault(c => c.Tokens.Any(t => IsSame(t.Value, path))) is OptionResult option
             ? option.Option.Name : null;
 
-    /// <summary>The option or argument that a field of the request comes from, such as <c>--role</c> of <c>administrator.roles[0]</c>; null:
-    /// none of that name.</summary>
+    /// <summary>The option or argument that a field of the request comes from, such as <c>--role</c> of
+    /// <c>administrator.roles[0]</c>; null: none of that name.</summary>
     public static string? SymbolOf(string field)
     {
         if (Current.Value?.CommandResult.Command is not { } command)

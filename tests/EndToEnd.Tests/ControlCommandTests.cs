@@ -50,7 +50,7 @@ public sealed class ControlCommandTests : IDisposable
         var stale = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", imported.Output.Trim().Split(' ')[^1]);
         Assert.Equal((2, true), (stale.ExitCode, stale.Error.Contains("revision conflict", StringComparison.Ordinal)));
         var number = await RunAsync(fleet, "policies", "publish", _bundle, "--application", "documents", "--expected-revision", "1");
-        Assert.Equal((2, true), (number.ExitCode, number.Error.Contains("expected_revision: expected `HISTORY.NUMBER`", StringComparison.Ordinal)));
+        Assert.Equal((2, true), (number.ExitCode, number.Error.Contains("--expected-revision: expected `HISTORY.NUMBER`", StringComparison.Ordinal)));
         var first = (await RunAsync(fleet, "policies", "list-publications", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Split(' ')[0];
         Assert.StartsWith("rolled back: revision ", (await RunAsync(fleet, "policies", "roll-back", first, "--application", "documents")).Output, StringComparison.Ordinal);
         var history = (await RunAsync(fleet, "policies", "list-publications", "--application", "documents")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
@@ -264,7 +264,7 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("backup {0}/b --state {0}/none", "the database `{0}/none/control.db` does not exist")]
     [InlineData("backup {0}/b --database sqlite:/etc/passwd", "failed to back up the database `/etc/passwd`: SQLite Error 26: 'file is not a database'")]
     [InlineData("backup /etc/passwd --database sqlite:/etc/passwd", "The file '/etc/passwd' already exists")]
-    [InlineData("backup {0}/none/b --database sqlite:/etc/passwd", "Could not find a part of the path '{0}/none/b")]
+    [InlineData("backup {0}/none/b --database sqlite:/etc/passwd", "the folder `{0}/none` does not exist")]
     [InlineData("backup {0}/b --database postgres:Host=db", "use `pg_dump` for PostgreSQL")]
     [InlineData("restore --force", "`--force` requires `--confirm`")]
     [InlineData("serve --state {0}/s --admin-socket /etc/passwd/a.sock", "failed to create the folder of the socket `/etc/passwd/a.sock`: ")]
@@ -279,22 +279,47 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("serve --state {0}/s --key-vault file:{0}/none --admin-socket {0}/a.sock", "failed to read the master keys in `{0}/none`")]
     [InlineData("serve --state {0}/s --key-vault kms:x", "invalid key vault: expected `file:PATH`, `env:NAME` or `vault:https://HOST:PORT/KEY`")]
     [InlineData("serve --state ''", "`--state` is empty")]
-    [InlineData("serve --state {0}/s --admin-socket ''", "`` is not a path for a Unix socket")]
+    [InlineData("serve --state {0}/s --admin-socket ''", "`--admin-socket` is empty")]
     [InlineData("serve --state {0}/s --admin-socket {0}/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789.sock", "is not a path for a Unix socket: 1 to 107 bytes")]
-    [InlineData("serve --state {0}/s --common-passwords ''", "a file or folder name is empty")]
+    [InlineData("serve --state {0}/s --common-passwords ''", "`--common-passwords` is empty")]
     [InlineData("join-tokens create --application documents --for ''", "`--for` is empty")]
     [InlineData("join-tokens create --application documents --tenant ''", "`--tenant` is empty")]
     [InlineData("join-tokens create --application documents --uses 0", "`--uses` must be 1 to 10000")]
-    [InlineData("policies roll-back '' --application documents", "`revision` is empty")]
+    [InlineData("policies roll-back '' --application documents", "`<revision>` is empty")]
     [InlineData("policies publish {0} --application documents --expected-revision ''", "`--expected-revision` is empty")]
-    [InlineData("sidecars list --admin-socket ''", "`` is not a path for a Unix socket")]
-    [InlineData("sidecars list --credentials ''", "a file or folder name is empty")]
-    [InlineData("bootstrap https://localhost:1 --name a --ca '' --code-file {0}/code", "a file or folder name is empty")]
-    [InlineData("bootstrap https://localhost:1 --name a --code-file ''", "a file or folder name is empty")]
-    [InlineData("credentials create https://localhost:1 --name a --credentials ''", "a file or folder name is empty")]
+    [InlineData("sidecars list --admin-socket ''", "`--admin-socket` is empty")]
+    [InlineData("sidecars list --credentials ''", "`--credentials` is empty")]
+    [InlineData("bootstrap https://localhost:1 --name a --ca '' --code-file {0}/code", "`--ca` is empty")]
+    [InlineData("bootstrap https://localhost:1 --name a --code-file ''", "`--code-file` is empty")]
+    [InlineData("credentials create https://localhost:1 --name a --credentials ''", "`--credentials` is empty")]
+    [InlineData("accounts sign-out bob --session ''", "`--session` is empty")]
+    [InlineData("audit list --application ''", "`--application` is empty")]
+    [InlineData("credentials create https://localhost:1 --name 'a b' --credentials {0}/key", "--name: `a b` must have 1 to 128 letters")]
+    [InlineData("credentials create https://user:pw@localhost:1 --name a --credentials {0}/key", "is not an address such as")]
+    [InlineData("credentials create https://localhost:1 --name a --ca {0}/none --credentials {0}/key", "--ca: `{0}/none` not found")]
+    [InlineData("credentials create https://localhost:1 --name a --ca /etc/passwd --credentials {0}/key", "`/etc/passwd` has no certificate in PEM")]
+    [InlineData("bootstrap https://localhost:1 --name a --credentials {0} --code-file /etc/passwd", "`{0}` exists")]
+    [InlineData("touch {0}/key.pending; bootstrap https://localhost:1 --name a --credentials {0}/key --code-file /etc/passwd", "`{0}/key.pending` exists: it has the key of a bootstrap whose result is unknown")]
+    [InlineData("administrators list --credentials {0}", "--credentials: `{0}` is a folder, not a file")]
+    [InlineData("administrators list --credentials {0}/none --admin-socket {0}/s", "`--credentials` excludes `--admin-socket`")]
+    [InlineData("administrators write bob --jwks {0}/none", "no control plane answers")]
+    [InlineData("clients write {0}/none", "`{0}/none` not found")]
+    [InlineData("touch {0}/empty; clients write {0}/empty", "`{0}/empty` is empty: expected a client in JSON")]
+    [InlineData("echo '{{' > {0}/half; clients write {0}/half", "`{0}/half` is not a client in JSON: unexpected end of JSON")]
+    [InlineData("serve --state {0}/s --vault-token {0}/t", "`--vault-token` requires `--key-vault`")]
+    [InlineData("serve --state {0}/s --replace-issuer", "`--replace-issuer` requires `--url`")]
+    [InlineData("serve --state {0}/s --client-ca /etc/passwd", "`--client-ca` requires `--listen`")]
+    [InlineData("serve --state {0}/s --client-ca /etc/passwd --listen 127.0.0.1:1 --name localhost", "--client-ca: `/etc/passwd` has no certificate in PEM")]
+    [InlineData("serve --state {0}/s --name localhost", "`--name` requires `--listen` or `--listen-https`")]
+    [InlineData("serve --state {0}/s --name 'a b' --listen 127.0.0.1:1", "`a b` of `--name` is not a DNS name or IP address")]
+    [InlineData("serve --state {0}/s --trusted-proxy 10.0.0.0/8", "`--trusted-proxy` requires `--listen-https`")]
+    [InlineData("serve --state {0}/s --password-policy 9", "`9` is not one of")]
+    [InlineData("serve --state {0}/s --log xml", "xml")]
+    [InlineData("policies write-built-in {0} && X policies write-built-in {0}", "`{0}/policies/administration.cedar` exists")]
     public async Task Commands_ThatCannotBe_ExitWithTwoAndSayWhatIsWrong(string arguments, string message)
     {
-        var answer = await Binary.ShellAsync($"{Binary.ControlPlane} {arguments.Replace("{0}", _bundle, StringComparison.Ordinal)}");
+        var (before, line) = arguments.Split("; ") is [var first, var second] ? ($"{first}; ", second) : ("", arguments);
+        var answer = await Binary.ShellAsync($"{before}{Binary.ControlPlane} {line}".Replace("{0}", _bundle, StringComparison.Ordinal).Replace("X ", $"{Binary.ControlPlane} ", StringComparison.Ordinal).Replace("{{", "{", StringComparison.Ordinal));
         Assert.Equal(2, answer.ExitCode);
         Assert.Contains(message.Replace("{0}", _bundle, StringComparison.Ordinal), answer.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("result unknown", answer.Error, StringComparison.Ordinal);

@@ -130,10 +130,10 @@ public sealed class PolicyCommandTests : IDisposable
         Assert.Contains("the entity type `Elsewhere` is external; define it, or link this schema with the one that does", whole.Output + whole.Error, StringComparison.Ordinal);
 
         // A variable that is not set is no file, and an option without a value is not passed over.
-        foreach (var arguments in new string[][] { ["link-schemas", ""], ["validate", "--policies", policies, "--schema", ""], ["validate", "--batch", ""], ["validate", "--bundle", ""] })
+        foreach (var (arguments, name) in new (string[], string)[] { (["link-schemas", ""], "<file>"), (["validate", "--policies", policies, "--schema", ""], "--schema"), (["validate", "--batch", ""], "--batch"), (["validate", "--bundle", ""], "--bundle") })
         {
             var empty = await Binary.RunAsync(["policies", .. arguments]);
-            Assert.Equal((2, "a file or folder name is empty, or contains a null character\n"), (empty.ExitCode, empty.Error));
+            Assert.Equal((2, $"authsidecar policies {arguments[0]}: `{name}` is empty; see `authsidecar policies {arguments[0]} --help`\n"), (empty.ExitCode, empty.Error));
         }
 
         var address = await Binary.RunAsync("health", "--address", "unix:");

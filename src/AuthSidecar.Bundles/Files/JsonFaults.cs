@@ -4,7 +4,8 @@ using System.Text.RegularExpressions;
 
 namespace AuthSidecar.Bundles;
 
-/// <summary>What the serializer says of a file, in the words of its author: the serializer names types of ours, and its own options.</summary>
+/// <summary>What the serializer says of a file, in the words of the file's author: the serializer names types of ours, and its own
+/// options.</summary>
 internal static partial class JsonFaults
 {
     private const int MostFieldsListed = 12;
@@ -17,7 +18,8 @@ internal static partial class JsonFaults
     public static Fault Of(JsonException e, string name, byte[] utf8, JsonTypeInfo root, JsonSerializerOptions options)
     {
         var (line, column) = ((int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1);
-        if (e.Path is null)
+        // What the reader says of the text, and not the serializer of values.
+        if (e.Path is null || e.InnerException is JsonException)
             return new Fault(name, line, column, DescribeSyntax(e, utf8));
 
         var steps = StepsOf(e.Path);
@@ -89,7 +91,8 @@ internal static partial class JsonFaults
         {
             _ when its == typeof(string) || words.EndsWith("System.String.", StringComparison.Ordinal) => "a string",
             _ when its == typeof(bool) => "true or false",
-            { IsEnum: true } => $"one of {string.Join(", ", Enum.GetNames(its).Select(n => $"`{JsonNamingPolicy.CamelCase.ConvertName(n)}`"))}",
+            { IsEnum: true } =>
+                $"one of {string.Join(", ", Enum.GetNames(its).Select(n => $"`{JsonNamingPolicy.CamelCase.ConvertName(n)}`"))}",
             _ when its == typeof(double) || its == typeof(float) || its == typeof(decimal) => "a number",
             _ when its == typeof(int) || its == typeof(long) || its == typeof(uint) || its == typeof(ulong) => "an integer",
             _ when its == typeof(DateTimeOffset) || its == typeof(DateTime) => "a date and time such as \"2026-01-31T12:00:00Z\"",
@@ -104,7 +107,7 @@ internal static partial class JsonFaults
 
     private static string? SuggestField(string field, JsonTypeInfo? type)
     {
-        var known = type?.Properties.Select(p => p.Name).Order(StringComparer.Ordinal).ToList() ?? [];
+        var known = type?.Properties.Where(p => p.Set is not null).Select(p => p.Name).Order(StringComparer.Ordinal).ToList() ?? [];
         return new Suggestions().For(field, known)
             ?? (known.Count is 0 or > MostFieldsListed ? null : $"known fields: {string.Join(", ", known.Select(n => $"`{n}`"))}");
     }

@@ -160,8 +160,8 @@ internal sealed class AdministratorAccounts(ControlStore store, EntityWriter dir
     private static Task<bool> AnyAsync(StoreContext context, CancellationToken cancellation) => Of(context).AnyAsync(cancellation);
 
     private static IQueryable<EntityRow> Of(StoreContext context) =>
-        context.Entities.Where(e => e.Type == EntityRows.AdministratorType && e.Application == Placement.ControlPlaneApplication
+        context.Entities.Where(e => e.Type == BuiltInPolicies.AdministratorType && e.Application == Placement.ControlPlaneApplication
             && e.Tenant == "" && !e.IsRemoved);
 
-    private static EntityUid UidOf(string name) => new(EntityRows.AdministratorType, name);
+    private static EntityUid UidOf(string name) => new(BuiltInPolicies.AdministratorType, name);
 }

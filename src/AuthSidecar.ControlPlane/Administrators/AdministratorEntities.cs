@@ -1,5 +1,6 @@
 using AuthSidecar.ControlPlane.Administrators.Access;
 using AuthSidecar.ControlPlane.Entities;
+using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Administrators;
@@ -24,7 +25,7 @@ internal static class AdministratorEntities
             attributes.Add(Tenants, SetOf(administrator.Tenants.Select(Value.Of)));
 
         return new Entity(
-            new EntityUid(EntityRows.AdministratorType, administrator.Name),
+            new EntityUid(BuiltInPolicies.AdministratorType, administrator.Name),
             attributes.ToRecord(),
             ValueRecord.Empty,
             [.. administrator.Roles.Select(r => new EntityUid(AccessSnapshot.RoleType, r))]);

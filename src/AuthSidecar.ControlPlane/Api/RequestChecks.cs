@@ -21,10 +21,9 @@ internal static class RequestChecks
     public static string Name(string value, string field) =>
         IsName(value)
             ? value
-            : throw ApiErrors.InvalidField(field, $"must have 1 to {MaxNameLength} letters, digits, `-`, `_` or `.`");
+            : throw ApiErrors.InvalidField(field, $"must have {Names.Form}");
 
-    public static bool IsName(string value) => value.Length is > 0 and <= MaxNameLength
-        && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+    public static bool IsName(string value) => Names.Are(value);
 
     public static string NameOrEmpty(string value, string field) => value.Length == 0 ? value : Name(value, field);
 
@@ -83,8 +82,9 @@ internal static class RequestChecks
             throw ApiErrors.Invalid(faults);
     }
 
-    public static string Message(string value) => value.Length <= MaxMessageLength ? value
-        : throw ApiErrors.InvalidField("message", $"must have at most {MaxMessageLength} characters");
+    public static string Message(string value) => value.Length <= MaxMessageLength && !value.EnumerateRunes().Any(IsInvisible) ? value
+        : throw ApiErrors.InvalidField(
+            "message", $"must have at most {MaxMessageLength} characters, without control or formatting characters");
 
     /// <summary>A revision that the caller has seen; the default: none.</summary>
     public static Revision Revision(string value, string field) =>

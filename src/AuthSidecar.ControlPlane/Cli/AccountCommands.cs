@@ -12,10 +12,10 @@ internal static class AccountCommands
         {
             Description = "The account's id: the subject of its tokens, and the id of its `User` in policies.",
         };
-        var name = CliOption.Of<string?>("--name", "NAME", "The sign-in name. Default of a new account: the id.").NotEmpty();
-        var email = CliOption.Of<string?>("--email", "ADDRESS", "The e-mail address; empty: none.");
-        var displayName = CliOption.Of<string?>("--display-name", "NAME", "The name shown on pages; empty: the sign-in name.");
-        var password = CliOption.Of<string?>("--password-file", "FILE", "A file with the password; `-` for standard input.").NotEmpty();
+        var name = CliOption.Of<string?>("--name", "NAME", "The sign-in name. Default of a new account: the id.");
+        var email = CliOption.Of<string?>("--email", "ADDRESS", "The e-mail address; empty: none.").MayBeEmpty();
+        var displayName = CliOption.Of<string?>("--display-name", "NAME", "The name shown on pages; empty: the sign-in name.").MayBeEmpty();
+        var password = CliOption.Of<string?>("--password-file", "FILE", "A file with the password; `-` for standard input.");
         var disabled = CliOption.Flag("--disabled", "Disable the account: it cannot sign in, and its sessions and tokens end.");
         var enabled = CliOption.Flag("--enabled", "Enable an account that was disabled.");
         var lifetime = CliOption.Of<int>("--minutes", "MINUTES", "Lifetime of the link in minutes, 1 to 10080.").WithDefault(() => 60)

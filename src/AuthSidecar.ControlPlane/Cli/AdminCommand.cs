@@ -159,7 +159,8 @@ internal static class AdminCommand
         if (e.GetRpcStatus() is not { } status)
         {
             return UnixSockets.IsDenied(e.Status.DebugException) ? $"permission denied: `{where}`"
-                : e.StatusCode == StatusCode.Unavailable || WasNotSent(e) ? NoAnswer(e, where) : ConnectionFailure.DescribeDetail(e.Status.Detail);
+                : e.StatusCode == StatusCode.Unavailable || WasNotSent(e) ? NoAnswer(e, where)
+                : ConnectionFailure.DescribeDetail(e.Status.Detail);
         }
 
         // One error once: the message has the first, and where there are more all of them are told.

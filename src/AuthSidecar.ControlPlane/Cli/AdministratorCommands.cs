@@ -11,15 +11,14 @@ internal static class AdministratorCommands
     {
         var name = new Argument<string>("name") { Description = "The administrator's name." };
         var jwks = CliOption.Of<string?>("--jwks", "FILE",
-            "A file with their public keys, as `credentials create` prints them. Required for a new administrator.").NotEmpty();
+            "A file with their public keys, as `credentials create` prints them. Required for a new administrator.");
         var roles = CliOption.Of<string[]>("--role", "ROLE",
             "A role: `owner`, `policy_author`, `user_manager`, `operator` or `auditor`; may be repeated. Required for a "
-                + "new administrator. Replaces the previous roles.")
-            .NotEmpty();
+                + "new administrator. Replaces the previous roles.");
         var applications = CliOption.Of<string[]>("--application", "NAME",
-            "An application to which they are confined; may be repeated. Replaces the previous applications.").NotEmpty();
+            "An application to which they are confined; may be repeated. Replaces the previous applications.");
         var tenants = CliOption.Of<string[]>(
-            "--tenant", "NAME", "A tenant to which they are confined; may be repeated. Replaces the previous tenants.").NotEmpty();
+            "--tenant", "NAME", "A tenant to which they are confined; may be repeated. Replaces the previous tenants.");
         var unconfined = CliOption.Flag("--unconfined", "Remove the confinement to applications and tenants.");
         return new Command("administrators", "Create, list and remove administrators.")
         {

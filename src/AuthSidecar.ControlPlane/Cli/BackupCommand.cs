@@ -6,10 +6,10 @@ internal static class BackupCommand
 {
     public static Command Create()
     {
-        var file = new Argument<string>("file") { Description = "The backup file; it must not exist." }.NotEmpty();
-        var state = CliOption.Of<string?>("--state", "FOLDER", "The state folder of the control plane.").NotEmpty();
+        var file = new Argument<string>("file") { Description = "The backup file; it must not exist." };
+        var state = CliOption.Of<string?>("--state", "FOLDER", "The state folder of the control plane.");
         var database = CliOption.Of<string?>(
-            "--database", "DATABASE", "`sqlite:PATH`, as given to `serve`. Default: SQLite in the state folder.").NotEmpty();
+            "--database", "DATABASE", "`sqlite:PATH`, as given to `serve`. Default: SQLite in the state folder.");
         var command = new Command("backup",
             "Back up the SQLite database while the control plane runs or is stopped. The master key is not in the backup.")
         {
@@ -31,7 +31,7 @@ internal static class BackupCommand
             catch (Exception e) when (e is FormatException or IOException or InvalidDataException or UnauthorizedAccessException
                 or System.Data.Common.DbException)
             {
-                Console.Error.WriteLine($"authsidecar-control: {e.Message}");
+                Console.Error.WriteLine($"authsidecar-control: {FileErrors.Describe(e)}");
                 return ServeCommand.Failed;
             }
         });

@@ -27,14 +27,18 @@ internal static class BootstrapCommand
             // Kept before it is used, beside where it will be: a key without an office is better than an office without a key.
             var path = parsed.GetValue(file)!;
             var pending = path + ".pending";
-            if (File.Exists(path))
+            if (Path.Exists(path))
             {
                 throw new InvalidDataException(
                     $"`{path}` exists: it may hold the key of an administrator; specify another with `{file.Name}`, or remove it");
             }
 
-            if (File.Exists(pending))
-                File.Delete(pending);
+            if (Path.Exists(pending))
+            {
+                throw new InvalidDataException(
+                    $"`{pending}` exists: it has the key of a bootstrap whose result is unknown. If that administrator exists, "
+                        + $"rename it to `{path}`; else remove it");
+            }
 
             credentials.Save(pending);
             try

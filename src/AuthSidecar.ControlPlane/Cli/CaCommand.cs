@@ -8,7 +8,7 @@ internal static class CaCommand
     /// <summary><c>authsidecar-control ca show</c>.</summary>
     public static Command Create()
     {
-        var state = CliOption.Of<string>("--state", "FOLDER", "The state folder of a node.").Require().NotEmpty();
+        var state = CliOption.Of<string>("--state", "FOLDER", "The state folder of a node.").Require();
         var command = new Command(
             "show", "Print the CA of the control plane in PEM, for `--ca` of sidecars and of administrators' commands.") { state };
         command.SetAction(parsed =>

@@ -12,7 +12,7 @@ internal static class ClientCommands
         {
             Description = "The client as JSON, as `clients list` prints it; `-` for standard input. With a `revision`, the write fails if "
                 + "the current one differs.",
-        }.NotEmpty();
+        };
         var replace = JsonFile.ReplaceOption();
         var id = new Argument<string>("id") { Description = "The client's id." };
         var application = CliOption.Of<string>("--application", "NAME", "The client's application.").Require();

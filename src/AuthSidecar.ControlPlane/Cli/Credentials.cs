@@ -36,7 +36,8 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
         try
         {
             return JsonSerializer.Deserialize<Credentials>(
-                File.ReadAllBytes(path), Json) is { Url: not null, Name: not null, PrivateKey: not null } credentials
+                File.ReadAllBytes(path), Json) is
+                { Url: { IsAbsoluteUri: true, Scheme: "https" }, Name: not null, PrivateKey: not null } credentials
                 ? credentials
                 : throw new InvalidDataException($"`{path}` is not a credentials file, such as `authsidecar-control bootstrap` writes");
         }

@@ -46,9 +46,18 @@ internal static class CredentialsCommands
 
     /// <exception cref="InvalidDataException">The address is none.</exception>
     internal static Credentials Create(ParseResult parsed, Argument<string> url, Option<string> name, Option<string?> ca) =>
-        Uri.TryCreate(parsed.GetValue(url)!, UriKind.Absolute, out var address) && address.Scheme == Uri.UriSchemeHttps
-            ? Cli.Credentials.Create(address, parsed.GetValue(name)!, parsed.GetValue(ca) is { } path ? File.ReadAllText(path) : null)
+        !Names.Are(parsed.GetValue(name)!)
+            ? throw new InvalidDataException($"{name.Name}: `{parsed.GetValue(name)}` must have {Names.Form}")
+        : Uri.TryCreate(parsed.GetValue(url)!, UriKind.Absolute, out var address) && address.Scheme == Uri.UriSchemeHttps
+            && (address.Query + address.UserInfo + address.Fragment).Length == 0
+            ? Cli.Credentials.Create(address, parsed.GetValue(name)!, parsed.GetValue(ca) is { } path ? ReadCa(path) : null)
             : throw new InvalidDataException($"`{parsed.GetValue(url)}` is not an address such as `https://control.example:8443`");
+
+    private static string ReadCa(string path)
+    {
+        CertificateChains.ReadAuthorities(path);
+        return File.ReadAllText(path);
+    }
 
     internal static Argument<string> Url() => new("url")
     {

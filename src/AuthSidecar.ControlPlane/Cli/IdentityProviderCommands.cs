@@ -12,12 +12,11 @@ internal static class IdentityProviderCommands
         {
             Description = "The provider as JSON, as `identity-providers list` prints it; `-` for standard input. With a `revision`, the "
                 + "write fails if the current one differs.",
-        }.NotEmpty();
+        };
         var replace = JsonFile.ReplaceOption();
         var id = new Argument<string>("id") { Description = "The provider's id." };
         var secret = CliOption.Of<string?>("--secret-file", "FILE",
-            "A file with the client secret that the provider has given; `-` for standard input. Without it, the secret is unchanged.")
-            .NotEmpty();
+            "A file with the client secret that the provider has given; `-` for standard input. Without it, the secret is unchanged.");
         return new Command("identity-providers", "Configure external identity providers: Google, GitHub, Microsoft, any OpenID provider.")
         {
             AdminCommand.Create("write", "Create a provider, or update the fields in the file.",

@@ -46,7 +46,7 @@ internal static class JoinTokenCommands
         var lifetime = CliOption.Of<int>("--lifetime-seconds", "SECONDS", "Lifetime in seconds, 1 to 2592000.")
             .WithDefault(() => 3_600).Range(1, 2_592_000);
         var name = CliOption.Of<string>(
-            "--for", "NAME", "The only sidecar name that may enrol with it. Default: any.").WithDefault(() => "").NotEmpty();
+            "--for", "NAME", "The only sidecar name that may enrol with it. Default: any.").WithDefault(() => "");
         var replace = CliOption.Flag("--replace", "Allow it to replace a connected sidecar of the same name.");
         return AdminCommand.Create("create", "Create and print a join token for sidecars. It cannot be shown again.",
             "authsidecar-control join-tokens create --application documents", [application, tenant, uses, lifetime, name, replace],

@@ -14,8 +14,14 @@ internal static partial class JsonFile
         ? new FieldMask { Paths = { "*" } } : null;
 
     /// <summary>A secret in a file, without the end of the line, which nobody types.</summary>
-    public static async Task<string> ReadSecretAsync(string path, CancellationToken cancellation) =>
-        (await ReadTextAsync(path, cancellation)).TrimEnd('\r', '\n');
+    /// <exception cref="InvalidDataException">It is empty, or of more than one line: then it is hardly the secret alone.</exception>
+    public static async Task<string> ReadSecretAsync(string path, CancellationToken cancellation)
+    {
+        var secret = (await ReadTextAsync(path, cancellation)).TrimEnd('\r', '\n');
+        return secret.Length == 0 ? throw new InvalidDataException($"`{path}` is empty")
+            : secret.AsSpan().ContainsAny('\r', '\n', '\0') || secret.Contains('\uFFFD', StringComparison.Ordinal)
+                ? throw new InvalidDataException($"`{path}` is not one line of UTF-8 text") : secret;
+    }
 
     private static Task<string> ReadTextAsync(string path, CancellationToken cancellation) =>
         path == "-" ? Console.In.ReadToEndAsync(cancellation) : File.ReadAllTextAsync(path, cancellation);
@@ -34,9 +40,11 @@ internal static partial class JsonFile
             var message = parser.ParseJson(text);
             using var document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             var empty = document.RootElement.EnumerateObject().Where(
-                p => p.Value.ValueKind == JsonValueKind.Array && p.Value.GetArrayLength() == 0).Select(p => p.Name).FirstOrDefault();
+                p => p.Value.ValueKind == JsonValueKind.Null
+                    || (p.Value.ValueKind == JsonValueKind.Array && p.Value.GetArrayLength() == 0)).Select(p => p.Name).FirstOrDefault();
             return isReplacing || empty is null ? message
-                : throw new InvalidDataException($"`{path}`: `{empty}` is empty and would be ignored: remove it, or specify `--replace`");
+                : throw new InvalidDataException(
+                    $"`{path}`: `{empty}` is empty or null and would be ignored: remove it, or specify `--replace`");
         }
         catch (Exception e) when (e is InvalidJsonException or InvalidProtocolBufferException or JsonException)
         {
@@ -47,8 +55,8 @@ internal static partial class JsonFile
     /// <summary>Without the words of the parser's own: states of it, types of ours.</summary>
     private static string Describe(Exception e) => e.Message switch
     {
-        _ when e.Message.StartsWith("Unexpected end of document", StringComparison.Ordinal) || e.Message.Contains("end of text", StringComparison.Ordinal) =>
-            "unexpected end of JSON",
+        _ when e.Message.StartsWith("Unexpected end of document", StringComparison.Ordinal)
+            || e.Message.Contains("end of text", StringComparison.Ordinal) => "unexpected end of JSON",
         _ when EnumValue().Match(e.Message) is { Success: true } match && FindEnum(match.Groups["type"].Value) is { } values =>
             $"unknown value `{match.Groups["value"].Value}`: one of {string.Join(", ", values.Values.Skip(1).Select(v => v.Name))}",
         _ when JsonFieldName().Match(e.Message) is { Success: true } match => $"unknown field `{match.Groups["name"].Value}`",

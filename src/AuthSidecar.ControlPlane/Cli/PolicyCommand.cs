@@ -15,10 +15,10 @@ internal static class PolicyCommand
         var application = CliOption.Of<string>("--application", "NAME", "The application.").Require();
         var message = CliOption.Of<string>("--message", "TEXT", "Message for the publication history.").WithDefault(() => "");
         var expected = CliOption.Of<string?>(
-            "--expected-revision", "REVISION", "Publish only if this is the active revision. Default: not checked.").NotEmpty();
+            "--expected-revision", "REVISION", "Publish only if this is the active revision. Default: not checked.");
         var create = CreateOption();
         var empty = CliOption.Flag("--empty", "Allow publishing a folder without policies and schema, which removes all policies.");
-        var revision = new Argument<string>("revision") { Description = "The revision to roll back to." }.NotEmpty();
+        var revision = new Argument<string>("revision") { Description = "The revision to roll back to." };
 
         return new Command("policies", "Compare, publish and roll back policies.")
         {

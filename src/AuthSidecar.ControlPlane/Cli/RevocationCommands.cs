@@ -8,9 +8,9 @@ internal static class RevocationCommands
     /// <summary><c>authsidecar-control revocations</c>.</summary>
     public static Command Revocations()
     {
-        var application = CliOption.Of<string>("--application", "NAME", "The application.").Require().NotEmpty();
+        var application = CliOption.Of<string>("--application", "NAME", "The application.").Require();
         var madeFor = CliOption.Of<string>("--application", "NAME",
-            "The application of the revocation, as `list` shows it. Default: all applications.").WithDefault(() => "").NotEmpty();
+            "The application of the revocation, as `list` shows it. Default: all applications.").WithDefault(() => "");
         var target = new RevocationTarget();
         return new Command("revocations", "Add, list and remove revocations.")
         {

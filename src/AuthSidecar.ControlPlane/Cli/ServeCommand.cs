@@ -43,13 +43,13 @@ internal static class ServeCommand
             "--common-passwords", "FILE", "A file with further common passwords to refuse, one per line.");
         var breached = CliOption.Of<string?>("--breached-passwords", "FILE",
             "A file with sorted SHA-1 hashes of breached passwords (`HASH:COUNT` lines, the Pwned Passwords download ordered by hash); new "
-                + "passwords in it are refused.").NotEmpty();
+                + "passwords in it are refused.");
         var attempts = CliOption.Of<int>("--attempts-per-minute", "COUNT",
             "Sign-in attempts per client address: burst size, and refill per minute; 20 times as many for token requests. 0: unlimited.")
             .WithDefault(() => 30);
         var proxies = CliOption.Of<string[]>("--trusted-proxy", "CIDR",
             "An address or CIDR range of a reverse proxy: the client is the right-most address in `X-Forwarded-For` that is not one of "
-                + "them; may be repeated. Without it the header is ignored.").NotEmpty();
+                + "them; may be repeated. Without it the header is ignored.");
         var wait = CliOption.Of<int>("--wait-for-database", "SECONDS", "How long to wait for the database at start, in seconds, 0 to 3600.")
             .WithDefault(() => (int)ServeOptions.DefaultWaitForDatabase.TotalSeconds);
         var afterRestore = CliOption.Flag("--after-restore",
@@ -62,10 +62,9 @@ internal static class ServeCommand
         var clientCa = CliOption.Of<string?>("--client-ca", "FILE", "An additional CA for sidecars' client certificates, in PEM.");
         var kubernetes = CliOption.Of<string?>("--join-kubernetes", "FILE",
             "JSON file with the Kubernetes clusters and service accounts whose pods may enrol with projected service account tokens; "
-                + "reloaded when it changes.").NotEmpty();
+                + "reloaded when it changes.");
         var logoutHosts = CliOption.Of<string[]>("--logout-private-host", "HOST",
-            "A host of `backchannelLogoutUri` that may resolve to a private address, such as one in the same cluster; may be repeated.")
-            .NotEmpty();
+            "A host of `backchannelLogoutUri` that may resolve to a private address, such as one in the same cluster; may be repeated.");
         var keepAudit = CliOption.Of<int>("--keep-audit-days", "DAYS",
             $"Retention of audit records and superseded policies in days, {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones "
                 + "are deleted.").WithDefault(() => Retention.DefaultAuditDays).Range(Retention.MinAuditDays, Retention.MaxAuditDays);
@@ -81,6 +80,18 @@ internal static class ServeCommand
             .WithExitCodes((0, "stopped"), (2, "error"));
         command.SetAction(async (parsed, cancellation) =>
         {
+            // What would be ignored.
+            (Option Stray, Option[] Needed)[] rules =
+            [
+                (vaultToken, [keyVault]), (replaceIssuer, [url]), (clientCa, [listen]), (name, [listen, listenHttps]),
+                (attempts, [listenHttps]), (proxies, [listenHttps]), (logoutHosts, [url]),
+            ];
+            if (rules.FirstOrDefault(r => IsGiven(r.Stray) && !r.Needed.Any(IsGiven)) is { Stray: { } stray, Needed: var needed })
+                return Fail([$"`{stray.Name}` requires {string.Join(" or ", needed.Select(n => $"`{n.Name}`"))}"]);
+
+            if (IsGiven(name) && IsGiven(certificate))
+                return Fail([$"`{certificate.Name}` excludes `{name.Name}`: the names are those of the certificate"]);
+
             try
             {
                 return await ServeAsync(
@@ -133,6 +144,8 @@ internal static class ServeCommand
                 // What an operator can mend: an address in use, a database that is not there, missing permissions.
                 return Fail([FileErrors.Describe(e)]);
             }
+
+            bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
         });
         return command;
     }

@@ -10,15 +10,14 @@ internal static class SidecarCommands
 
     private static Command ListSidecars()
     {
-        var application = CliOption.Of<string>("--application", "NAME", "Only sidecars of this application.").WithDefault(() => "")
-            .NotEmpty();
-        var tenant = CliOption.Of<string>("--tenant", "NAME", "Only sidecars of this tenant.").WithDefault(() => "").NotEmpty();
-        var name = CliOption.Of<string>("--name", "NAME", "Only the sidecars of this name.").WithDefault(() => "").NotEmpty();
+        var application = CliOption.Of<string>("--application", "NAME", "Only sidecars of this application.").WithDefault(() => "");
+        var tenant = CliOption.Of<string>("--tenant", "NAME", "Only sidecars of this tenant.").WithDefault(() => "");
+        var name = CliOption.Of<string>("--name", "NAME", "Only the sidecars of this name.").WithDefault(() => "");
         var state = CliOption.Of<string?>(
             "--state", null, "Only sidecars in this state: `current`, `stale` (connected, not current) or `away` (not connected).");
         state.AcceptOnlyFromAmong("current", "stale", "away");
         var without = CliOption.Of<string>("--without-revision", "REVISION",
-            "Only sidecars that do not serve this revision or a later one yet.").WithDefault(() => "").NotEmpty();
+            "Only sidecars that do not serve this revision or a later one yet.").WithDefault(() => "");
         var json = CliOption.Flag("--json", "One line of JSON per sidecar, without a summary.");
         return AdminCommand.Create("list", "List all sidecars of all nodes with the revisions they serve.",
             "authsidecar-control sidecars list --state stale", [application, tenant, name, state, without, json],
@@ -134,5 +133,5 @@ internal static class SidecarCommands
         .Require();
 
     internal static Option<string> Tenant() => CliOption.Of<string>("--tenant", "NAME", "The tenant that the sidecar serves. Default: all.")
-        .WithDefault(() => "").NotEmpty();
+        .WithDefault(() => "");
 }

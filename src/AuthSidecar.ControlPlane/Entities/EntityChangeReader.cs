@@ -1,3 +1,4 @@
+using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Entities;
@@ -35,7 +36,7 @@ internal sealed class EntityChangeReader
 
     /// <summary>An administrator is more than an entity: the key goes with it, and the tokens.</summary>
     public static EntityUid NoAdministrator(EntityUid uid, string field) =>
-        uid.Type != EntityRows.AdministratorType ? uid
+        uid.Type != BuiltInPolicies.AdministratorType ? uid
             : throw ApiErrors.InvalidField(field, $"{uid} is an administrator: use AdministratorService");
 
     /// <param name="placeOf">Where an entity is now; null: there is none. What is not said of its placement stays as it is.</param>

@@ -4,7 +4,6 @@ namespace AuthSidecar.ControlPlane.Entities;
 internal static class EntityRows
 {
     /// <summary>Who administers: an entity of the control plane as an application of its own.</summary>
-    public const string AdministratorType = "AuthSidecar::Administrator";
 
     private const int PieceBytes = 1024 * 1024;
 

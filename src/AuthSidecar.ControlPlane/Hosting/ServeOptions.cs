@@ -99,6 +99,15 @@ internal sealed record ServeOptions
         if ((Listen ?? ListenHttps) is not null && Certificate is null && Names.Count == 0)
             yield return "`--name` is required without `--certificate`: specify each DNS name and IP address of this node";
 
+        foreach (var name in Names.Where(n => !Common.Names.IsHost(n)))
+            yield return $"`{name}` of `--name` is not a DNS name or IP address";
+
+        foreach (var host in Identity.LogoutPrivateHosts.Where(h => !Common.Names.IsHost(h)))
+            yield return $"`{host}` of `--logout-private-host` is not a host such as `app.example`, without scheme, port and path";
+
+        if (ClientCa is not null && File.Exists(ClientCa) && FileErrors.Find(() => CertificateChains.ReadAuthorities(ClientCa)) is { } noCa)
+            yield return $"--client-ca: {noCa}";
+
         if (JoinKubernetes is not null && Listen is null)
             yield return "`--join-kubernetes` requires `--listen`";
 

@@ -98,13 +98,14 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
                 {
                     X509Certificate2Collection authorities = [.. stamp.Trust.Accepted];
                     if (options.ClientCa is { } clientCa)
-                        authorities.ImportFromPemFile(clientCa);
+                        authorities.AddRange(CertificateChains.ReadAuthorities(clientCa));
 
                     _current = (ReadCertificate(stamp.Trust, now), authorities);
                     (_readOf, _renewAt) = (stamp, now + (CertificateAuthority.ServerLifetime / 2));
                 }
                 catch (Exception e) when (_current is not null
-                    && e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+                    && e is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException
+                        or InvalidDataException)
                 {
                     // Half-written: the next handshake looks again.
                 }

@@ -40,7 +40,7 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
         Caller caller, string application, BundleFiles files, string message, CancellationToken cancellation)
     {
         RequirePermission(caller, application);
-        var bundle = Read(files);
+        var bundle = Read(application, files);
         var response = new ImportBundleResponse();
         response.LeftOut.AddRange(bundle.LeftOut);
         var result = await store.WriteAsync(
@@ -63,7 +63,7 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
         string? RiskSettings,
         Dictionary<EntityUid, string> RiskProfiles, List<string> LeftOut);
 
-    private static ReadBundle Read(BundleFiles files)
+    private static ReadBundle Read(string application, BundleFiles files)
     {
         var (faults, leftOut) = (new List<Fault>(), new List<string>());
         var manifest = BundleReader.ReadManifest(files, faults);
@@ -79,7 +79,7 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
         RequestChecks.None(faults);
         var documents = PolicyFiles.DocumentsOf(
             files, manifest!.Packs).Select(d => new Document { Path = d.Key, Content = ByteString.CopyFrom(d.Value) }).ToList();
-        RequestChecks.None(PolicyDocuments.Validate(documents).Faults);
+        RequestChecks.None(PolicyDocuments.Validate(application, documents).Faults);
 
         if (files.TryRead(FactorsFile.FileName, out _))
         {
@@ -132,7 +132,7 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
         var (added, faults) = (0, new List<Fault>());
         foreach (var entity in bundle.Entities)
         {
-            if (entity.Uid.Type == EntityRows.AdministratorType)
+            if (entity.Uid.Type == BuiltInPolicies.AdministratorType)
             {
                 faults.Add(
                     new Fault(EntitiesFile.FileName, 0, 0, $"{entity.Uid} is an administrator: use `authsidecar-control administrators`"));

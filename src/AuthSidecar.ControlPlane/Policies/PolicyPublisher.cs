@@ -15,7 +15,7 @@ internal sealed class PolicyPublisher(ControlStore store, EntityCache directory)
         string actor, string application, IReadOnlyList<Document> documents, Revision expectedRevision, string message,
         CancellationToken cancellation)
     {
-        var (faults, warnings) = PolicyDocuments.Validate(documents);
+        var (faults, warnings) = PolicyDocuments.Validate(application, documents);
         if (faults.Count > 0)
             return (new WriteResult(default, new Refusal.Invalid(faults)), warnings);
 
@@ -29,7 +29,7 @@ internal sealed class PolicyPublisher(ControlStore store, EntityCache directory)
     public async Task<(IReadOnlyList<Fault> Faults, IReadOnlyList<Fault> Warnings)> CheckAsync(
         string application, IReadOnlyList<Document> documents, CancellationToken cancellation)
     {
-        var (faults, warnings) = PolicyDocuments.Validate(documents);
+        var (faults, warnings) = PolicyDocuments.Validate(application, documents);
         if (faults.Count > 0)
             return (faults, warnings);
 

@@ -6,6 +6,9 @@ namespace AuthSidecar.ControlPlane.Publications;
 /// <summary>The policies by which the control plane itself is administered, until others are published for it.</summary>
 internal static partial class BuiltInPolicies
 {
+    /// <summary>The entity type of administrators.</summary>
+    public const string AdministratorType = "AuthSidecar::Administrator";
+
     /// <summary>The documents, as they could be published.</summary>
     public static IReadOnlyList<Document> Documents { get; } =
     [

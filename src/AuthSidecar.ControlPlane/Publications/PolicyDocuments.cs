@@ -17,6 +17,20 @@ internal static class PolicyDocuments
         return (faults, rules?.Warnings ?? []);
     }
 
+    /// <summary>The same of those that are for an application. For that of the control plane itself the schema must have administrators:
+    /// with another, nobody would be one, and none could publish the right one over HTTPS.</summary>
+    public static (IReadOnlyList<Fault> Faults, IReadOnlyList<Fault> Warnings) Validate(
+        string application, IReadOnlyList<Document> documents)
+    {
+        var (faults, warnings) = Validate(documents);
+        return faults.Count == 0 && application == Placement.ControlPlaneApplication
+            && BuiltInPolicies.SchemaOf(application, documents)?.EntityTypes.ContainsKey(BuiltInPolicies.AdministratorType) is not true
+            ? ([new Fault(SchemaFile.Name, 0, 0,
+                $"the schema of application `{application}` (the control plane) must declare `{BuiltInPolicies.AdministratorType}`",
+                "begin with the policies that `authsidecar-control policies write-built-in` writes")], warnings)
+            : (faults, warnings);
+    }
+
     /// <summary>The policies, with their links.</summary>
     public static bool TryRead(
         IReadOnlyList<Document> documents, [NotNullWhen(true)] out PolicySet? policies, out IReadOnlyList<Fault> faults)

@@ -69,6 +69,9 @@ internal sealed class SqliteDatabase(string path) : Database
             .Dispose();
         try
         {
+            if (await ExecuteAsync(path, "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'head'", null) is not "head")
+                throw new InvalidDataException($"`{path}` is not the database of a control plane");
+
             await ExecuteAsync(path, "VACUUM INTO $file", partial);
             if (await ExecuteAsync(partial, "PRAGMA quick_check", null) is not "ok" and var fault)
                 throw new InvalidDataException($"the database `{path}` is damaged: {fault}");

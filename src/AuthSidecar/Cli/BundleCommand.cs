@@ -82,6 +82,9 @@ internal static class BundleCommand
                 return ExitCode.Deny;
             }
 
+            if (parsed.GetValue(key) is null && BundleSeal.IsSigned(files))
+                throw new InvalidDataException($"the bundle has a signed seal: specify `{key.Name}`, or remove `{BundleSeal.FileName}`");
+
             using var signer = parsed.GetValue(key) is { } keyFile ? SealKey.ReadPrivate(keyFile) : null;
             Write(Path.Combine(parsed.GetValue(folder)!, BundleSeal.FileName), BundleSeal.Create(files, signer));
             Console.Out.WriteLine(

@@ -43,7 +43,7 @@ internal static class CallCommands
         var proof = CliOption.Of<string>("--mfa-proof", "PROOF", "The proof that verify-mfa answered with.");
         var explain = CliOption.Flag("--explain", "Show the result of every policy.");
         var revision = CliOption.Of<string>(
-            "--at-least-revision", "REVISION", "Wait for this revision, as a write prints it: HISTORY.NUMBER.").NotEmpty();
+            "--at-least-revision", "REVISION", "Wait for this revision, as a write prints it: HISTORY.NUMBER.");
         return ClientCommand.Create(
             "check",
             "Check whether a principal may do an action on a resource. Print the decision, its reasons, and what would change it.",
@@ -62,6 +62,12 @@ internal static class CallCommands
                     Explain = parsed.GetValue(explain),
                     AtLeastRevision = parsed.GetValue(revision) ?? "",
                 };
+                if (parsed.GetValue(principal) is not null
+                    && (parsed.GetValue(Options.TokenFile) ?? parsed.GetValue(Options.Token)) is not null)
+                {
+                    throw new UsageException($"{principal.Name} excludes {Options.TokenFile.Name} and {Options.Token.Name}");
+                }
+
                 if (parsed.GetValue(principal) is { } uid)
                     request.Principal = Options.ReadUid(principal.Name, uid);
                 else

@@ -99,7 +99,8 @@ internal sealed class ClientCommand
         // The message has the first of them.
         var violations = e.GetRpcStatus()?.GetDetail<BadRequest>()?.FieldViolations is { Count: > 0 } all ? all : [];
         var detail = violations.Count == 0 ? e.Status.Detail : RunningCommand.Rename(e.Status.Detail, violations[0].Field);
-        var others = violations.Count < 2 ? [] : violations.Select(v => $"\n  {RunningCommand.SymbolOf(v.Field) ?? v.Field}: {v.Description}");
+        var others = violations.Count < 2 ? []
+            : violations.Select(v => $"\n  {RunningCommand.SymbolOf(v.Field) ?? v.Field}: {v.Description}");
         return $"{e.StatusCode}{(reason is null ? "" : $" ({reason})")}: {detail}{string.Concat(others)}";
     }
 }

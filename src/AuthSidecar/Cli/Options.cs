@@ -24,7 +24,8 @@ internal static partial class Options
     public static Option<string> Location { get; } = CliOption.Of<string>(
         "--location", "LAT,LON,KM", "Latitude, longitude and accuracy (km), such as `47.37,8.54,25`.");
 
-    public static Option<bool> FailOnWarnings() => CliOption.Flag("--fail-on-warnings", "Exit with 1 if there are warnings, as for errors.");
+    public static Option<bool> FailOnWarnings() =>
+        CliOption.Flag("--fail-on-warnings", "Exit with 1 if there are warnings, as for errors.");
 
     public static IEnumerable<Option> Signals => [DeviceId, DeviceKey, PeerAddress, ForwardedFor, Location];
 

@@ -27,9 +27,9 @@ internal static class ServeCommand
                 + "option after enrolment.");
         var joinKubernetes = CliOption.Of<string?>("--join-kubernetes", "FILE",
             "The file with the pod's projected service account token (audience `authsidecar`), to enrol with instead of a join token; "
-                + "requires `--ca`.").NotEmpty();
+                + "requires `--ca`.");
         var name = CliOption.Of<string?>("--name", "NAME",
-            "The name to enrol with; in a pod its name, or `NAMESPACE.POD`. Default: the host name.").NotEmpty();
+            "The name to enrol with; in a pod its name, or `NAMESPACE.POD`. Default: the host name.");
         var certificate = CliOption.Of<string>("--certificate", "FILE", "The client certificate for the control plane, in PEM.")
             .WithDefault(() => "");
         var certificateKey = CliOption.Of<string>("--certificate-key", "FILE", "Its key, in PEM.").WithDefault(() => "");
@@ -117,6 +117,12 @@ internal static class ServeCommand
                 || Convert.ToInt32(modeText, 8) is var mode && (mode & ~0b110_110_110) != 0)
             {
                 return Fail([$"--socket-mode: `{modeText}` is not a file mode such as `0660`: read and write permissions in octal"]);
+            }
+
+            if (parsed.GetValue(socket) == None && new Option[] { socketMode, socketGroup }.FirstOrDefault(
+                o => parsed.GetResult(o) is { Implicit: false }) is { } ofNoSocket)
+            {
+                return Fail([$"`{ofNoSocket.Name}` requires a socket: `--socket` is `{None}`"]);
             }
 
             var groupText = parsed.GetValue(socketGroup);

@@ -12,7 +12,7 @@ internal static class SidecarClient
     public static GrpcChannel Connect(string address) => address.StartsWith(Unix, StringComparison.Ordinal)
         ? GrpcChannel.ForAddress("http://localhost",
             new GrpcChannelOptions { DisposeHttpClient = true, HttpHandler = UnixSockets.CreateHandler(address[Unix.Length..]) })
-        : address.StartsWith("http://", StringComparison.OrdinalIgnoreCase) || address.StartsWith("https://", StringComparison.OrdinalIgnoreCase)
+        : Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
             ? GrpcChannel.ForAddress(address)
             : throw new UsageException($"--address: `{address}` is not an address such as `unix:/run/authsidecar/authsidecar.sock` or "
                 + "`http://127.0.0.1:7080`");

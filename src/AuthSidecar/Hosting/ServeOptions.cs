@@ -94,6 +94,12 @@ internal sealed record ServeOptions
         if (Bundle is null && (Seals.IsRequired || Seals.KeyFile is not null))
             yield return "`--require-sealed` and `--bundle-key` require `--bundle`: bundles of a control plane are always signed";
 
+        if (Bundle is not null && IsInside(State, Bundle))
+            yield return "`--state` must not be in the bundle folder: it holds keys, which would be served and copied with the bundle";
+
+        if (Seals.KeyFile is { } sealKey && File.Exists(sealKey) && FileErrors.Find(() => SealKey.Read(sealKey).Dispose()) is { } noSealKey)
+            yield return $"--bundle-key: {noSealKey}";
+
         foreach (var fault in ControlPlane?.Validate() ?? [])
             yield return fault;
 
@@ -128,4 +134,8 @@ internal sealed record ServeOptions
         if (MfaProofLifetime < TimeSpan.FromSeconds(30) || MfaProofLifetime > TimeSpan.FromHours(1))
             yield return "the lifetime of second-factor proofs must be 30 to 3600 seconds";
     }
+
+    private static bool IsInside(string folder, string other) =>
+        folder.Length > 0 && other.Length > 0
+        && $"{Path.GetFullPath(folder).TrimEnd('/')}/".StartsWith($"{Path.GetFullPath(other).TrimEnd('/')}/", StringComparison.Ordinal);
 }

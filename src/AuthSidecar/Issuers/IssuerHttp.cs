@@ -53,10 +53,7 @@ internal sealed partial class IssuerHttp : IDisposable
                 TrustMode = X509ChainTrustMode.CustomRootTrust,
                 RevocationMode = X509RevocationMode.NoCheck,
             };
-            policy.CustomTrustStore.ImportFromPemFile(ca);
-            if (policy.CustomTrustStore.Count == 0)
-                throw new InvalidDataException($"`{ca}` has no certificate in PEM");
-
+            policy.CustomTrustStore.AddRange(CertificateChains.ReadAuthorities(ca));
             handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
         }
 

@@ -1,7 +1,6 @@
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Administrators;
 using AuthSidecar.ControlPlane.Administrators.Access;
-using AuthSidecar.ControlPlane.Entities;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.Reflection;
@@ -91,8 +90,8 @@ public sealed class BuiltInPoliciesTests
     {
         var (access, principal) = Access(new Administrator { Name = "bob", Roles = { "owner" } });
         Assert.False(access.Allows(principal, "read-minds", new Placement("", "")));
-        Assert.False(access.Allows(new EntityUid(EntityRows.AdministratorType, "nobody"), "policies.read", new Placement("", "")));
-        Assert.False(access.Knows(new EntityUid(EntityRows.AdministratorType, "nobody")));
+        Assert.False(access.Allows(new EntityUid(BuiltInPolicies.AdministratorType, "nobody"), "policies.read", new Placement("", "")));
+        Assert.False(access.Knows(new EntityUid(BuiltInPolicies.AdministratorType, "nobody")));
     }
 
     [Fact]

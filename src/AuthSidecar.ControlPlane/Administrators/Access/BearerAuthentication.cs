@@ -1,5 +1,5 @@
-using AuthSidecar.ControlPlane.Entities;
 using AuthSidecar.ControlPlane.Identity.Keys;
+using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.ControlPlane.Administrators.Access;
@@ -23,7 +23,7 @@ internal sealed class BearerAuthentication(TokenValidator validator, KeyRing key
             throw Unauthenticated(context, result.Error, result.Detail);
 
         // One that was removed is not known any more, whatever its token says.
-        var principal = new EntityUid(EntityRows.AdministratorType, result.Token.Subject);
+        var principal = new EntityUid(BuiltInPolicies.AdministratorType, result.Token.Subject);
         return access.Knows(principal) ? new AdministratorCaller(principal, access, () => AuthenticateAsync(context))
             : throw Unauthenticated(context, TokenRejection.SubjectMismatch, null);
     }

@@ -66,7 +66,10 @@ internal sealed class ProviderService(
     {
         var kind = provider.Kind;
         if (kind == IdentityProviderKind.Unspecified || !Enum.IsDefined(kind))
-            throw ApiErrors.InvalidField("identity_provider.kind", "must be OPENID_CONNECT, GOOGLE, GITHUB or MICROSOFT");
+        {
+            throw ApiErrors.InvalidField("identity_provider.kind",
+                "must be one of IDENTITY_PROVIDER_KIND_OPENID_CONNECT, _GOOGLE, _GITHUB and _MICROSOFT");
+        }
 
         if (kind == IdentityProviderKind.OpenidConnect ? !IsIssuer(provider.Issuer) : provider.Issuer.Length > 0)
         {

@@ -7,7 +7,8 @@ namespace AuthSidecar.ControlPlane.Sidecars.Management;
 
 /// <summary>The sidecars' side of the administration API.</summary>
 internal sealed class SidecarService(
-    SidecarRoll roll, SidecarRegistry registry, JoinTokens joinTokens, StoreWatcher watcher) : V1.SidecarService.SidecarServiceBase
+    SidecarRoll roll, SidecarRegistry registry, JoinTokens joinTokens, ControlStore store, StoreWatcher watcher)
+    : V1.SidecarService.SidecarServiceBase
 {
     private const int MaxUses = 10_000;
     private const int MaxPageSize = 1_000;
@@ -18,6 +19,7 @@ internal sealed class SidecarService(
     public override async Task<ListSidecarsResponse> ListSidecars(ListSidecarsRequest request, ServerCallContext context)
     {
         var (caller, size) = (Caller.Of(context), request.PageSize == 0 ? MaxPageSize : RequestChecks.PageSize(request.PageSize));
+        RequestChecks.Number(request.WithoutRevision, "without_revision", store);
         var without = RequestChecks.Revision(request.WithoutRevision, "without_revision");
         var found = (await roll.ListAsync(context.CancellationToken))
             .Where(s => caller.IsAllowed("sidecars.read", new Placement(s.Application, s.Tenant)))

@@ -32,6 +32,9 @@ internal sealed class SampleApplication(string folder)
     public void Create()
     {
         Directory.CreateDirectory(folder);
+        if (!File.Exists(IssuerKey) && Directory.EnumerateFileSystemEntries(folder).Any(e => e != Bundle + ".new"))
+            throw new InvalidDataException($"`{folder}` is not empty and not a sample: specify another folder");
+
         if (!Directory.Exists(Bundle))
         {
             // Built beside its place and then moved there: a half-made sample never passes for a whole one.

@@ -7,6 +7,9 @@ internal static class SealKey
     public static VerificationKey Read(string path)
     {
         using var key = ReadP256(path);
+        if (HasPrivateKey(key))
+            throw new InvalidDataException($"`{path}` is a private key: verifying requires the public key alone (`openssl pkey -pubout`)");
+
         return VerificationKey.OfPublicKey(key, keyId: "");
     }
 
@@ -15,15 +18,23 @@ internal static class SealKey
     public static ECDsa ReadPrivate(string path)
     {
         var key = ReadP256(path);
+        if (HasPrivateKey(key))
+            return key;
+
+        key.Dispose();
+        throw new InvalidDataException($"`{path}` is a public key: sealing requires the private key");
+    }
+
+    private static bool HasPrivateKey(ECDsa key)
+    {
         try
         {
             key.SignData([], HashAlgorithmName.SHA256);
-            return key;
+            return true;
         }
         catch (CryptographicException)
         {
-            key.Dispose();
-            throw new InvalidDataException($"`{path}` is a public key: sealing requires the private key");
+            return false;
         }
     }
 

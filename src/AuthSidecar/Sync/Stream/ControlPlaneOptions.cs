@@ -1,12 +1,13 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Stream;
 
 /// <summary>Where the control plane is, and how the two know each other.</summary>
-internal sealed record ControlPlaneOptions
+internal sealed partial record ControlPlaneOptions
 {
     /// <summary>Documents come in parts; what is left are digests, and uids of what is gone.</summary>
     private const int MaxMessageBytes = 16 * 1024 * 1024;
@@ -64,10 +65,56 @@ internal sealed record ControlPlaneOptions
             yield break;
         }
 
+        foreach (var (option, name) in new[] { ("--application", Placement.Application), ("--tenant", Placement.Tenant) })
+        {
+            if (name.Length > 0 && !Names.Are(name))
+                yield return $"{option}: `{name}` must have {Names.Form}";
+        }
+
+        if (Join is { } joined && !Names.Are(joined.Name))
+            yield return $"--name: `{joined.Name}` must have {Names.Form}";
+
+        if (Join is not null && EnrolledAs() is { } enrolled && enrolled != Placement)
+        {
+            yield return $"the state folder is enrolled for application `{enrolled.Application}`"
+                + $"{(enrolled.Tenant.Length == 0 ? "" : $", tenant `{enrolled.Tenant}`")}: specify that, or another `--state`";
+        }
+
+        if (Join is null && File.Exists(Ca) && FileErrors.Find(() => CertificateChains.ReadAuthorities(Ca)) is { } noCa)
+            yield return $"--ca: {noCa}";
+
+        if (Join is null && File.Exists(PinnedKeys)
+            && FileErrors.Find(() => Stream.PinnedKeys.Read(PinnedKeys, File.ReadAllBytes(PinnedKeys))) is { } noKeys)
+        {
+            yield return $"--pinned-keys: {noKeys}";
+        }
+
         var files = Join is { } join ? JoinOptions.HasEnrolled(this) ? [] : join.Files : [Certificate, CertificateKey, Ca, PinnedKeys];
         foreach (var path in files.Where(p => !File.Exists(p)))
             yield return $"the file `{path}` does not exist";
     }
+
+    /// <summary>What the certificate in the state folder is for, by its URI; null: there is none, or none that can be read.</summary>
+    private Placement? EnrolledAs()
+    {
+        if (!JoinOptions.HasEnrolled(this))
+            return null;
+
+        try
+        {
+            using var certificate = X509Certificate2.CreateFromPem(File.ReadAllText(Certificate));
+            var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.Format(multiLine: false);
+            return IdentityUri().Match(names ?? "") is { Success: true } match
+                ? new Placement(match.Groups["application"].Value, match.Groups["tenant"].Value) : null;
+        }
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    [GeneratedRegex("spiffe://[^/]+/application/(?<application>[^/]+)(/tenant/(?<tenant>[^/]+))?/sidecar/")]
+    private static partial Regex IdentityUri();
 
     /// <summary>A channel to a node.</summary>
     public static GrpcChannel Connect(Uri address, SslClientAuthenticationOptions tls) =>
@@ -91,8 +138,7 @@ internal sealed record ControlPlaneOptions
             if (CertificateChains.DescribeValidity(what, pem.NotBefore, pem.NotAfter, now) is { } invalid)
                 throw new InvalidDataException(invalid);
 
-            var authorities = new X509Certificate2Collection();
-            authorities.ImportFromPemFile(Ca);
+            var authorities = CertificateChains.ReadAuthorities(Ca);
             // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
             return ToTls(authorities, X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), now);
         }

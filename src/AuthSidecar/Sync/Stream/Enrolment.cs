@@ -280,12 +280,8 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         }
     }
 
-    private bool IsOfTrustedCa(X509Certificate2 certificate)
-    {
-        var authorities = new X509Certificate2Collection();
-        authorities.ImportFromPemFile(options.Ca);
-        return CertificateChains.IsIssuedBy(certificate, authorities);
-    }
+    private bool IsOfTrustedCa(X509Certificate2 certificate) =>
+        CertificateChains.IsIssuedBy(certificate, CertificateChains.ReadAuthorities(options.Ca));
 
     /// <summary>The same for one certificate, whenever it is asked: by its serial number, which is random.</summary>
     private static DateTimeOffset RenewAt(X509Certificate2 certificate)

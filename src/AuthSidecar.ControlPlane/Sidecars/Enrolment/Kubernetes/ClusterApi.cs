@@ -187,7 +187,7 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
                 RevocationMode = X509RevocationMode.NoCheck,
                 DisableCertificateDownloads = true,
             };
-            chain.CustomTrustStore.ImportFromPemFile(settings.Ca);
+            chain.CustomTrustStore.AddRange(CertificateChains.ReadAuthorities(settings.Ca));
             handler.SslOptions.CertificateChainPolicy = chain;
         }
 

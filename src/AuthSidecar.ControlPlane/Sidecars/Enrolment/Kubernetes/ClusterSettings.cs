@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization.Metadata;
 using System.Text.RegularExpressions;
 
 namespace AuthSidecar.ControlPlane.Sidecars.Enrolment.Kubernetes;
@@ -11,24 +12,26 @@ internal sealed record ClusterFile(IReadOnlyList<ClusterSettings> Clusters)
     private static readonly JsonSerializerOptions Json = new(JsonSerializerOptions.Strict)
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
     };
 
     /// <exception cref="InvalidDataException">The file is invalid, and why.</exception>
     /// <exception cref="IOException">It cannot be read.</exception>
     public static ClusterFile Read(string path)
     {
+        if (new FileInfo(path).Length > MaxBytes)
+            throw new InvalidDataException($"`{path}` is larger than {MaxBytes} bytes");
+
+        var utf8 = File.ReadAllBytes(path);
         try
         {
-            if (new FileInfo(path).Length > MaxBytes)
-                throw new InvalidDataException($"`{path}` is larger than {MaxBytes} bytes");
-
-            var file = JsonSerializer.Deserialize<ClusterFile>(File.ReadAllBytes(path), Json)
-                ?? throw new InvalidDataException($"`{path}` is empty");
+            var file = JsonSerializer.Deserialize<ClusterFile>(utf8, Json)
+                ?? throw new InvalidDataException($"`{path}` is null: expected an object");
             return file.Faults().FirstOrDefault() is { } fault ? throw new InvalidDataException($"`{path}`: {fault}") : file;
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException($"`{path}`: {e.Message}", e);
+            throw new InvalidDataException(JsonFaults.Of(e, path, utf8, Json.GetTypeInfo(typeof(ClusterFile)), Json).ToString(), e);
         }
     }
 

@@ -19,7 +19,7 @@ internal static class TestCommand
         least.Validators.Add(result =>
         {
             if (result.Tokens is [{ Value: var text }] && double.TryParse(text, CultureInfo.InvariantCulture, out var percent)
-                && percent is < 0 or > 100)
+                && percent is not (>= 0 and <= 100))
             {
                 result.AddError($"`{least.Name}` must be 0 to 100");
             }
@@ -32,6 +32,9 @@ internal static class TestCommand
         policies.AddTo(command);
         command.SetAction(parsed => CliErrors.Guard(() =>
         {
+            if (parsed.GetValue(junit) is { } report && File.Exists(report) && !File.ReadAllText(report).StartsWith('<'))
+                throw new UsageException($"{junit.Name}: `{report}` exists and is not a report: remove it, or specify another file");
+
             var input = policies.Read(parsed);
             var files = parsed.GetValue(tests) is { Length: > 0 } given ? given : TestsOf(policies.FolderOf(parsed));
             return new TestRun(input, Console.Out).Run(files, parsed.GetValue(junit), parsed.GetValue(least));
