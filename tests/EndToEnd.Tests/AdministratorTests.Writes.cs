@@ -187,7 +187,7 @@ public sealed partial class AdministratorTests
         await RunAsync(fleet, "alice", "clients", "write", fleet.In("web.json"));
         Assert.Contains("\"needsConsent\": true", (await RunAsync(fleet, "alice", "clients", "list")).Output, StringComparison.Ordinal);
         await File.WriteAllTextAsync(fleet.In("empty.json"), """{"id": "web", "application": "documents", "scopes": []}""", Cancellation);
-        Assert.Contains("`scopes` is empty and would be ignored", (await RunAsync(fleet, "alice", "clients", "write", fleet.In("empty.json"))).Error, StringComparison.Ordinal);
+        Assert.Contains("`scopes` is empty or null and would be ignored", (await RunAsync(fleet, "alice", "clients", "write", fleet.In("empty.json"))).Error, StringComparison.Ordinal);
         await RunAsync(fleet, "alice", "clients", "write", fleet.In("web.json"), "--replace");
         Assert.DoesNotContain("needsConsent", (await RunAsync(fleet, "alice", "clients", "list")).Output, StringComparison.Ordinal);
     }

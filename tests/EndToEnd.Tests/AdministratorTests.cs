@@ -319,9 +319,14 @@ public sealed partial class AdministratorTests
     public async Task Policies_PublishedForTheControlPlaneItself_DecideWhoAdministers()
     {
         await using var fleet = await StartWithAliceAsync();
+        var unknown = await RunAsync(fleet, "alice", "administrators", "write", "alice", "--role", "ownr");
+        Assert.Equal((2, "authsidecar-control: --role: unknown role `ownr`; did you mean `owner`?\n"), (unknown.ExitCode, unknown.Error));
+        Assert.Equal(0, (await Binary.RunControlAsync("policies", "write-built-in", fleet.In("own"))).ExitCode);
+        var again = await Binary.RunControlAsync("policies", "write-built-in", fleet.In("own"));
+        Assert.Equal((2, true), (again.ExitCode, again.Error.Contains("exists: write to another folder", StringComparison.Ordinal)));
+        Assert.StartsWith("published: revision ", (await RunAsync(fleet, "alice", "policies", "publish", fleet.In("own"), "--application", "authsidecar")).Output, StringComparison.Ordinal);
         await AddAsync(fleet, "bob", "--role", "intern");
         Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "list-publications", "--application", "documents")).ExitCode);
-        Assert.Equal(0, (await Binary.RunControlAsync("policies", "write-built-in", fleet.In("own"))).ExitCode);
         await File.AppendAllTextAsync(
             fleet.In("own/policies/administration.cedar"),
             """permit (principal in AuthSidecar::Role::"intern", action == AuthSidecar::Action::"policies.read", resource == AuthSidecar::Application::"documents");""",
@@ -329,6 +334,14 @@ public sealed partial class AdministratorTests
         Assert.StartsWith("published: revision ", (await RunAsync(fleet, "alice", "policies", "publish", fleet.In("own"), "--application", "authsidecar")).Output, StringComparison.Ordinal);
         Assert.Equal(0, (await RunAsync(fleet, "bob", "policies", "list-publications", "--application", "documents")).ExitCode);
         Assert.Equal(2, (await RunAsync(fleet, "bob", "policies", "list-publications", "--application", "payroll")).ExitCode);
+
+        // With the schema of another application there would be no administrators.
+        await File.WriteAllTextAsync(fleet.In("own/policies/administration.cedar"), "permit (principal, action, resource);", Cancellation);
+        var schema = await File.ReadAllTextAsync(fleet.In("own/schema.cedarschema"), Cancellation);
+        await File.WriteAllTextAsync(fleet.In("own/schema.cedarschema"), "entity User; action read appliesTo { principal: User, resource: User };", Cancellation);
+        var other = await RunAsync(fleet, "alice", "policies", "publish", fleet.In("own"), "--application", "authsidecar");
+        Assert.Equal((2, true), (other.ExitCode, other.Error.Contains("must declare `AuthSidecar::Administrator`", StringComparison.Ordinal)));
+        await File.WriteAllTextAsync(fleet.In("own/schema.cedarschema"), schema, Cancellation);
 
         // Policies that lock everybody out are mended at the socket.
         await File.WriteAllTextAsync(fleet.In("own/policies/administration.cedar"), "forbid (principal, action, resource);", Cancellation);

@@ -197,7 +197,8 @@ public sealed class KubernetesJoinTests
     [InlineData("""{"clusters": [{"issuer": "x", "keySet": "https://x", "serviceAccounts": [{"namespace": "a", "name": "a", "aplication": "documents"}]}]}""", "aplication")]
     [InlineData("""{"clusters": [{"issuer": "x", "issuer": "y", "keySet": "https://x", "serviceAccounts": []}]}""", "issuer")]
     [InlineData("""{"clusters": [null]}""", "null")]
-    [InlineData("{", "`")]
+    [InlineData("{", ":1:2: unexpected end of file: the JSON is incomplete")]
+    [InlineData("""{"cluster": []}""", ":1:2: at `$.cluster`: unknown field; did you mean `clusters`?")]
     public async Task File_ThatCannotBeUsed_EndsTheStartWithOneLine(string json, string fault)
     {
         var folder = Directory.CreateTempSubdirectory("clusters").FullName;
@@ -205,7 +206,7 @@ public sealed class KubernetesJoinTests
         await File.WriteAllTextAsync(file, json, Cancellation);
         var ended = await Binary.RunControlAsync("serve", "--state", Path.Combine(folder, "state"), "--admin-socket", Path.Combine(folder, "s"), "--listen", "127.0.0.1:0", "--name", "x", "--join-kubernetes", file);
         Assert.Equal((2, ""), (ended.ExitCode, ended.Output));
-        Assert.StartsWith($"authsidecar-control: `{file}`: ", ended.Error, StringComparison.Ordinal);
+        Assert.StartsWith($"authsidecar-control: `{file}`:", ended.Error, StringComparison.Ordinal);
         Assert.Contains(fault, ended.Error, StringComparison.Ordinal);
         Assert.Equal(1, ended.Error.Count(c => c == '\n'));
         Directory.Delete(folder, recursive: true);

@@ -43,7 +43,7 @@ public sealed class RunScriptTests : IDisposable
     {
         // Not as it is here: what a script starts in the background ignores SIGINT, so do all that it starts, and no trap can change that.
         var start = new ProcessStartInfo("env", ["--default-signal=INT", Path.Combine(Binary.Root, "run.sh")]) { WorkingDirectory = Binary.Root, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["AUTHSIDECAR_QUICKSTART"] = _folder;
+        start.Environment["AUTHSIDECAR_QUICKSTART"] = Path.Combine(_folder, "sample");
         start.Environment["AUTHSIDECAR_CONTROL_PORT"] = FreePort();
         // Compilers that stay would hold the output open.
         start.Environment["MSBUILDDISABLENODEREUSE"] = "1";
@@ -66,7 +66,7 @@ public sealed class RunScriptTests : IDisposable
             await process.StandardOutput.ReadToEndAsync(Cancellation).WaitAsync(Binary.Patience, Cancellation);
             await process.WaitForExitAsync(Cancellation);
             Assert.Equal(0, process.ExitCode);
-            Assert.False(File.Exists(Path.Combine(_folder, "authsidecar.sock")), "the sidecar did not end by itself");
+            Assert.False(File.Exists(Path.Combine(_folder, "sample", "authsidecar.sock")), "the sidecar did not end by itself");
             return output.ToString();
         }
         finally

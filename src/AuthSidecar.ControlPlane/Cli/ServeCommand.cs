@@ -80,69 +80,71 @@ internal static class ServeCommand
             .WithExitCodes((0, "stopped"), (2, "error"));
         command.SetAction(async (parsed, cancellation) =>
         {
-            // What would be ignored.
-            (Option Stray, Option[] Needed)[] rules =
-            [
-                (vaultToken, [keyVault]), (replaceIssuer, [url]), (clientCa, [listen]), (name, [listen, listenHttps]),
-                (attempts, [listenHttps]), (proxies, [listenHttps]), (logoutHosts, [url]),
-            ];
-            if (rules.FirstOrDefault(r => IsGiven(r.Stray) && !r.Needed.Any(IsGiven)) is { Stray: { } stray, Needed: var needed })
-                return Fail([$"`{stray.Name}` requires {string.Join(" or ", needed.Select(n => $"`{n.Name}`"))}"]);
-
-            if (IsGiven(name) && IsGiven(certificate))
-                return Fail([$"`{certificate.Name}` excludes `{name.Name}`: the names are those of the certificate"]);
-
             try
             {
-                return await ServeAsync(
-                    new ServeOptions
+                var options = new ServeOptions
+                {
+                    Database = Database.Parse(
+                        parsed.GetValue(database) ?? $"sqlite:{Path.Combine(parsed.GetValue(state)!, "control.db")}"),
+                    KeyVault = parsed.GetValue(keyVault) is { } vault ? KeyVault.Parse(vault, parsed.GetValue(vaultToken)) : null,
+                    State = parsed.GetValue(state)!,
+                    AdminSocket = parsed.GetValue(admin) ?? ServeOptions.DefaultAdminSocket,
+                    Listen = EndPointOf(parsed.GetValue(listen)),
+                    ListenHttps = EndPointOf(parsed.GetValue(listenHttps)),
+                    Identity = new IdentityServerOptions
                     {
-                        Database = Database.Parse(
-                            parsed.GetValue(database) ?? $"sqlite:{Path.Combine(parsed.GetValue(state)!, "control.db")}"),
-                        KeyVault = parsed.GetValue(keyVault) is { } vault ? KeyVault.Parse(vault, parsed.GetValue(vaultToken)) : null,
-                        State = parsed.GetValue(state)!,
-                        AdminSocket = parsed.GetValue(admin) ?? ServeOptions.DefaultAdminSocket,
-                        Listen = EndPointOf(parsed.GetValue(listen)),
-                        ListenHttps = EndPointOf(parsed.GetValue(listenHttps)),
-                        Identity = new IdentityServerOptions
-                        {
-                            Url = UrlOf(parsed.GetValue(url)),
-                            CertificatesUrl = UrlOf(parsed.GetValue(certificatesUrl)),
-                            ReplaceIssuer = parsed.GetValue(replaceIssuer),
-                            LogoutPrivateHosts = parsed.GetValue(logoutHosts) ?? [],
-                        },
-                        Passwords = new PasswordOptions
-                        {
-                            Scheme = parsed.GetValue(passwordHashing),
-                            Policy = parsed.GetValue(passwordPolicy),
-                            CommonPasswords = parsed.GetValue(commonPasswords) is { } words
-                                ? await File.ReadAllLinesAsync(words, cancellation) : [],
-                            Breached = parsed.GetValue(breached) is { } list ? BreachedPasswords.Open(list) : null,
-                        },
-                        Addresses = new AddressOptions
-                        {
-                            TrustedProxies = [.. (parsed.GetValue(proxies) ?? []).Select(NetworkOf)],
-                            AttemptsPerMinute = parsed.GetValue(attempts),
-                        },
-                        ListenCertificates = EndPointOf(parsed.GetValue(listenCertificates)),
-                        IsAfterRestore = parsed.GetValue(afterRestore),
-                        WaitForDatabase = TimeSpan.FromSeconds(parsed.GetValue(wait)),
-                        Names = parsed.GetValue(name) ?? [],
-                        Certificate = parsed.GetValue(certificate),
-                        CertificateKey = parsed.GetValue(key),
-                        ClientCa = parsed.GetValue(clientCa),
-                        KeepAudit = TimeSpan.FromDays(parsed.GetValue(keepAudit)),
-                        JoinKubernetes = parsed.GetValue(kubernetes),
-                        Log = ConsoleLog.FormatOf(parsed, log),
-                        LogLevel = ConsoleLog.LevelOf(parsed, logLevel),
+                        Url = UrlOf(parsed.GetValue(url)),
+                        CertificatesUrl = UrlOf(parsed.GetValue(certificatesUrl)),
+                        ReplaceIssuer = parsed.GetValue(replaceIssuer),
+                        LogoutPrivateHosts = parsed.GetValue(logoutHosts) ?? [],
                     },
-                    cancellation);
+                    Passwords = new PasswordOptions
+                    {
+                        Scheme = parsed.GetValue(passwordHashing),
+                        Policy = parsed.GetValue(passwordPolicy),
+                        CommonPasswords = parsed.GetValue(commonPasswords) is { } words
+                            ? await File.ReadAllLinesAsync(words, cancellation) : [],
+                        Breached = parsed.GetValue(breached) is { } list ? BreachedPasswords.Open(list) : null,
+                    },
+                    Addresses = new AddressOptions
+                    {
+                        TrustedProxies = [.. (parsed.GetValue(proxies) ?? []).Select(NetworkOf)],
+                        AttemptsPerMinute = parsed.GetValue(attempts),
+                    },
+                    ListenCertificates = EndPointOf(parsed.GetValue(listenCertificates)),
+                    IsAfterRestore = parsed.GetValue(afterRestore),
+                    WaitForDatabase = TimeSpan.FromSeconds(parsed.GetValue(wait)),
+                    Names = parsed.GetValue(name) ?? [],
+                    Certificate = parsed.GetValue(certificate),
+                    CertificateKey = parsed.GetValue(key),
+                    ClientCa = parsed.GetValue(clientCa),
+                    KeepAudit = TimeSpan.FromDays(parsed.GetValue(keepAudit)),
+                    JoinKubernetes = parsed.GetValue(kubernetes),
+                    Log = ConsoleLog.FormatOf(parsed, log),
+                    LogLevel = ConsoleLog.LevelOf(parsed, logLevel),
+                };
+                return FindIgnored() is { } ignored ? Fail([ignored]) : await ServeAsync(options, cancellation);
             }
             catch (Exception e) when (e is FormatException or IOException or InvalidDataException or UnauthorizedAccessException
                 or System.Data.Common.DbException or KeyVaultException)
             {
                 // What an operator can mend: an address in use, a database that is not there, missing permissions.
                 return Fail([FileErrors.Describe(e)]);
+            }
+
+            // What would be ignored without what it is for.
+            string? FindIgnored()
+            {
+                (Option Stray, Option[] Needed)[] rules =
+                [
+                    (vaultToken, [keyVault]), (replaceIssuer, [url]), (clientCa, [listen]), (name, [listen, listenHttps]),
+                    (attempts, [listenHttps]), (proxies, [listenHttps]), (logoutHosts, [url]),
+                ];
+                return rules.FirstOrDefault(r => IsGiven(r.Stray) && !r.Needed.Any(IsGiven)) is { Stray: { } stray, Needed: var needed }
+                    ? $"`{stray.Name}` requires {string.Join(" or ", needed.Select(n => $"`{n.Name}`"))}"
+                    : IsGiven(name) && IsGiven(certificate)
+                    ? $"`{certificate.Name}` excludes `{name.Name}`: the names are those of the certificate"
+                    : null;
             }
 
             bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };

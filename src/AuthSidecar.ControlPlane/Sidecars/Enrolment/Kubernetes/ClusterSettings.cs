@@ -31,7 +31,7 @@ internal sealed record ClusterFile(IReadOnlyList<ClusterSettings> Clusters)
         }
         catch (JsonException e)
         {
-            throw new InvalidDataException(JsonFaults.Of(e, path, utf8, Json.GetTypeInfo(typeof(ClusterFile)), Json).ToString(), e);
+            throw new InvalidDataException(JsonFaults.Of(e, $"`{path}`", utf8, Json.GetTypeInfo(typeof(ClusterFile)), Json).ToString(), e);
         }
     }
 
