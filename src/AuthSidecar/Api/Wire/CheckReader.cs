@@ -4,7 +4,7 @@ using AuthSidecar.Risk;
 
 namespace AuthSidecar.Api.Wire;
 
-/// <summary>Several violations, to be answered from this revision or a later one.</summary>
+/// <summary>Several checks, to be answered from this revision or a later one.</summary>
 internal sealed record CheckBatch(IReadOnlyList<CheckRequest> Checks, Revision AtLeast);
 
 /// <summary>Reads CheckPermission and CheckPermissions: straight from the wire into the domain, since objects of the generated message
@@ -147,13 +147,13 @@ internal readonly struct CheckReader(FieldViolations violations, VerifiedTokenCa
     /// <param name="at">Where the check stands in its batch.</param>
     /// <param name="own">What the check says itself.</param>
     /// <param name="defaults">What counts where it says nothing.</param>
-    /// <param name="shared">What was read already for other violations of the batch.</param>
+    /// <param name="shared">What was read already for other checks of the batch.</param>
     private CheckRequest? ReadCheck(string at, scoped in CheckParts own, scoped in CheckParts defaults, ref SharedDefaults shared)
     {
         ref readonly var subject = ref own.Token.IsPresent || own.Principal.IsPresent ? ref own : ref defaults;
         var (token, principal) = ReadSubject(at, subject.Token, subject.Principal, own.TokenProof, defaults.TokenProof, ref shared);
         var action = _values.ReadAction(violations.At(at, "action"), own.Action.Or(defaults.Action));
-        // What several violations share is read once: it is the same, and may be large.
+        // What several checks share is read once: it is the same, and may be large.
         var resource = own.Resource.IsPresent || !defaults.Resource.IsPresent ? ReadResource(at, own.Resource)
             : shared.Resource ??= ReadResource("defaults.", defaults.Resource);
         var entities = own.EntityCount > 0 ? ReadEntities(at, own) : shared.Entities ??= ReadEntities("defaults.", defaults);
