@@ -37,7 +37,7 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
         {
             return JsonSerializer.Deserialize<Credentials>(
                 File.ReadAllBytes(path), Json) is
-                { Url: { IsAbsoluteUri: true, Scheme: "https" }, Name: not null, PrivateKey: not null } credentials
+            { Url: { IsAbsoluteUri: true, Scheme: "https" }, Name: not null, PrivateKey: not null } credentials
                 ? credentials
                 : throw new InvalidDataException($"`{path}` is not a credentials file, such as `authsidecar-control bootstrap` writes");
         }

@@ -19,9 +19,9 @@ internal static class JoinTokenCommands
                     cancellationToken: cancellation);
                 foreach (var token in response.Tokens)
                 {
-                    var scope = token.Tenant.Length == 0 ? token.Application : $"{token.Application}/{token.Tenant}";
+                    var placement = token.Tenant.Length == 0 ? token.Application : $"{token.Application}/{token.Tenant}";
                     output.WriteLine(
-                        $"{token.Id}  {scope}  {token.UsesLeft} of {Count.Of(token.Uses, "use")} left, expires "
+                        $"{token.Id}  {placement}  {token.UsesLeft} of {Count.Of(token.Uses, "use")} left, expires "
                             + $"{token.ExpiresAt.ToDateTimeOffset():u}{(token.Name.Length > 0 ? $", for `{token.Name}`" : "")}"
                             + $"{(token.Replace ? ", replaces" : "")}");
                 }

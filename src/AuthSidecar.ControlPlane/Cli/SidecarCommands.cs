@@ -71,7 +71,7 @@ internal static class SidecarCommands
 
     private static void Write(TextWriter output, Sidecar sidecar)
     {
-        var scope = sidecar.Tenant.Length == 0 ? sidecar.Application : $"{sidecar.Application}/{sidecar.Tenant}";
+        var placement = sidecar.Tenant.Length == 0 ? sidecar.Application : $"{sidecar.Application}/{sidecar.Tenant}";
         var state = sidecar.State switch
         {
             SidecarState.Current => "current",
@@ -80,7 +80,7 @@ internal static class SidecarCommands
         };
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{scope} {sidecar.Name}  version {(sidecar.Version.Length == 0 ? "unknown" : sidecar.Version)}, "
+            $"{placement} {sidecar.Name}  version {(sidecar.Version.Length == 0 ? "unknown" : sidecar.Version)}, "
                 + $"{sidecar.DecisionsPerSecond:F1} decisions/s, {state}, revision "
                 + $"{(sidecar.Revision.Length == 0 ? "none" : sidecar.Revision)}{Clock(sidecar)}, heard "
                 + $"{(sidecar.HeardAt is { } heard ? $"{heard.ToDateTimeOffset():u}" : "never")}"));

@@ -66,21 +66,22 @@ internal sealed partial class StoreWatcher : BackgroundService
         return Head > revision ? Task.CompletedTask : advanced;
     }
 
-    /// <summary>Completes when there is a newer revision than this by which sidecars of this scope get something else, or may.</summary>
-    /// <param name="scope">Whose sidecars.</param>
+    /// <summary>Completes when there is a newer revision than this by which sidecars of this placement get something else, or
+    /// may.</summary>
+    /// <param name="placement">Whose sidecars.</param>
     /// <param name="revision">That of what they have; what came since concerned nobody of them, or has been looked at.</param>
-    public Task WhenChanged(Placement scope, Revision revision)
+    public Task WhenChanged(Placement placement, Revision revision)
     {
         lock (_advancing)
         {
-            if (_changed.TryGetValue(scope, out var changed) && changed > revision)
+            if (_changed.TryGetValue(placement, out var changed) && changed > revision)
                 return Task.CompletedTask;
 
-            if (!_waiting.TryGetValue(scope, out var signal))
+            if (!_waiting.TryGetValue(placement, out var signal))
             {
-                _waiting.Add(scope, signal = NewSignal());
+                _waiting.Add(placement, signal = NewSignal());
                 // What came before anybody waited may have been for them.
-                _changed[scope] = Head;
+                _changed[placement] = Head;
                 if (Head > revision)
                     return Task.CompletedTask;
             }
@@ -204,11 +205,11 @@ internal sealed partial class StoreWatcher : BackgroundService
                 Volatile.Write(ref _advanced, NewSignal());
                 // Of what lies between, nobody has said whom it concerns.
                 var all = touched is null || there.Revision != known.Revision.At((long)known.Revision.Number + 1);
-                foreach (var scope in _waiting.Keys.Where(s => all || touched!.Any(s.Covers)).ToList())
+                foreach (var placement in _waiting.Keys.Where(s => all || touched!.Any(s.Covers)).ToList())
                 {
-                    _changed[scope] = there.Revision;
-                    woken.Add(_waiting[scope]);
-                    _waiting[scope] = NewSignal();
+                    _changed[placement] = there.Revision;
+                    woken.Add(_waiting[placement]);
+                    _waiting[placement] = NewSignal();
                 }
             }
         }

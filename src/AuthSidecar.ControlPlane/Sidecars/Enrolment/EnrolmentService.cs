@@ -22,24 +22,24 @@ internal sealed partial class EnrolmentService(
     public override async Task<EnrolResponse> Enrol(EnrolRequest request, ServerCallContext context)
     {
         var name = RequestChecks.Name(request.Name, "name");
-        Placement? scope = request.Application.Length == 0 ? null
+        Placement? placement = request.Application.Length == 0 ? null
             : new Placement(RequestChecks.Name(request.Application, "application"), RequestChecks.NameOrEmpty(request.Tenant, "tenant"));
         if (request.KubernetesToken.Length > 0)
         {
             return request.TokenId.Length + request.TokenSecret.Length > 0
                 ? throw ApiErrors.InvalidField("kubernetes_token", "mutually exclusive with token_id and token_secret")
-                : await EnrolPodAsync(request, name, scope, context);
+                : await EnrolPodAsync(request, name, placement, context);
         }
 
         var token = new JoinToken(RequestChecks.Text(request.TokenId, "token_id"), RequestChecks.Text(request.TokenSecret, "token_secret"));
-        var result = await registry.EnrolAsync(token, name, scope, request.CertificateRequest, context.CancellationToken);
+        var result = await registry.EnrolAsync(token, name, placement, request.CertificateRequest, context.CancellationToken);
         if (result.Refusal is { } refusal)
-            throw Noted(context, name, $"join token {token.Id}", Describe(refusal, token, name, scope));
+            throw Noted(context, name, $"join token {token.Id}", Describe(refusal, token, name, placement));
 
         return Answer(result, name, $"join token {token.Id}");
     }
 
-    private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, Placement? scope, ServerCallContext context)
+    private async Task<EnrolResponse> EnrolPodAsync(EnrolRequest request, string name, Placement? placement, ServerCallContext context)
     {
         var cancellation = context.CancellationToken;
         var (pod, binding) = await VerifyPodAsync(request.KubernetesToken, name, context);
@@ -50,7 +50,7 @@ internal sealed partial class EnrolmentService(
         }
 
         var bound = new Placement(binding.Application, binding.Tenant);
-        if (scope is { } wanted && wanted != bound)
+        if (placement is { } wanted && wanted != bound)
         {
             throw Refused(ErrorReason.PodTokenRejected,
                 $"service account `{pod.Namespace}/{pod.ServiceAccount}` is configured for {Describe(bound)}, and the sidecar serves "
@@ -145,7 +145,7 @@ internal sealed partial class EnrolmentService(
     }
 
     /// <summary>What to do about it: each has a remedy of its own.</summary>
-    private static RpcException Describe(EnrolmentRefusal refusal, JoinToken token, string name, Placement? scope) => refusal switch
+    private static RpcException Describe(EnrolmentRefusal refusal, JoinToken token, string name, Placement? placement) => refusal switch
     {
         EnrolmentRefusal.TokenUnknown => ApiErrors.JoinRefused(ErrorReason.JoinTokenUnknown,
             $"unknown join token `{token.Id}`, or wrong secret: it was removed, or is from another control plane"),
@@ -157,14 +157,14 @@ internal sealed partial class EnrolmentService(
             ErrorReason.JoinTokenOfAnotherName, $"join token `{token.Id}` is restricted to another name than `{name}`"),
         EnrolmentRefusal.TokenOfAnotherPlacement => ApiErrors.JoinRefused(
             ErrorReason.JoinTokenOfAnotherPlacement,
-            $"join token `{token.Id}` is not for {Describe(scope!.Value)}: correct `--application` or `--tenant` of the sidecar, or create "
-                + "another token (`authsidecar-control join-tokens list` shows what each is for)"),
+            $"join token `{token.Id}` is not for {Describe(placement!.Value)}: correct `--application` or `--tenant` of the sidecar, or "
+                + "create another token (`authsidecar-control join-tokens list` shows what each is for)"),
         EnrolmentRefusal.NameInUse => ApiErrors.NameInUse(name),
         _ => ApiErrors.InvalidField("certificate_request", NoKey),
     };
 
-    private static string Describe(Placement scope) =>
-        $"application `{scope.Application}`{(scope.Tenant.Length == 0 ? "" : $", tenant `{scope.Tenant}`")}";
+    private static string Describe(Placement placement) =>
+        $"application `{placement.Application}`{(placement.Tenant.Length == 0 ? "" : $", tenant `{placement.Tenant}`")}";
 
     private async Task<(SidecarIdentity Identity, X509Certificate2 Certificate)> AuthenticateAsync(ServerCallContext context)
     {

@@ -10,22 +10,22 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Sidec
     /// <summary>Certifies a sidecar for a token, and spends a use of it: once for each name and key, however often it is asked.</summary>
     /// <param name="token">The token.</param>
     /// <param name="name">The name of the sidecar.</param>
-    /// <param name="scope">What the sidecar serves, by its own configuration; null: it does not say.</param>
+    /// <param name="placement">What the sidecar serves, by its own configuration; null: it does not say.</param>
     /// <param name="certificateRequest">Its certificate request, in PEM.</param>
     /// <param name="cancellation">Ends it.</param>
     public async Task<EnrolmentResult> EnrolAsync(
-        JoinToken token, string name, Placement? scope, string certificateRequest, CancellationToken cancellation)
+        JoinToken token, string name, Placement? placement, string certificateRequest, CancellationToken cancellation)
     {
         // Looked up before anything is verified or written: whoever guesses, or asks again, costs little and keeps nobody waiting.
         var (row, known) = await store.ReadAsync(
             async (context, _) =>
             {
                 var row = await FindAsync(context, token, cancellation);
-                return (row, Check(row, token, name, scope) is { Identity: { } identity }
+                return (row, Check(row, token, name, placement) is { Identity: { } identity }
                     ? await SidecarRows.FindAsync(context, identity, cancellation) : null);
             },
             cancellation);
-        if (Check(row, token, name, scope).Refusal is { } refusal)
+        if (Check(row, token, name, placement).Refusal is { } refusal)
             return refusal;
 
         if (CertificateAuthority.TryReadKey(certificateRequest) is not { } key)
@@ -42,7 +42,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Sidec
             $"join-token:{token.Id}",
             async transaction =>
             {
-                result = await EnrolAsync(transaction, token, name, scope, key, cancellation);
+                result = await EnrolAsync(transaction, token, name, placement, key, cancellation);
                 return result.IsIssued ? null : new Refusal.NothingToDo();
             },
             cancellation);
@@ -50,10 +50,10 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Sidec
     }
 
     private async Task<EnrolmentResult> EnrolAsync(
-        StoreTransaction transaction, JoinToken token, string name, Placement? scope, PublicKey key, CancellationToken cancellation)
+        StoreTransaction transaction, JoinToken token, string name, Placement? placement, PublicKey key, CancellationToken cancellation)
     {
         var row = await FindAsync(transaction.Context, token, cancellation);
-        var (refusal, identity) = Check(row, token, name, scope);
+        var (refusal, identity) = Check(row, token, name, placement);
         if (refusal is not null)
             return refusal;
 
@@ -210,14 +210,15 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Sidec
             ? EnrolmentResult.Issue(row.Certificate, replacedAt: null) : null;
 
     /// <summary>Whether a token is good for a name, but for its uses; and who that is.</summary>
-    private (EnrolmentResult? Refusal, SidecarIdentity? Identity) Check(JoinTokenRow? row, JoinToken token, string name, Placement? scope)
+    private (EnrolmentResult? Refusal, SidecarIdentity? Identity) Check(
+        JoinTokenRow? row, JoinToken token, string name, Placement? placement)
     {
         var isRight = CryptographicOperations.FixedTimeEquals(row?.SecretSha256 ?? new byte[SHA256.HashSizeInBytes], token.SecretSha256);
         // Who does not know its secret learns nothing about a token.
         EnrolmentRefusal? refusal = row is null || !isRight ? EnrolmentRefusal.TokenUnknown
             : row.ExpiresAtMs <= time.GetUtcNow().ToUnixTimeMilliseconds() ? EnrolmentRefusal.TokenExpired
             : row.Name.Length > 0 && row.Name != name ? EnrolmentRefusal.TokenOfAnotherName
-            : scope is { } wanted && wanted != new Placement(row.Application, row.Tenant) ? EnrolmentRefusal.TokenOfAnotherPlacement
+            : placement is { } wanted && wanted != new Placement(row.Application, row.Tenant) ? EnrolmentRefusal.TokenOfAnotherPlacement
             : null;
         return refusal is { } why ? (EnrolmentResult.Refuse(why), null)
             : (null, new SidecarIdentity(new Placement(row!.Application, row.Tenant), name));

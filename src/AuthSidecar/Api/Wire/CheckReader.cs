@@ -271,7 +271,7 @@ internal readonly struct CheckReader(FieldViolations violations, VerifiedTokenCa
         return context;
     }
 
-    /// <summary>What the violations of a batch take from its defaults, read when the first takes it; and their tokens. A single check has
+    /// <summary>What the checks of a batch take from its defaults, read when the first takes it; and their tokens. A single check has
     /// none of it.</summary>
     private struct SharedDefaults
     {

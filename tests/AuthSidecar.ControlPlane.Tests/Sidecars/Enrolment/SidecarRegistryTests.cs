@@ -26,17 +26,17 @@ public abstract class SidecarRegistryTests(TestDatabase database) : StoreTest(da
     {
         var enrolments = await Enrolments.OpenAsync(Node.Database);
         var (token, request) = (await enrolments.NewTokenAsync(uses: 1), Enrolments.NewRequest());
-        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => enrolments.Registry.EnrolAsync(token, "one", scope: null, request, Cancellation)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => enrolments.Registry.EnrolAsync(token, "one", placement: null, request, Cancellation)));
         Assert.Single(answers.Select(a => a.Certificate).Distinct());
         Assert.All(answers, a => Assert.True(a.IsIssued));
         Assert.Equal(0, (await enrolments.TokenAsync(token)).UsesLeft);
-        Assert.Equal(answers[0].Certificate, (await (await Enrolments.OpenAsync(Node.Database)).Registry.EnrolAsync(token, "one", scope: null, request, Cancellation)).Certificate);
+        Assert.Equal(answers[0].Certificate, (await (await Enrolments.OpenAsync(Node.Database)).Registry.EnrolAsync(token, "one", placement: null, request, Cancellation)).Certificate);
         Assert.Single(await enrolments.AuditAsync("sidecars.enrol"));
 
         // Of another name, or once it has been removed, it is another sidecar's, and that costs a use.
-        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "two", scope: null, request, Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "two", placement: null, request, Cancellation)).Refusal);
         Assert.True((await enrolments.Registry.RemoveAsync("test", Enrolments.IdentityOf("one"), Cancellation)).Result.IsCommitted);
-        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "one", scope: null, request, Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.TokenUsedUp, (await enrolments.Registry.EnrolAsync(token, "one", placement: null, request, Cancellation)).Refusal);
     }
 
     /// <summary>A thousand pods of one rollout: each has one certificate, and the uses that were spent are as many as there are.</summary>
@@ -47,7 +47,7 @@ public abstract class SidecarRegistryTests(TestDatabase database) : StoreTest(da
         var enrolments = await Enrolments.OpenAsync(Node.Database);
         var token = await enrolments.NewTokenAsync(uses: Names - 10);
         var head = await Node.HeadAsync();
-        var answers = await Task.WhenAll(Enumerable.Range(0, Names).SelectMany(n => Enumerable.Repeat(($"pod-{n}", Enrolments.NewRequest()), 2)).Select(async e => (e.Item1, await enrolments.Registry.EnrolAsync(token, e.Item1, scope: null, e.Item2, Cancellation))));
+        var answers = await Task.WhenAll(Enumerable.Range(0, Names).SelectMany(n => Enumerable.Repeat(($"pod-{n}", Enrolments.NewRequest()), 2)).Select(async e => (e.Item1, await enrolments.Registry.EnrolAsync(token, e.Item1, placement: null, e.Item2, Cancellation))));
         var byName = answers.GroupBy(a => a.Item1, a => a.Item2).ToList();
         Assert.All(byName, name => Assert.Single(name.Select(a => (a.Certificate, a.Refusal)).Distinct()));
         Assert.Equal(Names - 10, byName.Count(name => name.First().IsIssued));
@@ -68,7 +68,7 @@ public abstract class SidecarRegistryTests(TestDatabase database) : StoreTest(da
         Assert.Equal(EnrolmentRefusal.TokenOfAnotherName, await RefusalAsync(named, "edge-2"));
         Assert.Null(await RefusalAsync(named, "edge-1"));
         Assert.Equal(EnrolmentRefusal.TokenUsedUp, await RefusalAsync(named, "edge-1"));
-        Assert.Equal(EnrolmentRefusal.NoKey, (await enrolments.Registry.EnrolAsync(good, "one", scope: null, "-----BEGIN CERTIFICATE REQUEST-----", Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.NoKey, (await enrolments.Registry.EnrolAsync(good, "one", placement: null, "-----BEGIN CERTIFICATE REQUEST-----", Cancellation)).Refusal);
         var another = new Placement("another", "");
         Assert.Equal(EnrolmentRefusal.TokenOfAnotherPlacement, (await enrolments.Registry.EnrolAsync(good, "one", another, Enrolments.NewRequest(), Cancellation)).Refusal);
         Assert.Equal(EnrolmentRefusal.TokenOfAnotherPlacement, (await enrolments.Registry.EnrolAsync(good, "one", Enrolments.IdentityOf("one").Placement with { Tenant = "emea" }, Enrolments.NewRequest(), Cancellation)).Refusal);
@@ -82,7 +82,7 @@ public abstract class SidecarRegistryTests(TestDatabase database) : StoreTest(da
         Assert.Null((await enrolments.JoinTokens.RemoveAsync("test", removed.Id, _ => true, Cancellation)).Refusal);
         Assert.Equal(EnrolmentRefusal.TokenUnknown, await RefusalAsync(removed, "one"));
 
-        async Task<EnrolmentRefusal?> RefusalAsync(JoinToken token, string name) => (await enrolments.Registry.EnrolAsync(token, name, scope: null, Enrolments.NewRequest(), Cancellation)).Refusal;
+        async Task<EnrolmentRefusal?> RefusalAsync(JoinToken token, string name) => (await enrolments.Registry.EnrolAsync(token, name, placement: null, Enrolments.NewRequest(), Cancellation)).Refusal;
     }
 
     /// <summary>Who has a name and is there keeps it; who is not, or where the token says so, gives it up, and both are told.</summary>
@@ -93,23 +93,23 @@ public abstract class SidecarRegistryTests(TestDatabase database) : StoreTest(da
         var (token, replacing) = (await enrolments.NewTokenAsync(uses: 10), await enrolments.NewTokenAsync(new JoinTokenTerms(1, TimeSpan.FromHours(1), IsReplacing: true)));
         var first = await enrolments.EnrolAsync(token, "one");
         await ConnectAsync(isConnected: true);
-        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", placement: null, Enrolments.NewRequest(), Cancellation)).Refusal);
         Assert.Null(await enrolments.RefusalAsync("one", first));
 
         enrolments.Time.Advance(TimeSpan.FromMinutes(1));
         await ConnectAsync(isConnected: true);
-        var second = await enrolments.Registry.EnrolAsync(replacing, "one", scope: null, Enrolments.NewRequest(), Cancellation);
+        var second = await enrolments.Registry.EnrolAsync(replacing, "one", placement: null, Enrolments.NewRequest(), Cancellation);
         Assert.NotNull(second.ReplacedAt);
         Assert.Contains("was enrolled with another key at ", await enrolments.RefusalAsync("one", first), StringComparison.Ordinal);
         Assert.Null(await enrolments.RefusalAsync("one", Enrolments.Read(second)));
 
         // One that has gone gives its name up; one that only looks connected, since its node has ended, after a while.
         await ConnectAsync(isConnected: false);
-        Assert.NotNull((await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).ReplacedAt);
+        Assert.NotNull((await enrolments.Registry.EnrolAsync(token, "one", placement: null, Enrolments.NewRequest(), Cancellation)).ReplacedAt);
         await ConnectAsync(isConnected: true);
-        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).Refusal);
+        Assert.Equal(EnrolmentRefusal.NameInUse, (await enrolments.Registry.EnrolAsync(token, "one", placement: null, Enrolments.NewRequest(), Cancellation)).Refusal);
         enrolments.Time.Advance(Presence.ConnectedFor);
-        Assert.True((await enrolments.Registry.EnrolAsync(token, "one", scope: null, Enrolments.NewRequest(), Cancellation)).IsIssued);
+        Assert.True((await enrolments.Registry.EnrolAsync(token, "one", placement: null, Enrolments.NewRequest(), Cancellation)).IsIssued);
 
         async Task ConnectAsync(bool isConnected)
         {
@@ -303,7 +303,7 @@ public abstract class SidecarRegistryTests(TestDatabase database) : StoreTest(da
         public async Task<JoinToken> NewTokenAsync(JoinTokenTerms terms) =>
             (await JoinTokens.CreateAsync("test", IdentityOf("any").Placement, terms, Cancellation)).Split('.') is [_, var id, var secret, _] ? new JoinToken(id, secret) : throw new InvalidOperationException("no token");
 
-        public async Task<X509Certificate2> EnrolAsync(JoinToken token, string name) => Read(await Registry.EnrolAsync(token, name, scope: null, NewRequest(), Cancellation));
+        public async Task<X509Certificate2> EnrolAsync(JoinToken token, string name) => Read(await Registry.EnrolAsync(token, name, placement: null, NewRequest(), Cancellation));
 
         /// <summary>As a node says it that knows nothing yet.</summary>
         public async Task<string?> RefusalAsync(string name, X509Certificate2 certificate)
