@@ -82,8 +82,9 @@ internal sealed class BundleReader(byte[]? factorKey)
                 faults.Add(new Fault(path, 0, 0, $"`{first}` is not `{meant}`: names are case-sensitive", "rename it"));
             }
             else if (first == path && !Known.Contains(first, StringComparer.Ordinal)
-                && new Suggestions().For(first, Known) is { } suggestion)
+                && new Suggestions().For(first, Known, most: 1) is { } suggestion)
             {
+                // By one letter: `users.json` and `issuer.jwks.json` may be meant as they are.
                 faults.Add(new Fault(path, 0, 0, "unexpected file", suggestion));
             }
             else if (path.EndsWith(".cedar", StringComparison.Ordinal) && first != PolicyFiles.Folder)

@@ -54,6 +54,19 @@ public sealed class SidecarCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Validate_BundleWithOtherFilesInIt_IsValid()
+    {
+        var bundle = Path.Combine(_folder, "app");
+        Assert.Equal(0, (await Binary.RunAsync("bundles", "init", bundle)).ExitCode);
+        foreach (var name in new[] { "README.md", "users.json", "notes.json", "issuer.jwks.json", "tests/more.json" })
+        {
+            await File.WriteAllTextAsync(Path.Combine(bundle, name), "[]", TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(0, (await Binary.RunAsync("bundles", "validate", bundle)).ExitCode);
+    }
+
+    [Fact]
     public async Task Validate_MisspeltAttributeThatIsTestedFor_IsAWarningThatMayFail()
     {
         var bundle = Path.Combine(_folder, "app");

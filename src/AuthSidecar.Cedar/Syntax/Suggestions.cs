@@ -11,14 +11,17 @@ internal sealed class Suggestions
     private int _compared;
 
     /// <summary>The nearest of the names in a form such as <c>did you mean `name`?</c>; null when none is near.</summary>
-    public string? For(string word, IEnumerable<string> names) => Nearest(word, names, name => name) is { } nearest
+    /// <param name="word">What was written.</param>
+    /// <param name="names">The names.</param>
+    /// <param name="most">How many letters may be wrong; null: one in three.</param>
+    public string? For(string word, IEnumerable<string> names, int? most = null) => Nearest(word, names, name => name, most) is { } nearest
         ? $"did you mean `{nearest}`?" : null;
 
     /// <summary>The uid whose id is the nearest.</summary>
     public string? For(EntityUid uid, IEnumerable<EntityUid> uids) =>
         Nearest(uid.Id, uids.Where(u => !u.Equals(uid)), u => u.Id) is { } nearest ? $"did you mean `{nearest}`?" : null;
 
-    private T? Nearest<T>(string word, IEnumerable<T> candidates, Func<T, string> nameOf)
+    private T? Nearest<T>(string word, IEnumerable<T> candidates, Func<T, string> nameOf, int? most = null)
         where T : class
     {
         if (word.Length is 0 or > LongestWord)
@@ -26,7 +29,7 @@ internal sealed class Suggestions
 
         T? nearest = null;
         // One letter in three may be wrong, and in a short word one.
-        var least = Math.Max(1, word.Length / 3);
+        var least = most ?? Math.Max(1, word.Length / 3);
         foreach (var candidate in candidates)
         {
             if (_compared++ >= MostCompared)
