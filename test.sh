@@ -26,7 +26,7 @@ chmod 711 "$TMPDIR"
 left_processes() { grep -lzx "TMPDIR=$TMPDIR\(/.*\)\?" /proc/[0-9]*/environ 2>/dev/null | sed 's|/proc/||; s|/environ||' | grep -vx "$$" || true; }
 for project in AuthSidecar.Cedar.Tests AuthSidecar.Tokens.Tests AuthSidecar.Tests AuthSidecar.ControlPlane.Tests EndToEnd.Tests; do
   # A test that hangs fails its project, and the others are still run and counted.
-  timeout -k 1m 40m artifacts/bin/$project/debug/$project -noLogo -noColor -result-xml "$logs/$project.xml" 2>&1 | tee "$logs/$project.log" || true
+  timeout --foreground -k 1m 40m artifacts/bin/$project/debug/$project -noLogo -noColor -result-xml "$logs/$project.xml" 2>&1 | tee "$logs/$project.log" || true
   # A run without a summary has failed, whatever else it printed.
   summary=$(grep -E "^ *$project +Total: " "$logs/$project.log" || echo "Total: 1, Errors: 1, Failed: 0, Skipped: 0")
   count() { sed -E "s/.*$1: ([0-9]+).*/\1/" <<<"$summary"; }

@@ -96,7 +96,6 @@ internal sealed class BundleReader(byte[]? factorKey)
     }
 
     private static IEnumerable<string> Known => Entries.Append(BundleManifest.FileName).Append(BundleSeal.FileName);
-
     private static IEnumerable<string> Entries => DataTypes.All.SelectMany(t => t.Contents);
 
     private static void CheckContents(BundleManifest manifest, BundleFiles files, List<Fault> faults)

@@ -20,7 +20,6 @@ internal sealed record BundleSums
 internal static class BundleSeal
 {
     public const string FileName = "bundle.sums.json";
-
     private const int Version = 1;
     private const string Algorithm = "ES256";
     private const string Type = "authsidecar-bundle-sums";
@@ -47,7 +46,6 @@ internal static class BundleSeal
         files.TryRead(FileName, out var utf8) && Json.Read<BundleSums>(FileName, utf8, []) is { Signature: not null };
 
     /// <summary>Verifies the seal of a bundle.</summary>
-    /// <param name="files">The bundle.</param>
     /// <param name="key">The public key that the signature is verified with; null: signatures are not verified.</param>
     /// <param name="faults">Gets what does not match.</param>
     public static void Verify(BundleFiles files, VerificationKey? key, List<Fault> faults)

@@ -16,15 +16,10 @@ internal readonly record struct DataTypeSet : IEnumerable<DataType>
         types.Aggregate(0u, (bits, type) => bits | (1u << type.Number)));
 
     public static implicit operator DataTypeSet(DataType type) => new(1u << type.Number);
-
     public bool IsEmpty => _bits == 0;
-
     public bool Contains(DataType type) => (_bits & (1u << type.Number)) != 0;
-
     public static DataTypeSet operator |(DataTypeSet a, DataTypeSet b) => new(a._bits | b._bits);
-
     public DataTypeSet Except(DataTypeSet other) => new(_bits & ~other._bits);
-
     public Enumerator GetEnumerator() => new(_bits);
 
     IEnumerator<DataType> IEnumerable<DataType>.GetEnumerator() => GetEnumerator();

@@ -19,7 +19,6 @@ internal ref struct ClaimReader(JsonElement claims)
     public TokenRejection Error { get; private set; } = TokenRejection.None;
 
     public string? FaultyClaim { get; private set; }
-
     public string RequiredString(string name) => OptionalString(name) ?? Fail(TokenRejection.ClaimMissing, name, "");
 
     public string? OptionalString(string name)
@@ -54,8 +53,7 @@ internal ref struct ClaimReader(JsonElement claims)
         return claim.ValueKind == JsonValueKind.String ? [RequiredString("aud")] : Strings("aud", claim, MaxAudiences);
     }
 
-    public string[] OptionalStrings(string name) =>
-        _claims.TryGetProperty(name, out var claim) ? Strings(name, claim, MaxListItems) : [];
+    public string[] OptionalStrings(string name) => _claims.TryGetProperty(name, out var claim) ? Strings(name, claim, MaxListItems) : [];
 
     /// <summary><c>scope</c>: words with single spaces between them (RFC 8693, section 4.2); some issuers send an array, as <c>scp</c>
     /// too.</summary>

@@ -35,11 +35,8 @@ internal sealed class CompactJws : IDisposable
     public byte[] SigningInput { get; }
 
     public byte[] Signature { get; }
-
     public string Algorithm => Header.GetProperty("alg").GetString()!;
-
     public string? Type => Header.TryGetProperty("typ", out var typ) ? typ.GetString() : null;
-
     public string? KeyId => Header.TryGetProperty("kid", out var kid) ? kid.GetString() : null;
 
     public static TokenRejection TryRead(string text, out CompactJws? jws)
@@ -108,10 +105,8 @@ internal sealed class CompactJws : IDisposable
             {
                 case "crit" or "b64" or "zip" or "enc":
                 // A token that brings its own key asks to be trusted by it.
-                case "jku" or "x5u" or "x5c":
-                    return TokenRejection.UnsupportedHeader;
-                case "alg" or "typ" when member.Value.ValueKind != JsonValueKind.String:
-                    return TokenRejection.Malformed;
+                case "jku" or "x5u" or "x5c": return TokenRejection.UnsupportedHeader;
+                case "alg" or "typ" when member.Value.ValueKind != JsonValueKind.String: return TokenRejection.Malformed;
                 case "kid" when member.Value.ValueKind != JsonValueKind.String || !IsKeyId(member.Value.GetString()!):
                     return TokenRejection.Malformed;
             }

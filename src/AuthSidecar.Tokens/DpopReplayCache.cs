@@ -19,7 +19,6 @@ internal sealed class DpopReplayCache(int perOwner = 5_000, int inAll = 200_000)
     private int Share => Math.Max(1, _inAll / Math.Max(1, Volatile.Read(ref _ownerCount)));
 
     /// <param name="owner">Whose it is: a subject of an issuer, or a key where there is no subject yet.</param>
-    /// <param name="proof">The proof.</param>
     /// <param name="untilSeconds">Until when it could be used.</param>
     /// <param name="nowSeconds">Now.</param>
     /// <returns>None; or that it was used before; or that it cannot be remembered.</returns>

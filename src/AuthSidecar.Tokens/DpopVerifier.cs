@@ -17,7 +17,6 @@ internal sealed class DpopVerifier
 
     /// <summary>A proof that goes with an access token, which is bound to the key.</summary>
     /// <param name="request">The proof, and the request it came with.</param>
-    /// <param name="accessToken">The token.</param>
     /// <param name="keyThumbprint">The thumbprint of the key that the token is bound to.</param>
     /// <param name="clockSkew">How far the client's clock and ours may be apart.</param>
     /// <param name="now">Now.</param>
@@ -79,7 +78,6 @@ internal sealed class DpopVerifier
 
     /// <summary>The thumbprint of the key that has signed it. Here, and only here, the key is taken from the token itself: it is the
     /// thumbprint that says whether it is the right one.</summary>
-    /// <param name="proof">The proof.</param>
     /// <param name="expected">The thumbprint that it has to be: another key's signature is not even looked at, since anybody may send one,
     /// of any size; null: any.</param>
     private static string? SignerOf(CompactJws proof, string? expected)

@@ -69,7 +69,6 @@ internal sealed class IssuerSet(IEnumerable<Issuer> issuers)
     public static readonly IssuerSet Empty = new([]);
 
     public IEnumerable<Issuer> All => _byName.Values;
-
     public Issuer? Find(string name) => _byName.GetValueOrDefault(name);
 
     /// <summary>Whose a token is that says nothing itself; null: it is a JWT, or nobody's. Of one that could be a JWT no other issuer is

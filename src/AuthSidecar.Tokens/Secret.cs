@@ -11,10 +11,7 @@ internal readonly struct Secret(string? value) : IEquatable<Secret>
     public string Reveal() => _value ?? "";
 
     public bool Equals(Secret other) => string.Equals(Reveal(), other.Reveal(), StringComparison.Ordinal);
-
     public override bool Equals(object? obj) => obj is Secret other && Equals(other);
-
     public override int GetHashCode() => Reveal().GetHashCode(StringComparison.Ordinal);
-
     public override string ToString() => "***";
 }

@@ -54,8 +54,7 @@ internal static class StrictJson
 
         switch (element.ValueKind)
         {
-            case JsonValueKind.String:
-                return !isUnicode && element.GetString() is null ? TokenRejection.Malformed : TokenRejection.None;
+            case JsonValueKind.String: return !isUnicode && element.GetString() is null ? TokenRejection.Malformed : TokenRejection.None;
             case JsonValueKind.Number:
                 return element.TryGetDouble(out var number) && double.IsFinite(number) ? TokenRejection.None : TokenRejection.Malformed;
             case JsonValueKind.Array:
@@ -77,8 +76,7 @@ internal static class StrictJson
                 }
 
                 return TokenRejection.None;
-            default:
-                return TokenRejection.None;
+            default: return TokenRejection.None;
         }
     }
 }

@@ -51,6 +51,5 @@ internal readonly record struct TokenResult
     public VerifiedToken Token => IsValid ? _token! : throw new InvalidOperationException("the token is not valid");
 
     public static TokenResult Accept(VerifiedToken token) => new(TokenRejection.None, null, token);
-
     public static TokenResult Reject(TokenRejection error, string? detail = null) => new(error, detail, null);
 }

@@ -11,7 +11,6 @@ internal sealed record PresentedToken
     public string? Audience { get; init; }
 
     public IReadOnlyList<string> RequiredScopes { get; init; } = [];
-
     public DpopRequest? Dpop { get; init; }
 
     /// <summary>SHA-256 of the client's certificate; empty: none was seen.</summary>
@@ -19,9 +18,7 @@ internal sealed record PresentedToken
 }
 
 /// <summary>What is known of a token that says nothing itself.</summary>
-/// <param name="token">The token.</param>
 /// <param name="issuer">Whose it would be.</param>
-/// <param name="now">The moment.</param>
 internal delegate TokenResult OpaqueTokenFinder(string token, Issuer issuer, DateTimeOffset now);
 
 /// <summary>Decides whether a token is genuine, meant for us, unexpired, unrevoked, and in the right hands.</summary>

@@ -77,7 +77,6 @@ internal sealed class VerificationKey : IDisposable
     /// <summary>Reads a public JWK (RFC 7517).</summary>
     /// <remarks>Member by member, each checked. The library that verifies is given a key made of these and of nothing else: a JWK may say
     /// more (<c>x5c</c>, or <c>N</c> beside <c>n</c>), and what is checked must be what is used.</remarks>
-    /// <param name="json">The key.</param>
     /// <param name="algorithm">The algorithm of a key that names none; null: RS256 for RSA, and the curve's for EC.</param>
     /// <param name="fault">What is wrong with it.</param>
     /// <returns>Null with a fault; null without one for a key that is not for verifying signatures, and is to be passed over.</returns>

@@ -5,30 +5,20 @@ namespace AuthSidecar.Tokens;
 internal sealed class VerifiedToken
 {
     public required Issuer Issuer { get; init; }
-
     public required string Subject { get; init; }
-
     public required string[] Audiences { get; init; }
 
     /// <summary>Seconds since 1970, as are the other times.</summary>
     public required long ExpiresAt { get; init; }
 
     public required long IssuedAt { get; init; }
-
     public long? NotBefore { get; init; }
-
     public string? TokenId { get; init; }
-
     public string? SessionId { get; init; }
-
     public string? ClientId { get; init; }
-
     public string[] Scopes { get; init; } = [];
-
     public string? AuthenticationContext { get; init; }
-
     public string[] AuthenticationMethods { get; init; } = [];
-
     public long? AuthenticatedAt { get; init; }
 
     /// <summary>Whether there is a <c>cnf</c> claim: then every confirmation in it must be proved.</summary>
@@ -53,7 +43,6 @@ internal sealed class VerifiedToken
     /// <summary>Reads what an issuer says of an opaque token (RFC 7662, section 2.2). It need not say from when it is: then every
     /// revocation of others of its kind is one of it.</summary>
     /// <param name="claims">What it says.</param>
-    /// <param name="issuer">The issuer.</param>
     /// <param name="claimsUtf8">The same, as text.</param>
     /// <param name="until">When it expires as far as we know, where the issuer does not say.</param>
     public static TokenResult ReadIntrospected(ref ClaimReader claims, Issuer issuer, byte[] claimsUtf8, long until) =>

@@ -113,13 +113,11 @@ internal sealed class VerifiedTokenCache
     }
 
     private static ulong Mix(ulong hash, uint c) => (hash ^ c) * 0x9e3779b97f4a7c15;
-
     private static ulong Finish(ulong hash) => hash ^ (hash >> 32);
 
     private sealed class Entry(string text, VerifiedToken token)
     {
         public string Text => text;
-
         public VerifiedToken Token => token;
 
         /// <summary>Whether somebody has asked for it since room was last made. Threads may lose each other's mark, and nothing with

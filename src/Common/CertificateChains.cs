@@ -1,6 +1,3 @@
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
-
 namespace AuthSidecar.Common;
 
 /// <summary>Certificate path validation (RFC 5280, section 6) against given CAs, without network access, and descriptions of its

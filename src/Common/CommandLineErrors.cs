@@ -1,6 +1,5 @@
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
-using System.Text.RegularExpressions;
 
 namespace AuthSidecar.Common;
 

@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-
 namespace AuthSidecar.Common;
 
 /// <summary>Says why a connection failed: what is wrong, not the layers that it went through.</summary>

@@ -24,13 +24,14 @@ internal static class ConsoleLog
         return option;
     }
 
-    /// <param name="debug">What is logged at that level.</param>
-    public static Option<string> LevelOption(string debug)
+    /// <param name="debug">What is logged at that level; null: nothing, and it is not offered.</param>
+    public static Option<string> LevelOption(string? debug)
     {
         var option = CliOption.Of<string>(
-            "--log-level", null, $"Minimum log level: `debug` ({debug}), `information`, `warning` or `error`.")
+            "--log-level", null, $"Minimum log level: {(debug is null ? "" : $"`debug` ({debug}), ")}`information`, `warning` or `error`.")
             .WithDefault(() => "information");
-        option.AcceptOnlyFromAmong("debug", "information", "warning", "error");
+        string[] levels = ["information", "warning", "error"];
+        option.AcceptOnlyFromAmong(debug is null ? levels : ["debug", .. levels]);
         return option;
     }
 

@@ -1,5 +1,3 @@
-using System.Text.RegularExpressions;
-
 namespace AuthSidecar.Common;
 
 /// <summary>Why a file cannot be read or written, in words that name the option that it was given by.</summary>
@@ -14,7 +12,7 @@ internal static partial class FileErrors
 
         var what = e switch
         {
-            IOException or UnauthorizedAccessException when Directory.Exists(path) => "is a folder, not a file",
+            UnauthorizedAccessException when Directory.Exists(path) && IsListable(path) => "is a folder, not a file",
             DirectoryNotFoundException when Path.GetDirectoryName(path) is { } folder && !Directory.Exists(folder) =>
                 $"cannot be written or read: the folder `{folder}` does not exist",
             FileNotFoundException or DirectoryNotFoundException => "not found",
@@ -22,6 +20,18 @@ internal static partial class FileErrors
             _ => null,
         };
         return what is null ? e.Message : $"{(RunningCommand.OptionWithPath(path) is { } option ? $"{option}: " : "")}`{path}` {what}";
+    }
+
+    private static bool IsListable(string folder)
+    {
+        try
+        {
+            return Directory.EnumerateFileSystemEntries(folder).Any() || true;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Reads a file before it is needed.</summary>

@@ -65,7 +65,6 @@ internal readonly partial record struct FileStatus(
     private const int NoFollow = 0x100;
     private const int CurrentDirectory = -100;
     private const uint BasicStats = 0x7ff;
-
     private const int NotFound = 2;
     private const int NotAFolder = 20;
 

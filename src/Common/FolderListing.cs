@@ -51,14 +51,9 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
                 {
                     case FileKind.Directory when Path.GetExtension(name) is ".cedar" or ".cedarschema" or ".json":
                         throw new InvalidDataException($"`{prefix}{name}` is a folder, not a file: remove or rename it");
-                    case FileKind.Directory:
-                        Walk(full, $"{prefix}{name}/", depth + 1);
-                        break;
-                    case FileKind.Regular when files.Count < MaxFiles:
-                        files.Add(new($"{prefix}{name}", status));
-                        break;
-                    case FileKind.Regular:
-                        throw new InvalidDataException($"too many files: limit {MaxFiles}");
+                    case FileKind.Directory: Walk(full, $"{prefix}{name}/", depth + 1); break;
+                    case FileKind.Regular when files.Count < MaxFiles: files.Add(new($"{prefix}{name}", status)); break;
+                    case FileKind.Regular: throw new InvalidDataException($"too many files: limit {MaxFiles}");
                     case FileKind.None when FileStatus.OfLink(full).Kind == FileKind.None:
                         // Gone in between, as files that are being replaced are.
                         break;

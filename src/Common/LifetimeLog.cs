@@ -48,7 +48,6 @@ internal sealed partial class LifetimeLog(Startup startup, IServer server, ILogg
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Logs that the program answers from a revision.</summary>

@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-
 namespace AuthSidecar.Common;
 
 /// <summary>The listening sockets. Their addresses and paths are reserved before the host starts, so that an address in use or missing

@@ -1,5 +1,3 @@
-using System.Net.Sockets;
-
 namespace AuthSidecar.Common;
 
 /// <summary>Keeps requests to addresses that others choose from what is inside: this machine, this network, what a cloud tells its
@@ -11,7 +9,6 @@ internal static class PublicAddresses
     /// <param name="context">The connection to make.</param>
     /// <param name="isPrivateAllowed">Whether the host may be at a private address.</param>
     /// <param name="option">The option that allows it, for the message.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <exception cref="HttpRequestException">The host resolves to a private address.</exception>
     public static async ValueTask<Stream> ConnectAsync(
         SocketsHttpConnectionContext context, bool isPrivateAllowed, string option, CancellationToken cancellation)

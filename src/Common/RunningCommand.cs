@@ -22,7 +22,10 @@ internal static class RunningCommand
         if (Current.Value?.CommandResult.Command is not { } command)
             return null;
 
-        var name = field.Split('.')[^1].Split('[')[0].Replace('_', '-');
+        // What comes after these two are names of the caller's own.
+        var segments = field.Split('.');
+        var name = segments.Contains("context") ? "context" : segments.Contains("attributes") ? "attribute"
+            : segments[^1].Split('[')[0].Replace('_', '-');
         var symbols = command.Options.Select(o => (Name: o.Name.TrimStart('-'), Shown: o.Name))
             .Concat(command.Arguments.Select(a => (a.Name, Shown: $"<{a.Name}>"))).ToList();
         var found = symbols.Find(s => s.Name == name);

@@ -17,7 +17,6 @@ internal sealed class WatchedFiles<T> : IDisposable
     private volatile T _value;
     private Timer? _timer;
 
-    /// <param name="paths">The files.</param>
     /// <param name="read">Makes the value.</param>
     /// <param name="failed">Told once for every state of the files that cannot be used.</param>
     /// <exception cref="Exception">The first value cannot be made, and why.</exception>

@@ -299,7 +299,7 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("credentials create https://localhost:1 --name a --ca {0}/none --credentials {0}/key", "--ca: `{0}/none` not found")]
     [InlineData("credentials create https://localhost:1 --name a --ca /etc/passwd --credentials {0}/key", "`/etc/passwd` has no certificate in PEM")]
     [InlineData("bootstrap https://localhost:1 --name a --credentials {0} --code-file /etc/passwd", "`{0}` exists")]
-    [InlineData("touch {0}/key.pending; bootstrap https://localhost:1 --name a --credentials {0}/key --code-file /etc/passwd", "`{0}/key.pending` exists: it has the key of a bootstrap whose result is unknown")]
+    [InlineData("touch {0}/key.pending; bootstrap https://localhost:1 --name a --credentials {0}/key --code-file /etc/passwd", "`{0}/key.pending` is not a credentials file")]
     [InlineData("administrators list --credentials {0}", "--credentials: `{0}` is a folder, not a file")]
     [InlineData("administrators list --credentials {0}/none --admin-socket {0}/s", "`--credentials` excludes `--admin-socket`")]
     [InlineData("administrators write bob --jwks {0}/none", "no control plane answers")]

@@ -13,7 +13,6 @@ internal static class TotpCode
     private const int Drift = 1;
 
     public static long StepAt(DateTimeOffset time) => time.ToUnixTimeSeconds() / StepSeconds;
-
     public static string Compute(byte[] secret, long step) => new Hotp(secret, OtpHashMode.Sha1, Digits).ComputeHOTP(step);
 
     /// <summary>The step whose code this is. All candidates are compared, each in constant time, so that the time taken does not tell which

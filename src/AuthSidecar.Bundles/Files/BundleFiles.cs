@@ -6,7 +6,6 @@ namespace AuthSidecar.Bundles;
 internal sealed class BundleFiles(SortedDictionary<string, byte[]> files)
 {
     public IEnumerable<string> Paths => files.Keys;
-
     public bool TryRead(string path, [NotNullWhen(true)] out byte[]? bytes) => files.TryGetValue(path, out bytes);
 
     /// <summary>A digest of some of the files, names included; the same exactly when nothing about them has changed.</summary>

@@ -4,7 +4,6 @@ namespace AuthSidecar.Bundles;
 internal sealed record BundleManifest
 {
     public const string FileName = "bundle.json";
-
     public const int LayoutVersion = 1;
 
     private static readonly StrictJsonFiles Json = new(BundleManifestJson.Default);

@@ -11,7 +11,6 @@ internal static partial class JsonFaults
     private const int MostFieldsListed = 12;
 
     /// <param name="e">What the serializer says.</param>
-    /// <param name="name">The file.</param>
     /// <param name="utf8">Its content.</param>
     /// <param name="root">The type that was read.</param>
     /// <param name="options">How it was read.</param>

@@ -6,7 +6,6 @@ namespace AuthSidecar.Bundles;
 internal static class JsonPosition
 {
     /// <summary>The line and column, from 1, of a member's name or an array's element; null: it is not there.</summary>
-    /// <param name="utf8">The text.</param>
     /// <param name="steps">The names of members and the numbers of elements that lead to it.</param>
     public static (int Line, int Column)? Find(ReadOnlySpan<byte> utf8, List<string> steps)
     {

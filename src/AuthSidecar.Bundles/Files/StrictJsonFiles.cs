@@ -60,8 +60,7 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
         var info = _options.GetTypeInfo(type);
         switch (value)
         {
-            case string:
-                return null;
+            case string: return null;
             case IDictionary entries:
                 foreach (DictionaryEntry entry in entries)
                 {

@@ -4,7 +4,6 @@ namespace AuthSidecar.Bundles;
 internal static class AesGcmEnvelope
 {
     public const int KeyBytes = 32;
-
     public const int NonceBytes = 12;
     public const int TagBytes = 16;
 

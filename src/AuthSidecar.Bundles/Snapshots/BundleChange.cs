@@ -5,7 +5,6 @@ namespace AuthSidecar.Bundles;
 internal sealed class BundleChange
 {
     public required BundleFiles Documents { get; init; }
-
     public required Revision Revision { get; init; }
 
     /// <summary>What has expired is left out.</summary>

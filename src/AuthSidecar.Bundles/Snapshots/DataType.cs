@@ -9,7 +9,6 @@ internal abstract class DataType(string name, int number)
     public const int MaxNumber = 15;
 
     public string Name => name;
-
     public int Number { get; } = number is > 0 and <= MaxNumber ? number : throw new ArgumentOutOfRangeException(nameof(number));
 
     /// <summary>The entries that its documents have in the <c>contents</c> of a manifest.</summary>
@@ -56,7 +55,6 @@ internal abstract class DataType<T>(string name, int number, T empty) : DataType
 
     /// <summary>Reads the documents of a bundle.</summary>
     /// <param name="snapshot">What there is; not linked yet with the documents of other types in a folder.</param>
-    /// <param name="change">The bundle.</param>
     /// <param name="faults">Gets what is wrong.</param>
     /// <returns>The value; beside faults it is not used.</returns>
     protected abstract T? Read(Snapshot snapshot, BundleChange change, List<Fault> faults);
@@ -68,6 +66,5 @@ internal abstract class DataType<T>(string name, int number, T empty) : DataType
     protected T StartOf(Snapshot snapshot, BundleChange change) => (change.IsDelta ? snapshot.Get(this) : Nothing).Value;
 
     public sealed override Snapshot Copy(Snapshot from, Snapshot to) => to.With(this, from.Get(this));
-
     public sealed override Revision RevisionIn(Snapshot snapshot) => snapshot.Get(this).Revision;
 }

@@ -21,7 +21,6 @@ internal readonly record struct History : IComparable<History>
         : throw new ArgumentOutOfRangeException(nameof(value));
 
     public ulong Value { get; }
-
     public bool IsFolder => Value == 0;
 
     /// <summary>A new one.</summary>
@@ -60,13 +59,9 @@ internal readonly record struct History : IComparable<History>
     }
 
     public int CompareTo(History other) => Value.CompareTo(other.Value);
-
     public static bool operator <(History a, History b) => a.Value < b.Value;
-
     public static bool operator >(History a, History b) => a.Value > b.Value;
-
     public static bool operator <=(History a, History b) => a.Value <= b.Value;
-
     public static bool operator >=(History a, History b) => a.Value >= b.Value;
 
     /// <summary>Writes it as text, in ASCII.</summary>

@@ -39,13 +39,9 @@ internal readonly record struct Revision(History History, ulong Number) : ICompa
     }
 
     public int CompareTo(Revision other) => History == other.History ? Number.CompareTo(other.Number) : History.CompareTo(other.History);
-
     public static bool operator <(Revision a, Revision b) => a.CompareTo(b) < 0;
-
     public static bool operator >(Revision a, Revision b) => a.CompareTo(b) > 0;
-
     public static bool operator <=(Revision a, Revision b) => a.CompareTo(b) <= 0;
-
     public static bool operator >=(Revision a, Revision b) => a.CompareTo(b) >= 0;
 
     /// <summary>Writes it as text, in ASCII.</summary>

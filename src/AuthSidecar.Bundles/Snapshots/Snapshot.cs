@@ -11,7 +11,6 @@ internal sealed class Snapshot
     private readonly object?[] _values;
 
     private Snapshot(Revision revision, object?[] values) => (Revision, _values) = (revision, values);
-
     public Revision Revision { get; }
 
     /// <summary>The value of a type. Each type has a property for it, such as <c>Policies</c>.</summary>

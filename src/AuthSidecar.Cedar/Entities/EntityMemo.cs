@@ -18,9 +18,7 @@ internal sealed class EntityMemo(object hierarchy, UidSet ancestors, object? pol
     public const int MaxAncestors = 4096;
 
     public readonly object Hierarchy = hierarchy;
-
     public readonly UidSet Ancestors = ancestors;
-
     public readonly object? Policies = policies;
 
     /// <summary>The policies that the entity fits the scopes of, in each of the three places; each found out when it is asked

@@ -56,7 +56,6 @@ internal sealed class PolicyMask : IEquatable<PolicyMask>
             && _words.AsSpan().SequenceEqual(other._words);
 
     public override bool Equals(object? obj) => Equals(obj as PolicyMask);
-
     public override int GetHashCode() => _hash;
 
     /// <summary>A word that is known not to be zero.</summary>

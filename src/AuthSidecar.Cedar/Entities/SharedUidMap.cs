@@ -14,9 +14,7 @@ internal sealed class SharedUidMap<T>
     public static readonly SharedUidMap<T> Empty = new([new UidMap<T>()], 0);
 
     public int Count { get; }
-
     public IEnumerable<T> Values => _pieces.SelectMany(p => p.Items).Select(i => i.Value);
-
     public bool TryGet(EntityUid uid, [NotNullWhen(true)] out T? value) => PieceOf(_pieces, uid.GetHashCode()).TryGet(uid, out value);
 
     /// <summary>Finds the uid of these names that is in the map.</summary>

@@ -11,11 +11,8 @@ internal sealed class UidMap<T>
     private Item[] _items;
 
     public UidMap(int capacity = 0) => (_places, _items) = (new ulong[PlacesFor(capacity)], new Item[capacity]);
-
     private UidMap(ulong[] places, Item[] items, int count) => (_places, _items, Count) = (places, items, count);
-
     public int Count { get; private set; }
-
     public IEnumerable<(EntityUid Uid, T Value)> Items => _items.Take(Count).Select(i => (i.Uid, i.Value));
 
     public bool TryGet(EntityUid uid, [NotNullWhen(true)] out T? value)
@@ -132,9 +129,7 @@ internal sealed class UidMap<T>
     private static int PlacesFor(int items) => Math.Max(2, checked((int)((items * 5L / 2) + 1)));
 
     private static ulong PlaceOf(uint hash, int item) => ((ulong)hash << 32) | (uint)item;
-
     private static uint HashOf(ulong place) => (uint)(place >> 32);
-
     private static int ItemOf(ulong place) => (int)place;
 
     /// <summary>The hash as a fraction of the places, so that there may be any number of them.</summary>

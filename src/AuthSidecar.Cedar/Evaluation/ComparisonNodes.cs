@@ -66,10 +66,8 @@ internal sealed class ArithmeticNode(BinaryExpr source, Node left, Node right) :
 
         switch (_operator)
         {
-            case BinaryOperator.Add:
-                return Overflow.Add(a, b) ? FailOverflow(ref frame, "+") : Value.Of(unchecked(a + b));
-            case BinaryOperator.Subtract:
-                return Overflow.Subtract(a, b) ? FailOverflow(ref frame, "-") : Value.Of(unchecked(a - b));
+            case BinaryOperator.Add: return Overflow.Add(a, b) ? FailOverflow(ref frame, "+") : Value.Of(unchecked(a + b));
+            case BinaryOperator.Subtract: return Overflow.Subtract(a, b) ? FailOverflow(ref frame, "-") : Value.Of(unchecked(a - b));
             default:
                 var high = Math.BigMul(a, b, out var low);
                 return high == low >> 63 ? Value.Of(low) : FailOverflow(ref frame, "*");

@@ -56,8 +56,7 @@ internal static class Compiler
     {
         switch (Compile(expr))
         {
-            case ConstantNode constant:
-                return constant.Value;
+            case ConstantNode constant: return constant.Value;
             case FailingNode failing:
                 var error = failing.Failure.ToError();
                 faults.Add(Fault.At(source, error.Span.Start, error.Message));
@@ -124,7 +123,6 @@ internal static class Compiler
     }
 
     private static Node Like(LikeExpr e, Node target) => Folded(new LikeNode(e, target), e, target);
-
     private static Node Set(SetExpr e, Node[] items) => Folded(new SetNode(e, items), e, items);
 
     private static Node Record(RecordExpr e, KeyValuePair<string, Node>[] fields) =>

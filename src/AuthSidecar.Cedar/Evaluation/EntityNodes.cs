@@ -75,7 +75,6 @@ internal abstract class EntityAttributeNode(AttributeExpr source) : Node(source)
     private string _name = source.Name;
 
     protected string Name => _name;
-
     protected bool TryGet(ValueRecord record, out Value value) => record.TryGet(ref _name, out value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

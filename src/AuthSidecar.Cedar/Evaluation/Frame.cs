@@ -16,18 +16,14 @@ internal ref struct Frame
     private EntitySource _entities;
 
     public EntityUid Principal { get; private set; }
-
     public EntityUid Action { get; private set; }
-
     public EntityUid Resource { get; private set; }
-
     public ValueRecord Context { get; private set; }
 
     // Most of what policies ask is about these: they are looked up once.
     public Entity? PrincipalEntity { get; private set; }
 
     public Entity? ActionEntity { get; private set; }
-
     public Entity? ResourceEntity { get; private set; }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -3,7 +3,6 @@ namespace AuthSidecar.Cedar;
 internal sealed class ConstantNode(Expr source, Value value) : Node(source)
 {
     public Value Value => value;
-
     public override Value Evaluate(ref Frame frame) => value;
 }
 
@@ -11,7 +10,6 @@ internal sealed class ConstantNode(Expr source, Value value) : Node(source)
 internal sealed class FailingNode(Expr source, Failure failure) : Node(source)
 {
     public Failure Failure => failure;
-
     public override Value Evaluate(ref Frame frame) => frame.Fail(failure);
 }
 

@@ -107,8 +107,7 @@ internal sealed class TreeWalker(Request request, EntitySource entities)
             .Exists(member => IsMember(uid, member));
     }
 
-    private bool IsMember(EntityUid uid, EntityUid group) =>
-        entities.IsIn(uid, group);
+    private bool IsMember(EntityUid uid, EntityUid group) => entities.IsIn(uid, group);
 
     private Value Attribute(Expr target, Value value, string name, SourceSpan span)
     {

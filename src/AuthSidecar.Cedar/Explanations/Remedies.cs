@@ -61,6 +61,5 @@ internal sealed class Remedies(TreeWalker walker)
     private string Shown(Expr expr) => walker.TryEvaluate(expr, out var value, out _) ? value.ToString() : Print(expr);
 
     private static string Print(Expr expr) => PolicyPrinter.Print(expr);
-
     private static string? Join(List<string> clauses, string separator) => clauses.Count == 0 ? null : string.Join(separator, clauses);
 }

@@ -145,14 +145,9 @@ internal sealed class ExtensionFunction
     private static string Brief(string text) => text.Length <= BriefLength ? text : $"{text[..BriefLength]}…";
 
     private static string StringOf(Value value) => value.TryGet(out string? text) ? text : throw NotChecked(value);
-
     private static IpRange IpOf(Value value) => value.TryGet(out IpRange? ip) ? ip : throw NotChecked(value);
-
     private static CedarDecimal DecimalOf(Value value) => value.TryGet(out CedarDecimal number) ? number : throw NotChecked(value);
-
     private static Instant InstantOf(Value value) => value.TryGet(out Instant instant) ? instant : throw NotChecked(value);
-
     private static Duration DurationOf(Value value) => value.TryGet(out Duration duration) ? duration : throw NotChecked(value);
-
     private static InvalidOperationException NotChecked(Value value) => new($"an argument of kind {value.Kind} was not checked");
 }

@@ -23,11 +23,8 @@ internal abstract record Layout
     public virtual bool EndsInComment => false;
 
     public static Layout Text(string text) => new TextLayout(text);
-
     public static Layout Of(params IReadOnlyList<Layout> parts) => new ConcatLayout(parts);
-
     public static Layout Group(params IReadOnlyList<Layout> parts) => new GroupLayout(Of(parts));
-
     public static Layout Indent(params IReadOnlyList<Layout> parts) => new IndentLayout(Of(parts));
 
     /// <summary>A comment at the end of a line, or, if it is not trailing, on a line of its own. What follows it is on the next.</summary>
@@ -58,28 +55,24 @@ internal abstract record Layout
     private sealed record CommentLayout(string Value, bool IsTrailing) : Layout
     {
         public override bool IsBroken => !IsTrailing;
-
         public override bool EndsInComment => true;
     }
 
     private sealed record ConcatLayout(IReadOnlyList<Layout> Parts) : Layout
     {
         public override bool IsBroken { get; } = Parts.Any(p => p.IsBroken) || Parts.SkipLast(1).Any(p => p.EndsInComment);
-
         public override bool EndsInComment { get; } = Parts.Count > 0 && Parts[^1].EndsInComment;
     }
 
     private sealed record GroupLayout(Layout Body) : Layout
     {
         public override bool IsBroken { get; } = Body.IsBroken;
-
         public override bool EndsInComment { get; } = Body.EndsInComment;
     }
 
     private sealed record IndentLayout(Layout Body) : Layout
     {
         public override bool IsBroken { get; } = Body.IsBroken;
-
         public override bool EndsInComment { get; } = Body.EndsInComment;
     }
 
@@ -100,32 +93,18 @@ internal abstract record Layout
                 var (part, indent, isFlat) = next;
                 switch (part)
                 {
-                    case TextLayout text:
-                        Write(text.Value, indent);
-                        break;
-                    case LineLayout line when isFlat:
-                        Write(line.Flat, indent);
-                        break;
-                    case LineLayout:
-                        NewLine(1);
-                        break;
-                    case HardLineLayout line:
-                        NewLine(line.Newlines);
-                        break;
-                    case CommentLayout comment:
-                        Write(comment, indent);
-                        break;
+                    case TextLayout text: Write(text.Value, indent); break;
+                    case LineLayout line when isFlat: Write(line.Flat, indent); break;
+                    case LineLayout: NewLine(1); break;
+                    case HardLineLayout line: NewLine(line.Newlines); break;
+                    case CommentLayout comment: Write(comment, indent); break;
                     case ConcatLayout concat:
                         for (var i = concat.Parts.Count - 1; i >= 0; i--)
                             _left.Push((concat.Parts[i], indent, isFlat));
 
                         break;
-                    case IndentLayout inner:
-                        _left.Push((inner.Body, indent + indentSize, isFlat));
-                        break;
-                    case GroupLayout group:
-                        _left.Push((group.Body, indent, isFlat || (!group.IsBroken && Fits(group.Body))));
-                        break;
+                    case IndentLayout inner: _left.Push((inner.Body, indent + indentSize, isFlat)); break;
+                    case GroupLayout group: _left.Push((group.Body, indent, isFlat || (!group.IsBroken && Fits(group.Body)))); break;
                 }
             }
         }
@@ -151,25 +130,16 @@ internal abstract record Layout
 
                 switch (next.Layout)
                 {
-                    case TextLayout text:
-                        room -= WidthOf(text.Value);
-                        break;
-                    case LineLayout line when next.IsFlat:
-                        room -= line.Flat.Length;
-                        break;
-                    case LineLayout or HardLineLayout or CommentLayout:
-                        return true;
+                    case TextLayout text: room -= WidthOf(text.Value); break;
+                    case LineLayout line when next.IsFlat: room -= line.Flat.Length; break;
+                    case LineLayout or HardLineLayout or CommentLayout: return true;
                     case ConcatLayout concat:
                         for (var i = concat.Parts.Count - 1; i >= 0; i--)
                             inside.Push((concat.Parts[i], next.IsFlat));
 
                         break;
-                    case IndentLayout indented:
-                        inside.Push((indented.Body, next.IsFlat));
-                        break;
-                    case GroupLayout group:
-                        inside.Push((group.Body, next.IsFlat && !group.IsBroken));
-                        break;
+                    case IndentLayout indented: inside.Push((indented.Body, next.IsFlat)); break;
+                    case GroupLayout group: inside.Push((group.Body, next.IsFlat && !group.IsBroken)); break;
                 }
             }
 

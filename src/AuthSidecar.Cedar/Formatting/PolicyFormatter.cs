@@ -40,7 +40,6 @@ public sealed class PolicyFormatter
     }
 
     private FormatterToken Current => _tokens[_at];
-
     private bool IsWord(string word) => Current.Kind == TokenKind.Identifier && Current.Text == word;
 
     /// <summary>The next token, with its comments.</summary>
@@ -258,16 +257,11 @@ public sealed class PolicyFormatter
         {
             switch (Current.Kind)
             {
-                case TokenKind.Dot or TokenKind.PathSeparator:
-                    parts.AddRange([Take(), Take()]);
-                    break;
+                case TokenKind.Dot or TokenKind.PathSeparator: parts.AddRange([Take(), Take()]); break;
                 case TokenKind.OpenBracket when TryTakeAccess(parts):
                     break;
-                case TokenKind.OpenParen or TokenKind.OpenBracket:
-                    parts.Add(Bracketed(Layout.SoftLine, Expr));
-                    break;
-                default:
-                    return Layout.Of(parts);
+                case TokenKind.OpenParen or TokenKind.OpenBracket: parts.Add(Bracketed(Layout.SoftLine, Expr)); break;
+                default: return Layout.Of(parts);
             }
         }
     }
@@ -293,10 +287,8 @@ public sealed class PolicyFormatter
     {
         switch (Current.Kind)
         {
-            case TokenKind.OpenParen or TokenKind.OpenBracket:
-                return Bracketed(Layout.SoftLine, Expr);
-            case TokenKind.OpenBrace:
-                return Bracketed(Layout.Line, Field);
+            case TokenKind.OpenParen or TokenKind.OpenBracket: return Bracketed(Layout.SoftLine, Expr);
+            case TokenKind.OpenBrace: return Bracketed(Layout.Line, Field);
             default:
                 var parts = new List<Layout> { Take() };
                 while (Current.Kind == TokenKind.PathSeparator)

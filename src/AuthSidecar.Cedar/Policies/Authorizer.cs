@@ -86,9 +86,7 @@ public static class Authorizer
                         case ConditionResult.True:
                             outcomes.Add(number, policy.Effect == Effect.Permit ? OutcomeKind.Permit : OutcomeKind.Forbid);
                             break;
-                        case ConditionResult.Error:
-                            outcomes.Add(number, OutcomeKind.Error);
-                            break;
+                        case ConditionResult.Error: outcomes.Add(number, OutcomeKind.Error); break;
                     }
                 }
             }

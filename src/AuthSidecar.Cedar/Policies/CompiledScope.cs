@@ -4,9 +4,7 @@ namespace AuthSidecar.Cedar;
 internal sealed class CompiledScope(PolicySyntax policy, EntityUid? principalSlot, EntityUid? resourceSlot)
 {
     public ScopeTest Principal { get; } = new(policy.Principal, principalSlot);
-
     public ScopeTest Action { get; } = new(policy.Action, null);
-
     public ScopeTest Resource { get; } = new(policy.Resource, resourceSlot);
 
     /// <summary>Tests the scope as it is written. Decisions ask the <see cref="ScopeIndex"/>, which knows the answer beforehand.</summary>

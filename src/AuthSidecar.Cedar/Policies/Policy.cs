@@ -14,7 +14,6 @@ public sealed class Policy
     }
 
     internal Template Body { get; }
-
     internal PolicySyntax Syntax => Body.Syntax;
 
     /// <summary>The id, unique in its policy set.</summary>
@@ -95,7 +94,6 @@ public sealed class Template
     public override string ToString() => PolicyPrinter.Print(Syntax);
 
     internal PolicySyntax Syntax { get; }
-
     internal SourceText Source { get; }
 
     /// <summary>All conditions in one; null where there is none.</summary>

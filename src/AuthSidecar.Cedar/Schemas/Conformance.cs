@@ -26,13 +26,11 @@ internal sealed class Conformance(Schema schema)
     {
         switch (type)
         {
-            case SchemaType.Primitive primitive:
-                return value.Kind == primitive.Kind;
+            case SchemaType.Primitive primitive: return value.Kind == primitive.Kind;
             case SchemaType.Entity expected:
                 return value.TryGet(out EntityUid? uid) && string.Equals(uid.Type, expected.Type, StringComparison.Ordinal)
                     && IsListed(schema, uid);
-            case SchemaType.Record record:
-                return value.TryGet(out ValueRecord? fields) && record.Shape.Conforms(schema, fields);
+            case SchemaType.Record record: return value.TryGet(out ValueRecord? fields) && record.Shape.Conforms(schema, fields);
             case SchemaType.Set set when value.TryGet(out ValueSet? items):
                 foreach (ref readonly var item in items.Items)
                 {
@@ -41,8 +39,7 @@ internal sealed class Conformance(Schema schema)
                 }
 
                 return true;
-            default:
-                return false;
+            default: return false;
         }
     }
 
@@ -162,25 +159,16 @@ internal sealed class Conformance(Schema schema)
                 && string.Equals(uid.Type, expected.Type, StringComparison.Ordinal):
                 CheckUid(uid, at, ref faults);
                 break;
-            case SchemaType.Entity expected:
-                Mismatch($"entity of type `{expected.Type}`", value, at, ref faults);
-                break;
+            case SchemaType.Entity expected: Mismatch($"entity of type `{expected.Type}`", value, at, ref faults); break;
             case SchemaType.Set set when value.TryGet(out ValueSet? items):
                 foreach (var item in items.Items)
                     CheckValue(item, set.Element, new ValuePlace(at, null, item, set.Element), ref faults);
 
                 break;
-            case SchemaType.Set:
-                Mismatch("set", value, at, ref faults);
-                break;
-            case SchemaType.Record record when value.TryGet(out ValueRecord? fields):
-                CheckRecord(fields, record, at, ref faults);
-                break;
-            case SchemaType.Record:
-                Mismatch("record", value, at, ref faults);
-                break;
-            default:
-                throw new InvalidOperationException($"no check for {type.GetType().Name}");
+            case SchemaType.Set: Mismatch("set", value, at, ref faults); break;
+            case SchemaType.Record record when value.TryGet(out ValueRecord? fields): CheckRecord(fields, record, at, ref faults); break;
+            case SchemaType.Record: Mismatch("record", value, at, ref faults); break;
+            default: throw new InvalidOperationException($"no check for {type.GetType().Name}");
         }
     }
 

@@ -104,7 +104,6 @@ internal sealed class Hierarchy<T>(IEnumerable<T> all, Func<T, FrozenSet<T>?> pa
         }
 
         public List<FrozenSet<T>> SetsWith(T group) => _setsWith.GetValueOrDefault(group) ?? [];
-
         public List<T> MembersOf(FrozenSet<T> parents) => _membersOf[parents];
     }
 }

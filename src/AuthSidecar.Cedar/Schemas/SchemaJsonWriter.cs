@@ -143,15 +143,12 @@ internal readonly struct SchemaJsonWriter(Utf8JsonWriter json)
                     json.WriteString("name", named.Path);
 
                 break;
-            case TypeSyntax.Named { Kind: NameKind.Common } named:
-                json.WriteString("type", named.Path);
-                break;
+            case TypeSyntax.Named { Kind: NameKind.Common } named: json.WriteString("type", named.Path); break;
             case TypeSyntax.Named named:
                 json.WriteString("type", named.Kind == NameKind.Entity ? "Entity" : "EntityOrCommon");
                 json.WriteString("name", named.Path);
                 break;
-            default:
-                throw new InvalidOperationException($"no JSON for {type.GetType().Name}");
+            default: throw new InvalidOperationException($"no JSON for {type.GetType().Name}");
         }
     }
 

@@ -14,9 +14,7 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
     private sealed class Declared<TSyntax>(PartialSchema schema, string ns, TSyntax syntax)
     {
         public PartialSchema Schema => schema;
-
         public string Namespace => ns;
-
         public TSyntax Syntax => syntax;
     }
 
@@ -151,7 +149,6 @@ internal sealed class SchemaLinker(IReadOnlyList<PartialSchema> schemas, List<Fa
     }
 
     private static HashSet<string> AncestorsOf(string type, PartialSchema schema) => schema.Declared.EntityHierarchy.Above(type);
-
     private static HashSet<EntityUid> GroupsOf(EntityUid action, PartialSchema schema) => schema.Declared.ActionHierarchy.Above(action);
 
     private void Fail(PartialSchema schema, SourceSpan span, string message, string? help = null) =>

@@ -10,7 +10,6 @@ internal sealed class SchemaNames
     private readonly Dictionary<string, (CommonTypeSyntax Syntax, string Namespace)> _commonTypes = new(StringComparer.Ordinal);
     private readonly Dictionary<EntityUid, ActionSyntax> _actions = [];
     private readonly HashSet<string> _actionTypes = new(StringComparer.Ordinal);
-
     private readonly SourceText _source;
     private readonly List<Fault> _faults;
 
@@ -25,14 +24,12 @@ internal sealed class SchemaNames
     }
 
     public IEnumerable<string> EntityTypes => _entities.Keys;
-
     public IEnumerable<EntityUid> Actions => _actions.Keys;
 
     /// <summary>The names of all types, the built-in ones first.</summary>
     public IEnumerable<string> Types => BuiltInTypes.Names.Concat(_commonTypes.Keys).Concat(_entities.Keys).Concat(_actionTypes);
 
     public static string Qualify(string ns, string name) => ns.Length == 0 ? name : $"{ns}::{name}";
-
     public static EntityUid ActionUid(string ns, string id) => EntityUid.OfCheckedType(Qualify(ns, ActionType), id);
 
     /// <summary>The definition of a common type, by its full name.</summary>

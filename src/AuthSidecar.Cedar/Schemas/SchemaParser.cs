@@ -15,7 +15,6 @@ internal ref struct SchemaParser
     private int _nesting;
 
     private SchemaParser(SourceText source) => _tokens = new TokenReader(source);
-
     private readonly Token Current => _tokens.Current;
 
     /// <summary>Parses a schema. Any fault at all leaves the tree incomplete: use it only when there is none.</summary>

@@ -92,7 +92,6 @@ internal sealed class SchemaPrinter
         : $"@{annotation.Key}({StringLiteral.Quote(annotation.Value)})";
 
     private static string External(bool isExternal) => isExternal ? "external " : "";
-
     private static string Name(string name) => Identifier.IsName(name) ? name : StringLiteral.Quote(name);
 
     private void AppendAnnotations(IReadOnlyList<KeyValuePair<string, string?>> annotations)

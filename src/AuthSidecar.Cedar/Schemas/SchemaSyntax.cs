@@ -4,11 +4,8 @@ namespace AuthSidecar.Cedar;
 internal sealed record NamespaceSyntax(string Name, SourceSpan Span)
 {
     public IReadOnlyList<KeyValuePair<string, string?>> Annotations { get; init; } = [];
-
     public List<EntitySyntax> Entities { get; } = [];
-
     public List<ActionSyntax> Actions { get; } = [];
-
     public List<CommonTypeSyntax> CommonTypes { get; } = [];
 }
 

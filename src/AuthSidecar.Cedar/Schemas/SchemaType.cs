@@ -113,6 +113,5 @@ internal static class BuiltInTypes
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
     public static IEnumerable<string> Names => ByName.Keys;
-
     public static SchemaType? Find(string name) => ByName.GetValueOrDefault(name);
 }

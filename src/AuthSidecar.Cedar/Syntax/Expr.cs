@@ -52,7 +52,6 @@ internal abstract class Expr(SourceSpan span)
     }
 
     protected static int Above(Expr a) => a.Depth + Level;
-
     protected static int Above(Expr a, Expr b) => Math.Max(a.Depth, b.Depth) + Level;
 
     /// <summary>Above what a chain goes on from, if it does.</summary>
@@ -143,9 +142,7 @@ internal sealed class IfExpr : Expr
     }
 
     public Expr Condition { get; }
-
     public Expr Then { get; }
-
     public Expr Otherwise { get; }
 }
 
@@ -161,7 +158,6 @@ internal sealed class LogicExpr : Expr
     }
 
     public bool IsAnd { get; }
-
     public IReadOnlyList<Expr> Operands { get; }
 }
 
@@ -175,7 +171,6 @@ internal sealed class UnaryExpr : Expr
     }
 
     public UnaryOperator Operator { get; }
-
     public Expr Operand { get; }
 }
 
@@ -198,11 +193,8 @@ internal sealed class BinaryExpr : Expr
     public int Links { get; }
 
     public bool IsArithmetic => Operator is BinaryOperator.Add or BinaryOperator.Subtract or BinaryOperator.Multiply;
-
     public BinaryOperator Operator { get; }
-
     public Expr Left { get; }
-
     public Expr Right { get; }
 }
 
@@ -217,7 +209,6 @@ internal sealed class AttributeExpr : Expr
     }
 
     public Expr Target { get; }
-
     public string Name { get; }
 }
 
@@ -235,7 +226,6 @@ internal sealed class HasExpr : Expr
     }
 
     public Expr Target { get; }
-
     public IReadOnlyList<string> Path { get; }
 
     /// <summary>What <c>a has b.c</c> asks one after the other: <c>a</c> for <c>b</c>, <c>a.b</c> for <c>c</c>.</summary>
@@ -262,7 +252,6 @@ internal sealed class LikeExpr : Expr
     }
 
     public Expr Target { get; }
-
     public Pattern Pattern { get; }
 }
 
@@ -277,9 +266,7 @@ internal sealed class IsExpr : Expr
     }
 
     public Expr Target { get; }
-
     public string Type { get; }
-
     public Expr? Group { get; }
 }
 
@@ -319,6 +306,5 @@ internal sealed class CallExpr : Expr
     }
 
     public ExtensionFunction Function { get; }
-
     public IReadOnlyList<Expr> Arguments { get; }
 }

@@ -71,7 +71,6 @@ internal ref struct JsonCursor
     public readonly JsonTokenType Token => _reader.TokenType;
 
     public readonly int Offset => _start + (int)_reader.TokenStartIndex;
-
     public readonly SourceText Source => _source;
 
     /// <summary>From an offset to what was read last.</summary>
@@ -166,8 +165,7 @@ internal ref struct JsonCursor
     {
         if (_reader.TokenType != JsonTokenType.Number || !_reader.TryGetInt64(out var number))
         {
-            throw Fail(
-                "a number must be a 64-bit integer", "for fractions use `{\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}`");
+            throw Fail("a number must be a 64-bit integer", "for fractions use `{\"__extn\": {\"fn\": \"decimal\", \"arg\": \"1.5\"}}`");
         }
 
         Next();

@@ -564,8 +564,7 @@ internal ref struct Parser
                     _tokens.Expect(TokenKind.CloseBracket, "`]`");
                     target = Checked(new AttributeExpr(target, attribute, _tokens.SpanFrom(target.Span.Start)));
                     break;
-                default:
-                    return target;
+                default: return target;
             }
         }
     }
@@ -640,10 +639,8 @@ internal ref struct Parser
         var start = Current;
         switch (Current.Kind)
         {
-            case TokenKind.Integer:
-                return ParseInteger();
-            case TokenKind.String:
-                return new LiteralExpr(Value.Of(_tokens.ParseString("a string")), start.Span);
+            case TokenKind.Integer: return ParseInteger();
+            case TokenKind.String: return new LiteralExpr(Value.Of(_tokens.ParseString("a string")), start.Span);
             case TokenKind.OpenParen:
                 _tokens.Advance();
                 var inner = ParseExpr();
@@ -654,15 +651,12 @@ internal ref struct Parser
                 var items = ParseList(TokenKind.CloseBracket, "an operator, `,` or `]`");
                 _tokens.Expect(TokenKind.CloseBracket, "`]`");
                 return Checked(new SetExpr(items, _tokens.SpanFrom(start.Start)));
-            case TokenKind.OpenBrace:
-                return ParseRecord();
+            case TokenKind.OpenBrace: return ParseRecord();
             case TokenKind.Slot:
                 throw _tokens.Fail(start, $"the slot `{_tokens.TextOf(start)}` is not allowed in a condition",
                     "use it in the scope: `principal == ?principal`");
-            case TokenKind.Identifier:
-                return ParseNamed();
-            default:
-                throw _tokens.Unexpected("an expression");
+            case TokenKind.Identifier: return ParseNamed();
+            default: throw _tokens.Unexpected("an expression");
         }
     }
 

@@ -36,9 +36,7 @@ internal sealed class Pattern : IEquatable<Pattern>
     }
 
     public bool Equals(Pattern? other) => other is not null && _pieces.AsSpan().SequenceEqual(other._pieces);
-
     public override bool Equals(object? obj) => Equals(obj as Pattern);
-
     public override int GetHashCode() => _pieces.Aggregate(0, HashCode.Combine);
 
     /// <summary>The pattern as a Cedar literal, quotes included.</summary>

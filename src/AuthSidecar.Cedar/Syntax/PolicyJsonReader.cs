@@ -75,8 +75,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         var parts = ReadScopeParts(ref json, slot, isAction: false);
         switch (parts.Operator)
         {
-            case "All" or "all" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }:
-                return ScopeConstraint.Any;
+            case "All" or "all" when parts is { EntityType: null, Entities: null, HasSlot: false, In: null }: return ScopeConstraint.Any;
             case "==" or "in" when parts is { EntityType: null, In: null } && parts.HasSlot != parts.Entities is not null:
                 return new ScopeConstraint(parts.Operator == "in" ? ScopeOperator.In : ScopeOperator.Equal, null, parts.Entities,
                     parts.HasSlot, json.SpanFrom(start), EntitySpans: parts.EntitySpans);
@@ -300,8 +299,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
                     json.Once(pair.Right, "right");
                     pair.Right = ReadExpr(ref json, depth + 1);
                     break;
-                case { } other:
-                    throw UnknownMember(json, other);
+                case { } other: throw UnknownMember(json, other);
                 default:
                     var operands = pair.Left ?? throw Missing(json, pair.Start, "left");
                     operands.Add(pair.Right ?? throw Missing(json, pair.Start, "right"));
@@ -339,7 +337,6 @@ internal sealed class PolicyJsonReader(CedarRelease release)
         private string? _attribute;
 
         public string Name => name;
-
         public int Start => start;
 
         /// <summary>The part in which the chain goes on.</summary>
@@ -436,8 +433,7 @@ internal sealed class PolicyJsonReader(CedarRelease release)
     {
         switch (name)
         {
-            case "Value":
-                return ReadLiteral(ref json);
+            case "Value": return ReadLiteral(ref json);
             case "Var":
                 var variable = json.ReadString();
                 return new VariableExpr(
@@ -456,16 +452,11 @@ internal sealed class PolicyJsonReader(CedarRelease release)
             case "like":
                 var (text, _, pattern) = ReadAccess(ref json, name, depth);
                 return new LikeExpr(text, pattern!, json.SpanFrom(start));
-            case "is":
-                return ReadIs(ref json, start, depth);
-            case "Set":
-                return new SetExpr(ReadList(ref json, depth), json.SpanFrom(start));
-            case "Record":
-                return ReadRecord(ref json, start, depth);
-            case "Slot" or "Unknown":
-                throw json.FailAt(start, $"`{name}` is not allowed in a condition");
-            default:
-                return ReadOperation(ref json, name, start, depth);
+            case "is": return ReadIs(ref json, start, depth);
+            case "Set": return new SetExpr(ReadList(ref json, depth), json.SpanFrom(start));
+            case "Record": return ReadRecord(ref json, start, depth);
+            case "Slot" or "Unknown": throw json.FailAt(start, $"`{name}` is not allowed in a condition");
+            default: return ReadOperation(ref json, name, start, depth);
         }
     }
 
@@ -722,6 +713,5 @@ internal sealed class PolicyJsonReader(CedarRelease release)
     }
 
     private static SyntaxException UnknownMember(in JsonCursor json, string name) => json.Fail($"unknown member `{name}`");
-
     private static SyntaxException Missing(in JsonCursor json, int start, string name) => json.FailAt(start, $"`{name}` is missing");
 }

@@ -63,9 +63,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
 
                 json.WriteEndArray();
                 break;
-            case not ScopeOperator.Any:
-                WriteEntityOrSlot(constraint, slot);
-                break;
+            case not ScopeOperator.Any: WriteEntityOrSlot(constraint, slot); break;
         }
 
         json.WriteEndObject();
@@ -101,9 +99,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
                 json.WritePropertyName("Value");
                 Write(e.Value);
                 break;
-            case VariableExpr e:
-                json.WriteString("Var", PolicyPrinter.NameOf(e.Variable));
-                break;
+            case VariableExpr e: json.WriteString("Var", PolicyPrinter.NameOf(e.Variable)); break;
             case IfExpr e:
                 json.WriteStartObject("if-then-else");
                 Write("if", e.Condition);
@@ -111,9 +107,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
                 Write("else", e.Otherwise);
                 json.WriteEndObject();
                 break;
-            case LogicExpr e:
-                WriteChain(e);
-                break;
+            case LogicExpr e: WriteChain(e); break;
             case UnaryExpr e:
                 json.WriteStartObject(e.Operator switch { UnaryOperator.Not => "!", UnaryOperator.Negate => "neg", _ => "isEmpty" });
                 Write("arg", e.Operand);
@@ -131,9 +125,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
                 json.WriteString("attr", e.Name);
                 json.WriteEndObject();
                 break;
-            case HasExpr e:
-                Write(e);
-                break;
+            case HasExpr e: Write(e); break;
             case LikeExpr e:
                 json.WriteStartObject("like");
                 Write("left", e.Target);
@@ -149,9 +141,7 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
 
                 json.WriteEndObject();
                 break;
-            case SetExpr e:
-                Write("Set", e.Items);
-                break;
+            case SetExpr e: Write("Set", e.Items); break;
             case RecordExpr e:
                 json.WriteStartObject("Record");
                 foreach (var (name, value) in e.Fields)
@@ -159,11 +149,8 @@ internal readonly struct PolicyJsonWriter(Utf8JsonWriter json)
 
                 json.WriteEndObject();
                 break;
-            case CallExpr e:
-                Write(e.Function.Name, e.Arguments);
-                break;
-            default:
-                throw new InvalidOperationException($"no JSON for {expr.GetType().Name}");
+            case CallExpr e: Write(e.Function.Name, e.Arguments); break;
+            default: throw new InvalidOperationException($"no JSON for {expr.GetType().Name}");
         }
 
         json.WriteEndObject();

@@ -97,23 +97,15 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
                 // A minus in front of a number would bind to whatever stands in front of it.
                 text.Append(e.Value.TryGet(out long number) && number < 0 ? $"({e.Value})" : e.Value.ToString());
                 break;
-            case VariableExpr e:
-                text.Append(NameOf(e.Variable));
-                break;
-            case SlotExpr e:
-                text.Append('?').Append(NameOf(e.Variable));
-                break;
-            case ErrorExpr e:
-                Append(e.Erring);
-                break;
+            case VariableExpr e: text.Append(NameOf(e.Variable)); break;
+            case SlotExpr e: text.Append('?').Append(NameOf(e.Variable)); break;
+            case ErrorExpr e: Append(e.Erring); break;
             case IfExpr e:
                 Append("if ", e.Condition);
                 Append(" then ", e.Then);
                 Append(" else ", e.Otherwise);
                 break;
-            case LogicExpr e:
-                AppendOperands(e);
-                break;
+            case LogicExpr e: AppendOperands(e); break;
             case UnaryExpr { Operator: UnaryOperator.IsEmpty } e:
                 AppendOperand(e.Operand);
                 text.Append(".isEmpty()");
@@ -127,16 +119,12 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
                 text.Append('!');
                 AppendOperand(e.Operand);
                 break;
-            case BinaryExpr e:
-                Append(e);
-                break;
+            case BinaryExpr e: Append(e); break;
             case AttributeExpr e:
                 AppendOperand(e.Target);
                 text.Append(Identifier.IsName(e.Name) ? $".{e.Name}" : $"[{StringLiteral.Quote(e.Name)}]");
                 break;
-            case HasExpr e:
-                Append(e);
-                break;
+            case HasExpr e: Append(e); break;
             case LikeExpr e:
                 AppendOperand(e.Target);
                 text.Append(" like ").Append(e.Pattern);
@@ -156,14 +144,9 @@ internal readonly struct PolicyPrinter(StringBuilder text, int most = int.MaxVal
                 AppendList(e.Items);
                 text.Append(']');
                 break;
-            case RecordExpr e:
-                AppendRecord(e);
-                break;
-            case CallExpr e:
-                AppendCall(e);
-                break;
-            default:
-                throw new InvalidOperationException($"no text for {expr.GetType().Name}");
+            case RecordExpr e: AppendRecord(e); break;
+            case CallExpr e: AppendCall(e); break;
+            default: throw new InvalidOperationException($"no text for {expr.GetType().Name}");
         }
     }
 

@@ -192,7 +192,6 @@ internal ref struct TokenReader
         _token.Kind == TokenKind.Identifier && _source.Utf8.Slice(_token.Start, _token.Length).SequenceEqual(word);
 
     public readonly SourceSpan SpanFrom(int start) => new(start, _previousEnd - start);
-
     public readonly string TextOf(Token token) => _source[token.Span];
 
     /// <summary>The token's text for a message, which is no place for a long one.</summary>

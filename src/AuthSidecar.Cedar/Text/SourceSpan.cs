@@ -6,6 +6,5 @@ namespace AuthSidecar.Cedar;
 public readonly record struct SourceSpan(int Start, int Length)
 {
     internal int End => Start + Length;
-
     internal SourceSpan To(SourceSpan last) => new(Start, last.End - Start);
 }

@@ -7,11 +7,8 @@ internal readonly struct Capabilities
     private readonly ImmutableHashSet<int>? _keys;
 
     private Capabilities(ImmutableHashSet<int> keys) => _keys = keys;
-
     private ImmutableHashSet<int> Keys => _keys ?? [];
-
     public static Capabilities Of(int key) => new([key]);
-
     public bool Contains(int key) => _keys?.Contains(key) == true;
 
     /// <summary>What is known when both are: takes time for the fewer of the two.</summary>

@@ -54,9 +54,7 @@ internal abstract record CheckedType
     public sealed record Entity(ImmutableSortedSet<string> Types) : CheckedType
     {
         public bool IsAny => Types.IsEmpty;
-
         public bool Equals(Entity? other) => other is not null && Types.SequenceEqual(other.Types);
-
         public override int GetHashCode() => Types.Count;
 
         protected override string Print(int depth) => IsAny ? "entity"
@@ -81,7 +79,6 @@ internal abstract record CheckedType
     protected abstract string Print(int depth);
 
     private static string PrintWithin(int depth, CheckedType part) => depth == 0 ? "…" : part.Print(depth - 1);
-
     public static CheckedType OfEntity(string type) => new Entity(ImmutableSortedSet.Create(StringComparer.Ordinal, type));
 
     /// <summary>Of values without parts, other than booleans.</summary>

@@ -90,10 +90,8 @@ internal sealed class LevelChecker(TypeChecker types)
     {
         switch (expr)
         {
-            case VariableExpr or SlotExpr:
-                return 0;
-            case LiteralExpr literal when literal.Value.TryGet(out EntityUid? uid) && types.IsActionOfRequest(uid):
-                return 0;
+            case VariableExpr or SlotExpr: return 0;
+            case LiteralExpr literal when literal.Value.TryGet(out EntityUid? uid) && types.IsActionOfRequest(uid): return 0;
             case IfExpr e:
                 beside = Math.Max(beside, LevelOf(e.Condition));
                 var depth = 0;
@@ -121,8 +119,7 @@ internal sealed class LevelChecker(TypeChecker types)
                 }
 
                 return found;
-            default:
-                return Unbounded;
+            default: return Unbounded;
         }
     }
 }

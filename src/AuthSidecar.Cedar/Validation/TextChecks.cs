@@ -45,8 +45,7 @@ internal static class TextChecks
     {
         if (text.AsSpan().ContainsAny(BidiChars))
         {
-            return new TypeFault(
-                ValidationKind.BidiCharsInIdentifier, span, "the identifier has bidirectional control characters", null);
+            return new TypeFault(ValidationKind.BidiCharsInIdentifier, span, "the identifier has bidirectional control characters", null);
         }
 
         foreach (var rune in text.EnumerateRunes())

@@ -33,7 +33,6 @@ internal sealed class TypeChecker(
     private readonly record struct Answer(CheckedType? Type, Capabilities Known, bool IsWell)
     {
         public static Answer Well(CheckedType type, Capabilities known = default) => new(type, known, IsWell: true);
-
         public static Answer Ill(CheckedType? guess = null) => new(guess, default, IsWell: false);
 
         /// <summary>What follows from an ill-typed part is ill-typed too.</summary>
@@ -244,10 +243,8 @@ internal sealed class TypeChecker(
                 var truth = Expect(e.Operand, known, CheckedType.AnyBool);
                 return Answer.Well(CheckedType.OfBool(truth.Type is CheckedType.Bool { Known: { } value } ? !value : null))
                     .After(truth.IsWell);
-            case UnaryOperator.Negate:
-                return Answer.Well(CheckedType.Long).After(Expect(e.Operand, known, CheckedType.Long).IsWell);
-            default:
-                return Answer.Well(CheckedType.AnyBool).After(Expect(e.Operand, known, CheckedType.AnySet).IsWell);
+            case UnaryOperator.Negate: return Answer.Well(CheckedType.Long).After(Expect(e.Operand, known, CheckedType.Long).IsWell);
+            default: return Answer.Well(CheckedType.AnyBool).After(Expect(e.Operand, known, CheckedType.AnySet).IsWell);
         }
     }
 
@@ -257,18 +254,13 @@ internal sealed class TypeChecker(
     {
         switch (e.Operator)
         {
-            case BinaryOperator.Equal or BinaryOperator.NotEqual:
-                return CheckEqual(e, known);
+            case BinaryOperator.Equal or BinaryOperator.NotEqual: return CheckEqual(e, known);
             case BinaryOperator.Less or BinaryOperator.LessOrEqual or BinaryOperator.Greater or BinaryOperator.GreaterOrEqual:
                 return CheckOrder(e, known);
-            case BinaryOperator.In:
-                return CheckIn(known, e.Left, Expect(e.Left, known, CheckedType.AnyEntity), e.Right);
-            case BinaryOperator.Contains:
-                return CheckContains(e, known);
-            case BinaryOperator.ContainsAll or BinaryOperator.ContainsAny:
-                return CheckContainsMany(e, known);
-            default:
-                return CheckTag(e, known);
+            case BinaryOperator.In: return CheckIn(known, e.Left, Expect(e.Left, known, CheckedType.AnyEntity), e.Right);
+            case BinaryOperator.Contains: return CheckContains(e, known);
+            case BinaryOperator.ContainsAll or BinaryOperator.ContainsAny: return CheckContainsMany(e, known);
+            default: return CheckTag(e, known);
         }
     }
 

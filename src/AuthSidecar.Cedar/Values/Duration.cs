@@ -4,8 +4,7 @@ namespace AuthSidecar.Cedar;
 /// <param name="TotalMs">Milliseconds, from <see cref="long.MinValue"/> to <see cref="long.MaxValue"/>.</param>
 public readonly record struct Duration(long TotalMs) : IComparable<Duration>
 {
-    private static readonly (string Unit, long Ms)[] Units =
-        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    private static readonly (string Unit, long Ms)[] Units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
     /// <summary>Reads <c>-?</c> and then one or more of <c>Nd Nh Nm Ns Nms</c>, in that order.</summary>
     public static bool TryParse(string text, out Duration value)

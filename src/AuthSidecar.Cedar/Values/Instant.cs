@@ -159,6 +159,5 @@ public readonly record struct Instant(long UnixMs) : IComparable<Instant>
 internal static class Overflow
 {
     public static bool Add(long a, long b) => ((a ^ unchecked(a + b)) & (b ^ unchecked(a + b))) < 0;
-
     public static bool Subtract(long a, long b) => ((a ^ b) & (a ^ unchecked(a - b))) < 0;
 }

@@ -34,11 +34,8 @@ public sealed class IpRange : IEquatable<IpRange>
     public bool IsMulticast => IsIpv6 ? Prefix >= 8 && _address >> 120 == 0xff : Prefix >= 4 && _address >> 28 == 0xe;
 
     private int Width => IsIpv6 ? 128 : 32;
-
     private UInt128 HostMask => Prefix == Width ? UInt128.Zero : UInt128.MaxValue >> (128 - (Width - Prefix));
-
     private UInt128 First => _address & ~HostMask;
-
     private UInt128 Last => _address | HostMask;
 
     /// <summary>Whether every address of this range is one of the other.</summary>

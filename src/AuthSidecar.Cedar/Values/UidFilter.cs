@@ -6,9 +6,7 @@ internal struct UidFilter
     private ulong _bits;
 
     public void Add(EntityUid uid) => _bits |= BitOf(uid);
-
     public readonly bool MayContain(EntityUid uid) => (_bits & BitOf(uid)) != 0;
-
     public readonly bool MayOverlap(UidFilter other) => (_bits & other._bits) != 0;
 
     // By the upper bits of the hash; the tables begin with the lower ones.

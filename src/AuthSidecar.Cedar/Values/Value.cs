@@ -68,7 +68,6 @@ public readonly struct Value : IEquatable<Value>
     public bool IsNone => _reference is null;
 
     internal bool IsTrue => ReferenceEquals(_reference, ScalarKind.Bool) && _bits != 0;
-
     internal bool IsFalse => ReferenceEquals(_reference, ScalarKind.Bool) && _bits == 0;
 
     /// <summary>Reads a boolean.</summary>

@@ -18,7 +18,6 @@ internal sealed class AdministratorAccounts(ControlStore store, EntityWriter dir
 
     /// <summary>Makes a code for whoever is to be the first administrator; null when there is one.</summary>
     /// <param name="previous">The code that this node created before, which is revoked; null: none.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<string?> TryCreateCodeAsync(string? previous, CancellationToken cancellation)
     {
         if (await store.ReadAsync((context, _) => AnyAsync(context, cancellation), cancellation))
@@ -71,7 +70,6 @@ internal sealed class AdministratorAccounts(ControlStore store, EntityWriter dir
     /// <param name="name">Which administrator.</param>
     /// <param name="change">What is to become of what there is, which may be null.</param>
     /// <param name="expectedRevision">The administrator's, the default where there is none; null: whatever it is.</param>
-    /// <param name="cancellation">Ends it.</param>
     public Task<WriteResult> WriteAsync(string actor, string name, Func<Administrator?, Administrator> change, Revision? expectedRevision,
         CancellationToken cancellation) => store.WriteAsync(
         actor,

@@ -31,7 +31,6 @@ internal static class AdministratorEntities
             [.. administrator.Roles.Select(r => new EntityUid(AccessSnapshot.RoleType, r))]);
     }
 
-    /// <param name="row">The entity.</param>
     /// <param name="jwks">Its keys.</param>
     /// <param name="revision">The row's.</param>
     public static Administrator Read(EntityRow row, string jwks, Revision revision)

@@ -2,7 +2,6 @@ using AuthSidecar.ControlPlane.State;
 using AuthSidecar.ControlPlane.Telemetry;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.AspNetCore.Authorization;
-using Microsoft.AspNetCore.Mvc;
 
 namespace AuthSidecar.ControlPlane.Administrators;
 

@@ -6,7 +6,6 @@ namespace AuthSidecar.ControlPlane.Administrators;
 internal sealed class BootstrapCodeRow
 {
     public required string CodeSha256 { get; set; }
-
     public required long ExpiresAtMs { get; set; }
 }
 

@@ -151,9 +151,7 @@ internal static class ApiErrors
         });
 
     public static RpcException Cancelled() => Failure(Code.Cancelled, V1.ErrorReason.Cancelled, "request cancelled by the client");
-
     public static RpcException ShuttingDown() => Failure(Code.Unavailable, V1.ErrorReason.ShuttingDown, "the node is shutting down");
-
     public static RpcException ClusterUnavailable(string message) => Failure(Code.Unavailable, V1.ErrorReason.ClusterUnavailable, message);
 
     public static RpcException CertificateRejected(string message) => Failure(Code.Unauthenticated, V1.ErrorReason.CertificateRejected,

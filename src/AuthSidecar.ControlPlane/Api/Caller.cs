@@ -51,6 +51,5 @@ internal sealed class LocalCaller : Caller
 internal sealed class AnonymousCaller : Caller
 {
     public override string Name => "anonymous";
-
     public override bool IsAllowed(string action, Placement placement) => false;
 }

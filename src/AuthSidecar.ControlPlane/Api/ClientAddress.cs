@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Microsoft.AspNetCore.HttpOverrides;
 
 namespace AuthSidecar.ControlPlane.Api;

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using AuthSidecar.ControlPlane.V1;
 using Grpc.AspNetCore.Server;
 using Microsoft.AspNetCore.Authorization;

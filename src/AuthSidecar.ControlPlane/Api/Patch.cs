@@ -92,9 +92,7 @@ internal static class Patch
                     items.Add(CloneOf(item));
 
                 break;
-            case var value:
-                field.Accessor.SetValue(target, CloneOf(value));
-                break;
+            case var value: field.Accessor.SetValue(target, CloneOf(value)); break;
         }
     }
 

@@ -6,7 +6,6 @@ namespace AuthSidecar.ControlPlane.Api;
 /// <summary>Fields of administrators' requests, held against what they may be.</summary>
 internal static class RequestChecks
 {
-    private const int MaxNameLength = 128;
     private const int MaxMessageLength = 1_000;
     private const int MaxTextLength = 512;
     private const int MaxScopeLength = 100;
@@ -24,7 +23,6 @@ internal static class RequestChecks
             : throw ApiErrors.InvalidField(field, $"must have {Names.Form}");
 
     public static bool IsName(string value) => Names.Are(value);
-
     public static string NameOrEmpty(string value, string field) => value.Length == 0 ? value : Name(value, field);
 
     public static Placement Placement(string application, string tenant) => new(
@@ -82,9 +80,10 @@ internal static class RequestChecks
             throw ApiErrors.Invalid(faults);
     }
 
-    public static string Message(string value) => value.Length <= MaxMessageLength && !value.EnumerateRunes().Any(IsInvisible) ? value
+    public static string Message(string value) => value.Length <= MaxMessageLength
+        && !value.EnumerateRunes().Any(r => IsInvisible(r) && r.Value is not ('\n' or '\r' or '\t')) ? value
         : throw ApiErrors.InvalidField(
-            "message", $"must have at most {MaxMessageLength} characters, without control or formatting characters");
+            "message", $"must have at most {MaxMessageLength} characters, without control or formatting characters but line breaks and tabs");
 
     /// <summary>A revision that the caller has seen; the default: none.</summary>
     public static Revision Revision(string value, string field) =>

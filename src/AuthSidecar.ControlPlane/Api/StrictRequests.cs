@@ -91,7 +91,6 @@ internal static class StrictRequests
     /// <param name="mask">What the update mask names; null: the call has none.</param>
     private sealed class Reader(List<Fault> faults, HashSet<string>? mask)
     {
-        /// <param name="json">The message.</param>
         /// <param name="message">What it is.</param>
         /// <param name="path">Where it is, in the caller's words.</param>
         /// <param name="written">Where it is in the object that is written, in the contract's words; null: it has that object in
@@ -201,7 +200,6 @@ internal static class StrictRequests
         }
     }
 
-    /// <param name="message">The message.</param>
     /// <param name="text">A path, in either of the names that fields have.</param>
     /// <param name="path">The same, in the names of the contract.</param>
     private static FieldDescriptor? FindPath(MessageDescriptor message, string text, out string path)

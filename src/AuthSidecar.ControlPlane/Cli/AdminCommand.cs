@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using AuthSidecar.ControlPlane.Hosting;
 using Google.Rpc;
 using Grpc.Net.Client;

@@ -33,14 +33,13 @@ internal static class BootstrapCommand
                     $"`{path}` exists: it may hold the key of an administrator; specify another with `{file.Name}`, or remove it");
             }
 
-            if (Path.Exists(pending))
-            {
-                throw new InvalidDataException(
-                    $"`{pending}` exists: it has the key of a bootstrap whose result is unknown. If that administrator exists, "
-                        + $"rename it to `{path}`; else remove it");
-            }
+            // The answer to the request before was lost: with the same key it may be asked again.
+            var isRetry = Path.Exists(pending);
+            if (isRetry)
+                credentials = Resume(pending, credentials, path);
+            else
+                credentials.Save(pending);
 
-            credentials.Save(pending);
             try
             {
                 using var channel = GrpcChannel.ForAddress(
@@ -52,8 +51,10 @@ internal static class BootstrapCommand
             catch (RpcException e) when (e.StatusCode is StatusCode.Unauthenticated or StatusCode.InvalidArgument
                 or StatusCode.PermissionDenied or StatusCode.AlreadyExists or StatusCode.FailedPrecondition || AdminCommand.WasNotSent(e))
             {
-                // For certain it was not taken.
-                File.Delete(pending);
+                // For certain it was not taken; but of the request before nobody knows.
+                if (!isRetry)
+                    File.Delete(pending);
+
                 throw;
             }
             catch (RpcException)
@@ -67,6 +68,11 @@ internal static class BootstrapCommand
         }));
         return command;
     }
+
+    private static Credentials Resume(string pending, Credentials wanted, string path) =>
+        Credentials.Load(pending) is var kept && kept.Url == wanted.Url && kept.Name == wanted.Name ? kept : throw new InvalidDataException(
+            $"`{pending}` exists: it has the key of another bootstrap whose result is unknown. If that administrator exists, rename it to "
+                + $"`{path}`; else remove it");
 
     private static string AskForCode()
     {

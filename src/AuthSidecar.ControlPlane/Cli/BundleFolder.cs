@@ -14,7 +14,6 @@ internal static class BundleFolder
             File.Exists(folder) ? $"`{folder}` is a file, not a folder" : $"the folder `{folder}` does not exist");
 
     /// <summary>The documents of policies in a folder: its policies, the packs they build on, the schema, the links.</summary>
-    /// <param name="folder">The folder.</param>
     /// <param name="mayBeEmpty">Whether there may be none.</param>
     /// <exception cref="IOException">It cannot be read.</exception>
     /// <exception cref="InvalidDataException">There is nothing to publish, or something in it would be passed over.</exception>

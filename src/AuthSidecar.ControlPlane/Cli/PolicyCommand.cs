@@ -98,7 +98,7 @@ internal static class PolicyCommand
                     var restored = publication.RestoredFrom.Length > 0 ? $"  (of revision {publication.RestoredFrom})" : "";
                     output.WriteLine(
                         $"{publication.Revision}  {publication.PublishedAt.ToDateTimeOffset():u}  {publication.Author}  "
-                            + $"{publication.Message}{restored}");
+                            + $"{publication.Message.Split('\r', '\n')[0]}{restored}");
                 }
             }),
         };

@@ -68,7 +68,7 @@ internal static class ServeCommand
         var keepAudit = CliOption.Of<int>("--keep-audit-days", "DAYS",
             $"Retention of audit records and superseded policies in days, {Retention.MinAuditDays} to {Retention.MaxAuditDays}. Older ones "
                 + "are deleted.").WithDefault(() => Retention.DefaultAuditDays).Range(Retention.MinAuditDays, Retention.MaxAuditDays);
-        var (log, logLevel) = (ConsoleLog.FormatOption(), ConsoleLog.LevelOption("requests to databases and providers"));
+        var (log, logLevel) = (ConsoleLog.FormatOption(), ConsoleLog.LevelOption(debug: null));
         var command = new Command("serve", "Run the control plane.")
         {
             database, keyVault, vaultToken, state, admin, listen, listenHttps, url, listenCertificates, certificatesUrl,

@@ -8,7 +8,6 @@ namespace AuthSidecar.ControlPlane.Entities;
 internal sealed class EntityRow
 {
     public required string Type { get; set; }
-
     public required string Id { get; set; }
 
     /// <summary>The application whose sidecars have it; empty: those of all.</summary>
@@ -18,7 +17,6 @@ internal sealed class EntityRow
     public required string Tenant { get; set; }
 
     public required long Revision { get; set; }
-
     public required bool IsRemoved { get; set; }
 
     /// <summary>In Cedar's JSON format of entities; empty in a tombstone.</summary>

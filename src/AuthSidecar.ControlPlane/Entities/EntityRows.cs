@@ -3,8 +3,6 @@ namespace AuthSidecar.ControlPlane.Entities;
 /// <summary>Entities as rows, and back.</summary>
 internal static class EntityRows
 {
-    /// <summary>Who administers: an entity of the control plane as an application of its own.</summary>
-
     private const int PieceBytes = 1024 * 1024;
 
     /// <summary>Sidecars read at most 64 levels, of which the array of all entities is one.</summary>
@@ -35,7 +33,6 @@ internal static class EntityRows
     }
 
     public static EntityUid UidOf(EntityRow row) => new(row.Type, row.Id);
-
     public static EntityRow Of(Entity entity, Placement placement, long revision) => Of(entity.Uid, placement, revision, entity.ToJson());
 
     /// <summary>What is left of an entity that has gone, from everywhere or from this placement.</summary>

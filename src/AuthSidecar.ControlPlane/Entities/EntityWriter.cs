@@ -33,7 +33,6 @@ internal sealed class EntityWriter(ControlStore store, EntityCache state, Schema
     /// <param name="may">Where they may.</param>
     /// <param name="read">What is to be, by where entities are.</param>
     /// <param name="expectedRevision">That of the newest change to any entity; null: whatever it is.</param>
-    /// <param name="cancellation">Ends it.</param>
     public Task<WriteResult> WriteAsync(string actor, MayWrite may, Func<Func<EntityUid, Placement?>, EntityChange> read,
         Revision? expectedRevision, CancellationToken cancellation) => store.WriteAsync(
         actor,
@@ -49,11 +48,9 @@ internal sealed class EntityWriter(ControlStore store, EntityCache state, Schema
     /// <summary>Makes an entity a direct member of some others, and no longer of others.</summary>
     /// <param name="actor">Who writes.</param>
     /// <param name="may">Where they may.</param>
-    /// <param name="member">The entity.</param>
     /// <param name="added">The groups to add it to.</param>
     /// <param name="removed">The groups to remove it from.</param>
     /// <param name="expectedRevision">The entity's; null: whatever it is.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <param name="unchanged">Receives what of both changed nothing; null: not collected.</param>
     public Task<WriteResult> ChangeMembershipsAsync(
         string actor, MayWrite may, EntityUid member, IReadOnlyList<EntityUid> added, IReadOnlyList<EntityUid> removed,
@@ -82,10 +79,8 @@ internal sealed class EntityWriter(ControlStore store, EntityCache state, Schema
 
     /// <summary>Makes a change a part of a write that has others as well; what is as it is to be is passed over.</summary>
     /// <remarks>INVARIANT: the state has caught up in this transaction.</remarks>
-    /// <param name="transaction">The write.</param>
     /// <param name="may">Where they may.</param>
     /// <param name="change">What is to be.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <param name="republished">The application whose schema is another after the write, against which its writer holds its entities;
     /// null: none.</param>
     public async Task<Refusal?> ApplyAsync(
@@ -237,7 +232,6 @@ internal sealed class EntityWriter(ControlStore store, EntityCache state, Schema
         PlaceOf(entity.Uid) == placement && state.Entities.TryGetEntity(entity.Uid, out var there) && there.SaysTheSameAs(entity);
 
     private Placement? PlaceOf(EntityUid uid) => state.TryGetPlace(uid, out var placement, out _) ? placement : null;
-
     private string? JsonOf(EntityUid uid) => state.Entities.TryGetEntity(uid, out var entity) ? entity.ToJson() : null;
 
     private async Task<IReadOnlyList<Fault>> CheckSchemasAsync(

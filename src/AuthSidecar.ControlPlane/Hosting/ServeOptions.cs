@@ -1,5 +1,4 @@
 using AuthSidecar.ControlPlane.Identity;
-using AuthSidecar.ControlPlane.Identity.Passwords;
 
 namespace AuthSidecar.ControlPlane.Hosting;
 
@@ -99,7 +98,7 @@ internal sealed record ServeOptions
         if ((Listen ?? ListenHttps) is not null && Certificate is null && Names.Count == 0)
             yield return "`--name` is required without `--certificate`: specify each DNS name and IP address of this node";
 
-        foreach (var name in Names.Where(n => !Common.Names.IsHost(n)))
+        foreach (var name in Names.Where(n => !Common.Names.IsHost(n.StartsWith("*.", StringComparison.Ordinal) ? n[2..] : n)))
             yield return $"`{name}` of `--name` is not a DNS name or IP address";
 
         foreach (var host in Identity.LogoutPrivateHosts.Where(h => !Common.Names.IsHost(h)))

@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Identity;
-
 namespace AuthSidecar.ControlPlane.Identity;
 
 /// <summary>Somebody who signs in here. Their <see cref="IdentityUser{TKey}.Id"/> is the subject of their tokens, and never changes; the

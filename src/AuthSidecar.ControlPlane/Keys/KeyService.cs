@@ -49,8 +49,7 @@ internal sealed class KeyService(KeyRing ring, SecretStore secrets, TrustRing tr
         var announcedFor = request.AnnounceSeconds == 0 ? TrustRing.AnnouncedFor : TimeSpan.FromSeconds(request.AnnounceSeconds);
         if (announcedFor <= TimeSpan.Zero || announcedFor > TrustRing.MaxAnnouncedFor)
         {
-            throw ApiErrors.InvalidField(
-                "announce_seconds", $"must be 0 to {TrustRing.MaxAnnouncedFor.TotalSeconds}");
+            throw ApiErrors.InvalidField("announce_seconds", $"must be 0 to {TrustRing.MaxAnnouncedFor.TotalSeconds}");
         }
 
         if (request.Revoke && request.AnnounceSeconds > 0)

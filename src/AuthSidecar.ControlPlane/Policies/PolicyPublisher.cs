@@ -74,9 +74,7 @@ internal sealed class PolicyPublisher(ControlStore store, EntityCache directory)
                 : new Refusal.NotFound($"policy revision {transaction.At(toRevision)}"),
             cancellation);
 
-    /// <param name="application">The application.</param>
     /// <param name="revision">The revision; 0: the one in force.</param>
-    /// <param name="cancellation">Ends it.</param>
     public Task<PublicationRow?> FindAsync(string application, long revision, CancellationToken cancellation) => store.ReadAsync(
         (context, _) => Of(context, application).Where(p => revision == 0 || p.Revision == revision).OrderByDescending(p => p.Revision)
             .FirstOrDefaultAsync(cancellation),
@@ -99,14 +97,11 @@ internal sealed class PolicyPublisher(ControlStore store, EntityCache directory)
     public static byte[] ToBytes(IReadOnlyList<Document> documents) => new DocumentSet { Documents = { documents } }.ToByteArray();
 
     /// <summary>Makes a publication a part of a write that may have others as well.</summary>
-    /// <param name="transaction">The write.</param>
-    /// <param name="application">The application.</param>
     /// <param name="documents">The documents, which are valid.</param>
     /// <param name="expectedRevision">That of the publication in force; the default: there is none.</param>
     /// <param name="message">Why.</param>
     /// <param name="restoredFrom">The publication it is again; null: it is new.</param>
     /// <param name="entities">The application's entities after the write; null: as they are.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<Refusal?> AddAsync(
         StoreTransaction transaction, string application, byte[] documents, Revision expectedRevision, string message, long? restoredFrom,
         IEnumerable<Entity>? entities, CancellationToken cancellation)

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Publications;

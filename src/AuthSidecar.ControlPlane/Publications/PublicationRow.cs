@@ -8,15 +8,10 @@ namespace AuthSidecar.ControlPlane.Publications;
 internal sealed class PublicationRow
 {
     public required string Application { get; set; }
-
     public required DataType Type { get; set; }
-
     public required long Revision { get; set; }
-
     public required long AtMs { get; set; }
-
     public required string Author { get; set; }
-
     public required string Message { get; set; }
 
     /// <summary>The revision whose documents these are, where an old one was published again.</summary>

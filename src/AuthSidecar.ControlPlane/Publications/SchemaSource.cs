@@ -34,6 +34,5 @@ internal sealed class SchemaSource
     /// <summary>What a sidecar with this schema would refuse of these entities. Those of types that the schema does not have are none of
     /// its business, and it does not get them.</summary>
     public static IReadOnlyList<Fault> Check(IEnumerable<Entity> entities, Schema schema) =>
-        EntityStore.Empty.TryUpdate(entities.Where(e => EntitySet.IsSeen(e.Uid, schema)), [], schema, out _, out var faults)
-            ? [] : faults;
+        EntityStore.Empty.TryUpdate(entities.Where(e => EntitySet.IsSeen(e.Uid, schema)), [], schema, out _, out var faults) ? [] : faults;
 }

@@ -54,7 +54,6 @@ internal static class RevocationRecords
 
     /// <summary>Fills in what a revocation does not say, and sees to it that what is revoked already stays so, at least as far and as
     /// long.</summary>
-    /// <param name="revocation">The revocation.</param>
     /// <param name="before">The one of the same that there is; null: none.</param>
     /// <param name="now">Now.</param>
     /// <param name="lifetime">How long it is kept where it does not say.</param>

@@ -7,7 +7,6 @@ internal static class RiskRecords
     private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithFormatDefaultValues(true));
 
     public static string Write(V1.RiskSettings settings) => Json.Format(settings);
-
     public static string Write(V1.RiskProfile profile) => Json.Format(profile);
 
     /// <summary>What a sidecar would refuse of settings: its own reader says so.</summary>

@@ -6,9 +6,7 @@ namespace AuthSidecar.ControlPlane.Secrets;
 internal sealed class DataKeyRow
 {
     public required string Name { get; set; }
-
     public required string MasterKeyId { get; set; }
-
     public required byte[] Wrapped { get; set; }
 }
 

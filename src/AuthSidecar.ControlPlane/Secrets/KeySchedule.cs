@@ -17,7 +17,6 @@ internal static class KeySchedule
     }
 
     /// <summary>When a key is removed: some time after its successor has become active. Null: it has no successor.</summary>
-    /// <param name="key">The key.</param>
     /// <param name="keys">All keys of the same use.</param>
     /// <param name="keptFor">How long a key is kept after its successor has become active.</param>
     public static DateTimeOffset? EndOf<T>(T key, IEnumerable<T> keys, TimeSpan keptFor)

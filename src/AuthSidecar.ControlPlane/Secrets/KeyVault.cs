@@ -6,7 +6,6 @@ internal abstract class KeyVault
     public const int KeyBytes = 32;
 
     /// <summary>Reads <c>file:PATH</c>, <c>env:NAME</c> or <c>vault:ADDRESS/KEY</c>.</summary>
-    /// <param name="text">The text.</param>
     /// <param name="vaultTokenFile">The file with the token for Vault; null: there is none.</param>
     /// <exception cref="FormatException">It is none of them.</exception>
     public static KeyVault Parse(string text, string? vaultTokenFile) => text.Split(':', 2) switch

@@ -9,11 +9,8 @@ internal sealed class Peppers(IEnumerable<KeyValuePair<string, byte[]>> byId)
     private readonly FrozenDictionary<string, byte[]> _byId = byId.ToFrozenDictionary(StringComparer.Ordinal);
 
     public int Count => _byId.Count;
-
     public string NewestId => _byId.Count == 0 ? FirstId : Newest(_byId.Keys).ToString(CultureInfo.InvariantCulture);
-
     public byte[] NewestPepper => _byId[NewestId];
-
     public byte[]? Find(string id) => _byId.GetValueOrDefault(id);
 
     /// <summary>The id of the one after these.</summary>

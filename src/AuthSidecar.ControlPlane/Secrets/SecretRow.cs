@@ -6,7 +6,6 @@ namespace AuthSidecar.ControlPlane.Secrets;
 internal sealed class SecretRow
 {
     public required string Name { get; set; }
-
     public required byte[] Sealed { get; set; }
 }
 

@@ -31,7 +31,6 @@ internal sealed class SecretStore(ControlStore store, KeyVault vault)
     public Peppers Peppers { get; private set; } = new([]);
 
     /// <summary>Encrypts a secret that is kept elsewhere in the store.</summary>
-    /// <param name="content">The secret.</param>
     /// <param name="purpose">What it is for: it opens for nothing else.</param>
     public byte[] Seal(ReadOnlySpan<byte> content, string purpose) => AesGcmEnvelope.Seal(
         _secretsKey, content, Encoding.UTF8.GetBytes(purpose));

@@ -11,9 +11,7 @@ namespace AuthSidecar.ControlPlane.Sidecars;
 internal sealed class SidecarRow
 {
     public required string Application { get; set; }
-
     public required string Tenant { get; set; }
-
     public required string Name { get; set; }
 
     /// <summary>That of the newest change to what admits it.</summary>
@@ -42,7 +40,6 @@ internal sealed class SidecarRow
     public required long ValidFromMs { get; set; }
 
     public required long ExpiresAtMs { get; set; }
-
     public required long EnrolledAtMs { get; set; }
 
     /// <summary>When a node last knew it to be there; to half a minute.</summary>

@@ -4,9 +4,7 @@ namespace AuthSidecar.ControlPlane.State;
 internal sealed class StateFolder
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
     private const UnixFileMode EveryoneReads = UnixFileMode.GroupRead | UnixFileMode.OtherRead;
-
     private const string CaFile = "ca.pem";
 
     private readonly string _path;
@@ -35,7 +33,6 @@ internal sealed class StateFolder
     public string? ReadBootstrapCode() => File.Exists(BootstrapCode) ? File.ReadAllText(BootstrapCode).Trim() : null;
 
     public void WriteBootstrapCode(string code) => WriteSecret(BootstrapCode, code + "\n");
-
     public void RemoveBootstrapCode() => File.Delete(BootstrapCode);
 
     /// <summary>Writes the public bundle-signing keys, for `--pinned-keys` of sidecars.</summary>

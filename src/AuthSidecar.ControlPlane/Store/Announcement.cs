@@ -1,7 +1,6 @@
 namespace AuthSidecar.ControlPlane.Store;
 
 /// <summary>What a node tells the others of a commit.</summary>
-/// <param name="Revision">The revision.</param>
 /// <param name="Notes">The newest note.</param>
 /// <param name="Touched">Whose sidecars get something else by it; null: whoever they are.</param>
 internal sealed record Announcement(Revision Revision, long Notes, IReadOnlySet<Placement>? Touched)

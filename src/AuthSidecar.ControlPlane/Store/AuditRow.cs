@@ -13,7 +13,6 @@ internal sealed class AuditRow
     public required int Number { get; set; }
 
     public required long AtMs { get; set; }
-
     public required string Actor { get; set; }
 
     /// <summary>What was done, such as <c>policies.publish</c>.</summary>

@@ -19,9 +19,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
     public Revision At(long number) => new(new History(Volatile.Read(ref _history)), (ulong)number);
 
     /// <summary>Begins the first history of a store that is new, or another one.</summary>
-    /// <param name="actor">Who.</param>
     /// <param name="isAfterRestore">Whether it was put back, so that what sidecars have had is not what there is.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task BeginAsync(string actor, bool isAfterRestore, CancellationToken cancellation)
     {
         // Of several nodes that start at once, one does.
@@ -36,9 +34,7 @@ internal sealed class ControlStore(Database database, TimeProvider time) : IDisp
     }
 
     /// <summary>Begins a new history: what sidecars hold of the one before is nothing to build on, and all of it is sent anew.</summary>
-    /// <param name="actor">Who.</param>
     /// <param name="expected">The one that it takes the place of; null: whatever it is.</param>
-    /// <param name="cancellation">Ends it.</param>
     public Task<WriteResult> BeginHistoryAsync(string actor, History? expected, CancellationToken cancellation) => WriteAsync(
         actor,
         async transaction =>

@@ -1,5 +1,4 @@
 using System.Data.Common;
-using System.Net.Sockets;
 using Microsoft.EntityFrameworkCore.Storage;
 
 namespace AuthSidecar.ControlPlane.Store;
@@ -72,10 +71,8 @@ internal abstract class Database
 
     /// <summary>Has the other nodes told of a revision, once its transaction is committed.</summary>
     /// <param name="context">The transaction's.</param>
-    /// <param name="revision">The revision.</param>
     /// <param name="notes">The newest note.</param>
     /// <param name="touched">Whose sidecars get something else by it.</param>
-    /// <param name="cancellation">Ends it.</param>
     public virtual Task AnnounceAsync(
         StoreContext context, Revision revision, long notes, IReadOnlySet<Placement> touched, CancellationToken cancellation) =>
         Task.CompletedTask;
@@ -84,7 +81,6 @@ internal abstract class Database
     /// then.</summary>
     /// <param name="committed">Gets each revision.</param>
     /// <param name="listening">Told once it hears.</param>
-    /// <param name="cancellation">Ends it.</param>
     public virtual Task ListenAsync(Action<Announcement> committed, Action listening, CancellationToken cancellation) =>
         Task.Delay(Timeout.Infinite, cancellation);
 

@@ -20,7 +20,6 @@ internal sealed class EntryRow
     public required string Tenant { get; set; }
 
     public required long Revision { get; set; }
-
     public required bool IsRemoved { get; set; }
 
     /// <summary>As it is written in the documents of a bundle; empty in a tombstone.</summary>

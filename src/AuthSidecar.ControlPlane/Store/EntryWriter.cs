@@ -17,7 +17,6 @@ internal sealed class EntryWriter(ControlStore store)
     /// <param name="key">Which resource.</param>
     /// <param name="change">What is to become of what there is, which may be null; or why nothing is.</param>
     /// <param name="expectedRevision">The resource's, the default where there is none; null: whatever it is.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <param name="allow">What else has to hold of what there is, or why it does not.</param>
     public Task<WriteResult> WriteAsync(
         string actor,
@@ -57,7 +56,6 @@ internal sealed class EntryWriter(ControlStore store)
     /// <param name="key">Which resource.</param>
     /// <param name="what">What it is, for whoever asks for one that is not there.</param>
     /// <param name="expectedRevision">The resource's; null: whatever it is.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <param name="allow">What else has to hold, or why it does not.</param>
     public Task<WriteResult> RemoveAsync(
         string actor, string action, EntryKey key, string what, Revision? expectedRevision, CancellationToken cancellation,

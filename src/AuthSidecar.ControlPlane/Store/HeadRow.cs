@@ -9,7 +9,6 @@ internal sealed class HeadRow
     public const int OnlyId = 1;
 
     public int Id { get; set; } = OnlyId;
-
     public long Revision { get; set; }
 
     /// <summary>The history that the store is in; 0: it has not begun.</summary>

@@ -36,8 +36,7 @@ internal sealed class PostgresDatabase(string connection) : Database
 
     public override Task AnnounceAsync(
         StoreContext context, Revision revision, long notes, IReadOnlySet<Placement> touched, CancellationToken cancellation) =>
-        context.Database.ExecuteSqlAsync(
-            $"SELECT pg_notify({Channel}, {Announcement.Write(revision, notes, touched)})", cancellation);
+        context.Database.ExecuteSqlAsync($"SELECT pg_notify({Channel}, {Announcement.Write(revision, notes, touched)})", cancellation);
 
     public override async Task ListenAsync(Action<Announcement> committed, Action listening, CancellationToken cancellation)
     {

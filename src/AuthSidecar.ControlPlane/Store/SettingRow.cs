@@ -6,6 +6,5 @@ namespace AuthSidecar.ControlPlane.Store;
 internal sealed class SettingRow
 {
     public required string Name { get; set; }
-
     public required string Value { get; set; }
 }

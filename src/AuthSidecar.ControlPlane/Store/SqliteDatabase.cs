@@ -17,7 +17,6 @@ internal sealed class SqliteDatabase(string path) : Database
         .Options;
 
     public override string ToString() => $"sqlite {Path.GetFullPath(path)}";
-
     public override StoreContext Open() => new SqliteStoreContext(_options);
 
     /// <summary>SQLite has no notifications: nodes would not learn of each other's writes.</summary>

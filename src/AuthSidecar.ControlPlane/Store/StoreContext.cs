@@ -7,17 +7,11 @@ namespace AuthSidecar.ControlPlane.Store;
 internal abstract class StoreContext(DbContextOptions options) : DbContext(options)
 {
     public DbSet<HeadRow> Head => Set<HeadRow>();
-
     public DbSet<EntryRow> Entries => Set<EntryRow>();
-
     public DbSet<SettingRow> Settings => Set<SettingRow>();
-
     public DbSet<AuditRow> Audit => Set<AuditRow>();
-
     public DbSet<OpenIddictEntityFrameworkCoreApplication> Clients => Set<OpenIddictEntityFrameworkCoreApplication>();
-
     public DbSet<OpenIddictEntityFrameworkCoreToken> Tokens => Set<OpenIddictEntityFrameworkCoreToken>();
-
     public DbSet<OpenIddictEntityFrameworkCoreAuthorization> Consents => Set<OpenIddictEntityFrameworkCoreAuthorization>();
 
     protected override void OnModelCreating(ModelBuilder model)

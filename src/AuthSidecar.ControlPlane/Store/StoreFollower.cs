@@ -4,7 +4,6 @@ namespace AuthSidecar.ControlPlane.Store;
 internal abstract partial class StoreFollower(StoreWatcher watcher, TimeProvider time, ILogger logger) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
-
     private static readonly TimeSpan AtLeast = TimeSpan.FromMilliseconds(50);
 
     /// <summary>After a write: streams go first, and of a series of writes one reload reads all.</summary>

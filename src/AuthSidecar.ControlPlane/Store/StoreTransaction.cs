@@ -37,7 +37,6 @@ internal sealed class StoreTransaction(StoreContext context, StoreHead head, boo
     public long Note { get; } = head.Notes;
 
     public string Actor => actor;
-
     public long NowMs { get; } = now.ToUnixTimeMilliseconds();
 
     /// <summary>A revision of the history that this is in.</summary>

@@ -112,9 +112,7 @@ internal sealed partial class AuthenticationLog : BackgroundService
 
     /// <summary>An enrolment that is refused.</summary>
     /// <param name="name">The name of the sidecar.</param>
-    /// <param name="by">The token.</param>
     /// <param name="reason">The reason, of a fixed set.</param>
-    /// <param name="why">The message.</param>
     /// <param name="address">From where.</param>
     public void EnrolmentRefused(string name, string by, string reason, string why, string address)
     {

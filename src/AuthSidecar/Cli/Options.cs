@@ -1,5 +1,3 @@
-using System.Text.RegularExpressions;
-
 namespace AuthSidecar.Cli;
 
 /// <summary>Options that several commands share, and how their texts become messages.</summary>

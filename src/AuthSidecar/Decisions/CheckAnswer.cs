@@ -22,7 +22,6 @@ internal enum DecisionReason
 internal sealed record CheckAnswer
 {
     public Decision Decision { get; init; }
-
     public DecisionReason Reason { get; init; }
 
     /// <summary>More about the reason, for people.</summary>
@@ -38,13 +37,11 @@ internal sealed record CheckAnswer
     public TokenRejection MfaProofError { get; init; } = TokenRejection.None;
 
     public ImmutableArray<Policy> DeterminingPolicies { get; init; } = [];
-
     public ImmutableArray<PolicyError> PolicyErrors { get; init; } = [];
 
     /// <summary>The rules decided by, which know what annotations mean; null when no policy was looked at.</summary>
     public PolicyRules? Rules { get; init; }
 
     public RiskAssessment? Risk { get; init; }
-
     public ImmutableArray<PolicyTrace> Explanation { get; init; } = [];
 }

@@ -13,7 +13,6 @@ internal sealed record CheckRequest
     public EntityUid? Principal { get; init; }
 
     public required EntityUid Action { get; init; }
-
     public required EntityUid Resource { get; init; }
 
     /// <summary>The resource and other entities that the request brings along.</summary>
@@ -23,9 +22,7 @@ internal sealed record CheckRequest
     public ValueRecord Context { get; init; } = ValueRecord.Empty;
 
     public RiskSignals? RiskSignals { get; init; }
-
     public Secret MfaProof { get; init; }
-
     public bool Explain { get; init; }
 
     /// <summary>To be answered from this revision or a later one; the default: from whichever there is.</summary>

@@ -73,6 +73,5 @@ internal static class RequestContext
     ]);
 
     private static Value Strings(string[] strings) => Value.Of(ValueSet.Create([.. strings.Select(Value.Of)]));
-
     private static Value Time(long seconds) => Value.Of(new Instant(seconds * 1000));
 }

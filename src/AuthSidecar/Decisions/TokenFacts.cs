@@ -12,8 +12,6 @@ internal sealed class TokenFacts
         (Principal, Context) = (TokenPrincipal.Of(token), RequestContext.TokenRecord(token, proof: null));
 
     public RequestEntity Principal { get; }
-
     public ValueRecord Context { get; }
-
     public static TokenFacts Of(VerifiedToken token) => Cache.GetValue(token, static t => new TokenFacts(t));
 }

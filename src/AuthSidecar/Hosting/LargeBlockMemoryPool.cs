@@ -36,7 +36,6 @@ internal sealed class LargeBlockMemoryPool : IMemoryPoolFactory<byte>
             private readonly byte[] _bytes = GC.AllocateUninitializedArray<byte>(BlockBytes, pinned: true);
 
             public Memory<byte> Memory => System.Runtime.InteropServices.MemoryMarshal.CreateFromPinnedArray(_bytes, 0, BlockBytes);
-
             public void Dispose() => keeper?._kept.Enqueue(this);
         }
     }

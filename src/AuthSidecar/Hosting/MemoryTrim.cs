@@ -29,7 +29,6 @@ internal sealed class MemoryTrim(TimeProvider time) : IHostedService, IDisposabl
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
     public void Dispose() => _timer?.Dispose();
 
     private void Look()

@@ -54,7 +54,6 @@ internal sealed partial class Readiness : IHostedService, IDisposable
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
     public void Dispose() => _timer?.Dispose();
 
     private void Update()

@@ -94,7 +94,7 @@ internal sealed record ServeOptions
         if (Bundle is null && (Seals.IsRequired || Seals.KeyFile is not null))
             yield return "`--require-sealed` and `--bundle-key` require `--bundle`: bundles of a control plane are always signed";
 
-        if (Bundle is not null && IsInside(State, Bundle))
+        if (Bundle is not null && IsVisibleIn(State, Bundle))
             yield return "`--state` must not be in the bundle folder: it holds keys, which would be served and copied with the bundle";
 
         if (Seals.KeyFile is { } sealKey && File.Exists(sealKey) && FileErrors.Find(() => SealKey.Read(sealKey).Dispose()) is { } noSealKey)
@@ -135,7 +135,13 @@ internal sealed record ServeOptions
             yield return "the lifetime of second-factor proofs must be 30 to 3600 seconds";
     }
 
-    private static bool IsInside(string folder, string other) =>
-        folder.Length > 0 && other.Length > 0
-        && $"{Path.GetFullPath(folder).TrimEnd('/')}/".StartsWith($"{Path.GetFullPath(other).TrimEnd('/')}/", StringComparison.Ordinal);
+    /// <summary>Whether a folder is in the other and read with it: hidden ones are not.</summary>
+    private static bool IsVisibleIn(string folder, string other)
+    {
+        if (folder.Length == 0 || other.Length == 0)
+            return false;
+
+        var path = Path.GetRelativePath(other, folder);
+        return path == "." || !path.Split('/').Any(s => s.StartsWith('.'));
+    }
 }

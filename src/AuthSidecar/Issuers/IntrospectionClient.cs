@@ -15,10 +15,8 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
         StringComparer.OrdinalIgnoreCase, "JWT", "at+jwt", "application/at+jwt");
 
     /// <summary>What the issuer says: the token with its claims, or why it is not one to accept.</summary>
-    /// <param name="token">The token.</param>
     /// <param name="issuer">Whose it would be.</param>
     /// <param name="until">When it expires as far as we know, where the issuer does not say.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <exception cref="HttpRequestException">It could not be asked, or did not answer as it should.</exception>
     /// <exception cref="OperationCanceledException">It took too long.</exception>
     public async Task<TokenResult> AskAsync(string token, Issuer issuer, DateTimeOffset until, CancellationToken cancellation)

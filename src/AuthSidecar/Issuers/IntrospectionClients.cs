@@ -9,7 +9,6 @@ internal sealed record IntrospectionCredentials
     public required string Url { get; set; }
 
     public required string ClientId { get; set; }
-
     public required string ClientSecret { get; set; }
 }
 
@@ -17,7 +16,6 @@ internal sealed record IntrospectionCredentials
 internal sealed partial class IntrospectionClients : IDisposable
 {
     private static readonly StrictJsonFiles Json = new(IntrospectionCredentialsJson.Default);
-
     public static readonly IntrospectionClients None = new(new Dictionary<string, IntrospectionCredentials>());
 
     private readonly WatchedFiles<Dictionary<string, IntrospectionCredentials>> _byIssuer;

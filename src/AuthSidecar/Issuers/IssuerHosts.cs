@@ -21,6 +21,5 @@ internal sealed record IssuerHosts
         && (Has(Hosts, url) || Has(PrivateHosts, url));
 
     public bool AllowsPrivate(string host) => PrivateHosts.Contains(host, StringComparer.OrdinalIgnoreCase);
-
     private static bool Has(IReadOnlyList<string> hosts, Uri url) => hosts.Contains(url.Host, StringComparer.OrdinalIgnoreCase);
 }

@@ -1,6 +1,3 @@
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
-
 namespace AuthSidecar.Issuers;
 
 /// <summary>Asks issuers: by HTTPS, allowed hosts at public addresses, without following anything, for at most so much and so

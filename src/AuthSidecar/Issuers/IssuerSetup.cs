@@ -3,7 +3,6 @@ namespace AuthSidecar.Issuers;
 /// <summary>Registers what verifies tokens, and what asks their issuers.</summary>
 internal static class IssuerSetup
 {
-    /// <param name="services">The services.</param>
     /// <param name="hosts">The hosts that may be asked.</param>
     /// <param name="introspectionClients">The file with what issuers are asked about opaque tokens with; null: none is asked.</param>
     /// <param name="tokenCacheSize">How many verified tokens to remember.</param>

@@ -10,11 +10,8 @@ internal sealed class RemoteKeySet(Uri url, Action want)
     private int _isWanted;
 
     public Uri Url => url;
-
     public string? ETag { get; private set; }
-
     public byte[] Text { get; private set; } = [];
-
     public DateTimeOffset FetchedAt { get; private set; }
 
     public Issuer Complete(Issuer issuer)

@@ -6,11 +6,8 @@ namespace AuthSidecar.Issuers;
 internal sealed record StoredKeySet
 {
     public required string Url { get; set; }
-
     public string? ETag { get; set; }
-
     public required DateTimeOffset FetchedAt { get; set; }
-
     public required string Jwks { get; set; }
 }
 

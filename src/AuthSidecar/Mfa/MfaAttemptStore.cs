@@ -49,8 +49,6 @@ internal sealed class MfaAttemptStore : IDisposable
     /// <summary>Looks at a code, counts it if it is wrong, redeems it if it is right, and answers once that is on disk: whoever is not
     /// answered has learned nothing, and whoever is answered has been counted. A code that is redeemed already is no failure: a caller may
     /// well ask twice.</summary>
-    /// <param name="factor">The factor.</param>
-    /// <param name="now">The moment.</param>
     /// <param name="check">Looks at the code: right, and redeemed before or not, or wrong. Called by the writer, and not at all for a
     /// factor that is locked.</param>
     /// <param name="cancellation">The caller's patience: an attempt of a caller who has gone before it is looked at does not count.</param>
@@ -125,8 +123,7 @@ internal sealed class MfaAttemptStore : IDisposable
                 Keep(own with { Failures = 0, Locks = 0, LockedUntilMs = 0 });
                 Keep(account with { Failures = 0, Locks = 0, LockedUntilMs = 0 });
                 return new Attempt(AttemptOutcome.Redeemed, Limits.PerFactor, null);
-            case CodeKind.Redeemed:
-                return new Attempt(AttemptOutcome.AlreadyRedeemed, AttemptsLeft(account, own), null);
+            case CodeKind.Redeemed: return new Attempt(AttemptOutcome.AlreadyRedeemed, AttemptsLeft(account, own), null);
             default:
                 account = Failed(account, Limits.PerAccount, waiting.Now);
                 own = Failed(own, Limits.PerFactor, waiting.Now);
@@ -150,11 +147,8 @@ internal sealed class MfaAttemptStore : IDisposable
         private readonly TaskCompletionSource<Attempt> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public FactorKey Factor => factor;
-
         public DateTimeOffset Now => now;
-
         public Task<Attempt> Answer => _answer.Task;
-
         public bool IsOver => cancellation.IsCancellationRequested;
 
         /// <summary>What came of it; null: its caller had gone.</summary>

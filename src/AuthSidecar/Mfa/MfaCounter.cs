@@ -18,19 +18,12 @@ internal readonly struct RedeemedCodes(CounterState state)
 internal sealed record CounterState
 {
     public required string Type { get; init; }
-
     public required string Id { get; init; }
-
     public required string Factor { get; init; }
-
     public int Failures { get; init; }
-
     public int Locks { get; init; }
-
     public long LockedUntilMs { get; init; }
-
     public long LastStep { get; init; }
-
     public IReadOnlyList<string> Used { get; set; } = [];
 
     [JsonIgnore]

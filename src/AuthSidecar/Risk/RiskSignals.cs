@@ -6,9 +6,7 @@ internal sealed record RiskSignals
     public static readonly RiskSignals None = new();
 
     public DeviceSignal? Device { get; init; }
-
     public NetworkSignal? Network { get; init; }
-
     public Place? Location { get; init; }
 
     /// <summary>When it happens; null: now.</summary>
@@ -52,7 +50,6 @@ internal sealed record RiskInput(
         && km > Settings.TravelToleranceKm ? km : null;
 
     public string? Country => Geo?.Country;
-
     private GeoRecord? Geo { get; init; }
 
     // Whoever could be anywhere is not near: what is not exact must not lower a risk. A device knows where it is; an address tells a

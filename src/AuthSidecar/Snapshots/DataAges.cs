@@ -13,7 +13,6 @@ internal sealed class Confirmations
     public long Reached => _reached;
 
     /// <summary>The same, but for these types.</summary>
-    /// <param name="types">The types.</param>
     /// <param name="at">When they were what the source has.</param>
     /// <param name="now">When that is noted.</param>
     /// <param name="timestamp">The same, by a monotonic clock.</param>

@@ -14,7 +14,6 @@ internal sealed class SnapshotCache
     private bool _isHistoryLost;
     private TaskCompletionSource _publication = NewSignal();
 
-    /// <param name="time">The clock.</param>
     /// <param name="keySets">What issuers publish themselves, of whom a source knows the address alone; null: nobody does.</param>
     public SnapshotCache(TimeProvider time, RemoteKeySets? keySets = null)
     {

@@ -31,7 +31,6 @@ internal sealed class Journal : IDisposable
     public bool IsLong => _length > _compactAboveBytes;
 
     /// <summary>Opens a journal and replays its lines, or creates an empty one.</summary>
-    /// <param name="path">The file.</param>
     /// <param name="replay">Takes each line, in order.</param>
     /// <param name="remedy">What to do about a damaged one, for people.</param>
     /// <exception cref="IOException">Another process has it, or the disk fails.</exception>

@@ -6,6 +6,5 @@ internal sealed class DecisionCounter
     private long _count;
 
     public long Count => Volatile.Read(ref _count);
-
     public void Add() => Interlocked.Increment(ref _count);
 }

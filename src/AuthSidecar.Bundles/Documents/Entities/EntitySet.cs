@@ -50,8 +50,7 @@ internal sealed record EntitySet(EntityStore Store, ImmutableDictionary<EntityUi
     }
 
     /// <summary>Whether a schema says something of an entity: the others are kept for one that does.</summary>
-    public static bool IsSeen(EntityUid uid, Schema schema) =>
-        schema.EntityTypes.ContainsKey(uid.Type) || EntityType.IsAction(uid.Type);
+    public static bool IsSeen(EntityUid uid, Schema schema) => schema.EntityTypes.ContainsKey(uid.Type) || EntityType.IsAction(uid.Type);
 
     private bool IsSeen(EntityUid uid) => Schema is null || IsSeen(uid, Schema.Schema);
 }

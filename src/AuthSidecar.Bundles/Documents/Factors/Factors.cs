@@ -11,7 +11,6 @@ internal sealed class FactorSet(IEnumerable<Factor> factors, byte[] wrappingKey)
     public static readonly FactorSet Empty = new([], []);
 
     public int Count => _factors.Count;
-
     public Factor? Find(FactorKey key) => _factors.GetValueOrDefault(key);
 
     /// <summary>The secret of a factor of this set, to be wiped after its use.</summary>

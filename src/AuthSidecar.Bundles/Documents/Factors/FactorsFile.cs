@@ -10,7 +10,6 @@ internal sealed record FactorsFile
 
     public required IReadOnlyList<FactorEntry> Factors { get; set; }
 
-    /// <param name="files">The bundle.</param>
     /// <param name="wrappingKey">The key that the secrets are wrapped with; null: it is not known here, and secrets are not
     /// unwrapped.</param>
     /// <param name="faults">Gets what is wrong.</param>

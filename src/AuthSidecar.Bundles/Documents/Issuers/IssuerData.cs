@@ -13,7 +13,6 @@ internal sealed class IssuerData : DataType<IssuerSet>, IEntryData
     }
 
     public override IReadOnlyList<string> Contents => [IssuersFile.FileName];
-
     public override IEnumerable<string> FilesIn(BundleFiles files) => [IssuersFile.FileName, .. files.Paths.Where(IssuersFile.IsKeySet)];
 
     protected override IssuerSet Read(Snapshot snapshot, BundleChange change, List<Fault> faults) =>

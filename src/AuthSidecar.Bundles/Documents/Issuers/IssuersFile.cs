@@ -8,7 +8,6 @@ internal sealed record IssuersFile
     private static readonly StrictJsonFiles Json = new(IssuersJson.Default);
 
     public required IReadOnlyList<IssuerEntry> Issuers { get; set; }
-
     public static bool IsKeySet(string path) => path.EndsWith(".jwks.json", StringComparison.Ordinal);
 
     /// <summary>Builds the issuers from all there are files of; none without any.</summary>
@@ -54,11 +53,8 @@ internal sealed record IssuerEntry
     public string OpaquePrefix { get; set; } = "";
 
     public required IReadOnlyList<string> Audiences { get; set; }
-
     public IReadOnlyList<string> Types { get; set; } = ["at+jwt"];
-
     public int ClockSkewSeconds { get; set; } = (int)Tokens.Issuer.DefaultClockSkew.TotalSeconds;
-
     public PrincipalEntry Principal { get; set; } = new();
 
     /// <summary>Checks all there is to check, and makes the issuer when nothing is wrong.</summary>
@@ -153,10 +149,7 @@ internal sealed record IssuerEntry
 internal sealed record PrincipalEntry
 {
     public string Type { get; set; } = "User";
-
     public IReadOnlyDictionary<string, string> Attributes { get; set; } = new Dictionary<string, string>();
-
     public IReadOnlyDictionary<string, string> Parents { get; set; } = new Dictionary<string, string>();
-
     public IReadOnlyList<string> Required { get; set; } = [];
 }

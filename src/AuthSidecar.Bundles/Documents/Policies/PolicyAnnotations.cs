@@ -12,7 +12,6 @@ internal sealed record PolicyAnnotations(
     private const string ObligationPrefix = "obligation_";
 
     private static readonly string[] Known = ["id", StepUp, StepUpMaxAge];
-
     public static readonly PolicyAnnotations None = new(null, 0, []);
 
     /// <summary>Reads them, and reports what can only be a mistake.</summary>
@@ -31,9 +30,7 @@ internal sealed record PolicyAnnotations(
                 case StepUp when string.IsNullOrEmpty(text):
                     Fail($"`@{StepUp}` does not name a method", $"write `@{StepUp}(\"mfa\")`");
                     break;
-                case StepUp:
-                    method = text;
-                    break;
+                case StepUp: method = text; break;
                 case StepUpMaxAge when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out maxAgeSeconds)
                     && maxAgeSeconds > 0:
                     break;

@@ -5,7 +5,6 @@ internal sealed class PolicyRules
 {
     private readonly FrozenDictionary<string, PolicyAnnotations> _annotations;
 
-    /// <param name="policies">The policies.</param>
     /// <param name="annotations">What their annotations mean, by policy id.</param>
     /// <param name="schema">The schema; null: there is none, and any action may be asked about.</param>
     /// <param name="isStrict">Whether a forbid that errs denies.</param>

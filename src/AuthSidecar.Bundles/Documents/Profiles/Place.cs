@@ -24,6 +24,5 @@ internal readonly record struct Place(double Latitude, double Longitude, double 
     public double GapKmTo(Place other) => DistanceKmTo(other) - AccuracyKm - other.AccuracyKm;
 
     private static double Radians(double degrees) => degrees * Math.PI / 180;
-
     private static double Square(double x) => x * x;
 }

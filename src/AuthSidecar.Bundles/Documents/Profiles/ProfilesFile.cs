@@ -31,13 +31,9 @@ internal sealed record ProfilesFile
     internal sealed record ProfileEntry
     {
         public IReadOnlyList<DeviceEntry> Devices { get; set; } = [];
-
         public IReadOnlyList<Place> Places { get; set; } = [];
-
         public IReadOnlyList<string> Countries { get; set; } = [];
-
         public LastSeen? LastSeen { get; set; }
-
         public IReadOnlyList<int>? Hours { get; set; }
 
         /// <summary>An IANA name, such as <c>Europe/Zurich</c>.</summary>
@@ -83,7 +79,6 @@ internal sealed record ProfilesFile
     internal sealed record DeviceEntry
     {
         public required string Id { get; set; }
-
         public string? KeyThumbprint { get; set; }
     }
 }

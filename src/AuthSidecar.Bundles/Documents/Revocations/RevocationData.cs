@@ -26,9 +26,7 @@ internal sealed class RevocationData : DataType<Revocations>, IEntryData
     public static string KeyOf(string list, string issuer, string id) => $"{list} {issuer.Length}:{issuer}{id}";
 
     public static string ListOf(string key) => key[..key.IndexOf(' ', StringComparison.Ordinal)];
-
     public bool AllowsDelta(bool hasRemovals) => !hasRemovals;
-
     public bool NamesRemoved => false;
 
     public Dictionary<string, byte[]> Write(IReadOnlyCollection<DataEntry> entries, string application, byte[] factorKey)

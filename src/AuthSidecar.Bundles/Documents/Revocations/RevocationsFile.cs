@@ -11,9 +11,7 @@ internal sealed record RevocationsFile
     private static readonly StrictJsonFiles Json = new(RevocationsJson.Default);
 
     public IReadOnlyList<RevokedToken> Tokens { get; set; } = [];
-
     public IReadOnlyList<RevokedSession> Sessions { get; set; } = [];
-
     public IReadOnlyList<RevokedSubject> Subjects { get; set; } = [];
 
     public static Revocations Read(BundleFiles files, List<Fault> faults)

@@ -16,7 +16,6 @@ internal sealed class RiskData : DataType<RiskSettings>, IEntryData
     }
 
     public override IReadOnlyList<string> Contents => [RiskFile.FileName, ProfilesFile.FileName];
-
     public override IEnumerable<string> FilesIn(BundleFiles files) => [.. Contents, .. files.Paths.Where(RiskFile.IsGeoDatabase)];
 
     protected override RiskSettings Read(Snapshot snapshot, BundleChange change, List<Fault> faults)

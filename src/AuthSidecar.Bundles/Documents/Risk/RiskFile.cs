@@ -8,17 +8,11 @@ internal sealed record RiskFile
     private static readonly StrictJsonFiles Json = new(RiskJson.Default);
 
     public RiskThresholds Thresholds { get; set; } = new();
-
     public RiskWeights Weights { get; set; } = new();
-
     public IReadOnlyList<string> TrustedProxies { get; set; } = [];
-
     public IReadOnlyList<string> TrustedNetworks { get; set; } = [];
-
     public IReadOnlyList<string> DeniedNetworks { get; set; } = [];
-
     public IReadOnlyList<string> HostingNetworks { get; set; } = [];
-
     public IReadOnlyList<string> TorNetworks { get; set; } = [];
 
     /// <summary>How sensitive actions are, 0 to 1, by their uid in Cedar syntax.</summary>
@@ -28,13 +22,9 @@ internal sealed record RiskFile
     public string? GeoDatabase { get; set; }
 
     public double MaxTravelKmPerHour { get; set; } = RiskSettings.Default.MaxTravelKmPerHour;
-
     public double TravelToleranceKm { get; set; } = RiskSettings.Default.TravelToleranceKm;
-
     public int MaxRequestsPerMinute { get; set; } = RiskSettings.Default.MaxRequestsPerMinute;
-
     public int MaxFailures { get; set; } = RiskSettings.Default.MaxFailures;
-
     public static bool IsGeoDatabase(string path) => path.EndsWith(".mmdb", StringComparison.Ordinal);
 
     /// <summary>Builds the settings, without profiles; the defaults when there are none.</summary>

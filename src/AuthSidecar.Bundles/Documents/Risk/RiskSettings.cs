@@ -6,7 +6,6 @@ internal sealed record RiskSettings
     public static readonly RiskSettings Default = new();
 
     public RiskThresholds Thresholds { get; init; } = new();
-
     public RiskWeights Weights { get; init; } = new();
 
     /// <summary>The proxies whose word on <c>X-Forwarded-For</c> counts. Empty: nobody's.</summary>
@@ -16,18 +15,14 @@ internal sealed record RiskSettings
     public NetworkList TrustedNetworks { get; init; } = NetworkList.Empty;
 
     public NetworkList DeniedNetworks { get; init; } = NetworkList.Empty;
-
     public NetworkList HostingNetworks { get; init; } = NetworkList.Empty;
-
     public NetworkList TorNetworks { get; init; } = NetworkList.Empty;
 
     /// <summary>How sensitive actions are, from 0 (the default) to 1.</summary>
     public FrozenDictionary<EntityUid, double> ActionSensitivity { get; init; } = FrozenDictionary<EntityUid, double>.Empty;
 
     public FrozenDictionary<EntityUid, RiskProfile> Profiles { get; init; } = FrozenDictionary<EntityUid, RiskProfile>.Empty;
-
     public GeoDatabase? Geo { get; init; }
-
     public double MaxTravelKmPerHour { get; init; } = 900;
 
     /// <summary>Distances below this (km) say nothing: address databases are no better.</summary>

@@ -31,7 +31,6 @@ internal static class ContextContract
     public static bool IsReserved(string name) => name is Now or Token or Risk;
 
     /// <summary>Reports what the schema declares otherwise than it is supplied, each once.</summary>
-    /// <param name="schema">The schema.</param>
     /// <param name="source">The name of its file.</param>
     /// <param name="faults">Gets the faults.</param>
     public static void Check(Schema schema, string source, List<Fault> faults)

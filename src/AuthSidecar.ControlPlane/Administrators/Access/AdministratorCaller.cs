@@ -7,6 +7,5 @@ internal sealed class AdministratorCaller(EntityUid principal, AccessSnapshot ac
     public override string Name { get; } = $"administrator:{principal.Id}";
 
     public override bool IsAllowed(string action, Placement placement) => access.Allows(principal, action, placement);
-
     public override Task<Caller> AgainAsync() => again();
 }

@@ -3,7 +3,6 @@ using AuthSidecar.ControlPlane.V1;
 namespace AuthSidecar.ControlPlane.Administrators.Access;
 
 /// <summary>What a caller has to be allowed before a request is looked at.</summary>
-/// <param name="Action">The action.</param>
 /// <param name="Placement">What it is done to; null: the request's entities are of many placements, and each is asked about by
 /// itself.</param>
 internal readonly record struct RequiredPermission(string Action, Placement? Placement)
@@ -117,6 +116,5 @@ internal static class RequiredPermissions
         new(action, new Placement(application, tenant));
 
     private static RequiredPermission Everywhere(string action) => In("", action);
-
     private static RequiredPermission OfEach(string action) => new(action, null);
 }

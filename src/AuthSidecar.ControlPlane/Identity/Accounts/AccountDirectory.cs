@@ -1,7 +1,6 @@
 using AuthSidecar.ControlPlane.Identity.Passwords;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.Identity.SignIn;
-using Microsoft.AspNetCore.Identity;
 
 namespace AuthSidecar.ControlPlane.Identity.Accounts;
 
@@ -17,7 +16,6 @@ internal sealed class AccountDirectory(
     /// <param name="change">What is to become of what there is, which may be null. Asked more than once.</param>
     /// <param name="password">The password that it is to have; null: that of before, or none.</param>
     /// <param name="expectedRevision">The account's, 0 where there is none; null: whatever it is.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<WriteResult> WriteAsync(string actor, string accountId, Func<AccountProfile?, AccountProfile> change,
         string? password, Revision? expectedRevision, CancellationToken cancellation)
     {
@@ -67,7 +65,6 @@ internal sealed class AccountDirectory(
     /// <param name="accountId">Whose.</param>
     /// <param name="password">The new one.</param>
     /// <param name="exceptSession">The session of whoever sets it themselves; null: none.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <param name="allow">What else has to hold, or why it does not.</param>
     public async Task<WriteResult> SetPasswordAsync(
         string actor, string accountId, string password, string? exceptSession, CancellationToken cancellation,
@@ -183,7 +180,6 @@ internal sealed class AccountDirectory(
     }
 
     private static Refusal Invalid(IdentityResult result) => Invalid("account", string.Join(" ", result.Errors.Select(e => e.Description)));
-
     private static Refusal Invalid(string field, string fault) => new Refusal.Invalid([new Fault(field, 0, 0, fault)]);
 
     private static string Describe(Account account) =>

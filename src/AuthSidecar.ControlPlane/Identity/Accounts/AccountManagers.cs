@@ -1,5 +1,4 @@
 using AuthSidecar.ControlPlane.Identity.Passwords;
-using Microsoft.AspNetCore.Identity;
 using Microsoft.AspNetCore.Identity.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 

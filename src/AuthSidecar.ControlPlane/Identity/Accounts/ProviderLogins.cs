@@ -1,6 +1,5 @@
 using AuthSidecar.ControlPlane.Identity.Providers;
 using AuthSidecar.ControlPlane.Identity.Sessions;
-using Microsoft.AspNetCore.Identity;
 
 namespace AuthSidecar.ControlPlane.Identity.Accounts;
 
@@ -61,7 +60,6 @@ internal sealed class ProviderLogins(ControlStore store, AccountManagers manager
     /// <summary>Links an account with what somebody is called elsewhere, who has just authenticated in both places.</summary>
     /// <param name="session">Theirs here.</param>
     /// <param name="identity">Who they are there.</param>
-    /// <param name="cancellation">Ends it.</param>
     public Task<WriteResult> LinkAsync(SessionRow session, ProviderIdentity identity, CancellationToken cancellation) => store.WriteAsync(
         SessionStore.ActorOf(session.AccountId),
         async transaction =>

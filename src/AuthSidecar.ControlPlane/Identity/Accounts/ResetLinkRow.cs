@@ -7,9 +7,7 @@ namespace AuthSidecar.ControlPlane.Identity.Accounts;
 internal sealed class ResetLinkRow
 {
     public required string CodeSha256 { get; set; }
-
     public required string AccountId { get; set; }
-
     public required long ExpiresAtMs { get; set; }
 }
 

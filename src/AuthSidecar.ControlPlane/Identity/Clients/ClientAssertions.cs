@@ -1,8 +1,3 @@
-using OpenIddict.Abstractions;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
-
 namespace AuthSidecar.ControlPlane.Identity.Clients;
 
 /// <summary>Takes clients' assertions also without the `typ` that draft-ietf-oauth-rfc7523bis wants and hardly any client sends yet. They

@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace AuthSidecar.ControlPlane.Identity.Clients;

@@ -1,6 +1,5 @@
 using AuthSidecar.ControlPlane.V1;
 using OpenIddict.EntityFrameworkCore.Models;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Clients;
 
@@ -158,9 +157,7 @@ internal static class ClientRecords
                     yield return Permissions.Endpoints.DeviceAuthorization;
                     yield return Permissions.GrantTypes.DeviceCode;
                     break;
-                case GrantType.ClientCredentials:
-                    yield return Permissions.GrantTypes.ClientCredentials;
-                    break;
+                case GrantType.ClientCredentials: yield return Permissions.GrantTypes.ClientCredentials; break;
             }
         }
 
@@ -225,7 +222,6 @@ internal static class ClientRecords
         JsonSerializer.Deserialize<Dictionary<string, string>>(row.Properties ?? "{}")!;
 
     private static string? ListOf(IReadOnlyCollection<string> items) => items.Count == 0 ? null : JsonSerializer.Serialize(items);
-
     private static string[] ItemsOf(string? json) => json is null ? [] : JsonSerializer.Deserialize<string[]>(json)!;
 
     private static IQueryable<OpenIddictEntityFrameworkCoreApplication> Of(StoreContext context, string id) =>

@@ -7,7 +7,6 @@ namespace AuthSidecar.ControlPlane.Identity.Clients;
 internal sealed class SpentTokenRow
 {
     public required string KeySha256 { get; set; }
-
     public required long ExpiresAtMs { get; set; }
 }
 

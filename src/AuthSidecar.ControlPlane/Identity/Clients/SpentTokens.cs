@@ -8,7 +8,6 @@ internal sealed class SpentTokens(Database database)
     /// <param name="kind">What it is.</param>
     /// <param name="key">Which of its kind.</param>
     /// <param name="expiresAt">From when on nobody takes it any more.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <returns>Whether it was not used up before.</returns>
     public async Task<bool> TrySpendAsync(string kind, string key, DateTimeOffset expiresAt, CancellationToken cancellation)
     {

@@ -1,9 +1,5 @@
 using Microsoft.AspNetCore;
 using Microsoft.Extensions.Caching.Memory;
-using OpenIddict.Abstractions;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
 
 namespace AuthSidecar.ControlPlane.Identity.Grants;
 
@@ -19,7 +15,6 @@ internal sealed class DeviceRequests(TimeProvider time) :
     public const string AddressClaim = "device_address";
 
     private const int IntervalSeconds = 5;
-
     private const int MaxDevices = 100_000;
 
     /// <summary>As long as a device code lives.</summary>
@@ -28,8 +23,7 @@ internal sealed class DeviceRequests(TimeProvider time) :
     /// <summary>Networks are not punctual.</summary>
     private static readonly TimeSpan Tolerance = TimeSpan.FromMilliseconds(500);
 
-    private readonly MemoryCache _polls = new(
-        new MemoryCacheOptions { SizeLimit = MaxDevices, Clock = new MemoryCacheClock(time) });
+    private readonly MemoryCache _polls = new(new MemoryCacheOptions { SizeLimit = MaxDevices, Clock = new MemoryCacheClock(time) });
 
     public ValueTask HandleAsync(ProcessSignInContext context)
     {
@@ -84,7 +78,6 @@ internal sealed class DeviceRequests(TimeProvider time) :
     private sealed class Polls
     {
         public int Interval { get; set; } = IntervalSeconds;
-
         public long? Last { get; set; }
     }
 }

@@ -1,6 +1,3 @@
-using OpenIddict.Server;
-using static OpenIddict.Server.OpenIddictServerEvents;
-
 namespace AuthSidecar.ControlPlane.Identity.Grants;
 
 /// <summary>What goes from one request of a grant to the next in codes and refresh tokens, and into no other token.</summary>

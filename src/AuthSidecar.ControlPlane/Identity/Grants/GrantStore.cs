@@ -67,7 +67,6 @@ internal sealed class GrantStore(ControlStore store, Database database, SecretSt
     /// <param name="clientId">The client that has it.</param>
     /// <param name="deviceKey">The key whose possession it has proved; empty: none.</param>
     /// <param name="isAuthenticated">Whether the client itself has authenticated.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<(Grant? Grant, RefreshFailure Failure)> RefreshAsync(
         RefreshToken token, string clientId, string deviceKey, bool isAuthenticated, CancellationToken cancellation)
     {
@@ -102,11 +101,8 @@ internal sealed class GrantStore(ControlStore store, Database database, SecretSt
 
     /// <summary>Ends grants of a client, as a part of the write that is the reason: those with a scope that it may not have any
     /// more.</summary>
-    /// <param name="transaction">The write.</param>
-    /// <param name="clientId">The client.</param>
     /// <param name="allowed">The scopes that it may have; null: it may have nothing.</param>
     /// <param name="because">Why.</param>
-    /// <param name="cancellation">Ends it.</param>
     public static async Task EndOfClientAsync(
         StoreTransaction transaction, string clientId, IReadOnlySet<string>? allowed, string because, CancellationToken cancellation)
     {

@@ -1,8 +1,6 @@
 using AuthSidecar.ControlPlane.Identity.Clients;
 using AuthSidecar.Tokens;
 using Microsoft.AspNetCore;
-using OpenIddict.Server;
-using static OpenIddict.Server.OpenIddictServerEvents;
 
 namespace AuthSidecar.ControlPlane.Identity.Grants;
 

@@ -1,8 +1,4 @@
 using AuthSidecar.ControlPlane.Identity.Sessions;
-using OpenIddict.Abstractions;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
 
 namespace AuthSidecar.ControlPlane.Identity.Grants;
 

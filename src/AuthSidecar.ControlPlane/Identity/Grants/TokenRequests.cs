@@ -5,10 +5,6 @@ using AuthSidecar.ControlPlane.Identity.Clients;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.IdentityModel.JsonWebTokens;
-using OpenIddict.Abstractions;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
 
 namespace AuthSidecar.ControlPlane.Identity.Grants;
 

@@ -3,10 +3,6 @@ using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.Issuers;
 using AuthSidecar.ControlPlane.Revocations;
 using AuthSidecar.ControlPlane.V1;
-using OpenIddict.Abstractions;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
 
 namespace AuthSidecar.ControlPlane.Identity.Grants;
 

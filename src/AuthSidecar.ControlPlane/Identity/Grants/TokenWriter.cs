@@ -1,8 +1,3 @@
-using OpenIddict.Abstractions;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
-
 namespace AuthSidecar.ControlPlane.Identity.Grants;
 
 /// <summary>Writes refresh tokens in our own format, and keeps access tokens out of the database: there are many, and revocations say which

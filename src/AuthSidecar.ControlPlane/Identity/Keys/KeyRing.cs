@@ -1,7 +1,6 @@
 using AuthSidecar.ControlPlane.Issuers;
 using AuthSidecar.Tokens;
 using Microsoft.IdentityModel.Tokens;
-using OpenIddict.Server;
 using Issuer = AuthSidecar.Tokens.Issuer;
 
 namespace AuthSidecar.ControlPlane.Identity.Keys;
@@ -37,11 +36,8 @@ internal sealed partial class KeyRing(
     public (IReadOnlyList<SigningKey> Keys, string Signing) Current => (_keys, _signing);
 
     protected override string What => "signing keys";
-
     protected override DateTimeOffset? ChangesAt => KeySchedule.NextOf(_keys, Now);
-
     private DateTimeOffset Now => Time.GetUtcNow();
-
     private string OwnName => options.Url!.AbsoluteUri;
 
     /// <summary>Makes the first key when there is none, and reads what there is.</summary>
@@ -70,7 +66,6 @@ internal sealed partial class KeyRing(
     /// <summary>Signs with a new key from now on.</summary>
     /// <param name="actor">Who wants it.</param>
     /// <param name="revoke">Whether the keys of before are good for nothing any more, and what they signed with them.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<WriteResult> RotateAsync(string actor, bool revoke, CancellationToken cancellation)
     {
         if (options.Url is null)
@@ -249,7 +244,6 @@ internal sealed partial class KeyRing(
     }
 
     private static EntryKey ResourceOf(string issuer) => new(DataType.Keys, issuer, new Placement("", ""));
-
     private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;
 
     /// <summary>What is to become of the keys.</summary>

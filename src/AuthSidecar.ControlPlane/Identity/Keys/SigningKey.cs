@@ -26,7 +26,6 @@ internal sealed class SigningKey : IScheduledKey, IDisposable
     long IScheduledKey.SignsFromMs => SignsFrom.ToUnixTimeMilliseconds();
 
     public RsaSecurityKey Private { get; }
-
     public VerificationKey Public { get; }
 
     /// <summary>Makes a key, which nobody ever sees but under a data key.</summary>

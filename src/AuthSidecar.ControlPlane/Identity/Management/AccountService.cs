@@ -2,7 +2,6 @@ using AuthSidecar.ControlPlane.Identity.Accounts;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
-using Microsoft.AspNetCore.Identity;
 
 namespace AuthSidecar.ControlPlane.Identity.Management;
 

@@ -94,8 +94,7 @@ internal sealed class ClientService(ControlStore store) : V1.ClientService.Clien
     private static string ApplicationOf(string value) =>
         RequestChecks.Name(value, "client.application") != Placement.ControlPlaneApplication
         ? value
-        : throw ApiErrors.InvalidField(
-            "client.application", "reserved for administrators of the control plane: use AdministratorService");
+        : throw ApiErrors.InvalidField("client.application", "reserved for administrators of the control plane: use AdministratorService");
 
     private static Client Check(Client client)
     {

@@ -4,8 +4,6 @@ using AuthSidecar.ControlPlane.Identity.Providers;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.Identity.SignIn;
 using AuthSidecar.ControlPlane.Telemetry;
-using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.Mvc.RazorPages;
 using IdentityProvider = AuthSidecar.ControlPlane.V1.IdentityProvider;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
@@ -19,7 +17,6 @@ internal sealed class AccountModel(
     private const int MostFailures = 10;
 
     public string DisplayName { get; private set; } = "";
-
     public IReadOnlyList<Item> Sessions { get; private set; } = [];
 
     /// <summary>What acts for them.</summary>
@@ -38,11 +35,8 @@ internal sealed class AccountModel(
     public IReadOnlyList<Failure> Failures { get; private set; } = [];
 
     public bool HasPassword { get; private set; }
-
     public string? Fault { get; private set; }
-
     public string? Notice { get; private set; }
-
     public Task<IActionResult> OnGetAsync() => ForAccountAsync((_, _) => Task.CompletedTask);
 
     public async Task<IActionResult> OnPostSignOutAsync()
@@ -155,7 +149,6 @@ internal sealed class AccountModel(
     private static string TimeOf(long ms) =>
         DateTimeOffset.FromUnixTimeMilliseconds(ms).ToString("yyyy-MM-dd HH:mm 'UTC'", CultureInfo.InvariantCulture);
 
-    /// <param name="Id">The grant.</param>
     /// <param name="Name">What the client is called.</param>
     /// <param name="Used">When it was last given tokens.</param>
     /// <param name="IsFromHere">Whether it was allowed to in this very browser.</param>

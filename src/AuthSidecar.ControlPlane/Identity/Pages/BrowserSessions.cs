@@ -55,7 +55,6 @@ internal sealed class BrowserSessions(SessionStore sessions, SignInAttempts atte
 
     /// <summary>Begins a session, or the browser's own anew; one of another account that it has ends. False: the account is not what it was
     /// when it authenticated.</summary>
-    /// <param name="context">The browser.</param>
     /// <param name="account">Who has authenticated.</param>
     /// <param name="methods">How (RFC 8176), with spaces between.</param>
     /// <param name="at">When; null: now.</param>

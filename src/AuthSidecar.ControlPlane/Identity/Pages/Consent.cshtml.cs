@@ -1,9 +1,6 @@
 using System.Collections.Immutable;
 using AuthSidecar.ControlPlane.Identity.Accounts;
 using AuthSidecar.ControlPlane.Identity.Sessions;
-using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.Mvc.RazorPages;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 
@@ -17,11 +14,8 @@ internal sealed class ConsentModel(BrowserSessions browser, Consents consents, A
     public string Decision { get; set; } = "";
 
     public string ClientName { get; private set; } = "";
-
     public string AccountName { get; private set; } = "";
-
     public IReadOnlyList<string> Lines { get; private set; } = [];
-
     public async Task<IActionResult> OnGetAsync() => await ReadAsync() is null ? BadRequest() : Page();
 
     public async Task<IActionResult> OnPostAsync()

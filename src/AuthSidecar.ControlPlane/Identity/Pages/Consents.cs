@@ -2,8 +2,6 @@ using System.Collections.Immutable;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.WebUtilities;
-using OpenIddict.Abstractions;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 

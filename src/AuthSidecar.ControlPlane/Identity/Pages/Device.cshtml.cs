@@ -1,12 +1,8 @@
 using AuthSidecar.ControlPlane.Identity.Grants;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.Mvc.RazorPages;
 using Microsoft.AspNetCore.WebUtilities;
-using OpenIddict.Abstractions;
 using OpenIddict.Server.AspNetCore;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 

@@ -1,12 +1,8 @@
 using AuthSidecar.ControlPlane.Identity.Providers;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.Mvc.RazorPages;
-using OpenIddict.Abstractions;
 using OpenIddict.Client;
 using OpenIddict.Client.AspNetCore;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 
@@ -18,10 +14,8 @@ internal sealed partial class IdentityProviderModel(ConfiguredProviders provider
     public string Return { get; set => field = value ?? ""; } = "/account";
 
     public string Name { get; private set; } = "";
-
     public string Fault { get; private set; } = "";
 
-    /// <param name="id">The provider.</param>
     /// <param name="link">What <see cref="LinkRequests"/> made, where it is to be linked with an account; null: to sign in.</param>
     public async Task<IActionResult> OnGetAsync(string id, string? link)
     {

@@ -6,7 +6,6 @@ using AuthSidecar.ControlPlane.Telemetry;
 using Microsoft.AspNetCore;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.DataProtection;
-using Microsoft.AspNetCore.Mvc;
 using OpenIddict.Client.AspNetCore;
 using IdentityProvider = AuthSidecar.ControlPlane.V1.IdentityProvider;
 

@@ -4,7 +4,6 @@ using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.Identity.SignIn;
 using AuthSidecar.ControlPlane.Telemetry;
 using Microsoft.AspNetCore.DataProtection;
-using Microsoft.AspNetCore.Mvc;
 using IdentityProvider = AuthSidecar.ControlPlane.V1.IdentityProvider;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;

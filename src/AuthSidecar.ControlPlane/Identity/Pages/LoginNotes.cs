@@ -1,9 +1,7 @@
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.DataProtection;
-using OpenIddict.Abstractions;
 using OpenIddict.Server.AspNetCore;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 

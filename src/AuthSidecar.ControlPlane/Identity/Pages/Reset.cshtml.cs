@@ -1,7 +1,5 @@
 using AuthSidecar.ControlPlane.Identity.Accounts;
 using AuthSidecar.ControlPlane.Telemetry;
-using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.Mvc.RazorPages;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 
@@ -27,9 +25,7 @@ internal sealed class ResetModel(ResetLinks links, BrowserSessions browser, Auth
     public string? AccountName { get; private set; }
 
     public string? Fault { get; private set; }
-
     public string? Notice => Short ? "A longer password is required: the account has no second factor." : null;
-
     public Task OnGetAsync() => FindAsync();
 
     public async Task<IActionResult> OnPostAsync()
@@ -46,9 +42,7 @@ internal sealed class ResetModel(ResetLinks links, BrowserSessions browser, Auth
                 // They have shown that the account is theirs: they do not wait among strangers.
                 await browser.RememberAsync(HttpContext, _accountId!);
                 return LocalRedirect($"{PagesSetup.LoginPath}?changed=true");
-            case Refusal.Invalid invalid:
-                Fault = $"This password cannot be used: it {invalid.Faults[0].Message}.";
-                break;
+            case Refusal.Invalid invalid: Fault = $"This password cannot be used: it {invalid.Faults[0].Message}."; break;
             default:
                 (Fault, Response.StatusCode) = ("The service is temporarily unavailable. Try again.",
                     StatusCodes.Status503ServiceUnavailable);

@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.WebUtilities;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 

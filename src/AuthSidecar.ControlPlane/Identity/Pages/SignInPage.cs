@@ -3,8 +3,6 @@ using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.Identity.SignIn;
 using AuthSidecar.ControlPlane.Telemetry;
 using Microsoft.AspNetCore.DataProtection;
-using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.Mvc.RazorPages;
 
 namespace AuthSidecar.ControlPlane.Identity.Pages;
 
@@ -27,7 +25,6 @@ internal abstract class SignInPage(
     public string? Fault { get; protected set; }
 
     protected BrowserSessions Browser => browser;
-
     protected AuthenticationLog Authentications => log;
 
     /// <summary>Goes on, asks for a code, or says what went wrong.</summary>
@@ -58,9 +55,7 @@ internal abstract class SignInPage(
                 (Fault, Response.StatusCode) = ("The service is temporarily overloaded. Try again.",
                     StatusCodes.Status503ServiceUnavailable);
                 break;
-            default:
-                Fault = refusal;
-                break;
+            default: Fault = refusal; break;
         }
 
         await AllowReturnAsync();

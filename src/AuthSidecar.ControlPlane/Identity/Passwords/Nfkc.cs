@@ -1,5 +1,4 @@
 using ICU4N.Text;
-using Microsoft.AspNetCore.Identity;
 
 namespace AuthSidecar.ControlPlane.Identity.Passwords;
 

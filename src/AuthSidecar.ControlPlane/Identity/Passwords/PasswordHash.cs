@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using NSec.Cryptography;
 
 namespace AuthSidecar.ControlPlane.Identity.Passwords;

@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Identity;
-
 namespace AuthSidecar.ControlPlane.Identity.Passwords;
 
 /// <summary>Whether a password was right.</summary>

@@ -30,7 +30,6 @@ internal sealed class PasswordRules(PasswordPolicy policy, IEnumerable<string> m
     public bool IsShort(string password) => policy == PasswordPolicy.Length && LengthOf(password) < Alone;
 
     /// <summary>What is wrong with it; null: nothing.</summary>
-    /// <param name="password">The password.</param>
     /// <param name="own">The account's own names: whoever guesses begins with them.</param>
     /// <param name="hasSecondFactor">Whether a second factor goes with it.</param>
     public string? FaultOf(string password, IEnumerable<string> own, bool hasSecondFactor)

@@ -1,5 +1,3 @@
-using Microsoft.AspNetCore.Identity;
-
 namespace AuthSidecar.ControlPlane.Identity.Passwords;
 
 internal static class PasswordSetup

@@ -9,10 +9,8 @@ namespace AuthSidecar.ControlPlane.Identity.Providers;
 internal sealed class AllowedUsers(HttpClient github)
 {
     /// <summary>Why a user may not sign in; null: the user may.</summary>
-    /// <param name="provider">The provider.</param>
     /// <param name="identity">Who they are there.</param>
     /// <param name="accessToken">What its API is asked with.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<string?> FindRefusalAsync(
         IdentityProvider provider, ProviderIdentity identity, string? accessToken, CancellationToken cancellation)
     {

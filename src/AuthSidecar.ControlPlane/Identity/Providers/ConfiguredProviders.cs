@@ -18,7 +18,6 @@ internal sealed partial class ConfiguredProviders(
     public IReadOnlyList<IdentityProvider> All { get; private set; } = [];
 
     protected override string What => "identity providers";
-
     public IdentityProvider? Find(string id) => All.FirstOrDefault(u => u.Id == id);
 
     public override void Configure(OpenIddictClientOptions options)

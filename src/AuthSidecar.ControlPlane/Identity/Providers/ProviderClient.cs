@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Options;
 using OpenIddict.Client;
 using Polly;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 using static OpenIddict.Client.OpenIddictClientEvents;
 
 namespace AuthSidecar.ControlPlane.Identity.Providers;

@@ -1,9 +1,7 @@
 using System.Security.Claims;
 using AuthSidecar.ControlPlane.V1;
 using Microsoft.AspNetCore.Authentication;
-using OpenIddict.Abstractions;
 using OpenIddict.Client.AspNetCore;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 
 namespace AuthSidecar.ControlPlane.Identity.Providers;
 

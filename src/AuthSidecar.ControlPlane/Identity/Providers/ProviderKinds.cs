@@ -1,6 +1,5 @@
 using AuthSidecar.ControlPlane.V1;
 using OpenIddict.Client;
-using static OpenIddict.Abstractions.OpenIddictConstants;
 using static OpenIddict.Client.WebIntegration.OpenIddictClientWebIntegrationConstants;
 using Settings = OpenIddict.Client.WebIntegration.OpenIddictClientWebIntegrationSettings;
 
@@ -95,9 +94,7 @@ internal static class ProviderKinds
                 (registration.ProviderType, registration.ProviderSettings) = (ProviderTypes.Microsoft,
                     new Settings.Microsoft { Tenant = provider.Tenant });
                 break;
-            default:
-                registration.Issuer = new Uri(provider.Issuer);
-                break;
+            default: registration.Issuer = new Uri(provider.Issuer); break;
         }
 
         if (provider.Kind != IdentityProviderKind.Github)

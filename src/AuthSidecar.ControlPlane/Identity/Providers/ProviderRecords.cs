@@ -21,13 +21,11 @@ internal static class ProviderRecords
         secrets.Open(row.Sealed, PurposeOf(row.Id)));
 
     /// <summary>Writes one.</summary>
-    /// <param name="transaction">The write.</param>
     /// <param name="id">Which.</param>
     /// <param name="change">What is to become of what there is, which may be null.</param>
     /// <param name="secret">Its secret; null: that of before.</param>
     /// <param name="expected">The revision that there is to be; null: whatever it is.</param>
     /// <param name="secrets">What seals it.</param>
-    /// <param name="cancellation">Ends it.</param>
     public static async Task<Refusal?> WriteAsync(
         StoreTransaction transaction, string id, Func<IdentityProvider?, IdentityProvider> change, string? secret, Revision? expected,
         SecretStore secrets, CancellationToken cancellation)

@@ -1,8 +1,5 @@
 using AuthSidecar.ControlPlane.Telemetry;
 using Microsoft.AspNetCore;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
 
 namespace AuthSidecar.ControlPlane.Identity.Server;
 
@@ -22,23 +19,14 @@ internal sealed class EndpointResponses(AuthenticationLog log) :
     private const int MaxLength = 100;
 
     public ValueTask HandleAsync(ApplyAuthorizationResponseContext context) => Tell("authorization", context);
-
     public ValueTask HandleAsync(ApplyConfigurationResponseContext context) => Strip(context);
-
     public ValueTask HandleAsync(ApplyEndUserVerificationResponseContext context) => Strip(context);
-
     public ValueTask HandleAsync(ApplyJsonWebKeySetResponseContext context) => Strip(context);
-
     public ValueTask HandleAsync(ApplyDeviceAuthorizationResponseContext context) => Tell("device authorization", context);
-
     public ValueTask HandleAsync(ApplyEndSessionResponseContext context) => Tell("end session", context);
-
     public ValueTask HandleAsync(ApplyIntrospectionResponseContext context) => Tell("introspection", context);
-
     public ValueTask HandleAsync(ApplyRevocationResponseContext context) => Tell("revocation", context);
-
     public ValueTask HandleAsync(ApplyTokenResponseContext context) => Tell(AuthenticationLog.TokenEndpoint, context);
-
     public ValueTask HandleAsync(ApplyUserInfoResponseContext context) => Tell("userinfo", context);
 
     private ValueTask Tell(string endpoint, BaseRequestContext context)

@@ -7,12 +7,8 @@ using AuthSidecar.ControlPlane.Identity.Providers;
 using AuthSidecar.ControlPlane.Identity.Sessions;
 using AuthSidecar.ControlPlane.Identity.SignIn;
 using AuthSidecar.Tokens;
-using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
 using static OpenIddict.Server.OpenIddictServerHandlers;
 
 namespace AuthSidecar.ControlPlane.Identity.Server;

@@ -1,7 +1,3 @@
-using OpenIddict.Server;
-using static OpenIddict.Abstractions.OpenIddictConstants;
-using static OpenIddict.Server.OpenIddictServerEvents;
-
 namespace AuthSidecar.ControlPlane.Identity.Server;
 
 /// <summary>What the server says of itself beside what the framework does, and in place of what it says that is not so (RFC 8414, section

@@ -18,11 +18,8 @@ internal sealed partial class BackchannelLogout(
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     private const string EventType = "http://schemas.openid.net/event/backchannel-logout";
-
     private const int MaxAttempts = 5;
-
     private const int ReadAtOnce = 100;
-
     private const int ClientsAtOnce = 8;
 
     /// <summary>Of a token that is made when it is sent (section 2.4).</summary>

@@ -13,9 +13,7 @@ internal sealed class GrantRow
     public required string Id { get; set; }
 
     public required string SessionId { get; set; }
-
     public required string AccountId { get; set; }
-
     public required string ClientId { get; set; }
 
     /// <summary>With spaces between.</summary>

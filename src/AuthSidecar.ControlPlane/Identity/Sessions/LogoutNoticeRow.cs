@@ -7,13 +7,9 @@ namespace AuthSidecar.ControlPlane.Identity.Sessions;
 internal sealed class LogoutNoticeRow
 {
     public required string Id { get; set; }
-
     public required string ClientId { get; set; }
-
     public required string AccountId { get; set; }
-
     public required string SessionId { get; set; }
-
     public required long CreatedAtMs { get; set; }
 
     /// <summary>When somebody is to try (again).</summary>

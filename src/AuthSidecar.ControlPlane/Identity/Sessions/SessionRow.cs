@@ -9,7 +9,6 @@ namespace AuthSidecar.ControlPlane.Identity.Sessions;
 internal sealed class SessionRow
 {
     public required string Id { get; set; }
-
     public required string AccountId { get; set; }
 
     /// <summary>What the browser has is found by its hash: nobody guesses 256 random bits.</summary>
@@ -30,7 +29,6 @@ internal sealed class SessionRow
     public required string UserAgent { get; set; }
 
     public required string Address { get; set; }
-
     public long? EndedAtMs { get; set; }
 
     /// <summary>Why it was ended, for the one whom it is ended for.</summary>

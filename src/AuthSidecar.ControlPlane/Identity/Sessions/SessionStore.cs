@@ -32,7 +32,6 @@ internal sealed class SessionStore(ControlStore store, Database database, TimePr
     /// <param name="authentication">How, and from where.</param>
     /// <param name="before">The live session that the browser has. Of the same account it goes on, with what was granted in it; of another
     /// it ends.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <returns>The session, and what the browser is to have; null: there is none.</returns>
     public async Task<(SessionRow Session, string Secret)?> TryBeginAsync(
         Account account, Authentication authentication, SessionRow? before, CancellationToken cancellation)

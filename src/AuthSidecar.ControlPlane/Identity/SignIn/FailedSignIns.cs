@@ -22,7 +22,6 @@ internal sealed partial class FailedSignIns(Database database, TimeProvider time
     private readonly Outage _saving = new(time);
     private Dictionary<(string AccountId, long MinuteMs, string Address, string Reason), int> _failed = [];
 
-    /// <param name="accountId">The account.</param>
     /// <param name="failure">Why.</param>
     /// <param name="network">From where: an address, of IPv6 its network.</param>
     public void Add(string accountId, SignInFailure failure, string network)

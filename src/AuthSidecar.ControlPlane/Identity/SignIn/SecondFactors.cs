@@ -44,7 +44,6 @@ internal sealed class SecondFactors(Database database, EntryWriter entries, Secr
     }
 
     private static EntityUid SubjectOf(string accountId) => new("User", accountId);
-
     private static EntryKey KeyOf(string accountId) => new(DataType.Factors, SubjectOf(accountId).ToString(), new Placement("", ""));
 
     private async Task<List<FactorEntry>> ReadAsync(string accountId, CancellationToken cancellation) =>

@@ -1,6 +1,5 @@
 using AuthSidecar.ControlPlane.Identity.Passwords;
 using AuthSidecar.ControlPlane.Telemetry;
-using Microsoft.AspNetCore.Identity;
 
 namespace AuthSidecar.ControlPlane.Identity.SignIn;
 
@@ -118,11 +117,8 @@ internal sealed class SignInService(Database database, PasswordHashing hashing, 
     public static string DigestOf(Account account) => TextHash.Of($"{account.SecurityStamp} {account.PasswordHash}");
 
     /// <summary>Tries a code of a second factor, for an account whose password was right a moment ago.</summary>
-    /// <param name="accountId">The account.</param>
     /// <param name="digest">What <see cref="DigestOf"/> said of it then.</param>
-    /// <param name="code">The code.</param>
     /// <param name="source">Where it comes from.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<(SignInOutcome Outcome, Account? Account)> TryCodeAsync(
         string accountId, string digest, string code, AttemptSource source, CancellationToken cancellation)
     {

@@ -6,9 +6,7 @@ namespace AuthSidecar.ControlPlane.Identity.SignIn;
 internal sealed class UsedStepRow
 {
     public required string AccountId { get; set; }
-
     public required string FactorId { get; set; }
-
     public required long Step { get; set; }
 }
 

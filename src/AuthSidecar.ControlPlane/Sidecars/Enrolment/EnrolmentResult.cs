@@ -25,8 +25,6 @@ internal enum EnrolmentRefusal
 internal sealed record EnrolmentResult(string Certificate, DateTimeOffset? ReplacedAt, EnrolmentRefusal? Refusal)
 {
     public bool IsIssued => Refusal is null;
-
     public static EnrolmentResult Issue(string certificate, DateTimeOffset? replacedAt) => new(certificate, replacedAt, null);
-
     public static EnrolmentResult Refuse(EnrolmentRefusal refusal) => new("", null, refusal);
 }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Entities;
 using AuthSidecar.ControlPlane.Sidecars.Enrolment.Kubernetes;
 using AuthSidecar.ControlPlane.Sidecars.Trust;
@@ -67,15 +66,13 @@ internal sealed partial class EnrolmentService(
         var result = await registry.EnrolPodAsync($"pod:{pod}", pod.Key, identity, request.CertificateRequest, cancellation);
         switch (result.Refusal)
         {
-            case null:
-                return Answer(result, name, $"pod {pod}");
+            case null: return Answer(result, name, $"pod {pod}");
             case EnrolmentRefusal.SidecarRemoved:
                 throw Refused(
                     ErrorReason.SidecarRemoved, $"the sidecar of pod `{pod}` was removed: delete the pod to enrol its replacement");
             case EnrolmentRefusal.NameInUse:
                 throw Noted(context, name, $"pod {pod}", ApiErrors.NameOfAnotherNamespace(name, $"{pod.Namespace}.{pod.Name}"));
-            default:
-                throw ApiErrors.InvalidField("certificate_request", NoKey);
+            default: throw ApiErrors.InvalidField("certificate_request", NoKey);
         }
 
         RpcException Refused(ErrorReason reason, string message) => Noted(

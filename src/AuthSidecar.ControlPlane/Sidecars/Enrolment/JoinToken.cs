@@ -15,8 +15,6 @@ internal sealed record JoinToken(string Id, string Secret)
             Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(SecretBytes)));
 
     public byte[] SecretSha256 => SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Secret));
-
     public string ToText(CertificateAuthority authority) => $"join.{Id}.{Secret}.{authority.KeyId}";
-
     public override string ToString() => "***";
 }

@@ -11,11 +11,8 @@ internal sealed class JoinTokenRow
     public required byte[] SecretSha256 { get; set; }
 
     public required string Application { get; set; }
-
     public required string Tenant { get; set; }
-
     public required long ExpiresAtMs { get; set; }
-
     public required int UsesLeft { get; set; }
 
     /// <summary>How many sidecars it was made for.</summary>

@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Sidecars.Trust;
 
 namespace AuthSidecar.ControlPlane.Sidecars.Enrolment;
@@ -16,11 +15,9 @@ internal sealed class SidecarAdmission(ControlStore store, TrustRing trust, Time
     /// <summary>Why a sidecar is not admitted with this certificate; null: it is.</summary>
     /// <remarks>Those of other CAs are admitted by their certificates alone: whoever runs that CA decides.</remarks>
     /// <param name="identity">Who it is, by its certificate.</param>
-    /// <param name="certificate">The certificate.</param>
     /// <param name="isOurs">Whether it is of the control plane's own CA.</param>
     /// <param name="notes">As of this note at least.</param>
     /// <param name="history">The history that the store is in.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<string?> FindRefusalAsync(
         SidecarIdentity identity, X509Certificate2 certificate, bool isOurs, long notes, History history, CancellationToken cancellation)
     {

@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Sidecars.Fleet;
 using AuthSidecar.ControlPlane.Sidecars.Trust;
 
@@ -8,11 +7,9 @@ namespace AuthSidecar.ControlPlane.Sidecars.Enrolment;
 internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, SidecarFleet fleet, TimeProvider time)
 {
     /// <summary>Certifies a sidecar for a token, and spends a use of it: once for each name and key, however often it is asked.</summary>
-    /// <param name="token">The token.</param>
     /// <param name="name">The name of the sidecar.</param>
     /// <param name="placement">What the sidecar serves, by its own configuration; null: it does not say.</param>
     /// <param name="certificateRequest">Its certificate request, in PEM.</param>
-    /// <param name="cancellation">Ends it.</param>
     public async Task<EnrolmentResult> EnrolAsync(
         JoinToken token, string name, Placement? placement, string certificateRequest, CancellationToken cancellation)
     {
@@ -206,8 +203,7 @@ internal sealed class SidecarRegistry(ControlStore store, TrustRing trust, Sidec
     /// <summary>The answer that was given already to this name and key, as long as it is good for something.</summary>
     private EnrolmentResult? Answered(SidecarRow? row, PublicKey key) =>
         row is { IsRemoved: false } && row.KeySha256 == SidecarRows.KeyOf(key)
-        && row.ExpiresAtMs > time.GetUtcNow().ToUnixTimeMilliseconds()
-            ? EnrolmentResult.Issue(row.Certificate, replacedAt: null) : null;
+        && row.ExpiresAtMs > time.GetUtcNow().ToUnixTimeMilliseconds() ? EnrolmentResult.Issue(row.Certificate, replacedAt: null) : null;
 
     /// <summary>Whether a token is good for a name, but for its uses; and who that is.</summary>
     private (EnrolmentResult? Refusal, SidecarIdentity? Identity) Check(

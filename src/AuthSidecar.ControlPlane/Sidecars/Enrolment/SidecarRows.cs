@@ -1,5 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
-
 namespace AuthSidecar.ControlPlane.Sidecars.Enrolment;
 
 /// <summary>What the rows of sidecars have in common for those who admit and those who enrol.</summary>
@@ -14,10 +12,7 @@ internal static class SidecarRows
             cancellation);
 
     /// <summary>Notes a certificate that was issued to a sidecar.</summary>
-    /// <param name="transaction">The transaction.</param>
-    /// <param name="identity">The sidecar.</param>
     /// <param name="row">Its row; null: it has none.</param>
-    /// <param name="certificate">The certificate.</param>
     /// <param name="previousSha256">The digest of the certificate before, which stays good until this one is used; empty: none.</param>
     public static SidecarRow Register(
         StoreTransaction transaction, SidecarIdentity identity, SidecarRow? row, X509Certificate2 certificate, string previousSha256)
@@ -59,7 +54,6 @@ internal static class SidecarRows
                 || (row.PreviousSha256.Length > 0 && row.PreviousSha256 == DigestOf(certificate)));
 
     public static string DigestOf(X509Certificate2 certificate) => Base64Url.EncodeToString(SHA256.HashData(certificate.RawData));
-
     private static string KeyOf(X509Certificate2 certificate) => KeyOf(certificate.PublicKey);
 
     /// <summary>The digest of a public key.</summary>

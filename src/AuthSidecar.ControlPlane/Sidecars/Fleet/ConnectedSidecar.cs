@@ -4,12 +4,10 @@ using Google.Protobuf.WellKnownTypes;
 namespace AuthSidecar.ControlPlane.Sidecars.Fleet;
 
 /// <summary>A sidecar and how it fares. Written by the one that reads its stream.</summary>
-/// <param name="identity">Who it is.</param>
 /// <param name="instance">Which process it is, of those that have its identity.</param>
 /// <param name="version">That of its software.</param>
 /// <param name="history">The history that its stream is about.</param>
 /// <param name="held">What it has.</param>
-/// <param name="time">The clock.</param>
 internal sealed class ConnectedSidecar(
     SidecarIdentity identity, string instance, string version, History history, RevisionVector held, TimeProvider time)
 {
@@ -37,9 +35,7 @@ internal sealed class ConnectedSidecar(
     private ulong _counted;
 
     public SidecarIdentity Identity { get; } = identity;
-
     public string Instance { get; } = instance;
-
     public string Version { get; } = version;
 
     /// <summary>The ids of its pinned keys, by its last status.</summary>

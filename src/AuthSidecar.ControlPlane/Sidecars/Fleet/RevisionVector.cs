@@ -13,7 +13,6 @@ internal readonly struct RevisionVector : IEquatable<RevisionVector>
     private readonly ByType _revisions;
 
     private RevisionVector(in ByType revisions) => _revisions = revisions;
-
     public long this[DataType type] => _revisions[(int)type];
 
     public RevisionVector With(DataType type, long revision)
@@ -24,7 +23,6 @@ internal readonly struct RevisionVector : IEquatable<RevisionVector>
     }
 
     public bool Equals(RevisionVector other) => ((ReadOnlySpan<long>)_revisions).SequenceEqual(other._revisions);
-
     public override bool Equals(object? obj) => obj is RevisionVector other && Equals(other);
 
     public override int GetHashCode()

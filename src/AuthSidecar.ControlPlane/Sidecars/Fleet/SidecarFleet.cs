@@ -13,7 +13,6 @@ internal sealed class SidecarFleet(TimeProvider time)
     private Dictionary<SidecarIdentity, bool> _changes = [];
 
     public IEnumerable<ConnectedSidecar> Connected => _connected.Values;
-
     public bool IsConnected(SidecarIdentity identity) => _connected.ContainsKey(identity);
 
     /// <summary>Takes in a stream, in place of an older one of the same process.</summary>

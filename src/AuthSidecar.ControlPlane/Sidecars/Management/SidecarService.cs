@@ -54,7 +54,7 @@ internal sealed class SidecarService(
         {
             Token = await joinTokens.CreateAsync(
                 Caller.Of(context).Name,
-                ScopeOf(request.Application, request.Tenant),
+                PlacementOf(request.Application, request.Tenant),
                 new JoinTokenTerms(request.Uses == 0 ? 1 : request.Uses, lifetime, RequestChecks.NameOrEmpty(request.Name, "name"),
                     request.Replace),
                 context.CancellationToken),
@@ -81,12 +81,12 @@ internal sealed class SidecarService(
 
     public override async Task<RemoveSidecarResponse> RemoveSidecar(RemoveSidecarRequest request, ServerCallContext context)
     {
-        var identity = new SidecarIdentity(ScopeOf(request.Application, request.Tenant), RequestChecks.Name(request.Name, "name"));
+        var identity = new SidecarIdentity(PlacementOf(request.Application, request.Tenant), RequestChecks.Name(request.Name, "name"));
         var (result, wasEnrolled) = await registry.RemoveAsync(Caller.Of(context).Name, identity, context.CancellationToken);
         return new RemoveSidecarResponse { Revision = ApiErrors.Committed(result), WasEnrolled = wasEnrolled };
     }
 
-    private static Placement ScopeOf(string application, string tenant) => new(
+    private static Placement PlacementOf(string application, string tenant) => new(
         RequestChecks.Name(application, "application"), RequestChecks.NameOrEmpty(tenant, "tenant"));
 
     private static V1.JoinToken ToMessage(JoinTokenRow row) => new()

@@ -11,7 +11,6 @@ namespace AuthSidecar.ControlPlane.Sidecars.Management;
 /// <summary>Registers the enrolment of sidecars, their trust anchors, their streams and their list.</summary>
 internal static class SidecarSetup
 {
-    /// <param name="services">The services.</param>
     /// <param name="joinKubernetes">The file with the clusters whose pods may enrol; null: none.</param>
     public static IServiceCollection AddSidecars(this IServiceCollection services, string? joinKubernetes)
     {

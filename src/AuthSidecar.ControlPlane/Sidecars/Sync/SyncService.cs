@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.Sidecars.Enrolment;
 using AuthSidecar.ControlPlane.Sidecars.Fleet;
 using AuthSidecar.ControlPlane.Sidecars.Trust;
@@ -21,7 +20,6 @@ internal sealed partial class SyncService(
     ILogger<SyncService> logger) : V1.SyncService.SyncServiceBase
 {
     public static readonly TimeSpan HeartbeatEvery = TimeSpan.FromSeconds(5);
-
     private static readonly TimeSpan WhenBehind = TimeSpan.FromMilliseconds(5);
 
     /// <summary>A sidecar that has not answered a heartbeat for so long is not there: building what it was sent takes less.</summary>
@@ -121,8 +119,7 @@ internal sealed partial class SyncService(
                     SyncRequestChecks.Status(message.Status);
                     sidecar.NoteStatus(message.Status, now);
                     break;
-                default:
-                    throw ApiErrors.ProtocolViolation("unexpected message: expected `ack`, `nack` or `status`");
+                default: throw ApiErrors.ProtocolViolation("unexpected message: expected `ack`, `nack` or `status`");
             }
         }
     }

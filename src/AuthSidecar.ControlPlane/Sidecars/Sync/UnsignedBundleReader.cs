@@ -6,7 +6,6 @@ using AuthSidecar.ControlPlane.V1;
 namespace AuthSidecar.ControlPlane.Sidecars.Sync;
 
 /// <summary>A bundle before it is signed.</summary>
-/// <param name="Type">The type.</param>
 /// <param name="Revision">That of the newest change in it.</param>
 /// <param name="BaseRevision">What it changes; 0: it is everything.</param>
 /// <param name="Documents">By path.</param>

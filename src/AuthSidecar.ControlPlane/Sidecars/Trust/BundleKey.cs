@@ -36,9 +36,7 @@ internal sealed class BundleKey : IDisposable
     }
 
     public Signed Sign(Bundle bundle) => Sign(BundlePurpose, bundle);
-
     public Signed Sign(Heartbeat heartbeat) => Sign(HeartbeatPurpose, heartbeat);
-
     public Signed Sign(TrustAnchors anchors) => Sign(TrustAnchorsPurpose, anchors);
 
     /// <summary>Reads a heartbeat that was signed with this key; null: it was not.</summary>

@@ -1,5 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
-
 namespace AuthSidecar.ControlPlane.Sidecars.Trust;
 
 /// <summary>The control plane's own CA: it certifies the control plane and the sidecars that enrol, for one another and nobody
@@ -105,7 +103,6 @@ internal sealed class CertificateAuthority : IDisposable
     }
 
     /// <summary>A certificate for a sidecar.</summary>
-    /// <param name="identity">Who it is.</param>
     /// <param name="key">Its key, of <see cref="TryReadKey"/>.</param>
     /// <param name="now">From when on.</param>
     public X509Certificate2 IssueSidecar(SidecarIdentity identity, PublicKey key, DateTimeOffset now)

@@ -8,7 +8,6 @@ namespace AuthSidecar.ControlPlane.Sidecars.Trust;
 internal sealed class TrustAnchorRow : IScheduledKey
 {
     public required TrustAnchorUse Use { get; set; }
-
     public required string KeyId { get; set; }
 
     /// <summary>The private key (PKCS #8), or the CA with its key (PKCS #12), encrypted with a data key.</summary>

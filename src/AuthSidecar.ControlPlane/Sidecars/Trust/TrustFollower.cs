@@ -9,7 +9,6 @@ internal sealed class TrustFollower(TrustRing trust, StateFolder folder, StoreWa
     private TrustSet? _written;
 
     protected override string What => "trust anchors";
-
     protected override DateTimeOffset? ChangesAt => trust.ChangesAt;
 
     /// <summary>Loads the trust anchors, creating the first ones, and writes the files.</summary>

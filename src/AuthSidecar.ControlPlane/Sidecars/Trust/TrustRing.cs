@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Sidecars.Trust;
@@ -221,10 +220,7 @@ internal sealed class TrustRing(ControlStore store, SecretStore secrets, TimePro
     }
 
     private byte[] Open(TrustAnchorRow row) => secrets.Open(row.Sealed, PurposeOf(row));
-
     private static string PurposeOf(TrustAnchorRow row) => $"trust-anchor {TrustSet.NameOf(row.Use)} {row.KeyId}";
-
     private static string Describe(TrustAnchorRow row) => $"{TrustSet.NameOf(row.Use)}, active from {At(row):u}";
-
     private static DateTimeOffset At(TrustAnchorRow row) => DateTimeOffset.FromUnixTimeMilliseconds(row.SignsFromMs);
 }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.V1;
 using Google.Protobuf.WellKnownTypes;
 

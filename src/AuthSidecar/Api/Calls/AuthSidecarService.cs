@@ -104,9 +104,9 @@ internal sealed partial class AuthSidecarService(
     private async Task<EncodedResponse> AwaitFacts<T>(T request, Revision atLeast, IEnumerable<PresentedToken?> asked, CallDeadline limits,
         Func<T, Snapshot, CallDeadline, EncodedResponse> answer)
     {
+        using var early = limits.BeginWait(isEarly: true);
+        var snapshot = atLeast == default ? Current : await WaitForAsync(atLeast, early.Token);
         using var waiting = limits.BeginWait();
-        var snapshot = atLeast == default ? Current : await WaitForAsync(atLeast, waiting.Token);
-
         try
         {
             await Task.WhenAll(asked.OfType<PresentedToken>().Select(t => opaqueTokens.AskAsync(t.Token, snapshot.Issuers.Value)))

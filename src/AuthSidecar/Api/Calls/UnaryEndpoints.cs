@@ -13,7 +13,6 @@ internal sealed partial class UnaryEndpoints
 {
     private const string Service = "/authsidecar.v1.AuthSidecarService/";
     private const string HealthCheck = "/grpc.health.v1.Health/Check";
-
     private const int MaxMessageBytes = 256 * 1024;
 
     /// <summary>Of checks, which may have entities and come in batches.</summary>

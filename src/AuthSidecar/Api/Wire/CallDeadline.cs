@@ -21,7 +21,6 @@ internal readonly struct CallDeadline
     /// <param name="context">The call. Its cancellation token is read as late as possible: the server allocates a source for the first
     /// reader.</param>
     /// <param name="timeout">The header `grpc-timeout`; null: 10 seconds. At most 60 seconds count.</param>
-    /// <param name="time">The clock.</param>
     /// <exception cref="RpcException">The header is malformed.</exception>
     public CallDeadline(HttpContext context, string? timeout, TimeProvider time)
     {
@@ -50,12 +49,15 @@ internal readonly struct CallDeadline
     }
 
     /// <summary>Is cancelled when the call is over; to be disposed of by whoever has waited.</summary>
-    public CancellationTokenSource BeginWait()
+    /// <param name="isEarly">Whether it is to be a little earlier, so that the caller hears what was waited for before its own clock ends
+    /// the call.</param>
+    public CancellationTokenSource BeginWait(bool isEarly = false)
     {
         var waiting = CancellationTokenSource.CreateLinkedTokenSource(_context.RequestAborted);
         var left = _timeout - _time.GetElapsedTime(_started);
-        // A little before the caller's own clock ends it: then the caller is told what was waited for.
-        left -= left / 10 < MostHeadStart ? left / 10 : MostHeadStart;
+        if (isEarly)
+            left -= left / 10 < MostHeadStart ? left / 10 : MostHeadStart;
+
         waiting.CancelAfter(left > TimeSpan.Zero ? left : TimeSpan.Zero);
         return waiting;
     }

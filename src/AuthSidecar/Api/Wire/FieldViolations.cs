@@ -29,9 +29,7 @@ internal sealed class FieldViolations
     private int _values;
 
     public FieldViolations(bool describes) => _violations = describes ? [] : null;
-
     public bool HasFailed { get; private set; }
-
     public IReadOnlyList<FieldViolation> Violations => _violations ?? [];
 
     public void Add(string field, string description)
@@ -75,7 +73,6 @@ internal sealed class FieldViolations
             + $"{field[(char.IsLowSurrogate(field[end]) ? end + 1 : end)..]}";
     }
 
-    /// <param name="at">The field.</param>
     /// <param name="text">What it holds.</param>
     /// <param name="mostBytes">The limit, in bytes of UTF-8.</param>
     public bool Length(string at, string text, int mostBytes) =>
@@ -116,7 +113,6 @@ internal sealed class FieldViolations
     // Where in the request one is: a path, which is written out only for a request that is known to be malformed.
 
     public string At(string path, string step) => _violations is null ? "" : path + step;
-
     public string At(string path, string dot, string step) => _violations is null ? "" : path + dot + step;
 
     public string AtIndex(string path, int index) => _violations is null ? ""

@@ -26,7 +26,6 @@ internal sealed class RequestReader(VerifiedTokenCache tokens)
         Read(payload, _readValidation, limits);
 
     public CheckRequest ReadCheck(ReadOnlySequence<byte> payload, in CallDeadline limits) => Read(payload, _readCheck, limits);
-
     public CheckBatch ReadBatch(ReadOnlySequence<byte> payload, in CallDeadline limits) => Read(payload, _readBatch, limits);
 
     public static RiskRequest ReadRisk(ReadOnlySequence<byte> payload) =>

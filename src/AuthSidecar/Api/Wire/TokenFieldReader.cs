@@ -46,7 +46,6 @@ internal readonly struct TokenFieldReader(FieldViolations violations, VerifiedTo
         return new TokenValidationRequest(request, _values.ReadRevision("at_least_revision", revision));
     }
 
-    /// <param name="token">The token.</param>
     /// <param name="proof">What proves possession of the key it is bound to.</param>
     public PresentedToken ReadToken(FieldSlice token, (DpopRequest? Dpop, byte[] CertificateSha256) proof) =>
         new()

@@ -6,9 +6,7 @@ namespace AuthSidecar.Api.Wire;
 internal readonly ref struct FieldSlice(ReadOnlySpan<byte> bytes)
 {
     public ReadOnlySpan<byte> Bytes { get; } = bytes;
-
     public bool IsPresent { get; } = true;
-
     public FieldSlice Or(FieldSlice other) => IsPresent ? this : other;
 }
 
@@ -19,7 +17,6 @@ internal readonly struct ValueReader(FieldViolations violations)
     private const int MapKey = 1;
 
     private const int MapValue = 2;
-
     private const int MaxTypeBytes = 256;
     private const int MaxIdBytes = 512;
     private const int MaxAttributes = 128;
@@ -253,9 +250,7 @@ internal readonly struct ValueReader(FieldViolations violations)
                     kind = reader.Tag >> 3;
                     Take(ref part, at, reader.ReadBytes());
                     break;
-                default:
-                    reader.Skip();
-                    break;
+                default: reader.Skip(); break;
             }
         }
 

@@ -111,14 +111,11 @@ internal static class PartialCommand
 }
 
 /// <summary>What is known of a policy.</summary>
-/// <param name="Policy">The policy.</param>
 /// <param name="Class">What it comes to, for all types that are possible.</param>
 /// <param name="Residuals">What it hangs on, for each request.</param>
 internal sealed record PartialResult(Policy Policy, PartialClass Class, List<(PartialRequest Request, string Residual)> Residuals);
 
 /// <summary>A question of which not all is known.</summary>
-/// <param name="Policies">The policies.</param>
-/// <param name="Schema">The schema.</param>
 /// <param name="Entities">The entities; null: none is known.</param>
 /// <param name="Requests">The request, once for every type that a principal or resource of unknown type may have.</param>
 internal sealed record PartialQuestion(PolicySet Policies, Schema Schema, EntityStore? Entities, List<PartialRequest> Requests);

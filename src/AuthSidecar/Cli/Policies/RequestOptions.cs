@@ -5,8 +5,6 @@ namespace AuthSidecar.Cli.Policies;
 /// <summary>Policies, entities and a request, from files and from the command line.</summary>
 /// <param name="Rules">The policies, called by their <c>@id</c>, or <c>policy0</c>, <c>policy1</c>, … by their place; and what their
 /// annotations mean.</param>
-/// <param name="Entities">The entities.</param>
-/// <param name="Request">The request.</param>
 internal sealed record Question(PolicyRules Rules, EntityStore Entities, Request Request)
 {
     public PolicySet Policies => Rules.Policies;

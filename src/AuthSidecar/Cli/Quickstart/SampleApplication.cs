@@ -18,9 +18,7 @@ internal sealed class SampleApplication(string folder)
     private static readonly TimeSpan TokenLifetime = TimeSpan.FromHours(12);
 
     public string Bundle => Path.Combine(folder, "bundle");
-
     public string State => Path.Combine(folder, "state");
-
     public string TokenFileOf(string user) => Path.Combine(folder, $"{user}.token");
 
     /// <summary>What alice's authenticator app was given.</summary>

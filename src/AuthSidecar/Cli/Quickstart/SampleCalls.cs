@@ -65,6 +65,5 @@ internal static class SampleCalls
 internal sealed record SampleControl(string Binary, string AdminSocket)
 {
     public string Memberships(string verb) => Command($"memberships {verb}", "'User::\"alice\"' 'Role::\"user\"'");
-
     public string Command(string name, string arguments) => $"{Binary} {name} {arguments} --admin-socket {AdminSocket}";
 }

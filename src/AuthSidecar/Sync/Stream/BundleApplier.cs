@@ -155,9 +155,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
         {
             switch (message.MessageCase)
             {
-                case SyncResponse.MessageOneofCase.Part:
-                    _parts.Add(message.Part);
-                    break;
+                case SyncResponse.MessageOneofCase.Part: _parts.Add(message.Part); break;
                 case SyncResponse.MessageOneofCase.Update:
                     foreach (var signed in message.Update.Bundles)
                     {
@@ -343,6 +341,5 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
     }
 
     public static ControlPlane.V1.DataType ToWire(DataType? type) => (ControlPlane.V1.DataType)(type?.Number ?? 0);
-
     private static DataType? TypeOf(ControlPlane.V1.DataType type) => DataTypes.Find((int)type);
 }

@@ -19,8 +19,7 @@ internal sealed class BundleParts
         _bytes += part.Content.Length;
         if (_bytes > MaxBytes)
         {
-            throw new InvalidDataException(
-                $"the control plane has sent more than {MaxBytes / (1024 * 1024)} MiB of parts for one update");
+            throw new InvalidDataException($"the control plane has sent more than {MaxBytes / (1024 * 1024)} MiB of parts for one update");
         }
 
         _parts[Convert.ToHexString(SHA256.HashData(part.Content.Span))] = part.Content;
@@ -34,7 +33,6 @@ internal sealed class BundleParts
     }
 
     /// <summary>The documents of a bundle; null: a part is missing, or two documents have one path.</summary>
-    /// <param name="bundle">The bundle.</param>
     /// <param name="parts">Receives its parts, in order.</param>
     /// <param name="faults">Receives what is wrong.</param>
     public BundleFiles? Assemble(Bundle bundle, List<ByteString> parts, List<Fault> faults)

@@ -1,7 +1,4 @@
-using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
-using System.Text.RegularExpressions;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Sync.Stream;
@@ -74,14 +71,11 @@ internal sealed partial record ControlPlaneOptions
         if (Join is { } joined && !Names.Are(joined.Name))
             yield return $"--name: `{joined.Name}` must have {Names.Form}";
 
-        if (Join is not null && EnrolledAs() is { } enrolled && enrolled != Placement)
+        if (Join is not null && EnrolledAs(TimeProvider.System.GetUtcNow()) is { } enrolled && enrolled != Placement)
         {
             yield return $"the state folder is enrolled for application `{enrolled.Application}`"
                 + $"{(enrolled.Tenant.Length == 0 ? "" : $", tenant `{enrolled.Tenant}`")}: specify that, or another `--state`";
         }
-
-        if (Join is null && File.Exists(Ca) && FileErrors.Find(() => CertificateChains.ReadAuthorities(Ca)) is { } noCa)
-            yield return $"--ca: {noCa}";
 
         if (Join is null && File.Exists(PinnedKeys)
             && FileErrors.Find(() => Stream.PinnedKeys.Read(PinnedKeys, File.ReadAllBytes(PinnedKeys))) is { } noKeys)
@@ -94,8 +88,8 @@ internal sealed partial record ControlPlaneOptions
             yield return $"the file `{path}` does not exist";
     }
 
-    /// <summary>What the certificate in the state folder is for, by its URI; null: there is none, or none that can be read.</summary>
-    private Placement? EnrolledAs()
+    /// <summary>What the certificate in the state folder is for, by its URI; null: there is none that counts.</summary>
+    private Placement? EnrolledAs(DateTimeOffset now)
     {
         if (!JoinOptions.HasEnrolled(this))
             return null;
@@ -103,6 +97,10 @@ internal sealed partial record ControlPlaneOptions
         try
         {
             using var certificate = X509Certificate2.CreateFromPem(File.ReadAllText(Certificate));
+            // With one that has run out it enrols anew, as whatever it is then.
+            if (certificate.NotAfter <= now.LocalDateTime)
+                return null;
+
             var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault()?.Format(multiLine: false);
             return IdentityUri().Match(names ?? "") is { Success: true } match
                 ? new Placement(match.Groups["application"].Value, match.Groups["tenant"].Value) : null;
@@ -150,7 +148,6 @@ internal sealed partial record ControlPlaneOptions
     }
 
     /// <summary>TLS 1.3 that knows the control plane by its CA alone.</summary>
-    /// <param name="authorities">The CA.</param>
     /// <param name="certificate">What to show it; null: nothing yet.</param>
     /// <param name="now">What the clock says.</param>
     public static SslClientAuthenticationOptions ToTls(

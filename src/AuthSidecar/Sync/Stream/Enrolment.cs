@@ -1,7 +1,5 @@
 using System.Buffers.Text;
-using System.Net.Security;
 using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.ControlPlane.V1;
 using AuthSidecar.State;
 
@@ -119,19 +117,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         if (text.Split('.').Length != 3)
             throw new InvalidDataException($"`{join.TokenFile}` is not a service account token (JWT)");
 
-        var authorities = new X509Certificate2Collection();
-        try
-        {
-            authorities.ImportFromPemFile(join.Ca!);
-        }
-        catch (CryptographicException)
-        {
-            // Said below.
-        }
-
-        if (authorities.Count == 0)
-            throw new InvalidDataException($"`{join.Ca}` is not a CA certificate in PEM");
-
+        var authorities = CertificateChains.ReadAuthorities(join.Ca!);
         using var channel = ControlPlaneOptions.Connect(
             address, ControlPlaneOptions.ToTls(authorities, certificate: null, time.GetUtcNow()));
         var client = new EnrolmentService.EnrolmentServiceClient(channel);
@@ -273,7 +259,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
         {
             return IsOfTrustedCa(certificate) ? RenewAt(certificate) : DateTimeOffset.MinValue;
         }
-        catch (CryptographicException)
+        catch (Exception e) when (e is CryptographicException or InvalidDataException)
         {
             // The file of the CAs is invalid, which the connection reports.
             return RenewAt(certificate);

@@ -40,7 +40,6 @@ internal sealed partial class LastKnownGood
 
     /// <param name="folder">The folder; made when it is not there.</param>
     /// <param name="key">32 bytes.</param>
-    /// <param name="time">The clock.</param>
     /// <param name="logger">Hears of what cannot be written.</param>
     public LastKnownGood(string folder, byte[] key, TimeProvider time, ILogger<LastKnownGood> logger)
     {
@@ -125,7 +124,6 @@ internal sealed partial class LastKnownGood
     }
 
     /// <summary>Takes note that these types are current, and who says so.</summary>
-    /// <param name="types">The types.</param>
     /// <param name="heartbeat">Who says so.</param>
     /// <param name="isNews">Whether it says more than that nothing has changed: then it is not to wait.</param>
     public void Note(DataTypeSet types, Signed heartbeat, bool isNews)
@@ -307,7 +305,6 @@ internal sealed partial class LastKnownGood
         public bool IsBroken { get; init; }
 
         public long WaitingBytes => Entries.Sum(e => e.Waiting is null ? 0L : e.Length);
-
         public bool IsOutgrown => Entries.Count > 0 && Entries.Skip(1).Sum(e => e.Length) > Math.Max(ChangesAtLeast, Entries[0].Length);
     }
 
@@ -323,7 +320,6 @@ internal sealed partial class LastKnownGood
 internal sealed record LastKnownGoodIndex
 {
     public required IReadOnlyList<BundleEntry> Bundles { get; set; }
-
     public required IReadOnlyList<HeartbeatEntry> Heartbeats { get; set; }
 
     internal sealed record BundleEntry(string Type, string Name);

@@ -43,7 +43,6 @@ internal sealed class PinnedKeys(string path) : IDisposable
 
     /// <summary>Parses a JWKS of P-256 keys, by thumbprint.</summary>
     /// <param name="name">Its source, for error messages.</param>
-    /// <param name="utf8">The JWKS.</param>
     /// <exception cref="InvalidDataException">It is none, or has others.</exception>
     public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8)
     {

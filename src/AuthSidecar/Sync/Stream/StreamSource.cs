@@ -23,13 +23,9 @@ internal sealed partial class StreamSource(
 
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(15);
-
     private static readonly TimeSpan ResubscribeAfter = TimeSpan.FromSeconds(4);
-
     private static readonly TimeSpan ResubscribeForTrustAfter = TimeSpan.FromMinutes(1);
-
     private static readonly TimeSpan RefetchAgainAfter = TimeSpan.FromMinutes(10);
-
     private static readonly TimeSpan SaveEvery = TimeSpan.FromSeconds(1);
 
     private const int RefetchBytesPerSecond = 64 * 1024;

@@ -27,7 +27,6 @@ internal sealed record UpdateOutcome(IReadOnlyList<BundleOutcome> Bundles, Heart
 
 /// <summary>A bundle whose signature and placement are right, and which comes after what the sidecar has.</summary>
 /// <param name="Type">Its type.</param>
-/// <param name="Message">The bundle.</param>
 /// <param name="Signed">As it came.</param>
 /// <param name="Revision">Its revision.</param>
 internal sealed record VerifiedBundle(DataType Type, Bundle Message, Signed Signed, Revision Revision)

@@ -1,5 +1,4 @@
 using System.Net.Http.Headers;
-using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Tokens;
 
 namespace AuthSidecar.ControlPlane.Sidecars.Enrolment.Kubernetes;
@@ -35,7 +34,6 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
 
     /// <summary>The cluster's keys.</summary>
     /// <param name="renew">Whether to fetch the key set again although it is cached, for an unknown key ID.</param>
-    /// <param name="cancellation">Ends it.</param>
     /// <exception cref="ClusterUnavailableException">The key set cannot be fetched, and none is cached.</exception>
     public async Task<FrozenDictionary<string, VerificationKey>> KeysAsync(bool renew, CancellationToken cancellation)
     {
@@ -204,7 +202,7 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
     private string Describe(Exception e) => e switch
     {
         TaskCanceledException => $"no answer within {AnswerWithin.TotalSeconds} seconds",
-        CryptographicException => $"invalid CA file `{settings.Ca}`: expected a certificate in PEM",
+        InvalidDataException => e.Message,
         _ => e.GetBaseException().Message,
     };
 }

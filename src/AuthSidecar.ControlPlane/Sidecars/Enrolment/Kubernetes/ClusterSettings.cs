@@ -1,5 +1,4 @@
 using System.Text.Json.Serialization.Metadata;
-using System.Text.RegularExpressions;
 
 namespace AuthSidecar.ControlPlane.Sidecars.Enrolment.Kubernetes;
 
@@ -84,7 +83,6 @@ internal sealed partial record ClusterSettings
     public string? TokenFile { get; init; }
 
     public required IReadOnlyList<ServiceAccountBinding> ServiceAccounts { get; init; }
-
     public bool IsReviewed => TokenReview is not null;
 
     public IEnumerable<string> Faults()
@@ -134,9 +132,7 @@ internal sealed partial record ClusterSettings
 internal sealed partial record ServiceAccountBinding
 {
     public required string Namespace { get; init; }
-
     public required string Name { get; init; }
-
     public required string Application { get; init; }
 
     /// <summary>Empty: all tenants.</summary>

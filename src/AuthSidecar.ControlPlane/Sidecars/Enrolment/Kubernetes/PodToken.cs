@@ -11,7 +11,6 @@ internal sealed record Pod(string Cluster, string Namespace, string ServiceAccou
     private const string Prefix = "system:serviceaccount:";
 
     public PodKey Key => new(Uid, $"{Cluster} {Namespace}");
-
     public override string ToString() => $"{Namespace}/{Name}";
 
     /// <summary>Reads a pod from the user name of its service account (`system:serviceaccount:NAMESPACE:NAME`); null: not a service
@@ -32,6 +31,5 @@ internal sealed record Pod(string Cluster, string Namespace, string ServiceAccou
 internal sealed record PodTokenResult(Pod? Pod, ServiceAccountBinding? Binding, string? Refusal, bool IsUnavailable = false)
 {
     public static PodTokenResult Refuse(string why) => new(null, null, why);
-
     public static PodTokenResult Unavailable(string why) => new(null, null, why, IsUnavailable: true);
 }

@@ -15,7 +15,6 @@ internal sealed partial class PodTokens : IDisposable
 
     /// <param name="file">The file of `--join-kubernetes`; null: service account tokens are not accepted.</param>
     /// <param name="validator">Verifies tokens.</param>
-    /// <param name="time">The time.</param>
     /// <param name="logger">Logs reloads that fail.</param>
     /// <exception cref="InvalidDataException">The file is invalid, and why.</exception>
     public PodTokens(string? file, TokenValidator validator, TimeProvider time, ILogger<PodTokens> logger)

@@ -41,7 +41,6 @@ internal sealed class Coverage(PolicySet policies)
     private sealed class Seen
     {
         public int Matched { get; private set; }
-
         public int Satisfied { get; private set; }
 
         public Dictionary<int, (int Holds, int Fails, int Errs)> Conditions { get; } = [];

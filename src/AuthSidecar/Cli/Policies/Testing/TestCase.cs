@@ -6,8 +6,6 @@ namespace AuthSidecar.Cli.Policies.Testing;
 /// "entities", "decision", "reason"?, "num_errors"?}</c>, as the <c>run-tests</c> of Cedar's own command line has it. The entities may also
 /// be the name of a file, or be left out where the tests are of a bundle; the decision may also be <c>step_up</c>.</summary>
 /// <param name="Name">What it is called.</param>
-/// <param name="Entities">The entities.</param>
-/// <param name="Request">The request.</param>
 /// <param name="Decision">The decision that is expected.</param>
 /// <param name="Reasons">Policies that are expected among those that determine the decision.</param>
 /// <param name="Errors">How many policies are expected to err.</param>

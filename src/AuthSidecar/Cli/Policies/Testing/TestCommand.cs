@@ -32,8 +32,11 @@ internal static class TestCommand
         policies.AddTo(command);
         command.SetAction(parsed => CliErrors.Guard(() =>
         {
-            if (parsed.GetValue(junit) is { } report && File.Exists(report) && !File.ReadAllText(report).StartsWith('<'))
+            if (parsed.GetValue(junit) is { } report && FileStatus.Of(report) is { Kind: FileKind.Regular, Length: > 0 }
+                && !File.ReadLines(report).First().StartsWith('<'))
+            {
                 throw new UsageException($"{junit.Name}: `{report}` exists and is not a report: remove it, or specify another file");
+            }
 
             var input = policies.Read(parsed);
             var files = parsed.GetValue(tests) is { Length: > 0 } given ? given : TestsOf(policies.FolderOf(parsed));

@@ -52,7 +52,6 @@ internal static class TestReport
     }
 
     private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
-
     private static string Seconds(double seconds) => seconds.ToString("F3", CultureInfo.InvariantCulture);
 
     /// <summary>XML has no way to say some characters, not even escaped.</summary>
