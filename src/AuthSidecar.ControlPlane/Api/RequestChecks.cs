@@ -83,7 +83,7 @@ internal static class RequestChecks
     public static string Message(string value) => value.Length <= MaxMessageLength
         && !value.EnumerateRunes().Any(r => IsInvisible(r) && r.Value is not ('\n' or '\r' or '\t')) ? value
         : throw ApiErrors.InvalidField(
-            "message", $"must have at most {MaxMessageLength} characters, without control or formatting characters but line breaks and tabs");
+            "message", $"must have at most {MaxMessageLength} characters, without control characters but line breaks and tabs");
 
     /// <summary>A revision that the caller has seen; the default: none.</summary>
     public static Revision Revision(string value, string field) =>
