@@ -5,7 +5,7 @@ namespace AuthSidecar.Common;
 internal static class CertificateChains
 {
     /// <summary>Reads the certificates of CAs, in PEM.</summary>
-    /// <exception cref="InvalidDataException">There is none in the file: it would trust nobody.</exception>
+    /// <exception cref="InvalidDataException">The file has no certificate, or an invalid one.</exception>
     public static X509Certificate2Collection ReadAuthorities(string path)
     {
         var authorities = new X509Certificate2Collection();

@@ -30,11 +30,11 @@ internal readonly partial record struct FileStatus(
 {
     /// <summary>Of what a path leads to, through symbolic links: those by which Kubernetes mounts volumes are exchanged while they stay
     /// what they are themselves.</summary>
-    /// <exception cref="IOException">It cannot be told: what may not be looked at is not the same as what is not there.</exception>
+    /// <exception cref="IOException">The file system failed: a file that may not be looked at is not the same as a missing one.</exception>
     public static FileStatus Of(string path) => Read(path, flags: 0);
 
     /// <summary>Of what is at the path itself, be it a symbolic link.</summary>
-    /// <exception cref="IOException">It cannot be told.</exception>
+    /// <exception cref="IOException">The file system failed.</exception>
     public static FileStatus OfLink(string path) => Read(path, NoFollow);
 
     /// <summary>What is to be seen of some files without reading them: another whenever one of them is another than it was, or is

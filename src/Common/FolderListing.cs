@@ -13,7 +13,7 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
     /// <summary>Looks at a folder without reading a file. Hidden files are editors' and volume mounts' business:
     /// <c>.policies.cedar.swp</c>, <c>..data</c>.</summary>
     /// <exception cref="IOException">It cannot be listed.</exception>
-    /// <exception cref="InvalidDataException">It has something in it that is not a file, or too much of it.</exception>
+    /// <exception cref="InvalidDataException">The folder has something in it that is not a file, or too many files.</exception>
     public static FolderListing Of(string folder)
     {
         var files = new List<KeyValuePair<string, FileStatus>>();
@@ -80,8 +80,8 @@ internal sealed record FolderListing(IReadOnlyList<KeyValuePair<string, FileStat
 
     /// <summary>Reads the files, so that what is checked is what is used.</summary>
     /// <param name="folder">The folder they are in.</param>
-    /// <exception cref="IOException">One cannot be read, or is another than when the folder was looked at.</exception>
-    /// <exception cref="InvalidDataException">There is too much.</exception>
+    /// <exception cref="IOException">A file cannot be read, or changed since the folder was listed.</exception>
+    /// <exception cref="InvalidDataException">The files exceed the limit in bytes.</exception>
     public SortedDictionary<string, byte[]> Read(string folder)
     {
         if (Files.Sum(f => f.Value.Length) > MaxBytes)

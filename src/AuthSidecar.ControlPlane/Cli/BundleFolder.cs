@@ -7,7 +7,7 @@ internal static class BundleFolder
 {
     /// <summary>All files of a folder.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="InvalidDataException">There is none.</exception>
+    /// <exception cref="InvalidDataException">The folder does not exist.</exception>
     public static BundleFiles Read(string folder) => System.IO.Directory.Exists(folder)
         ? new BundleFiles(FolderListing.Of(folder).Read(folder))
         : throw new InvalidDataException(
@@ -16,7 +16,7 @@ internal static class BundleFolder
     /// <summary>The documents of policies in a folder: its policies, the packs they build on, the schema, the links.</summary>
     /// <param name="mayBeEmpty">Whether there may be none.</param>
     /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="InvalidDataException">There is nothing to publish, or something in it would be passed over.</exception>
+    /// <exception cref="InvalidDataException">There is nothing to publish, or a file would be ignored.</exception>
     public static IReadOnlyList<Document> ReadPolicies(string folder, bool mayBeEmpty)
     {
         var (files, faults) = (Read(folder), new List<Fault>());

@@ -28,7 +28,7 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
         return new Credentials(url, name, key.ExportPkcs8PrivateKeyPem(), ca);
     }
 
-    /// <exception cref="InvalidDataException">There is something else in it.</exception>
+    /// <exception cref="InvalidDataException">The file has other content.</exception>
     public static Credentials Load(string path)
     {
         try
@@ -46,7 +46,7 @@ internal sealed record Credentials(Uri Url, string Name, string PrivateKey, stri
         }
     }
 
-    /// <exception cref="IOException">It is there already: a key that is overwritten is lost.</exception>
+    /// <exception cref="IOException">The file exists: a key that is overwritten is lost.</exception>
     public void Save(string path)
     {
         if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder)

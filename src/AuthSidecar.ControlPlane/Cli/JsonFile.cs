@@ -13,7 +13,7 @@ internal static partial class JsonFile
         ? new FieldMask { Paths = { "*" } } : null;
 
     /// <summary>A secret in a file, without the end of the line, which nobody types.</summary>
-    /// <exception cref="InvalidDataException">It is empty, or of more than one line: then it is hardly the secret alone.</exception>
+    /// <exception cref="InvalidDataException">The file is empty, or has more than one line.</exception>
     public static async Task<string> ReadSecretAsync(string path, CancellationToken cancellation)
     {
         var secret = (await ReadTextAsync(path, cancellation)).TrimEnd('\r', '\n');
@@ -25,7 +25,7 @@ internal static partial class JsonFile
     private static Task<string> ReadTextAsync(string path, CancellationToken cancellation) =>
         path == "-" ? Console.In.ReadToEndAsync(cancellation) : File.ReadAllTextAsync(path, cancellation);
 
-    /// <exception cref="InvalidDataException">It is none, or says what would be passed over.</exception>
+    /// <exception cref="InvalidDataException">The JSON is invalid, or has values that would be ignored.</exception>
     public static async Task<T> ReadAsync<T>(
         MessageParser<T> parser, string path, string what, bool isReplacing, CancellationToken cancellation)
         where T : IMessage<T>

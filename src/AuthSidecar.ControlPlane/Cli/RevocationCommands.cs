@@ -76,7 +76,7 @@ internal static class RevocationCommands
 
         public IReadOnlyList<Option> Options => [_issuer, _token, _session, _subject];
 
-        /// <exception cref="InvalidDataException">None, or more than one of them is specified.</exception>
+        /// <exception cref="InvalidDataException">No target, or more than one, is specified.</exception>
         public Revocation Read(ParseResult parsed)
         {
             var revocation = new Revocation { Issuer = parsed.GetValue(_issuer)! };

@@ -189,12 +189,12 @@ internal static class ServeCommand
             """);
     }
 
-    /// <exception cref="FormatException">It is none.</exception>
+    /// <exception cref="FormatException">The text is invalid.</exception>
     private static IPEndPoint? EndPointOf(string? text) => text is null
         ? null
         : ListenAddress.TryParseEndPoint(text) ?? throw new FormatException($"`{text}` is not an address and port such as `0.0.0.0:7443`");
 
-    /// <exception cref="FormatException">It is none.</exception>
+    /// <exception cref="FormatException">The text is invalid.</exception>
     private static IPNetwork NetworkOf(string text)
     {
         var cidr = text.Contains('/', StringComparison.Ordinal) ? text
@@ -204,7 +204,7 @@ internal static class ServeCommand
             : throw new FormatException($"`{text}` is not an address or network such as `10.0.0.0/8`");
     }
 
-    /// <exception cref="FormatException">It is none.</exception>
+    /// <exception cref="FormatException">The text is invalid.</exception>
     private static Uri? UrlOf(string? text) => text is null
         ? null
         : Uri.TryCreate(text, UriKind.Absolute, out var url) ? url

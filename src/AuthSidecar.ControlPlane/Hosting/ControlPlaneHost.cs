@@ -184,7 +184,7 @@ internal static partial class ControlPlaneHost
 
     /// <summary>Makes the master key of a new database, and of no other: with another key than it had, a database is worth nothing, and the
     /// next backup would save the wrong one.</summary>
-    /// <exception cref="KeyVaultException">There is none, and the database was encrypted with one.</exception>
+    /// <exception cref="KeyVaultException">No master key found, and the database is encrypted with one.</exception>
     private static async Task EnsureMasterKeyAsync(
         this WebApplication app, ServeOptions options, ControlStore store, CancellationToken cancellation)
     {

@@ -7,7 +7,7 @@ internal abstract class KeyVault
 
     /// <summary>Reads <c>file:PATH</c>, <c>env:NAME</c> or <c>vault:ADDRESS/KEY</c>.</summary>
     /// <param name="vaultTokenFile">The file with the token for Vault; null: there is none.</param>
-    /// <exception cref="FormatException">It is none of them.</exception>
+    /// <exception cref="FormatException">The text has none of these forms.</exception>
     public static KeyVault Parse(string text, string? vaultTokenFile) => text.Split(':', 2) switch
     {
         ["file", { Length: > 0 } path] => new LocalKeyVault($"`{path}`", () => File.ReadAllText(path)),
@@ -18,15 +18,15 @@ internal abstract class KeyVault
     };
 
     /// <summary>The id of the master key that wraps now.</summary>
-    /// <exception cref="KeyVaultException">It cannot be told.</exception>
+    /// <exception cref="KeyVaultException">The key vault did not answer.</exception>
     public abstract Task<string> CurrentKeyIdAsync(CancellationToken cancellation);
 
     /// <summary>Wraps a data key with the current master key.</summary>
-    /// <exception cref="KeyVaultException">It cannot.</exception>
+    /// <exception cref="KeyVaultException">The key vault did not answer.</exception>
     public abstract Task<WrappedKey> WrapAsync(byte[] dataKey, CancellationToken cancellation);
 
     /// <summary>Unwraps a data key, with whatever master key wrapped it, as long as that is there.</summary>
-    /// <exception cref="KeyVaultException">It is not there, or that was not wrapped by it.</exception>
+    /// <exception cref="KeyVaultException">The master key is missing, or did not wrap the data key.</exception>
     public abstract Task<byte[]> UnwrapAsync(WrappedKey wrapped, CancellationToken cancellation);
 }
 

@@ -8,7 +8,7 @@ internal sealed class TransitKeyVault(HttpClient http, string key, Func<string> 
 
     /// <summary>Reads <c>https://HOST:PORT/KEY</c>, or with the path where the engine is mounted,
     /// <c>https://HOST:PORT/MOUNT/KEY</c>.</summary>
-    /// <exception cref="FormatException">It is none.</exception>
+    /// <exception cref="FormatException">The text is not an address of a Vault key.</exception>
     public static TransitKeyVault At(string text, string tokenFile)
     {
         if (!Uri.TryCreate(text, UriKind.Absolute, out var address)

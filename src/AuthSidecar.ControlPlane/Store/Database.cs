@@ -7,7 +7,7 @@ namespace AuthSidecar.ControlPlane.Store;
 internal abstract class Database
 {
     /// <summary>Reads <c>sqlite:PATH</c>, or an Npgsql connection string after <c>postgres:</c>.</summary>
-    /// <exception cref="FormatException">It is neither.</exception>
+    /// <exception cref="FormatException">The text has neither form.</exception>
     public static Database Parse(string text) => text.Split(':', 2) switch
     {
         ["sqlite", { Length: > 0 } path] => new SqliteDatabase(path),

@@ -7,7 +7,7 @@ internal static class SidecarClient
 {
     private const string Unix = "unix:";
 
-    /// <exception cref="UsageException">It is no address.</exception>
+    /// <exception cref="UsageException">The address is invalid.</exception>
     /// <param name="address"><c>unix:/path/to/socket</c> or <c>http://127.0.0.1:7080</c>.</param>
     public static GrpcChannel Connect(string address) => address.StartsWith(Unix, StringComparison.Ordinal)
         ? GrpcChannel.ForAddress("http://localhost",

@@ -17,8 +17,8 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
     /// <summary>What the issuer says: the token with its claims, or why it is not one to accept.</summary>
     /// <param name="issuer">Whose it would be.</param>
     /// <param name="until">When it expires as far as we know, where the issuer does not say.</param>
-    /// <exception cref="HttpRequestException">It could not be asked, or did not answer as it should.</exception>
-    /// <exception cref="OperationCanceledException">It took too long.</exception>
+    /// <exception cref="HttpRequestException">The request failed, or the response is invalid.</exception>
+    /// <exception cref="OperationCanceledException">The request timed out.</exception>
     public async Task<TokenResult> AskAsync(string token, Issuer issuer, DateTimeOffset until, CancellationToken cancellation)
     {
         if (clients.Find(issuer) is not { } client)
@@ -39,7 +39,7 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
             : throw new HttpRequestException($"HTTP status {(int)response.StatusCode}");
     }
 
-    /// <exception cref="HttpRequestException">It is not what an issuer says of a token.</exception>
+    /// <exception cref="HttpRequestException">The response is not an introspection response (RFC 7662).</exception>
     private static TokenResult Read(byte[] body, Issuer issuer, DateTimeOffset until)
     {
         if (StrictJson.TryParseObject(body, out var parsed) != TokenRejection.None)

@@ -34,7 +34,7 @@ internal sealed partial class IntrospectionClients : IDisposable
     /// <summary>Those of a file, which may change.</summary>
     /// <param name="path">The file; null: there is none, and nobody is asked.</param>
     /// <param name="logger">Told when it is changed to something that cannot be used.</param>
-    /// <exception cref="InvalidDataException">It is not what it should be.</exception>
+    /// <exception cref="InvalidDataException">The file is invalid.</exception>
     public static IntrospectionClients Watch(string? path, ILogger<IntrospectionClients> logger) =>
         path is null ? None
             : new(new WatchedFiles<Dictionary<string, IntrospectionCredentials>>(

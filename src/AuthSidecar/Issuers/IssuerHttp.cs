@@ -18,8 +18,8 @@ internal sealed partial class IssuerHttp : IDisposable
             hosts.Ca is { } file ? [file] : [], Create, e => Log.CaKept(logger, hosts.Ca!, e.Message)).Watch();
     }
 
-    /// <exception cref="HttpRequestException">It could not be asked, or its answer is too large.</exception>
-    /// <exception cref="OperationCanceledException">It took too long.</exception>
+    /// <exception cref="HttpRequestException">The request failed, or the response is too large.</exception>
+    /// <exception cref="OperationCanceledException">The request timed out.</exception>
     public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellation) =>
         _hosts.Allows(request.RequestUri!)
         ? _http.Current.SendAsync(request, cancellation)

@@ -12,7 +12,7 @@ internal sealed class KeySetClient(IssuerHttp http)
 {
     /// <exception cref="HttpRequestException">It could not be fetched, and why; also when it is too large, or would lead
     /// elsewhere.</exception>
-    /// <exception cref="OperationCanceledException">It took too long.</exception>
+    /// <exception cref="OperationCanceledException">The request timed out.</exception>
     public async Task<FetchedKeySet> FetchAsync(Uri url, string? etag, CancellationToken cancellation)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, url);

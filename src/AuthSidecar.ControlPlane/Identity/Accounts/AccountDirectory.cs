@@ -14,7 +14,7 @@ internal sealed class AccountDirectory(
     /// <param name="actor">Who writes.</param>
     /// <param name="accountId">Which account.</param>
     /// <param name="change">What is to become of what there is, which may be null. Asked more than once.</param>
-    /// <param name="password">The password that it is to have; null: that of before, or none.</param>
+    /// <param name="password">The new password; null: the stored password is kept.</param>
     /// <param name="expectedRevision">The account's, 0 where there is none; null: whatever it is.</param>
     public async Task<WriteResult> WriteAsync(string actor, string accountId, Func<AccountProfile?, AccountProfile> change,
         string? password, Revision? expectedRevision, CancellationToken cancellation)

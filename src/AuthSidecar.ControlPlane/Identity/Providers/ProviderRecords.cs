@@ -23,7 +23,7 @@ internal static class ProviderRecords
     /// <summary>Writes one.</summary>
     /// <param name="id">Which.</param>
     /// <param name="change">What is to become of what there is, which may be null.</param>
-    /// <param name="secret">Its secret; null: that of before.</param>
+    /// <param name="secret">Its secret; null: the stored secret is kept.</param>
     /// <param name="expected">The revision that there is to be; null: whatever it is.</param>
     /// <param name="secrets">What seals it.</param>
     public static async Task<Refusal?> WriteAsync(

@@ -11,7 +11,7 @@ internal sealed class SubscriptionReader(StoreWatcher watcher, ControlStore stor
     private static readonly TimeSpan SubscribeWithin = TimeSpan.FromSeconds(10);
 
     /// <summary>Waits for the subscription of a stream, and reads it.</summary>
-    /// <exception cref="RpcException">There is none, or it is invalid, or the sidecar had more than there is.</exception>
+    /// <exception cref="RpcException">The subscription is missing or invalid, or of a later revision than the store.</exception>
     public async Task<ConnectedSidecar> ReadAsync(
         SidecarIdentity identity, IAsyncStreamReader<SyncRequest> requests, CancellationToken ending)
     {

@@ -28,7 +28,7 @@ internal static class GrpcFraming
         return rest.IsEmpty || rest[0] is ';' or ' ';
     }
 
-    /// <exception cref="RpcException">There are several.</exception>
+    /// <exception cref="RpcException">The header is repeated.</exception>
     public static string? TimeoutOf(HttpRequest request) => request.Headers["grpc-timeout"] switch
     {
         [] => null,

@@ -18,7 +18,7 @@ internal sealed class UnfinishedMessages
     /// <summary>Makes room for a message, or more room once its length is known.</summary>
     /// <param name="room">Its room so far; to be disposed of when it has ended.</param>
     /// <param name="length">Its length in bytes; 0: it is not known yet.</param>
-    /// <exception cref="Grpc.Core.RpcException">There is none.</exception>
+    /// <exception cref="Grpc.Core.RpcException">The memory for unfinished messages is used up.</exception>
     public void Take(ref Room? room, long length)
     {
         var bytes = Math.Max(length, LeastBytes);

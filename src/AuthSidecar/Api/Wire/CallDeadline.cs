@@ -32,7 +32,7 @@ internal readonly struct CallDeadline
 
     /// <summary>A call that is over for its caller must not be answered as if it were not: an ALLOW that comes late may be enforced
     /// late.</summary>
-    /// <exception cref="RpcException">It is over.</exception>
+    /// <exception cref="RpcException">The deadline is exceeded, or the call is cancelled.</exception>
     public void ThrowIfPastDeadline()
     {
         if (IsPastDeadline)
@@ -40,7 +40,7 @@ internal readonly struct CallDeadline
     }
 
     /// <summary>Ends what has taken a while already for a caller who is not there any more.</summary>
-    /// <exception cref="RpcException">It is over.</exception>
+    /// <exception cref="RpcException">The deadline is exceeded, or the call is cancelled.</exception>
     public void ThrowIfOver()
     {
         ThrowIfPastDeadline();

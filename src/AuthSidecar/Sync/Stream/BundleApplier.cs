@@ -78,7 +78,7 @@ internal sealed class BundleApplier(PinnedKeys keys, Placement placement, Snapsh
     public long BytesNotSignedBy(string signingKeyId) => kept.BytesOf(kept.NotSignedBy(k => k == signingKeyId));
 
     /// <summary>Takes in a part of a bundle to come.</summary>
-    /// <exception cref="InvalidDataException">There are too many.</exception>
+    /// <exception cref="InvalidDataException">The parts exceed the limit in bytes.</exception>
     public void Add(Part part) => _parts.Add(part);
 
     /// <summary>Applies what can be applied of an update, all of it at once.</summary>

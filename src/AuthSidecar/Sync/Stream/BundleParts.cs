@@ -13,7 +13,7 @@ internal sealed class BundleParts
     private long _bytes;
 
     /// <summary>Takes in a part of a bundle to come.</summary>
-    /// <exception cref="InvalidDataException">There are too many.</exception>
+    /// <exception cref="InvalidDataException">The parts exceed the limit in bytes.</exception>
     public void Add(Part part)
     {
         _bytes += part.Content.Length;

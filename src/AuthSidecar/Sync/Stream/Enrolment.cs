@@ -16,7 +16,7 @@ internal sealed partial class Enrolment(ControlPlaneOptions options, TimeProvide
     private (string Serial, long At)? _issued;
 
     /// <summary>Sees to it that there is a certificate to connect with.</summary>
-    /// <exception cref="InvalidDataException">There is none, and there is none to be had.</exception>
+    /// <exception cref="InvalidDataException">There is no certificate, and enrolment failed.</exception>
     /// <exception cref="Grpc.Core.RpcException">The control plane does not give one.</exception>
     public async Task EnsureAsync(Uri address, CancellationToken cancellation)
     {

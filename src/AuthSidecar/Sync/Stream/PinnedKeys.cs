@@ -29,7 +29,7 @@ internal sealed class PinnedKeys(string path) : IDisposable
     public bool Contains(string id) => _keys.ContainsKey(id);
 
     /// <summary>Reads the file, a JWKS of P-256 keys, when it is new. Without one, no key is pinned and nothing is believed.</summary>
-    /// <exception cref="InvalidDataException">It is none, or has others.</exception>
+    /// <exception cref="InvalidDataException">The key set is invalid, or has other keys.</exception>
     public void Refresh()
     {
         var stamp = FileStatus.StampOf([path]);
@@ -43,7 +43,7 @@ internal sealed class PinnedKeys(string path) : IDisposable
 
     /// <summary>Parses a JWKS of P-256 keys, by thumbprint.</summary>
     /// <param name="name">Its source, for error messages.</param>
-    /// <exception cref="InvalidDataException">It is none, or has others.</exception>
+    /// <exception cref="InvalidDataException">The key set is invalid, or has other keys.</exception>
     public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8)
     {
         var faults = new List<Fault>();

@@ -46,7 +46,7 @@ internal static class TestCommand
     }
 
     /// <summary>The tests that are kept in a bundle folder.</summary>
-    /// <exception cref="UsageException">There are none.</exception>
+    /// <exception cref="UsageException">No test files found.</exception>
     private static IReadOnlyList<string> TestsOf(string? bundle)
     {
         if (bundle is null)
