@@ -15,7 +15,7 @@ return args switch
     // What a million entities weigh.
     ["weigh"] => Print($"{ManyEntities.Weigh():F0} bytes an entity"),
     // From a write to a thousand sidecars; and the server of the floor beside it.
-    ["sidecars", "list", var folder, var sidecars, var control, var broadcast, var binary] => await FleetLoad.RunAsync(folder, Number(sidecars), Number(control), Number(broadcast), binary),
+    ["fleet", var folder, var sidecars, var control, var broadcast, var binary] => await FleetLoad.RunAsync(folder, Number(sidecars), Number(control), Number(broadcast), binary),
     // Sidecars that follow a control plane, for size.sh.
     ["followers", var token, var count, var address, var changes, var socket] => await Followers.RunAsync(token, Number(count), address, Number(changes), socket),
     // A rollout beside quiet streams.
