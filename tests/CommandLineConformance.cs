@@ -126,7 +126,7 @@ internal static class CommandLineConformance
                select (Path.GetRelativePath(repository, file), text);
     }
 
-    private static string Repository()
+    internal static string Repository()
     {
         var folder = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(folder, "AuthSidecar.slnx")))

@@ -1,127 +1,162 @@
-using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
 
 namespace AuthSidecar.Tokens;
 
-/// <summary>Reads the claims we rely on (RFC 7519, section 4.1; RFC 9068), each of one form and no other.</summary>
-internal ref struct ClaimReader(JsonElement claims)
+/// <summary>Reads the claims we rely on, each of one form and no other. A claim that is null is absent where it is optional: serializers
+/// write nulls for what they have no value for.</summary>
+internal ref struct ClaimReader
 {
-    private const int MaxAudiences = 16;
-    private const int MaxListItems = 128;
+    public const int MaxAudiences = 256;
+    public const int MaxListItems = 1024;
 
     // 9999-12-31T23:59:59Z: beyond it, and the arithmetic with skews could overflow or wrap.
     private const long LastSecond = 253_402_300_799;
 
-    private static readonly SearchValues<char> ListSeparators = SearchValues.Create(" \t\r\n,;");
+    private readonly JsonElement _claims;
+    private readonly KnownClaims _known;
 
-    private readonly JsonElement _claims = claims;
+    /// <param name="claims">An object that <see cref="StrictJson"/> has read.</param>
+    public ClaimReader(JsonElement claims)
+    {
+        _claims = claims;
+        foreach (var member in claims.EnumerateObject())
+        {
+            var name = JsonMarshal.GetRawUtf8PropertyName(member);
+            if ((name.Contains((byte)'\\') ? ClaimNames.Find(Encoding.UTF8.GetBytes(member.Name)) : ClaimNames.Find(name)) is { } claim)
+                _known[(int)claim] = member.Value;
+        }
+    }
 
     /// <summary>The first claim that was missing or malformed.</summary>
     public TokenRejection Error { get; private set; } = TokenRejection.None;
 
     public string? FaultyClaim { get; private set; }
-    public string RequiredString(string name) => OptionalString(name) ?? Fail(TokenRejection.ClaimMissing, name, "");
+    public readonly JsonElement Claims => _claims;
 
-    public string? OptionalString(string name)
+    /// <summary>Whether there is one that is not null.</summary>
+    public readonly bool Has(Claim claim) => _known[(int)claim].ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null);
+
+    public readonly bool IsString(Claim claim) => _known[(int)claim].ValueKind == JsonValueKind.String;
+    public string RequiredString(Claim claim) => Text(claim.Name, _known[(int)claim]) ?? Fail(TokenRejection.ClaimMissing, claim.Name, "");
+    public string? OptionalString(Claim claim) => Has(claim) ? OptionalText(claim.Name, _known[(int)claim]) : null;
+    public long RequiredTime(Claim claim) => Time(claim.Name, _known[(int)claim]) ?? Fail(TokenRejection.ClaimMissing, claim.Name, 0L);
+    public long? OptionalTime(Claim claim) => Has(claim) ? Time(claim.Name, _known[(int)claim]) : null;
+
+    /// <summary>The same of a time from which something counts: what is left of its last second is not over yet.</summary>
+    public long? OptionalStart(Claim claim) => Has(claim) ? Time(claim.Name, _known[(int)claim], isStart: true) : null;
+
+    public string RequiredString(string name) => Text(name, Find(name)) ?? Fail(TokenRejection.ClaimMissing, name, "");
+    public long RequiredTime(string name) => Time(name, Find(name)) ?? Fail(TokenRejection.ClaimMissing, name, 0L);
+
+    /// <summary>The subject, from the claim that the issuer has it in.</summary>
+    public string RequiredString(ClaimPath path) => Find(path, out var element) switch
     {
-        if (!_claims.TryGetProperty(name, out var claim))
-            return null;
+        ClaimLookup.Found => Text(path.Text, element) ?? "",
+        ClaimLookup.Absent => Fail(TokenRejection.ClaimMissing, path.Text, ""),
+        _ => Fail(TokenRejection.ClaimMalformed, path.Text, ""),
+    };
 
-        return claim.ValueKind == JsonValueKind.String && claim.GetString() is { Length: > 0 } text
-            ? text
-            : Fail(TokenRejection.ClaimMalformed, name, "");
+    /// <summary>A claim that takes the place of another.</summary>
+    public string? OptionalString(ClaimPath path) => Find(path, out var element) switch
+    {
+        ClaimLookup.Found => element.ValueKind == JsonValueKind.Null ? null : OptionalText(path.Text, element),
+        ClaimLookup.Absent => null,
+        _ => Fail(TokenRejection.ClaimMalformed, path.Text, ""),
+    };
+
+    /// <summary><c>aud</c>: a string, or an array of strings. Where there is none, what stands in for it.</summary>
+    /// <param name="substitute">The claim that names the audience in tokens without <c>aud</c>; null: none.</param>
+    public string[] RequiredAudiences(ClaimPath? substitute)
+    {
+        var claim = _known[(int)Claim.Audience];
+        if (substitute is not null && (claim.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null || IsEmptyArray(claim)))
+        {
+            return Find(substitute, out claim) switch
+            {
+                ClaimLookup.Found => Audiences(substitute.Text, claim),
+                ClaimLookup.Absent => Fail<string[]>(TokenRejection.ClaimMissing, substitute.Text, []),
+                _ => Fail<string[]>(TokenRejection.ClaimMalformed, substitute.Text, []),
+            };
+        }
+
+        return claim.ValueKind == JsonValueKind.Undefined ? Fail<string[]>(TokenRejection.ClaimMissing, Claim.Audience.Name, [])
+            : Audiences(Claim.Audience.Name, claim);
     }
 
-    public long RequiredTime(string name) => OptionalTime(name) ?? Fail(TokenRejection.ClaimMissing, name, 0L);
-
-    /// <summary>NumericDate (RFC 7519, section 2): here a whole number, not a string, no exponent, no fraction.</summary>
-    public long? OptionalTime(string name)
-    {
-        if (!_claims.TryGetProperty(name, out var claim))
-            return null;
-
-        return claim.ValueKind == JsonValueKind.Number && claim.TryGetInt64(out var seconds) && seconds is >= 0 and <= LastSecond
-            ? seconds
-            : Fail(TokenRejection.ClaimMalformed, name, 0L);
-    }
-
-    /// <summary><c>aud</c>: a string, or an array of strings.</summary>
-    public string[] RequiredAudiences()
-    {
-        if (!_claims.TryGetProperty("aud", out var claim))
-            return Fail<string[]>(TokenRejection.ClaimMissing, "aud", []);
-
-        return claim.ValueKind == JsonValueKind.String ? [RequiredString("aud")] : Strings("aud", claim, MaxAudiences);
-    }
-
-    public string[] OptionalStrings(string name) => _claims.TryGetProperty(name, out var claim) ? Strings(name, claim, MaxListItems) : [];
+    public string[] OptionalStrings(Claim claim) => Has(claim) ? Strings(claim.Name, _known[(int)claim], MaxListItems) : [];
 
     /// <summary><c>scope</c>: words with single spaces between them (RFC 8693, section 4.2); some issuers send an array, as <c>scp</c>
     /// too.</summary>
     public string[] OptionalScopes()
     {
-        var name = _claims.TryGetProperty("scope", out _) ? "scope" : "scp";
-        return !_claims.TryGetProperty(name, out var claim) ? []
-            : claim.ValueKind == JsonValueKind.Array ? Strings(name, claim, MaxListItems)
+        var name = Has(Claim.Scope) ? Claim.Scope : Claim.Scp;
+        var claim = _known[(int)name];
+        return !Has(name) ? []
+            : claim.ValueKind == JsonValueKind.Array ? Strings(name.Name, claim, MaxListItems)
             : claim.ValueKind == JsonValueKind.String ? claim.GetString()!.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-            : Fail<string[]>(TokenRejection.ClaimMalformed, name, []);
+            : Fail<string[]>(TokenRejection.ClaimMalformed, name.Name, []);
     }
 
-    /// <summary><c>cnf</c> (RFC 7800). A confirmation that we do not know leaves the token bound, and so not acceptable.</summary>
+    /// <summary><c>cnf</c> (RFC 7800). A confirmation that we do not know leaves the token bound, and so not acceptable; null is one of
+    /// them.</summary>
     public (bool IsBound, bool HasUnknown, string? KeyThumbprint, string? CertificateThumbprint) OptionalConfirmation()
     {
-        if (!_claims.TryGetProperty("cnf", out var cnf))
+        var cnf = _known[(int)Claim.Confirmation];
+        if (cnf.ValueKind == JsonValueKind.Undefined)
             return default;
 
         if (cnf.ValueKind != JsonValueKind.Object)
-            return Fail(TokenRejection.ClaimMalformed, "cnf", (true, true, (string?)null, (string?)null));
+            return Fail(TokenRejection.ClaimMalformed, Claim.Confirmation.Name, (true, true, (string?)null, (string?)null));
 
         var hasUnknown = cnf.EnumerateObject().Any(c => c.Name is not ("jkt" or "x5t#S256"));
         return (true, hasUnknown, Thumbprint(cnf, "jkt"), Thumbprint(cnf, "x5t#S256"));
     }
 
-    /// <summary>The claims that become attributes and parents of the principal. One that cannot is a fault of the token: passed over, it
-    /// would take with it whatever policies forbid by it.</summary>
-    public void CheckMapped(PrincipalMapping mapping)
+    /// <summary>Records that a claim is not as it must be; the first one counts.</summary>
+    public void Fail(TokenRejection error, string claim) => Fail(error, claim, 0);
+
+    private readonly JsonElement Find(string name) => _claims.TryGetProperty(name, out var claim) ? claim : default;
+
+    private readonly ClaimLookup Find(ClaimPath path, out JsonElement element) => path.Find(_claims, out element);
+
+    private static bool IsEmptyArray(JsonElement claim) => claim.ValueKind == JsonValueKind.Array && claim.GetArrayLength() == 0;
+
+    private string[] Audiences(string name, JsonElement claim) =>
+        claim.ValueKind == JsonValueKind.String ? [Text(name, claim) ?? ""] : Strings(name, claim, MaxAudiences);
+
+    private string? Text(string name, JsonElement claim) => claim.ValueKind switch
     {
-        foreach (var claim in mapping.Required)
-        {
-            if (!_claims.TryGetProperty(claim, out _))
-                Fail(TokenRejection.ClaimMissing, claim, 0);
-        }
-
-        foreach (var (_, claim) in mapping.Attributes)
-            CheckMapped(claim, IsValue);
-
-        foreach (var (claim, _) in mapping.Parents)
-            CheckMapped(claim, IsIds);
-    }
-
-    private void CheckMapped(string claim, Func<JsonElement, bool> fits)
-    {
-        if (_claims.TryGetProperty(claim, out var element) ? !fits(element) : IsElsewhere(claim))
-            Fail(TokenRejection.ClaimMalformed, claim, 0);
-    }
-
-    /// <summary>Whether the issuer leaves out a claim that there is: a distributed claim (OpenID Connect Core 1.0, section 5.6.2), as
-    /// Microsoft Entra ID sends for members of many groups, or in its place `hasgroups`.</summary>
-    private bool IsElsewhere(string claim) =>
-        (_claims.TryGetProperty("_claim_names", out var names)
-            && (names.ValueKind != JsonValueKind.Object || names.TryGetProperty(claim, out _)))
-        || (claim == "groups" && _claims.TryGetProperty("hasgroups", out var has) && has.ValueKind != JsonValueKind.False);
-
-    /// <summary>What Cedar has a value for: a string, a Boolean, a whole number of 64 bits, or a set of such.</summary>
-    private static bool IsValue(JsonElement element) => element.ValueKind switch
-    {
-        JsonValueKind.String or JsonValueKind.True or JsonValueKind.False => true,
-        JsonValueKind.Number => element.TryGetInt64(out _),
-        JsonValueKind.Array => element.EnumerateArray().All(IsValue),
-        _ => false,
+        JsonValueKind.Undefined => null,
+        JsonValueKind.String when claim.GetString() is { Length: > 0 } text => text,
+        _ => Fail(TokenRejection.ClaimMalformed, name, ""),
     };
 
-    /// <summary>One id, or an array of them. A string that could be a list of several is not one id to be sure of.</summary>
-    private static bool IsIds(JsonElement element) => element.ValueKind == JsonValueKind.Array
-        ? element.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)
-        : element.ValueKind == JsonValueKind.String && element.GetString()!.AsSpan().IndexOfAny(ListSeparators) < 0;
+    /// <summary>An empty string of an optional claim says as little as null.</summary>
+    private string? OptionalText(string name, JsonElement claim) =>
+        claim.ValueKind == JsonValueKind.String ? claim.GetString() is { Length: > 0 } text ? text : null
+            : Fail(TokenRejection.ClaimMalformed, name, "");
+
+    /// <summary>NumericDate (RFC 7519, section 2): any number of seconds, also with a fraction or an exponent. Never a string. The fraction
+    /// is cut off to the strict side.</summary>
+    private long? Time(string name, JsonElement claim, bool isStart = false)
+    {
+        if (claim.ValueKind == JsonValueKind.Undefined)
+            return null;
+
+        if (claim.ValueKind != JsonValueKind.Number)
+            return Fail(TokenRejection.ClaimMalformed, name, 0L);
+
+        if (claim.TryGetInt64(out var seconds))
+            return seconds is >= 0 and <= LastSecond ? seconds : Fail(TokenRejection.ClaimMalformed, name, 0L);
+
+        // A decimal holds every second there is with eighteen places behind the point.
+        if (!claim.TryGetDecimal(out var exact) || exact < 0 || exact > LastSecond)
+            return Fail(TokenRejection.ClaimMalformed, name, 0L);
+
+        return (long)(isStart ? decimal.Ceiling(exact) : decimal.Floor(exact));
+    }
 
     private string? Thumbprint(JsonElement cnf, string name)
     {
@@ -130,24 +165,24 @@ internal ref struct ClaimReader(JsonElement claims)
 
         return member.ValueKind == JsonValueKind.String && CompactJws.TryDecode(member.GetString(), out var bytes) && bytes.Length == 32
             ? member.GetString()
-            : Fail(TokenRejection.ClaimMalformed, "cnf", "");
+            : Fail(TokenRejection.ClaimMalformed, Claim.Confirmation.Name, "");
     }
 
     private string[] Strings(string name, JsonElement claim, int most)
     {
-        if (claim.ValueKind != JsonValueKind.Array || claim.GetArrayLength() > most)
+        if (claim.ValueKind != JsonValueKind.Array || claim.GetArrayLength() is var length && length > most)
             return Fail<string[]>(TokenRejection.ClaimMalformed, name, []);
 
-        var strings = new List<string>();
+        var (strings, next) = (new string[length], 0);
         foreach (var item in claim.EnumerateArray())
         {
             if (item.ValueKind != JsonValueKind.String)
                 return Fail<string[]>(TokenRejection.ClaimMalformed, name, []);
 
-            strings.Add(item.GetString()!);
+            strings[next++] = item.GetString()!;
         }
 
-        return [.. strings];
+        return strings;
     }
 
     private T Fail<T>(TokenRejection error, string name, T standIn)
@@ -156,5 +191,11 @@ internal ref struct ClaimReader(JsonElement claims)
             (Error, FaultyClaim) = (error, name);
 
         return standIn;
+    }
+
+    [InlineArray(20)]
+    private struct KnownClaims
+    {
+        private JsonElement _first;
     }
 }

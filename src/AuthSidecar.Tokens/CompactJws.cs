@@ -8,13 +8,10 @@ namespace AuthSidecar.Tokens;
 /// yet of whether the signature is right.</summary>
 internal sealed class CompactJws : IDisposable
 {
-    public const int MaxBytes = 8 * 1024;
-    public const int MaxHeaderBytes = 1024;
-
     /// <summary>What stands between its parts: what has as many is one, or would be.</summary>
     public const int Dots = 2;
 
-    private const int MaxKeyIdBytes = 128;
+    private const int MaxKeyIdBytes = 512;
 
     private static readonly SearchValues<char> Base64UrlAlphabet =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
@@ -39,14 +36,14 @@ internal sealed class CompactJws : IDisposable
     public string? Type => Header.TryGetProperty("typ", out var typ) ? typ.GetString() : null;
     public string? KeyId => Header.TryGetProperty("kid", out var kid) ? kid.GetString() : null;
 
-    public static TokenRejection TryRead(string text, out CompactJws? jws)
+    public static TokenRejection TryRead(string text, TokenLimits limits, out CompactJws? jws)
     {
         jws = null;
         if (text.Length == 0)
             return TokenRejection.Missing;
 
         // Length in chars is length in bytes here: anything beyond ASCII is refused by the alphabet.
-        if (text.Length > MaxBytes)
+        if (text.Length > limits.MaxBytes)
             return TokenRejection.TooLarge;
 
         var firstDot = text.IndexOf('.', StringComparison.Ordinal);
@@ -55,7 +52,7 @@ internal sealed class CompactJws : IDisposable
             return TokenRejection.Malformed;
 
         // Four dots would be a JWE; the alphabet of the third part refuses it with all else.
-        if (Base64Url.GetMaxDecodedLength(firstDot) > MaxHeaderBytes)
+        if (Base64Url.GetMaxDecodedLength(firstDot) > limits.MaxHeaderBytes)
             return TokenRejection.TooLarge;
 
         byte[] payload = [];
@@ -97,15 +94,15 @@ internal sealed class CompactJws : IDisposable
         return Base64Url.TryEncodeToChars(bytes, again, out var length) && text.SequenceEqual(again[..length]);
     }
 
+    /// <summary>What a header must not have. Members that bring or name a key (`jku`, `jwk`, `x5u`, `x5c`) are ignored: keys are those of
+    /// the configuration alone.</summary>
     private static TokenRejection CheckHeader(JsonElement header)
     {
         foreach (var member in header.EnumerateObject())
         {
             switch (member.Name)
             {
-                case "crit" or "b64" or "zip" or "enc":
-                // A token that brings its own key asks to be trusted by it.
-                case "jku" or "x5u" or "x5c": return TokenRejection.UnsupportedHeader;
+                case "crit" or "b64" or "zip" or "enc": return TokenRejection.UnsupportedHeader;
                 case "alg" or "typ" when member.Value.ValueKind != JsonValueKind.String: return TokenRejection.Malformed;
                 case "kid" when member.Value.ValueKind != JsonValueKind.String || !IsKeyId(member.Value.GetString()!):
                     return TokenRejection.Malformed;
@@ -115,8 +112,8 @@ internal sealed class CompactJws : IDisposable
         return header.TryGetProperty("alg", out _) ? TokenRejection.None : TokenRejection.Malformed;
     }
 
-    /// <summary>Printable ASCII of sensible length, because key ids end up in logs.</summary>
-    internal static bool IsKeyId(string kid) => kid.Length is > 0 and <= MaxKeyIdBytes && !kid.AsSpan().ContainsAnyExceptInRange(' ', '~');
+    /// <summary>Any text (RFC 7515, section 4.1.4), of sensible length.</summary>
+    internal static bool IsKeyId(string kid) => kid.Length is > 0 and <= MaxKeyIdBytes && Encoding.UTF8.GetByteCount(kid) <= MaxKeyIdBytes;
 
     public void Dispose() => _header.Dispose();
 }

@@ -13,6 +13,8 @@ internal sealed class DpopVerifier
     /// <summary>How old a proof may be. How far ahead of us it may be is a matter of clocks alone.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(60);
 
+    private static readonly TokenLimits Limits = new(MaxBytes: 8 * 1024, MaxHeaderBytes: 4 * 1024);
+
     private readonly DpopReplayCache _used = new();
 
     /// <summary>A proof that goes with an access token, which is bound to the key.</summary>
@@ -37,7 +39,7 @@ internal sealed class DpopVerifier
         string? expectedThumbprint, string? owner, out string keyThumbprint)
     {
         keyThumbprint = "";
-        if (CompactJws.TryRead(request.Proof.Reveal(), out var read) != TokenRejection.None)
+        if (CompactJws.TryRead(request.Proof.Reveal(), Limits, out var read) != TokenRejection.None)
             return TokenRejection.ProofInvalid;
 
         using var proof = read!;
@@ -48,13 +50,13 @@ internal sealed class DpopVerifier
         var nowSeconds = now.ToUnixTimeSeconds();
         var skewSeconds = (long)clockSkew.TotalSeconds;
         var claims = new ClaimReader(payload.RootElement);
-        var id = claims.RequiredString("jti");
+        var id = claims.RequiredString(Claim.TokenId);
         var method = claims.RequiredString("htm");
         var uri = claims.RequiredString("htu");
-        var issuedAt = claims.RequiredTime("iat");
+        var issuedAt = claims.RequiredTime(Claim.IssuedAt);
         var tokenHash = accessToken is null ? null : claims.RequiredString("ath");
-        var expiresAt = claims.OptionalTime("exp");
-        var notBefore = claims.OptionalTime("nbf");
+        var expiresAt = claims.OptionalTime(Claim.ExpiresAt);
+        var notBefore = claims.OptionalStart(Claim.NotBefore);
         var goodUntil = issuedAt + (long)Lifetime.TotalSeconds + skewSeconds;
 
         // What costs nothing comes before what costs a signature.
@@ -88,7 +90,7 @@ internal sealed class DpopVerifier
         using var key = VerificationKey.TryRead(jwk, proof.Algorithm, out _);
         return key is not null
             && (expected is null || string.Equals(key.Thumbprint, expected, StringComparison.Ordinal))
-            && string.Equals(key.Algorithm, proof.Algorithm, StringComparison.Ordinal)
+            && key.Accepts(proof.Algorithm)
             && key.Verify(proof)
             ? key.Thumbprint
             : null;

@@ -19,30 +19,24 @@ internal static class JwsVerifier
             return TokenRejection.KeyUnknown;
         }
 
-        if (algorithm is not null && algorithm != key.Algorithm)
+        if (algorithm is not null && !key.Accepts(algorithm))
         {
             detail = $"the key is for {key.Algorithm}";
             return TokenRejection.AlgorithmNotAllowed;
         }
 
-        var malformed = CompactJws.TryRead(text, out var read);
+        var malformed = CompactJws.TryRead(text, TokenLimits.Default, out var read);
         if (malformed != TokenRejection.None)
             return malformed;
 
         using var jws = read!;
-        if (jws.Header.TryGetProperty("jwk", out _))
-        {
-            detail = "jwk";
-            return TokenRejection.UnsupportedHeader;
-        }
-
-        if (jws.KeyId is { } keyId && key.KeyId.Length > 0 && keyId != key.KeyId)
+        if (jws.KeyId is { } keyId && key.HasKeyId && keyId != key.KeyId)
         {
             detail = "the token names another key";
             return TokenRejection.KeyUnknown;
         }
 
-        return jws.Algorithm != key.Algorithm ? TokenRejection.AlgorithmNotAllowed
+        return !key.Accepts(jws.Algorithm) ? TokenRejection.AlgorithmNotAllowed
             : key.Verify(jws) ? TokenRejection.None
             : TokenRejection.SignatureInvalid;
     }

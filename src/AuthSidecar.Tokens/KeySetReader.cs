@@ -1,107 +1,136 @@
-using System.Collections.Frozen;
+using System.Runtime.InteropServices;
 using AuthSidecar.Cedar;
 
 namespace AuthSidecar.Tokens;
 
-/// <summary>Reads a JWK Set (RFC 7517, section 5), strictly: every key id once, public signing keys only.</summary>
+/// <summary>Reads a JWK Set (RFC 7517, section 5), by one rule for files and URLs: entries that cannot be used are ignored and reported,
+/// and what remains is what the issuer has. So a key that is not in it any more is gone, whatever else is in it.</summary>
 internal static class KeySetReader
 {
-    private const int MaxKeys = 64;
+    private const int MaxKeys = 256;
+    private const int MaxKeyBytes = 64 * 1024;
 
-    private static readonly JsonDocumentOptions StrictJson = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
-
-    /// <summary>Reads one that is given to us, and to nobody else: what cannot be used in it is a mistake.</summary>
-    public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8, List<Fault> faults)
-    {
-        var keys = new Dictionary<string, VerificationKey>(StringComparer.Ordinal);
-        Read(name, utf8, faults, (at, jwk) =>
-        {
-            var key = VerificationKey.TryRead(jwk, algorithm: null, out var fault);
-            if (fault is not null)
-            {
-                faults.Add(at with { Message = $"{at.Message}: {fault}" });
-            }
-            else if (key is null)
-            {
-                // A key for something else than verifying, such as encryption.
-            }
-            else if (!CompactJws.IsKeyId(key.KeyId))
-            {
-                faults.Add(at with { Message = $"{at.Message}: invalid `kid`: expected 1 to 128 printable ASCII characters" });
-            }
-            else if (!keys.TryAdd(key.KeyId, key))
-            {
-                faults.Add(at with { Message = $"{at.Message}: the `kid` `{key.KeyId}` occurs twice" });
-            }
-        });
-        if (keys.Count == 0 && faults.Count == 0)
-            faults.Add(new Fault(name, 0, 0, "no signature verification key in the key set"));
-
-        return keys.ToFrozenDictionary(StringComparer.Ordinal);
-    }
-
-    /// <summary>Reads one that is published for everybody (RFC 7517, section 5): keys that cannot be used are passed over, and what remains
-    /// is what the issuer has. So a key that is not in it any more is gone, whatever else is in it.</summary>
+    /// <summary>Reads one that an issuer publishes.</summary>
     /// <param name="name">Where it is from.</param>
     /// <param name="utf8">The key set.</param>
+    /// <param name="rules">Which keys count.</param>
     /// <param name="faults">Why it is no key set; then it says nothing.</param>
-    /// <param name="passedOver">The keys that were passed over, and why.</param>
-    public static FrozenDictionary<string, VerificationKey> ReadPublished(
-        string name, byte[] utf8, List<Fault> faults, List<Fault> passedOver)
+    public static KeySet Read(string name, byte[] utf8, KeySetRules rules, List<Fault> faults) =>
+        Read(name, utf8, rules, faults, secretFaults: null);
+
+    /// <summary>Reads one that is copied to every sidecar: what must not be in it is a fault, and so is one without any key.</summary>
+    public static KeySet ReadFile(string name, byte[] utf8, KeySetRules rules, List<Fault> faults)
     {
-        var keys = new Dictionary<string, VerificationKey>(StringComparer.Ordinal);
-        var ambiguous = new HashSet<string>(StringComparer.Ordinal);
-        Read(name, utf8, faults, (at, jwk) =>
+        var before = faults.Count;
+        var keys = Read(name, utf8, rules, faults, secretFaults: faults);
+        if (keys.Count == 0 && faults.Count == before)
         {
-            var key = VerificationKey.TryRead(jwk, algorithm: null, out var fault);
-            if (fault is not null)
-            {
-                passedOver.Add(at with { Message = $"{at.Message}: {fault}" });
-            }
-            else if (key is null)
-            {
-                // A key for something else than verifying, such as encryption.
-            }
-            else if (!CompactJws.IsKeyId(key.KeyId))
-            {
-                passedOver.Add(at with { Message = $"{at.Message}: invalid `kid`: expected 1 to 128 printable ASCII characters" });
-            }
-            else if (!keys.TryAdd(key.KeyId, key)
-                && (keys[key.KeyId].Thumbprint, keys[key.KeyId].Algorithm) != (key.Thumbprint, key.Algorithm))
-            {
-                // Either could be meant, and so neither counts. The same key again is the same key.
-                ambiguous.Add(key.KeyId);
-                passedOver.Add(at with { Message = $"{at.Message}: duplicate `kid` `{key.KeyId}`: neither key is used" });
-            }
-        });
-        return keys.Where(k => !ambiguous.Contains(k.Key)).ToFrozenDictionary(StringComparer.Ordinal);
+            faults.Add(keys.Ignored is [var first, ..] ? first with { Message = $"no usable key in the key set: {first.Message}" }
+                : new Fault(name, 0, 0, "no signature verification key in the key set"));
+        }
+
+        return keys;
     }
 
-    private static void Read(string name, byte[] utf8, List<Fault> faults, Action<Fault, JsonElement> addKey)
+    /// <summary>Reads one that was made for us alone: whatever cannot be used in it is a mistake.</summary>
+    public static KeySet ReadOwn(string name, byte[] utf8, List<Fault> faults)
+    {
+        var keys = ReadFile(name, utf8, KeySetRules.Default, faults);
+        if (keys.Count > 0)
+            faults.AddRange(keys.Ignored);
+
+        foreach (var key in keys.All.Where(k => !k.HasKeyId))
+            faults.Add(new Fault(name, 0, 0, "a key has no `kid`"));
+
+        return keys;
+    }
+
+    private static KeySet Read(string name, byte[] utf8, KeySetRules rules, List<Fault> faults, List<Fault>? secretFaults)
+    {
+        var keys = new Dictionary<(string Id, string Algorithm), VerificationKey>();
+        var (ambiguous, ignored) = (new HashSet<(string Id, string Algorithm)>(), new List<Fault>());
+        foreach (var (index, entry) in Entries(name, utf8, faults).Index())
+        {
+            var at = new Fault(name, 0, 0, $"key {index}");
+            if (index >= MaxKeys)
+            {
+                ignored.Add(at with { Message = $"key {index} and later: more than {MaxKeys} keys" });
+                break;
+            }
+
+            var key = ReadKey(entry, rules, out var fault, out var isSecret);
+            if (fault is not null)
+            {
+                (isSecret && secretFaults is not null ? secretFaults : ignored).Add(at with { Message = $"{at.Message}: {fault}" });
+                continue;
+            }
+
+            // Without a fault and a key: one for something else than verifying, such as encryption.
+            if (key is not null && !keys.TryAdd((key.KeyId, key.Algorithm), key)
+                && keys[(key.KeyId, key.Algorithm)].Thumbprint != key.Thumbprint)
+            {
+                // Either could be meant, and so neither counts. The same key again is the same key.
+                ambiguous.Add((key.KeyId, key.Algorithm));
+                ignored.Add(at with
+                {
+                    Message = $"{at.Message}: duplicate `kid` `{Printable(key.KeyId)}` for {key.Algorithm}: none of these keys is used",
+                });
+            }
+        }
+
+        return new KeySet(keys.Where(k => !ambiguous.Contains(k.Key)).Select(k => k.Value), ignored);
+    }
+
+    private static VerificationKey? ReadKey(byte[] entry, KeySetRules rules, out string? fault, out bool isSecret)
+    {
+        isSecret = false;
+        if (entry.Length > MaxKeyBytes)
+        {
+            fault = $"larger than {MaxKeyBytes / 1024} KiB";
+            return null;
+        }
+
+        var error = StrictJson.TryParseObject(entry, out var parsed);
+        if (error != TokenRejection.None)
+        {
+            fault = error == TokenRejection.TooLarge ? "nested too deeply"
+                : "expected an object, with no member twice and valid Unicode";
+            return null;
+        }
+
+        using var json = parsed!;
+        isSecret = VerificationKey.FindSecret(json.RootElement) is not null;
+        return VerificationKey.TryRead(json.RootElement, rules, out fault);
+    }
+
+    /// <summary>The entries of a key set, each as it stands.</summary>
+    private static List<byte[]> Entries(string name, byte[] utf8, List<Fault> faults)
     {
         try
         {
-            using var document = JsonDocument.Parse(utf8, StrictJson);
+            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = utf8.Length + 1 });
             if (document.RootElement.ValueKind != JsonValueKind.Object
-                || !document.RootElement.TryGetProperty("keys", out var array)
-                || array.ValueKind != JsonValueKind.Array
-                || array.GetArrayLength() > MaxKeys)
+                || document.RootElement.EnumerateObject().Where(m => m.NameEquals("keys"u8)).ToArray() is not [{ Value: var array }]
+                || array.ValueKind != JsonValueKind.Array)
             {
-                faults.Add(new Fault(name, 0, 0, $"invalid key set: expected an object with an array `keys` of at most {MaxKeys}"));
-                return;
+                faults.Add(new Fault(name, 0, 0, "invalid key set: expected an object with an array `keys`"));
+                return [];
             }
 
-            foreach (var (index, jwk) in array.EnumerateArray().Index())
-                addKey(new Fault(name, 0, 0, $"key {index}"), jwk);
+            return [.. array.EnumerateArray().Take(MaxKeys + 1).Select(e => JsonMarshal.GetRawUtf8Value(e).ToArray())];
         }
         catch (InvalidOperationException)
         {
-            faults.Add(new Fault(name, 0, 0, "invalid Unicode in a name or string"));
+            faults.Add(new Fault(name, 0, 0, "invalid Unicode in a name"));
         }
         catch (JsonException e)
         {
-            faults.Add(
-                new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "invalid JSON, or a duplicate member"));
+            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "invalid JSON"));
         }
+
+        return [];
     }
+
+    /// <summary>A key id for a message: whatever it is made of, it stays within its line.</summary>
+    private static string Printable(string keyId) => string.Concat(keyId.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
 }

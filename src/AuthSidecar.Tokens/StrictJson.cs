@@ -14,7 +14,7 @@ internal static class StrictJson
         AllowTrailingCommas = false,
         CommentHandling = JsonCommentHandling.Disallow,
         // Deeper than we accept, so that too deep can be told from malformed; and no text that fits into a token is deeper.
-        MaxDepth = CompactJws.MaxBytes,
+        MaxDepth = TokenLimits.LargestMaxBytes,
     };
 
     /// <summary>Parses an object, or says what is wrong with it.</summary>

@@ -28,6 +28,7 @@ internal enum TokenRejection
     SubjectMismatch,
     IntrospectionPending,
     Inactive,
+    ClaimNotAllowed,
 }
 
 /// <summary>A verified token, or why there is none. The default is not valid.</summary>

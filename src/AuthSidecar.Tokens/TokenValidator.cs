@@ -24,18 +24,24 @@ internal delegate TokenResult OpaqueTokenFinder(string token, Issuer issuer, Dat
 /// <summary>Decides whether a token is genuine, meant for us, unexpired, unrevoked, and in the right hands.</summary>
 /// <remarks>Facts that cannot change (the signature is right, the claims are these) are remembered for as long as the issuer's
 /// configuration is the same object. Everything that can change is checked at every call, also behind the cache.</remarks>
-internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop, OpaqueTokenFinder? findOpaque = null)
+internal sealed class TokenValidator(
+    VerifiedTokenCache cache, DpopVerifier dpop, OpaqueTokenFinder? findOpaque = null, TokenLimits? limits = null)
 {
+    /// <summary>What <see cref="TokenRejection.TypeNotAllowed"/> is about where it is not a claim.</summary>
+    public const string TypeHeader = "header typ";
+
+    private readonly TokenLimits _limits = limits ?? TokenLimits.Default;
+
     public TokenResult Validate(PresentedToken request, IssuerSet issuers, Revocations revocations, DateTimeOffset now)
     {
         var text = request.Token.Reveal();
-        if (text.Length > CompactJws.MaxBytes)
+        if (text.Length > _limits.MaxBytes)
             return TokenResult.Reject(TokenRejection.TooLarge);
 
         if (!cache.TryGet(text, issuers, out var token))
         {
             var opaqueOf = findOpaque is null ? null : issuers.FindOpaque(text);
-            var verified = opaqueOf is null ? Verify(text, issuers) : findOpaque!(text, opaqueOf, now);
+            var verified = opaqueOf is null ? Verify(text, issuers, _limits) : findOpaque!(text, opaqueOf, now);
             if (!verified.IsValid)
                 return verified;
 
@@ -60,16 +66,13 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
     }
 
     /// <summary>What is true of the token for ever, or until its issuer is configured anew.</summary>
-    internal static TokenResult Verify(string text, IssuerSet issuers)
+    internal static TokenResult Verify(string text, IssuerSet issuers, TokenLimits limits)
     {
-        var malformed = CompactJws.TryRead(text, out var read);
+        var malformed = CompactJws.TryRead(text, limits, out var read);
         if (malformed != TokenRejection.None)
             return TokenResult.Reject(malformed, HintOf(text));
 
         using var jws = read!;
-        if (jws.Header.TryGetProperty("jwk", out _))
-            return TokenResult.Reject(TokenRejection.UnsupportedHeader, "jwk");
-
         malformed = StrictJson.TryParseObject(jws.Payload, out var parsed);
         if (malformed != TokenRejection.None)
             return TokenResult.Reject(malformed);
@@ -77,28 +80,42 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
         // The issuer is not to be believed yet, but it may say which keys to try: only its own.
         using var payload = parsed!;
         var claims = new ClaimReader(payload.RootElement);
-        var issuerName = claims.RequiredString("iss");
-        if (claims.Error != TokenRejection.None)
-            return TokenResult.Reject(claims.Error, claims.FaultyClaim);
-
-        if (issuers.Find(issuerName) is not { } issuer)
-            return TokenResult.Reject(TokenRejection.IssuerUnknown);
-
-        var type = jws.Type ?? "";
-        if (!issuer.Types.Contains(type) && !issuer.Types.Contains(Normalized(type)))
-            return TokenResult.Reject(TokenRejection.TypeNotAllowed);
-
-        if (jws.KeyId is not { } keyId || !issuer.Keys.TryGetValue(keyId, out var key))
+        if (issuers.Find(ref claims) is not { } issuer)
         {
-            issuer.LookForKeys?.Invoke();
-            return TokenResult.Reject(TokenRejection.KeyUnknown);
+            return claims.Error != TokenRejection.None ? TokenResult.Reject(claims.Error, claims.FaultyClaim)
+                : claims.Has(Claim.Issuer) ? TokenResult.Reject(TokenRejection.IssuerUnknown)
+                : TokenResult.Reject(TokenRejection.ClaimMissing, Claim.Issuer.Name);
         }
 
-        if (!string.Equals(jws.Algorithm, key.Algorithm, StringComparison.Ordinal))
-            return TokenResult.Reject(TokenRejection.AlgorithmNotAllowed);
+        if (!IsTypeAllowed(jws.Type, issuer))
+            return TokenResult.Reject(TokenRejection.TypeNotAllowed, TypeHeader);
+
+        if (FindKey(jws, issuer, out var keyError) is not { } key)
+        {
+            if (keyError == TokenRejection.KeyUnknown)
+                issuer.LookForKeys?.Invoke();
+
+            return TokenResult.Reject(keyError);
+        }
 
         return key.Verify(jws) ? VerifiedToken.Read(ref claims, issuer, jws.Payload) : TokenResult.Reject(TokenRejection.SignatureInvalid);
     }
+
+    private static VerificationKey? FindKey(CompactJws jws, Issuer issuer, out TokenRejection error)
+    {
+        error = TokenRejection.KeyUnknown;
+        if (jws.KeyId is not { } keyId)
+            return null;
+
+        var key = issuer.Keys.Find(keyId, jws.Algorithm, out var isKnown);
+        if (key is null && isKnown)
+            error = TokenRejection.AlgorithmNotAllowed;
+
+        return key?.IsOf(issuer) == true ? key : null;
+    }
+
+    private static bool IsTypeAllowed(string? type, Issuer issuer) =>
+        type is null ? issuer.IsTypeOptional : issuer.Types.Contains(type) || issuer.Types.Contains(Normalized(type));
 
     /// <summary>What callers most often send along with a token.</summary>
     private static string? HintOf(string text) =>
@@ -124,7 +141,7 @@ internal sealed class TokenValidator(VerifiedTokenCache cache, DpopVerifier dpop
         if (nowSeconds >= token.ExpiresAt + skewSeconds)
             return TokenRejection.Expired;
 
-        detail = token.NotBefore > nowSeconds + skewSeconds ? "nbf" : token.IssuedAt > nowSeconds + skewSeconds ? "iat" : null;
+        detail = token.NotBefore > nowSeconds + skewSeconds ? "nbf" : token.IssuedAtRoundedUp > nowSeconds + skewSeconds ? "iat" : null;
         return detail is null ? TokenRejection.None : TokenRejection.NotYetValid;
     }
 

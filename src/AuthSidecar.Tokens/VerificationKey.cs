@@ -1,21 +1,37 @@
 using System.Security.Cryptography;
+using System.Text;
 using Microsoft.IdentityModel.Tokens;
 
 namespace AuthSidecar.Tokens;
 
 /// <summary>A public key and the one algorithm it is for. Immutable; safe to share between threads.</summary>
-internal sealed class VerificationKey : IDisposable
+internal sealed record VerificationKey : IDisposable
 {
     private const int SmallestRsaBits = 2048;
     private const int LargestRsaBits = 8192;
+    private const string EdDsa = "EdDSA";
+
+    // Its name since RFC 9864, which does not leave the curve open.
+    private const string Ed25519 = "Ed25519";
 
     private static readonly string[] PrivateMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
     // Our own, without its cache: a provider lives as long as its key, and the key as long as its snapshot.
     private static readonly CryptoProviderFactory Providers = new() { CacheSignatureProviders = false };
 
-    private readonly SignatureProvider _provider;
+    private readonly SignatureProvider? _provider;
+    private readonly Ed25519Key? _ed25519;
     private readonly int? _signatureBytes;
+
+    private VerificationKey(string keyId, Ed25519Key key, string x)
+    {
+        KeyId = keyId;
+        Algorithm = EdDsa;
+        // RFC 8037, section 2: the members in this order.
+        Thumbprint = Base64UrlEncoder.Encode(SHA256.HashData(
+            Encoding.ASCII.GetBytes($$"""{"crv":"Ed25519","kty":"OKP","x":"{{x}}"}""")));
+        _ed25519 = key;
+    }
 
     private VerificationKey(string keyId, JsonWebKey checkedKey, string algorithm)
     {
@@ -26,8 +42,15 @@ internal sealed class VerificationKey : IDisposable
         _provider = Providers.CreateForVerifying(checkedKey, algorithm);
     }
 
-    /// <summary><c>kid</c>; empty when the key has none.</summary>
-    public string KeyId { get; }
+    /// <summary><c>kid</c>; the thumbprint when the key has none.</summary>
+    public string KeyId { get; private init; }
+
+    /// <summary>Whether the key has a <c>kid</c>.</summary>
+    public bool HasKeyId { get; private init; } = true;
+
+    /// <summary>The issuer that a key names of a key set that several share, as Microsoft Entra ID does for its tenants; null:
+    /// none.</summary>
+    public string? IssuerName { get; private init; }
 
     /// <summary>The JWS algorithm (RFC 7518, section 3.1) this key is bound to.</summary>
     public string Algorithm { get; }
@@ -46,8 +69,17 @@ internal sealed class VerificationKey : IDisposable
         if (_signatureBytes is { } expected && signature.Length != expected)
             return false;
 
-        return _provider.Verify(content, 0, content.Length, signature, 0, signature.Length);
+        return _ed25519?.Verify(content, signature) ?? _provider!.Verify(content, 0, content.Length, signature, 0, signature.Length);
     }
+
+    /// <summary>Whether it verifies tokens of an algorithm.</summary>
+    public bool Accepts(string algorithm) =>
+        string.Equals(algorithm, Algorithm, StringComparison.Ordinal) || (Algorithm == EdDsa && algorithm == Ed25519);
+
+    /// <summary>Whether it speaks for an issuer that shares its key set with others. A key with a placeholder for the tenant speaks for all
+    /// of them.</summary>
+    public bool IsOf(Issuer issuer) => IssuerName is null || issuer.Tenant is null || IssuerName.Contains('{', StringComparison.Ordinal)
+        || IssuerName.Split('/').Contains(issuer.Tenant, StringComparer.Ordinal);
 
     /// <summary>The public half of a P-256 key of our own, for ES256.</summary>
     public static VerificationKey OfPublicKey(ECDsa key, string keyId)
@@ -77,10 +109,37 @@ internal sealed class VerificationKey : IDisposable
     /// <summary>Reads a public JWK (RFC 7517).</summary>
     /// <remarks>Member by member, each checked. The library that verifies is given a key made of these and of nothing else: a JWK may say
     /// more (<c>x5c</c>, or <c>N</c> beside <c>n</c>), and what is checked must be what is used.</remarks>
-    /// <param name="algorithm">The algorithm of a key that names none; null: RS256 for RSA, and the curve's for EC.</param>
+    /// <param name="rules">Which keys count.</param>
     /// <param name="fault">What is wrong with it.</param>
     /// <returns>Null with a fault; null without one for a key that is not for verifying signatures, and is to be passed over.</returns>
-    public static VerificationKey? TryRead(JsonElement json, string? algorithm, out string? fault)
+    public static VerificationKey? TryRead(JsonElement json, KeySetRules rules, out string? fault) =>
+        TryRead(
+            json, json.ValueKind == JsonValueKind.Object && TextOf(json, "kty") is "RSA" ? rules.Algorithm : null, rules.Use, out fault);
+
+    /// <summary>Reads a public JWK for signatures.</summary>
+    /// <param name="algorithm">The algorithm of a key that names none; null: RS256 for RSA, and the curve's for others.</param>
+    /// <param name="fault">What is wrong with it.</param>
+    /// <returns>Null with a fault; null without one for a key that is not for verifying signatures.</returns>
+    public static VerificationKey? TryRead(JsonElement json, string? algorithm, out string? fault) =>
+        TryRead(json, algorithm, use: null, out fault);
+
+    /// <summary>Whether a JWK has what only its owner may know, which is a fault even in a key that would be passed over.</summary>
+    public static string? FindSecret(JsonElement json)
+    {
+        if (json.ValueKind != JsonValueKind.Object)
+            return null;
+
+        if (TextOf(json, "kty") is "oct")
+            return "symmetric keys are not accepted: every verifier could also sign";
+
+        return Array.Exists(PrivateMembers, name => json.TryGetProperty(name, out _))
+            ? "private key: a key set holds public keys only"
+            : null;
+    }
+
+    public void Dispose() => _provider?.Dispose();
+
+    private static VerificationKey? TryRead(JsonElement json, string? algorithm, string? use, out string? fault)
     {
         if (json.ValueKind != JsonValueKind.Object)
         {
@@ -88,37 +147,51 @@ internal sealed class VerificationKey : IDisposable
             return null;
         }
 
-        // Before anything else: a secret that lies about is a fault even in a key that would be passed over.
-        fault = FaultOfSecrets(json);
-        if (fault is not null || IsForSomethingElse(json, out fault) || fault is not null)
+        fault = FindSecret(json);
+        if (fault is not null || IsForSomethingElse(json, use, out fault) || fault is not null)
             return null;
 
-        var keyId = TextOf(json, "kid") ?? "";
-        var type = TextOf(json, "kty");
-        var curve = TextOf(json, "crv");
-        JsonWebKey? key = type switch
+        var (type, curve) = (TextOf(json, "kty"), TextOf(json, "crv"));
+        var named = json.TryGetProperty("alg", out _) ? TextOf(json, "alg") ?? "" : algorithm;
+        var key = type switch
         {
-            "RSA" => ReadRsa(json, out fault),
-            "EC" => ReadEc(json, curve, out fault),
+            "RSA" => Create(ReadRsa(json, out fault), AlgorithmOf(type, curve, named), ref fault),
+            "EC" => Create(ReadEc(json, curve, out fault), AlgorithmOf(type, curve, named), ref fault),
+            "OKP" when curve == Ed25519 => named is null or EdDsa or Ed25519 ? ReadEd25519(json, out fault) : null,
             _ => null,
         };
         if (key is null)
         {
-            fault ??= $"keys of type `{type}` are not supported";
+            fault ??= type is "RSA" or "EC" || (type is "OKP" && curve is Ed25519)
+                ? $"`alg` {named} does not fit a key of type {type}{(curve is null ? "" : $" on {curve}")}"
+                : type is "OKP" ? $"the curve `{curve}` is not supported" : $"keys of type `{type}` are not supported";
             return null;
         }
 
-        var named = json.TryGetProperty("alg", out _) ? TextOf(json, "alg") ?? "" : algorithm;
-        if (AlgorithmOf(type!, curve, named) is not { } bound)
+        if (json.TryGetProperty("kid", out var kid) && (kid.ValueKind != JsonValueKind.String || !CompactJws.IsKeyId(kid.GetString()!)))
         {
-            fault = $"`alg` {named} does not fit a key of type {type}{(curve is null ? "" : $" on {curve}")}";
+            key.Dispose();
+            fault = "invalid `kid`: expected a string of 1 to 512 bytes";
             return null;
         }
+
+        return key with
+        {
+            KeyId = kid.ValueKind == JsonValueKind.String ? kid.GetString()! : key.Thumbprint,
+            HasKeyId = kid.ValueKind == JsonValueKind.String,
+            IssuerName = TextOf(json, "issuer"),
+        };
+    }
+
+    private static VerificationKey? Create(JsonWebKey? key, string? algorithm, ref string? fault)
+    {
+        if (key is null || algorithm is null)
+            return null;
 
         try
         {
             ImportForItsChecks(key);
-            return new VerificationKey(keyId, key, bound);
+            return new VerificationKey("", key, algorithm);
         }
         catch (Exception e) when (e is CryptographicException or InvalidOperationException or NotSupportedException or ArgumentException)
         {
@@ -128,36 +201,35 @@ internal sealed class VerificationKey : IDisposable
         }
     }
 
-    private static string? FaultOfSecrets(JsonElement json)
-    {
-        if (TextOf(json, "kty") is "oct")
-            return "symmetric keys are not accepted: every verifier could also sign";
-
-        return Array.Exists(PrivateMembers, name => json.TryGetProperty(name, out _))
-            ? "private key: a key set holds public keys only"
-            : null;
-    }
-
     /// <summary><c>use</c> and <c>key_ops</c> (RFC 7517, sections 4.2 and 4.3).</summary>
-    private static bool IsForSomethingElse(JsonElement json, out string? fault)
+    private static bool IsForSomethingElse(JsonElement json, string? use, out string? fault)
     {
         fault = null;
-        if (json.TryGetProperty("use", out _) && TextOf(json, "use") is var use and not "sig")
+        if (json.TryGetProperty("use", out var said) ? TextOf(json, "use") is var stated && stated != (use ?? "sig") : use is not null)
         {
-            fault = use is "enc" ? null : $"`use` is `{use}`, not `sig`";
+            fault = said.ValueKind == JsonValueKind.String && TextOf(json, "use") is "enc" or "sig" or "jwt-svid" or "x509-svid" ? null
+                : $"`use` is `{TextOf(json, "use")}`, not `{use ?? "sig"}`";
             return true;
         }
 
         if (!json.TryGetProperty("key_ops", out var operations))
             return false;
 
-        if (operations.ValueKind != JsonValueKind.Array)
+        if (operations.ValueKind != JsonValueKind.Array || operations.EnumerateArray().Any(o => o.ValueKind != JsonValueKind.String))
         {
-            fault = "`key_ops` is not an array";
+            fault = "`key_ops` is not an array of strings";
             return true;
         }
 
-        return !operations.EnumerateArray().Any(o => o.ValueKind == JsonValueKind.String && o.ValueEquals("verify"));
+        return !operations.EnumerateArray().Any(o => o.ValueEquals("verify"));
+    }
+
+    private static VerificationKey? ReadEd25519(JsonElement json, out string? fault)
+    {
+        var x = TextOf(json, "x");
+        var key = CompactJws.TryDecode(x, out var bytes) ? Ed25519Key.TryImport(bytes, out fault)
+            : Ed25519Key.TryImport([], out fault);
+        return key is null ? null : new VerificationKey("", key, x!);
     }
 
     private static JsonWebKey? ReadRsa(JsonElement json, out string? fault)
@@ -238,6 +310,4 @@ internal sealed class VerificationKey : IDisposable
 
     private static string? TextOf(JsonElement json, string name) =>
         json.TryGetProperty(name, out var member) && member.ValueKind == JsonValueKind.String ? member.GetString() : null;
-
-    public void Dispose() => _provider.Dispose();
 }

@@ -11,7 +11,12 @@ internal sealed class VerifiedToken
     /// <summary>Seconds since 1970, as are the other times.</summary>
     public required long ExpiresAt { get; init; }
 
+    /// <summary>0 where the token does not say: then every revocation of its session or subject is one of it.</summary>
     public required long IssuedAt { get; init; }
+
+    /// <summary>The same, with a fraction counted as a whole second: a token is not used before it was issued.</summary>
+    public long IssuedAtRoundedUp { get; init; }
+
     public long? NotBefore { get; init; }
     public string? TokenId { get; init; }
     public string? SessionId { get; init; }
@@ -38,43 +43,78 @@ internal sealed class VerifiedToken
 
     /// <summary>Reads the claims of a token whose issuer we have verified.</summary>
     public static TokenResult Read(ref ClaimReader claims, Issuer issuer, byte[] claimsUtf8) =>
-        Read(ref claims, issuer, claimsUtf8, claims.RequiredTime("exp"), claims.RequiredTime("iat"));
+        Read(ref claims, issuer, claimsUtf8, claims.RequiredTime(Claim.ExpiresAt),
+            issuer.IsIssuedAtOptional ? claims.OptionalTime(Claim.IssuedAt) ?? 0 : claims.RequiredTime(Claim.IssuedAt));
 
-    /// <summary>Reads what an issuer says of an opaque token (RFC 7662, section 2.2). It need not say from when it is: then every
-    /// revocation of others of its kind is one of it.</summary>
+    /// <summary>Reads what an issuer says of an opaque token (RFC 7662, section 2.2). It need not say from when it is.</summary>
     /// <param name="claims">What it says.</param>
     /// <param name="claimsUtf8">The same, as text.</param>
     /// <param name="until">When it expires as far as we know, where the issuer does not say.</param>
     public static TokenResult ReadIntrospected(ref ClaimReader claims, Issuer issuer, byte[] claimsUtf8, long until) =>
-        Read(ref claims, issuer, claimsUtf8, claims.OptionalTime("exp") ?? until, claims.OptionalTime("iat") ?? 0);
+        Read(ref claims, issuer, claimsUtf8, claims.OptionalTime(Claim.ExpiresAt) ?? until, claims.OptionalTime(Claim.IssuedAt) ?? 0);
 
     public JsonDocument ParseClaims() => JsonDocument.Parse(ClaimsUtf8);
 
     private static TokenResult Read(ref ClaimReader claims, Issuer issuer, byte[] claimsUtf8, long expiresAt, long issuedAt)
     {
+        var kindError = CheckKind(ref claims, issuer, out var kindDetail);
+        if (kindError != TokenRejection.None)
+            return TokenResult.Reject(kindError, kindDetail);
+
         var (isBound, hasUnknown, keyThumbprint, certificateThumbprint) = claims.OptionalConfirmation();
         var token = new VerifiedToken
         {
             Issuer = issuer,
-            Subject = claims.RequiredString("sub"),
-            Audiences = claims.RequiredAudiences(),
+            Subject = issuer.Principal.Id is { } id ? claims.RequiredString(id) : claims.RequiredString(Claim.Subject),
+            Audiences = claims.RequiredAudiences(issuer.AudienceClaim),
             ExpiresAt = expiresAt,
             IssuedAt = issuedAt,
-            NotBefore = claims.OptionalTime("nbf"),
-            TokenId = claims.OptionalString("jti"),
-            SessionId = claims.OptionalString("sid"),
-            ClientId = claims.OptionalString("client_id"),
+            IssuedAtRoundedUp = claims.OptionalStart(Claim.IssuedAt) ?? 0,
+            NotBefore = claims.OptionalStart(Claim.NotBefore),
+            TokenId = claims.OptionalString(Claim.TokenId),
+            SessionId = claims.OptionalString(Claim.SessionId),
+            ClientId = claims.OptionalString(Claim.ClientId)
+                ?? (issuer.ClientIdClaim is { } client ? claims.OptionalString(client) : null),
             Scopes = claims.OptionalScopes(),
-            AuthenticationContext = claims.OptionalString("acr"),
-            AuthenticationMethods = claims.OptionalStrings("amr"),
-            AuthenticatedAt = claims.OptionalTime("auth_time"),
+            AuthenticationContext = claims.OptionalString(Claim.AuthenticationContext),
+            AuthenticationMethods = claims.OptionalStrings(Claim.AuthenticationMethods),
+            AuthenticatedAt = claims.OptionalTime(Claim.AuthenticatedAt),
             IsBound = isBound,
             HasUnknownConfirmation = hasUnknown,
             KeyThumbprint = keyThumbprint,
             CertificateThumbprint = certificateThumbprint,
             ClaimsUtf8 = claimsUtf8,
         };
-        claims.CheckMapped(issuer.Principal);
+        issuer.Principal.Check(ref claims);
+        if (issuer.TrustDomain is { } domain && SpiffeId.TrustDomainOf(token.Subject) != domain)
+            claims.Fail(TokenRejection.ClaimMalformed, Claim.Subject.Name);
+
         return claims.Error == TokenRejection.None ? TokenResult.Accept(token) : TokenResult.Reject(claims.Error, claims.FaultyClaim);
+    }
+
+    /// <summary>Whether it is an access token of its issuer at all.</summary>
+    private static TokenRejection CheckKind(ref ClaimReader claims, Issuer issuer, out string? detail)
+    {
+        var error = TokenKinds.Check(ref claims, issuer, out detail);
+        if (error != TokenRejection.None)
+            return error;
+
+        foreach (var path in issuer.ForbiddenClaims)
+        {
+            detail = path.Text;
+            if (path.Find(claims.Claims, out _) != ClaimLookup.Absent)
+                return TokenRejection.TypeNotAllowed;
+        }
+
+        foreach (var rule in issuer.RequiredClaims)
+        {
+            detail = rule.Path.Text;
+            error = rule.Check(claims.Claims);
+            if (error != TokenRejection.None)
+                return error;
+        }
+
+        detail = null;
+        return TokenRejection.None;
     }
 }

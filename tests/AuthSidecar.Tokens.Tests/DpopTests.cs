@@ -121,7 +121,7 @@ public sealed class DpopTests
     public DpopTests()
     {
         var faults = new List<Fault>();
-        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes($$"""{"keys":[{{Jwk(IssuersKey, ("kid", "\"k\""))}}]}"""), faults);
+        var keys = KeySetReader.ReadOwn("jwks.json", Encoding.UTF8.GetBytes($$"""{"keys":[{{Jwk(IssuersKey, ("kid", "\"k\""))}}]}"""), faults);
         Assert.Empty(faults);
         _issuers = new IssuerSet([new Issuer { Name = IssuerName, Audiences = FrozenSet.Create(StringComparer.Ordinal, "documents"), Keys = keys }]);
         _validator = new TokenValidator(_cache, new DpopVerifier());

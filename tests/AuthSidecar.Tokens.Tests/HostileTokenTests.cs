@@ -15,7 +15,7 @@ public sealed class HostileTokenTests
     private const string OtherIssuerName = "https://other.test";
     private const string Audience = "documents";
 
-    private static readonly string LongestKeyId = new('k', 128);
+    private static readonly string LongestKeyId = new('k', 512);
     private static readonly RSA RsaKey = RSA.Create(2048);
     private static readonly ECDsa EcKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private static readonly RSA OtherIssuersKey = RSA.Create(2048);
@@ -41,9 +41,9 @@ public sealed class HostileTokenTests
     {
         // ---- the text
         ["nothing"] = (TokenRejection.Missing, ""),
-        ["over 8 KiB"] = (TokenRejection.TooLarge, OfLength(8 * 1024 + 1)),
-        ["over 8 KiB, and nothing but letters"] = (TokenRejection.TooLarge, new string('A', 1024 * 1024)),
-        ["header of 1 KiB and a byte"] = (TokenRejection.TooLarge, Sign(HeaderOfBytes(1025), Claims(), Rs256(RsaKey))),
+        ["over 16 KiB"] = (TokenRejection.TooLarge, OfLength(16 * 1024 + 1)),
+        ["over 16 KiB, and nothing but letters"] = (TokenRejection.TooLarge, new string('A', 1024 * 1024)),
+        ["header of 8 KiB and a byte"] = (TokenRejection.TooLarge, Sign(HeaderOfBytes(8 * 1024 + 1), Claims(), Rs256(RsaKey))),
         ["white space alone"] = (TokenRejection.Malformed, " "),
         ["one part"] = (TokenRejection.Malformed, GoodParts[0]),
         ["two parts"] = (TokenRejection.Malformed, $"{GoodParts[0]}.{GoodParts[1]}"),
@@ -136,11 +136,12 @@ public sealed class HostileTokenTests
         ["b64 that says nothing new"] = (TokenRejection.UnsupportedHeader, WithHeader(Header(("b64", "true")))),
         ["zip"] = (TokenRejection.UnsupportedHeader, WithHeader(Header(("zip", "\"DEF\"")))),
         ["enc"] = (TokenRejection.UnsupportedHeader, WithHeader(Header(("enc", "\"A128GCM\"")))),
-        ["jwk of its own"] = (TokenRejection.UnsupportedHeader, Sign(Header(("jwk", Jwk(AttackersKey))), Claims(), Rs256(AttackersKey))),
-        ["jwk beside the right signature"] = (TokenRejection.UnsupportedHeader, WithHeader(Header(("jwk", Jwk(RsaKey))))),
-        ["jku"] = (TokenRejection.UnsupportedHeader, Sign(Header(("jku", "\"https://attacker.test/jwks\"")), Claims(), Rs256(AttackersKey))),
-        ["x5u"] = (TokenRejection.UnsupportedHeader, Sign(Header(("x5u", "\"https://attacker.test/cert\"")), Claims(), Rs256(AttackersKey))),
-        ["x5c"] = (TokenRejection.UnsupportedHeader, Sign(Header(("x5c", """["AAAA"]""")), Claims(), Rs256(AttackersKey))),
+        ["jwk of its own"] = (TokenRejection.SignatureInvalid, Sign(Header(("jwk", Jwk(AttackersKey))), Claims(), Rs256(AttackersKey))),
+        ["jwk of its own, and no kid"] = (TokenRejection.KeyUnknown, Sign(Header(("jwk", Jwk(AttackersKey)), ("kid", null)), Claims(), Rs256(AttackersKey))),
+        ["jwk of its own, with its kid"] = (TokenRejection.KeyUnknown, Sign(Header(("jwk", Jwk(AttackersKey, ("kid", "\"mine\""))), ("kid", "\"mine\"")), Claims(), Rs256(AttackersKey))),
+        ["jku of another key"] = (TokenRejection.SignatureInvalid, Sign(Header(("jku", "\"https://attacker.test/jwks\"")), Claims(), Rs256(AttackersKey))),
+        ["x5u of another key"] = (TokenRejection.SignatureInvalid, Sign(Header(("x5u", "\"https://attacker.test/cert\"")), Claims(), Rs256(AttackersKey))),
+        ["x5c of another key"] = (TokenRejection.SignatureInvalid, Sign(Header(("x5c", $"[\"{CertificateOf(AttackersKey)}\"]")), Claims(), Rs256(AttackersKey))),
         ["no kid"] = (TokenRejection.KeyUnknown, WithHeader(Header(("kid", null)))),
         ["unknown kid"] = (TokenRejection.KeyUnknown, WithHeader(Header(("kid", "\"rsb\"")))),
         ["kid in other case"] = (TokenRejection.KeyUnknown, WithHeader(Header(("kid", "\"RSA\"")))),
@@ -151,8 +152,8 @@ public sealed class HostileTokenTests
         ["kid in other case of the member"] = (TokenRejection.KeyUnknown, WithHeader(Header(("kid", null), ("Kid", "\"rsa\"")))),
         ["empty kid"] = (TokenRejection.Malformed, WithHeader(Header(("kid", "\"\"")))),
         ["kid too long"] = (TokenRejection.Malformed, WithHeader(Header(("kid", Quoted(LongestKeyId + "-"))))),
-        ["kid with a line break"] = (TokenRejection.Malformed, WithHeader(Header(("kid", """ "rsa\nlevel=error" """)))),
-        ["kid beyond ASCII"] = (TokenRejection.Malformed, WithHeader(Header(("kid", """ "rs\u0430" """)))),
+        ["kid with a line break"] = (TokenRejection.KeyUnknown, WithHeader(Header(("kid", """ "rsa\nlevel=error" """)))),
+        ["kid beyond ASCII"] = (TokenRejection.KeyUnknown, WithHeader(Header(("kid", """ "rs\u0430" """)))),
         ["kid is a number"] = (TokenRejection.Malformed, WithHeader(Header(("kid", "1")))),
         ["kid is null"] = (TokenRejection.Malformed, WithHeader(Header(("kid", "null")))),
         ["kid is an array"] = (TokenRejection.Malformed, WithHeader(Header(("kid", """["rsa"]""")))),
@@ -165,6 +166,22 @@ public sealed class HostileTokenTests
         ["typ with a parameter"] = (TokenRejection.TypeNotAllowed, WithHeader(Header(("typ", "\"at+jwt; v=1\"")))),
         ["typ with a space"] = (TokenRejection.TypeNotAllowed, WithHeader(Header(("typ", "\" at+jwt\"")))),
         ["typ with its prefix twice"] = (TokenRejection.TypeNotAllowed, WithHeader(Header(("typ", "\"application/application/at+jwt\"")))),
+        ["claim typ of an ID token"] = (TokenRejection.TypeNotAllowed, WithClaims(("typ", "\"ID\""))),
+        ["claim typ of a refresh token"] = (TokenRejection.TypeNotAllowed, WithClaims(("typ", "\"Refresh\""))),
+        ["claim typ of an offline token"] = (TokenRejection.TypeNotAllowed, WithClaims(("typ", "\"Offline\""))),
+        ["claim typ of a logout token"] = (TokenRejection.TypeNotAllowed, WithClaims(("typ", "\"Logout\""))),
+        ["claim typ of something unknown"] = (TokenRejection.TypeNotAllowed, WithClaims(("typ", "\"Something\""))),
+        ["claim typ in other case"] = (TokenRejection.TypeNotAllowed, WithClaims(("typ", "\"refresh\""))),
+        ["claim typ, escaped"] = (TokenRejection.TypeNotAllowed, WithClaims(("""t\u0079p""", "\"ID\""))),
+        ["token_use of an ID token"] = (TokenRejection.TypeNotAllowed, WithClaims(("token_use", "\"id\""))),
+        ["token_use of a refresh token"] = (TokenRejection.TypeNotAllowed, WithClaims(("token_use", "\"refresh_token\""))),
+        ["token_type of a refresh token"] = (TokenRejection.TypeNotAllowed, WithClaims(("token_type", "\"refresh\""))),
+        ["token_type of an ID token, as a URN"] = (TokenRejection.TypeNotAllowed, WithClaims(("token_type", "\"urn:ietf:params:oauth:token-type:id_token\""))),
+        ["type of a refresh token"] = (TokenRejection.TypeNotAllowed, WithClaims(("type", "\"refresh\""))),
+        ["events of a logout token"] = (TokenRejection.TypeNotAllowed, WithClaims(("events", """{"http://schemas.openid.net/event/backchannel-logout":{}}"""))),
+        ["events as a string"] = (TokenRejection.TypeNotAllowed, WithClaims(("events", "\"{}\""))),
+        ["claim typ is a number"] = (TokenRejection.ClaimMalformed, WithClaims(("typ", "1"))),
+        ["token_use is an array"] = (TokenRejection.ClaimMalformed, WithClaims(("token_use", """["access"]"""))),
         ["typ is a number"] = (TokenRejection.Malformed, WithHeader(Header(("typ", "1")))),
         ["typ is null"] = (TokenRejection.Malformed, WithHeader(Header(("typ", "null")))),
 
@@ -239,11 +256,14 @@ public sealed class HostileTokenTests
         ["aud is an object"] = (TokenRejection.ClaimMalformed, WithClaims(("aud", """{"documents":true}"""))),
         ["aud with a number beside ours"] = (TokenRejection.ClaimMalformed, WithClaims(("aud", """["documents",1]"""))),
         ["aud with an array around ours"] = (TokenRejection.ClaimMalformed, WithClaims(("aud", """[["documents"]]"""))),
-        ["aud of too many"] = (TokenRejection.ClaimMalformed, WithClaims(("aud", $"[{string.Join(',', Enumerable.Repeat("\"documents\"", 17))}]"))),
+        ["aud of too many"] = (TokenRejection.ClaimMalformed, WithClaims(("aud", $"[{string.Join(',', Enumerable.Repeat("\"documents\"", 257))}]"))),
+        ["exp with a fraction that is over"] = (TokenRejection.Expired, WithClaims(("exp", Number(Seconds - 5) + ".9"))),
+        ["exp with a fraction, before 1970"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", "-0.5"))),
+        ["exp with a fraction, in the year 10000"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", "253402300799.5"))),
+        ["exp beyond any decimal"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", "1e300"))),
+        ["nbf with a fraction, not yet"] = (TokenRejection.NotYetValid, WithClaims(("nbf", Number(Seconds + 5) + ".1"))),
+        ["iat with a fraction, in the future"] = (TokenRejection.NotYetValid, WithClaims(("iat", Number(Seconds + 5) + ".1"))),
         ["exp is a string"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", Quoted(Number(Seconds + 600))))),
-        ["exp with a fraction"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", Number(Seconds + 600) + ".5"))),
-        ["exp with a fraction of nothing"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", Number(Seconds + 600) + ".0"))),
-        ["exp with an exponent"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", "41e8"))),
         ["exp with an exponent, huge"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", "1e18"))),
         ["exp with an exponent beyond any number"] = (TokenRejection.Malformed, WithClaims(("exp", "1e999"))),
         ["exp of 10^18"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", "1000000000000000000"))),
@@ -255,14 +275,11 @@ public sealed class HostileTokenTests
         ["exp is true"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", "true"))),
         ["exp is an array"] = (TokenRejection.ClaimMalformed, WithClaims(("exp", $"[{Number(Seconds + 600)}]"))),
         ["iat is a string"] = (TokenRejection.ClaimMalformed, WithClaims(("iat", Quoted(Number(Seconds))))),
-        ["iat with a fraction"] = (TokenRejection.ClaimMalformed, WithClaims(("iat", "1.5"))),
-        ["iat with an exponent"] = (TokenRejection.ClaimMalformed, WithClaims(("iat", "1e9"))),
         ["iat before 1970"] = (TokenRejection.ClaimMalformed, WithClaims(("iat", "-1"))),
         ["iat far beyond"] = (TokenRejection.ClaimMalformed, WithClaims(("iat", "9223372036854775807"))),
         ["nbf is a string"] = (TokenRejection.ClaimMalformed, WithClaims(("nbf", "\"1\""))),
         ["nbf before 1970"] = (TokenRejection.ClaimMalformed, WithClaims(("nbf", "-1"))),
         ["jti is a number"] = (TokenRejection.ClaimMalformed, WithClaims(("jti", "1"))),
-        ["sid is null"] = (TokenRejection.ClaimMalformed, WithClaims(("sid", "null"))),
         ["scope is a number"] = (TokenRejection.ClaimMalformed, WithClaims(("scope", "1"))),
         ["expired long ago"] = (TokenRejection.Expired, WithClaims(("exp", "0"), ("iat", "0"))),
         ["expired by the skew"] = (TokenRejection.Expired, WithClaims(("exp", Number(Seconds - 5)))),
@@ -297,8 +314,8 @@ public sealed class HostileTokenTests
     {
         ["as usual"] = Good,
         ["signed with ECDSA"] = WithEcdsa(Es256(EcKey)),
-        ["token of 8 KiB"] = OfLength(8 * 1024 - 1),
-        ["header of 1 KiB"] = Sign(HeaderOfBytes(1024), Claims(), Rs256(RsaKey)),
+        ["token of 16 KiB"] = OfLength(16 * 1024 - 1),
+        ["header of 8 KiB"] = Sign(HeaderOfBytes(8 * 1024), Claims(), Rs256(RsaKey)),
         ["longest kid"] = WithHeader(Header(("kid", Quoted(LongestKeyId)))),
         ["typ in full"] = WithHeader(Header(("typ", "\"application/at+jwt\""))),
         ["typ in other case"] = WithHeader(Header(("typ", "\"AT+JWT\""))),
@@ -306,7 +323,23 @@ public sealed class HostileTokenTests
         ["nested as deep as may be"] = WithClaims(("x", "[[[[[[[1]]]]]]]")),
         ["pair of surrogates"] = WithClaims(("x", """ "\ud83d\ude00" """)),
         ["aud among others"] = WithClaims(("aud", """["mail","documents"]""")),
-        ["as many aud as may be"] = WithClaims(("aud", $"[{string.Join(',', Enumerable.Repeat("\"documents\"", 16))}]")),
+        ["as many aud as may be"] = WithClaims(("aud", $"[{string.Join(',', Enumerable.Repeat("\"documents\"", 256))}]")),
+        ["jwk beside the right signature"] = WithHeader(Header(("jwk", Jwk(RsaKey)))),
+        ["jwk, jku, x5u and x5c of others beside the right signature"] = WithHeader(Header(
+            ("jwk", Jwk(AttackersKey)), ("jku", "\"https://attacker.test/jwks\""), ("x5u", "\"https://attacker.test/cert\""), ("x5c", $"[\"{CertificateOf(AttackersKey)}\"]"))),
+        ["exp with a fraction"] = WithClaims(("exp", Number(Seconds + 600) + ".5")),
+        ["exp with an exponent"] = WithClaims(("exp", "42e8")),
+        ["exp with a fraction and an exponent"] = WithClaims(("exp", "4.1027445e9")),
+        ["iat with a fraction"] = WithClaims(("iat", Number(Seconds - 1) + ".5")),
+        ["iat with an exponent"] = WithClaims(("iat", "1e9")),
+        ["nbf with a fraction, just now"] = WithClaims(("nbf", Number(Seconds + 4) + ".9")),
+        ["nulls of optional claims"] = WithClaims(("amr", "null"), ("jti", "null"), ("nbf", "null"), ("scope", "null"), ("acr", "null"), ("sid", "null"), ("client_id", "null"), ("auth_time", "null"), ("typ", "null"), ("events", "null")),
+        ["empty optional claims"] = WithClaims(("acr", "\"\""), ("sid", "\"\""), ("client_id", "\"\"")),
+        ["claim typ of an access token"] = WithClaims(("typ", "\"Bearer\"")),
+        ["token_use of an access token"] = WithClaims(("token_use", "\"access\"")),
+        ["token_type of an access token, as a URN"] = WithClaims(("token_type", "\"urn:ietf:params:oauth:token-type:access_token\"")),
+        ["type of something else"] = WithClaims(("type", "\"user\"")),
+        ["kid with any text"] = WithHeader(Header(("kid", """ "schl\u00fcssel\n1" """))),
         ["expired by less than the skew"] = WithClaims(("exp", Number(Seconds - 4))),
         ["valid for ever"] = WithClaims(("exp", "253402300799")),
         ["valid for almost ever"] = WithClaims(("exp", "253402300795")),
@@ -329,18 +362,14 @@ public sealed class HostileTokenTests
         ["no key"] = """{"keys":[]}""",
         ["key is null"] = """{"keys":[null]}""",
         ["key is a string"] = """{"keys":["k"]}""",
-        ["too many keys"] = $$"""{"keys":[{{string.Join(',', Enumerable.Range(0, 65).Select(i => Jwk(EcKey, ("kid", $"\"{i}\""))))}}]}""",
         ["keys twice"] = $$"""{"keys":[{{Jwk(RsaKey, ("kid", "\"k\""))}}],"keys":[{{Jwk(AttackersKey, ("kid", "\"k\""))}}]}""",
         ["n twice"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")).TrimEnd('}') + ""","n":"AQAB"}"""),
         ["lone surrogate in a name"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("""\ud800""", "1"))),
         ["lone surrogate in the kid"] = KeySet(Jwk(RsaKey, ("kid", """ "\ud800" """))),
-        ["kid twice"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")), Jwk(EcKey, ("kid", "\"k\""))),
-        ["no kid"] = KeySet(Jwk(RsaKey)),
+        ["kid twice"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")), Jwk(AttackersKey, ("kid", "\"k\""))),
         ["empty kid"] = KeySet(Jwk(RsaKey, ("kid", "\"\""))),
         ["kid is a number"] = KeySet(Jwk(RsaKey, ("kid", "1"))),
         ["kid too long"] = KeySet(Jwk(RsaKey, ("kid", Quoted(LongestKeyId + "-")))),
-        ["kid with a line break"] = KeySet(Jwk(RsaKey, ("kid", """ "a\nb" """))),
-        ["kid in other case of the member"] = KeySet(Jwk(RsaKey, ("KID", "\"k\""))),
         ["n in other case of the member"] = KeySet(Jwk(AttackersKey, ("kid", "\"k\""), ("n", null), ("N", Quoted(Encode(RsaKey.ExportParameters(includePrivateParameters: false).Modulus!))))),
         ["symmetric key"] = KeySet("""{"kty":"oct","kid":"k","k":"c2VjcmV0LWNhbmFyeQ"}"""),
         ["symmetric key beside a good one"] = KeySet(Jwk(RsaKey, ("kid", "\"k\"")), """{"kty":"oct","kid":"s","k":"c2VjcmV0LWNhbmFyeQ"}"""),
@@ -374,7 +403,10 @@ public sealed class HostileTokenTests
         ["unknown use"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("use", "\"sign\""))),
         ["no kty"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("kty", null))),
         ["kty in other case"] = KeySet(Jwk(RsaKey, ("kid", "\"k\""), ("kty", "\"rsa\""))),
-        ["unsupported kty"] = KeySet("""{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"""),
+        ["unsupported curve of OKP"] = KeySet("""{"kty":"OKP","crv":"X25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"""),
+        ["Ed25519 for another algorithm"] = KeySet("""{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"RS256","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"""),
+        ["Ed25519 cut short"] = KeySet("""{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcH"}"""),
+        ["private Ed25519 key"] = KeySet("""{"kty":"OKP","crv":"Ed25519","kid":"k","d":"c2VjcmV0LWNhbmFyeQ","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"""),
         ["no curve"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("crv", null))),
         ["unsupported curve"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("crv", "\"secp256k1\""))),
         ["coordinates of another curve"] = KeySet(Jwk(EcKey, ("kid", "\"k\""), ("crv", "\"P-384\""))),
@@ -391,7 +423,7 @@ public sealed class HostileTokenTests
     private readonly VerifiedTokenCache _cache = new(1000);
     private readonly TokenValidator _validator;
     private readonly IssuerSet _issuers = new([IssuerOf(IssuerName, KeySet(
-        Jwk(RsaKey, ("kid", "\"rsa\"")), Jwk(RsaKey, ("kid", Quoted(LongestKeyId))), Jwk(EcKey, ("kid", "\"ec\"")))), OtherIssuer()]);
+        Jwk(RsaKey, ("kid", "\"rsa\"")), Jwk(RsaKey, ("kid", Quoted(LongestKeyId))), Jwk(RsaKey, ("kid", """ "schl\u00fcssel\n1" """)), Jwk(EcKey, ("kid", "\"ec\"")))), OtherIssuer()]);
 
     private readonly Revocations _revocations = new(
     [
@@ -435,7 +467,7 @@ public sealed class HostileTokenTests
     {
         Assert.True(Table.Count >= 60, $"there are {Table.Count}");
         // Those that are about a request, or an issuer that is asked, have tests of their own.
-        TokenRejection[] others = [TokenRejection.Unset, TokenRejection.None, TokenRejection.ScopeMissing, TokenRejection.ProofInvalid, TokenRejection.ProofReplayed, TokenRejection.ProofLimit, TokenRejection.SubjectMismatch, TokenRejection.IntrospectionPending, TokenRejection.Inactive];
+        TokenRejection[] others = [TokenRejection.Unset, TokenRejection.None, TokenRejection.ScopeMissing, TokenRejection.ProofInvalid, TokenRejection.ProofReplayed, TokenRejection.ProofLimit, TokenRejection.SubjectMismatch, TokenRejection.IntrospectionPending, TokenRejection.Inactive, TokenRejection.ClaimNotAllowed];
         Assert.Equal(Enum.GetValues<TokenRejection>().Except(others).Order(), Table.Values.Select(s => s.Expected).Distinct().Order());
     }
 
@@ -558,7 +590,7 @@ public sealed class HostileTokenTests
     public void Read_HostileKeySet_RefusedWithoutAWordOfItsSecrets(string shape)
     {
         var faults = new List<Fault>();
-        KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(BadKeySets[shape]), faults);
+        KeySetReader.ReadFile("jwks.json", Encoding.UTF8.GetBytes(BadKeySets[shape]), KeySetRules.Default, faults);
         Assert.NotEmpty(faults);
         Assert.DoesNotContain(faults, f => f.ToString()!.Contains("c2VjcmV0LWNhbmFyeQ", StringComparison.Ordinal));
     }
@@ -568,7 +600,7 @@ public sealed class HostileTokenTests
     {
         // RFC 7517, section 4.7: a certificate repeats the key. One that brings another must not be the one that counts.
         var keySet = KeySet(Jwk(RsaKey, ("kid", "\"rsa\""), ("x5c", $"[\"{CertificateOf(SmallKey)}\"]")));
-        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), []);
+        var keys = KeySetReader.ReadFile("jwks.json", Encoding.UTF8.GetBytes(keySet), KeySetRules.Default, []);
         var issuer = new Issuer { Name = IssuerName, Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience), Keys = keys };
         Assert.False(Validate(Sign(Header(), Claims(), Rs256(SmallKey)), issuers: new IssuerSet([issuer])).IsValid);
     }
@@ -577,9 +609,9 @@ public sealed class HostileTokenTests
     public void Read_PublicKeyForEncryption_PassedOver()
     {
         var faults = new List<Fault>();
-        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(KeySet(Jwk(EcKey, ("kid", "\"k\"")), Jwk(RsaKey, ("kid", "\"e\""), ("use", "\"enc\"")))), faults);
+        var keys = KeySetReader.ReadOwn("jwks.json", Encoding.UTF8.GetBytes(KeySet(Jwk(EcKey, ("kid", "\"k\"")), Jwk(RsaKey, ("kid", "\"e\""), ("use", "\"enc\"")))), faults);
         Assert.Empty(faults);
-        Assert.Equal("k", Assert.Single(keys).Key);
+        Assert.Equal("k", Assert.Single(keys.All).KeyId);
     }
 
     private TokenResult Validate(string token, IssuerSet? issuers = null, Revocations? revocations = null, DateTimeOffset? now = null) =>
@@ -669,7 +701,7 @@ public sealed class HostileTokenTests
     private static Issuer IssuerOf(string name, string keySet)
     {
         var faults = new List<Fault>();
-        var keys = KeySetReader.Read("jwks.json", Encoding.UTF8.GetBytes(keySet), faults);
+        var keys = KeySetReader.ReadFile("jwks.json", Encoding.UTF8.GetBytes(keySet), KeySetRules.Default, faults);
         Assert.Empty(faults);
         return new Issuer { Name = name, Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience), Keys = keys };
     }

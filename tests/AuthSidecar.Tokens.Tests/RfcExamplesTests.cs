@@ -46,7 +46,7 @@ public sealed class RfcExamplesTests
     {
         var key = Key(jwk, out var fault);
         Assert.Null(fault);
-        Assert.Equal(TokenRejection.None, CompactJws.TryRead(token, out var jws));
+        Assert.Equal(TokenRejection.None, CompactJws.TryRead(token, TokenLimits.Default, out var jws));
         Assert.True(key!.Verify(jws!));
     }
 
@@ -60,14 +60,14 @@ public sealed class RfcExamplesTests
         for (var i = 0; i < token.Length; i++)
         {
             var changed = string.Concat(token.AsSpan(0, i), token[i] == 'A' ? "B" : "A", token.AsSpan(i + 1));
-            Assert.False(CompactJws.TryRead(changed, out var jws) == TokenRejection.None && key.Verify(jws!), changed);
+            Assert.False(CompactJws.TryRead(changed, TokenLimits.Default, out var jws) == TokenRejection.None && key.Verify(jws!), changed);
         }
     }
 
     [Fact]
     public void Verify_ExampleOfAnotherKey_Refused()
     {
-        CompactJws.TryRead(EcToken, out var jws);
+        CompactJws.TryRead(EcToken, TokenLimits.Default, out var jws);
         Assert.False(Key(RsaKey, out _)!.Verify(jws!));
     }
 
@@ -88,17 +88,41 @@ public sealed class RfcExamplesTests
         {
             Name = "joe",
             Audiences = FrozenSet<string>.Empty,
-            Keys = FrozenDictionary<string, VerificationKey>.Empty,
+            Keys = KeySet.Empty,
         }]);
-        Assert.Equal(expected, TokenValidator.Verify(token, issuers).Error);
+        Assert.Equal(expected, TokenValidator.Verify(token, issuers, TokenLimits.Default).Error);
     }
 
-    /// <summary>RFC 8037, appendix A: Ed25519 is not in the platform, and so its keys are refused as such.</summary>
+    /// <summary>RFC 8037, appendix A.2 and A.3.</summary>
     [Fact]
-    public void Read_Ed25519KeyOfTheExample_RefusedAsNotSupported()
+    public void Thumbprint_OfTheEd25519Key_AsInTheRfc() => Assert.Equal("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", Key(Ed25519Jwk, out _)!.Thumbprint);
+
+    /// <summary>RFC 8037, appendix A.5; and the name of the algorithm since RFC 9864.</summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData("EdDSA")]
+    [InlineData("Ed25519")]
+    public void Verify_OfTheEd25519Example_ValidUnchangedAlone(string? algorithm)
     {
-        Assert.Null(Key("""{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}""", out var fault));
-        Assert.Equal("keys of type `OKP` are not supported", fault);
+        using var jwk = JsonDocument.Parse(Ed25519Jwk);
+        Assert.Equal(TokenRejection.None, JwsVerifier.Verify(Ed25519Token, jwk.RootElement, algorithm, out _));
+        for (var i = 0; i < Ed25519Token.Length; i++)
+        {
+            var changed = string.Concat(Ed25519Token.AsSpan(0, i), Ed25519Token[i] == 'A' ? "B" : "A", Ed25519Token.AsSpan(i + 1));
+            Assert.NotEqual(TokenRejection.None, JwsVerifier.Verify(changed, jwk.RootElement, algorithm, out _));
+        }
+    }
+
+    [Fact]
+    public void Verify_OfTheEd25519ExampleWithAKeyOfSmallOrder_Invalid()
+    {
+        // The neutral element, and a point of order 2: with either, a signature can be made that is right for every message.
+        foreach (var x in (byte[][])[[1, .. new byte[31]], [0xec, .. Enumerable.Repeat((byte)0xff, 30), 0x7f]])
+        {
+            using var jwk = JsonDocument.Parse($$"""{"kty": "OKP", "crv": "Ed25519", "x": "{{TokenForge.Encode(x)}}"}""");
+            var token = TokenForge.Sign("""{"alg":"EdDSA"}""", "anything", _ => [.. x, .. new byte[32]]);
+            Assert.NotEqual(TokenRejection.None, JwsVerifier.Verify(token, jwk.RootElement, null, out _));
+        }
     }
 
     /// <summary>RFC 9068, section 2.2: the header and claims, signed here, since the RFC has no signature.</summary>
@@ -110,7 +134,7 @@ public sealed class RfcExamplesTests
         {
             Name = "https://authorization-server.example.com/",
             Audiences = FrozenSet.Create(StringComparer.Ordinal, "https://rs.example.com/"),
-            Keys = new[] { VerificationKey.OfPublicKey(rsa, "RjEwOwOA") }.ToFrozenDictionary(k => k.KeyId, StringComparer.Ordinal),
+            Keys = KeySet.Of(VerificationKey.OfPublicKey(rsa, "RjEwOwOA")),
         }]);
         var token = TokenForge.Sign(
             """{"typ":"at+JWT","alg":"RS256","kid":"RjEwOwOA"}""",
@@ -141,6 +165,10 @@ public sealed class RfcExamplesTests
         "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19"
         + ".eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9"
         + ".2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
+
+    private const string Ed25519Jwk = """{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}""";
+    private const string Ed25519Token =
+        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 
     private static VerificationKey? Key(string jwk, out string? fault)
     {

@@ -10,7 +10,7 @@ public sealed class VerifiedTokenCacheTests
 {
     private const long Now = 1_700_000_000;
 
-    private static readonly Issuer One = new() { Name = "one", Keys = FrozenDictionary<string, VerificationKey>.Empty, Audiences = FrozenSet<string>.Empty };
+    private static readonly Issuer One = new() { Name = "one", Keys = KeySet.Empty, Audiences = FrozenSet<string>.Empty };
     private static readonly IssuerSet Issuers = new([One]);
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class VerifiedTokenCacheTests
     public void Validate_ManyTokensOfUnknownKeys_PushNothingOut()
     {
         using var rsa = RSA.Create(2048);
-        var issuers = new IssuerSet([One with { Audiences = FrozenSet.Create("a"), Keys = new[] { VerificationKey.OfPublicKey(rsa, "k") }.ToFrozenDictionary(k => k.KeyId) }]);
+        var issuers = new IssuerSet([One with { Audiences = FrozenSet.Create("a"), Keys = KeySet.Of(VerificationKey.OfPublicKey(rsa, "k")) }]);
         var cache = new VerifiedTokenCache(8);
         var validator = new TokenValidator(cache, new DpopVerifier());
         var claims = $$"""{"iss":"one","sub":"s","aud":"a","iat":{{Now}},"exp":{{Now + 900}}}""";
@@ -114,7 +114,7 @@ public sealed class VerifiedTokenCacheTests
     public void Validate_Remembered_AllocatesNothing()
     {
         using var rsa = RSA.Create(2048);
-        var issuers = new IssuerSet([One with { Audiences = FrozenSet.Create("a"), Keys = new[] { VerificationKey.OfPublicKey(rsa, "k") }.ToFrozenDictionary(k => k.KeyId) }]);
+        var issuers = new IssuerSet([One with { Audiences = FrozenSet.Create("a"), Keys = KeySet.Of(VerificationKey.OfPublicKey(rsa, "k")) }]);
         var validator = new TokenValidator(new VerifiedTokenCache(8), new DpopVerifier());
         var token = Sign("""{"alg":"RS256","kid":"k","typ":"at+jwt"}""", $$"""{"iss":"one","sub":"s","aud":"a","iat":{{Now}},"exp":{{Now + 900}},"jti":"j","sid":"i","scope":"read write"}""", Rs256(rsa));
         var request = new PresentedToken { Token = new Secret(token), Audience = "a", RequiredScopes = ["write"] };

@@ -67,7 +67,7 @@ internal static class RequestChecks
     public static void KeySet(string jwks, string field)
     {
         var faults = new List<Fault>();
-        foreach (var key in KeySetReader.Read(field, Encoding.UTF8.GetBytes(jwks), faults).Values)
+        foreach (var key in KeySetReader.ReadOwn(field, Encoding.UTF8.GetBytes(jwks), faults).All)
             key.Dispose();
 
         None(faults);

@@ -311,7 +311,10 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
     {
         var jwks = (string?)entry["jwks"] is { Length: > 0 } path && files.TryRead(path, out var keys) ? Encoding.UTF8.GetString(keys) : "";
         entry.Remove("jwks");
-        return (Parser.Parse<Issuer>(entry.ToJsonString()), jwks);
+        var issuer = Parser.Parse<Issuer>(entry.ToJsonString());
+        // An issuer of the API has its name, also where a preset says it.
+        issuer.Issuer_ = new IssuerEntry { Preset = issuer.Preset, Issuer = issuer.Issuer_, TrustDomain = issuer.TrustDomain }.Name;
+        return (issuer, jwks);
     }
 
     private static string ToSettings(JsonObject settings)

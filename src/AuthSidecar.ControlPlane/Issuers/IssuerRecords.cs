@@ -8,7 +8,8 @@ internal static class IssuerRecords
     public static string Write(Issuer issuer, string jwks) => IssuerData.Join(JsonFormatter.Default.Format(issuer), jwks);
 
     /// <summary>What a sidecar would refuse of an issuer: its own reader says so.</summary>
-    public static IReadOnlyList<Fault> FaultsOf(Issuer issuer, string jwks)
+    /// <param name="warnings">What it would pass over.</param>
+    public static IReadOnlyList<Fault> FaultsOf(Issuer issuer, string jwks, out IReadOnlyList<Fault> warnings)
     {
         const string KeySet = "jwks.jwks.json";
         var (entry, faults) = (JsonNode.Parse(JsonFormatter.Default.Format(issuer))!.AsObject(), new List<Fault>());
@@ -22,7 +23,7 @@ internal static class IssuerRecords
         }
 
         files.Add(IssuersFile.FileName, Encoding.UTF8.GetBytes(new JsonObject { ["issuers"] = new JsonArray(entry) }.ToJsonString()));
-        IssuersFile.Read(new BundleFiles(files), faults);
+        warnings = IssuersFile.Read(new BundleFiles(files), faults).Warnings;
         return [.. faults.Select(f => f.Source == KeySet || f.Field == "jwks" ? f with { Source = "jwks", Line = 0, Column = 0 }
             : RequestFaults.In("issuer", f))];
     }

@@ -8,6 +8,7 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
     public override async Task<WriteIssuerResponse> WriteIssuer(WriteIssuerRequest request, ServerCallContext context)
     {
         var key = KeyOf(request.Application, RequestChecks.Required(request.Issuer, "issuer").Issuer_, "issuer.issuer");
+        IReadOnlyList<Fault> warnings = [];
         var result = await writer.WriteAsync(
             Caller.Of(context).Name,
             "issuers.write",
@@ -15,7 +16,7 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
             row =>
             {
                 var (issuer, jwks) = Changed(row, request);
-                RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks));
+                RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks, out warnings));
                 return (new EntryChange(IssuerRecords.Write(issuer, jwks)), null);
             },
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
@@ -30,7 +31,7 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
                         ? throw ApiErrors.InvalidField("issuer.opaque_prefix", $"overlaps with that of issuer `{rival}`")
                         : null;
             });
-        return new WriteIssuerResponse { Revision = ApiErrors.Committed(result) };
+        return new WriteIssuerResponse { Revision = ApiErrors.Committed(result), Warnings = { warnings.Select(w => w.Message) } };
     }
 
     public override async Task<RemoveIssuerResponse> RemoveIssuer(RemoveIssuerRequest request, ServerCallContext context)

@@ -52,6 +52,11 @@ internal static class ServeCommand
         var introspectionClients = CliOption.Of<string?>("--introspection-clients", "FILE",
             "A file with client credentials for token introspection (RFC 7662): `{\"ISSUER\": {\"url\": …, \"clientId\": …, "
                 + "\"clientSecret\": …}}`.");
+        var maxTokenBytes = CliOption.Of<int>("--max-token-bytes", "BYTES",
+            "Maximum size of a token, as it is sent; larger ones are rejected with TOO_LARGE.")
+            .WithDefault(() => TokenLimits.DefaultMaxBytes);
+        var maxTokenHeaderBytes = CliOption.Of<int>("--max-token-header-bytes", "BYTES",
+            "Maximum size of the header of a token, decoded.").WithDefault(() => TokenLimits.DefaultMaxHeaderBytes);
         var socket = CliOption.Of<string>("--socket", "PATH",
             "The Unix socket to listen on; `none` for none. Default: `authsidecar.sock` in $XDG_RUNTIME_DIR or /run/authsidecar.")
             .WithDefault(() => ServeOptions.DefaultSocket);
@@ -76,7 +81,8 @@ internal static class ServeCommand
         {
             bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, joinKubernetes, name, certificate,
             certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa,
-            introspectionClients, state, socket, socketMode, socketGroup, listen, maxConnections, development, log, logLevel,
+            introspectionClients, maxTokenBytes, maxTokenHeaderBytes, state, socket, socketMode, socketGroup, listen, maxConnections,
+            development, log, logLevel,
         }.WithExamples(
             "authsidecar serve --bundle app --state state --socket /tmp/authsidecar.sock",
             "authsidecar serve --control-plane https://control.example:7443 --application documents --join-token token.txt "
@@ -151,6 +157,7 @@ internal static class ServeCommand
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,
                     MaxConnections = parsed.GetValue(maxConnections),
+                    TokenLimits = new TokenLimits(parsed.GetValue(maxTokenBytes), parsed.GetValue(maxTokenHeaderBytes)),
                     IsDevelopment = parsed.GetValue(development),
                     Log = ConsoleLog.FormatOf(parsed, log),
                     LogLevel = ConsoleLog.LevelOf(parsed, logLevel),

@@ -19,9 +19,9 @@ internal static class TokenPrincipal
     private static ValueRecord AttributesOf(JsonElement claims, PrincipalMapping mapping)
     {
         var attributes = new List<KeyValuePair<string, Value>>();
-        foreach (var (attribute, claim) in mapping.Attributes)
+        foreach (var (attribute, path) in mapping.Attributes)
         {
-            if (claims.TryGetProperty(claim, out var element))
+            if (path.Find(claims, out var element) == ClaimLookup.Found)
                 attributes.Add(new(attribute, ValueOf(element)));
         }
 
@@ -36,19 +36,18 @@ internal static class TokenPrincipal
         JsonValueKind.False => Value.False,
         JsonValueKind.Number => Value.Of(element.GetInt64()),
         JsonValueKind.Array => Value.Of(ValueSet.Create([.. element.EnumerateArray().Select(ValueOf)])),
+        JsonValueKind.Object => Value.Of(
+            ValueRecord.Create([.. element.EnumerateObject().Select(m => KeyValuePair.Create(m.Name, ValueOf(m.Value)))])),
         _ => throw new InvalidOperationException($"a claim is {element.ValueKind}, which has no value"),
     };
 
     private static EntityUid[] ParentsOf(JsonElement claims, PrincipalMapping mapping)
     {
         var parents = new List<EntityUid>();
-        foreach (var (claim, type) in mapping.Parents)
+        foreach (var (path, type) in mapping.Parents)
         {
-            if (claims.TryGetProperty(claim, out var element))
-            {
-                var ids = element.ValueKind == JsonValueKind.Array ? element.EnumerateArray().ToArray() : [element];
-                parents.AddRange(ids.Select(id => new EntityUid(type, id.GetString()!)));
-            }
+            if (path.Find(claims, out var element) == ClaimLookup.Found)
+                parents.AddRange(PrincipalMapping.IdsOf(element).Select(id => new EntityUid(type, id)));
         }
 
         return [.. parents];

@@ -48,6 +48,9 @@ internal sealed record ServeOptions
     /// <summary>How many verified tokens to remember.</summary>
     public int TokenCacheSize { get; init; } = DefaultTokenCacheSize;
 
+    /// <summary>How large tokens may be.</summary>
+    public TokenLimits TokenLimits { get; init; } = TokenLimits.Default;
+
     /// <summary>Which issuers may be asked for anything.</summary>
     public IssuerHosts Issuers { get; init; } = new();
 
@@ -127,6 +130,12 @@ internal sealed record ServeOptions
 
         if (ConnectionLimit.Ensure(MaxConnections) is { } tooMany)
             yield return tooMany;
+
+        if (TokenLimits.MaxBytes is < TokenLimits.SmallestMaxBytes or > TokenLimits.LargestMaxBytes)
+            yield return $"`--max-token-bytes` must be {TokenLimits.SmallestMaxBytes} to {TokenLimits.LargestMaxBytes}";
+
+        if (TokenLimits.MaxHeaderBytes < TokenLimits.SmallestMaxHeaderBytes || TokenLimits.MaxHeaderBytes > TokenLimits.MaxBytes)
+            yield return $"`--max-token-header-bytes` must be {TokenLimits.SmallestMaxHeaderBytes} to that of `--max-token-bytes`";
 
         if (TokenCacheSize < 1)
             yield return "the token cache size must be 1 or more";

@@ -32,7 +32,7 @@ internal static class SidecarHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Drain);
         builder.Services
             .AddState(options.State)
-            .AddIssuers(options.Issuers, options.IntrospectionClients, options.TokenCacheSize)
+            .AddIssuers(options.Issuers, options.IntrospectionClients, options.TokenCacheSize, options.TokenLimits)
             .AddSnapshots(options.MaxStaleness)
             .AddMfa(options.MfaProofLifetime)
             .AddDecisions(options.RequestValidation)

@@ -5,14 +5,8 @@ namespace AuthSidecar.Issuers;
 /// <summary>Asks an issuer about a token (RFC 7662).</summary>
 internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients clients)
 {
-    /// <summary>How access tokens are called: by how they are used (RFC 6749, section 7.1), or by what they are (RFC 8693, section
-    /// 3).</summary>
-    private static readonly FrozenSet<string> AccessTokens = FrozenSet.Create(
-        StringComparer.OrdinalIgnoreCase, "Bearer", "DPoP", "access_token", "access", "urn:ietf:params:oauth:token-type:access_token");
-
-    /// <summary>What says only what a token is made of, or that it is an access token made of that (RFC 9068).</summary>
-    private static readonly FrozenSet<string> Formats = FrozenSet.Create(
-        StringComparer.OrdinalIgnoreCase, "JWT", "at+jwt", "application/at+jwt");
+    // Answers are remembered.
+    private const int MaxBytes = 64 * 1024;
 
     /// <summary>What the issuer says: the token with its claims, or why it is not one to accept.</summary>
     /// <param name="issuer">Whose it would be.</param>
@@ -42,6 +36,9 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
     /// <exception cref="HttpRequestException">The response is not an introspection response (RFC 7662).</exception>
     private static TokenResult Read(byte[] body, Issuer issuer, DateTimeOffset until)
     {
+        if (body.Length > MaxBytes)
+            throw new HttpRequestException($"the response is larger than {MaxBytes / 1024} KiB");
+
         if (StrictJson.TryParseObject(body, out var parsed) != TokenRejection.None)
             throw new HttpRequestException("the response is not a JSON object");
 
@@ -54,27 +51,12 @@ internal sealed class IntrospectionClient(IssuerHttp http, IntrospectionClients 
             return TokenResult.Reject(TokenRejection.Inactive);
 
         var claims = new ClaimReader(said);
-        var (issuerName, type) = (claims.OptionalString("iss"), claims.OptionalString("token_type"));
-        return issuerName is not null && issuerName != issuer.Name ? TokenResult.Reject(TokenRejection.IssuerUnknown)
-            : !IsAccessToken(ref claims, said) ? claims.Error == TokenRejection.None ? TokenResult.Reject(TokenRejection.TypeNotAllowed)
-                : TokenResult.Reject(claims.Error, claims.FaultyClaim)
-            : VerifiedToken.ReadIntrospected(ref claims, issuer, body, until.ToUnixTimeSeconds()) is var read && read.IsValid
-                && IsDpop(type) && read.Token.KeyThumbprint is null
-                // It wants proofs, and does not say of which key.
-                ? TokenResult.Reject(TokenRejection.ClaimMissing, "cnf")
-                : read;
+        if (claims.OptionalString(Claim.Issuer) is { } name && name != issuer.Name && !issuer.Aliases.Contains(name))
+            return TokenResult.Reject(TokenRejection.IssuerUnknown);
+
+        var isDpop = "DPoP".Equals(claims.OptionalString(Claim.TokenType), StringComparison.OrdinalIgnoreCase);
+        var read = VerifiedToken.ReadIntrospected(ref claims, issuer, body, until.ToUnixTimeSeconds());
+        // One that wants proofs has to say of which key.
+        return read.IsValid && isDpop && read.Token.KeyThumbprint is null ? TokenResult.Reject(TokenRejection.ClaimMissing, "cnf") : read;
     }
-
-    private static bool IsDpop(string? type) => "DPoP".Equals(type, StringComparison.OrdinalIgnoreCase);
-
-    /// <summary>Whether it is an access token by every name that issuers have for kinds of tokens: `token_type` (RFC 7662, section 2.2),
-    /// `token_use` (Ory Hydra, Amazon Cognito), `typ` (Keycloak), `events` (logout tokens). Refresh tokens and ID tokens are active as
-    /// well, and no access tokens (RFC 8725, section 3.12).</summary>
-    private static bool IsAccessToken(ref ClaimReader claims, JsonElement said) =>
-        IsAbsentOr(claims.OptionalString("token_type"), AccessTokens)
-        && IsAbsentOr(claims.OptionalString("token_use"), AccessTokens)
-        && (IsAbsentOr(claims.OptionalString("typ"), AccessTokens) || IsAbsentOr(claims.OptionalString("typ"), Formats))
-        && !said.TryGetProperty("events", out _);
-
-    private static bool IsAbsentOr(string? kind, FrozenSet<string> kinds) => kind is null || kinds.Contains(kind);
 }

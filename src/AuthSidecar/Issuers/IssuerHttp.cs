@@ -4,7 +4,7 @@ namespace AuthSidecar.Issuers;
 /// long.</summary>
 internal sealed partial class IssuerHttp : IDisposable
 {
-    private const int MaxBytes = 64 * 1024;
+    private const int MaxBytes = 1024 * 1024;
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 

@@ -6,8 +6,9 @@ internal static class IssuerSetup
     /// <param name="hosts">The hosts that may be asked.</param>
     /// <param name="introspectionClients">The file with what issuers are asked about opaque tokens with; null: none is asked.</param>
     /// <param name="tokenCacheSize">How many verified tokens to remember.</param>
-    public static IServiceCollection AddIssuers(
-        this IServiceCollection services, IssuerHosts hosts, string? introspectionClients, int tokenCacheSize) => services
+    /// <param name="limits">How large tokens may be.</param>
+    public static IServiceCollection AddIssuers(this IServiceCollection services, IssuerHosts hosts, string? introspectionClients,
+        int tokenCacheSize, TokenLimits limits) => services
         .AddSingleton(hosts)
         .AddSingleton(_ => new VerifiedTokenCache(tokenCacheSize))
         .AddSingleton<IssuerHttp>()
@@ -20,5 +21,5 @@ internal static class IssuerSetup
         .AddSingleton<OpaqueTokens>()
         .AddSingleton<DpopVerifier>()
         .AddSingleton(s => new TokenValidator(s.GetRequiredService<VerifiedTokenCache>(), s.GetRequiredService<DpopVerifier>(),
-            s.GetRequiredService<OpaqueTokens>().Find));
+            s.GetRequiredService<OpaqueTokens>().Find, limits));
 }

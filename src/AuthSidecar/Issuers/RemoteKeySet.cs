@@ -1,15 +1,16 @@
 namespace AuthSidecar.Issuers;
 
 /// <summary>One key set: what there is of it, and when it was asked for.</summary>
-internal sealed class RemoteKeySet(Uri url, Action want)
+internal sealed class RemoteKeySet(KeySetSource source, Action want)
 {
     private readonly Lock _completing = new();
-    private FrozenDictionary<string, VerificationKey> _keys = FrozenDictionary<string, VerificationKey>.Empty;
+    private KeySet _keys = KeySet.Empty;
     private ConditionalWeakTable<Issuer, Issuer> _completed = [];
     private long _attemptedAtMs;
     private int _isWanted;
 
-    public Uri Url => url;
+    public KeySetSource Source => source;
+    public Uri Url => source.Url;
     public string? ETag { get; private set; }
     public byte[] Text { get; private set; } = [];
     public DateTimeOffset FetchedAt { get; private set; }
@@ -53,15 +54,15 @@ internal sealed class RemoteKeySet(Uri url, Action want)
             return false;
         }
 
-        var (wrong, passedOver) = (new List<Fault>(), new List<Fault>());
-        var keys = KeySetReader.ReadPublished(url.AbsoluteUri, body, wrong, passedOver);
+        var wrong = new List<Fault>();
+        var keys = KeySetReader.Read(source.Url.AbsoluteUri, body, source.Rules, wrong);
         if (wrong.Count > 0)
         {
             faults = wrong;
             return false;
         }
 
-        faults = passedOver;
+        faults = keys.Ignored;
         (Text, ETag, FetchedAt) = (body, etag, now);
         Exchange(keys);
         return true;
@@ -73,12 +74,12 @@ internal sealed class RemoteKeySet(Uri url, Action want)
             return false;
 
         (Text, ETag) = ([], null);
-        Exchange(FrozenDictionary<string, VerificationKey>.Empty);
+        Exchange(KeySet.Empty);
         return true;
     }
 
     // The keys of before are not disposed of: somebody may be verifying with them at this moment.
-    private void Exchange(FrozenDictionary<string, VerificationKey> keys)
+    private void Exchange(KeySet keys)
     {
         lock (_completing)
         {

@@ -16,8 +16,9 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
 
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
 
-    private readonly ConcurrentDictionary<string, RemoteKeySet> _sources = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<KeySetSource, RemoteKeySet> _sources = [];
     private readonly Signal _wanted = new(time);
+    private IssuerSet? _warnedOf;
 
     /// <summary>Raised when keys are others than they were: whoever has issuers asks for them again.</summary>
     public event Action? Changed;
@@ -26,15 +27,18 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
     /// before.</summary>
     public IssuerSet Complete(IssuerSet issuers)
     {
-        if (issuers.All.All(i => i.KeySetUrl is null))
+        if (issuers.Warnings.Count > 0 && !ReferenceEquals(Interlocked.Exchange(ref _warnedOf, issuers), issuers))
+            Log.FileKeysIgnored(logger, Describe(issuers.Warnings));
+
+        if (issuers.All.All(i => i.KeySource is null))
             return issuers;
 
-        var urls = issuers.All.Select(i => i.KeySetUrl?.AbsoluteUri).ToHashSet();
-        foreach (var gone in _sources.Keys.Where(u => !urls.Contains(u)))
+        var sources = issuers.All.Select(i => i.KeySource).OfType<KeySetSource>().ToHashSet();
+        foreach (var gone in _sources.Keys.Where(s => !sources.Contains(s)))
             _sources.TryRemove(gone, out _);
 
         var completed = new IssuerSet([.. issuers.All.Select(
-            issuer => issuer.KeySetUrl is { } url ? _sources.GetOrAdd(url.AbsoluteUri, _ => Open(url)).Complete(issuer) : issuer)]);
+            issuer => issuer.KeySource is { } source ? _sources.GetOrAdd(source, Open).Complete(issuer) : issuer)]);
         // Once they are there: whoever waits looks at them.
         _wanted.Give();
         return completed;
@@ -63,7 +67,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         source.Attempted(time.GetUtcNow());
         try
         {
-            var (body, etag) = await client.FetchAsync(source.Url, source.ETag, stopping);
+            var (body, etag) = await client.FetchAsync(source.Source, source.ETag, stopping);
             var taken = source.TryTake(body, etag, time.GetUtcNow(), out var faults);
             if (taken)
             {
@@ -76,12 +80,10 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
 
             if (faults.Count > 0)
             {
-                var shown = string.Join("; ", faults.Take(MaxFaultsLogged).Select(f => f.Message));
-                var error = faults.Count > MaxFaultsLogged ? $"{shown}; and {faults.Count - MaxFaultsLogged} more" : shown;
                 if (taken)
-                    Log.PassedOver(logger, source.Url, error);
+                    Log.PassedOver(logger, source.Url, Describe(faults));
                 else
-                    Log.Refused(logger, source.Url, error, source.Keys);
+                    Log.Refused(logger, source.Url, Describe(faults), source.Keys);
             }
         }
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException
@@ -91,11 +93,18 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         }
     }
 
-    private RemoteKeySet Open(Uri url)
+    private static string Describe(IReadOnlyList<Fault> faults)
     {
-        var source = new RemoteKeySet(url, () => Want(url));
-        var path = PathOf(url);
-        if (File.Exists(path) && Json.Read<StoredKeySet>(path, File.ReadAllBytes(path), []) is { } stored && stored.Url == url.AbsoluteUri
+        var shown = string.Join("; ", faults.Take(MaxFaultsLogged).Select(f => f.Message));
+        return faults.Count > MaxFaultsLogged ? $"{shown}; and {faults.Count - MaxFaultsLogged} more" : shown;
+    }
+
+    private RemoteKeySet Open(KeySetSource from)
+    {
+        var source = new RemoteKeySet(from, () => Want(from));
+        var path = PathOf(from);
+        if (File.Exists(path) && Json.Read<StoredKeySet>(path, File.ReadAllBytes(path), []) is { } stored
+            && stored.Url == from.Url.AbsoluteUri
             && stored.FetchedAt > time.GetUtcNow() - options.GoodFor)
         {
             source.TryTake(Encoding.UTF8.GetBytes(stored.Jwks), stored.ETag, stored.FetchedAt, out _);
@@ -110,7 +119,7 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         try
         {
             StateFolder.CreateOwned(state.KeySets);
-            StateFolder.WriteSecret(PathOf(source.Url), Json.Write(new StoredKeySet
+            StateFolder.WriteSecret(PathOf(source.Source), Json.Write(new StoredKeySet
             {
                 Url = source.Url.AbsoluteUri,
                 ETag = source.ETag,
@@ -124,13 +133,13 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
         }
     }
 
-    private string PathOf(Uri url) => Path.Combine(
-        state.KeySets, $"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(url.AbsoluteUri)))}.json");
+    private string PathOf(KeySetSource source) => Path.Combine(state.KeySets, Convert.ToHexStringLower(SHA256.HashData(
+        Encoding.UTF8.GetBytes(source.IsDiscovered ? $"discovery {source.Url.AbsoluteUri}" : source.Url.AbsoluteUri))) + ".json");
 
     /// <summary>Called for every token with a key that is not known: there may be a million of them.</summary>
-    private void Want(Uri url)
+    private void Want(KeySetSource from)
     {
-        if (_sources.TryGetValue(url.AbsoluteUri, out var source) && source.TryWant(time.GetUtcNow(), options.Cooldown))
+        if (_sources.TryGetValue(from, out var source) && source.TryWant(time.GetUtcNow(), options.Cooldown))
             _wanted.Give();
     }
 
@@ -150,6 +159,9 @@ internal sealed partial class RemoteKeySets(RemoteKeySetOptions options, KeySetC
 
         [LoggerMessage(63, LogLevel.Warning, "key set {Url}: ignored unusable keys: {Error}", EventName = "KeysIgnored")]
         public static partial void PassedOver(ILogger logger, Uri url, string error);
+
+        [LoggerMessage(67, LogLevel.Warning, "key sets of the bundle: ignored unusable keys: {Error}", EventName = "FileKeysIgnored")]
+        public static partial void FileKeysIgnored(ILogger logger, string error);
 
         [LoggerMessage(64, LogLevel.Error,
             "key set {Url} has no usable key: all tokens signed by its issuer are rejected until it publishes one",

@@ -41,8 +41,7 @@ internal sealed class MfaProofs : IDisposable
                 Name = Name,
                 Audiences = FrozenSet.Create(StringComparer.Ordinal, Name),
                 Types = FrozenSet.Create(StringComparer.Ordinal, Type),
-                Keys = new Dictionary<string, VerificationKey> { [securityKey.KeyId] = verificationKey }.ToFrozenDictionary(
-                    StringComparer.Ordinal),
+                Keys = KeySet.Of(verificationKey),
                 ClockSkew = TimeSpan.Zero,
             },
         ]);

@@ -85,7 +85,7 @@ public sealed class AcceptedIsReadableTests
     [Fact]
     public void Issuers_ThatAreAccepted_AreRead() => Try(
         Issuers,
-        issuer => IssuerRecords.FaultsOf(issuer, ""),
+        issuer => IssuerRecords.FaultsOf(issuer, "", out _),
         issuer => Documents(DataType.Keys, issuer.Issuer_, IssuerRecords.Write(issuer, "")),
         (files, faults) => IssuersFile.Read(files, faults));
 

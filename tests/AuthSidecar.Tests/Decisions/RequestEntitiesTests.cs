@@ -55,11 +55,11 @@ public sealed class RequestEntitiesTests : IDisposable
     {
         Name = "https://issuer.test",
         Audiences = System.Collections.Frozen.FrozenSet.Create(StringComparer.Ordinal, "documents"),
-        Keys = System.Collections.Frozen.FrozenDictionary<string, VerificationKey>.Empty,
+        Keys = KeySet.Empty,
         Principal = new PrincipalMapping
         {
-            Attributes = new Dictionary<string, string> { ["suspended"] = "suspended", ["tenant"] = "tenant", ["tier"] = "tier" },
-            Parents = new Dictionary<string, string> { ["groups"] = "Group" },
+            Attributes = new[] { "suspended", "tenant", "tier" }.ToDictionary(name => name, ClaimPath.Parse),
+            Parents = new Dictionary<ClaimPath, string> { [ClaimPath.Parse("groups")] = "Group" },
         },
     };
 

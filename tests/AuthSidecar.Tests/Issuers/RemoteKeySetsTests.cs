@@ -144,6 +144,40 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         }
     }
 
+    [Theory]
+    [InlineData("/realm/.well-known/openid-configuration")]
+    [InlineData("/.well-known/oauth-authorization-server/realm")]
+    public async Task Discovery_ByEitherMetadata_FindsTheKeys(string path)
+    {
+        var issuer = _server.UrlOf("realm");
+        _server.Answer = c => c.Request.Path == path ? c.Response.WriteAsync($$"""{"issuer": "{{issuer}}", "jwks_uri": "{{Url}}"}""")
+            : c.Request.Path == Url.AbsolutePath ? c.Response.WriteAsync(KeySet(Jwk(_first, "one")))
+            : TlsServer.Status(404)(c);
+        await using var running = await RunAsync(source: new KeySetSource(issuer, IsDiscovered: true, KeySetRules.Default));
+        await UntilAsync(() => running.Accepts(_first, "one"));
+        Assert.False(running.Accepts(_second, "one"));
+    }
+
+    [Theory]
+    [InlineData("""{"issuer": "ISSUER/", "jwks_uri": "URL"}""")]
+    [InlineData("""{"issuer": "https://other.example", "jwks_uri": "URL"}""")]
+    [InlineData("""{"jwks_uri": "URL"}""")]
+    [InlineData("""{"issuer": "ISSUER"}""")]
+    [InlineData("""{"issuer": "ISSUER", "jwks_uri": 1}""")]
+    [InlineData("""{"issuer": "ISSUER", "jwks_uri": "http://127.0.0.1/keys"}""")]
+    [InlineData("""{"issuer": "ISSUER", "jwks_uri": "https://evil.example/keys"}""")]
+    [InlineData("""{"issuer": "ISSUER", "issuer": "ISSUER", "jwks_uri": "URL"}""")]
+    [InlineData("[]")]
+    public async Task Discovery_ByMetadataThatIsNotTheIssuers_FindsNothing(string metadata)
+    {
+        var issuer = _server.UrlOf("realm");
+        metadata = metadata.Replace("ISSUER", issuer.AbsoluteUri, StringComparison.Ordinal).Replace("URL", Url.AbsoluteUri, StringComparison.Ordinal);
+        _server.Answer = c => c.Request.Path == Url.AbsolutePath ? c.Response.WriteAsync(KeySet(Jwk(_first, "one"))) : c.Response.WriteAsync(metadata);
+        await using var running = await RunAsync(source: new KeySetSource(issuer, IsDiscovered: true, KeySetRules.Default));
+        await UntilAsync(() => !running.Accepts(_first, "one") && _server.Requests >= 2, ticks: 30);
+        Assert.False(running.Accepts(_first, "one"));
+    }
+
     [Fact]
     public async Task Answers_ThatAreNoKeySet_ChangeNothing()
     {
@@ -151,7 +185,7 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         await UntilAsync(() => running.Accepts(_first, "one"));
         Func<HttpContext, Task>[] answers =
         [
-            TlsServer.Status(404), TlsServer.Status(204), c => c.Response.WriteAsync("{"), c => c.Response.WriteAsync("""{"keys": {}}"""), c => c.Response.WriteAsync(new string(' ', 65 * 1024) + KeySet(Jwk(_second, "two"))),
+            TlsServer.Status(404), TlsServer.Status(204), c => c.Response.WriteAsync("{"), c => c.Response.WriteAsync("""{"keys": {}}"""), c => c.Response.WriteAsync(new string(' ', 1025 * 1024) + KeySet(Jwk(_second, "two"))),
             c =>
             {
                 c.Response.Redirect("https://evil.example/keys");
@@ -283,11 +317,11 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         };
     }
 
-    private async Task<Running> RunAsync(IssuerHosts? hosts = null)
+    private async Task<Running> RunAsync(IssuerHosts? hosts = null, KeySetSource? source = null)
     {
         var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = CaFile }, NullLogger<IssuerHttp>.Instance);
         var sets = new RemoteKeySets(new RemoteKeySetOptions(), new KeySetClient(http), new StateFolder(Path.Combine(_folder, "state")), _time, NullLogger<RemoteKeySets>.Instance);
-        var issuers = new IssuerSet([new Issuer { Name = Name, Audiences = FrozenSet.Create(StringComparer.Ordinal, "app"), Keys = FrozenDictionary<string, VerificationKey>.Empty, KeySetUrl = Url }]);
+        var issuers = new IssuerSet([new Issuer { Name = Name, Audiences = FrozenSet.Create(StringComparer.Ordinal, "app"), Keys = AuthSidecar.Tokens.KeySet.Empty, KeySource = source ?? new KeySetSource(Url, IsDiscovered: false, KeySetRules.Default) }]);
         var running = new Running(sets, http, issuers, _time);
         await sets.StartAsync(Cancellation);
         return running;

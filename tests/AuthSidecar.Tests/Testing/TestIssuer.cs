@@ -33,7 +33,7 @@ internal sealed class TestIssuer : IDisposable
         {
             Name = Name,
             Audiences = FrozenSet.Create(StringComparer.Ordinal, Audience),
-            Keys = new Dictionary<string, VerificationKey> { [KeyId] = key }.ToFrozenDictionary(StringComparer.Ordinal),
+            Keys = KeySet.Of(key),
             Principal = mapping ?? new PrincipalMapping(),
         };
     }

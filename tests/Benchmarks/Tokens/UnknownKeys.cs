@@ -39,7 +39,7 @@ internal sealed class UnknownKeys(string folder)
         await app.StartAsync();
         var snapshots = app.Services.GetRequiredService<SnapshotCache>();
         await snapshots.WaitForAsync(new Revision(default, 1), CancellationToken.None);
-        while (!snapshots.Current!.Issuers.Value.Find(Issuer)!.Keys.ContainsKey("key-1"))
+        while (!snapshots.Current!.Issuers.Value.Find(Issuer)!.Keys.All.Any(k => k.KeyId == "key-1"))
         {
             await Task.Delay(10);
         }

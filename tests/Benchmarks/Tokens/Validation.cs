@@ -33,7 +33,7 @@ public class Validation
         {
             Name = "https://control.example/",
             Audiences = FrozenSet.Create(StringComparer.Ordinal, "documents"),
-            Keys = new[] { VerificationKey.OfPublicKey(_rsa, "key-1") }.ToFrozenDictionary(k => k.KeyId, StringComparer.Ordinal),
+            Keys = KeySet.Of(VerificationKey.OfPublicKey(_rsa, "key-1")),
         }]);
         var handler = new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false };
         var credentials = new SigningCredentials(new RsaSecurityKey(_rsa) { KeyId = "key-1" }, SecurityAlgorithms.RsaSha256);

@@ -133,7 +133,7 @@ internal sealed partial class KeyRing(
             new Issuer
             {
                 Name = OwnName,
-                Keys = keys.ToFrozenDictionary(k => k.KeyId, k => k.Public, StringComparer.Ordinal),
+                Keys = KeySet.Of(keys.Select(k => k.Public)),
                 Audiences = FrozenSet.Create(StringComparer.Ordinal, Placement.ControlPlaneApplication),
                 Types = FrozenSet.Create(StringComparer.Ordinal, AccessTokenType),
             },

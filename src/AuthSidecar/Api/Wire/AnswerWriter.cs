@@ -297,6 +297,7 @@ internal static class AnswerWriter
         TokenRejection.SubjectMismatch => V1.TokenRejection.SubjectMismatch,
         TokenRejection.IntrospectionPending => V1.TokenRejection.IntrospectionPending,
         TokenRejection.Inactive => V1.TokenRejection.Inactive,
+        TokenRejection.ClaimNotAllowed => V1.TokenRejection.ClaimNotAllowed,
         _ => V1.TokenRejection.Unspecified,
     };
 }

@@ -47,7 +47,7 @@ internal sealed class PinnedKeys(string path) : IDisposable
     public static FrozenDictionary<string, VerificationKey> Read(string name, byte[] utf8)
     {
         var faults = new List<Fault>();
-        var keys = KeySetReader.Read(name, utf8, faults).Values.DistinctBy(k => k.Thumbprint).ToList();
+        var keys = KeySetReader.ReadOwn(name, utf8, faults).All.DistinctBy(k => k.Thumbprint).ToList();
         if (keys.Find(k => k.Algorithm != Algorithm) is { } other)
             faults.Add(new Fault(name, 0, 0, $"wrong algorithm of key `{other.KeyId}`: expected {Algorithm}, got {other.Algorithm}"));
 

@@ -60,7 +60,7 @@ public sealed class CallTests : IAsyncLifetime
     [Fact]
     public async Task ValidateToken_OversizeToken_NotValid()
     {
-        var response = await _sidecar.Client.ValidateTokenAsync(new ValidateTokenRequest { Token = new string('a', 8193) }, cancellationToken: Cancellation);
+        var response = await _sidecar.Client.ValidateTokenAsync(new ValidateTokenRequest { Token = new string('a', 16_385) }, cancellationToken: Cancellation);
         Assert.Equal(TokenRejection.TooLarge, response.Reason);
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Security.Cryptography;
 using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.V1;
@@ -451,7 +450,7 @@ public sealed class BundleApplierTests : IDisposable
 
     private static VerifiedToken Token(string subject, string jti, long issuedAt) => new()
     {
-        Issuer = new AuthSidecar.Tokens.Issuer { Name = "i", Keys = FrozenDictionary<string, VerificationKey>.Empty, Audiences = [] },
+        Issuer = new AuthSidecar.Tokens.Issuer { Name = "i", Keys = KeySet.Empty, Audiences = [] },
         Subject = subject,
         TokenId = jti,
         IssuedAt = issuedAt,

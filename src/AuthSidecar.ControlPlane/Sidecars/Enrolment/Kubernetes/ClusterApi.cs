@@ -26,7 +26,7 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
     private readonly SemaphoreSlim _reading = new(1);
     private readonly SemaphoreSlim _reviews = new(ReviewsAtOnce);
     private readonly Lock _connecting = new();
-    private FrozenDictionary<string, VerificationKey>? _keys;
+    private KeySet? _keys;
     private long? _keysAt;
     private string _keysFault = "";
     private HttpClient? _client;
@@ -35,7 +35,7 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
     /// <summary>The cluster's keys.</summary>
     /// <param name="renew">Whether to fetch the key set again although it is cached, for an unknown key ID.</param>
     /// <exception cref="ClusterUnavailableException">The key set cannot be fetched, and none is cached.</exception>
-    public async Task<FrozenDictionary<string, VerificationKey>> KeysAsync(bool renew, CancellationToken cancellation)
+    public async Task<KeySet> KeysAsync(bool renew, CancellationToken cancellation)
     {
         await _reading.WaitAsync(cancellation);
         try
@@ -45,7 +45,7 @@ internal sealed partial class ClusterApi(ClusterSettings settings, TimeProvider 
 
             _keysAt = time.GetTimestamp();
             var faults = new List<Fault>();
-            var read = KeySetReader.ReadPublished(settings.KeySet!, await ReadKeySetAsync(cancellation), faults, []);
+            var read = KeySetReader.Read(settings.KeySet!, await ReadKeySetAsync(cancellation), KeySetRules.Default, faults);
             (_keys, _keysFault) = faults.Count > 0 ? throw new InvalidDataException(faults[0].Message) : (read, "");
             return _keys;
         }

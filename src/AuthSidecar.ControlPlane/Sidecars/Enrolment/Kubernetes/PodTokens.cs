@@ -7,7 +7,7 @@ namespace AuthSidecar.ControlPlane.Sidecars.Enrolment.Kubernetes;
 /// asking the cluster (TokenReview). Only tokens that are bound to a pod count, such as those that are projected into one.</summary>
 internal sealed partial class PodTokens : IDisposable
 {
-    private const int MaxTokenBytes = 16 * 1024;
+    private const int MaxTokenBytes = TokenLimits.DefaultMaxBytes;
 
     private readonly WatchedFiles<IReadOnlyDictionary<string, Cluster>>? _clusters;
     private readonly TokenValidator _validator;
@@ -94,15 +94,17 @@ internal sealed partial class PodTokens : IDisposable
         return (Pod.TryCreate(cluster.Settings.Issuer, result.Token.Subject, TextOf(pod, "name"), TextOf(pod, "uid")), null);
     }
 
-    private TokenResult Validate(Cluster cluster, string token, FrozenDictionary<string, VerificationKey> keys)
+    private TokenResult Validate(Cluster cluster, string token, KeySet keys)
     {
-        // Service account tokens have no `typ`, or `JWT`. Issuer, audience and the pod claim tell them from other kinds of tokens.
+        // Issuer, audience and the pod claim tell service account tokens from other kinds of tokens.
         var issuer = new Issuer
         {
             Name = cluster.Settings.Issuer,
             Keys = keys,
             Audiences = FrozenSet.Create(StringComparer.Ordinal, cluster.Settings.Audience),
-            Types = FrozenSet.Create(StringComparer.Ordinal, "", "JWT"),
+            Types = FrozenSet.Create(StringComparer.Ordinal, "jwt"),
+            IsTypeOptional = true,
+            RequiredClaims = [new ClaimRule(ClaimPath.Parse("kubernetes.io"), [])],
             ClockSkew = Issuer.MaxClockSkew,
         };
         return _validator.Validate(new PresentedToken { Token = new Secret(token) }, new IssuerSet([issuer]), Tokens.Revocations.None,
