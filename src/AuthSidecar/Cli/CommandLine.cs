@@ -1,3 +1,4 @@
+using AuthSidecar.Cli.Issuers;
 using AuthSidecar.Cli.Policies;
 using AuthSidecar.Cli.Quickstart;
 
@@ -19,6 +20,7 @@ internal static class CommandLine
         PackCommand.Create(),
         BundleCommand.Create(),
         JwsCommand.Create(),
+        IssuerCommand.Create(),
         QuickstartCommand.Create(),
     }.Complete();
 }
