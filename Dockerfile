@@ -17,6 +17,7 @@ RUN dotnet publish src/AuthSidecar.ControlPlane --configuration Release --output
 
 FROM mcr.microsoft.com/dotnet/runtime-deps:10.0-noble-chiseled-extra AS sidecar
 COPY --from=build-sidecar /out/authsidecar /app/authsidecar
+COPY --from=build-sidecar /out/libsodium.so /app/libsodium.so
 COPY --from=build-sidecar --chown=$APP_UID:$APP_UID /state /var/lib/authsidecar
 COPY --from=build-sidecar --chown=$APP_UID:$APP_UID /sockets /run/authsidecar
 USER $APP_UID

@@ -56,7 +56,7 @@ dotnet publish src/AuthSidecar.ControlPlane --configuration Release --output "$o
 dotnet pack src/AuthSidecar.Cedar --configuration Release --output "$out" -p:ContinuousIntegrationBuild=true --verbosity quiet --nologo
 # Publishing for a runtime rewrites them.
 git checkout --quiet -- '*packages.lock.json'
-tar czf "$out/authsidecar-$version-linux-x64.tar.gz" -C "$out/authsidecar" authsidecar -C "$PWD" LICENSE THIRD-PARTY-NOTICES.md
+tar czf "$out/authsidecar-$version-linux-x64.tar.gz" -C "$out/authsidecar" authsidecar libsodium.so -C "$PWD" LICENSE THIRD-PARTY-NOTICES.md
 tar czf "$out/authsidecar-control-$version.tar.gz" -C "$out" authsidecar-control -C "$PWD" LICENSE THIRD-PARTY-NOTICES.md
 
 # What upgrade tests of later versions begin with: a database of each kind with its master key, and the state folders, with the last-known-good bundle.
