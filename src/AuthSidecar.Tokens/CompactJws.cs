@@ -11,19 +11,17 @@ internal sealed class CompactJws : IDisposable
     /// <summary>What stands between its parts: what has as many is one, or would be.</summary>
     public const int Dots = 2;
 
-    private const int MaxKeyIdBytes = 512;
-
     private static readonly SearchValues<char> Base64UrlAlphabet =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
-    private readonly JsonDocument _header;
+    private readonly JsonDocument? _parsedHeader;
 
-    private CompactJws(JsonDocument header, byte[] payload, byte[] signingInput, byte[] signature)
+    private CompactJws(TokenHeader header, JsonDocument? parsedHeader, byte[] payload, byte[] signingInput, byte[] signature)
     {
-        (_header, Payload, SigningInput, Signature) = (header, payload, signingInput, signature);
+        (Header, _parsedHeader, Payload, SigningInput, Signature) = (header, parsedHeader, payload, signingInput, signature);
     }
 
-    public JsonElement Header => _header.RootElement;
+    public TokenHeader Header { get; }
 
     /// <summary>What is signed: claims in a JWT, and anything else in any other JWS.</summary>
     public byte[] Payload { get; }
@@ -32,11 +30,21 @@ internal sealed class CompactJws : IDisposable
     public byte[] SigningInput { get; }
 
     public byte[] Signature { get; }
-    public string Algorithm => Header.GetProperty("alg").GetString()!;
-    public string? Type => Header.TryGetProperty("typ", out var typ) ? typ.GetString() : null;
-    public string? KeyId => Header.TryGetProperty("kid", out var kid) ? kid.GetString() : null;
+    public string Algorithm => Header.Algorithm;
+    public string? Type => Header.Type;
+    public string? KeyId => Header.KeyId;
 
-    public static TokenRejection TryRead(string text, TokenLimits limits, out CompactJws? jws)
+    /// <summary>The <c>jwk</c> of the header, which only proofs of possession are verified with.</summary>
+    public bool TryGetKey(out JsonElement jwk)
+    {
+        jwk = default;
+        return _parsedHeader?.RootElement.TryGetProperty("jwk", out jwk) == true;
+    }
+
+    /// <param name="text">The token.</param>
+    /// <param name="limits">How large it may be.</param>
+    /// <param name="known">Headers that need not be read again; null: none.</param>
+    public static TokenRejection TryRead(string text, TokenLimits limits, out CompactJws? jws, HeaderCache? known = null)
     {
         jws = null;
         if (text.Length == 0)
@@ -55,24 +63,29 @@ internal sealed class CompactJws : IDisposable
         if (Base64Url.GetMaxDecodedLength(firstDot) > limits.MaxHeaderBytes)
             return TokenRejection.TooLarge;
 
-        byte[] payload = [];
-        if (!TryDecode(text.AsSpan(0, firstDot), out var headerBytes)
+        JsonDocument? parsed = null;
+        var header = known?.Find(text.AsSpan(0, firstDot));
+        byte[] payload = [], headerBytes = [];
+        if ((header is null && !TryDecode(text.AsSpan(0, firstDot), out headerBytes))
             || (secondDot > firstDot + 1 && !TryDecode(text.AsSpan(firstDot + 1, secondDot - firstDot - 1), out payload))
             || !TryDecode(text.AsSpan(secondDot + 1), out var signature))
         {
             return TokenRejection.Malformed;
         }
 
-        if (StrictJson.TryParseObject(headerBytes, out var header) is var headerError and not TokenRejection.None)
-            return headerError;
-
-        if (CheckHeader(header!.RootElement) is var shapeError and not TokenRejection.None)
+        if (header is null)
         {
-            header.Dispose();
-            return shapeError;
+            if (StrictJson.TryParseObject(headerBytes, out parsed) is var headerError and not TokenRejection.None)
+                return headerError;
+
+            if (TokenHeader.TryRead(parsed!.RootElement, text[..firstDot], out header) is var shapeError and not TokenRejection.None)
+            {
+                parsed.Dispose();
+                return shapeError;
+            }
         }
 
-        jws = new CompactJws(header, payload, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
+        jws = new CompactJws(header!, parsed, payload, Encoding.ASCII.GetBytes(text, 0, secondDot), signature);
         return TokenRejection.None;
     }
 
@@ -89,31 +102,17 @@ internal sealed class CompactJws : IDisposable
             return false;
 
         bytes = written == buffer.Length ? buffer : buffer[..written];
-        // The decoder tolerates some forms on purpose; encoding again tolerates none.
-        Span<char> again = text.Length <= 512 ? stackalloc char[text.Length] : new char[text.Length];
-        return Base64Url.TryEncodeToChars(bytes, again, out var length) && text.SequenceEqual(again[..length]);
+        return HasNoBitsLeftOver(text);
     }
 
-    /// <summary>What a header must not have. Members that bring or name a key (`jku`, `jwk`, `x5u`, `x5c`) are ignored: keys are those of
-    /// the configuration alone.</summary>
-    private static TokenRejection CheckHeader(JsonElement header)
+    /// <summary>Whether the bits of the last character that carry nothing are zero (RFC 4648, section 3.5): with others it would be another
+    /// text of the same bytes.</summary>
+    private static bool HasNoBitsLeftOver(ReadOnlySpan<char> text) => (text.Length % 4) switch
     {
-        foreach (var member in header.EnumerateObject())
-        {
-            switch (member.Name)
-            {
-                case "crit" or "b64" or "zip" or "enc": return TokenRejection.UnsupportedHeader;
-                case "alg" or "typ" when member.Value.ValueKind != JsonValueKind.String: return TokenRejection.Malformed;
-                case "kid" when member.Value.ValueKind != JsonValueKind.String || !IsKeyId(member.Value.GetString()!):
-                    return TokenRejection.Malformed;
-            }
-        }
+        2 => "AQgw".Contains(text[^1], StringComparison.Ordinal),
+        3 => "AEIMQUYcgkosw048".Contains(text[^1], StringComparison.Ordinal),
+        _ => true,
+    };
 
-        return header.TryGetProperty("alg", out _) ? TokenRejection.None : TokenRejection.Malformed;
-    }
-
-    /// <summary>Any text (RFC 7515, section 4.1.4), of sensible length.</summary>
-    internal static bool IsKeyId(string kid) => kid.Length is > 0 and <= MaxKeyIdBytes && Encoding.UTF8.GetByteCount(kid) <= MaxKeyIdBytes;
-
-    public void Dispose() => _header.Dispose();
+    public void Dispose() => _parsedHeader?.Dispose();
 }

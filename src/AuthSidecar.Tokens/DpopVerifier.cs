@@ -84,7 +84,7 @@ internal sealed class DpopVerifier
     /// of any size; null: any.</param>
     private static string? SignerOf(CompactJws proof, string? expected)
     {
-        if (!proof.Header.TryGetProperty("jwk", out var jwk))
+        if (!proof.TryGetKey(out var jwk))
             return null;
 
         using var key = VerificationKey.TryRead(jwk, proof.Algorithm, out _);

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text.Unicode;
 
 namespace AuthSidecar.Tokens;
@@ -7,15 +9,18 @@ internal static class StrictJson
 {
     private const int MaxDepth = 8;
 
-    // Duplicate members are where parsers disagree, and an attacker chooses between two readings: RFC 7515, section 4, lets us refuse them.
+    private const int MaxCompared = 32;
+
     private static readonly JsonDocumentOptions Options = new()
     {
-        AllowDuplicateProperties = false,
         AllowTrailingCommas = false,
         CommentHandling = JsonCommentHandling.Disallow,
         // Deeper than we accept, so that too deep can be told from malformed; and no text that fits into a token is deeper.
         MaxDepth = TokenLimits.LargestMaxBytes,
     };
+
+    // Duplicate members are where parsers disagree, and an attacker chooses between two readings: RFC 7515, section 4, lets us refuse them.
+    private static readonly JsonDocumentOptions WithoutDuplicates = Options with { AllowDuplicateProperties = false };
 
     /// <summary>Parses an object, or says what is wrong with it.</summary>
     public static TokenRejection TryParseObject(byte[] utf8, out JsonDocument? document)
@@ -27,8 +32,12 @@ internal static class StrictJson
             parsed = JsonDocument.Parse(utf8, Options);
             // Where nothing is escaped, text that is Unicode has strings that are.
             var isUnicode = !utf8.AsSpan().Contains((byte)'\\') && Utf8.IsValid(utf8);
-            var error = parsed.RootElement.ValueKind == JsonValueKind.Object ? Check(parsed.RootElement, 1, isUnicode)
-                : TokenRejection.Malformed;
+            var mayHaveDuplicates = false;
+            var error = parsed.RootElement.ValueKind == JsonValueKind.Object
+                ? Check(parsed.RootElement, 1, isUnicode, ref mayHaveDuplicates) : TokenRejection.Malformed;
+            if (mayHaveDuplicates)
+                JsonDocument.Parse(utf8, WithoutDuplicates).Dispose();
+
             if (error == TokenRejection.None)
                 (document, parsed) = (parsed, null);
 
@@ -47,7 +56,7 @@ internal static class StrictJson
 
     /// <summary>What the parser lets pass and a reader stumbles over: depth, strings that are not Unicode, numbers that are not finite (RFC
     /// 7493).</summary>
-    private static TokenRejection Check(JsonElement element, int depth, bool isUnicode)
+    private static TokenRejection Check(JsonElement element, int depth, bool isUnicode, ref bool mayHaveDuplicates)
     {
         if (depth > MaxDepth && element.ValueKind is (JsonValueKind.Array or JsonValueKind.Object))
             return TokenRejection.TooLarge;
@@ -60,23 +69,54 @@ internal static class StrictJson
             case JsonValueKind.Array:
                 foreach (var item in element.EnumerateArray())
                 {
-                    if (Check(item, depth + 1, isUnicode) is var error and not TokenRejection.None)
+                    if (Check(item, depth + 1, isUnicode, ref mayHaveDuplicates) is var error and not TokenRejection.None)
                         return error;
                 }
 
                 return TokenRejection.None;
-            case JsonValueKind.Object:
-                foreach (var member in element.EnumerateObject())
-                {
-                    if (isUnicode ? member.NameEquals(""u8) : member.Name.Length == 0)
-                        return TokenRejection.Malformed;
-
-                    if (Check(member.Value, depth + 1, isUnicode) is var error and not TokenRejection.None)
-                        return error;
-                }
-
-                return TokenRejection.None;
+            case JsonValueKind.Object: return CheckObject(element, depth, isUnicode, ref mayHaveDuplicates);
             default: return TokenRejection.None;
         }
+    }
+
+    /// <param name="mayHaveDuplicates">Set where it has a member twice, and now and then where it has not: members are told apart by hashes
+    /// of their names here, and by the names where that is not enough.</param>
+    private static TokenRejection CheckObject(JsonElement element, int depth, bool isUnicode, ref bool mayHaveDuplicates)
+    {
+        Span<ulong> names = stackalloc ulong[MaxCompared];
+        var count = 0;
+        mayHaveDuplicates |= !isUnicode;
+        foreach (var member in element.EnumerateObject())
+        {
+            var name = JsonMarshal.GetRawUtf8PropertyName(member);
+            if (name.IsEmpty || (!isUnicode && member.Name.Length == 0))
+                return TokenRejection.Malformed;
+
+            if (!mayHaveDuplicates)
+            {
+                var hash = HashOf(name);
+                mayHaveDuplicates = count == MaxCompared || names[..count].Contains(hash);
+                if (!mayHaveDuplicates)
+                    names[count++] = hash;
+            }
+
+            if (Check(member.Value, depth + 1, isUnicode, ref mayHaveDuplicates) is var error and not TokenRejection.None)
+                return error;
+        }
+
+        return TokenRejection.None;
+    }
+
+    private static ulong HashOf(ReadOnlySpan<byte> name)
+    {
+        var hash = (ulong)name.Length;
+        for (; name.Length >= sizeof(ulong); name = name[sizeof(ulong)..])
+            hash = (hash ^ BinaryPrimitives.ReadUInt64LittleEndian(name)) * 0x9e3779b97f4a7c15;
+
+        var rest = 0ul;
+        foreach (var b in name)
+            rest = (rest << 8) | b;
+
+        return (hash ^ (hash >> 32) ^ rest) * 0x9e3779b97f4a7c15;
     }
 }

@@ -31,6 +31,7 @@ internal sealed class TokenValidator(
     public const string TypeHeader = "header typ";
 
     private readonly TokenLimits _limits = limits ?? TokenLimits.Default;
+    private readonly HeaderCache _headers = new();
 
     public TokenResult Validate(PresentedToken request, IssuerSet issuers, Revocations revocations, DateTimeOffset now)
     {
@@ -41,7 +42,7 @@ internal sealed class TokenValidator(
         if (!cache.TryGet(text, issuers, out var token))
         {
             var opaqueOf = findOpaque is null ? null : issuers.FindOpaque(text);
-            var verified = opaqueOf is null ? Verify(text, issuers, _limits) : findOpaque!(text, opaqueOf, now);
+            var verified = opaqueOf is null ? Verify(text, issuers) : findOpaque!(text, opaqueOf, now);
             if (!verified.IsValid)
                 return verified;
 
@@ -66,9 +67,9 @@ internal sealed class TokenValidator(
     }
 
     /// <summary>What is true of the token for ever, or until its issuer is configured anew.</summary>
-    internal static TokenResult Verify(string text, IssuerSet issuers, TokenLimits limits)
+    internal TokenResult Verify(string text, IssuerSet issuers)
     {
-        var malformed = CompactJws.TryRead(text, limits, out var read);
+        var malformed = CompactJws.TryRead(text, _limits, out var read, _headers);
         if (malformed != TokenRejection.None)
             return TokenResult.Reject(malformed, HintOf(text));
 
@@ -98,7 +99,11 @@ internal sealed class TokenValidator(
             return TokenResult.Reject(keyError);
         }
 
-        return key.Verify(jws) ? VerifiedToken.Read(ref claims, issuer, jws.Payload) : TokenResult.Reject(TokenRejection.SignatureInvalid);
+        if (!key.Verify(jws))
+            return TokenResult.Reject(TokenRejection.SignatureInvalid);
+
+        _headers.Add(jws.Header);
+        return VerifiedToken.Read(ref claims, issuer, jws.Payload);
     }
 
     private static VerificationKey? FindKey(CompactJws jws, Issuer issuer, out TokenRejection error)

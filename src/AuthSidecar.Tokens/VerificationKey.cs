@@ -168,7 +168,7 @@ internal sealed record VerificationKey : IDisposable
             return null;
         }
 
-        if (json.TryGetProperty("kid", out var kid) && (kid.ValueKind != JsonValueKind.String || !CompactJws.IsKeyId(kid.GetString()!)))
+        if (json.TryGetProperty("kid", out var kid) && (kid.ValueKind != JsonValueKind.String || !TokenHeader.IsKeyId(kid.GetString()!)))
         {
             key.Dispose();
             fault = "invalid `kid`: expected a string of 1 to 512 bytes";

@@ -18,11 +18,12 @@ report() {
   echo "Made by \`tests/Benchmarks/tokens.sh --save\` on $(date -u +%F)."
   echo
   echo "$(sed -nE 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores; $(sed -nE 's/^PRETTY_NAME="(.*)"/\1/p' /etc/os-release), Linux $(uname -r); .NET $(dotnet --version)."
-  echo "One thread. \`Ratio\`: to \`BareSignature\`, the platform's check of an RS256 signature by the same key (RSA-2048) over the same bytes."
+  echo "One thread. \`Ratio\`: to \`BareSignature\`, the platform's check of an RS256 signature by the same key (RSA-2048) over the bytes of a token of that size."
   echo
   grep '^|' "$folder/results/Benchmarks.Tokens.Validation-report-github.md"
   echo
   echo "- \`Cached\`: a token that was verified before: its times, audience, scopes and revocations are looked at (10,000 sessions are revoked)."
-  echo "- \`FirstSight\`: one of 4,096 that nobody remembers: read, verified, its claims read, and remembered."
+  echo "- \`FirstSight\`: one of 1,024 that is not remembered: read, verified, its claims read, and remembered."
+  echo "- \`KiB\`: the size of the token, nearly; larger ones list groups, as those of Microsoft Entra ID do."
 }
 if [ "${1:-}" = --save ]; then report | tee tests/Benchmarks/results/tokens.md; else report; fi

@@ -12,7 +12,10 @@ namespace Benchmarks.Tokens;
 [MemoryDiagnoser]
 public class Validation
 {
-    private const int Tokens = 4096;
+    private const int Tokens = 1024;
+
+    /// <summary>A group as Microsoft Entra ID lists it.</summary>
+    private const int GroupLength = 36;
 
     private readonly RSA _rsa = RSA.Create(2048);
     private readonly string[] _tokens = new string[Tokens];
@@ -25,6 +28,10 @@ public class Validation
     private byte[] _input = [];
     private byte[] _signature = [];
     private int _next;
+
+    /// <summary>How large the tokens are: the larger ones list groups.</summary>
+    [Params(1, 2, 4, 8, 16)]
+    public int KiB { get; set; }
 
     [GlobalSetup]
     public void Setup()
@@ -54,6 +61,8 @@ public class Validation
                     ["sid"] = Guid.NewGuid().ToString("N"),
                     ["client_id"] = "web",
                     ["scope"] = "openid profile documents.read",
+                    ["email"] = $"user-{i}@example.com",
+                    ["groups"] = Enumerable.Range(0, ((KiB * 1024) - 740) * 3 / 4 / (GroupLength + 3)).Select(_ => Guid.NewGuid().ToString()).ToArray(),
                 },
             });
         }
