@@ -44,8 +44,8 @@ internal sealed class TestIssuer : IDisposable
         claims?.Invoke(all);
         return new Secret(new JsonWebTokenHandler { SetDefaultTimesOnTokenCreation = false }.CreateToken(new SecurityTokenDescriptor
         {
-            Issuer = Name,
-            Audience = Audience,
+            Issuer = all.Remove("iss", out var issuer) ? (string)issuer : Name,
+            Audience = all.ContainsKey("aud") ? null : Audience,
             TokenType = "at+jwt",
             IssuedAt = now.UtcDateTime,
             Expires = now.AddMinutes(15).UtcDateTime,
