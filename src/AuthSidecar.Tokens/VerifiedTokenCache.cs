@@ -20,12 +20,19 @@ internal sealed class VerifiedTokenCache
     /// <summary>Characters of the signature: of a genuine token they are as good as random, and nobody's choice.</summary>
     private const int HashedChars = 24;
 
+    /// <summary>What the cache takes at most for a token of its capacity, on average: tokens that list hundreds of groups take more, and
+    /// so there is room for fewer of them.</summary>
+    private const int BytesPerToken = 6 * 1024;
+
     private readonly Entry?[] _places;
     private readonly uint _lastSet;
+    private readonly long _maxBytes;
+    private long _bytes;
 
     /// <param name="capacity">How many tokens to have room for; twice the places, since sets fill unevenly.</param>
     public VerifiedTokenCache(int capacity)
     {
+        _maxBytes = Math.Max(capacity, 16) * (long)BytesPerToken;
         var sets = BitOperations.RoundUpToPowerOf2((uint)((Math.Max(capacity, 1) * 2L / Ways) + 1));
         (_places, _lastSet) = (new Entry?[sets * Ways], sets - 1);
     }
@@ -61,6 +68,9 @@ internal sealed class VerifiedTokenCache
         return false;
     }
 
+    /// <summary>What it takes of memory, nearly.</summary>
+    public long Bytes => Volatile.Read(ref _bytes);
+
     /// <summary>Remembers a token: in place of itself, of nothing, of one that has expired, or of one that nobody has asked for
     /// lately.</summary>
     public void Add(string text, VerifiedToken token, long nowSeconds)
@@ -89,7 +99,21 @@ internal sealed class VerifiedTokenCache
             victim = (int)(HashOf(text) >> 32) & (Ways - 1);
         }
 
-        Volatile.Write(ref set[victim], new Entry(text, token));
+        var added = new Entry(text, token);
+        Replace(ref set[victim], added);
+        for (var i = 0; i < set.Length && Volatile.Read(ref _bytes) > _maxBytes; i++)
+        {
+            // Those beside it make room, and if that is not enough, it is not remembered.
+            var next = (victim + 1 + i) & (Ways - 1);
+            if (set[next] is not null)
+                Replace(ref set[next], null);
+        }
+    }
+
+    private void Replace(ref Entry? place, Entry? entry)
+    {
+        var before = Interlocked.Exchange(ref place, entry);
+        Interlocked.Add(ref _bytes, (entry?.Bytes ?? 0) - (before?.Bytes ?? 0));
     }
 
     private Span<Entry?> SetOf(ulong hash) => _places.AsSpan((int)((uint)hash & _lastSet) * Ways, Ways);
@@ -117,6 +141,12 @@ internal sealed class VerifiedTokenCache
 
     private sealed class Entry(string text, VerifiedToken token)
     {
+        // What is around the two, and what the claims become.
+        private const int Overhead = 1024;
+
+        /// <summary>What it takes of memory, nearly.</summary>
+        public long Bytes { get; } = (text.Length * sizeof(char)) + (token.ClaimsUtf8.Length * 2L) + Overhead;
+
         public string Text => text;
         public VerifiedToken Token => token;
 

@@ -48,6 +48,28 @@ public sealed class VerifiedTokenCacheTests
     }
 
     [Fact]
+    public void Add_LargeTokens_AsManyAsFitIntoItsMemory()
+    {
+        const int Capacity = 1_000;
+        var cache = new VerifiedTokenCache(Capacity);
+        string Large(int i) => new string('A', 16 * 1024) + Text(i);
+        for (var i = 0; i < Capacity; i++)
+        {
+            cache.Add(Large(i), Token(One), Now);
+            Assert.InRange(cache.Bytes, 1, Capacity * 6 * 1024);
+        }
+
+        Assert.InRange(Enumerable.Range(0, Capacity).Count(i => cache.TryGet(Large(i), Issuers, out _)), 100, 200);
+        // And those of usual size find room again.
+        for (var i = 0; i < Capacity; i++)
+        {
+            cache.Add(Text(i), Token(One), Now);
+        }
+
+        Assert.True(cache.TryGet(Text(Capacity - 1), Issuers, out _));
+    }
+
+    [Fact]
     public void Add_AsManyAsItIsFor_NearlyAllAreThere()
     {
         const int Capacity = 10_000;
