@@ -1,5 +1,6 @@
 using System.Net;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Testing;
 using Grpc.Core;
 
 namespace EndToEnd.Tests;

@@ -49,6 +49,14 @@ internal static class ServeCommand
             "Like --issuer-host, for a host that may have a private address, such as an issuer in the same cluster; may be repeated.");
         var issuerCa = CliOption.Of<string?>(
             "--issuer-ca", "FILE", "The CA for issuer hosts, in PEM. Default: the CAs that the machine trusts.");
+        var issuerProxy = CliOption.Of<string?>("--issuer-proxy", "URL",
+            "The HTTP proxy to reach issuer hosts by, as `http://HOST:PORT`. It resolves their names, so that private addresses are not told "
+                + "apart. Default: none; environment variables are not read.");
+        issuerProxy.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ Value: var text }] && IssuerHosts.FindProxyFault(text) is { } fault)
+                result.AddError($"`{issuerProxy.Name}`: {fault}");
+        });
         var introspectionClients = CliOption.Of<string?>("--introspection-clients", "FILE",
             "A file with client credentials for token introspection (RFC 7662): `{\"ISSUER\": {\"url\": …, \"clientId\": …, "
                 + "\"clientSecret\": …}}`.");
@@ -81,8 +89,8 @@ internal static class ServeCommand
         {
             bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, joinKubernetes, name, certificate,
             certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa,
-            introspectionClients, maxTokenBytes, maxTokenHeaderBytes, state, socket, socketMode, socketGroup, listen, maxConnections,
-            development, log, logLevel,
+            issuerProxy, introspectionClients, maxTokenBytes, maxTokenHeaderBytes, state, socket, socketMode, socketGroup, listen,
+            maxConnections, development, log, logLevel,
         }.WithExamples(
             "authsidecar serve --bundle app --state state --socket /tmp/authsidecar.sock",
             "authsidecar serve --control-plane https://control.example:7443 --application documents --join-token token.txt "
@@ -151,6 +159,7 @@ internal static class ServeCommand
                         Hosts = parsed.GetValue(issuerHosts) ?? [],
                         PrivateHosts = parsed.GetValue(issuerPrivateHosts) ?? [],
                         Ca = parsed.GetValue(issuerCa),
+                        Proxy = parsed.GetValue(issuerProxy) is { } proxy ? new Uri(proxy) : null,
                     },
                     IntrospectionClients = parsed.GetValue(introspectionClients),
                     State = parsed.GetValue(state)!,

@@ -118,6 +118,9 @@ internal sealed record ServeOptions
                 yield return $"`{host}` of `{option}` is not a host such as `login.example`, without scheme, port and path";
         }
 
+        if (Issuers.Proxy is not null && Issuers.Hosts.Count + Issuers.PrivateHosts.Count == 0)
+            yield return "`--issuer-proxy` requires `--issuer-host` or `--issuer-private-host`: no host may be asked without";
+
         if (Listen is not null && !IPAddress.IsLoopback(Listen.Address))
             yield return $"`{Listen}` is not a loopback address: the sidecar serves its own pod, without TLS";
 
@@ -135,7 +138,7 @@ internal sealed record ServeOptions
             yield return $"`--max-token-bytes` must be {TokenLimits.SmallestMaxBytes} to {TokenLimits.LargestMaxBytes}";
 
         if (TokenLimits.MaxHeaderBytes < TokenLimits.SmallestMaxHeaderBytes || TokenLimits.MaxHeaderBytes > TokenLimits.MaxBytes)
-            yield return $"`--max-token-header-bytes` must be {TokenLimits.SmallestMaxHeaderBytes} to that of `--max-token-bytes`";
+            yield return $"`--max-token-header-bytes` must be {TokenLimits.SmallestMaxHeaderBytes} to the value of `--max-token-bytes`";
 
         if (TokenCacheSize < 1)
             yield return "the token cache size must be 1 or more";

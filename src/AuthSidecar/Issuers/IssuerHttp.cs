@@ -38,7 +38,8 @@ internal sealed partial class IssuerHttp : IDisposable
         {
             AllowAutoRedirect = false,
             UseCookies = false,
-            UseProxy = false,
+            UseProxy = _hosts.Proxy is not null,
+            Proxy = _hosts.Proxy is { } proxy ? new WebProxy(proxy) : null,
             ConnectTimeout = Timeout,
             ConnectCallback = ConnectAsync,
             PooledConnectionLifetime = TimeSpan.FromMinutes(1),
@@ -57,8 +58,10 @@ internal sealed partial class IssuerHttp : IDisposable
         return new HttpClient(handler) { Timeout = Timeout, MaxResponseContentBufferSize = MaxBytes };
     }
 
+    /// <summary>To an issuer, or to the proxy, which its operator has named.</summary>
     private ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation) =>
-        PublicAddresses.ConnectAsync(context, _hosts.AllowsPrivate(context.DnsEndPoint.Host), "--issuer-private-host", cancellation);
+        PublicAddresses.ConnectAsync(context, _hosts.Proxy is not null || _hosts.AllowsPrivate(context.DnsEndPoint.Host),
+            "--issuer-private-host", cancellation);
 
     private static partial class Log
     {

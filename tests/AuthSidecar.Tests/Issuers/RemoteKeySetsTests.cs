@@ -5,6 +5,7 @@ using System.Text;
 using AuthSidecar.Common;
 using AuthSidecar.Issuers;
 using AuthSidecar.State;
+using AuthSidecar.Testing;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.Tokens;
 using Microsoft.AspNetCore.Http;
@@ -176,6 +177,19 @@ public sealed class RemoteKeySetsTests : IAsyncLifetime
         await using var running = await RunAsync(source: new KeySetSource(issuer, IsDiscovered: true, KeySetRules.Default));
         await UntilAsync(() => !running.Accepts(_first, "one") && _server.Requests >= 2, ticks: 30);
         Assert.False(running.Accepts(_first, "one"));
+    }
+
+    [Fact]
+    public async Task Proxy_OfTheOperator_LeadsToAllowedHosts()
+    {
+        await using var proxy = new ConnectProxy(Url.Port);
+        var source = new KeySetSource(new Uri($"https://{TlsServer.Host}/keys"), IsDiscovered: false, KeySetRules.Default);
+        await using var running = await RunAsync(new IssuerHosts { Hosts = [TlsServer.Host], Ca = CaFile, Proxy = proxy.Address }, source);
+        await UntilAsync(() => running.Accepts(_first, "one"));
+        var requests = _server.Requests;
+        await using var elsewhere = await RunAsync(new IssuerHosts { Hosts = ["login.example"], Ca = CaFile, Proxy = proxy.Address }, source with { Url = new Uri($"https://{TlsServer.Host}/others") });
+        await UntilAsync(() => !elsewhere.Accepts(_first, "one"));
+        Assert.Equal(requests, _server.Requests);
     }
 
     [Fact]

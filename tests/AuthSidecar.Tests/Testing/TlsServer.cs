@@ -11,6 +11,9 @@ namespace AuthSidecar.Tests.Testing;
 /// <summary>An issuer's server, over TLS, that answers what a test wants.</summary>
 internal sealed class TlsServer : IAsyncDisposable
 {
+    /// <summary>A name that its certificate has, and no resolver knows.</summary>
+    public const string Host = "issuer.example";
+
     private readonly TemporaryFolder _folder = new();
     private readonly WebApplication _app;
     private int _requests;
@@ -22,6 +25,7 @@ internal sealed class TlsServer : IAsyncDisposable
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Loopback);
+        names.AddDnsName(Host);
         request.CertificateExtensions.Add(names.Build());
         var certificate = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(99));
         File.WriteAllText(CaFile, certificate.ExportCertificatePem());

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace EndToEnd.Tests;
+namespace AuthSidecar.Testing;
 
 /// <summary>A proxy (RFC 9110, section 9.3.6) that leads to one place, whichever host is asked for.</summary>
 internal sealed class ConnectProxy : IAsyncDisposable
