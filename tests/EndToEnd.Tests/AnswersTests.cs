@@ -74,7 +74,12 @@ public sealed class AnswersTests
             (r => r.Jwks = """{"keys": []}""", "jwks"),
             (r => r.Jwks = """{"keys": [{"kty": "oct", "kid": "k", "k": "AAAA"}]}""", "jwks"),
             (r => r.Jwks = r.Jwks.Replace("\"x\"", "\"d\": \"AAAA\", \"x\"", StringComparison.Ordinal), "jwks"),
-            (r => r.Jwks = r.Jwks.Replace("\"kid\": \"k\", ", "", StringComparison.Ordinal), "jwks"),
+            (r => r.Issuer.Preset = "oktta", "issuer.preset"),
+            (r => r.Issuer.Issuer_ = "https://issuer.test/{tenant}", "issuer.tenants"),
+            (r => r.Issuer.RequiredClaims["typ"] = Google.Protobuf.WellKnownTypes.Value.ForString("Bearer"), "issuer.required_claims"),
+            (r => r.Issuer.TypesOptional = true, "issuer.types_optional"),
+            (r => r.Issuer.AudienceClaim = "iss", "issuer.audience_claim"),
+            (r => r.Issuer.Principal = new PrincipalMapping { Id = "exp" }, "issuer.principal"),
             (r => r.Issuer.JwksUrl = "https://issuer.test/keys", "jwks"),
             (r => r.Issuer.IntrospectionUrl = "http://issuer.test/introspect", "issuer.introspection_url"),
             (r => r.Issuer.OpaquePrefix = "op", "issuer.opaque_prefix"),
@@ -99,6 +104,19 @@ public sealed class AnswersTests
         again.ExpectedRevision = written.Revision;
         await fleet.Issuers.WriteIssuerAsync(again, cancellationToken: Cancellation);
         // Of an opaque token nobody is asked but its issuer: two must not be taken for each other.
+        // What two issuers would both be, a sidecar refuses: so does the control plane.
+        foreach (var (alter, field) in new (Action<Issuer>, string)[]
+        {
+            (i => i.Aliases.Add(TestIssuer.Name), "issuer.issuer"),
+            (i => { i.Issuer_ = "https://{name}"; i.Tenants.Add("issuer.test"); }, "issuer.issuer"),
+        })
+        {
+            var rival = new Issuer { Issuer_ = "https://rival.test", Audiences = { "documents" }, JwksUrl = "https://rival.test/keys" };
+            alter(rival);
+            var refused = await Assert.ThrowsAsync<RpcException>(async () => await fleet.Issuers.WriteIssuerAsync(new WriteIssuerRequest { Application = "documents", Issuer = rival }, cancellationToken: Cancellation));
+            Assert.Equal((StatusCode.InvalidArgument, field), (refused.StatusCode, refused.GetRpcStatus()!.GetDetail<Google.Rpc.BadRequest>()!.FieldViolations[0].Field));
+        }
+
         var opaque = new WriteIssuerRequest { Application = "documents", Issuer = new Issuer { Issuer_ = "https://opaque.test", Audiences = { "documents" }, IntrospectionUrl = "https://opaque.test/introspect", OpaquePrefix = "op" } };
         await fleet.Issuers.WriteIssuerAsync(opaque, cancellationToken: Cancellation);
         opaque.Issuer.Issuer_ = "https://other.test";

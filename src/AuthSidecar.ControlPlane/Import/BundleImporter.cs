@@ -194,14 +194,11 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
                 return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{own}` is reserved for the control plane")]);
 
             var key = new EntryKey(DataType.Keys, issuer.Issuer_, new Placement(application, ""));
-            if (issuer.IntrospectionUrl.Length > 0
-                && await IssuerRecords.FindConflictAsync(transaction.Context, key, issuer.OpaquePrefix, cancellation) is { } rival)
-            {
-                return new Refusal.Invalid([new Fault(
-                    IssuersFile.FileName, 0, 0, $"issuer `{issuer.Issuer_}`: `opaquePrefix` overlaps with that of issuer `{rival}`")]);
-            }
+            var json = IssuerRecords.Write(issuer, jwks);
+            if (await IssuerRecords.FindConflictAsync(transaction.Context, key, json, cancellation) is { } conflict)
+                return new Refusal.Invalid([conflict]);
 
-            entries.Save(key.Key, WriteIssuers, IssuerRecords.Write(issuer, jwks));
+            entries.Save(key.Key, WriteIssuers, json);
         }
 
         entries.AddCounts(changes, "issuer", "issuers");

@@ -30,13 +30,18 @@ internal static class IssuerRecords
 
     public static Issuer ToIssuer(EntryRow row) => Issuer.Parser.ParseJson(IssuerData.Split(row.Json).Issuer.ToJsonString());
 
-    /// <summary>Another issuer of the application whose opaque tokens could be taken for this one's; null: there is none.</summary>
-    public static async Task<string?> FindConflictAsync(StoreContext store, EntryKey key, string prefix, CancellationToken cancellation)
+    /// <summary>What a sidecar would refuse of an issuer beside the others that it has, such as a name, a trust domain or a prefix of
+    /// opaque tokens that two have; null: nothing.</summary>
+    /// <param name="json">The issuer's row, as it is to be.</param>
+    public static async Task<Fault?> FindConflictAsync(StoreContext store, EntryKey key, string json, CancellationToken cancellation)
     {
-        var others = await store.Entries.AsNoTracking().Where(r => r.Type == key.Type && r.Application == key.Placement.Application
-            && r.Key != key.Key && !r.IsRemoved).ToListAsync(cancellation);
-        return others.Find(r => ToIssuer(r) is { IntrospectionUrl.Length: > 0 } other
-            && (other.OpaquePrefix.StartsWith(prefix, StringComparison.Ordinal)
-                || prefix.StartsWith(other.OpaquePrefix, StringComparison.Ordinal)))?.Key;
+        var application = key.Placement.Application;
+        // Those of every application are the control plane itself.
+        var others = await store.Entries.AsNoTracking().Where(r => r.Type == key.Type && !r.IsRemoved
+            && ((r.Application == application && r.Key != key.Key) || r.Application == "")).ToListAsync(cancellation);
+        var (entries, faults) = (others.Select(r => new DataEntry(r.Key, r.Json)).Append(new DataEntry(key.Key, json)), new List<Fault>());
+        var documents = IssuerData.Type.Write([.. entries], application, factorKey: []);
+        IssuersFile.Read(new BundleFiles(new SortedDictionary<string, byte[]>(documents, StringComparer.Ordinal)), faults);
+        return faults.FirstOrDefault();
     }
 }

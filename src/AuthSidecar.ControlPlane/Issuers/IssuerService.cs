@@ -23,13 +23,13 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
             context.CancellationToken,
             async (store, row) =>
             {
-                var (issuer, _) = Changed(row, request);
-                return await IssuerSetting.FindAsync(store, context.CancellationToken) == key.Key
-                    ? throw ApiErrors.InvalidField("issuer.issuer", "reserved: the control plane itself, whose keys every sidecar has")
-                    : issuer.IntrospectionUrl.Length > 0
-                        && await IssuerRecords.FindConflictAsync(store, key, issuer.OpaquePrefix, context.CancellationToken) is { } rival
-                        ? throw ApiErrors.InvalidField("issuer.opaque_prefix", $"overlaps with that of issuer `{rival}`")
-                        : null;
+                if (await IssuerSetting.FindAsync(store, context.CancellationToken) == key.Key)
+                    throw ApiErrors.InvalidField("issuer.issuer", "reserved: the control plane itself, whose keys every sidecar has");
+
+                var (issuer, jwks) = Changed(row, request);
+                RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks, out _));
+                return await IssuerRecords.FindConflictAsync(store, key, IssuerRecords.Write(issuer, jwks), context.CancellationToken)
+                    is { } conflict ? throw ApiErrors.Invalid([RequestFaults.In("issuer", conflict)]) : null;
             });
         return new WriteIssuerResponse { Revision = ApiErrors.Committed(result), Warnings = { warnings.Select(w => w.Message) } };
     }

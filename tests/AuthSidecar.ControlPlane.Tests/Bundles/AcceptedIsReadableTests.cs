@@ -1,9 +1,10 @@
-using AuthSidecar.Cedar;
 using AuthSidecar.ControlPlane.Issuers;
 using AuthSidecar.ControlPlane.Risk;
 using AuthSidecar.ControlPlane.V1;
 using CsCheck;
 using Google.Protobuf.WellKnownTypes;
+using EntityUid = AuthSidecar.Cedar.EntityUid;
+using Fault = AuthSidecar.Cedar.Fault;
 
 namespace AuthSidecar.ControlPlane.Tests.Bundles;
 
@@ -41,6 +42,62 @@ public sealed class AcceptedIsReadableTests
         {
             issuer.Principal.Attributes[a] = b;
             issuer.Principal.Parents[b] = a;
+        }
+
+        return issuer;
+    });
+
+    /// <summary>The same with options, most of which do not go together.</summary>
+    private static readonly Gen<Issuer> IssuersWithOptions = Gen.Select(
+        Issuers, Gen.OneOf(Gen.Const(""), Gen.OneOfConst([.. IssuerPreset.All.Select(p => p.Name), "unknown"])), Gen.Int[0, 4095], Or("client_id"), Or("/realm_access/roles"), Or("Bearer"), Or("11111111-2222-4333-8444-555555555555")).Select((issuer, preset, set, claim, path, value, tenant) =>
+    {
+        bool Has(int bit) => (set & (1 << bit)) != 0;
+        issuer.Preset = preset;
+        if (Has(0))
+        {
+            issuer.ClearJwksUrl();
+            issuer.Discovery = true;
+        }
+
+        if (Has(1) && Has(2))
+        {
+            issuer.Issuer_ = "https://login.example/{tenantid}";
+            issuer.Tenants.Add(tenant);
+        }
+
+        if (Has(3) && Has(4))
+        {
+            issuer.Aliases.Add(value);
+        }
+
+        if (Has(5))
+        {
+            issuer.AudienceClaim = claim;
+            issuer.ClientIdClaim = path;
+        }
+
+        if (Has(6))
+        {
+            issuer.RequiredClaims[claim] = Value.ForList(Value.ForString(value));
+            issuer.RequiredClaims["azp"] = Value.ForBool(true);
+            issuer.TypesOptional = Has(7);
+        }
+
+        if (Has(8))
+        {
+            issuer.ForbiddenClaims.Add(path);
+        }
+
+        if (Has(9))
+        {
+            issuer.Principal.Parents[path] = "Role";
+            issuer.Principal.Id = claim;
+        }
+
+        if (Has(10) && Has(11))
+        {
+            issuer.TrustDomain = value.ToLowerInvariant();
+            issuer.IssuedAtOptional = true;
         }
 
         return issuer;
@@ -85,6 +142,13 @@ public sealed class AcceptedIsReadableTests
     [Fact]
     public void Issuers_ThatAreAccepted_AreRead() => Try(
         Issuers,
+        issuer => IssuerRecords.FaultsOf(issuer, "", out _),
+        issuer => Documents(DataType.Keys, issuer.Issuer_, IssuerRecords.Write(issuer, "")),
+        (files, faults) => IssuersFile.Read(files, faults));
+
+    [Fact]
+    public void IssuersWithOptions_ThatAreAccepted_AreRead() => Try(
+        IssuersWithOptions,
         issuer => IssuerRecords.FaultsOf(issuer, "", out _),
         issuer => Documents(DataType.Keys, issuer.Issuer_, IssuerRecords.Write(issuer, "")),
         (files, faults) => IssuersFile.Read(files, faults));
