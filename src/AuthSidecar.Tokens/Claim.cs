@@ -24,6 +24,10 @@ internal enum Claim
     TokenUse,
     TokenType,
     Type,
+    TokenName,
+    TokenTypeInCamelCase,
+    TokenTypeInPascalCase,
+    TokenUseInCamelCase,
 }
 
 internal static class ClaimNames
@@ -31,7 +35,7 @@ internal static class ClaimNames
     private static readonly string[] Names =
     [
         "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "client_id", "scope", "scp", "acr", "amr", "auth_time", "cnf", "events",
-        "typ", "token_use", "token_type", "type",
+        "typ", "token_use", "token_type", "type", "tokenName", "tokenType", "TokenType", "tokenUse",
     ];
 
     public static int Count => Names.Length;
@@ -63,10 +67,14 @@ internal static class ClaimNames
         },
         4 => name.SequenceEqual("type"u8) ? Claim.Type : null,
         5 => name.SequenceEqual("scope"u8) ? Claim.Scope : null,
+        8 => name.SequenceEqual("tokenUse"u8) ? Claim.TokenUseInCamelCase : null,
         6 => name.SequenceEqual("events"u8) ? Claim.Events : null,
         9 => name.SequenceEqual("client_id"u8) ? Claim.ClientId
             : name.SequenceEqual("auth_time"u8) ? Claim.AuthenticatedAt
-            : name.SequenceEqual("token_use"u8) ? Claim.TokenUse : null,
+            : name.SequenceEqual("token_use"u8) ? Claim.TokenUse
+            : name.SequenceEqual("tokenName"u8) ? Claim.TokenName
+            : name.SequenceEqual("tokenType"u8) ? Claim.TokenTypeInCamelCase
+            : name.SequenceEqual("TokenType"u8) ? Claim.TokenTypeInPascalCase : null,
         10 => name.SequenceEqual("token_type"u8) ? Claim.TokenType : null,
         _ => null,
     };

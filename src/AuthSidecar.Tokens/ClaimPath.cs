@@ -26,7 +26,8 @@ internal sealed class ClaimPath : IEquatable<ClaimPath>
     /// <summary>The name of the claim that it is, or is in.</summary>
     public string Claim => _segments[0];
 
-    public bool IsNested => _segments.Length > 1;
+    /// <summary>Whether it is a claim of this name itself, however written.</summary>
+    public bool IsName(string name) => _segments is [var only] && only == name;
 
     /// <summary>A path from its text; null: an invalid pointer, or an empty name.</summary>
     public static ClaimPath? TryParse(string text)

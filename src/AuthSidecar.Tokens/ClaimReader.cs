@@ -193,7 +193,7 @@ internal ref struct ClaimReader
         return standIn;
     }
 
-    [InlineArray(20)]
+    [InlineArray(24)]
     private struct KnownClaims
     {
         private JsonElement _first;

@@ -2,7 +2,7 @@ namespace AuthSidecar.Tokens;
 
 /// <summary>A claim that a token must have, and the values that it may have.</summary>
 /// <param name="Path">The claim.</param>
-/// <param name="Values">Its allowed values: strings, Booleans, whole numbers; empty: any but null.</param>
+/// <param name="Values">Its allowed values: strings, Booleans, whole numbers; empty: any that says something.</param>
 internal sealed record ClaimRule(ClaimPath Path, IReadOnlyList<ClaimValue> Values)
 {
     public TokenRejection Check(JsonElement claims)
@@ -13,7 +13,7 @@ internal sealed record ClaimRule(ClaimPath Path, IReadOnlyList<ClaimValue> Value
             case ClaimLookup.Unusable: return TokenRejection.ClaimMalformed;
         }
 
-        if (claim.ValueKind == JsonValueKind.Null)
+        if (IsEmpty(claim))
             return TokenRejection.ClaimMissing;
 
         if (Values.Count == 0)
@@ -30,6 +30,15 @@ internal sealed record ClaimRule(ClaimPath Path, IReadOnlyList<ClaimValue> Value
 
         return isOfType ? TokenRejection.ClaimNotAllowed : TokenRejection.ClaimMalformed;
     }
+
+    private static bool IsEmpty(JsonElement claim) => claim.ValueKind switch
+    {
+        JsonValueKind.Null => true,
+        JsonValueKind.String => claim.ValueEquals(""u8),
+        JsonValueKind.Array => claim.GetArrayLength() == 0,
+        JsonValueKind.Object => claim.GetPropertyCount() == 0,
+        _ => false,
+    };
 }
 
 /// <summary>A value that a claim can be held against: a string, a Boolean or a whole number. Compared exactly.</summary>
@@ -63,6 +72,7 @@ internal readonly record struct ClaimValue
         _ => true,
     };
 
+    public bool IsString => _kind == JsonValueKind.String;
     public bool IsText(string text) => _kind == JsonValueKind.String && _text == text;
 
     public override string ToString() =>

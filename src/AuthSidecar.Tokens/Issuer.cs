@@ -70,7 +70,7 @@ internal sealed record Issuer
 
     /// <summary>Whether a claim is required to have a value.</summary>
     public bool Requires(string claim, string value) =>
-        RequiredClaims.Any(r => r.Path.Text == claim && r.Values.Any(v => v.IsText(value)));
+        RequiredClaims.Any(r => r.Path.IsName(claim) && r.Values.Any(v => v.IsText(value)));
 }
 
 /// <summary>The issuers of one snapshot. Verified tokens are remembered for this very object: another one is another key epoch.</summary>

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using AuthSidecar.Cedar;
 
 namespace AuthSidecar.Tokens;
@@ -23,10 +22,14 @@ internal static class KeySetReader
     {
         var before = faults.Count;
         var keys = Read(name, utf8, rules, faults, secretFaults: faults);
+        if (faults.Count == before && HasSecretMember(utf8))
+            faults.Add(new Fault(name, 0, 0, "a private or symmetric key is in the file: a key set holds public keys only"));
+
         if (keys.Count == 0 && faults.Count == before)
         {
             faults.Add(keys.Ignored is [var first, ..] ? first with { Message = $"no usable key in the key set: {first.Message}" }
-                : new Fault(name, 0, 0, "no signature verification key in the key set"));
+                : new Fault(name, 0, 0, rules.Use is { } use ? $"no key with `use` `{use}` in the key set"
+                    : "no signature verification key in the key set"));
         }
 
         return keys;
@@ -103,34 +106,94 @@ internal static class KeySetReader
         return VerificationKey.TryRead(json.RootElement, rules, out fault);
     }
 
-    /// <summary>The entries of a key set, each as it stands.</summary>
+    /// <summary>The entries of a key set, each as it stands. By the reader, and not as a document: what is in one entry, however deep,
+    /// costs no more than to read over it.</summary>
     private static List<byte[]> Entries(string name, byte[] utf8, List<Fault> faults)
     {
+        var entries = new List<byte[]>();
+        var isFound = false;
         try
         {
-            using var document = JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = utf8.Length + 1 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object
-                || document.RootElement.EnumerateObject().Where(m => m.NameEquals("keys"u8)).ToArray() is not [{ Value: var array }]
-                || array.ValueKind != JsonValueKind.Array)
+            var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = int.MaxValue });
+            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+                return Refuse();
+
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                faults.Add(new Fault(name, 0, 0, "invalid key set: expected an object with an array `keys`"));
-                return [];
+                var isKeys = reader.ValueTextEquals("keys"u8);
+                reader.Read();
+                if (!isKeys)
+                {
+                    reader.Skip();
+                    continue;
+                }
+
+                if (isFound || reader.TokenType != JsonTokenType.StartArray)
+                    return Refuse();
+
+                isFound = true;
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                {
+                    var begin = (int)reader.TokenStartIndex;
+                    reader.Skip();
+                    if (entries.Count <= MaxKeys)
+                        entries.Add(utf8[begin..(int)reader.BytesConsumed]);
+                }
             }
 
-            return [.. array.EnumerateArray().Take(MaxKeys + 1).Select(e => JsonMarshal.GetRawUtf8Value(e).ToArray())];
+            // What is after it must be white space.
+            while (reader.Read())
+            {
+            }
+
+            return isFound ? entries : Refuse();
+        }
+        catch (JsonException e)
+        {
+            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, Describe(utf8)));
+            return [];
         }
         catch (InvalidOperationException)
         {
             faults.Add(new Fault(name, 0, 0, "invalid Unicode in a name"));
-        }
-        catch (JsonException e)
-        {
-            faults.Add(new Fault(name, (int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1, "invalid JSON"));
+            return [];
         }
 
-        return [];
+        List<byte[]> Refuse()
+        {
+            faults.Add(new Fault(name, 0, 0, "invalid key set: expected an object with an array `keys`"));
+            return [];
+        }
+    }
+
+    /// <summary>What is most often in the place of a key set.</summary>
+    private static string Describe(ReadOnlySpan<byte> utf8) =>
+        utf8.Trim(" \t\r\n"u8).IsEmpty ? "the key set is empty"
+        : utf8.TrimStart(" \t\r\n"u8) is [(byte)'<', ..] ? "this is HTML or XML, not a key set"
+        : utf8.IndexOf("-----BEGIN"u8) >= 0 ? "this is PEM: a key set is JSON (RFC 7517)"
+        : utf8 is [0xff, 0xfe, ..] or [0xfe, 0xff, ..] ? "this is UTF-16: a key set is UTF-8"
+        : "invalid JSON";
+
+    /// <summary>Whether a file has a member of a private or symmetric key anywhere, also where no key is read.</summary>
+    public static bool HasSecretMember(byte[] utf8)
+    {
+        var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = int.MaxValue });
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType == JsonTokenType.PropertyName && VerificationKey.IsPrivateMember(reader.GetString()!))
+                    return true;
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // Reported by whoever reads the keys.
+        }
+
+        return false;
     }
 
     /// <summary>A key id for a message: whatever it is made of, it stays within its line.</summary>
-    private static string Printable(string keyId) => string.Concat(keyId.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
+    private static string Printable(string keyId) => VerificationKey.Shown(keyId);
 }

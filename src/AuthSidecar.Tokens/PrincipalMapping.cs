@@ -51,6 +51,10 @@ internal sealed record PrincipalMapping
         _ => [element.GetString()!],
     };
 
+    /// <summary>How many values an array or object has.</summary>
+    public static int CountOf(JsonElement element) =>
+        element.ValueKind == JsonValueKind.Array ? element.GetArrayLength() : element.GetPropertyCount();
+
     private static void Check(ref ClaimReader claims, ClaimPath path, Func<JsonElement, bool> fits)
     {
         var lookup = path.Find(claims.Claims, out var element);

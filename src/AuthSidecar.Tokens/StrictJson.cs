@@ -15,8 +15,8 @@ internal static class StrictJson
     {
         AllowTrailingCommas = false,
         CommentHandling = JsonCommentHandling.Disallow,
-        // Deeper than we accept, so that too deep can be told from malformed; and no text that fits into a token is deeper.
-        MaxDepth = TokenLimits.LargestMaxBytes,
+        // A little deeper than we accept, and no more: the parser takes a time for deep text that grows with the square of its depth.
+        MaxDepth = 2 * MaxDepth,
     };
 
     // Duplicate members are where parsers disagree, and an attacker chooses between two readings: RFC 7515, section 4, lets us refuse them.
@@ -45,8 +45,8 @@ internal static class StrictJson
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Not JSON, a member twice, or (the second kind) an escaped lone surrogate in a name or string.
-            return TokenRejection.Malformed;
+            // Not JSON, too deep, a member twice, or (the second kind) an escaped lone surrogate in a name or string.
+            return IsJson(utf8, out var depth) && depth > MaxDepth ? TokenRejection.TooLarge : TokenRejection.Malformed;
         }
         finally
         {
@@ -105,6 +105,24 @@ internal static class StrictJson
         }
 
         return TokenRejection.None;
+    }
+
+    /// <summary>Whether a text is JSON at all, of whatever depth.</summary>
+    private static bool IsJson(ReadOnlySpan<byte> utf8, out int depth)
+    {
+        depth = 0;
+        var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = int.MaxValue });
+        try
+        {
+            while (reader.Read())
+                depth = Math.Max(depth, reader.CurrentDepth);
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static ulong HashOf(ReadOnlySpan<byte> name)

@@ -123,6 +123,17 @@ internal sealed record VerificationKey : IDisposable
     public static VerificationKey? TryRead(JsonElement json, string? algorithm, out string? fault) =>
         TryRead(json, algorithm, use: null, out fault);
 
+    /// <summary>Whether a member of a JWK is one that only its owner may know (RFC 7518, section 6).</summary>
+    public static bool IsPrivateMember(string name) => Array.IndexOf(PrivateMembers, name) >= 0;
+
+    /// <summary>A text of somebody else for a message: short, and within its line.</summary>
+    public static string Shown(string? text)
+    {
+        const int Most = 64;
+        var shown = string.Concat((text ?? "").Take(Most).Select(c => char.IsLetterOrDigit(c) || c is >= ' ' and <= '~' ? c : '?'));
+        return text?.Length > Most ? shown + "..." : shown;
+    }
+
     /// <summary>Whether a JWK has what only its owner may know, which is a fault even in a key that would be passed over.</summary>
     public static string? FindSecret(JsonElement json)
     {
@@ -163,8 +174,15 @@ internal sealed record VerificationKey : IDisposable
         if (key is null)
         {
             fault ??= type is "RSA" or "EC" || (type is "OKP" && curve is Ed25519)
-                ? $"`alg` {named} does not fit a key of type {type}{(curve is null ? "" : $" on {curve}")}"
-                : type is "OKP" ? $"the curve `{curve}` is not supported" : $"keys of type `{type}` are not supported";
+                ? $"`alg` {Shown(named)} does not fit a key of type {type}{(curve is null ? "" : $" on {Shown(curve)}")}"
+                : type is "OKP" ? $"the curve `{Shown(curve)}` is not supported" : $"keys of type `{Shown(type)}` are not supported";
+            return null;
+        }
+
+        if (json.TryGetProperty("issuer", out var issuer) && issuer.ValueKind != JsonValueKind.String)
+        {
+            key.Dispose();
+            fault = "`issuer` is not a string";
             return null;
         }
 
@@ -208,7 +226,7 @@ internal sealed record VerificationKey : IDisposable
         if (json.TryGetProperty("use", out var said) ? TextOf(json, "use") is var stated && stated != (use ?? "sig") : use is not null)
         {
             fault = said.ValueKind == JsonValueKind.String && TextOf(json, "use") is "enc" or "sig" or "jwt-svid" or "x509-svid" ? null
-                : $"`use` is `{TextOf(json, "use")}`, not `{use ?? "sig"}`";
+                : $"`use` is `{Shown(TextOf(json, "use"))}`, not `{use ?? "sig"}`";
             return true;
         }
 
@@ -241,7 +259,11 @@ internal sealed record VerificationKey : IDisposable
             return null;
         }
 
-        // A modulus of n bits has its highest bit set: a leading zero would make a shorter key look long enough.
+        // Of a number that begins with a set bit some write a zero before it, as Java does (Cloud Foundry UAA). More of them would make a
+        // shorter key look long enough.
+        if (modulus is [0, >= 0x80, ..])
+            (modulus, n) = (modulus[1..], Base64UrlEncoder.Encode(modulus[1..]));
+
         if (modulus[0] < 0x80 || modulus.Length * 8 is < SmallestRsaBits or > LargestRsaBits || modulus[^1] % 2 == 0)
         {
             fault = $"invalid RSA modulus: expected an odd number of {SmallestRsaBits} to {LargestRsaBits} bits";
@@ -260,7 +282,7 @@ internal sealed record VerificationKey : IDisposable
         var bytes = curve switch { "P-256" => 32, "P-384" => 48, "P-521" => 66, _ => 0 };
         if (bytes == 0)
         {
-            fault = $"the curve `{curve}` is not supported";
+            fault = $"the curve `{Shown(curve)}` is not supported";
             return null;
         }
 

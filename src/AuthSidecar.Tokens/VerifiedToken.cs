@@ -102,7 +102,7 @@ internal sealed class VerifiedToken
         foreach (var path in issuer.ForbiddenClaims)
         {
             detail = path.Text;
-            if (path.Find(claims.Claims, out _) != ClaimLookup.Absent)
+            if (path.Find(claims.Claims, out var claim) == ClaimLookup.Found && claim.ValueKind != JsonValueKind.Null)
                 return TokenRejection.TypeNotAllowed;
         }
 

@@ -41,6 +41,8 @@ public sealed class KeySetReaderTests
         ["a lone surrogate"] = (Jwk(Other, ("kid", """ "\ud800" """)), "key 1: expected an object, with no member twice and valid Unicode"),
         ["null"] = ("null", "key 1: expected an object, with no member twice and valid Unicode"),
         ["an array"] = ("[]", "key 1: expected an object, with no member twice and valid Unicode"),
+        ["a kty that would forge a line"] = ("""{"kty": "X\u001b[31m\nerror: forged", "kid": "e"}""", "key 1: keys of type `X?[31m?error: forged` are not supported"),
+        ["an issuer that is no string"] = (Jwk(Other, ("kid", "\"e\""), ("issuer", "[]")), "key 1: `issuer` is not a string"),
         ["no kty"] = ("{}", "key 1: keys of type `` are not supported"),
     };
 
@@ -79,6 +81,27 @@ public sealed class KeySetReaderTests
         var (keys, _) = Read(Jwk(Good), Jwk(Ec));
         Assert.NotNull(keys.Find(Thumbprint(Good), "RS256", out _));
         Assert.NotNull(keys.Find(Thumbprint(Ec), "ES256", out _));
+    }
+
+    /// <summary>As Java writes a number whose first bit is set, and Cloud Foundry UAA its keys.</summary>
+    [Fact]
+    public void Read_ModulusWithOneZeroBeforeIt_IsTheSameKey()
+    {
+        var (keys, _) = Read(Jwk(Good, ("kid", "\"k\""), ("n", Quoted(Encode([0, .. Good.ExportParameters(includePrivateParameters: false).Modulus!])))));
+        Assert.Equal(Thumbprint(Good), Assert.Single(keys.All).Thumbprint);
+    }
+
+    /// <summary>What is nested without end costs no more than what is long.</summary>
+    [Theory]
+    [InlineData("[", "]")]
+    [InlineData("{\"a\":", "}")]
+    public void Read_EntryNestedWithoutEnd_PassedOverInLinearTime(string open, string close)
+    {
+        var nested = string.Concat(Enumerable.Repeat(open, 150_000)) + "1" + string.Concat(Enumerable.Repeat(close, 150_000));
+        var (keys, faults) = Read(Jwk(Good, ("kid", "\"k\"")), nested, Jwk(Ec, ("kid", "\"e\"")));
+        Assert.Empty(faults);
+        Assert.Equal(["e", "k"], keys.All.Select(k => k.KeyId).Order());
+        Assert.Equal("key 1: larger than 64 KiB", Assert.Single(keys.Ignored).Message);
     }
 
     [Fact]

@@ -50,8 +50,8 @@ internal static class ServeCommand
         var issuerCa = CliOption.Of<string?>(
             "--issuer-ca", "FILE", "The CA for issuer hosts, in PEM. Default: the CAs that the machine trusts.");
         var issuerProxy = CliOption.Of<string?>("--issuer-proxy", "URL",
-            "The HTTP proxy to reach issuer hosts by, as `http://HOST:PORT`. It resolves their names, so that private addresses are not told "
-                + "apart. Default: none; environment variables are not read.");
+            "The HTTP proxy to reach issuer hosts by, as `http://HOST:PORT`. It resolves their names, so that private addresses are not "
+                + "refused. Default: none; environment variables are not read.");
         issuerProxy.Validators.Add(result =>
         {
             if (result.Tokens is [{ Value: var text }] && IssuerHosts.FindProxyFault(text) is { } fault)

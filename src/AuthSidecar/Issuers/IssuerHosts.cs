@@ -13,7 +13,7 @@ internal sealed record IssuerHosts
     /// <summary>The CA of their certificates instead of those that the machine trusts, in PEM; null: the machine's.</summary>
     public string? Ca { get; init; }
 
-    /// <summary>The HTTP proxy by which they are reached (CONNECT; RFC 9110, section 9.3.6), which resolves their names; null: none.</summary>
+    /// <summary>The HTTP proxy by which they are reached (RFC 9110, section 9.3.6), which resolves their names; null: none.</summary>
     public Uri? Proxy { get; init; }
 
     /// <summary>Whether any address can have this host.</summary>

@@ -14,7 +14,10 @@ internal sealed class KeySetClient(IssuerHttp http)
     /// elsewhere.</exception>
     /// <exception cref="OperationCanceledException">The request timed out.</exception>
     public async Task<FetchedKeySet> FetchAsync(KeySetSource source, string? etag, CancellationToken cancellation) =>
-        await FetchAsync(source.IsDiscovered ? await DiscoverAsync(source.Url, cancellation) : source.Url, etag, cancellation);
+        source.IsDiscovered
+            // Its ETag may be of another address than the metadata says now.
+            ? await FetchAsync(await DiscoverAsync(source.Url, cancellation), null, cancellation)
+            : await FetchAsync(source.Url, etag, cancellation);
 
     /// <summary>Where an issuer's key set is, by its metadata (OpenID Connect Discovery 1.0, section 4; or RFC 8414, section 3).</summary>
     /// <exception cref="HttpRequestException">It could not be fetched, or is not that of the issuer.</exception>

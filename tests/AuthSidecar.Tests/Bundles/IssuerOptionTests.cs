@@ -20,6 +20,15 @@ public sealed class IssuerOptionTests : IDisposable
     [InlineData("\"types\": [\"application/DPoP+jwt\"]", "`application/DPoP+jwt` is the type of tokens that are not access tokens")]
     [InlineData("\"requiredClaims\": {\"typ\": [\"ID\"]}", "`ID` as `typ` is the kind of tokens that are not access tokens")]
     [InlineData("\"requiredClaims\": {\"token_use\": [\"access\", \"refresh\"]}", "`refresh` as `token_use` is the kind of tokens that are not access tokens")]
+    [InlineData("\"requiredClaims\": {\"/events\": true}", "`events` is a claim of tokens that are not access tokens")]
+    [InlineData("\"requiredClaims\": {\"/typ\": [\"Refresh\"]}", "`Refresh` as `/typ` is the kind of tokens that are not access tokens")]
+    [InlineData("\"requiredClaims\": {\"typ\": [5]}", "`5` as `typ` is the kind of tokens that are not access tokens")]
+    [InlineData("\"typesOptional\": true, \"requiredClaims\": {\"nonce\": true}", "`typesOptional` requires a claim in `requiredClaims` that only access tokens of this issuer have")]
+    [InlineData("\"types\": [\"refresh-token+jwt\"]", "`refresh-token+jwt` is the type of tokens that are not access tokens")]
+    [InlineData("\"forbiddenClaims\": [\"/sub\"]", "`/sub` is a claim that tokens must have: none could be accepted")]
+    [InlineData("\"principal\": {\"id\": \"/aud/0\"}", "`principal.id` cannot be `/aud/0`")]
+    [InlineData("\"principal\": {\"parents\": {\"groups\": \"A\", \"/groups\": \"B\"}}", "`principal.parents` maps claim `groups` twice")]
+    [InlineData("\"aliases\": [\"https://x/{t}\"]", "`https://x/{t}` has a placeholder that `issuer` has not")]
     [InlineData("\"requiredClaims\": {\"events\": true}", "`events` is a claim of tokens that are not access tokens")]
     [InlineData("\"requiredClaims\": {\"typ\": []}", "invalid values of `typ`: expected an array of strings, Booleans or whole numbers, or `true` for any value")]
     [InlineData("\"requiredClaims\": {\"typ\": \"Bearer\"}", "invalid values of `typ`")]
@@ -58,6 +67,16 @@ public sealed class IssuerOptionTests : IDisposable
     [InlineData("""{"issuer": "https://login.example/{tenantid}", "jwksUrl": "https://login.example/keys", "audiences": ["a"], "tenants": ["*"]}""", "`*` is not a tenant: expected one value of `{tenantid}`, without patterns")]
     [InlineData("""{"issuer": "https://login.example/{tenantid}", "jwksUrl": "https://login.example/keys", "audiences": ["a"], "tenants": ["a/b"]}""", "`a/b` is not a tenant")]
     [InlineData("""{"issuer": "https://login.example/{tenantid}", "jwksUrl": "https://login.example/keys", "audiences": ["a"], "tenants": ["a", "a"]}""", "`tenants` lists a tenant twice")]
+    [InlineData("""{"issuer": "https://login.example/{t}", "jwksUrl": "https://login.example/{realm}/keys", "audiences": ["a"], "tenants": ["a"]}""", "`https://login.example/{realm}/keys` has a placeholder that `issuer` has not")]
+    [InlineData("""{"issuer": "https://{t}.login.example/", "discovery": true, "audiences": ["a"], "tenants": ["a"]}""", "a placeholder must be in the path of `issuer`")]
+    [InlineData("""{"issuer": "https://login.example/{t}", "jwksUrl": "https://login.example/keys", "audiences": ["a"], "tenants": ["a"], "tenantClaim": "iss"}""", "`tenantClaim` cannot be `iss`")]
+    [InlineData("""{"issuer": "https://login.example", "jwksUrl": "https://login.example/keys", "audiences": [" a"]}""", "` a` has white space around it: no token can match it")]
+    [InlineData("""{"preset": "google", "issuer": "https://evil.example", "audiences": ["a"]}""", "preset `google` has the keys of `https://accounts.google.com`: for another issuer, set `jwksUrl`, `jwks` or `discovery`")]
+    [InlineData("""{"preset": "github-actions", "issuer": "https://ghes.example/_services/token", "audiences": ["a"], "requiredClaims": {"sub": ["x"]}}""", "preset `github-actions` has the keys of")]
+    [InlineData("""{"preset": "github-actions", "audiences": ["a"], "requiredClaims": {"repository": ["acme/*"]}}""", "GitHub sends strings, and patterns such as `*` are not known")]
+    [InlineData("""{"preset": "github-actions", "audiences": ["a"], "requiredClaims": {"repository_owner_id": [65]}}""", "GitHub sends strings, and patterns such as `*` are not known")]
+    [InlineData("""{"preset": "firebase", "tenants": ["a"], "audiences": ["b"]}""", "the audience of preset `firebase` is the tenant")]
+    [InlineData("""{"trustDomain": "example.org", "issuer": "https://spire.example", "discovery": true, "audiences": ["a"]}""", "`discovery` finds the keys of OpenID Connect, not a trust bundle")]
     [InlineData("""{"issuer": "https://login.example/{a}/{b}", "jwksUrl": "https://login.example/keys", "audiences": ["a"], "tenants": ["a"]}""", "invalid placeholder in `issuer`: expected one, such as `{tenantid}`")]
     [InlineData("""{"issuer": "https://login.example/{}", "jwksUrl": "https://login.example/keys", "audiences": ["a"], "tenants": ["a"]}""", "invalid placeholder in `issuer`")]
     [InlineData("""{"issuer": "https://login.example/x}", "jwksUrl": "https://login.example/keys", "audiences": ["a"]}""", "invalid placeholder in `issuer`")]
@@ -105,6 +124,29 @@ public sealed class IssuerOptionTests : IDisposable
             var token = _issuer.Issue(now, claims: c => c["iss"] = "https://login.example/one/v2.0");
             Assert.Equal(expected, new TokenValidator(new VerifiedTokenCache(1), new DpopVerifier()).Validate(new PresentedToken { Token = token }, issuers, Revocations.None, now).Error);
         }
+    }
+
+    /// <summary>One tenant of Microsoft Entra ID, written out, is held to the same as one of a template.</summary>
+    [Theory]
+    [InlineData("https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/v2.0", "11111111-2222-4333-8444-555555555555", TokenRejection.None)]
+    [InlineData("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", "11111111-2222-4333-8444-555555555555", TokenRejection.KeyUnknown)]
+    [InlineData("https://login.microsoftonline.com/{tenantid}/v2.0", "9188040d-6c67-4c5b-b112-36a304b66dad", TokenRejection.ClaimNotAllowed)]
+    public void Token_OfALiteralEntraIssuer_IsOfItsTenantAlone(string keyIssuer, string tenant, object expected)
+    {
+        const string Name = "https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/v2.0";
+        var now = TimeProvider.System.GetUtcNow();
+        var issuers = Read($$"""{"preset": "entra", "issuer": "{{Name}}", "jwks": "keys.jwks.json", "audiences": ["documents"]}""", out var faults, $", \"issuer\": \"{keyIssuer}\"");
+        Assert.Empty(faults);
+        var token = _issuer.Issue(now, claims: c => (c["iss"], c["tid"], c["oid"], c["azp"]) = (Name, tenant, "o", "client"));
+        Assert.Equal(expected, new TokenValidator(new VerifiedTokenCache(1), new DpopVerifier()).Validate(new PresentedToken { Token = token }, issuers, Revocations.None, now).Error);
+    }
+
+    [Fact]
+    public void Types_ThatIdTokensHaveToo_WarnedOf()
+    {
+        const string Entry = """{"issuer": "https://issuer.test", "jwks": "keys.jwks.json", "audiences": ["documents"], "types": ["JWT"]MORE}""";
+        Assert.Contains("ID tokens have `typ` `JWT` as well", Read(Entry.Replace("MORE", "", StringComparison.Ordinal), out _).Warnings.Single().Message, StringComparison.Ordinal);
+        Assert.Empty(Read(Entry.Replace("MORE", ", \"forbiddenClaims\": [\"nonce\"]", StringComparison.Ordinal), out _).Warnings);
     }
 
     [Fact]

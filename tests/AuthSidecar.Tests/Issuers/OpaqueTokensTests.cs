@@ -300,7 +300,35 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
         Assert.Contains(faults, f => f.Contains("issuer `d`: no verification method", StringComparison.Ordinal));
     }
 
-    private Opaque Create(IssuerHosts? hosts = null, IntrospectionClients? clients = null)
+    /// <summary>RFC 7662, section 2.2: <c>aud</c> and <c>sub</c> are optional, and so are answered by options of the issuer.</summary>
+    [Theory]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": "app"}""", TokenRejection.None, "alice")]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": "app", "aud": []}""", TokenRejection.None, "alice")]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": "app", "aud": null, "jti": null, "exp": null, "nbf": null}""", TokenRejection.None, "alice")]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": "app", "aud": "others"}""", TokenRejection.AudienceMismatch)]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": "others"}""", TokenRejection.AudienceMismatch)]
+    [InlineData("""{"active": true, "sub": "alice"}""", TokenRejection.ClaimMissing)]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": 1}""", TokenRejection.ClaimMalformed)]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": "app", "exp": 4000000000.5}""", TokenRejection.None, "alice")]
+    [InlineData("""{"active": true, "sub": "alice", "client_id": "app", "iss": "https://opaque.test/"}""", TokenRejection.None, "alice")]
+    [InlineData("""{"active": true, "username": "alice", "client_id": "app"}""", TokenRejection.ClaimMissing)]
+    [InlineData("""{"active": true, "username": "alice", "client_id": "app"}""", TokenRejection.None, "alice", "username")]
+    [InlineData("""{"active": true, "client_id": "app"}""", TokenRejection.ClaimMissing, null, "username")]
+    public async Task Answer_WithoutAudienceOrSubject_AcceptedByOptionsAlone(string answer, object expected, string? subject = null, string? id = null)
+    {
+        var opaque = Create(configure: i => i with
+        {
+            Aliases = ["https://opaque.test/"],
+            AudienceClaim = ClaimPath.Parse("client_id"),
+            Principal = new PrincipalMapping { Id = id is null ? null : ClaimPath.Parse(id) },
+        });
+        _server.Answer = c => c.Response.WriteAsync(answer);
+        await AskAsync(opaque);
+        var result = Validate(opaque);
+        Assert.Equal((expected, subject), (result.Error, result.IsValid ? result.Token.Subject : null));
+    }
+
+    private Opaque Create(IssuerHosts? hosts = null, IntrospectionClients? clients = null, Func<Issuer, Issuer>? configure = null)
     {
         var http = new IssuerHttp(hosts ?? new IssuerHosts { PrivateHosts = ["127.0.0.1"], Ca = _server.CaFile }, NullLogger<IssuerHttp>.Instance);
         _clients.Add(http);
@@ -314,7 +342,7 @@ public sealed class OpaqueTokensTests : IAsyncLifetime
             IntrospectionUrl = _server.UrlOf("introspect"),
             OpaquePrefix = "opaque-",
         };
-        return new Opaque(tokens, new TokenValidator(new VerifiedTokenCache(10), new DpopVerifier(), tokens.Find), new IssuerSet([issuer]));
+        return new Opaque(tokens, new TokenValidator(new VerifiedTokenCache(10), new DpopVerifier(), tokens.Find), new IssuerSet([configure?.Invoke(issuer) ?? issuer]));
     }
 
     private static Task AskAsync(Opaque opaque, string token = Token) => opaque.Tokens.AskAsync(new Secret(token), opaque.Issuers);

@@ -5,20 +5,30 @@ namespace AuthSidecar.Bundles;
 
 /// <summary>Makes issuers of an entry of `issuers.json`: checks all there is to check, and refuses what could never match a token, or would
 /// accept tokens that are not meant.</summary>
-internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
+/// <param name="entry">The entry.</param>
+/// <param name="index">Its place in the file, from 0.</param>
+/// <param name="faults">Gets what is wrong with it.</param>
+internal sealed class IssuerBuilder(IssuerEntry entry, int index, List<Fault> faults)
 {
     private const int MaxTenants = 10_000;
 
     private static readonly string[] DefaultTypes = ["at+jwt"];
 
+    /// <summary>SPIFFE JWT-SVID, section 2.3.</summary>
+    private static readonly string[] SvidTypes = ["JWT", "JOSE"];
+
     /// <summary>Claims that every kind of token has, so that none of them tells one kind from another.</summary>
     private static readonly FrozenSet<string> CommonClaims = FrozenSet.Create(
-        StringComparer.Ordinal, "iss", "sub", "aud", "exp", "iat", "nbf", "auth_time");
+        StringComparer.Ordinal, "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "auth_time", "nonce", "at_hash", "c_hash");
 
     /// <summary>Claims that say something else than who, for whom or by which client.</summary>
     private static readonly FrozenSet<string> OtherClaims = FrozenSet.Create(
         StringComparer.Ordinal, "iss", "exp", "iat", "nbf", "jti", "sid", "nonce", "typ", "scope", "scp", "amr", "acr", "auth_time", "cnf",
         "events", "token_use", "token_type");
+
+    private static readonly string[] NeverForbidden = ["iss", "sub", "aud", "exp", "iat"];
+
+    private static readonly string[] KindClaims = ["typ", "token_use", "token_type"];
 
     private static readonly SearchValues<char> NoTenant = SearchValues.Create("/{}*?#");
 
@@ -59,8 +69,8 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
             AudienceClaim = ReadSubstitute("audienceClaim", entry.AudienceClaim, _preset?.AudienceClaim),
             ClientIdClaim = ReadSubstitute("clientIdClaim", entry.ClientIdClaim, _preset?.ClientIdClaim),
             Types = ReadTypes(),
-            IsTypeOptional = entry.TypesOptional ?? _preset?.TypesOptional ?? entry.TrustDomain.Length > 0,
-            IsIssuedAtOptional = entry.IssuedAtOptional ?? _preset?.IsIssuedAtOptional ?? false,
+            IsTypeOptional = entry.TypesOptional ?? (_preset?.TypesOptional == true || entry.TrustDomain.Length > 0),
+            IsIssuedAtOptional = entry.IssuedAtOptional ?? entry.TrustDomain.Length > 0,
             RequiredClaims = required,
             ForbiddenClaims = ReadForbiddenClaims(required, mapping),
             ClockSkew = ReadClockSkew(),
@@ -70,8 +80,10 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
             Principal = mapping,
         };
         CheckOptions(issuer, introspectionUrl, hasKeys: keys.Count > 0 || keySetUrl.Length > 0 || isDiscovered);
+        WarnOfTypes(issuer, warnings);
+        WarnOfPaths(mapping, warnings);
         return faults.Count > before ? []
-            : placeholder is null ? [With(issuer, keySetUrl, isDiscovered, rules)]
+            : placeholder is null ? [With(tenants is [var only] ? ForTenant(issuer, "", only) : issuer, keySetUrl, isDiscovered, rules)]
             : [.. tenants.Select(t => With(ForTenant(issuer, placeholder, t), keySetUrl.Replace(placeholder, t, StringComparison.Ordinal),
                 isDiscovered, rules))];
     }
@@ -90,12 +102,15 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         var claim = entry.TenantClaim.Length > 0 ? entry.TenantClaim : _preset?.TenantClaim;
         return issuer with
         {
-            Name = issuer.Name.Replace(placeholder, tenant, StringComparison.Ordinal),
-            Aliases = [.. issuer.Aliases.Select(a => a.Replace(placeholder, tenant, StringComparison.Ordinal))],
+            Name = Fill(issuer.Name),
+            Aliases = [.. issuer.Aliases.Select(Fill)],
             Tenant = tenant,
             RequiredClaims = claim is null ? issuer.RequiredClaims
                 : [.. issuer.RequiredClaims, new ClaimRule(ClaimPath.Parse(claim), [ClaimValue.Of(tenant)])],
         };
+
+        string Fill(string template) =>
+            placeholder.Length == 0 ? template : template.Replace(placeholder, tenant, StringComparison.Ordinal);
     }
 
     private (string? Placeholder, IReadOnlyList<string> Tenants) ReadIssuer()
@@ -118,6 +133,12 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
             if (text.Length == 0 || text.Any(c => char.IsWhiteSpace(c) || char.IsControl(c)))
                 Fail(field, $"`{field}` has an empty value, or one with white space: no token can match it");
         }
+
+        if (entry.TrustDomain.Length > 0 && _preset is { Name: not "spiffe" })
+            Fail("trustDomain", $"`trustDomain` is for JWT-SVIDs, and not for preset `{entry.Preset}`");
+
+        if (name.Contains("/.well-known/", StringComparison.Ordinal))
+            Fail("issuer", "`issuer` is the URL of metadata: leave out its path from `/.well-known/` on, and set `discovery`");
 
         if (entry.TrustDomain.Length > 0 && !SpiffeId.IsTrustDomain(entry.TrustDomain))
         {
@@ -143,10 +164,13 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
                     Fail(field, $"`{field}` requires a placeholder in `issuer`, such as `https://login.example/{{tenantid}}`");
             }
 
-            if (IsEntra(name) && !IsTenantId(name.Split('/') is [_, _, _, var segment, ..] ? segment : ""))
+            // The key set is that of all tenants, whether one is named here or in a template.
+            var tenantOfEntra = IsEntra(name) && name.Split('/') is [_, _, _, var segment, ..] ? segment : null;
+            if (tenantOfEntra is not null && !IsTenantId(tenantOfEntra))
                 Fail("issuer", "tokens have the tenant in `iss` as a GUID in lower case, never as a domain name");
 
-            return (null, []);
+            CheckBraces(placeholder: null);
+            return (null, tenantOfEntra is null ? [] : [tenantOfEntra]);
         }
 
         if (open < 0 || close < open + 2 || name.LastIndexOf('{') != open || name.LastIndexOf('}') != close)
@@ -156,6 +180,10 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         }
 
         var placeholder = name[open..(close + 1)];
+        if (name.IndexOf('/', Math.Min(name.Length, "https://".Length)) is var path && (path < 0 || open < path))
+            Fail("issuer", "a placeholder must be in the path of `issuer`: keys are fetched from hosts that are known");
+
+        CheckBraces(placeholder);
         if (entry.Tenants.Count is 0 or > MaxTenants)
             Fail("tenants", $"`tenants` is required: the values of `{placeholder}` in the issuer, 1 to {MaxTenants}");
 
@@ -170,8 +198,27 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         if (entry.Tenants.Distinct(StringComparer.Ordinal).Count() < entry.Tenants.Count)
             Fail("tenants", "`tenants` lists a tenant twice");
 
-        ReadPath("tenantClaim", entry.TenantClaim);
+        if (ReadPath("tenantClaim", entry.TenantClaim) is { } claim && OtherClaims.Contains(claim.Claim))
+            Fail("tenantClaim", $"`tenantClaim` cannot be `{entry.TenantClaim}`: it is never the tenant alone");
+
+        if (_preset?.AreTenantsAudiences == true && entry.Audiences.Count > 0 && entry.Tenants.Except(entry.Audiences).Any())
+            Fail("audiences", $"the audience of preset `{entry.Preset}` is the tenant: list all of `tenants`, or leave `audiences` out");
+
         return (placeholder, entry.Tenants);
+    }
+
+    /// <summary>Placeholders that nothing fills in.</summary>
+    private void CheckBraces(string? placeholder)
+    {
+        var texts = entry.Aliases.Select(a => (Field: "aliases", Text: a)).Append(("jwksUrl", entry.JwksUrl));
+        foreach (var (field, text) in texts)
+        {
+            if ((placeholder is null ? text : text.Replace(placeholder, "", StringComparison.Ordinal)).AsSpan().ContainsAny('{', '}'))
+                Fail(field, $"`{text}` has a placeholder that `issuer` has not");
+        }
+
+        if (entry.IntrospectionUrl.AsSpan().ContainsAny('{', '}'))
+            Fail("introspectionUrl", "`introspectionUrl` cannot have a placeholder: opaque tokens do not say their tenant");
     }
 
     private KeySetRules ReadKeyRules()
@@ -201,7 +248,17 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
 
         var url = entry.JwksUrl;
         if (url.Length == 0 && !isDiscovered && entry.Discovery != false)
+        {
             (url, isDiscovered) = (_preset?.JwksUrl ?? "", _preset?.IsDiscovered ?? false);
+            if (url.Length > 0 && !IsOfPreset(entry.Issuer))
+            {
+                Fail("issuer", $"preset `{entry.Preset}` has the keys of `{_preset!.Issuer}`: for another issuer, set `jwksUrl`, `jwks` or "
+                    + "`discovery`");
+            }
+        }
+
+        if (isDiscovered && entry.TrustDomain.Length > 0)
+            Fail("discovery", "`discovery` finds the keys of OpenID Connect, not a trust bundle: set `jwksUrl` or `jwks`");
 
         if (url.Length == 0 && !isDiscovered && introspectionUrl is null)
             Fail("jwks", "no verification method: one of `jwks`, `jwksUrl`, `discovery` or `introspectionUrl` is required");
@@ -212,6 +269,9 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
 
         return (KeySet.Empty, url, isDiscovered);
     }
+
+    private bool IsOfPreset(string issuer) => issuer.Length == 0 || _preset?.Issuer is not { } own
+        || own.Split('/') is [_, _, var host, ..] && issuer.Split('/') is [_, _, var given, ..] && host == given;
 
     private KeySet ReadKeySet(BundleFiles files, KeySetRules rules, List<Fault> warnings)
     {
@@ -240,13 +300,15 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         var audiences = entry.Audiences.Count == 0 && _preset?.AreTenantsAudiences == true ? entry.Tenants : entry.Audiences;
         if (audiences.Count == 0 || audiences.Any(string.IsNullOrEmpty))
             Fail("audiences", "`audiences` is empty: at least one audience is required");
+        else if (audiences.FirstOrDefault(a => a.Trim().Length < a.Length) is { } padded)
+            Fail("audiences", $"`{padded}` has white space around it: no token can match it");
 
         return audiences.ToFrozenSet(StringComparer.Ordinal);
     }
 
     private FrozenSet<string> ReadTypes()
     {
-        var types = entry.Types ?? _preset?.Types ?? DefaultTypes;
+        var types = entry.Types ?? (entry.TrustDomain.Length > 0 ? SvidTypes : _preset?.Types ?? DefaultTypes);
         if (types.Count == 0)
             Fail("types", "`types` is empty: at least one token type is required");
 
@@ -283,10 +345,19 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
                 continue;
 
             var allowed = ReadValues(claim, values);
-            if (path.Text == Claim.Events.Name)
+            if (path.IsName("events"))
+            {
                 Fail("requiredClaims", "`events` is a claim of tokens that are not access tokens");
-            else if (path.Text is "typ" or "token_use" or "token_type" or "type" && allowed.Find(IsOtherKind) is { } other)
+            }
+            else if (KindClaims.Any(path.IsName) && allowed.Find(IsOtherKind) is { } other)
+            {
                 Fail("requiredClaims", $"`{other}` as `{claim}` is the kind of tokens that are not access tokens");
+            }
+            else if (_preset?.Name == "github-actions" && values.ValueKind == JsonValueKind.Array
+                && values.EnumerateArray().Any(IsNoGitHubValue))
+            {
+                Fail("requiredClaims", $"invalid values of `{claim}`: GitHub sends strings, and patterns such as `*` are not known");
+            }
 
             rules.Add(new ClaimRule(path, [.. allowed.Select(v => v!.Value)]));
         }
@@ -302,7 +373,9 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
 
         return rules;
 
-        static bool IsOtherKind(ClaimValue? value) => TokenKinds.IsOther(value.ToString()!);
+        static bool IsOtherKind(ClaimValue? value) => value?.IsString == false || TokenKinds.IsOther(value.ToString()!);
+        static bool IsNoGitHubValue(JsonElement value) =>
+            value.ValueKind != JsonValueKind.String || value.GetString()!.Contains('*', StringComparison.Ordinal);
     }
 
     private List<ClaimValue?> ReadValues(string claim, JsonElement values)
@@ -327,7 +400,7 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         var paths = forbidden.Select(c => ReadPath("forbiddenClaims", c)).OfType<ClaimPath>().ToList();
         foreach (var path in paths)
         {
-            if (path.Text is "iss" or "sub" or "aud" or "exp" or "iat" || required.Exists(r => r.Path.Equals(path))
+            if (NeverForbidden.Any(path.IsName) || required.Exists(r => r.Path.Equals(path))
                 || mapping.Required.Contains(path) || path.Equals(mapping.Id))
             {
                 Fail("forbiddenClaims", $"`{path}` is a claim that tokens must have: none could be accepted");
@@ -357,14 +430,17 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         if (entry.TrustDomain.Length > 0 && id is not null)
             Fail("principal", "the principal of a JWT-SVID is its `sub`: `principal.id` must not be set");
 
+        var parents = principal.Parents.Select(p => (Path: ReadPath("principal", p.Key), p.Value)).Where(p => p.Path is not null).ToList();
+        if (parents.GroupBy(p => p.Path).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            Fail("principal", $"`principal.parents` maps claim `{twice.Key}` twice");
+
         var mapping = new PrincipalMapping
         {
             Type = type,
             Id = id?.Text == "sub" ? null : id,
             Attributes = principal.Attributes.Select(a => (a.Key, Path: ReadPath("principal", a.Value))).Where(a => a.Path is not null)
                 .ToDictionary(a => a.Key, a => a.Path!, StringComparer.Ordinal),
-            Parents = principal.Parents.Select(p => (Path: ReadPath("principal", p.Key), p.Value)).Where(p => p.Path is not null)
-                .ToDictionary(p => p.Path!, p => p.Value),
+            Parents = parents.DistinctBy(p => p.Path).ToDictionary(p => p.Path!, p => p.Value),
             Required = [.. principal.Required.Select(c => ReadPath("principal", c)).OfType<ClaimPath>()],
         };
         if (mapping.Required.FirstOrDefault(c => !mapping.Maps(c)) is { } unmapped)
@@ -397,6 +473,35 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         }
     }
 
+    /// <summary>An issuer whose ID tokens nothing but their audience tells from access tokens.</summary>
+    private void WarnOfTypes(Issuer issuer, List<Fault> warnings)
+    {
+        if (_preset is null && issuer.Types.Contains("jwt") && issuer.TrustDomain is null && issuer.RequiredClaims.Count == 0
+            && issuer.ForbiddenClaims.Count == 0)
+        {
+            warnings.Add(new Fault(IssuersFile.FileName, 0, 0,
+                $"{Title}: ID tokens have `typ` `JWT` as well, and are accepted with one of `audiences`: name a claim in "
+                    + "`requiredClaims` or `forbiddenClaims` that tells them apart"));
+        }
+    }
+
+    /// <summary>Names of claims that look like a path in another notation.</summary>
+    private void WarnOfPaths(PrincipalMapping mapping, List<Fault> warnings)
+    {
+        foreach (var path in mapping.Attributes.Values.Concat(mapping.Parents.Keys).Where(p => !p.Text.StartsWith('/')))
+        {
+            if (path.Text[0] is '#' or '$' || path.Text.Contains('*', StringComparison.Ordinal)
+                || (path.Text.Contains('/', StringComparison.Ordinal) && !path.Text.Contains(':', StringComparison.Ordinal))
+                || path.Text.StartsWith("realm_access.", StringComparison.Ordinal)
+                || path.Text.StartsWith("resource_access.", StringComparison.Ordinal))
+            {
+                warnings.Add(new Fault(IssuersFile.FileName, 0, 0,
+                    $"{Title}: `{path}` is the name of a claim, not a path: for a member within a claim, write a JSON pointer such as "
+                        + "`/realm_access/roles`"));
+            }
+        }
+    }
+
     private ClaimPath? ReadSubstitute(string option, string configured, string? preset)
     {
         var field = option.Split('.')[0];
@@ -406,7 +511,7 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
         if (ReadPath(field, configured) is not { } path)
             return null;
 
-        if (OtherClaims.Contains(path.Claim) || (path.Text == "aud" && option != "audienceClaim"))
+        if (OtherClaims.Contains(path.Claim) || path.Claim == "aud")
             Fail(field, $"`{option}` cannot be `{configured}`");
 
         return path;
@@ -429,18 +534,23 @@ internal sealed class IssuerBuilder(IssuerEntry entry, List<Fault> faults)
 
     private Uri? Address(string field, string text)
     {
-        if (text.Length > 0 && Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps
+        if (Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == Uri.UriSchemeHttps
             && url.UserInfo.Length == 0 && url.Fragment.Length == 0)
         {
             return url;
         }
 
         if (text.Length > 0)
-            Fail(field, $"`{text}` is not an `https:` URL");
+        {
+            Fail(field, url is { Scheme: "https" } ? $"`{field}` has credentials or a fragment: expected an `https:` URL without"
+                : $"`{text}` is not an `https:` URL");
+        }
 
         return null;
     }
 
-    private void Fail(string field, string message) => faults.Add(
-        new Fault(IssuersFile.FileName, 0, 0, $"issuer `{entry.Name}`: {message}") { Field = field });
+    private string Title => entry.Name.Length > 0 ? $"issuer `{entry.Name}`" : $"issuers[{index}]";
+
+    private void Fail(string field, string message) =>
+        faults.Add(new Fault(IssuersFile.FileName, 0, 0, $"{Title}: {message}") { Field = field });
 }

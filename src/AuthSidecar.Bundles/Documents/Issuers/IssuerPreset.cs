@@ -25,6 +25,7 @@ internal sealed record IssuerPreset(string Name)
     /// <summary>Tokens of its first version, of applications that ask for no other.</summary>
     private static readonly IssuerPreset EntraV1 = Entra with
     {
+        Issuer = "https://sts.windows.net/{tenantid}/",
         JwksUrl = "https://login.microsoftonline.com/common/discovery/keys",
         RequiredClaims = new(StringComparer.Ordinal) { ["appid"] = [] },
         ClientIdClaim = "appid",
@@ -115,9 +116,6 @@ internal sealed record IssuerPreset(string Name)
         },
         new("spiffe")
         {
-            Types = ["JWT", "JOSE"],
-            TypesOptional = true,
-            IsIssuedAtOptional = true,
             PrincipalType = "Workload",
         },
         new("zitadel")
@@ -160,7 +158,6 @@ internal sealed record IssuerPreset(string Name)
     public IReadOnlyList<string> ForbiddenClaims { get; init; } = [];
     public string? AudienceClaim { get; init; }
     public string? ClientIdClaim { get; init; }
-    public bool IsIssuedAtOptional { get; init; }
     public string? PrincipalType { get; init; }
     public string? PrincipalId { get; init; }
 

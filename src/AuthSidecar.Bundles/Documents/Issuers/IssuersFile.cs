@@ -14,18 +14,28 @@ internal sealed record IssuersFile
     public static IssuerSet Read(BundleFiles files, List<Fault> faults)
     {
         var (issuers, names, warnings) = (new List<Issuer>(), new HashSet<string>(StringComparer.Ordinal), new List<Fault>());
-        foreach (var entry in files.TryRead(FileName, out var utf8) ? Json.Read<IssuersFile>(FileName, utf8, faults)?.Issuers ?? [] : [])
+        var entries = files.TryRead(FileName, out var utf8) ? Json.Read<IssuersFile>(FileName, utf8, faults)?.Issuers ?? [] : [];
+        foreach (var (index, entry) in entries.Index())
         {
             // One template with two lists of tenants would be one issuer in the control plane.
             if (entry.Name.Contains('{', StringComparison.Ordinal) && !names.Add(entry.Name))
                 faults.Add(new Fault(FileName, 0, 0, $"issuer `{entry.Name}`: configured twice") { Field = "issuer" });
 
-            foreach (var issuer in new IssuerBuilder(entry, faults).Build(files, warnings))
+            foreach (var issuer in new IssuerBuilder(entry, index, faults).Build(files, warnings))
             {
                 issuers.Add(issuer);
                 foreach (var name in issuer.Aliases.Prepend(issuer.Name).Where(n => !names.Add(n)))
                     faults.Add(new Fault(FileName, 0, 0, $"issuer `{name}`: configured twice") { Field = "issuer" });
             }
+        }
+
+        // Copied to every sidecar like those that are used.
+        foreach (var path in files.Paths.Where(p => IsKeySet(p) && !entries.Any(e => e.Jwks == p)))
+        {
+            if (files.TryRead(path, out var unused) && KeySetReader.HasSecretMember(unused))
+                faults.Add(new Fault(path, 0, 0, "a private or symmetric key is in the file: a key set holds public keys only"));
+            else
+                warnings.Add(new Fault(path, 0, 0, "the key set is not used by any issuer"));
         }
 
         foreach (var domain in issuers.GroupBy(i => i.TrustDomain).Where(g => g.Key is not null && g.Count() > 1))
@@ -35,7 +45,10 @@ internal sealed record IssuersFile
             .ToList() is { } prefixes
             && prefixes.Zip(prefixes.Skip(1)).Any(p => p.Second.StartsWith(p.First, StringComparison.Ordinal)))
         {
-            faults.Add(new Fault(FileName, 0, 0, "ambiguous `opaquePrefix`: each issuer needs one that is not a prefix of another"));
+            faults.Add(new Fault(FileName, 0, 0, "ambiguous `opaquePrefix`: each issuer needs one that is not a prefix of another")
+            {
+                Field = "opaquePrefix",
+            });
         }
 
         return faults.Count > 0 ? IssuerSet.Empty : new IssuerSet(issuers) { Warnings = warnings };

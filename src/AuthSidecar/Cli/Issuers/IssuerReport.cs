@@ -114,11 +114,30 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
             output.WriteLine($"  option: {Advice(result, jws, claims, issuers)}");
         }
 
+        if (result.IsValid)
+            DescribeMapping(result.Token.Issuer.Principal, claims!.Value);
+
         output.WriteLine(result.IsValid
             ? "accepted; revocations and proofs of possession are checked by a sidecar"
             : "rejected");
         jws?.Dispose();
         return result.IsValid;
+    }
+
+    /// <summary>What a token has of the claims that become the principal: without their values.</summary>
+    private void DescribeMapping(PrincipalMapping mapping, JsonElement claims)
+    {
+        output.WriteLine($"  principal: {mapping.Type}, id from {mapping.Id?.Text ?? Claim.Subject.Name}");
+        foreach (var (attribute, path) in mapping.Attributes)
+            output.WriteLine($"  principal.attributes {attribute}: {Presence(path)}");
+
+        foreach (var (path, type) in mapping.Parents)
+            output.WriteLine($"  principal.parents {type}: {Presence(path)}");
+
+        string Presence(ClaimPath path) => path.Find(claims, out var value) != ClaimLookup.Found
+            ? $"claim {path} is absent from the token"
+            : value.ValueKind is JsonValueKind.Array or JsonValueKind.Object
+                ? $"claim {path}, {Count.Of(PrincipalMapping.CountOf(value), "value")}" : $"claim {path}";
     }
 
     /// <summary>The check that rejects a token; null: none does.</summary>
@@ -127,7 +146,7 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
         TokenRejection.None => null,
         TokenRejection.TooLarge => "size",
         TokenRejection.IssuerUnknown => "issuer",
-        TokenRejection.ClaimMissing when result.Detail == Claim.Issuer.Name => "issuer",
+        TokenRejection.ClaimMissing or TokenRejection.ClaimMalformed when result.Detail == Claim.Issuer.Name => "issuer",
         TokenRejection.TypeNotAllowed => result.Detail == TokenValidator.TypeHeader ? "type" : "kind",
         TokenRejection.KeyUnknown => "key",
         TokenRejection.AlgorithmNotAllowed => "algorithm",
@@ -145,8 +164,9 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
         var issuer = claims is { } said ? FindOf(said, issuers) : null;
         return (result.Error, result.Detail) switch
         {
-            (TokenRejection.Missing or TokenRejection.Malformed or TokenRejection.UnsupportedHeader, _) =>
-                "none: this is not a compact JWS of canonical base64url and JSON",
+            (TokenRejection.UnsupportedHeader, _) => "none: the header has `crit`, `b64`, `zip` or `enc`, which are not supported",
+            (TokenRejection.Missing or TokenRejection.Malformed, _) => "`introspectionUrl`, if it is an opaque token; else none: "
+                + "this is not a compact JWS of canonical base64url and JSON",
             (TokenRejection.TooLarge, _) => "`serve --max-token-bytes` and `--max-token-header-bytes`; the depth of its JSON is fixed",
             (TokenRejection.IssuerUnknown, _) =>
                 $"`issuer`, `aliases` or `tenants`: configured is {string.Join(", ", issuers.All.Select(i => i.Name).Take(5))}",
@@ -157,10 +177,14 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
             (TokenRejection.TypeNotAllowed, { } claim) when issuer?.ForbiddenClaims.Any(f => f.Text == claim) == true =>
                 "none, if it is not an access token; else `forbiddenClaims`",
             (TokenRejection.TypeNotAllowed, _) => "none: this is not an access token; send the access token of the same response",
+            (TokenRejection.KeyUnknown, _) when issuer?.Keys.All.Any(k => k.KeyId == jws?.KeyId) == true =>
+                "none: the key names another tenant as its issuer",
             (TokenRejection.KeyUnknown, _) => jws is { KeyId: null } ? "none: the header has no `kid`"
                 : $"`jwks` or `jwksUrl`: the key set has {string.Join(", ", issuer?.Keys.All.Select(k => Shown(k.KeyId)).Take(10) ?? [])}",
-            (TokenRejection.AlgorithmNotAllowed, _) => "`keyAlgorithm`, if the key names no `alg`; else none: the key is for "
-                + string.Join(", ", issuer?.Keys.All.Where(k => k.KeyId == jws?.KeyId).Select(k => k.Algorithm) ?? []),
+            (TokenRejection.AlgorithmNotAllowed, _) =>
+                (jws?.Algorithm is ['R' or 'P', 'S', ..] ? "`keyAlgorithm`, if the key names no `alg`; else none" : "none")
+                    + ": the key is for "
+                    + string.Join(", ", issuer?.Keys.All.Where(k => k.KeyId == jws?.KeyId).Select(k => k.Algorithm) ?? []),
             (TokenRejection.SignatureInvalid, _) => "none: it was signed by another key of the same `kid`, or changed since",
             (TokenRejection.ClaimMissing, "iss") => "`trustDomain`, for JWT-SVIDs; else none",
             (TokenRejection.ClaimMissing, "aud") => "`audienceClaim`",
@@ -169,7 +193,9 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
             (TokenRejection.ClaimMissing, "exp") => "none: a token needs an end",
             (TokenRejection.ClaimMissing or TokenRejection.ClaimMalformed or TokenRejection.ClaimNotAllowed, { } claim)
                 when issuer is not null && OptionOf(claim, issuer) is { } option => $"`{option}`",
-            (TokenRejection.ClaimMalformed, _) => "none: the claim has a form that RFC 7519 does not allow",
+            (TokenRejection.ClaimMalformed, "exp" or "iat" or "nbf") =>
+                "none: expected a number of seconds since 1970, up to the year 9999",
+            (TokenRejection.ClaimMalformed, _) => "none: the claim has a form that the standards do not allow",
             (TokenRejection.Expired or TokenRejection.NotYetValid, _) =>
                 $"none, or `clockSkewSeconds` up to {Issuer.MaxClockSkew.TotalSeconds} if clocks differ",
             (TokenRejection.AudienceMismatch, _) => $"`audiences`: configured is {string.Join(", ", issuer?.Audiences ?? [])}",
@@ -181,7 +207,10 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
 
     /// <summary>The option that names a claim.</summary>
     private static string? OptionOf(string claim, Issuer issuer) =>
-        issuer.RequiredClaims.Any(r => r.Path.Text == claim) ? "requiredClaims"
+        issuer.TrustDomain is not null && claim == Claim.Subject.Name ? "trustDomain"
+        : issuer.Tenant is { } tenant && issuer.RequiredClaims.LastOrDefault(r => r.Path.Text == claim)?.Values is [var only]
+            && only.IsText(tenant) ? "tenantClaim` and `tenants"
+        : issuer.RequiredClaims.Any(r => r.Path.Text == claim) ? "requiredClaims"
         : issuer.Principal.Id?.Text == claim ? "principal.id"
         : issuer.AudienceClaim?.Text == claim ? "audienceClaim"
         : issuer.ClientIdClaim?.Text == claim ? "clientIdClaim"
@@ -219,6 +248,6 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
         ? Shown(value.ValueKind == JsonValueKind.String ? value.GetString() : value.GetRawText()) : "absent";
 
     private static string Shown(string? text) => text is null ? "absent"
-        : string.Concat(text.Take(MaxShown).Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c))
+        : string.Concat(text.Take(MaxShown).Select(c => char.IsLetterOrDigit(c) || c is >= ' ' and <= '~' ? c : '?'))
             + (text.Length > MaxShown ? "..." : "");
 }

@@ -104,7 +104,6 @@ internal sealed partial class PodTokens : IDisposable
             Audiences = FrozenSet.Create(StringComparer.Ordinal, cluster.Settings.Audience),
             Types = FrozenSet.Create(StringComparer.Ordinal, "jwt"),
             IsTypeOptional = true,
-            RequiredClaims = [new ClaimRule(ClaimPath.Parse("kubernetes.io"), [])],
             ClockSkew = Issuer.MaxClockSkew,
         };
         return _validator.Validate(new PresentedToken { Token = new Secret(token) }, new IssuerSet([issuer]), Tokens.Revocations.None,
