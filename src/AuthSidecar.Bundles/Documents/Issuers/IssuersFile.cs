@@ -21,7 +21,7 @@ internal sealed record IssuersFile
             if (entry.Name.Contains('{', StringComparison.Ordinal) && !names.Add(entry.Name))
                 faults.Add(new Fault(FileName, 0, 0, $"issuer `{entry.Name}`: configured twice") { Field = "issuer" });
 
-            foreach (var issuer in new IssuerBuilder(entry, index, faults).Build(files, warnings))
+            foreach (var issuer in new IssuerBuilder(entry, new IssuerFaults(entry, index, faults, warnings)).Build(files))
             {
                 issuers.Add(issuer);
                 foreach (var name in issuer.Aliases.Prepend(issuer.Name).Where(n => !names.Add(n)))
