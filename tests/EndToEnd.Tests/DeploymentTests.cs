@@ -211,7 +211,7 @@ public sealed class DeploymentTests
         var lines = File.ReadAllLines(Path.Combine(Binary.Root, "Dockerfile"));
         var stages = lines.Where(l => l.StartsWith("FROM ", StringComparison.Ordinal)).Select(l => l.Split(" AS ")[1]).ToList();
         var copies = lines.Where(l => l.StartsWith("COPY --from=", StringComparison.Ordinal)).Select(l => l.Split(' ')).ToList();
-        Assert.Equal(6, copies.Count);
+        Assert.Equal(7, copies.Count);
         Assert.All(copies, c =>
         {
             Assert.Contains(c[1]["--from=".Length..], stages);
