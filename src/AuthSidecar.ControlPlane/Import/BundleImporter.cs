@@ -195,9 +195,6 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
 
             var key = new EntryKey(DataType.Keys, issuer.Issuer_, new Placement(application, ""));
             var json = IssuerRecords.Write(issuer, jwks);
-            if (await IssuerRecords.FindConflictAsync(transaction.Context, key, json, cancellation) is { } conflict)
-                return new Refusal.Invalid([conflict]);
-
             entries.Save(key.Key, WriteIssuers, json);
         }
 
@@ -308,9 +305,13 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
     {
         var jwks = (string?)entry["jwks"] is { Length: > 0 } path && files.TryRead(path, out var keys) ? Encoding.UTF8.GetString(keys) : "";
         entry.Remove("jwks");
+        foreach (var unset in entry.Where(m => m.Value is null).Select(m => m.Key).ToList())
+            entry.Remove(unset);
+
         var issuer = Parser.Parse<Issuer>(entry.ToJsonString());
         // An issuer of the API has its name, also where a preset says it.
         issuer.Issuer_ = new IssuerEntry { Preset = issuer.Preset, Issuer = issuer.Issuer_, TrustDomain = issuer.TrustDomain }.Name;
+        // A document has every field, and a row only those that are set.
         return (issuer, jwks);
     }
 
