@@ -20,7 +20,7 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
         ReadCommentHandling = JsonCommentHandling.Skip,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
-        TypeInfoResolver = types,
+        TypeInfoResolver = types.WithAddedModifier(RemoveDerived),
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         WriteIndented = true,
     };
@@ -53,6 +53,17 @@ internal sealed class StrictJsonFiles(IJsonTypeInfoResolver types)
     }
 
     public byte[] Write<T>(T value) => JsonSerializer.SerializeToUtf8Bytes(value, (JsonTypeInfo<T>)_options.GetTypeInfo(typeof(T)));
+
+    /// <summary>Leaves out properties that are derived from others: written, they would be members that a stricter reader does not know,
+    /// and read, members that are ignored.</summary>
+    private static void RemoveDerived(JsonTypeInfo type)
+    {
+        for (var i = type.Properties.Count - 1; i >= 0; i--)
+        {
+            if (type.Properties[i].Set is null)
+                type.Properties.RemoveAt(i);
+        }
+    }
 
     // The serializer holds members against their types, but not the elements of lists and dictionaries.
     private string? FindNull(object value, Type type)

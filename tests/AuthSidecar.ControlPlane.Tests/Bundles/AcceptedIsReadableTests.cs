@@ -153,6 +153,43 @@ public sealed class AcceptedIsReadableTests
         issuer => Documents(DataType.Keys, issuer.Issuer_, IssuerRecords.Write(issuer, "")),
         (files, faults) => IssuersFile.Read(files, faults));
 
+    /// <summary>An entry of the document and the message of the API are one thing, field by field.</summary>
+    [Fact]
+    public void IssuersFile_WithEveryOption_IsTheMessageOfTheApi()
+    {
+        using var yes = System.Text.Json.JsonDocument.Parse("true");
+        var entry = new IssuerEntry
+        {
+            Preset = "okta",
+            Issuer = "i",
+            Aliases = ["a"],
+            Tenants = ["t"],
+            TenantClaim = "tid",
+            TrustDomain = "d",
+            JwksUrl = "u",
+            Discovery = true,
+            KeyAlgorithm = "PS256",
+            IntrospectionUrl = "v",
+            OpaquePrefix = "p",
+            Audiences = ["w"],
+            AudienceClaim = "c",
+            Types = ["JWT"],
+            TypesOptional = true,
+            RequiredClaims = new Dictionary<string, System.Text.Json.JsonElement> { ["r"] = yes.RootElement },
+            ForbiddenClaims = ["f"],
+            ClientIdClaim = "azp",
+            IssuedAtOptional = true,
+            ClockSkewSeconds = 1,
+            Principal = new PrincipalEntry { Type = "T", Id = "oid", Attributes = new Dictionary<string, string> { ["x"] = "y" }, Parents = new Dictionary<string, string> { ["g"] = "G" }, Required = ["y"] },
+        };
+        var json = System.Text.Json.Nodes.JsonNode.Parse(new IssuersFile { Issuers = [entry] }.Write())!["issuers"]![0]!.AsObject();
+        var issuer = Issuer.Parser.ParseJson(json.ToJsonString());
+        // None of them is left out on the way there, nor on the way back.
+        Assert.Equal(Issuer.Descriptor.Fields.InDeclarationOrder().Select(f => f.JsonName).Order(StringComparer.Ordinal), json.Select(m => m.Key).Order(StringComparer.Ordinal));
+        var back = System.Text.Json.Nodes.JsonNode.Parse(Google.Protobuf.JsonFormatter.Default.Format(issuer))!;
+        Assert.True(System.Text.Json.Nodes.JsonNode.DeepEquals(json, back), $"{json}\n{back}");
+    }
+
     [Fact]
     public void RiskSettings_ThatAreAccepted_AreRead() => Try(
         Settings,

@@ -58,6 +58,7 @@ public sealed class IssuerOptionTests : IDisposable
     [InlineData("\"aliases\": [\"https://issuer.test\"]", "issuer `https://issuer.test`: configured twice")]
     [InlineData("\"trustDomain\": \"Example.org\"", "`Example.org` is not a SPIFFE trust domain")]
     [InlineData("\"trustDomain\": \"spiffe://example.org\"", "`spiffe://example.org` is not a SPIFFE trust domain")]
+    [InlineData("\"name\": \"x\"", "at `$.issuers[0].name`: unknown field")]
     [InlineData("\"requiredClaim\": {\"typ\": [\"Bearer\"]}", "at `$.issuers[0].requiredClaim`: unknown field")]
     public void Option_ThatCannotBeMeant_Refused(string option, string fault) => AssertRefused(
         $$"""{"issuer": "https://issuer.test", "jwks": "keys.jwks.json", "audiences": ["documents"], {{option}} }""", fault);

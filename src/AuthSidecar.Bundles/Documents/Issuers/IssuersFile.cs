@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
 namespace AuthSidecar.Bundles;
 
 /// <summary><c>issuers.json</c>: whose tokens are accepted.</summary>
@@ -6,6 +9,11 @@ internal sealed record IssuersFile
     public const string FileName = "issuers.json";
 
     private static readonly StrictJsonFiles Json = new(IssuersJson.Default);
+    private static readonly JsonSerializerOptions Indented = new()
+    {
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        WriteIndented = true,
+    };
 
     public required IReadOnlyList<IssuerEntry> Issuers { get; set; }
     public static bool IsKeySet(string path) => path.EndsWith(".jwks.json", StringComparison.Ordinal);
@@ -54,7 +62,30 @@ internal sealed record IssuersFile
         return faults.Count > 0 ? IssuerSet.Empty : new IssuerSet(issuers) { Warnings = warnings };
     }
 
-    public byte[] Write() => Json.Write(this);
+    /// <summary>The document, without the options that are not set.</summary>
+    public byte[] Write()
+    {
+        var document = JsonNode.Parse(Json.Write(this))!;
+        foreach (var entry in document["issuers"]!.AsArray())
+            RemoveUnset(entry!.AsObject());
+
+        return Encoding.UTF8.GetBytes(document.ToJsonString(Indented));
+    }
+
+    private static void RemoveUnset(JsonObject json)
+    {
+        foreach (var (name, value) in json.ToList())
+        {
+            if (value is JsonObject inner)
+                RemoveUnset(inner);
+
+            if (value is null or JsonObject { Count: 0 } or JsonArray { Count: 0 }
+                || (value is JsonValue text && text.ToString().Length == 0))
+            {
+                json.Remove(name);
+            }
+        }
+    }
 }
 
 [JsonSerializable(typeof(IssuersFile))]
