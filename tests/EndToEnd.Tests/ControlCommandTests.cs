@@ -135,6 +135,45 @@ public sealed class ControlCommandTests : IDisposable
         Assert.Equal(Decision.Deny, await Writes.AskAsync(follower, "nobody"));
     }
 
+    /// <summary>Every example of docs/providers.md is imported, also those whose preset says the issuer; and a name may move from one issuer to another in one import.</summary>
+    [Fact]
+    public async Task Import_IssuersOfProviders_AreWrittenAndMayExchangeNames()
+    {
+        await using var fleet = await Fleet.StartAsync();
+        Write("bundle.json", """{"version": 1, "contents": ["issuers.json"]}""");
+        var page = await File.ReadAllTextAsync(Path.Combine(Binary.Root, "docs", "providers.md"), TestContext.Current.CancellationToken);
+        var blocks = System.Text.RegularExpressions.Regex.Matches(page, """\n( {4}\{"issuers"(?:.*\n)(?: {4}.*\n)*)""").Select(m => m.Groups[1].Value).ToList();
+        Assert.True(blocks.Count > 25, $"{blocks.Count} examples");
+        foreach (var (index, block) in blocks.Index())
+        {
+            Write("issuers.json", block);
+            var imported = await RunAsync(fleet, "import", _bundle, "--application", $"app-{index}", "--create");
+            Assert.Equal((0, ""), (imported.ExitCode, imported.Error));
+            Assert.Contains("1 issuer added", imported.Output, StringComparison.Ordinal);
+        }
+
+        // What a preset fills in is not lost on the way.
+        Write("issuers.json", """{"issuers": [{"issuer": "accounts.google.com", "jwksUrl": "https://google.example/jwks", "audiences": ["app"]}]}""");
+        var google = blocks.FindIndex(b => b.Contains("\"google\"", StringComparison.Ordinal));
+        var taken = await RunAsync(fleet, "import", _bundle, "--application", $"app-{google}");
+        Assert.Equal((2, true), (taken.ExitCode, taken.Error.Contains("issuer `accounts.google.com`: configured twice", StringComparison.Ordinal)));
+
+        const string One = """{"issuer": "https://one.example", "jwksUrl": "https://one.example/jwks", "audiences": ["app"]ALIASES}""";
+        const string Two = """{"issuer": "https://two.example", "jwksUrl": "https://two.example/jwks", "audiences": ["app"]ALIASES}""";
+        foreach (var (first, second) in new[] { (One, Two), (Two, One) })
+        {
+            var (named, other) = (first.Replace("ALIASES", ", \"aliases\": [\"https://name.example\"]", StringComparison.Ordinal), second.Replace("ALIASES", "", StringComparison.Ordinal));
+            Write("issuers.json", $$"""{"issuers": [{{named}}, {{other}}]}""");
+            var imported = await RunAsync(fleet, "import", _bundle, "--application", "documents", "--create");
+            Assert.Equal((0, ""), (imported.ExitCode, imported.Error));
+        }
+
+        // Alone, the one that has given it up stands in the way of nothing; the one that has it does.
+        Write("issuers.json", """{"issuers": [{"issuer": "https://three.example", "jwksUrl": "https://three.example/jwks", "audiences": ["app"], "aliases": ["https://name.example"]}]}""");
+        var refused = await RunAsync(fleet, "import", _bundle, "--application", "documents");
+        Assert.Equal((2, true), (refused.ExitCode, refused.Error.Contains("issuer `https://name.example`: configured twice", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData("entities.json", "[1]", "entities.json:1:2: ")]
     [InlineData("issuers.json", """{"issuers": [{"issuer": "https://issuer.test", "audiences": ["app"]}]}""", "issuers.json: issuer `https://issuer.test`: no verification method")]

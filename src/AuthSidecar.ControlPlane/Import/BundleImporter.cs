@@ -188,15 +188,15 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
     {
         var entries = await EntriesOf.ReadAsync(transaction, DataType.Keys, application, cancellation);
         var own = await IssuerSetting.FindAsync(transaction.Context, cancellation);
-        foreach (var (issuer, jwks) in issuers)
-        {
-            if (issuer.Issuer_ == own)
-                return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{own}` is reserved for the control plane")]);
+        if (issuers.Exists(i => i.Issuer.Issuer_ == own))
+            return new Refusal.Invalid([new Fault(IssuersFile.FileName, 0, 0, $"issuer `{own}` is reserved for the control plane")]);
 
-            var key = new EntryKey(DataType.Keys, issuer.Issuer_, new Placement(application, ""));
-            var json = IssuerRecords.Write(issuer, jwks);
-            entries.Save(key.Key, WriteIssuers, json);
-        }
+        var written = issuers.ToDictionary(i => i.Issuer.Issuer_, i => IssuerRecords.Write(i.Issuer, i.Jwks), StringComparer.Ordinal);
+        if (await IssuerRecords.FindConflictAsync(transaction.Context, application, written, cancellation) is { } conflict)
+            return new Refusal.Invalid([conflict]);
+
+        foreach (var (name, json) in written)
+            entries.Save(name, WriteIssuers, json);
 
         entries.AddCounts(changes, "issuer", "issuers");
         return null;
@@ -305,13 +305,9 @@ internal sealed class BundleImporter(ControlStore store, EntityCache directory, 
     {
         var jwks = (string?)entry["jwks"] is { Length: > 0 } path && files.TryRead(path, out var keys) ? Encoding.UTF8.GetString(keys) : "";
         entry.Remove("jwks");
-        foreach (var unset in entry.Where(m => m.Value is null).Select(m => m.Key).ToList())
-            entry.Remove(unset);
-
         var issuer = Parser.Parse<Issuer>(entry.ToJsonString());
         // An issuer of the API has its name, also where a preset says it.
         issuer.Issuer_ = new IssuerEntry { Preset = issuer.Preset, Issuer = issuer.Issuer_, TrustDomain = issuer.TrustDomain }.Name;
-        // A document has every field, and a row only those that are set.
         return (issuer, jwks);
     }
 

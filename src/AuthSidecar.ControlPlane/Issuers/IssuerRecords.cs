@@ -30,17 +30,18 @@ internal static class IssuerRecords
 
     public static Issuer ToIssuer(EntryRow row) => Issuer.Parser.ParseJson(IssuerData.Split(row.Json).Issuer.ToJsonString());
 
-    /// <summary>What a sidecar would refuse of an issuer beside the others that it has, such as a name, a trust domain or a prefix of
-    /// opaque tokens that two have; null: nothing.</summary>
-    /// <param name="json">The issuer's row, as it is to be.</param>
-    public static async Task<Fault?> FindConflictAsync(StoreContext store, EntryKey key, string json, CancellationToken cancellation)
+    /// <summary>What a sidecar would refuse of the issuers of an application together, such as a name, a trust domain or a prefix of opaque
+    /// tokens that two have; null: nothing.</summary>
+    /// <param name="written">The rows that are to be written, by key: they replace what is stored.</param>
+    public static async Task<Fault?> FindConflictAsync(
+        StoreContext store, string application, IReadOnlyDictionary<string, string> written, CancellationToken cancellation)
     {
-        var application = key.Placement.Application;
         // Those of every application are the control plane itself.
-        var others = await store.Entries.AsNoTracking().Where(r => r.Type == key.Type && !r.IsRemoved
-            && ((r.Application == application && r.Key != key.Key) || r.Application == "")).ToListAsync(cancellation);
-        var (entries, faults) = (others.Select(r => new DataEntry(r.Key, r.Json)).Append(new DataEntry(key.Key, json)), new List<Fault>());
-        var documents = IssuerData.Type.Write([.. entries], application, factorKey: []);
+        var stored = await store.Entries.AsNoTracking().Where(r => r.Type == DataType.Keys && !r.IsRemoved
+            && (r.Application == application || r.Application == "")).ToListAsync(cancellation);
+        var entries = stored.Where(r => r.Application.Length == 0 || !written.ContainsKey(r.Key)).Select(r => new DataEntry(r.Key, r.Json))
+            .Concat(written.Select(w => new DataEntry(w.Key, w.Value)));
+        var (documents, faults) = (IssuerData.Type.Write([.. entries], application, factorKey: []), new List<Fault>());
         IssuersFile.Read(new BundleFiles(new SortedDictionary<string, byte[]>(documents, StringComparer.Ordinal)), faults);
         return faults.FirstOrDefault();
     }

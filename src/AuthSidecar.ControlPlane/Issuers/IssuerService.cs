@@ -28,7 +28,8 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
 
                 var (issuer, jwks) = Changed(row, request);
                 RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks, out _));
-                return await IssuerRecords.FindConflictAsync(store, key, IssuerRecords.Write(issuer, jwks), context.CancellationToken)
+                var written = new Dictionary<string, string> { [key.Key] = IssuerRecords.Write(issuer, jwks) };
+                return await IssuerRecords.FindConflictAsync(store, key.Placement.Application, written, context.CancellationToken)
                     is { } conflict ? throw ApiErrors.Invalid([RequestFaults.In("issuer", conflict)]) : null;
             });
         return new WriteIssuerResponse { Revision = ApiErrors.Committed(result), Warnings = { warnings.Select(w => w.Message) } };

@@ -42,7 +42,7 @@ internal sealed class IssuerBuilder(IssuerEntry entry, IssuerFaults faults)
         var issuer = new Issuer
         {
             Name = entry.Name,
-            Aliases = entry.Aliases.Count > 0 || entry.Issuer.Length > 0 ? entry.Aliases : _preset?.Aliases ?? [],
+            Aliases = entry.Aliases.Count > 0 || entry.Name != _preset?.Issuer ? entry.Aliases : _preset.Aliases,
             TrustDomain = entry.TrustDomain.Length > 0 ? entry.TrustDomain : null,
             Audiences = ReadAudiences(),
             AudienceClaim = claims.ReadSubstitute("audienceClaim", entry.AudienceClaim, _preset?.AudienceClaim),

@@ -35,9 +35,10 @@ internal sealed class IssuerData : DataType<IssuerSet>, IEntryData
                 issuer["jwks"] = path;
             }
 
-            if (issuer["audiences"] is not JsonArray { Count: > 0 })
+            if (issuer["audiences"] is not JsonArray { Count: > 0 } && issuer["preset"] is null)
             {
-                // The control plane itself, whose tokens name the application that they are for.
+                // The control plane itself, whose tokens name the application that they are for. All others say their audiences, or have
+                // a preset whose audiences are the tenants.
                 issuer["audiences"] = new JsonArray(application);
             }
 
