@@ -38,8 +38,6 @@ internal static class ClaimNames
         "typ", "token_use", "token_type", "type", "tokenName", "tokenType", "TokenType", "tokenUse",
     ];
 
-    public static int Count => Names.Length;
-
     extension(Claim claim)
     {
         public string Name => Names[(int)claim];
@@ -67,8 +65,8 @@ internal static class ClaimNames
         },
         4 => name.SequenceEqual("type"u8) ? Claim.Type : null,
         5 => name.SequenceEqual("scope"u8) ? Claim.Scope : null,
-        8 => name.SequenceEqual("tokenUse"u8) ? Claim.TokenUseInCamelCase : null,
         6 => name.SequenceEqual("events"u8) ? Claim.Events : null,
+        8 => name.SequenceEqual("tokenUse"u8) ? Claim.TokenUseInCamelCase : null,
         9 => name.SequenceEqual("client_id"u8) ? Claim.ClientId
             : name.SequenceEqual("auth_time"u8) ? Claim.AuthenticatedAt
             : name.SequenceEqual("token_use"u8) ? Claim.TokenUse

@@ -8,8 +8,8 @@ namespace AuthSidecar.Tokens;
 /// write nulls for what they have no value for.</summary>
 internal ref struct ClaimReader
 {
-    public const int MaxAudiences = 256;
-    public const int MaxListItems = 1024;
+    private const int MaxAudiences = 256;
+    private const int MaxListItems = 1024;
 
     // 9999-12-31T23:59:59Z: beyond it, and the arithmetic with skews could overflow or wrap.
     private const long LastSecond = 253_402_300_799;
@@ -151,7 +151,7 @@ internal ref struct ClaimReader
         if (claim.TryGetInt64(out var seconds))
             return seconds is >= 0 and <= LastSecond ? seconds : Fail(TokenRejection.ClaimMalformed, name, 0L);
 
-        // A decimal holds every second there is with eighteen places behind the point.
+        // A decimal holds every such second exactly, with more places behind the point than any clock has.
         if (!claim.TryGetDecimal(out var exact) || exact < 0 || exact > LastSecond)
             return Fail(TokenRejection.ClaimMalformed, name, 0L);
 

@@ -87,7 +87,7 @@ internal sealed class DpopVerifier
         if (!proof.TryGetKey(out var jwk))
             return null;
 
-        using var key = VerificationKey.TryRead(jwk, proof.Algorithm, out _);
+        using var key = JwkReader.TryRead(jwk, proof.Algorithm, out _);
         return key is not null
             && (expected is null || string.Equals(key.Thumbprint, expected, StringComparison.Ordinal))
             && key.Accepts(proof.Algorithm)

@@ -12,7 +12,7 @@ internal static class JwsVerifier
     /// <returns>None: the signature is right, made with this algorithm, by whoever has the other half of this key.</returns>
     public static TokenRejection Verify(string text, JsonElement jwk, string? algorithm, out string? detail)
     {
-        using var key = VerificationKey.TryRead(jwk, algorithm, out detail);
+        using var key = JwkReader.TryRead(jwk, algorithm, out detail);
         if (key is null)
         {
             detail ??= "the key is not for verifying signatures";
@@ -30,7 +30,7 @@ internal static class JwsVerifier
             return malformed;
 
         using var jws = read!;
-        if (jws.KeyId is { } keyId && key.HasKeyId && keyId != key.KeyId)
+        if (jws.KeyId is { } keyId && key.Name.KeyId is not null && keyId != key.KeyId)
         {
             detail = "the token names another key";
             return TokenRejection.KeyUnknown;

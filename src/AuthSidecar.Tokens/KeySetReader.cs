@@ -13,7 +13,7 @@ internal static class KeySetReader
     /// <param name="name">Where it is from.</param>
     /// <param name="utf8">The key set.</param>
     /// <param name="rules">Which keys count.</param>
-    /// <param name="faults">Why it is no key set; then it says nothing.</param>
+    /// <param name="faults">Gets why the text is not a key set; the result is then empty.</param>
     public static KeySet Read(string name, byte[] utf8, KeySetRules rules, List<Fault> faults) =>
         Read(name, utf8, rules, faults, secretFaults: null);
 
@@ -42,7 +42,7 @@ internal static class KeySetReader
         if (keys.Count > 0)
             faults.AddRange(keys.Ignored);
 
-        foreach (var key in keys.All.Where(k => !k.HasKeyId))
+        foreach (var key in keys.All.Where(k => k.Name.KeyId is null))
             faults.Add(new Fault(name, 0, 0, "a key has no `kid`"));
 
         return keys;
@@ -74,10 +74,8 @@ internal static class KeySetReader
             {
                 // Either could be meant, and so neither counts. The same key again is the same key.
                 ambiguous.Add((key.KeyId, key.Algorithm));
-                ignored.Add(at with
-                {
-                    Message = $"{at.Message}: duplicate `kid` `{Printable(key.KeyId)}` for {key.Algorithm}: none of these keys is used",
-                });
+                var message = $"duplicate `kid` `{ForeignText.Show(key.KeyId)}` for {key.Algorithm}: none of these keys is used";
+                ignored.Add(at with { Message = $"{at.Message}: {message}" });
             }
         }
 
@@ -102,8 +100,8 @@ internal static class KeySetReader
         }
 
         using var json = parsed!;
-        isSecret = VerificationKey.FindSecret(json.RootElement) is not null;
-        return VerificationKey.TryRead(json.RootElement, rules, out fault);
+        isSecret = JwkReader.FindSecret(json.RootElement) is not null;
+        return JwkReader.TryRead(json.RootElement, rules, out fault);
     }
 
     /// <summary>The entries of a key set, each as it stands. By the reader, and not as a document: what is in one entry, however deep,
@@ -182,18 +180,15 @@ internal static class KeySetReader
         {
             while (reader.Read())
             {
-                if (reader.TokenType == JsonTokenType.PropertyName && VerificationKey.IsPrivateMember(reader.GetString()!))
+                if (reader.TokenType == JsonTokenType.PropertyName && JwkReader.IsPrivateMember(reader.GetString()!))
                     return true;
             }
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            // Reported by whoever reads the keys.
+            // Reported by the reader of the keys.
         }
 
         return false;
     }
-
-    /// <summary>A key id for a message: whatever it is made of, it stays within its line.</summary>
-    private static string Printable(string keyId) => VerificationKey.Shown(keyId);
 }

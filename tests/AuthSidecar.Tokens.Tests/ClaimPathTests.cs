@@ -52,6 +52,23 @@ public sealed class ClaimPathTests
     [Fact]
     public void Equals_OfANameAndItsPointer_True() => Assert.Equal(ClaimPath.Parse("roles"), ClaimPath.Parse("/roles"));
 
+    /// <summary>Each claim that the reader knows is found by its name, and has a place of its own.</summary>
+    [Fact]
+    public void Names_OfAllClaims_LeadToThem()
+    {
+        var claims = Enum.GetValues<Claim>();
+        using var document = JsonDocument.Parse($"{{{string.Join(',', claims.Select(c => $"\"{c.Name}\":\"{(int)c}\""))}}}");
+        var reader = new ClaimReader(document.RootElement);
+        foreach (var claim in claims)
+        {
+            Assert.Equal(claim, ClaimNames.Find(System.Text.Encoding.UTF8.GetBytes(claim.Name)));
+            Assert.Equal(((int)claim).ToString(System.Globalization.CultureInfo.InvariantCulture), reader.OptionalString(claim));
+        }
+
+        Assert.Null(ClaimNames.Find("xyz"u8));
+        Assert.Null(ClaimNames.Find(""u8));
+    }
+
     private static ClaimLookup Find(string path, out JsonElement value)
     {
         using var document = JsonDocument.Parse(Claims);

@@ -23,14 +23,14 @@ internal static class IssuerMetadata
         // Section 4.3: the issuer in it is the one that was asked, or somebody else's metadata is at this address.
         var name = TextOf(document.RootElement, "issuer") ?? "";
         if (name != issuer.OriginalString)
-            throw new HttpRequestException($"the metadata is of issuer `{Printable(name)}`, not `{issuer.OriginalString}`");
+        {
+            throw new HttpRequestException(
+                $"the metadata is of issuer `{ForeignText.Show(name, MaxShown)}`, not `{issuer.OriginalString}`");
+        }
 
         return TextOf(document.RootElement, "jwks_uri") is { } text && Uri.TryCreate(text, UriKind.Absolute, out var url)
             && url.Scheme == Uri.UriSchemeHttps ? url : throw new HttpRequestException("the metadata has no `https:` URL as `jwks_uri`");
     }
-
-    private static string Printable(string text) =>
-        string.Concat(text.Take(MaxShown).Select(c => c is >= ' ' and <= '~' ? c : '?'));
 
     private static string? TextOf(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;

@@ -28,7 +28,7 @@ internal sealed class TestIssuer : IDisposable
     public Issuer ToIssuer(PrincipalMapping? mapping = null)
     {
         using var json = JsonDocument.Parse(KeySetJson);
-        var key = VerificationKey.TryRead(json.RootElement.GetProperty("keys")[0], algorithm: null, out var fault) ?? throw new InvalidOperationException(fault);
+        var key = JwkReader.TryRead(json.RootElement.GetProperty("keys")[0], algorithm: null, out var fault) ?? throw new InvalidOperationException(fault);
         return new Issuer
         {
             Name = Name,

@@ -6,7 +6,7 @@ namespace AuthSidecar.Bundles;
 internal sealed class IssuerClaims(IssuerEntry entry, IssuerPreset? preset, IssuerFaults faults)
 {
     /// <summary>Claims that say something else than who, for whom, by which client or in which tenant.</summary>
-    public static readonly FrozenSet<string> NotNames = FrozenSet.Create(
+    public static readonly FrozenSet<string> OtherClaims = FrozenSet.Create(
         StringComparer.Ordinal, "iss", "exp", "iat", "nbf", "jti", "sid", "nonce", "typ", "scope", "scp", "amr", "acr", "auth_time", "cnf",
         "events", "token_use", "token_type");
 
@@ -84,7 +84,7 @@ internal sealed class IssuerClaims(IssuerEntry entry, IssuerPreset? preset, Issu
         if (faults.Path(field, configured) is not { } path)
             return null;
 
-        if (NotNames.Contains(path.Claim) || path.Claim == "aud")
+        if (OtherClaims.Contains(path.Claim) || path.Claim == "aud")
             faults.Fail(field, $"`{option}` cannot be `{configured}`");
 
         return path;

@@ -109,7 +109,7 @@ internal sealed class IssuerNames(IssuerEntry entry, IssuerPreset? preset, Issue
             faults.Fail("tenants", "`tenants` lists a tenant twice");
 
         if (entry.TenantClaim.Length > 0 && faults.Path("tenantClaim", entry.TenantClaim) is { } claim
-            && IssuerClaims.NotNames.Contains(claim.Claim))
+            && IssuerClaims.OtherClaims.Contains(claim.Claim))
         {
             faults.Fail("tenantClaim", $"`tenantClaim` cannot be `{entry.TenantClaim}`: it is never the tenant alone");
         }
