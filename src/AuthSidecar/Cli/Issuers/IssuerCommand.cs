@@ -49,6 +49,13 @@ internal static class IssuerCommand
                     ({ }, null) => throw new UsageException("`--issuer` requires `--bundle`"),
                     _ => throw new UsageException("`--preset` and `--audience` require `--url`"),
                 };
+                if (text is not null && issuers.FindOpaque(text) is { } introspecting)
+                {
+                    throw new UsageException(
+                        $"the token is opaque, and only a sidecar introspects it at {introspecting.IntrospectionUrl}: use "
+                            + "`authsidecar validate-token`");
+                }
+
                 var report = new IssuerReport(Console.Out, issuers, parsed.GetValue(ca));
                 return await report.RunAsync(Select(issuers, parsed.GetValue(issuer), text), text, cancellation)
                     ? ExitCode.Success : ExitCode.Deny;

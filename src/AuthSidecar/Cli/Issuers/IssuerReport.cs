@@ -9,14 +9,10 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
 {
     private const int MaxShown = 200;
 
-    /// <summary>The checks of a token, in their order.</summary>
-    private static readonly string[] Checks =
-        ["size", "form", "issuer", "type", "key", "algorithm", "signature", "kind", "claims", "times", "audience", "possession"];
-
     /// <summary>Whose a token is; null: nobody's of these.</summary>
     public static Issuer? FindOf(string token, IssuerSet issuers) =>
         CompactJws.TryRead(token, TokenLimits.Default, out var jws) == TokenRejection.None && ClaimsOf(jws!) is { } claims
-            ? FindOf(claims, issuers) : null;
+            ? TokenAdvice.IssuerOf(claims, issuers) : null;
 
     /// <summary>Reports on issuers, and on a token if there is one; whether all is well.</summary>
     public async Task<bool> RunAsync(IReadOnlyList<Issuer> issuers, string? token, CancellationToken cancellation)
@@ -50,7 +46,7 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
         {
             try
             {
-                url = await ClientOf(source.Url).DiscoverAsync(source.Url, cancellation);
+                url = await AskAsync(source.Url, client => client.DiscoverAsync(source.Url, cancellation));
                 await output.WriteLineAsync($"  metadata: ok, the key set is at {url}");
             }
             catch (Exception e) when (IsFailure(e, cancellation))
@@ -63,7 +59,8 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
 
         try
         {
-            var fetched = await ClientOf(url).FetchAsync(source with { Url = url, IsDiscovered = false }, etag: null, cancellation);
+            var found = source with { Url = url, IsDiscovered = false };
+            var fetched = await AskAsync(url, client => client.FetchAsync(found, etag: null, cancellation));
             var faults = new List<Fault>();
             var keys = KeySetReader.Read(url.AbsoluteUri, fetched.Body!, source.Rules, faults);
             if (faults.Count == 0 && keys.Count > 0)
@@ -103,15 +100,15 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
         var validator = new TokenValidator(new VerifiedTokenCache(1), new DpopVerifier());
         var result = validator.Validate(
             new PresentedToken { Token = new Secret(token) }, issuers, Tokens.Revocations.None, TimeProvider.System.GetUtcNow());
-        var failed = CheckOf(result);
-        foreach (var check in Checks.TakeWhile(c => c != failed))
+        var failed = TokenAdvice.CheckOf(result);
+        foreach (var check in TokenAdvice.Checks.TakeWhile(c => c != failed))
             output.WriteLine($"  {check}: ok");
 
         if (failed is not null)
         {
             var reason = JsonNamingPolicy.SnakeCaseUpper.ConvertName(result.Error.ToString());
             output.WriteLine($"  {failed}: failed: {reason}{(result.Detail is { } detail ? $", {detail}" : "")}");
-            output.WriteLine($"  option: {Advice(result, jws, claims, issuers)}");
+            output.WriteLine($"  option: {TokenAdvice.For(result, jws, claims, issuers)}");
         }
 
         if (result.IsValid)
@@ -140,91 +137,6 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
                 ? $"claim {path}, {Count.Of(PrincipalMapping.CountOf(value), "value")}" : $"claim {path}";
     }
 
-    /// <summary>The check that rejects a token; null: none does.</summary>
-    private static string? CheckOf(TokenResult result) => result.Error switch
-    {
-        TokenRejection.None => null,
-        TokenRejection.TooLarge => "size",
-        TokenRejection.IssuerUnknown => "issuer",
-        TokenRejection.ClaimMissing or TokenRejection.ClaimMalformed when result.Detail == Claim.Issuer.Name => "issuer",
-        TokenRejection.TypeNotAllowed => result.Detail == TokenValidator.TypeHeader ? "type" : "kind",
-        TokenRejection.KeyUnknown => "key",
-        TokenRejection.AlgorithmNotAllowed => "algorithm",
-        TokenRejection.SignatureInvalid => "signature",
-        TokenRejection.ClaimMissing or TokenRejection.ClaimMalformed or TokenRejection.ClaimNotAllowed => "claims",
-        TokenRejection.Expired or TokenRejection.NotYetValid => "times",
-        TokenRejection.AudienceMismatch => "audience",
-        TokenRejection.ProofMissing or TokenRejection.ProofInvalid => "possession",
-        _ => "form",
-    };
-
-    /// <summary>The option of `issuers.json` that is about a check, and what it would have to be.</summary>
-    private static string Advice(TokenResult result, CompactJws? jws, JsonElement? claims, IssuerSet issuers)
-    {
-        var issuer = claims is { } said ? FindOf(said, issuers) : null;
-        return (result.Error, result.Detail) switch
-        {
-            (TokenRejection.UnsupportedHeader, _) => "none: the header has `crit`, `b64`, `zip` or `enc`, which are not supported",
-            (TokenRejection.Missing or TokenRejection.Malformed, _) => "`introspectionUrl`, if it is an opaque token; else none: "
-                + "this is not a compact JWS of canonical base64url and JSON",
-            (TokenRejection.TooLarge, _) => "`serve --max-token-bytes` and `--max-token-header-bytes`; the depth of its JSON is fixed",
-            (TokenRejection.IssuerUnknown, _) =>
-                $"`issuer`, `aliases` or `tenants`: configured is {string.Join(", ", issuers.All.Select(i => i.Name).Take(5))}",
-            (TokenRejection.TypeNotAllowed, TokenValidator.TypeHeader) when jws is { Type: null } =>
-                "`typesOptional`, with a claim in `requiredClaims` that only access tokens of the issuer have",
-            (TokenRejection.TypeNotAllowed, TokenValidator.TypeHeader) when jws is { Type: { } type } && !TokenKinds.IsOther(type) =>
-                $"`types`: configured is {string.Join(", ", issuer?.Types ?? [])}",
-            (TokenRejection.TypeNotAllowed, { } claim) when issuer?.ForbiddenClaims.Any(f => f.Text == claim) == true =>
-                "none, if it is not an access token; else `forbiddenClaims`",
-            (TokenRejection.TypeNotAllowed, _) => "none: this is not an access token; send the access token of the same response",
-            (TokenRejection.KeyUnknown, _) when issuer?.Keys.All.Any(k => k.KeyId == jws?.KeyId) == true =>
-                "none: the key names another tenant as its issuer",
-            (TokenRejection.KeyUnknown, _) => jws is { KeyId: null } ? "none: the header has no `kid`"
-                : $"`jwks` or `jwksUrl`: the key set has {string.Join(", ", issuer?.Keys.All.Select(k => Shown(k.KeyId)).Take(10) ?? [])}",
-            (TokenRejection.AlgorithmNotAllowed, _) =>
-                (jws?.Algorithm is ['R' or 'P', 'S', ..] ? "`keyAlgorithm`, if the key names no `alg`; else none" : "none")
-                    + ": the key is for "
-                    + string.Join(", ", issuer?.Keys.All.Where(k => k.KeyId == jws?.KeyId).Select(k => k.Algorithm) ?? []),
-            (TokenRejection.SignatureInvalid, _) => "none: it was signed by another key of the same `kid`, or changed since",
-            (TokenRejection.ClaimMissing, "iss") => "`trustDomain`, for JWT-SVIDs; else none",
-            (TokenRejection.ClaimMissing, "aud") => "`audienceClaim`",
-            (TokenRejection.ClaimMissing, "sub") => "`principal.id`",
-            (TokenRejection.ClaimMissing, "iat") => "`issuedAtOptional`",
-            (TokenRejection.ClaimMissing, "exp") => "none: a token needs an end",
-            (TokenRejection.ClaimMissing or TokenRejection.ClaimMalformed or TokenRejection.ClaimNotAllowed, { } claim)
-                when issuer is not null && OptionOf(claim, issuer) is { } option => $"`{option}`",
-            (TokenRejection.ClaimMalformed, "exp" or "iat" or "nbf") =>
-                "none: expected a number of seconds since 1970, up to the year 9999",
-            (TokenRejection.ClaimMalformed, _) => "none: the claim has a form that the standards do not allow",
-            (TokenRejection.Expired or TokenRejection.NotYetValid, _) =>
-                $"none, or `clockSkewSeconds` up to {Issuer.MaxClockSkew.TotalSeconds} if clocks differ",
-            (TokenRejection.AudienceMismatch, _) => $"`audiences`: configured is {string.Join(", ", issuer?.Audiences ?? [])}",
-            (TokenRejection.ProofMissing or TokenRejection.ProofInvalid, _) =>
-                "none: the token is bound to a key or certificate, and a call has to bring its proof",
-            _ => "none",
-        };
-    }
-
-    /// <summary>The option that names a claim.</summary>
-    private static string? OptionOf(string claim, Issuer issuer) =>
-        issuer.TrustDomain is not null && claim == Claim.Subject.Name ? "trustDomain"
-        : issuer.Tenant is { } tenant && issuer.RequiredClaims.LastOrDefault(r => r.Path.Text == claim)?.Values is [var only]
-            && only.IsText(tenant) ? "tenantClaim` and `tenants"
-        : issuer.RequiredClaims.Any(r => r.Path.Text == claim) ? "requiredClaims"
-        : issuer.Principal.Id?.Text == claim ? "principal.id"
-        : issuer.AudienceClaim?.Text == claim ? "audienceClaim"
-        : issuer.ClientIdClaim?.Text == claim ? "clientIdClaim"
-        : issuer.Principal.Required.Any(r => r.Text == claim) ? "principal.required"
-        : issuer.Principal.Attributes.Values.Any(a => a.Text == claim) ? "principal.attributes"
-        : issuer.Principal.Parents.Keys.Any(p => p.Text == claim) ? "principal.parents"
-        : null;
-
-    private static Issuer? FindOf(JsonElement claims, IssuerSet issuers)
-    {
-        var reader = new ClaimReader(claims);
-        return issuers.Find(ref reader);
-    }
-
     private static JsonElement? ClaimsOf(CompactJws jws)
     {
         if (StrictJson.TryParseObject(jws.Payload, out var parsed) != TokenRejection.None)
@@ -234,9 +146,12 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
         return document.RootElement.Clone();
     }
 
-    /// <summary>Who runs this names the issuer, and so may reach it wherever it is.</summary>
-    private KeySetClient ClientOf(Uri url) =>
-        new(new IssuerHttp(new IssuerHosts { PrivateHosts = [url.Host], Ca = ca }, NullLogger<IssuerHttp>.Instance));
+    /// <summary>Asks a host. Who runs this names the issuer, and so may reach it wherever it is.</summary>
+    private async Task<T> AskAsync<T>(Uri url, Func<KeySetClient, Task<T>> ask)
+    {
+        using var http = new IssuerHttp(new IssuerHosts { PrivateHosts = [url.Host], Ca = ca }, NullLogger<IssuerHttp>.Instance);
+        return await ask(new KeySetClient(http));
+    }
 
     private static bool IsFailure(Exception e, CancellationToken cancellation) =>
         e is HttpRequestException or OperationCanceledException or IOException && !cancellation.IsCancellationRequested;
@@ -247,7 +162,5 @@ internal sealed class IssuerReport(TextWriter output, IssuerSet configured, stri
     private static string Shown(JsonElement? claims, string name) => claims is { } all && all.TryGetProperty(name, out var value)
         ? Shown(value.ValueKind == JsonValueKind.String ? value.GetString() : value.GetRawText()) : "absent";
 
-    private static string Shown(string? text) => text is null ? "absent"
-        : string.Concat(text.Take(MaxShown).Select(c => char.IsLetterOrDigit(c) || c is >= ' ' and <= '~' ? c : '?'))
-            + (text.Length > MaxShown ? "..." : "");
+    private static string Shown(string? text) => text is null ? "absent" : ForeignText.Show(text, MaxShown);
 }
