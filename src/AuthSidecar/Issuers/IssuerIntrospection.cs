@@ -35,8 +35,8 @@ internal sealed partial class IssuerIntrospection(Issuer issuer, IntrospectionCl
     // What is in use comes before what anybody may make up: neither waits for the other.
     private readonly SemaphoreSlim _slots = new(MaxConcurrency);
     private readonly SemaphoreSlim _renewalSlots = new(MaxConcurrency);
+    private readonly LogPace _pace = new(time, LogEvery);
     private int _waiting;
-    private long _loggedAt;
 
     /// <summary>The answer about a token, if it still counts then.</summary>
     public IntrospectionAnswer? Find(string token, DateTimeOffset at) =>
@@ -97,7 +97,7 @@ internal sealed partial class IssuerIntrospection(Issuer issuer, IntrospectionCl
         catch (Exception e) when (e is HttpRequestException or OperationCanceledException or IOException)
         {
             // Whoever makes an issuer fail a thousand times fills no disk with it.
-            if (IsTimeToLog())
+            if (_pace.TryTake(out _))
                 Log.Failed(logger, issuer.Name, e.Message);
         }
         finally
@@ -126,12 +126,6 @@ internal sealed partial class IssuerIntrospection(Issuer issuer, IntrospectionCl
 
     private static MemoryCache CreateCache(TimeProvider time) => new(
         new MemoryCacheOptions { SizeLimit = MaxAnswers, Clock = new MemoryCacheClock(time) });
-
-    private bool IsTimeToLog()
-    {
-        var (now, before) = (time.GetUtcNow().ToUnixTimeMilliseconds(), Volatile.Read(ref _loggedAt));
-        return now - before >= LogEvery.TotalMilliseconds && Interlocked.CompareExchange(ref _loggedAt, now, before) == before;
-    }
 
     private static partial class Log
     {

@@ -6,14 +6,13 @@ internal sealed partial class MismatchLog(TimeProvider time, ILogger<MismatchLog
 {
     private static readonly TimeSpan Every = TimeSpan.FromMinutes(1);
 
+    private readonly LogPace _pace = new(time, Every);
     private long _count;
-    private long _loggedAt;
 
     public void Note(EntityUid action, string mismatch)
     {
         var count = Interlocked.Increment(ref _count);
-        var (last, now) = (Volatile.Read(ref _loggedAt), time.GetTimestamp());
-        if ((count == 1 || time.GetElapsedTime(last, now) >= Every) && Interlocked.CompareExchange(ref _loggedAt, now, last) == last)
+        if (_pace.TryTake(out _))
             Log.Mismatch(logger, action, mismatch, count);
     }
 
