@@ -21,16 +21,66 @@ internal static class CertificateChains
         return authorities.Count > 0 ? authorities : throw new InvalidDataException($"`{path}` has no certificate in PEM");
     }
 
+    /// <summary>Reads the certificate of a server, those of its intermediate CAs behind it, and its key, in PEM.</summary>
+    /// <exception cref="InvalidDataException">A file holds something else, or the key is that of another certificate.</exception>
+    public static SslStreamCertificateContext ReadServer(string certificate, string key)
+    {
+        try
+        {
+            using var pem = X509Certificate2.CreateFromPemFile(certificate, key);
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(certificate);
+            // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
+            return SslStreamCertificateContext.Create(
+                X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), chain, offline: true);
+        }
+        catch (CryptographicException e)
+        {
+            throw new InvalidDataException($"`{certificate}`, `{key}`: not a certificate and its private key in PEM: {e.Message}", e);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"the private key in `{key}` does not match the certificate in `{certificate}`", e);
+        }
+    }
+
     /// <summary>Whether one of the CAs issued the certificate. Validity periods are not checked.</summary>
     public static bool IsIssuedBy(X509Certificate2 certificate, X509Certificate2Collection authorities)
     {
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        chain.ChainPolicy.DisableCertificateDownloads = true;
+        using var chain = ChainTo(authorities);
         chain.ChainPolicy.VerificationFlags = X509VerificationFlags.IgnoreNotTimeValid;
         return chain.Build(certificate);
+    }
+
+    /// <summary>Whether one of the CAs issued the certificate for a TLS client, and it is valid now. Revocation is not checked:
+    /// certificates of workloads are short-lived.</summary>
+    /// <param name="intermediates">Certificates that the client presented beside it.</param>
+    /// <param name="fault">Why not.</param>
+    public static bool IsClientOf(X509Certificate2 certificate, X509Certificate2Collection intermediates,
+        X509Certificate2Collection authorities, [NotNullWhen(false)] out string? fault)
+    {
+        using var chain = ChainTo(authorities);
+        chain.ChainPolicy.ExtraStore.AddRange(intermediates);
+        chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.2", "clientAuth"));
+        fault = chain.Build(certificate) ? null
+            : $"invalid certificate: {string.Join(", ", chain.ChainStatus.Select(s => s.Status).Distinct())}";
+        return fault is null;
+    }
+
+    /// <summary>For a handshake whose certificates are validated by a callback: nothing is fetched from addresses that a stranger's
+    /// certificate names.</summary>
+    public static X509ChainPolicy UncheckedPolicy() => new()
+    {
+        TrustMode = X509ChainTrustMode.CustomRootTrust,
+        RevocationMode = X509RevocationMode.NoCheck,
+        DisableCertificateDownloads = true,
+    };
+
+    private static X509Chain ChainTo(X509Certificate2Collection authorities)
+    {
+        var chain = new X509Chain { ChainPolicy = UncheckedPolicy() };
+        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
+        return chain;
     }
 
     /// <summary>Why the certificate of a control plane is rejected: the platform reports only a flag.</summary>

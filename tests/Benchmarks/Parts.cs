@@ -78,11 +78,11 @@ internal static class Parts
         yield return ("write the answer", () => AnswerWriter.Write(answer, DecisionId.Create(now), freshness));
 
         var principal = new RequestEntity(new EntityUid("User", "alice"), ValueRecord.Empty, []);
-        var context = RequestContext.Create(request.Context, null, null, null, now);
+        var context = RequestContext.Create(request.Context, null, null, null, null, now);
         EntityOverlay.TryCreate(snapshot.Entities.Value.Store, principal, request.Entities, out var entities, out _);
         var cedar = new Request(principal.Uid, request.Action, request.Resource, context);
         yield return ("of which the overlay", () => EntityOverlay.TryCreate(snapshot.Entities.Value.Store, principal, request.Entities, out var laid, out _) ? laid : null);
-        yield return ("of which the context", () => RequestContext.Create(request.Context, null, null, null, now));
+        yield return ("of which the context", () => RequestContext.Create(request.Context, null, null, null, null, now));
         yield return ("of which Cedar", () => Authorizer.IsAuthorized(snapshot.Policies.Value.Policies, entities!, cedar));
     }
 

@@ -18,18 +18,7 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
 
     /// <summary>Finds out now what is wrong with the files, and not by the first sidecar.</summary>
     /// <exception cref="InvalidDataException">A file holds something else.</exception>
-    public void Check()
-    {
-        try
-        {
-            Read();
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
-        {
-            throw new InvalidDataException($"{string.Join(", ", Files.Select(f => $"`{f}`"))}: not a certificate, its key and a CA in PEM",
-                e);
-        }
-    }
+    public void Check() => Read();
 
     /// <summary>How to shake hands with a sidecar that connects now.</summary>
     public SslServerAuthenticationOptions ForSidecars()
@@ -40,9 +29,9 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
             EnabledSslProtocols = SslProtocols.Tls13,
             ServerCertificateContext = certificate,
             ClientCertificateRequired = true,
-            CertificateChainPolicy = Unquestioned(),
-            RemoteCertificateValidationCallback = (_, client, _, _) => client is null
-                || IsOurs(X509CertificateLoader.LoadCertificate(client.GetRawCertData()), authorities),
+            CertificateChainPolicy = CertificateChains.UncheckedPolicy(),
+            RemoteCertificateValidationCallback = (_, client, chain, _) => client is null || CertificateChains.IsClientOf(
+                X509CertificateLoader.LoadCertificate(client.GetRawCertData()), chain?.ChainPolicy.ExtraStore ?? [], authorities, out _),
         };
     }
 
@@ -60,30 +49,9 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
         EnabledSslProtocols = SslProtocols.Tls13,
         ServerCertificateContext = Read().Certificate,
         ClientCertificateRequired = true,
-        CertificateChainPolicy = Unquestioned(),
+        CertificateChainPolicy = CertificateChains.UncheckedPolicy(),
         RemoteCertificateValidationCallback = (_, client, _, _) => client is not null,
     };
-
-    /// <summary>What is built before the callback is asked: nothing is fetched for it from addresses that a stranger's certificate
-    /// names.</summary>
-    private static X509ChainPolicy Unquestioned() => new()
-    {
-        TrustMode = X509ChainTrustMode.CustomRootTrust,
-        RevocationMode = X509RevocationMode.NoCheck,
-        DisableCertificateDownloads = true,
-    };
-
-    private static bool IsOurs(X509Certificate2 client, X509Certificate2Collection authorities)
-    {
-        using var chain = new X509Chain();
-        chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-        chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
-        // Certificates of sidecars are short-lived and end by themselves; nobody serves lists of them.
-        chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-        chain.ChainPolicy.DisableCertificateDownloads = true;
-        chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.2", "clientAuth"));
-        return chain.Build(client);
-    }
 
     private (SslStreamCertificateContext Certificate, X509Certificate2Collection Authorities) Read()
     {
@@ -118,11 +86,6 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
         if (options.Certificate is null)
             return SslStreamCertificateContext.Create(anchors.Authority.IssueServer(options.Names, now), anchors.Chain, offline: true);
 
-        using var pem = X509Certificate2.CreateFromPemFile(options.Certificate, options.CertificateKey);
-        var chain = new X509Certificate2Collection();
-        chain.ImportFromPemFile(options.Certificate);
-        // Through PKCS #12: a key that is only in memory is not offered in handshakes on every platform.
-        return SslStreamCertificateContext.Create(X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pfx), null), chain,
-            offline: true);
+        return CertificateChains.ReadServer(options.Certificate, options.CertificateKey!);
     }
 }

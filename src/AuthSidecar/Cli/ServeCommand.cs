@@ -76,6 +76,7 @@ internal static class ServeCommand
             $"A loopback address and port to listen on as well, such as `{ServeOptions.ExampleListen}`: "
                 + "every process of the machine or pod may connect to it. Default: none.")
             .WithDefault(() => None);
+        var tls = new TlsOptions();
         var maxConnections = CliOption.Of<int>("--max-connections", "COUNT",
             "Maximum number of concurrent connections; at the limit, the process with the most of them loses its least recently used one.")
             .WithDefault(() => ConnectionLimit.DefaultMax);
@@ -90,7 +91,8 @@ internal static class ServeCommand
             bundle, requireSealed, bundleKey, controlPlane, application, tenant, joinToken, joinKubernetes, name, certificate,
             certificateKey, ca, pinnedKeys, maxStaleness, requestValidation, issuerHosts, issuerPrivateHosts, issuerCa,
             issuerProxy, introspectionClients, maxTokenBytes, maxTokenHeaderBytes, state, socket, socketMode, socketGroup, listen,
-            maxConnections, development, log, logLevel,
+            tls.Listen, tls.Certificate, tls.CertificateKey, tls.ClientCa, tls.TrustDomain, tls.Principal, maxConnections,
+            development, log, logLevel,
         }.WithExamples(
             "authsidecar serve --bundle app --state state --socket /tmp/authsidecar.sock",
             "authsidecar serve --control-plane https://control.example:7443 --application documents --join-token token.txt "
@@ -102,6 +104,10 @@ internal static class ServeCommand
             var endPoint = ListenAddress.TryParseEndPoint(listenText);
             if (endPoint is null && listenText != None)
                 return Fail([$"`{listenText}` is not an address and port such as `{ServeOptions.ExampleListen}` or `[::1]:7080`"]);
+
+            var listenTls = tls.Read(parsed, out var tlsFault);
+            if (tlsFault is not null)
+                return Fail([tlsFault]);
 
             var addresses = new List<Uri>();
             foreach (var text in parsed.GetValue(controlPlane) ?? [])
@@ -165,6 +171,7 @@ internal static class ServeCommand
                     State = parsed.GetValue(state)!,
                     Socket = socketPath == None ? null : socketPath,
                     Listen = endPoint,
+                    ListenTls = listenTls,
                     MaxConnections = parsed.GetValue(maxConnections),
                     TokenLimits = new TokenLimits(parsed.GetValue(maxTokenBytes), parsed.GetValue(maxTokenHeaderBytes)),
                     IsDevelopment = parsed.GetValue(development),

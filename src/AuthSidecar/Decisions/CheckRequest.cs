@@ -9,8 +9,11 @@ internal sealed record CheckRequest
     /// <summary>The token that names the principal; null when the caller names it itself.</summary>
     public PresentedToken? Token { get; init; }
 
-    /// <summary>The principal; null when the token names it.</summary>
+    /// <summary>The principal: named by the request, or the caller; null when the token names it.</summary>
     public EntityUid? Principal { get; init; }
+
+    /// <summary>The workload that asks; null when the connection does not tell.</summary>
+    public Caller? Caller { get; init; }
 
     public required EntityUid Action { get; init; }
     public required EntityUid Resource { get; init; }

@@ -41,7 +41,7 @@ internal sealed class DecisionPoint(TokenValidator tokens, MfaProofs proofs, Act
 
         var proof = ValidateProof(request.MfaProof, principal.Uid, verified?.SessionId, now);
         var risk = request.RiskSignals is { } signals ? EvaluateRisk(principal.Uid, signals, request.Action, snapshot, now) : null;
-        var context = RequestContext.Create(request.Context, verified, proof.IsValid ? proof.Token : null, risk, now);
+        var context = RequestContext.Create(request.Context, verified, proof.IsValid ? proof.Token : null, risk, request.Caller, now);
         var cedarRequest = new Request(principal.Uid, request.Action, request.Resource, context);
         var response = Authorizer.IsAuthorized(rules.Policies, entities, cedarRequest);
         var (outcome, reason) = ToDecision(response, rules);

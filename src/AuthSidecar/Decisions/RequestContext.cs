@@ -2,9 +2,10 @@ using AuthSidecar.Risk;
 
 namespace AuthSidecar.Decisions;
 
-/// <summary>The context that policies see: what the caller sent, and three attributes of ours that no caller can set. <c>now</c> is a
+/// <summary>The context that policies see: what the caller sent, and four attributes of ours that no caller can set. <c>now</c> is a
 /// datetime. <c>token</c> has what a verified token, and a verified proof of a second factor, say about the authentication. <c>risk</c> is
-/// the assessment, when signals were sent. Their types: <see cref="ContextContract"/>.</summary>
+/// the assessment, when signals were sent. <c>caller</c> is the workload that calls, where its certificate says so. Their types:
+/// <see cref="ContextContract"/>.</summary>
 internal static class RequestContext
 {
     public static ValueRecord Create(
@@ -12,10 +13,11 @@ internal static class RequestContext
         VerifiedToken? token,
         VerifiedToken? mfaProof,
         RiskAssessment? risk,
+        Caller? caller,
         DateTimeOffset now)
     {
         var hasToken = token is not null || mfaProof is not null;
-        var fields = new ValueRecordBuilder(given.Count + 1 + (hasToken ? 1 : 0) + (risk is null ? 0 : 1));
+        var fields = new ValueRecordBuilder(given.Count + 1 + (hasToken ? 1 : 0) + (risk is null ? 0 : 1) + (caller is null ? 0 : 1));
         foreach (ref readonly var field in given.Fields)
             fields.Add(field.Key, field.Value);
 
@@ -28,6 +30,9 @@ internal static class RequestContext
 
         if (risk is not null)
             fields.Add(ContextContract.Risk, Value.Of(RiskRecord(risk)));
+
+        if (caller is not null)
+            fields.Add(ContextContract.Caller, Value.Of(caller.Context));
 
         return fields.ToRecord();
     }

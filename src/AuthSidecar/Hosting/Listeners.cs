@@ -1,9 +1,10 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace AuthSidecar.Hosting;
 
-/// <summary>The Unix socket and the loopback port, HTTP/2 without TLS.</summary>
+/// <summary>The Unix socket and the loopback port, HTTP/2 without TLS; and beyond the pod, with TLS.</summary>
 internal static class Listeners
 {
     // Kestrel's default of 100 refuses the rest; a busy PEP multiplexes more over one connection.
@@ -17,6 +18,13 @@ internal static class Listeners
         host.ConfigureServices(services => services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlockMemoryPool>());
         var bound = new ListenSockets(options.SocketAccess);
         host.ConfigureServices(services => services.AddSingleton(_ => bound));
+        if (options.ListenTls is { } listener)
+        {
+            host.ConfigureServices(services => services.AddSingleton(s => new ListenerTls(
+                listener, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<ListenerTls>>())));
+        }
+
+
         host.UseSockets(sockets => sockets.CreateBoundListenSocket = bound.Take);
         host.ConfigureKestrel(kestrel =>
         {
@@ -30,6 +38,20 @@ internal static class Listeners
 
             if (options.Listen is not null)
                 kestrel.Listen(options.Listen, listen => Configure(listen, connections));
+
+            if (options.ListenTls is not null)
+            {
+                var tls = kestrel.ApplicationServices.GetRequiredService<ListenerTls>();
+                kestrel.Listen(options.ListenTls.Listen, listen =>
+                {
+                    Configure(listen, connections);
+                    listen.UseHttps(new TlsHandshakeCallbackOptions
+                    {
+                        OnConnection = handshake => ValueTask.FromResult(tls.For(handshake.Connection)),
+                    });
+                    listen.Use(tls.CloseAtExpiry);
+                });
+            }
         });
     }
 
@@ -37,7 +59,8 @@ internal static class Listeners
     /// <exception cref="IOException">An address is in use, or permission is denied.</exception>
     public static void Reserve(WebApplication app, ServeOptions options)
     {
-        EndPoint?[] endPoints = [options.Socket is { } path ? new UnixDomainSocketEndPoint(Path.GetFullPath(path)) : null, options.Listen];
+        EndPoint?[] endPoints = [options.Socket is { } path ? new UnixDomainSocketEndPoint(Path.GetFullPath(path)) : null, options.Listen,
+            options.ListenTls?.Listen];
         app.Services.GetRequiredService<ListenSockets>().Reserve(endPoints.OfType<EndPoint>());
     }
 

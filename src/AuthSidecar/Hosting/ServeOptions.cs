@@ -30,6 +30,9 @@ internal sealed record ServeOptions
     /// <summary>The loopback address and port to listen on; null: none.</summary>
     public IPEndPoint? Listen { get; init; }
 
+    /// <summary>The address and port to listen on beyond the pod, with TLS; null: none.</summary>
+    public TlsListener? ListenTls { get; init; }
+
     /// <summary>The most connections at once, over all listeners.</summary>
     public int MaxConnections { get; init; } = ConnectionLimit.DefaultMax;
 
@@ -106,8 +109,11 @@ internal sealed record ServeOptions
         foreach (var fault in ControlPlane?.Validate() ?? [])
             yield return fault;
 
-        if (Socket is null && Listen is null)
-            yield return "no listener: specify `--socket` or `--listen`";
+        if (Socket is null && Listen is null && ListenTls is null)
+            yield return "no listener: specify `--socket`, `--listen` or `--listen-tls`";
+
+        foreach (var fault in ListenTls?.Validate() ?? [])
+            yield return fault;
 
         if (Socket is not null && UnixSockets.FindListenFault(Socket) is { } noSocket)
             yield return noSocket;
@@ -122,7 +128,7 @@ internal sealed record ServeOptions
             yield return "`--issuer-proxy` requires `--issuer-host` or `--issuer-private-host`: no host may be asked without";
 
         if (Listen is not null && !IPAddress.IsLoopback(Listen.Address))
-            yield return $"`{Listen}` is not a loopback address: the sidecar serves its own pod, without TLS";
+            yield return $"`{Listen}` is not a loopback address: without TLS, the sidecar serves its own pod alone; see `--listen-tls`";
 
         foreach (var (option, path) in new[] { ("--issuer-ca", Issuers.Ca), ("--introspection-clients", IntrospectionClients),
             ("--bundle-key", Seals.KeyFile) })

@@ -47,6 +47,7 @@ internal static class SidecarHost
         var app = builder.Build();
         // What cannot be made, such as a store that another process has, is to be found out now and not by the first call.
         app.Services.GetRequiredService<FileLock>();
+        app.Services.GetService<ListenerTls>();
         app.MapCalls();
         return app;
     }

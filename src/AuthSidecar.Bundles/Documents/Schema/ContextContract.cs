@@ -7,6 +7,7 @@ internal static class ContextContract
     public const string Now = "now";
     public const string Token = "token";
     public const string Risk = "risk";
+    public const string Caller = "caller";
 
     private static readonly SchemaType Datetime = new SchemaType.Primitive(ValueKind.Datetime);
     private static readonly SchemaType Strings = new SchemaType.Set(SchemaType.String);
@@ -25,10 +26,11 @@ internal static class ContextContract
                 ("device", SchemaType.Long), ("network", SchemaType.Long), ("location", SchemaType.Long), ("travel", SchemaType.Long),
                 ("velocity", SchemaType.Long),
                 ("failures", SchemaType.Long), ("time", SchemaType.Long), ("action", SchemaType.Long)))),
+        [Caller] = RecordOf(("spiffe_id", SchemaType.String), ("trust_domain", SchemaType.String)),
     };
 
     /// <summary>Whether an attribute is supplied by the sidecar, and so by nobody else.</summary>
-    public static bool IsReserved(string name) => name is Now or Token or Risk;
+    public static bool IsReserved(string name) => name is Now or Token or Risk or Caller;
 
     /// <summary>Reports what the schema declares otherwise than it is supplied, each once.</summary>
     /// <param name="source">The name of its file.</param>
@@ -44,7 +46,8 @@ internal static class ContextContract
                     && Mismatch($"context.{name}", declared.Type, supplied) is { } mismatch && seen.Add(mismatch))
                 {
                     faults.Add(new Fault(source, 0, 0, $"action `{action.Uid}`: {mismatch}",
-                        $"`now`, `token` and `risk` are supplied by the sidecar: declare them as in docs/bundle.md, or omit them"));
+                        "`now`, `token`, `risk` and `caller` are supplied by the sidecar: declare them as in docs/bundle.md, or omit "
+                            + "them"));
                 }
             }
         }

@@ -1,3 +1,5 @@
+using AuthSidecar.Decisions;
+
 namespace AuthSidecar.Api.Calls;
 
 /// <summary>What a connection is used for: whether a call is under way on it, and when one was last. One that is not used may be closed in
@@ -20,6 +22,12 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
 
     /// <summary>The process that opened it; null: not a Unix socket.</summary>
     public PeerCredentials? Peer { get; } = peer;
+
+    /// <summary>The workload that its client certificate names; null: none.</summary>
+    public Caller? Caller { get; set; }
+
+    /// <summary>Whose it is, for the log; null: unknown.</summary>
+    public string? Describe() => Peer?.ToString() ?? Caller?.SpiffeId;
 
     /// <summary>Whether it was used, or opened, before another: within a millisecond, the one that was opened first.</summary>
     public bool IsOlderThan(ConnectionUse other) => (LastUsedAt, _number).CompareTo((other.LastUsedAt, other._number)) < 0;

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.IO.Pipelines;
 using AuthSidecar.Api.Wire;
+using AuthSidecar.Decisions;
 using Grpc.Health.V1;
 using Grpc.HealthCheck;
 using Microsoft.AspNetCore.Http.Features;
@@ -36,31 +37,30 @@ internal sealed partial class UnaryEndpoints
     private readonly UnfinishedMessages _unfinished = new();
     private readonly TimeProvider _time;
     private readonly ILogger<UnaryEndpoints> _logger;
-    private long _loggedAt;
-    private long _notLogged;
+    private readonly LogPace _escaped;
     private int _others;
 
     public UnaryEndpoints(
         AuthSidecarService service, RequestReader reader, HealthServiceImpl health, TimeProvider time, ILogger<UnaryEndpoints> logger)
     {
-        (_time, _logger) = (time, logger);
-        _loggedAt = time.GetTimestamp() - (long)(LogEvery.TotalSeconds * time.TimestampFrequency);
+        (_time, _logger, _escaped) = (time, logger, new LogPace(time, LogEvery));
         _calls = new Dictionary<string, RequestDelegate>
         {
-            [Service + "ValidateToken"] = Call(MaxMessageBytes, reader.ReadValidation, service.ValidateToken),
+            [Service + "ValidateToken"] = Call(
+                MaxMessageBytes, (payload, in limits, _) => reader.ReadValidation(payload, limits), service.ValidateToken),
             [Service + "CheckPermission"] = Call(MaxCheckBytes, reader.ReadCheck, service.CheckPermission),
             [Service + "CheckPermissions"] = Call(MaxCheckBytes, reader.ReadBatch, service.CheckPermissions),
-            [Service + "EvaluateRisk"] = Call(MaxMessageBytes, (payload, in _) => RequestReader.ReadRisk(payload), service.EvaluateRisk),
-            [Service + "VerifyMfa"] = Call(MaxMessageBytes, (payload, in _) => RequestReader.ReadMfa(payload), service.VerifyMfa),
+            [Service + "EvaluateRisk"] = Call(MaxMessageBytes, (payload, in _, _) => RequestReader.ReadRisk(payload), service.EvaluateRisk),
+            [Service + "VerifyMfa"] = Call(MaxMessageBytes, (payload, in _, _) => RequestReader.ReadMfa(payload), service.VerifyMfa),
             // Probes go through the same limits, and are answered while others are at theirs.
             [HealthCheck] = Call(
                 MaxHealthBytes,
-                static (payload, in _) => RequestReader.Parse(HealthCheckRequest.Parser, payload.ToArray()),
+                static (payload, in _, _) => RequestReader.Parse(HealthCheckRequest.Parser, payload.ToArray()),
                 async (request, _) => new EncodedResponse((await health.Check(request, context: null!)).ToByteArray())),
         }.ToFrozenDictionary(StringComparer.Ordinal);
     }
 
-    private delegate TRequest Reader<TRequest>(ReadOnlySequence<byte> payload, in CallDeadline limits);
+    private delegate TRequest Reader<TRequest>(ReadOnlySequence<byte> payload, in CallDeadline limits, Caller? caller);
 
     /// <summary>Answers these calls before anything else is asked what it might be: by their paths to the letter, as rules elsewhere name
     /// them.</summary>
@@ -142,7 +142,7 @@ internal sealed partial class UnaryEndpoints
             // Not before: a connection on which calls begin and never end is of no use to anybody.
             connection?.Begin();
             hasBegun = true;
-            var request = read(message, limits);
+            var request = read(message, limits, connection?.Caller);
             Release(context.Request.BodyReader, message.End);
             var answer = await invoke(request, limits);
             // Whoever has gone away gets nothing anyhow.
@@ -178,7 +178,7 @@ internal sealed partial class UnaryEndpoints
             }
 
             if (_logger.IsEnabled(LogLevel.Debug))
-                Log.Called(_logger, context.Request.Path, connection?.Peer?.ToString() ?? "a TCP connection", status);
+                Log.Called(_logger, context.Request.Path, connection?.Describe() ?? "a TCP connection", status);
         }
     }
 
@@ -268,15 +268,8 @@ internal sealed partial class UnaryEndpoints
     /// <summary>At most once a second: whoever finds a way to make calls fail fills no disk with it.</summary>
     private void LogEscaped(string method, Exception exception)
     {
-        var last = Volatile.Read(ref _loggedAt);
-        var now = _time.GetTimestamp();
-        if (_time.GetElapsedTime(last, now) < LogEvery || Interlocked.CompareExchange(ref _loggedAt, now, last) != last)
-        {
-            Interlocked.Increment(ref _notLogged);
-            return;
-        }
-
-        Log.Escaped(_logger, method, Interlocked.Exchange(ref _notLogged, 0), exception);
+        if (_escaped.TryTake(out var suppressed))
+            Log.Escaped(_logger, method, suppressed, exception);
     }
 
     private static partial class Log

@@ -10,7 +10,9 @@ internal sealed record CheckBatch(IReadOnlyList<CheckRequest> Checks, Revision A
 /// <summary>Reads CheckPermission and CheckPermissions: straight from the wire into the domain, since objects of the generated message
 /// would cost more than the decision. What is rare in a check, risk signals and proofs of possession, is left to the generated
 /// readers.</summary>
-internal readonly struct CheckReader(FieldViolations violations, VerifiedTokenCache known)
+/// <param name="known">Tokens that were verified before.</param>
+/// <param name="caller">The workload that calls; null: the connection does not tell.</param>
+internal readonly struct CheckReader(FieldViolations violations, VerifiedTokenCache known, Caller? caller)
 {
     public const int MaxChecks = 200;
 
@@ -168,6 +170,7 @@ internal readonly struct CheckReader(FieldViolations violations, VerifiedTokenCa
         {
             Token = token,
             Principal = principal,
+            Caller = caller,
             Action = action,
             Resource = resource.Uid,
             Entities = entities.Length == 0 ? [resource] : [resource, .. entities],
@@ -194,6 +197,9 @@ internal readonly struct CheckReader(FieldViolations violations, VerifiedTokenCa
                 // A proof without a token proves nothing; that is no reason not to look whether it is well-formed.
                 ReadProof(at, ownProof, sharedProof, ref shared);
                 return (null, _values.ReadUid(violations.At(at, "principal"), principal));
+            case (false, false) when caller?.Principal is { } principalOfCaller:
+                ReadProof(at, ownProof, sharedProof, ref shared);
+                return (null, principalOfCaller);
             default:
                 violations.Add(violations.At(at, "subject"), "either `token` or `principal` is required");
                 return default;

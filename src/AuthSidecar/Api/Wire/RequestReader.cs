@@ -15,24 +15,30 @@ internal sealed class RequestReader(VerifiedTokenCache tokens)
     private const int MaxSessionIdBytes = 256;
     private const int MaxCodeBytes = 64;
 
-    private readonly Reading<TokenValidationRequest> _readValidation = (violations, message, in _) =>
+    private readonly Reading<TokenValidationRequest> _readValidation = (violations, message, in _, _) =>
         new TokenFieldReader(violations, tokens).Read(message);
-    private readonly Reading<CheckRequest> _readCheck = (violations, message, in _) => new CheckReader(violations, tokens).Read(message);
-    private readonly Reading<CheckBatch> _readBatch = (violations, message, in limits) =>
-        new CheckReader(violations, tokens).ReadBatch(message, limits);
+    private readonly Reading<CheckRequest> _readCheck = (violations, message, in _, caller) =>
+        new CheckReader(violations, tokens, caller).Read(message);
+    private readonly Reading<CheckBatch> _readBatch = (violations, message, in limits, caller) =>
+        new CheckReader(violations, tokens, caller).ReadBatch(message, limits);
 
     /// <exception cref="RpcException">The request is malformed; here and below.</exception>
     public TokenValidationRequest ReadValidation(ReadOnlySequence<byte> payload, in CallDeadline limits) =>
         Read(payload, _readValidation, limits);
 
-    public CheckRequest ReadCheck(ReadOnlySequence<byte> payload, in CallDeadline limits) => Read(payload, _readCheck, limits);
-    public CheckBatch ReadBatch(ReadOnlySequence<byte> payload, in CallDeadline limits) => Read(payload, _readBatch, limits);
+    public CheckRequest ReadCheck(ReadOnlySequence<byte> payload, in CallDeadline limits, Caller? caller = null) =>
+        Read(payload, _readCheck, limits, caller);
+
+    public CheckBatch ReadBatch(ReadOnlySequence<byte> payload, in CallDeadline limits, Caller? caller = null) =>
+        Read(payload, _readBatch, limits, caller);
 
     public static RiskRequest ReadRisk(ReadOnlySequence<byte> payload) =>
-        Read(payload, static (violations, message, in _) => ReadRisk(violations, Parse(V1.EvaluateRiskRequest.Parser, message)), default);
+        Read(payload, static (violations, message, in _, _) => ReadRisk(violations, Parse(V1.EvaluateRiskRequest.Parser, message)),
+            default);
 
     public static MfaRequest ReadMfa(ReadOnlySequence<byte> payload) =>
-        Read(payload, static (violations, message, in _) => ReadMfa(violations, Parse(V1.VerifyMfaRequest.Parser, message)), default);
+        Read(payload, static (violations, message, in _, _) => ReadMfa(violations, Parse(V1.VerifyMfaRequest.Parser, message)),
+            default);
 
     /// <summary>Bytes that are no message are the caller's mistake, and are told as one.</summary>
     public static T Parse<T>(MessageParser<T> parser, ReadOnlySpan<byte> message)
@@ -77,20 +83,20 @@ internal sealed class RequestReader(VerifiedTokenCache tokens)
         return false;
     }
 
-    private delegate T? Reading<out T>(FieldViolations violations, ReadOnlySpan<byte> message, in CallDeadline limits)
+    private delegate T? Reading<out T>(FieldViolations violations, ReadOnlySpan<byte> message, in CallDeadline limits, Caller? caller)
         where T : class;
 
-    private static T Read<T>(ReadOnlySequence<byte> payload, Reading<T> read, in CallDeadline limits)
+    private static T Read<T>(ReadOnlySequence<byte> payload, Reading<T> read, in CallDeadline limits, Caller? caller = null)
         where T : class
     {
         var message = payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray();
         var violations = new FieldViolations(describes: false);
-        var result = read(violations, message, limits);
+        var result = read(violations, message, limits, caller);
         if (!violations.HasFailed)
             return result!;
 
         var describing = new FieldViolations(describes: true);
-        read(describing, message, limits);
+        read(describing, message, limits, caller);
         throw ApiErrors.InvalidFields(describing.Violations);
     }
 

@@ -60,7 +60,8 @@ internal sealed class RequestOptions(bool isPartial = false)
         return isDeclared && !request.Context.TryGet(ContextContract.Now, out _)
             ? request with
             {
-                Context = RequestContext.Create(request.Context, token: null, mfaProof: null, risk: null, TimeProvider.System.GetUtcNow()),
+                Context = RequestContext.Create(
+                    request.Context, token: null, mfaProof: null, risk: null, caller: null, TimeProvider.System.GetUtcNow()),
             }
             : request;
     }
