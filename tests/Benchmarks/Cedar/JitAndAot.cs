@@ -24,6 +24,8 @@ internal sealed class JitAndAot : ManualConfig
         AddJob(job.WithRuntime(CoreRuntime.Core10_0).WithId("JIT"), job.WithToolchain(aot).WithId("AOT"));
         // The two share projects that they build.
         WithOptions(ConfigOptions.DisableParallelBuild);
+        // Ahead of time on two cores, it takes longer than the two minutes that are the default.
+        WithBuildTimeout(TimeSpan.FromMinutes(15));
         AddLogger(ConsoleLogger.Default);
         AddExporter(MarkdownExporter.GitHub);
         AddColumnProvider(DefaultColumnProviders.Instance);
