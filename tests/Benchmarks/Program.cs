@@ -24,6 +24,8 @@ return args switch
     ["sidecar", var folder, var users, var control, var binary] => await SidecarLoad.RunAsync(folder, Number(users), Number(control), binary),
     // The same from outside, for several binaries.
     ["sidecar-binaries", var folder, var users, var control, var binary, .. var binaries] => await SidecarLoad.RunBinariesAsync(folder, Number(users), Number(control), binary, binaries),
+    // What a token's first sight costs, in turns with the bare check of its signature.
+    ["token-pairs"] => ValidationPairs.Run(),
     // A million tokens with random key ids beside good ones.
     ["unknown-keys", var folder] => await UnknownKeys.RunAsync(folder),
     // Revocations at a hundred sidecars.

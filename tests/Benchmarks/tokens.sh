@@ -11,6 +11,7 @@ dotnet build tests/Benchmarks --configuration Release --verbosity quiet --nologo
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$bin" --filter 'Benchmarks.Tokens.*' --artifacts "$folder" | tee "$folder/log" | grep -E '^(\||// \*)' || true
+pairs=$("$bin" token-pairs)
 
 report() {
   echo "# Tokens: validating one"
@@ -19,6 +20,16 @@ report() {
   echo
   echo "$(sed -nE 's/^model name\s*: //p' /proc/cpuinfo | head -1), $(nproc) cores; $(sed -nE 's/^PRETTY_NAME="(.*)"/\1/p' /etc/os-release), Linux $(uname -r); .NET $(dotnet --version)."
   echo "One thread. \`Ratio\`: to \`BareSignature\`, the platform's check of an RS256 signature by the same key (RSA-2048) over the bytes of a token of that size."
+  echo
+  echo "## First sight beside the bare signature, in turns"
+  echo
+  echo "JIT. The two are measured in turns in one process, so that a machine whose speed drifts drifts for both."
+  echo
+  echo "$pairs"
+  echo
+  echo "## Each by itself"
+  echo
+  echo "In processes of their own, one after the other: compare the absolute times, and the allocations."
   echo
   grep '^|' "$folder/results/Benchmarks.Tokens.Validation-report-github.md"
   echo

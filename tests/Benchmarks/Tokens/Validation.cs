@@ -62,7 +62,7 @@ public class Validation
                     ["client_id"] = "web",
                     ["scope"] = "openid profile documents.read",
                     ["email"] = $"user-{i}@example.com",
-                    ["groups"] = Enumerable.Range(0, ((KiB * 1024) - 740) * 3 / 4 / (GroupLength + 3)).Select(_ => Guid.NewGuid().ToString()).ToArray(),
+                    ["groups"] = Enumerable.Range(0, ((KiB * 1024) - 800) * 3 / 4 / (GroupLength + 3)).Select(_ => Guid.NewGuid().ToString()).ToArray(),
                 },
             });
         }
@@ -78,6 +78,11 @@ public class Validation
         }
 
         _forgetful = new TokenValidator(new VerifiedTokenCache(1), new DpopVerifier());
+        if (!_tokens.All(t => _forgetful.Validate(new PresentedToken { Token = new Secret(t) }, _issuers, _revocations, _now).IsValid))
+        {
+            throw new InvalidOperationException("all tokens are good");
+        }
+
         var dot = _tokens[0].LastIndexOf('.');
         (_input, _signature) = (Encoding.ASCII.GetBytes(_tokens[0][..dot]), Base64UrlEncoder.DecodeBytes(_tokens[0][(dot + 1)..]));
     }
