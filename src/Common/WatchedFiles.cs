@@ -14,6 +14,7 @@ internal sealed class WatchedFiles<T> : IDisposable
     private readonly Func<T> _read;
     private readonly Action<Exception> _failed;
     private string _stamp;
+    private string _reported = "";
     private volatile T _value;
     private Timer? _timer;
 
@@ -47,14 +48,7 @@ internal sealed class WatchedFiles<T> : IDisposable
         {
             var stamp = FileStatus.StampOf(_paths);
             if (stamp != _stamp)
-            {
-                _stamp = stamp;
-                _value = _read();
-            }
-        }
-        catch (Exception e)
-        {
-            _failed(e);
+                Read(stamp);
         }
         finally
         {
@@ -63,4 +57,21 @@ internal sealed class WatchedFiles<T> : IDisposable
     }
 
     public void Dispose() => _timer?.Dispose();
+
+    private void Read(string stamp)
+    {
+        try
+        {
+            _value = _read();
+            _stamp = stamp;
+        }
+        catch (Exception e)
+        {
+            // Tried again, since not every reason is in the files: a process may be out of file descriptors.
+            if (_reported != stamp)
+                _failed(e);
+
+            _reported = stamp;
+        }
+    }
 }

@@ -33,6 +33,23 @@ public sealed class WatchedFilesTests : IDisposable
         Assert.Equal("two", watched.Current);
     }
 
+    /// <summary>Not every reason is in the files: a process may be out of file descriptors.</summary>
+    [Fact]
+    public void Look_ReadThatFailedOnce_IsTriedAgain()
+    {
+        var failures = 0;
+        using var watched = new WatchedFiles<string>(
+            [_file], () => failures-- > 0 ? throw new IOException("too many open files") : File.ReadAllText(_file), e => _failures.Add(e.Message));
+        File.WriteAllText(_file, "two");
+        failures = 2;
+        watched.Look();
+        watched.Look();
+        Assert.Equal("one", watched.Current);
+        watched.Look();
+        Assert.Equal("two", watched.Current);
+        Assert.Equal(["too many open files"], _failures);
+    }
+
     [Fact]
     public async Task Current_WhileALookHangs_WaitsForNothing()
     {
