@@ -5,20 +5,26 @@ namespace AuthSidecar.Common;
 internal static class CertificateChains
 {
     /// <summary>Reads the certificates of CAs, in PEM.</summary>
-    /// <exception cref="InvalidDataException">The file has no certificate, or an invalid one.</exception>
+    /// <exception cref="InvalidDataException">The file has no certificate, an invalid one, or one that is cut off; or none that is
+    /// self-issued: paths end at those alone.</exception>
     public static X509Certificate2Collection ReadAuthorities(string path)
     {
-        var authorities = new X509Certificate2Collection();
+        var (pem, authorities) = (File.ReadAllText(path), new X509Certificate2Collection());
         try
         {
-            authorities.ImportFromPemFile(path);
+            authorities.ImportFromPem(pem);
         }
         catch (CryptographicException e)
         {
             throw new InvalidDataException($"`{path}` has an invalid certificate: {e.Message}", e);
         }
 
-        return authorities.Count > 0 ? authorities : throw new InvalidDataException($"`{path}` has no certificate in PEM");
+        var begun = pem.AsSpan().Count("-----BEGIN CERTIFICATE-----");
+        return begun == 0 && authorities.Count == 0 ? throw new InvalidDataException($"`{path}` has no certificate in PEM")
+            : authorities.Count < begun ? throw new InvalidDataException($"`{path}` has a certificate in PEM that is not complete")
+            : !authorities.Any(a => a.SubjectName.RawData.AsSpan().SequenceEqual(a.IssuerName.RawData))
+                ? throw new InvalidDataException($"`{path}` has no root CA: at least one certificate must be self-signed")
+            : authorities;
     }
 
     /// <summary>Reads the certificate of a server, those of its intermediate CAs behind it, and its key, in PEM.</summary>
@@ -52,19 +58,19 @@ internal static class CertificateChains
         return chain.Build(certificate);
     }
 
-    /// <summary>Whether one of the CAs issued the certificate for a TLS client, and it is valid now. Revocation is not checked:
-    /// certificates of workloads are short-lived.</summary>
+    /// <summary>Why a certificate is not one that one of the CAs issued for a TLS client, and that is valid now; null: it is. Revocation is
+    /// not checked: certificates of workloads are short-lived.</summary>
     /// <param name="intermediates">Certificates that the client presented beside it.</param>
-    /// <param name="fault">Why not.</param>
-    public static bool IsClientOf(X509Certificate2 certificate, X509Certificate2Collection intermediates,
-        X509Certificate2Collection authorities, [NotNullWhen(false)] out string? fault)
+    /// <param name="end">When the first certificate of its path expires.</param>
+    public static string? FindClientFault(X509Certificate2 certificate, X509Certificate2Collection intermediates,
+        X509Certificate2Collection authorities, out DateTimeOffset end)
     {
         using var chain = ChainTo(authorities);
         chain.ChainPolicy.ExtraStore.AddRange(intermediates);
         chain.ChainPolicy.ApplicationPolicy.Add(new Oid("1.3.6.1.5.5.7.3.2", "clientAuth"));
-        fault = chain.Build(certificate) ? null
-            : $"invalid certificate: {string.Join(", ", chain.ChainStatus.Select(s => s.Status).Distinct())}";
-        return fault is null;
+        var isValid = chain.Build(certificate);
+        end = chain.ChainElements.Select(e => new DateTimeOffset(e.Certificate.NotAfter)).DefaultIfEmpty().Min();
+        return isValid ? null : $"invalid certificate: {string.Join(", ", chain.ChainStatus.Select(s => s.Status).Distinct())}";
     }
 
     /// <summary>For a handshake whose certificates are validated by a callback: nothing is fetched from addresses that a stranger's

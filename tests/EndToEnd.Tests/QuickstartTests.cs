@@ -130,6 +130,11 @@ public sealed class QuickstartTests : IClassFixture<QuickstartTests.RunningSampl
     [InlineData("--control-plane https://127.0.0.1:1 --join-token /nowhere", "`--control-plane` requires `--application`")]
     [InlineData("--control-plane https://127.0.0.1:1 --application a --join-token /nowhere", "the file `/nowhere` does not exist")]
     [InlineData("--bundle . --listen none --socket none", "no listener")]
+    [InlineData("--bundle . --tls-client-ca ca.pem", "`--tls-client-ca` requires `--listen-tls`")]
+    [InlineData("--bundle . --listen-tls 0.0.0.0:1 --tls-certificate c --tls-certificate-key k", "`--listen-tls` requires `--tls-certificate`, `--tls-certificate-key` and `--tls-client-ca`")]
+    [InlineData("--bundle . --listen-tls 0.0.0.0 --tls-certificate c --tls-certificate-key k --tls-client-ca none", "`0.0.0.0` is not an address and port")]
+    [InlineData("--bundle . --listen-tls 0.0.0.0:1 --tls-certificate /nowhere --tls-certificate-key /nowhere --tls-client-ca none", "the file `/nowhere` of `--tls-certificate` does not exist")]
+    [InlineData("--bundle . --listen-tls 0.0.0.0:1 --tls-certificate c --tls-certificate-key k --tls-client-ca none --tls-trust-domain a.example", "`--tls-trust-domain` requires `--tls-client-ca`")]
     public async Task Serve_OptionsThatCannotBe_ExitWithTwoAndSayWhatIsWrong(string arguments, string message)
     {
         var answer = await Binary.ShellAsync($"{Binary.Sidecar} serve --state {_sample.Folder}/other-state {arguments}");

@@ -6,8 +6,6 @@ namespace AuthSidecar.ControlPlane.Api;
 /// names.</summary>
 internal static class ClientAddress
 {
-    private const int NetworkBytes = 8;
-
     /// <summary>Takes the client's address from proxies that are trusted: the right-most one in `X-Forwarded-For` that is none of theirs.
     /// What is left of it may be anybody's word.</summary>
     public static void UseTrustedProxies(this WebApplication app, AddressOptions options)
@@ -27,21 +25,7 @@ internal static class ClientAddress
     public static string Of(HttpContext context) => AddressOf(context).ToString();
 
     /// <summary>The address, and of IPv6 the network: whoever has one address there has all of them.</summary>
-    public static string NetworkOf(HttpContext context) => NetworkOf(AddressOf(context));
+    public static string NetworkOf(HttpContext context) => RemoteNetwork.Of(AddressOf(context));
 
-    /// <summary>The same of an address that is not mapped, such as `192.0.2.1` and `2001:db8::/64`.</summary>
-    public static string NetworkOf(IPAddress address)
-    {
-        if (address.AddressFamily != AddressFamily.InterNetworkV6)
-            return address.ToString();
-
-        var bytes = address.GetAddressBytes();
-        bytes.AsSpan(NetworkBytes).Clear();
-        return $"{new IPAddress(bytes)}/{8 * NetworkBytes}";
-    }
-
-    /// <summary>An IPv4 address as such, also where the listener has it as one of IPv6.</summary>
-    public static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-
-    private static IPAddress AddressOf(HttpContext context) => Unmapped(context.Connection.RemoteIpAddress ?? IPAddress.None);
+    private static IPAddress AddressOf(HttpContext context) => RemoteNetwork.Unmapped(context.Connection.RemoteIpAddress ?? IPAddress.None);
 }

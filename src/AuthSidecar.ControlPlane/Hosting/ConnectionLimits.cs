@@ -21,14 +21,14 @@ internal sealed partial class ConnectionLimits(ServeOptions options, TimeProvide
 
     public async Task LimitAsync(ConnectionContext connection, int most, Func<Task> next)
     {
-        var address = connection.RemoteEndPoint is IPEndPoint { Address: var remote } ? ClientAddress.Unmapped(remote) : null;
+        var address = connection.RemoteEndPoint is IPEndPoint { Address: var remote } ? RemoteNetwork.Unmapped(remote) : null;
         if (address is null || options.Addresses.TrustedProxies.Any(p => p.Contains(address)))
         {
             await next();
             return;
         }
 
-        var network = ClientAddress.NetworkOf(address);
+        var network = RemoteNetwork.Of(address);
         var key = (network, most);
         var count = _connections.AddOrUpdate(key, 1, static (_, n) => n + 1);
         try

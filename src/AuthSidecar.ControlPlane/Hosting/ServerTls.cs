@@ -30,8 +30,7 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
             ServerCertificateContext = certificate,
             ClientCertificateRequired = true,
             CertificateChainPolicy = CertificateChains.UncheckedPolicy(),
-            RemoteCertificateValidationCallback = (_, client, chain, _) => client is null || CertificateChains.IsClientOf(
-                X509CertificateLoader.LoadCertificate(client.GetRawCertData()), chain?.ChainPolicy.ExtraStore ?? [], authorities, out _),
+            RemoteCertificateValidationCallback = (_, client, _, _) => client is null || IsOurs(client, authorities),
         };
     }
 
@@ -52,6 +51,14 @@ internal sealed class ServerTls(ServeOptions options, TrustRing trust, TimeProvi
         CertificateChainPolicy = CertificateChains.UncheckedPolicy(),
         RemoteCertificateValidationCallback = (_, client, _, _) => client is not null,
     };
+
+    /// <summary>Without intermediates of the client: a sidecar's certificate is issued by the CA itself, and one below another CA would not
+    /// be found in the registry, which alone refuses certificates of a revoked CA.</summary>
+    private static bool IsOurs(X509Certificate presented, X509Certificate2Collection authorities)
+    {
+        using var client = X509CertificateLoader.LoadCertificate(presented.GetRawCertData());
+        return CertificateChains.FindClientFault(client, intermediates: [], authorities, out _) is null;
+    }
 
     private (SslStreamCertificateContext Certificate, X509Certificate2Collection Authorities) Read()
     {

@@ -1,4 +1,4 @@
-using System.Formats.Asn1;
+using AuthSidecar.Tokens;
 
 namespace AuthSidecar.ControlPlane.Sidecars;
 
@@ -9,21 +9,9 @@ internal sealed record SidecarIdentity(Placement Placement, string Name)
     /// <summary>The trust domain of what this control plane certifies itself.</summary>
     private const string TrustDomain = "authsidecar";
 
-    private const string SubjectAlternativeName = "2.5.29.17";
-    private static readonly Asn1Tag UriTag = new(TagClass.ContextSpecific, 6);
-
     /// <summary>Reads it; null when not a sidecar certificate.</summary>
-    public static SidecarIdentity? Of(X509Certificate2 certificate)
-    {
-        try
-        {
-            return UrisOf(certificate) is [var uri] ? Parse(uri) : null;
-        }
-        catch (AsnContentException)
-        {
-            return null;
-        }
-    }
+    public static SidecarIdentity? Of(X509Certificate2 certificate) =>
+        CertificateUris.Of(certificate) is [var uri] ? Parse(uri) : null;
 
     public string ToUri() => Placement.Tenant.Length == 0
         ? $"spiffe://{TrustDomain}/application/{Placement.Application}/sidecar/{Name}"
@@ -43,23 +31,5 @@ internal sealed record SidecarIdentity(Placement Placement, string Name)
             { Length: > 0 } name] => new(new Placement(application, tenant), name),
             _ => null,
         };
-    }
-
-    private static List<string> UrisOf(X509Certificate2 certificate)
-    {
-        var uris = new List<string>();
-        foreach (var extension in certificate.Extensions.Where(e => e.Oid?.Value == SubjectAlternativeName))
-        {
-            var names = new AsnReader(extension.RawData, AsnEncodingRules.DER).ReadSequence();
-            while (names.HasData)
-            {
-                if (names.PeekTag().HasSameClassAndValue(UriTag))
-                    uris.Add(names.ReadCharacterString(UniversalTagNumber.IA5String, UriTag));
-                else
-                    names.ReadEncodedValue();
-            }
-        }
-
-        return uris;
     }
 }

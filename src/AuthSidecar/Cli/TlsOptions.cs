@@ -14,15 +14,18 @@ internal sealed class TlsOptions
     public Option<string?> CertificateKey { get; } = CliOption.Of<string?>("--tls-certificate-key", "FILE", "Its key, in PEM.");
 
     public Option<string?> ClientCa { get; } = CliOption.Of<string?>("--tls-client-ca", "FILE",
-        "The CA of client certificates, in PEM, which clients of --listen-tls then need. Default: every client that can connect may call.");
+        "The root CA of client certificates, in PEM, which clients of --listen-tls need (mutual TLS); `none`: every client that can "
+            + "connect may call.");
 
     public Option<string?> TrustDomain { get; } = CliOption.Of<string?>("--tls-trust-domain", "NAME",
-        "The SPIFFE trust domain of --tls-client-ca: client certificates must be X.509-SVIDs of it, and are the caller in "
-            + "`context.caller`.");
+        "The SPIFFE trust domain of --tls-client-ca: client certificates must be X.509-SVIDs of it, and name the caller "
+            + "(`context.caller`).");
 
     public Option<string?> Principal { get; } = CliOption.Of<string?>("--tls-principal", "TYPE",
         "The entity type of the caller as the principal of requests that name neither a token nor a principal, such as `Workload`. "
             + "Default: such requests are invalid.");
+
+    private const string None = "none";
 
     /// <summary>The listener; null: there is none, or a fault.</summary>
     /// <param name="fault">The option that is missing, of no effect or malformed; null: none is.</param>
@@ -37,9 +40,10 @@ internal sealed class TlsOptions
             return null;
         }
 
-        if (parsed.GetValue(Certificate) is not { } certificate || parsed.GetValue(CertificateKey) is not { } key)
+        if (parsed.GetValue(Certificate) is not { } certificate || parsed.GetValue(CertificateKey) is not { } key
+            || parsed.GetValue(ClientCa) is not { } clientCa)
         {
-            fault = $"`{Listen.Name}` requires `{Certificate.Name}` and `{CertificateKey.Name}`";
+            fault = $"`{Listen.Name}` requires `{Certificate.Name}`, `{CertificateKey.Name}` and `{ClientCa.Name}`";
             return null;
         }
 
@@ -54,7 +58,7 @@ internal sealed class TlsOptions
             Listen = endPoint,
             Certificate = certificate,
             CertificateKey = key,
-            ClientCa = parsed.GetValue(ClientCa),
+            ClientCa = clientCa == None ? null : clientCa,
             TrustDomain = parsed.GetValue(TrustDomain),
             PrincipalType = parsed.GetValue(Principal),
         };

@@ -37,8 +37,8 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
 
     private readonly Lock _opening = new();
 
-    // By process, as far as the kernel tells: over TCP, and across process namespaces, all are one.
-    private readonly Dictionary<(int Process, uint User), HashSet<ConnectionUse>> _byPeer = [];
+    // Across process namespaces, all processes are one.
+    private readonly Dictionary<(int Process, uint User, string Network), HashSet<ConnectionUse>> _byPeer = [];
     private readonly SemaphoreSlim _pace = new(1);
     private int _count;
     private int _open;
@@ -69,7 +69,8 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         var isClosedGracefully = false;
         var use = new ConnectionUse(
             wasUsed => Close(connection, wasUsed, ref isClosedGracefully), Interlocked.Increment(ref _opened), Environment.TickCount64,
-            PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket));
+            PeerCredentials.Of(connection.Features.Get<IConnectionSocketFeature>()?.Socket),
+            connection.RemoteEndPoint is IPEndPoint { Address: var address } ? RemoteNetwork.Of(RemoteNetwork.Unmapped(address)) : "");
         Interlocked.Increment(ref _open);
         try
         {
@@ -196,8 +197,8 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
             if (room == Room.None)
                 return room;
 
-            if (!_byPeer.TryGetValue(KeyOf(use), out var connections))
-                _byPeer.Add(KeyOf(use), connections = []);
+            if (!_byPeer.TryGetValue(use.Owner, out var connections))
+                _byPeer.Add(use.Owner, connections = []);
 
             connections.Add(use);
             _count++;
@@ -211,25 +212,25 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
         {
             Remove(idle);
             if (idle.TryClose())
-                return KeyOf(idle) == KeyOf(use) ? Room.OfTheSamePeer : Room.OfAnotherPeer;
+                return idle.Owner == use.Owner ? Room.OfTheSamePeer : Room.OfAnotherPeer;
         }
 
         return Room.None;
     }
 
-    private bool HasMost(ConnectionUse use) => _byPeer.GetValueOrDefault(KeyOf(use)) is { } own
+    private bool HasMost(ConnectionUse use) => _byPeer.GetValueOrDefault(use.Owner) is { } own
         && _byPeer.Values.All(c => c.Count <= own.Count);
 
     private void Remove(ConnectionUse use)
     {
         lock (_opening)
         {
-            if (!_byPeer.TryGetValue(KeyOf(use), out var connections) || !connections.Remove(use))
+            if (!_byPeer.TryGetValue(use.Owner, out var connections) || !connections.Remove(use))
                 return;
 
             _count--;
             if (connections.Count == 0)
-                _byPeer.Remove(KeyOf(use));
+                _byPeer.Remove(use.Owner);
         }
     }
 
@@ -258,8 +259,6 @@ internal sealed partial class ConnectionLimit(int max, CancellationToken stoppin
 
         return found;
     }
-
-    private static (int Process, uint User) KeyOf(ConnectionUse use) => use.Peer is { } peer ? (peer.ProcessId, peer.UserId) : (-1, 0);
 
     [LibraryImport("libc", EntryPoint = "getrlimit")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -2,16 +2,18 @@ using System.Security.Authentication;
 using AuthSidecar.Api.Calls;
 using AuthSidecar.Decisions;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
 namespace AuthSidecar.Hosting;
 
 /// <summary>The handshakes of the TLS listener: its certificate, and which clients may connect.</summary>
 internal sealed partial class ListenerTls : IDisposable
 {
-    /// <summary>Timers cannot be set to later.</summary>
-    private static readonly TimeSpan MaxDelay = TimeSpan.FromDays(1);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long calls may take to end once the certificate of their client has expired.</summary>
+    private static readonly TimeSpan CloseWithin = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(1);
 
@@ -45,18 +47,29 @@ internal sealed partial class ListenerTls : IDisposable
         };
     }
 
-    /// <summary>Closes a connection gracefully when the certificate of its client expires: a client with a new one connects
-    /// again.</summary>
+    /// <summary>Closes connections of clients that do not speak HTTP/2 (ALPN `h2`): what the server logs of each, nothing limits.</summary>
+    public ConnectionDelegate RequireHttp2(ConnectionDelegate next) => connection =>
+    {
+        if (connection.Features.Get<ITlsApplicationProtocolFeature>()?.ApplicationProtocol.Span.SequenceEqual("h2"u8) == true)
+            return next(connection);
+
+        LogRejected(connection, "ALPN protocol `h2` (HTTP/2) not negotiated");
+        return Task.CompletedTask;
+    };
+
+    /// <summary>Closes a connection when the certificate of its client expires, gracefully as far as the client lets it: one with a new
+    /// certificate connects again.</summary>
     public ConnectionDelegate CloseAtExpiry(ConnectionDelegate next) => async connection =>
     {
-        if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is not { } certificate)
+        var use = connection.Features.GetRequiredFeature<ConnectionUse>();
+        if (use.ClientCertificateEnd is not { } end)
         {
             await next(connection);
             return;
         }
 
         using var done = CancellationTokenSource.CreateLinkedTokenSource(connection.ConnectionClosed);
-        var expiry = CloseAtAsync(connection, certificate.NotAfter.ToUniversalTime(), done.Token);
+        var expiry = CloseAtAsync(connection, use, end, done.Token);
         try
         {
             await next(connection);
@@ -70,41 +83,69 @@ internal sealed partial class ListenerTls : IDisposable
 
     public void Dispose() => _files.Dispose();
 
-    private async Task CloseAtAsync(ConnectionContext connection, DateTime end, CancellationToken done)
+    private async Task CloseAtAsync(ConnectionContext connection, ConnectionUse use, DateTimeOffset end, CancellationToken done)
     {
-        while (end - _time.GetUtcNow().UtcDateTime is var left && left > TimeSpan.Zero)
-            await Task.Delay(left < MaxDelay ? left : MaxDelay, _time, done);
+        // Looked at now and then: the clock may be set meanwhile.
+        while (end - _time.GetUtcNow() is var left && left > TimeSpan.Zero)
+            await Task.Delay(left < LookEvery ? left : LookEvery, _time, done);
 
-        connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
+        use.RequestClose();
+        // A stream that stays, such as one that watches the health, would keep it open for its calls.
+        await Task.Delay(CloseWithin, _time, done);
+        connection.Abort(new ConnectionAbortedException("the client certificate expired"));
     }
 
     private bool IsAccepted(BaseConnectionContext connection, X509Certificate? presented, X509Certificate2Collection intermediates,
         X509Certificate2Collection authorities)
     {
-        var id = "";
-        using var client = presented is null ? null : X509CertificateLoader.LoadCertificate(presented.GetRawCertData());
-        var fault = client is null ? "no client certificate"
-            : !CertificateChains.IsClientOf(client, intermediates, authorities, out var reason) ? reason
-            : _options.TrustDomain is { } domain && !X509Svid.TryReadId(client, domain, out id, out var other) ? other
-            : null;
-        if (fault is not null)
-        {
-            var peer = (connection.RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? "unknown";
-            if (_pace.TryTake(out var suppressed))
-                Log.Rejected(_logger, peer, fault, suppressed);
+        var use = connection.Features.GetRequiredFeature<ConnectionUse>();
+        if (FindFault(use, presented, intermediates, authorities) is not { } fault)
+            return true;
 
-            return false;
-        }
-
-        if (_options.TrustDomain is { } trustDomain)
-            connection.Features.GetRequiredFeature<ConnectionUse>().Caller = new Caller(id, trustDomain, _options.PrincipalType);
-
-        return true;
+        LogRejected(connection, fault);
+        return false;
     }
 
-    private Material Read() => new(
-        CertificateChains.ReadServer(_options.Certificate, _options.CertificateKey),
-        _options.ClientCa is { } ca ? CertificateChains.ReadAuthorities(ca) : null);
+    private void LogRejected(BaseConnectionContext connection, string fault)
+    {
+        if (_pace.TryTake(out var suppressed))
+            Log.Rejected(_logger, (connection.RemoteEndPoint as IPEndPoint)?.Address.ToString() ?? "unknown", fault, suppressed);
+    }
+
+    /// <summary>Why a client may not connect; null: it may, and its connection has what its certificate says.</summary>
+    private string? FindFault(
+        ConnectionUse use, X509Certificate? presented, X509Certificate2Collection intermediates, X509Certificate2Collection authorities)
+    {
+        if (presented is null)
+            return "no client certificate";
+
+        using var client = X509CertificateLoader.LoadCertificate(presented.GetRawCertData());
+        if (CertificateChains.FindClientFault(client, intermediates, authorities, out var end) is { } invalid)
+            return invalid;
+
+        if (_options.TrustDomain is { } domain)
+        {
+            if (!X509Svid.TryReadId(client, domain, out var id, out var fault))
+                return fault;
+
+            use.Caller = new Caller(id, domain, _options.PrincipalType);
+        }
+
+        use.ClientCertificateEnd = end;
+        return null;
+    }
+
+    private Material Read()
+    {
+        var authorities = _options.ClientCa is { } file ? CertificateChains.ReadAuthorities(file) : null;
+        if (_options.TrustDomain is { } domain
+            && authorities?.Select(a => X509Svid.FindFaultOfCa(a, domain)).FirstOrDefault(f => f is not null) is { } fault)
+        {
+            throw new InvalidDataException($"`{_options.ClientCa}`: {fault}");
+        }
+
+        return new Material(CertificateChains.ReadServer(_options.Certificate, _options.CertificateKey), authorities);
+    }
 
     private sealed record Material(SslStreamCertificateContext Certificate, X509Certificate2Collection? Authorities);
 

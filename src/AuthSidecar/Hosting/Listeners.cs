@@ -49,6 +49,7 @@ internal static class Listeners
                     {
                         OnConnection = handshake => ValueTask.FromResult(tls.For(handshake.Connection)),
                     });
+                    listen.Use(tls.RequireHttp2);
                     listen.Use(tls.CloseAtExpiry);
                 });
             }

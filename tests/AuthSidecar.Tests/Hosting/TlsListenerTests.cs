@@ -4,9 +4,11 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using AuthSidecar.Hosting;
+using AuthSidecar.Testing;
 using AuthSidecar.Tests.Testing;
 using AuthSidecar.V1;
 using Grpc.Core;
+using Grpc.Health.V1;
 using Grpc.Net.Client;
 
 namespace AuthSidecar.Tests.Hosting;
@@ -130,6 +132,7 @@ public sealed class TlsListenerTests : IDisposable
     [Theory]
     [InlineData(null)]
     [InlineData(TestCa.ClientAuth)]
+    [InlineData($"{TestCa.ServerAuth} {TestCa.ClientAuth}")]
     public async Task Client_OfAnIntermediateCa_IsTheCaller(string? extendedUsage)
     {
         using var intermediate = new TestCa(_ca);
@@ -166,6 +169,17 @@ public sealed class TlsListenerTests : IDisposable
     }
 
     [Fact]
+    public async Task Client_WithoutHttp2_IsClosedAndLoggedOnceASecond()
+    {
+        await using var sidecar = await StartAsync();
+        for (var i = 0; i < 3; i++)
+            Assert.NotNull(await ShakesHandsAsync(SslProtocols.Tls13, offersHttp2: false));
+
+        await WaitUntilAsync(() => Task.FromResult(sidecar.Logs.Any(l => l.Contains("TLS client 127.0.0.1 rejected: ALPN protocol `h2`", StringComparison.Ordinal))));
+        Assert.DoesNotContain(sidecar.Logs, l => l.Contains("HTTP/2 over TLS was not negotiated", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Files_Replaced_CountForTheNextHandshake()
     {
         await using var sidecar = await StartAsync();
@@ -178,6 +192,7 @@ public sealed class TlsListenerTests : IDisposable
 
         // Half-written: the one before counts on, and the log says why.
         var serial = await ShakesHandsAsync(SslProtocols.Tls13);
+        Assert.NotNull(serial);
         File.WriteAllText(_folder["server.pem"], "-----BEGIN CERTIFICATE-----\nMIIB");
         await WaitUntilAsync(() => Task.FromResult(sidecar.Logs.Any(l => l.Contains("failed to reload the TLS certificate", StringComparison.Ordinal))));
         Assert.Equal(serial, await ShakesHandsAsync(SslProtocols.Tls13));
@@ -190,11 +205,20 @@ public sealed class TlsListenerTests : IDisposable
     public async Task Connection_OfACertificateThatExpires_IsClosed()
     {
         await using var sidecar = await StartAsync();
-        var client = Connect(_ca.Issue([Frontend], until: TimeProvider.System.GetUtcNow().AddSeconds(4)));
+        var client = Connect(_ca.Issue([Frontend], until: TimeProvider.System.GetUtcNow().AddSeconds(8)));
         Assert.Equal(V1.Decision.Allow, await AskAsync(client, "of-caller", "alice"));
+        // A stream that stays does not keep the connection open.
+        using var watch = new Health.HealthClient(_clients.OfType<GrpcChannel>().Last()).Watch(new HealthCheckRequest(), cancellationToken: Cancellation);
+        Assert.True(await watch.ResponseStream.MoveNext(Cancellation));
         // The client connects again, with the same certificate.
         await WaitUntilAsync(async () => await Record.ExceptionAsync(() => AskAsync(client, "of-caller", "alice")) is RpcException { StatusCode: StatusCode.Unavailable or StatusCode.Internal });
         Assert.Contains(sidecar.Logs, l => l.Contains("NotTimeValid", StringComparison.Ordinal));
+        await Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            while (await watch.ResponseStream.MoveNext(Cancellation))
+            {
+            }
+        });
     }
 
     [Theory]
@@ -202,11 +226,22 @@ public sealed class TlsListenerTests : IDisposable
     [InlineData("server.key", "not a certificate and its private key in PEM")]
     [InlineData("ca.pem", "has no certificate in PEM")]
     [InlineData("server.key", "does not match the certificate")]
+    [InlineData("ca.pem", "has no root CA")]
+    [InlineData("ca.pem", "a certificate in PEM that is not complete")]
+    [InlineData("ca.pem", "is not one of the trust domain `acme.example`")]
     public async Task Start_WithAnotherFile_SaysWhich(string file, string reason)
     {
         using var other = _ca.Issue([]);
-        File.WriteAllText(
-            _folder[file], reason.Contains("match", StringComparison.Ordinal) ? other.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem() : "nothing of the kind");
+        using var partner = new TestCa(uri: "spiffe://partner.example");
+        using var intermediate = new TestCa(_ca);
+        File.WriteAllText(_folder[file], reason switch
+        {
+            "does not match the certificate" => other.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem(),
+            "has no root CA" => intermediate.Pem,
+            "a certificate in PEM that is not complete" => $"{_ca.Pem}\n{partner.Pem[..200]}",
+            "is not one of the trust domain `acme.example`" => $"{_ca.Pem}\n{partner.Pem}",
+            _ => "nothing of the kind",
+        });
         var e = await Assert.ThrowsAsync<InvalidDataException>(() => StartAsync());
         Assert.Contains(_folder[file], e.Message, StringComparison.Ordinal);
         Assert.Contains(reason, e.Message, StringComparison.Ordinal);
@@ -314,7 +349,7 @@ public sealed class TlsListenerTests : IDisposable
     }
 
     /// <summary>The serial number of the certificate that the listener presents; null: it refuses.</summary>
-    private async Task<string?> ShakesHandsAsync(SslProtocols protocol)
+    private async Task<string?> ShakesHandsAsync(SslProtocols protocol, bool offersHttp2 = true)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(_endPoint, Cancellation);
@@ -326,7 +361,7 @@ public sealed class TlsListenerTests : IDisposable
                 {
                     TargetHost = "localhost",
                     EnabledSslProtocols = protocol,
-                    ApplicationProtocols = [SslApplicationProtocol.Http2],
+                    ApplicationProtocols = offersHttp2 ? [SslApplicationProtocol.Http2] : null,
                     RemoteCertificateValidationCallback = (_, server, _, _) => server is not null,
                     ClientCertificates = [_ca.Issue([Frontend])],
                 },

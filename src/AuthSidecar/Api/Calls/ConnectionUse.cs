@@ -8,7 +8,8 @@ namespace AuthSidecar.Api.Calls;
 /// <param name="number">Its place in the order in which connections were opened.</param>
 /// <param name="openedAt">When it was opened, in milliseconds of a monotonic clock.</param>
 /// <param name="peer">The process that opened it; null: not a Unix socket.</param>
-internal sealed class ConnectionUse(Action<bool> close, long number, long openedAt, PeerCredentials? peer = null)
+/// <param name="network">The network it comes from; empty: that is not known, or it is a Unix socket.</param>
+internal sealed class ConnectionUse(Action<bool> close, long number, long openedAt, PeerCredentials? peer = null, string network = "")
 {
     private const int Closed = int.MinValue;
 
@@ -25,6 +26,14 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
 
     /// <summary>The workload that its client certificate names; null: none.</summary>
     public Caller? Caller { get; set; }
+
+    /// <summary>When the certificate of its client expires; null: it has none.</summary>
+    public DateTimeOffset? ClientCertificateEnd { get; set; }
+
+    /// <summary>Whose it is, among those whose connections are counted together: a process as far as the kernel tells, else a
+    /// network.</summary>
+    public (int Process, uint User, string Network) Owner =>
+        Peer is { } process ? (process.ProcessId, process.UserId, "") : (-1, 0, network);
 
     /// <summary>Whose it is, for the log; null: unknown.</summary>
     public string? Describe() => Peer?.ToString() ?? Caller?.SpiffeId;
@@ -60,6 +69,9 @@ internal sealed class ConnectionUse(Action<bool> close, long number, long opened
 
         Interlocked.Decrement(ref _calls);
     }
+
+    /// <summary>Closes it once the calls on it have ended.</summary>
+    public void RequestClose() => close(true);
 
     /// <summary>Closes it, unless a call has begun on it.</summary>
     public bool TryClose()

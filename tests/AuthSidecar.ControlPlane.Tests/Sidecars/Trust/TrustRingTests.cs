@@ -1,9 +1,11 @@
 using System.Security.Cryptography.X509Certificates;
+using AuthSidecar.ControlPlane.Hosting;
 using AuthSidecar.ControlPlane.Secrets;
 using AuthSidecar.ControlPlane.Sidecars.Trust;
 using AuthSidecar.ControlPlane.Store;
 using AuthSidecar.ControlPlane.Tests.Testing;
 using AuthSidecar.ControlPlane.V1;
+using AuthSidecar.Testing;
 using Google.Protobuf.WellKnownTypes;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
@@ -166,6 +168,31 @@ public abstract class TrustRingTests(TestDatabase database) : StoreTest(database
         Assert.NotEqual(before, trust.Current.Authority.KeyId);
         using var server = trust.Current.Authority.IssueServer(["control"], time.GetUtcNow());
         Assert.True(Trusts([trust.Current.Authority.Certificate], server, trust.Current.Chain, time.GetUtcNow()));
+    }
+
+    /// <summary>One below an intermediate CA is not in the registry, which alone refuses what a revoked CA has issued.</summary>
+    [Theory]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public async Task Handshake_OfACertificateBelowAnIntermediateCa_IsRefused(bool isBelow, bool isAccepted)
+    {
+        using var ca = new TestCa();
+        using var intermediate = new TestCa(ca);
+        var file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(file, ca.Pem, Cancellation);
+            var tls = new ServerTls(
+                new ServeOptions { Database = Node.Database, State = "", AdminSocket = "", ClientCa = file, Names = ["localhost"] }, await OpenTrustAsync(TimeProvider.System), TimeProvider.System);
+            using var client = (isBelow ? intermediate : ca).Issue(["spiffe://acme.example/application/documents/sidecar/one"]);
+            using var chain = new X509Chain();
+            chain.ChainPolicy.ExtraStore.Add(intermediate.Certificate);
+            Assert.Equal(isAccepted, tls.ForSidecars().RemoteCertificateValidationCallback!(this, client, chain, System.Net.Security.SslPolicyErrors.RemoteCertificateChainErrors));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     private async Task<TrustRing> OpenTrustAsync(TimeProvider time)

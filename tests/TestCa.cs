@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
-namespace AuthSidecar.Tests.Testing;
+namespace AuthSidecar.Testing;
 
 /// <summary>A CA, and the certificates that it issues.</summary>
 internal sealed class TestCa : IDisposable
@@ -11,12 +11,19 @@ internal sealed class TestCa : IDisposable
 
     private readonly X509Certificate2 _certificate;
 
-    public TestCa(TestCa? parent = null)
+    public TestCa(TestCa? parent = null, string? uri = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN=CA {Guid.NewGuid():N}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
+        if (uri is not null)
+        {
+            var names = new SubjectAlternativeNameBuilder();
+            names.AddUri(new Uri(uri));
+            request.CertificateExtensions.Add(names.Build());
+        }
+
         var (from, until) = (DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(99));
         _certificate = parent is null ? request.CreateSelfSigned(from, until)
             : request.Create(parent._certificate, from, until, RandomNumberGenerator.GetBytes(8)).CopyWithPrivateKey(key);
@@ -40,7 +47,7 @@ internal sealed class TestCa : IDisposable
             request.CertificateExtensions.Add(new X509KeyUsageExtension(flags, critical: true));
 
         if (extendedUsage is not null)
-            request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(extendedUsage)], critical: false));
+            request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([.. extendedUsage.Split(' ').Select(u => new Oid(u))], critical: false));
 
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName(dnsName);
