@@ -133,6 +133,13 @@ public sealed class ControlCommandTests : IDisposable
         var follower = await fleet.JoinAsync("follower", (await RunAsync(fleet, "join-tokens", "create", "--application", "documents")).Output);
         await Fleet.UntilAsync(async () => await Writes.AskAsync(follower, "alice") == Decision.Allow);
         Assert.Equal(Decision.Deny, await Writes.AskAsync(follower, "nobody"));
+
+        // Principals that the schema in force does not declare are warned of, whichever of the two is written last.
+        var issuer = new Issuer { Issuer_ = "https://other.example", JwksUrl = "https://other.example/jwks", Audiences = { "app" }, Principal = new PrincipalMapping { Type = "Usr" } };
+        var written = await fleet.Issuers.WriteIssuerAsync(new WriteIssuerRequest { Application = "documents", Issuer = issuer }, cancellationToken: TestContext.Current.CancellationToken);
+        const string Warning = "issuer `https://other.example`: the schema does not declare the principal type `Usr`: set `principal.type`; did you mean `User`?";
+        Assert.Equal(Warning, Assert.Single(written.Warnings));
+        Assert.Contains($"warning: issuers.json: {Warning}", (await RunAsync(fleet, "policies", "diff", _bundle, "--application", "documents")).Output, StringComparison.Ordinal);
     }
 
     /// <summary>Every example of docs/providers.md is imported, also those whose preset says the issuer; and a name may move from one issuer to another in one import.</summary>
@@ -354,11 +361,11 @@ public sealed class ControlCommandTests : IDisposable
     [InlineData("serve --state {0}/s --trusted-proxy 10.0.0.0/8", "`--trusted-proxy` requires `--listen-https`")]
     [InlineData("serve --state {0}/s --password-policy 9", "`9` is not one of")]
     [InlineData("serve --state {0}/s --log xml", "xml")]
-    [InlineData("policies write-built-in {0} && X policies write-built-in {0}", "`{0}/policies/administration.cedar` exists")]
+    [InlineData("policies write-built-in {0} && {1} policies write-built-in {0}", "`{0}/policies/administration.cedar` exists")]
     public async Task Commands_ThatCannotBe_ExitWithTwoAndSayWhatIsWrong(string arguments, string message)
     {
         var (before, line) = arguments.Split("; ") is [var first, var second] ? ($"{first}; ", second) : ("", arguments);
-        var answer = await Binary.ShellAsync($"{before}{Binary.ControlPlane} {line}".Replace("{0}", _bundle, StringComparison.Ordinal).Replace("X ", $"{Binary.ControlPlane} ", StringComparison.Ordinal).Replace("{{", "{", StringComparison.Ordinal));
+        var answer = await Binary.ShellAsync($"{before}{Binary.ControlPlane} {line}".Replace("{0}", _bundle, StringComparison.Ordinal).Replace("{1}", Binary.ControlPlane, StringComparison.Ordinal).Replace("{{", "{", StringComparison.Ordinal));
         Assert.Equal(2, answer.ExitCode);
         Assert.Contains(message.Replace("{0}", _bundle, StringComparison.Ordinal), answer.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("result unknown", answer.Error, StringComparison.Ordinal);

@@ -1,9 +1,10 @@
+using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 
 namespace AuthSidecar.ControlPlane.Issuers;
 
 /// <summary>The issuers' side of the administration API.</summary>
-internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1.IssuerService.IssuerServiceBase
+internal sealed class IssuerService(EntryWriter writer, ControlStore store, SchemaSource schemas) : V1.IssuerService.IssuerServiceBase
 {
     public override async Task<WriteIssuerResponse> WriteIssuer(WriteIssuerRequest request, ServerCallContext context)
     {
@@ -16,7 +17,6 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
             row =>
             {
                 var (issuer, jwks) = Changed(row, request);
-                RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks, out warnings));
                 return (new EntryChange(IssuerRecords.Write(issuer, jwks)), null);
             },
             RequestChecks.Expected(request.HasExpectedRevision, request.ExpectedRevision),
@@ -27,12 +27,15 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
                     throw ApiErrors.InvalidField("issuer.issuer", "reserved: the control plane itself, whose keys every sidecar has");
 
                 var (issuer, jwks) = Changed(row, request);
-                RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks, out _));
+                RequestChecks.None(IssuerRecords.FaultsOf(issuer, jwks, out var read));
+                var schema = (await schemas.InForceAsync(store, context.CancellationToken))
+                    .FirstOrDefault(s => s.Application == key.Placement.Application).Schema;
+                warnings = [.. read.Warnings, .. PrincipalTypes.Check(read, schema)];
                 var written = new Dictionary<string, string> { [key.Key] = IssuerRecords.Write(issuer, jwks) };
                 return await IssuerRecords.FindConflictAsync(store, key.Placement.Application, written, context.CancellationToken)
                     is { } conflict ? throw ApiErrors.Invalid([RequestFaults.In("issuer", conflict)]) : null;
             });
-        return new WriteIssuerResponse { Revision = ApiErrors.Committed(result), Warnings = { warnings.Select(w => w.Message) } };
+        return new WriteIssuerResponse { Revision = ApiErrors.Committed(result), Warnings = { warnings.Select(Describe) } };
     }
 
     public override async Task<RemoveIssuerResponse> RemoveIssuer(RemoveIssuerRequest request, ServerCallContext context)
@@ -64,6 +67,8 @@ internal sealed class IssuerService(EntryWriter writer, ControlStore store) : V1
 
     private static EntryKey KeyOf(string application, string issuer, string field) =>
         new(DataType.Keys, RequestChecks.Text(issuer, field), new Placement(RequestChecks.Name(application, "application"), ""));
+
+    private static string Describe(Fault warning) => warning.Message + (warning.Help is { } help ? $"; {help}" : "");
 
     private ConfiguredIssuer ToMessage(EntryRow row)
     {

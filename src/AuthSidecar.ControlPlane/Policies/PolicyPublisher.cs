@@ -1,4 +1,5 @@
 using AuthSidecar.ControlPlane.Entities;
+using AuthSidecar.ControlPlane.Issuers;
 using AuthSidecar.ControlPlane.Publications;
 using AuthSidecar.ControlPlane.V1;
 
@@ -37,9 +38,11 @@ internal sealed class PolicyPublisher(ControlStore store, EntityCache directory)
             return ([], warnings);
 
         // Not those in memory: they belong to the writers, which a read must not block.
+        IReadOnlyList<Fault> ofPrincipals = [];
         var found = await store.ReadAsync(
             async (context, _) =>
             {
+                ofPrincipals = PrincipalTypes.Check(await IssuerRecords.ReadAsync(context, application, cancellation), schema);
                 var found = new List<Fault>();
                 var some = new List<EntityRow>();
                 await foreach (var row in context.Entities.AsNoTracking()
@@ -60,7 +63,7 @@ internal sealed class PolicyPublisher(ControlStore store, EntityCache directory)
                 return found;
             },
             cancellation);
-        return (found, warnings);
+        return (found, [.. warnings, .. ofPrincipals]);
     }
 
     public Task<WriteResult> RollBackAsync(

@@ -111,7 +111,11 @@ internal static class BundleCommand
     /// <summary>Collects the faults of a bundle, and returns what is only warned of.</summary>
     private static IReadOnlyList<Fault> Check(BundleFiles files, List<Fault> faults) =>
         new BundleReader(factorKey: null).Read(files, default, TimeProvider.System.GetUtcNow(), faults) is { } snapshot
-            ? [.. snapshot.Policies.Value.Warnings, .. snapshot.Issuers.Value.Warnings] : [];
+            ? [
+                .. snapshot.Policies.Value.Warnings, .. snapshot.Issuers.Value.Warnings,
+                .. PrincipalTypes.Check(snapshot.Issuers.Value, snapshot.Policies.Value.Schema?.Schema),
+            ]
+            : [];
 
     private static void Print(IEnumerable<Fault> faults, string kind)
     {

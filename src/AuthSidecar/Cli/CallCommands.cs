@@ -14,7 +14,8 @@ internal static class CallCommands
         var scopes = CliOption.Of<string[]>("--scope", "SCOPE", "A scope that the token must have; may be repeated.");
         return ClientCommand.Create(
             "validate-token",
-            "Validate a token: signature, issuer, audience, expiry, revocation. Print its claims, or why it is not valid.",
+            "Validate a token: signature, issuer, audience, expiry, revocation. Print its claims, or why it is not valid; `issuers test` "
+                + "says which option of its issuer that depends on.",
             "authsidecar validate-token --token-file token.jwt --audience documents",
             [(ExitCode.Allow, "valid"), (ExitCode.Deny, "not valid")],
             [Options.TokenFile, Options.Token, audience, scopes],

@@ -3,6 +3,8 @@ namespace AuthSidecar.Bundles;
 /// <summary>The keys of an issuer in an entry: from a file of the bundle, a URL, or where its metadata says.</summary>
 internal sealed class IssuerKeys(IssuerEntry entry, IssuerPreset? preset, IssuerFaults faults)
 {
+    private const int MaxListed = 5;
+
     private static readonly string[] RsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
     /// <summary>Which of its keys count.</summary>
@@ -79,7 +81,9 @@ internal sealed class IssuerKeys(IssuerEntry entry, IssuerPreset? preset, Issuer
 
         if (!files.TryRead(entry.Jwks, out var utf8))
         {
-            faults.Fail("jwks", $"key set `{entry.Jwks}` not found in the bundle");
+            var others = files.Paths.Where(IssuersFile.IsKeySet).Take(MaxListed).ToList();
+            faults.Fail("jwks", $"key set `{entry.Jwks}` not found in the bundle"
+                + (others.Count == 0 ? "" : $", which has {string.Join(", ", others.Select(o => $"`{o}`"))}"));
             return KeySet.Empty;
         }
 

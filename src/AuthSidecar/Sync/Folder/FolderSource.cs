@@ -176,12 +176,13 @@ internal sealed partial class FolderSource : IHostedService, IDisposable
 
         _cache.Confirm(DataTypeSet.All);
         _cache.Publish(snapshot);
-        foreach (var warning in snapshot.Policies.Value.Warnings)
+        var rules = snapshot.Policies.Value;
+        foreach (var warning in rules.Warnings.Concat(PrincipalTypes.Check(snapshot.Issuers.Value, rules.Schema?.Schema)))
             Log.Warning(_logger, warning.ToString());
 
         var entityCount = snapshot.Entities.Value.Store.Entities.Count(e => !EntityType.IsAction(e.Uid.Type));
         Log.Published(
-            _logger, snapshot.Revision, snapshot.Policies.Value.Policies.Policies.Length, entityCount,
+            _logger, snapshot.Revision, rules.Policies.Policies.Length, entityCount,
             _time.GetElapsedTime(started).TotalMilliseconds);
     }
 
