@@ -245,7 +245,7 @@ public abstract class StoredIsReadableTests(TestDatabase database) : StoreTest(d
     {
         var service = new PolicyService(Node.Policies, Node.Store);
         var (outcomes, current) = (new List<bool>(), "");
-        foreach (var (entities, documents, chance) in Gen.Select(Writes, Publications, Gen.Int[0, 5]).Array[Times].Single())
+        foreach (var (entities, documents, chance) in Gen.Select(Writes, Publications, Gen.Int[0, 2]).Array[Times].Single())
         {
             if (chance == 0)
             {

@@ -25,13 +25,22 @@ internal sealed class TestSidecar : IAsyncDisposable
         Directory.CreateDirectory(state);
         File.WriteAllText(Path.Combine(state, "mfa-wrapping.key"), Convert.ToBase64String(TestBundle.WrappingKey));
         var options = new ServeOptions { Bundle = bundle, State = state, Socket = Socket, Drain = TimeSpan.FromSeconds(5), Log = LogFormat.None };
-        _app = SidecarHost.Build(
-            change?.Invoke(options) ?? options,
-            services =>
-            {
-                services.AddSingleton<ILoggerProvider>(new CollectingLoggerProvider(Logs));
-                configure?.Invoke(services);
-            });
+        try
+        {
+            _app = SidecarHost.Build(
+                change?.Invoke(options) ?? options,
+                services =>
+                {
+                    services.AddSingleton<ILoggerProvider>(new CollectingLoggerProvider(Logs));
+                    configure?.Invoke(services);
+                });
+        }
+        catch
+        {
+            _folder.Dispose();
+            throw;
+        }
+
         Channel = SidecarClient.Connect($"unix:{Socket}");
         Client = new AuthSidecarService.AuthSidecarServiceClient(Channel);
     }
