@@ -24,7 +24,6 @@ internal static class Listeners
                 listener, s.GetRequiredService<TimeProvider>(), s.GetRequiredService<ILogger<ListenerTls>>())));
         }
 
-
         host.UseSockets(sockets => sockets.CreateBoundListenSocket = bound.Take);
         host.ConfigureKestrel(kestrel =>
         {
